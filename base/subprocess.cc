@@ -1,0 +1,183 @@
+#include "base/subprocess.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace base {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kOutputLimit = 16u << 20;
+constexpr size_t kErrorsLimit = 1u << 20;
+
+struct ChildStreams {
+  int input = -1;
+  int output = -1;
+  int errors = -1;
+};
+
+// Between fork and exec: only async-signal-safe calls. Returns only to fail.
+void become_command(char* const* arguments, const ChildStreams& streams, const SubprocessOptions& options,
+                    pid_t parent) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP}) ::signal(number, SIG_DFL);
+  if (options.lifetime == Lifetime::with_parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(127);
+  } else {
+    ::setsid();
+  }
+  if (streams.input >= 0) ::dup2(streams.input, 0);
+  if (streams.output >= 0) ::dup2(streams.output, 1);
+  if (streams.errors >= 0) ::dup2(streams.errors, 2);
+  for (int fd : options.inherited_fds) ::fcntl(fd, F_SETFD, 0);
+  ::execvp(arguments[0], arguments);
+}
+
+pid_t spawn(const std::vector<std::string>& command, const ChildStreams& streams,
+            const SubprocessOptions& options) {
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  // The pipe closes on a successful exec; otherwise it carries errno.
+  std::array<int, 2> report;
+  if (::pipe2(report.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
+  UniqueFd report_read(report[0]), report_write(report[1]);
+  pid_t parent = ::getpid();
+  pid_t pid = ::fork();
+  if (pid < 0) throw system_error(errno, "cannot start " + command.front());
+  if (pid == 0) {
+    become_command(arguments.data(), streams, options, parent);
+    int reason = errno;
+    [[maybe_unused]] ssize_t ignored = ::write(report_write.get(), &reason, sizeof reason);
+    ::_exit(127);
+  }
+  report_write.reset();
+  int reason = 0;
+  ssize_t count;
+  do {
+    count = ::read(report_read.get(), &reason, sizeof reason);
+  } while (count < 0 && errno == EINTR);
+  if (count == static_cast<ssize_t>(sizeof reason)) {
+    ::waitpid(pid, nullptr, 0);
+    throw system_error(reason, "cannot run " + command.front());
+  }
+  return pid;
+}
+
+int status_of(int raw) { return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw); }
+
+int remaining_ms(Clock::time_point deadline) {
+  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
+}
+
+// Reads what is there; false at the end of the stream. Bytes past the limit are dropped.
+bool drain(int fd, std::string& into, size_t limit) {
+  std::array<char, 65536> buffer;
+  ssize_t count = ::read(fd, buffer.data(), buffer.size());
+  if (count < 0) return errno == EINTR;
+  if (into.size() < limit) into.append(buffer.data(), std::min(static_cast<size_t>(count), limit - into.size()));
+  return count > 0;
+}
+
+}  // namespace
+
+Subprocess::Subprocess(const std::vector<std::string>& command, const SubprocessOptions& options)
+    : lifetime_(options.lifetime) {
+  UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  UniqueFd output;
+  ChildStreams streams{.input = null.get()};
+  if (!options.output_path.empty()) {
+    output.reset(::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    if (!output) throw system_error(errno, "cannot open " + options.output_path);
+    streams.output = streams.errors = output.get();
+  }
+  pid_ = spawn(command, streams, options);
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  if (!pidfd_) throw system_error(errno, "cannot watch process " + std::to_string(pid_));
+}
+
+Subprocess::~Subprocess() {
+  if (!pidfd_ || status_ || lifetime_ == Lifetime::independent) return;
+  signal(SIGKILL);
+  wait_for(std::chrono::seconds(10));
+}
+
+std::optional<int> Subprocess::wait_for(std::chrono::milliseconds timeout) {
+  auto deadline = Clock::now() + timeout;
+  while (!status_) {
+    pollfd watched{pidfd_.get(), POLLIN, 0};
+    int ready = ::poll(&watched, 1, remaining_ms(deadline));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return std::nullopt;
+    int raw = 0;
+    if (::waitpid(pid_, &raw, 0) == pid_) status_ = status_of(raw);
+    else if (errno != EINTR) status_ = 127;
+  }
+  return status_;
+}
+
+void Subprocess::signal(int number) {
+  if (!status_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+}
+
+CommandResult run_command(const std::vector<std::string>& command, std::chrono::milliseconds timeout) {
+  UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  std::array<int, 2> out_pipe, error_pipe;
+  if (::pipe2(out_pipe.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
+  UniqueFd out_read(out_pipe[0]), out_write(out_pipe[1]);
+  if (::pipe2(error_pipe.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
+  UniqueFd error_read(error_pipe[0]), error_write(error_pipe[1]);
+  pid_t pid = spawn(command, {null.get(), out_write.get(), error_write.get()}, {});
+  out_write.reset();
+  error_write.reset();
+
+  CommandResult result;
+  auto deadline = Clock::now() + timeout;
+  bool out_open = true, errors_open = true, expired = false;
+  while ((out_open || errors_open) && !expired) {
+    std::array<pollfd, 2> watched{{{out_open ? out_read.get() : -1, POLLIN, 0},
+                                   {errors_open ? error_read.get() : -1, POLLIN, 0}}};
+    int ready = ::poll(watched.data(), watched.size(), remaining_ms(deadline));
+    if (ready < 0 && errno == EINTR) continue;
+    expired = ready == 0;
+    if (watched[0].revents != 0) out_open = drain(out_read.get(), result.output, kOutputLimit);
+    if (watched[1].revents != 0) errors_open = drain(error_read.get(), result.errors, kErrorsLimit);
+  }
+  if (expired) ::kill(pid, SIGKILL);
+  int raw = 0;
+  while (::waitpid(pid, &raw, 0) < 0 && errno == EINTR) {
+  }
+  if (expired) {
+    throw Error(ErrorCode::unavailable, command.front() + " did not end within " +
+                                            format_duration_ms(static_cast<uint64_t>(timeout.count())));
+  }
+  result.status = status_of(raw);
+  return result;
+}
+
+std::string run_checked(const std::vector<std::string>& command, std::chrono::milliseconds timeout) {
+  CommandResult result = run_command(command, timeout);
+  if (result.status == 0) return std::move(result.output);
+  std::string words = trim(result.errors.empty() ? result.output : result.errors);
+  throw Error(ErrorCode::io, command.front() + " failed (status " + std::to_string(result.status) + ")" +
+                                 (words.empty() ? "" : ": " + words));
+}
+
+}  // namespace base

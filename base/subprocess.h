@@ -1,0 +1,62 @@
+// Child processes: started with a plain argument list (never through a shell), awaited with a deadline,
+// ended by their own pid and never by name. One thread an object.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace base {
+
+enum class Lifetime {
+  with_parent,   // gets SIGKILL when the starting thread's process dies, and when the object is destroyed
+  independent,   // runs on: own session, not ended by the destructor
+};
+
+struct SubprocessOptions {
+  Lifetime lifetime = Lifetime::with_parent;
+  std::string output_path;  // standard output and error are appended here; empty: inherited
+  std::vector<int> inherited_fds;  // kept open in the child, under the same numbers
+};
+
+class Subprocess {
+ public:
+  // Throws not_found if the program is not in PATH.
+  Subprocess(const std::vector<std::string>& command, const SubprocessOptions& options = {});
+  Subprocess(Subprocess&&) noexcept = default;
+  Subprocess& operator=(Subprocess&&) = delete;
+  ~Subprocess();
+
+  pid_t pid() const { return pid_; }
+  // The exit status (128 + signal for a killed one) once it has ended; waits at most `timeout`.
+  std::optional<int> wait_for(std::chrono::milliseconds timeout);
+  void signal(int number);
+
+ private:
+  pid_t pid_ = -1;
+  Lifetime lifetime_;
+  UniqueFd pidfd_;
+  std::optional<int> status_;
+};
+
+struct CommandResult {
+  int status = 0;       // as Subprocess::wait_for
+  std::string output;   // standard output, at most 16 MiB
+  std::string errors;   // standard error, at most 1 MiB
+};
+
+// Runs a command to its end, with /dev/null as its input. Throws unavailable after `timeout` (the child is
+// killed); a non-zero status is not an error here.
+CommandResult run_command(const std::vector<std::string>& command,
+                          std::chrono::milliseconds timeout = std::chrono::minutes(10));
+
+// As run_command, but throws io with the command's own words if it ends with another status than 0.
+std::string run_checked(const std::vector<std::string>& command,
+                        std::chrono::milliseconds timeout = std::chrono::minutes(10));
+
+}  // namespace base

@@ -1,0 +1,25 @@
+# Compile options shared by every target: warnings are errors, sanitizers on request.
+add_library(muletto_options INTERFACE)
+target_include_directories(muletto_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(muletto_options INTERFACE MULETTO_VERSION="${PROJECT_VERSION}")
+target_compile_options(muletto_options INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast)
+if(MULETTO_SANITIZE)
+  target_compile_options(muletto_options INTERFACE -fsanitize=${MULETTO_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(muletto_options INTERFACE -fsanitize=${MULETTO_SANITIZE})
+endif()
+
+# muletto_library(name SOURCES... PUBLIC deps... PRIVATE deps...): one static library a directory.
+function(muletto_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC muletto_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# muletto_program(name SOURCES... LIBRARIES...): a program in build/bin, named as the user types it.
+function(muletto_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE muletto_options ${ARG_LIBRARIES})
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
+endfunction()
