@@ -1,0 +1,29 @@
+// Random reads of one disk of a point. Thread-safe. Keeps the point alive: while a reader exists, the
+// point cannot be deleted, and compaction moves its chunks under it unnoticed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "images/disk_source.h"
+#include "images/point.h"
+
+namespace images {
+
+class DiskReader {
+ public:
+  virtual ~DiskReader() = default;
+  virtual const PointDisk& disk() const = 0;
+  virtual uint64_t size() const = 0;  // bytes
+
+  // Fills `out`; the range lies within the disk. Every chunk's checksum is verified. Throws corrupt,
+  // naming the disk's offset, when a chunk is damaged or missing; other ranges stay readable.
+  virtual void read(uint64_t offset, base::MutableByteView out) = 0;
+
+  // Data and zero extents, chunk granular, covering the range exactly.
+  virtual std::vector<Extent> extents(uint64_t offset, uint64_t length) = 0;
+};
+
+}  // namespace images

@@ -1,0 +1,40 @@
+// A disk that can be captured: its size, which parts may have changed, and reads.
+// Implementations: an NBD export (nbd_disk_source.h: libvirt pull backups, qemu-nbd on any image file),
+// a raw file or block device (raw_disk_source.h), another point (disk_reader.h).
+// Thread-safety: read() may be called by several threads at once, extents() by one.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace images {
+
+enum class ExtentKind {
+  data,       // must be read
+  zero,       // reads as zeros
+  unchanged,  // as in the point the sync is relative to; never given by a source without tracking
+};
+
+struct Extent {
+  uint64_t offset = 0;  // bytes
+  uint64_t length = 0;  // bytes
+  ExtentKind kind = ExtentKind::data;
+};
+
+class DiskSource {
+ public:
+  virtual ~DiskSource() = default;
+
+  virtual uint64_t size() const = 0;  // bytes
+
+  // What [offset, offset + length) consists of: ascending, without gaps or overlaps, covering it exactly.
+  // The caller asks in windows, front to back, so a source never lists a whole large disk at once.
+  virtual std::vector<Extent> extents(uint64_t offset, uint64_t length) = 0;
+
+  // Fills `out`; [offset, offset + out.size()) lies within the disk. Throws io if the source fails.
+  virtual void read(uint64_t offset, base::MutableByteView out) = 0;
+};
+
+}  // namespace images

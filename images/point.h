@@ -1,0 +1,85 @@
+// What a recovery point is, as values. On disk it is a manifest (store_format.h, docs/format.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "images/ids.h"
+
+namespace images {
+
+enum class Consistency {
+  crash,        // as after a power cut
+  file_system,  // file systems frozen by the guest agent
+  application,  // … and the guest's own hooks ran
+};
+std::string_view consistency_name(Consistency consistency);
+Consistency consistency_from_name(std::string_view name);  // throws invalid_argument
+
+enum class Firmware { unknown, bios, uefi };
+std::string_view firmware_name(Firmware firmware);
+Firmware firmware_from_name(std::string_view name);  // throws invalid_argument
+
+struct NetworkCard {
+  std::string mac;      // "52:54:00:12:34:56"; may be empty
+  std::string model;    // "virtio", "e1000e"; may be empty
+  std::string network;  // what it was connected to, for people
+};
+
+// The computer around the disks. A machine known only by an image file has a minimal one: firmware
+// unknown, no CPUs, no memory, no libvirt XML; the appliance then finds sensible values.
+struct MachineDefinition {
+  Firmware firmware = Firmware::unknown;
+  uint32_t cpu_count = 0;
+  uint64_t memory_size = 0;  // bytes
+  std::vector<NetworkCard> network_cards;
+  std::string libvirt_xml;   // the domain as its host defined it (virsh dumpxml --inactive); may be empty
+  // Small state that lives outside the disks: UEFI variables, TPM state. Name → content.
+  std::vector<std::pair<std::string, base::Bytes>> state_files;
+};
+
+struct PointDisk {
+  std::string name;    // "vda"
+  uint64_t size = 0;   // bytes, a multiple of 512
+  ChunkId root;        // of its Merkle tree; zero for a disk of zeros
+  DiskKey key;
+};
+
+// What the sync that made the point did.
+struct SyncFigures {
+  uint64_t bytes_read = 0;      // from the source disks
+  uint64_t bytes_sent = 0;      // over the wire, or handed to the store
+  uint64_t bytes_stored = 0;    // appended to packs
+  uint64_t duration_ms = 0;
+  uint64_t frozen_ms = 0;       // how long the guest's file systems were frozen
+};
+
+struct Point {
+  PointId id;
+  MachineId machine;
+  std::string machine_name;
+  std::string host;             // where it was captured; may be empty
+  uint64_t time_ms = 0;         // the instant of the image, UTC
+  Consistency consistency = Consistency::crash;
+  MachineDefinition definition;
+  std::vector<PointDisk> disks;
+  SyncFigures figures;
+  std::string note;             // how tracking went, for people
+
+  // Throws not_found, naming the disks there are.
+  const PointDisk& disk(std::string_view name) const;
+};
+
+// What lists show: enough without reading manifests.
+struct PointSummary {
+  PointId id;
+  MachineId machine;
+  std::string machine_name;
+  uint64_t time_ms = 0;
+  uint64_t size = 0;  // of all disks together, bytes
+  Consistency consistency = Consistency::crash;
+};
+
+}  // namespace images

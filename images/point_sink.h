@@ -1,0 +1,98 @@
+// Where a sync puts a new point: into a store on this machine (store_writer.h) or, over the wire, into an
+// appliance's (transfer_client.h). The same calls, so that capture does not know which.
+//
+// A sync: the sink is made by its owner with a SyncPlan → send() for every batch of places, in any order
+// and by several threads → commit(). Nothing is visible before commit() returns; destroying the sink
+// without it discards the point (chunks that arrived may be kept for the next attempt).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "images/chunk_hasher.h"
+#include "images/ids.h"
+#include "images/point.h"
+
+namespace images {
+
+struct PlannedDisk {
+  std::string name;
+  uint64_t size = 0;  // bytes, a multiple of 512
+  // The point whose content the disk has wherever the sync sends nothing. None: zeros.
+  std::optional<PointId> base;
+};
+
+struct SyncPlan {
+  std::string machine_name;
+  std::vector<PlannedDisk> disks;  // 1 to 64, names unique
+};
+
+// What is known only at the end.
+struct PointDetails {
+  std::string host;
+  uint64_t time_ms = 0;
+  Consistency consistency = Consistency::crash;
+  MachineDefinition definition;
+  SyncFigures figures;  // bytes_sent and bytes_stored are filled in by the sink
+  std::string note;
+};
+
+// `count` chunks from chunk number `index` of a disk have this content. count > 1 only for zeros.
+struct PlacedChunk {
+  uint64_t index = 0;
+  uint64_t count = 1;
+  ChunkId id;  // zero: zeros
+
+  bool operator==(const PlacedChunk&) const = default;
+};
+
+enum class Codec : uint8_t { raw = 0, zstd = 1 };
+
+// A chunk's plaintext as it travels and is stored: compressed if that made it smaller.
+struct EncodedChunk {
+  Codec codec = Codec::raw;
+  base::Bytes bytes;
+};
+
+// Places of one disk, ascending and without overlaps. Batches are numbered 0, 1, 2, … per sync without
+// gaps; a batch's places of a disk lie behind those of every earlier batch of that disk. At most
+// kMaxBatchPlaces places, so that both ends know their memory.
+constexpr size_t kMaxBatchPlaces = 256;
+constexpr size_t kMaxBatchesInFlight = 16;
+
+struct Batch {
+  uint64_t sequence = 0;
+  uint32_t disk = 0;  // its number in the plan
+  std::vector<PlacedChunk> places;
+};
+
+struct SinkProgress {
+  uint64_t bytes_sent = 0;
+  uint64_t bytes_stored = 0;  // known to a local sink; a remote one learns it at commit
+};
+
+class PointSink {
+ public:
+  virtual ~PointSink() = default;
+
+  // How this store cuts and names chunks. Valid as long as the sink.
+  virtual const ChunkHasher& hasher() const = 0;
+
+  // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on this
+  // thread, once) for the content of places[i]. Returns when the batch is handed over; bytes may still be
+  // under way until commit(). Any number of threads; at most kMaxBatchesInFlight batches past the
+  // smallest sequence that is not yet handed over. Throws unavailable, no_space, … : the sync is over.
+  virtual void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) = 0;
+
+  virtual SinkProgress progress() const = 0;
+
+  // Makes the point durable and visible, and returns its id. Once, after all send() calls returned.
+  virtual PointId commit(const PointDetails& details) = 0;
+};
+
+}  // namespace images
