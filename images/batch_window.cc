@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -19,6 +20,12 @@ template <typename... Parts>
   throw Error(ErrorCode::invalid_argument, fmt::format(text, std::forward<Parts>(parts)...));
 }
 
+// The first chunk and the one behind the last; nothing for a batch without places.
+std::pair<uint64_t, uint64_t> range_of(const Batch& batch) {
+  if (batch.places.empty()) return {0, 0};
+  return {batch.places.front().index, batch.places.back().index + batch.places.back().count};
+}
+
 }  // namespace
 
 BatchWindow::BatchWindow(const std::vector<uint64_t>& disk_sizes, uint32_t chunk_size, uint64_t byte_limit)
@@ -28,9 +35,7 @@ BatchWindow::BatchWindow(const std::vector<uint64_t>& disk_sizes, uint32_t chunk
 
 void BatchWindow::check_places(const Batch& batch) const {
   if (batch.disk >= chunk_counts_.size()) refuse("batch {} names disk {} of {}", batch.sequence, batch.disk, chunk_counts_.size());
-  if (batch.places.empty() || batch.places.size() > kMaxBatchPlaces) {
-    refuse("batch {} has {} places", batch.sequence, batch.places.size());
-  }
+  if (batch.places.size() > kMaxBatchPlaces) refuse("batch {} has {} places", batch.sequence, batch.places.size());
   uint64_t next = 0, end = chunk_counts_[batch.disk], size = 0;
   for (const PlacedChunk& place : batch.places) {
     if (place.index < next || place.index >= end || place.count == 0 || place.count > end - place.index) {
@@ -44,11 +49,11 @@ void BatchWindow::check_places(const Batch& batch) const {
 }
 
 void BatchWindow::check_order(const Batch& batch) const {
-  uint64_t first = batch.places.front().index;
-  uint64_t end = batch.places.back().index + batch.places.back().count;
+  if (batch.places.empty()) return;
+  auto [first, end] = range_of(batch);
   bool good = first >= disk_ends_[batch.disk];
   for (const auto& [sequence, other] : entries_) {
-    if (other.disk != batch.disk) continue;
+    if (other.disk != batch.disk || other.first == other.end) continue;
     good = good && (sequence < batch.sequence ? other.end <= first : end <= other.first);
   }
   if (!good) refuse("batch {} does not lie behind the batches before it", batch.sequence);
@@ -63,8 +68,7 @@ void BatchWindow::offer(const Batch& batch) {
   check_order(batch);
   Entry& added = entries_[batch.sequence];
   added.disk = batch.disk;
-  added.first = batch.places.front().index;
-  added.end = batch.places.back().index + batch.places.back().count;
+  std::tie(added.first, added.end) = range_of(batch);
   added.received.batch = batch;
   added.received.chunks.resize(batch.places.size());
   added.offered_as = offer_count_++;

@@ -14,6 +14,16 @@ void FrameChannel::write(base::ByteView frame) {
   stream_.write_all(frame, kPeerTimeout);
 }
 
+void FrameChannel::end_with(const Error& error) noexcept {
+  if (ended_.exchange(true)) return;
+  try {
+    write(wire::encode(error));
+  } catch (...) {
+    // Whoever cannot be told is gone already.
+  }
+  stream_.finish();
+}
+
 std::optional<Frame> FrameChannel::next() {
   for (;;) {
     wait_for_bytes();

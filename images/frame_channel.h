@@ -5,6 +5,7 @@
 // needs that lock to make the peer read: next() only tries for it.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -33,6 +34,10 @@ class FrameChannel {
   // Takes frames as the encode() functions give them. Throws as ByteStream::write_all().
   void write(base::ByteView frame);
 
+  // Tells the peer why this side gives up and finishes the stream. Only the first call does something, and
+  // what is written later is lost. Never throws: the peer may be gone.
+  void end_with(const base::Error& error) noexcept;
+
   base::ByteStream& stream() { return stream_; }
 
  private:
@@ -41,6 +46,7 @@ class FrameChannel {
 
   base::ByteStream& stream_;
   std::mutex write_mutex_;
+  std::atomic<bool> ended_{false};
   // The reader's: one frame and its header.
   wire::FrameHeader header_;
   base::Bytes payload_;

@@ -39,6 +39,12 @@ void expect_zeros(ByteReader& in, uint64_t count) {
   if (!base::is_all_zero(in.view(count))) in.fail("has reserved bytes that are not zero");
 }
 
+std::string read_text(ByteReader& in, uint32_t limit) {
+  std::string text = in.string(limit);
+  if (!base::is_valid_utf8(text)) in.fail("has text that is not UTF-8");
+  return text;
+}
+
 bool read_flag(ByteReader& in) {
   uint8_t flag = in.u8();
   if (flag > 1) in.fail("has a flag that is neither 0 nor 1");
@@ -105,13 +111,13 @@ MachineDefinition read_definition(ByteReader& in) {
   definition.memory_size = in.u64();
   for (uint32_t left = read_count(in, kMaxNetworkCards); left > 0; --left) {
     NetworkCard& card = definition.network_cards.emplace_back();
-    card.mac = in.string(kMaxName);
-    card.model = in.string(kMaxName);
-    card.network = in.string(kMaxName);
+    card.mac = read_text(in, kMaxName);
+    card.model = read_text(in, kMaxName);
+    card.network = read_text(in, kMaxName);
   }
-  definition.libvirt_xml = in.string(kMaxLibvirtXml);
+  definition.libvirt_xml = read_text(in, kMaxLibvirtXml);
   for (uint32_t left = read_count(in, kMaxStateFiles); left > 0; --left) {
-    std::string name = in.string(kMaxName);
+    std::string name = read_text(in, kMaxName);
     std::string content = in.string(kMaxCommitSize);
     definition.state_files.emplace_back(std::move(name), Bytes(content.begin(), content.end()));
   }
@@ -194,7 +200,7 @@ Hello decode_hello(ByteView payload) {
   hello.oldest_version = in.u16();
   hello.newest_version = in.u16();
   if (hello.oldest_version > hello.newest_version) in.fail("has its versions the wrong way round");
-  hello.software = in.string(kMaxSoftware);
+  hello.software = read_text(in, kMaxSoftware);
   in.expect_end();
   return hello;
 }
@@ -212,7 +218,7 @@ Welcome decode_welcome(ByteView payload) {
   expect_magic(in);
   Welcome welcome;
   welcome.version = in.u16();
-  welcome.software = in.string(kMaxSoftware);
+  welcome.software = read_text(in, kMaxSoftware);
   in.expect_end();
   return welcome;
 }
@@ -225,7 +231,7 @@ Bytes encode(const Query& query) {
 
 Query decode_query(ByteView payload) {
   ByteReader in(payload, "a QUERY");
-  Query query{in.string(kMaxName)};
+  Query query{read_text(in, kMaxName)};
   in.expect_end();
   return query;
 }
@@ -254,7 +260,7 @@ std::optional<LastPoint> decode_last_point(ByteView payload) {
     point->time_ms = in.u64();
     for (uint32_t left = read_count(in, kMaxDisks); left > 0; --left) {
       LastPoint::Disk& disk = point->disks.emplace_back();
-      disk.name = in.string(kMaxName);
+      disk.name = read_text(in, kMaxName);
       disk.size = in.u64();
     }
   }
@@ -278,12 +284,12 @@ Bytes encode(const SyncPlan& plan) {
 SyncPlan decode_open(ByteView payload) {
   ByteReader in(payload, "an OPEN");
   SyncPlan plan;
-  plan.machine_name = in.string(kMaxName);
+  plan.machine_name = read_text(in, kMaxName);
   uint32_t count = read_count(in, kMaxDisks);
   if (count == 0) in.fail("names no disk");
   for (; count > 0; --count) {
     PlannedDisk& disk = plan.disks.emplace_back();
-    disk.name = in.string(kMaxName);
+    disk.name = read_text(in, kMaxName);
     disk.size = in.u64();
     if (read_flag(in)) disk.base = read_id<PointId>(in);
   }
@@ -330,7 +336,6 @@ Batch decode_offer(ByteView payload) {
   batch.sequence = in.u64();
   batch.disk = in.u32();
   uint32_t count = read_count(in, kMaxBatchPlaces);
-  if (count == 0) in.fail("has no places");
   batch.places.reserve(count);
   for (; count > 0; --count) {
     PlacedChunk& place = batch.places.emplace_back();
@@ -422,13 +427,13 @@ Bytes encode(const PointDetails& details) {
 PointDetails decode_commit(ByteView payload) {
   ByteReader in(payload, "a COMMIT");
   PointDetails details;
-  details.host = in.string(kMaxName);
+  details.host = read_text(in, kMaxName);
   details.time_ms = in.u64();
   uint8_t consistency = in.u8();
   if (consistency > static_cast<uint8_t>(Consistency::application)) in.fail("names an unknown consistency");
   details.consistency = static_cast<Consistency>(consistency);
   details.figures = read_figures(in);
-  details.note = in.string(kMaxNote);
+  details.note = read_text(in, kMaxNote);
   details.definition = read_definition(in);
   in.expect_end();
   return details;
@@ -465,7 +470,8 @@ Error decode_error(ByteView payload) {
   ErrorCode code = base::error_code_from_name(in.string(kMaxCodeName));
   std::string message = in.string(kMaxSentence);
   in.expect_end();
-  // It goes to a terminal: no control characters.
+  // It goes to a terminal: no control characters, and no halves of characters.
+  if (!base::is_valid_utf8(message)) message = "failed, and said why in letters this side cannot read";
   for (char& c : message) {
     if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) c = ' ';
   }
