@@ -23,7 +23,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 DiskDecision full(std::string reason) { return {false, std::move(reason)}; }
 
-TrackingRecord parse_record(std::string_view text) {
+TrackingRecord parse_record(std::string_view text, std::string* machine_name = nullptr) {
   try {
     auto json = nlohmann::json::parse(text);
     if (json.at("version").get<int>() != kRecordVersion) {
@@ -34,6 +34,7 @@ TrackingRecord parse_record(std::string_view text) {
     record.domain_uuid = json.at("domain_uuid");
     record.checkpoint = json.at("checkpoint");
     record.disks = json.at("disks").get<std::vector<std::string>>();
+    if (machine_name != nullptr) *machine_name = json.at("machine");
     return record;
   } catch (const nlohmann::json::exception& error) {
     throw base::Error(base::ErrorCode::corrupt, error.what());
@@ -117,6 +118,26 @@ void forget_tracking(const std::string& state_directory, std::string_view machin
   if (!files.exists(path)) return;
   files.remove(path);
   files.sync_directory(base::parent_path(path));
+}
+
+std::vector<std::pair<std::string, TrackingRecord>> list_tracking(const std::string& state_directory) {
+  base::FileSystem& files = base::real_file_system();
+  std::vector<std::pair<std::string, TrackingRecord>> records;
+  std::string directory = base::parent_path(tracking_path(state_directory, ""));
+  if (!files.exists(directory)) return records;
+  for (const std::string& name : files.list(directory)) {
+    if (!name.ends_with(".tracking")) continue;
+    try {
+      std::string machine;
+      std::string path = base::join_path(directory, name);
+      auto record = parse_record(base::as_text(base::read_file(files, path, kMaxRecordSize)), &machine);
+      records.emplace_back(machine, record);
+    } catch (const base::Error& error) {
+      base::log().warn("{}: {}", name, error.message());
+    }
+  }
+  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return records;
 }
 
 }  // namespace agent

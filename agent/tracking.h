@@ -64,5 +64,7 @@ std::optional<TrackingRecord> load_tracking(const std::string& state_directory, 
 // Durable when it returns.
 void save_tracking(const std::string& state_directory, std::string_view machine_name, const TrackingRecord& record);
 void forget_tracking(const std::string& state_directory, std::string_view machine_name);
+// All readable records, by machine name.
+std::vector<std::pair<std::string, TrackingRecord>> list_tracking(const std::string& state_directory);
 
 }  // namespace agent

@@ -99,6 +99,16 @@ bool Domain::running() const {
   return active == 1;
 }
 
+bool Domain::paused() const {
+  int state = VIR_DOMAIN_NOSTATE;
+  if (::virDomainGetState(domain_.get(), &state, nullptr, 0) != 0) {
+    throw last_error("cannot learn the state of " + name_);
+  }
+  return state != VIR_DOMAIN_RUNNING && state != VIR_DOMAIN_BLOCKED && running();
+}
+
+bool Domain::persistent() const { return ::virDomainIsPersistent(domain_.get()) == 1; }
+
 std::string Domain::live_xml() const {
   return take_string(::virDomainGetXMLDesc(domain_.get(), 0), "cannot read the description of " + name_);
 }
@@ -129,7 +139,9 @@ void Domain::thaw() const {
 BackupOutcome Domain::begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,
                                    std::string& why) const {
   const char* checkpoint = checkpoint_xml.empty() ? nullptr : checkpoint_xml.c_str();
-  if (::virDomainBackupBegin(domain_.get(), backup_xml.c_str(), checkpoint, 0) == 0) return BackupOutcome::begun;
+  // Scratch files made beforehand save a QEMU job each, while the guest is frozen.
+  unsigned int flags = VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL;
+  if (::virDomainBackupBegin(domain_.get(), backup_xml.c_str(), checkpoint, flags) == 0) return BackupOutcome::begun;
   base::Error error = last_error("cannot begin a backup of " + name_);
   if (last_code() != VIR_ERR_CHECKPOINT_INCONSISTENT && last_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT) throw error;
   why = error.message();

@@ -53,6 +53,8 @@ class Domain {
   const std::string& name() const { return name_; }
   const std::string& uuid() const { return uuid_; }
   bool running() const;              // paused counts: its QEMU has the disks
+  bool paused() const;
+  bool persistent() const;           // a transient one cannot have checkpoints
   std::string live_xml() const;      // of a running domain; of another one as inactive_xml()
   std::string inactive_xml() const;  // as it would start next
   uint64_t disk_size(const std::string& disk) const;  // bytes, as the guest sees it
@@ -62,7 +64,8 @@ class Domain {
   // Thaws them; no error if none is frozen.
   void thaw() const;
 
-  // Starts a pull backup and makes the checkpoint at the same instant; `checkpoint_xml` may be empty.
+  // Starts a pull backup into scratch files that exist, and makes the checkpoint at the same instant;
+  // `checkpoint_xml` may be empty.
   // On `bitmap_unusable`, `why` gets libvirt's reason.
   BackupOutcome begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,
                              std::string& why) const;
@@ -83,6 +86,6 @@ class Domain {
   std::string uuid_;
 };
 
-constexpr int kAgentTimeoutS = 30;
+constexpr int kAgentTimeoutS = 10;
 
 }  // namespace agent::libvirt
