@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -43,7 +44,8 @@ struct Connection {
 
 template <typename Stream>
 asio::awaitable<void> write_response(Connection<Stream>& connection, const Response& response, bool keep_alive) {
-  http::response<http::string_body> message{http::int_to_status(static_cast<unsigned>(response.status)), kHttp11};
+  http::response<http::string_body> message;
+  message.version(kHttp11);
   message.result(static_cast<unsigned>(response.status));
   message.set(http::field::server, "mulettod");
   message.set(http::field::content_type, response.content_type);

@@ -11,7 +11,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
@@ -175,6 +174,11 @@ class Server::Implementation {
 
   const ServerOptions options_;
   UpgradeHandler on_upgrade_;
+  std::atomic<bool> stopped_{false};
+  std::atomic<size_t> connection_count_{0};
+  std::atomic<size_t> upgrade_count_{0};
+  base::Guarded<std::set<base::ByteStream*>> upgraded_;
+  // Destroyed after the pools below: a coroutine that waits for a handler must outlive the handler.
   asio::io_context context_{1};
   asio::ssl::context tls_;
   tcp::acceptor tcp_acceptor_;
@@ -182,10 +186,6 @@ class Server::Implementation {
   asio::thread_pool handlers_;
   asio::thread_pool transfers_;
   ConnectionServices services_;
-  std::atomic<bool> stopped_{false};
-  std::atomic<size_t> connection_count_{0};
-  std::atomic<size_t> upgrade_count_{0};
-  base::Guarded<std::set<base::ByteStream*>> upgraded_;
   std::jthread thread_;
 };
 
