@@ -315,6 +315,15 @@ std::string normalize_fingerprint(std::string_view text) {
   }
 }
 
+bool is_issued_by(std::string_view certificate_pem, std::string_view authority_pem) {
+  UniqueCertificate certificate = parse_certificate(certificate_pem);
+  UniqueCertificate authority = parse_certificate(authority_pem);
+  bool good = X509_check_issued(authority.get(), certificate.get()) == X509_V_OK &&
+              X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) == 1;
+  ERR_clear_error();
+  return good;
+}
+
 void check_key_matches(const Credentials& credentials) {
   UniqueCertificate certificate = parse_certificate(credentials.certificate_pem);
   UniqueKey key = parse_key(credentials.key_pem);

@@ -79,6 +79,9 @@ std::string certificate_fingerprint(std::string_view certificate_pem);
 // invalid_argument unless that leaves 64 hexadecimal digits.
 std::string normalize_fingerprint(std::string_view text);
 
+// True if the authority's key signed the certificate. Says nothing about dates.
+bool is_issued_by(std::string_view certificate_pem, std::string_view authority_pem);
+
 // Throws invalid_argument unless the key belongs to the certificate.
 void check_key_matches(const Credentials& credentials);
 
