@@ -21,7 +21,7 @@ enum class Lifetime {
 struct SubprocessOptions {
   Lifetime lifetime = Lifetime::with_parent;
   std::string output_path;  // standard output and error are appended here; empty: inherited
-  std::vector<int> inherited_fds;  // kept open in the child, under the same numbers
+  std::vector<int> inherited_fds{};  // kept open in the child, under the same numbers
 };
 
 class Subprocess {

@@ -40,6 +40,9 @@ struct MachineDefinition {
   std::vector<std::pair<std::string, base::Bytes>> state_files;
 };
 
+// The largest disk a store takes: 64 TiB.
+constexpr uint64_t kMaxDiskSize = 1ull << 46;
+
 struct PointDisk {
   std::string name;    // "vda"
   uint64_t size = 0;   // bytes, a multiple of 512

@@ -83,6 +83,9 @@ class PointSink {
   // How this store cuts and names chunks. Valid as long as the sink.
   virtual const ChunkHasher& hasher() const = 0;
 
+  // Which of these chunks the store lacks (zero ids never). The answer holds until the sink is gone.
+  virtual std::vector<bool> lacking(std::span<const PlacedChunk> places) = 0;
+
   // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on this
   // thread, once) for the content of places[i]. Returns when the batch is handed over; bytes may still be
   // under way until commit(). Any number of threads; at most kMaxBatchesInFlight batches past the

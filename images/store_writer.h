@@ -44,29 +44,6 @@ struct CompactResult {
   uint64_t bytes_freed = 0;
 };
 
-class StoreWriter {
- public:
-  // Finishes what an interrupted predecessor began, so that the index agrees with packs and points.
-  // Throws as StoreReader::open, and busy when another writer has the store.
-  static std::unique_ptr<StoreWriter> open(base::FileSystem& files, const std::string& directory,
-                                           const KeySource& key = {});
-  virtual ~StoreWriter() = default;
-
-  // Reads through the same process. Valid as long as the writer.
-  virtual StoreReader& reader() = 0;
-
-  // A sink for a new point. Throws invalid_argument for a plan that cannot be, not_found for a base that
-  // is no point of this machine with that disk. Destroy all sinks before the writer.
-  virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
-
-  // The point is gone when it returns (space comes back by compact()). Throws not_found; busy while a
-  // reader has it open, or a sync is relative to it.
-  virtual void delete_point(const PointId& id) = 0;
-
-  virtual CompactResult compact(const CompactOptions& options = {}) = 0;
-  virtual StoreFigures figures() = 0;
-};
-
 struct CheckOptions {
   bool deep = false;  // also decode every chunk and compare its hash (needs the key)
   std::function<void(uint64_t done, uint64_t total)> on_progress;  // bytes of packs
@@ -82,9 +59,35 @@ struct CheckReport {
   bool good() const { return problems.empty(); }
 };
 
+class StoreWriter {
+ public:
+  // Finishes what an interrupted predecessor began, so that the index agrees with packs and points.
+  // Throws as StoreReader::open, and busy when another writer has the store. Without the key of an
+  // encrypted store everything but begin() works. `index_directory` is given only where `files` is not the
+  // machine's own file system: LMDB does its own I/O.
+  static std::unique_ptr<StoreWriter> open(base::FileSystem& files, const std::string& directory,
+                                           const KeySource& key = {}, const std::string& index_directory = "");
+  virtual ~StoreWriter() = default;
+
+  // Reads through the same process. Valid as long as the writer.
+  virtual StoreReader& reader() = 0;
+
+  // A sink for a new point. Throws invalid_argument for a plan that cannot be, not_found for a base that
+  // is no point of this machine with that disk. Destroy all sinks before the writer.
+  virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
+
+  // The point is gone when it returns (space comes back by compact()). Throws not_found; busy while a
+  // reader has it open, or a sync is relative to it.
+  virtual void delete_point(const PointId& id) = 0;
+
+  virtual CompactResult compact(const CompactOptions& options = {}) = 0;
+  virtual CheckReport check(const CheckOptions& options) = 0;  // as check_store(); syncs go on meanwhile
+  virtual StoreFigures figures() = 0;
+};
+
 // Verifies every record's checksum and every point's trees. Needs no key unless `deep`. Damaged chunks
-// are noted in the index, so that the next sync that meets them sends them again; for that it takes the
-// writer's lock (busy if a daemon has it).
+// are noted in the index, so that the next sync that meets them sends them again; not while another process
+// writes to the store (then that process's own check does it).
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
                         const CheckOptions& options);
 
@@ -96,6 +99,15 @@ struct RebuildReport {
 };
 
 // Makes the index anew from packs and points alone.
-RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory);
+RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
+                            const std::string& index_directory = "");
+
+// Needs no key.
+StoreFigures read_figures(base::FileSystem& files, const std::string& directory);
+
+// Puts another passphrase or key file in the place of the old one; no pack is rewritten. Durable when it
+// returns.
+void change_store_key(base::FileSystem& files, const std::string& directory, const KeySource& old_key,
+                      const KeySource& new_key, uint32_t scrypt_log2_n = 16);
 
 }  // namespace images

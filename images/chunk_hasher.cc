@@ -1,0 +1,35 @@
+#include "images/chunk_hasher.h"
+
+#include <string>
+
+namespace images {
+namespace {
+
+// A name's id: the first half of the chunk hash over "KIND\0NAME". The kind in front keeps a machine and a
+// disk of one name apart; under a tenant's key the ids tell nothing about the names.
+template <typename NameId>
+NameId id_of_name(const ChunkHasher& hasher, std::string_view kind, std::string_view name) {
+  std::string text(kind);
+  text.push_back('\0');
+  text.append(name);
+  ChunkId hash = hasher.id_of(base::as_bytes(text));
+  NameId id;
+  std::copy_n(hash.bytes.begin(), NameId::kSize, id.bytes.begin());
+  return id;
+}
+
+}  // namespace
+
+ChunkId ChunkHasher::id_of(base::ByteView plain) const {
+  return ChunkId{id_key_ ? base::hmac_sha256(*id_key_, plain) : base::sha256(plain)};
+}
+
+MachineId ChunkHasher::machine_id(std::string_view machine_name) const {
+  return id_of_name<MachineId>(*this, "machine", machine_name);
+}
+
+DiskKey ChunkHasher::disk_key(std::string_view disk_name) const {
+  return id_of_name<DiskKey>(*this, "disk", disk_name);
+}
+
+}  // namespace images

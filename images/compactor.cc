@@ -1,0 +1,225 @@
+#include "images/compactor.h"
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "images/layout.h"
+#include "images/pack_appender.h"
+#include "images/pack_scanner.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+// Packs smaller than this are merged with others even when all in them is live.
+constexpr uint64_t kSmallPack = PackAppender::kPackSize / 4;
+
+struct Candidate {
+  uint32_t number = 0;
+  PackEntry row;
+};
+
+// A record that moves, from where to where.
+struct Move {
+  format::DirectoryEntry from;
+  uint32_t old_pack = 0;
+  uint32_t new_offset = 0;
+};
+
+class Compaction {
+ public:
+  Compaction(OpenStore& store, SyncRegistry& registry, const CompactOptions& options)
+      : store_(store), registry_(registry), options_(options) {}
+
+  CompactResult run() {
+    std::vector<Candidate> candidates = start();
+    std::vector<Candidate> group;
+    uint64_t group_size = 0;
+    for (const Candidate& candidate : candidates) {
+      if (options_.stop.stop_requested()) break;
+      if (!is_whole(candidate.row)) continue;
+      if (!group.empty() && group_size + candidate.row.live_size > PackAppender::kPackSize * 3 / 4) {
+        rewrite(group);
+        group.clear();
+        group_size = 0;
+      }
+      group.push_back(candidate);
+      group_size += candidate.row.live_size;
+    }
+    // One small pack alone would only be copied.
+    bool worth_it = group.size() > 1 || (group.size() == 1 && is_sparse(group.front().row));
+    if (worth_it && !options_.stop.stop_requested()) rewrite(group);
+    return result_;
+  }
+
+ private:
+  bool is_sparse(const PackEntry& row) const {
+    return static_cast<double>(row.live_size) < options_.rewrite_below * static_cast<double>(row.size);
+  }
+
+  std::vector<Candidate> start() {
+    std::vector<Candidate> candidates;
+    auto transaction = store_.index().write();
+    if (transaction->number("recount", 0) != 0) {
+      throw Error(ErrorCode::corrupt,
+                  "damaged tree nodes make it uncertain what is in use, so nothing is freed: 'store check' names "
+                  "the damaged points; delete them or sync their machines again, then run 'store rebuild'");
+    }
+    // What an unfinished sync left stays until the compaction after the next, for the sync to go on with.
+    fresh_limit_ = static_cast<uint32_t>(transaction->number("compacted at", 0));
+    auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1) + 1);
+    transaction->set_number("epoch", epoch);
+    transaction->set_number("compacted at", epoch);
+    transaction->for_each_pack([&](uint32_t number, const PackEntry& row) {
+      if (row.sealed && (is_sparse(row) || row.size < kSmallPack)) candidates.push_back({number, row});
+    });
+    transaction->commit();
+    return candidates;
+  }
+
+  // No sync relies on it, and it is not kept for one to come.
+  bool may_free(const ChunkId& id, const ChunkEntry& entry, uint32_t oldest_epoch) {
+    if (entry.references != 0 || entry.epoch >= oldest_epoch) return false;
+    if (entry.fresh && entry.epoch >= fresh_limit_) return false;
+    return !registry_.pins(id);
+  }
+
+  void rewrite(const std::vector<Candidate>& group) {
+    PackId new_pack = PackId::random();
+    std::vector<Move> moves;
+    std::vector<format::DirectoryEntry> directory;
+    uint64_t new_size = 0;
+    try {
+      new_size = copy_records(group, new_pack, moves, directory);
+      std::unique_lock lock(registry_.freeing);
+      publish(group, new_pack, new_size, moves);
+    } catch (...) {
+      discard(new_pack);
+      throw;
+    }
+    for (const Candidate& candidate : group) {
+      store_.files.remove(layout::pack_file(store_.directory, candidate.row.id));
+      ++result_.packs_rewritten;
+      result_.bytes_freed += candidate.row.size;
+    }
+    result_.bytes_freed -= std::min(result_.bytes_freed, new_size);
+  }
+
+  // A copy that the index does not name; if it cannot be removed now, the store's next opening deals with it.
+  void discard(const PackId& pack) {
+    try {
+      std::string path = layout::pack_file(store_.directory, pack);
+      if (store_.files.exists(path)) store_.files.remove(path);
+    } catch (const Error&) {
+    }
+  }
+
+  // A pack that is damaged stays as it is: what its directory does not tell might still be referred to.
+  bool is_whole(const PackEntry& row) {
+    auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id, ScanDepth::directory);
+    return contents.sealed && contents.problems.empty();
+  }
+
+  // Copies what is to stay into a new pack, durable when this returns; its size, 0 if nothing stays.
+  uint64_t copy_records(const std::vector<Candidate>& group, const PackId& new_pack, std::vector<Move>& moves,
+                        std::vector<format::DirectoryEntry>& directory) {
+    std::unique_ptr<base::WritableFile> file;
+    base::Bytes buffer;
+    for (const Candidate& candidate : group) {
+      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, candidate.row.id,
+                                ScanDepth::directory);
+      auto source = store_.files.open(layout::pack_file(store_.directory, candidate.row.id));
+      for (const auto& record : contents.records) {
+        if (!stays(candidate.number, record)) continue;
+        if (!file) file = create_pack(new_pack, buffer);
+        uint64_t offset = file->size() + buffer.size();
+        moves.push_back({record, candidate.number, static_cast<uint32_t>(offset)});
+        directory.push_back({record.kind, static_cast<uint32_t>(offset), record.stored_size, record.id});
+        size_t start = buffer.size();
+        buffer.resize(start + format::kRecordHeaderSize + record.stored_size);
+        source->read_at(record.offset, base::MutableByteView(buffer).subspan(start));
+        if (buffer.size() >= (1u << 20)) {
+          file->append(buffer);
+          buffer.clear();
+        }
+      }
+    }
+    if (!file) return 0;
+    base::Bytes tail = encode_pack_tail(file->size() + buffer.size(), directory);
+    buffer.insert(buffer.end(), tail.begin(), tail.end());
+    file->append(buffer);
+    file->sync();
+    return file->size();
+  }
+
+  std::unique_ptr<base::WritableFile> create_pack(const PackId& pack, base::Bytes& buffer) {
+    std::string shard = layout::pack_shard(store_.directory, pack);
+    if (!store_.files.exists(shard)) {
+      store_.files.make_directory(shard);
+      store_.files.sync_directory(layout::packs_directory(store_.directory));
+    }
+    auto file = store_.files.create(layout::pack_file(store_.directory, pack));
+    store_.files.sync_directory(shard);
+    buffer = format::encode_pack_header(store_.parameters.id, pack);
+    return file;
+  }
+
+  bool stays(uint32_t pack, const format::DirectoryEntry& record) {
+    auto entry = store_.index().read()->find_chunk(record.id);
+    if (!entry || entry->pack != pack || entry->offset != record.offset) return false;  // a copy
+    return !may_free(record.id, *entry, registry_.oldest_epoch());
+  }
+
+  // Points the index at the copies and forgets the old packs and what they alone held, all at once.
+  void publish(const std::vector<Candidate>& group, const PackId& new_pack, uint64_t new_size,
+               const std::vector<Move>& moves) {
+    auto transaction = store_.index().write();
+    uint32_t new_number = 0;
+    PackEntry new_row{new_pack, new_size, 0, true};
+    if (new_size != 0) new_number = transaction->add_pack(new_row);
+    for (const Move& move : moves) {
+      auto entry = transaction->find_chunk(move.from.id);
+      if (!entry || entry->pack != move.old_pack || entry->offset != move.from.offset) continue;
+      entry->pack = new_number;
+      entry->offset = move.new_offset;
+      if (entry->references != 0) new_row.live_size += entry->record_size();
+      transaction->put_chunk(move.from.id, *entry);
+    }
+    if (new_number != 0) transaction->put_pack(new_number, new_row);
+    for (const Candidate& candidate : group) drop_pack(*transaction, candidate);
+    transaction->commit();
+  }
+
+  // Entries that still point into the old pack were free when it was copied; they must be so still.
+  void drop_pack(IndexTransaction& transaction, const Candidate& candidate) {
+    auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, candidate.row.id,
+                              ScanDepth::directory);
+    for (const auto& record : contents.records) {
+      auto entry = transaction.find_chunk(record.id);
+      if (!entry || entry->pack != candidate.number || entry->offset != record.offset) continue;
+      if (!may_free(record.id, *entry, registry_.oldest_epoch())) {
+        throw Error(ErrorCode::busy, "a sync took up chunks that were being freed; compact again");
+      }
+      transaction.erase_chunk(record.id);
+    }
+    transaction.erase_pack(candidate.number);
+  }
+
+  OpenStore& store_;
+  SyncRegistry& registry_;
+  const CompactOptions& options_;
+  CompactResult result_;
+  uint32_t fresh_limit_ = 0;
+};
+
+}  // namespace
+
+CompactResult compact_store(OpenStore& store, SyncRegistry& registry, const CompactOptions& options) {
+  return Compaction(store, registry, options).run();
+}
+
+}  // namespace images

@@ -1,0 +1,16 @@
+// Gives back the space of chunks no point refers to: packs with too small a live share are rewritten, one
+// group at a time. Readers are not disturbed (they find moved records again through the index), syncs
+// neither (sync_pins.h). Interrupted anywhere, nothing is lost: a new pack that the index does not know is
+// taken up or removed when the store is opened next, an old one that was not removed yet likewise.
+#pragma once
+
+#include "images/open_store.h"
+#include "images/store_writer.h"
+#include "images/sync_pins.h"
+
+namespace images {
+
+// Throws corrupt when damage has made the counts uncertain: nothing is freed then.
+CompactResult compact_store(OpenStore& store, SyncRegistry& registry, const CompactOptions& options);
+
+}  // namespace images

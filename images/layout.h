@@ -1,0 +1,30 @@
+// The names of all files and folders inside a store, and nothing else. Pure functions.
+//   DIR/store          format file         DIR/packs/ab/<pack id>.pack
+//   DIR/key            wrapped key         DIR/points/<machine id>/<point id>.point
+//   DIR/writer.lock    held by the writer  DIR/index/ (LMDB; derived)
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "images/ids.h"
+
+namespace images::layout {
+
+std::string parameters_file(const std::string& store);
+std::string key_file(const std::string& store);
+std::string writer_lock(const std::string& store);
+std::string index_directory(const std::string& store);
+
+std::string packs_directory(const std::string& store);
+std::string pack_shard(const std::string& store, const PackId& pack);  // folder
+std::string pack_file(const std::string& store, const PackId& pack);
+std::optional<PackId> pack_of_name(const std::string& name);  // a file's name in a shard
+
+std::string points_directory(const std::string& store);
+std::string machine_directory(const std::string& store, const MachineId& machine);
+std::string manifest_file(const std::string& store, const MachineId& machine, const PointId& point);
+std::optional<MachineId> machine_of_name(const std::string& name);
+std::optional<PointId> point_of_name(const std::string& name);
+
+}  // namespace images::layout

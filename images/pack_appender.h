@@ -1,0 +1,89 @@
+// Appends records to packs and tells the index of them. One for a store; all its syncs share the pack that
+// is open, a batch at a time, so that concurrent syncs of similar disks store an equal chunk once.
+//
+// A record goes: append() → in the open pack and the table of pending records → the pack is flushed (full,
+// or a commit asks): fsync, then one index transaction that lists its records without references.
+// After a failed write the pack is given up where it stands: what was flushed stays, the rest is forgotten,
+// and syncs that relied on it learn it from failure_count(). Thread-safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/guarded.h"
+#include "images/chunk_index.h"
+#include "images/record_codec.h"
+
+namespace images {
+
+class PackAppender {
+ public:
+  static constexpr uint64_t kPackSize = 64u << 20;
+
+  PackAppender(base::FileSystem& files, std::string store, const format::StoreParameters& parameters,
+               ChunkIndex& index)
+      : files_(files), store_(std::move(store)), parameters_(parameters), index_(index) {}
+  // Seals the open pack; failures are left to the next opening of the store, which seals it too.
+  ~PackAppender();
+
+  bool is_pending(const ChunkId& id);
+
+  // Returns how many bytes this added; a record whose id is pending already is passed over.
+  // Throws no_space, io: none of these records counts then.
+  uint64_t append(std::span<const Record> records);
+
+  // All records appended before are durable and in the index when it returns. Throws as append().
+  void flush();
+
+  // Goes up when pending records were lost.
+  uint64_t failure_count();
+
+  // Flushes, and ends the open pack with its directory.
+  void seal();
+
+ private:
+  struct OpenPack {
+    PackId id;
+    uint32_t number = 0;  // its row in the index, once it has one
+    std::unique_ptr<base::WritableFile> file;
+    base::Bytes buffer;   // bytes not written to the file yet
+    std::vector<format::DirectoryEntry> directory;
+    size_t flushed_count = 0;  // of the directory, that the index knows
+    uint64_t size() const { return file->size() + buffer.size(); }
+  };
+  struct State {
+    std::optional<OpenPack> pack;
+    std::unordered_map<ChunkId, uint32_t> pending;  // id → stored size
+    uint64_t failure_count = 0;
+  };
+
+  void start_pack(State& state);
+  void write_buffer(OpenPack& pack);
+  void flush_locked(State& state);
+  void seal_locked(State& state);
+  void list_in_index(OpenPack& pack, bool sealed);
+  void give_up(State& state);
+
+  base::FileSystem& files_;
+  std::string store_;
+  format::StoreParameters parameters_;
+  ChunkIndex& index_;
+  // Held across the writes of one batch: the order in the pack is the order of the calls, and a second
+  // writer would only wait for the same disk.
+  base::Guarded<State> state_;
+};
+
+// Puts a record that lies at `entry` into the index, in an open write transaction: a new chunk without
+// references, or a new place for one that was missing or damaged. One that is present stays as it is.
+void list_record(IndexTransaction& transaction, const format::DirectoryEntry& record, uint32_t pack_number,
+                 uint32_t epoch);
+
+// The tail of a sealed pack: directory record and footer. `entries` lists the records before it.
+base::Bytes encode_pack_tail(uint64_t offset, const std::vector<format::DirectoryEntry>& entries);
+
+}  // namespace images

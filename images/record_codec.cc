@@ -1,0 +1,113 @@
+#include "images/record_codec.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using format::Cipher;
+using format::RecordHeader;
+using format::RecordKind;
+
+ZSTD_DCtx* thread_decompressor() {
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  thread_local std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  CHECK(context != nullptr);
+  return context.get();
+}
+
+[[noreturn]] void damaged(const RecordHeader& header, const char* what) {
+  throw Error(ErrorCode::corrupt, std::string(header.kind == RecordKind::node ? "tree node " : "chunk ") +
+                                      header.id.hex().substr(0, 16) + " is damaged: " + what);
+}
+
+void verify_checksum(const RecordHeader& header, base::ByteView stored) {
+  if (stored.size() != header.stored_size || base::checksum64(stored) != header.checksum) {
+    damaged(header, "its checksum does not match");
+  }
+}
+
+}  // namespace
+
+void decode_chunk(Codec codec, base::ByteView bytes, base::MutableByteView plain) {
+  if (codec == Codec::raw) {
+    if (bytes.size() != plain.size()) throw Error(ErrorCode::corrupt, "a chunk has the wrong length");
+    std::copy(bytes.begin(), bytes.end(), plain.begin());
+    return;
+  }
+  size_t size = ZSTD_decompressDCtx(thread_decompressor(), plain.data(), plain.size(), bytes.data(), bytes.size());
+  if (ZSTD_isError(size) || size != plain.size()) {
+    throw Error(ErrorCode::corrupt, "a chunk's compressed bytes are damaged");
+  }
+}
+
+base::Key256 RecordCodec::key_of(const ChunkId& id) const {
+  if (!keys_) throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
+  return base::hmac_sha256(keys_->records, id.view());
+}
+
+Record RecordCodec::seal_chunk(const ChunkId& id, EncodedChunk chunk) const {
+  Record record;
+  RecordHeader& header = record.header;
+  header.kind = RecordKind::chunk;
+  header.codec = chunk.codec;
+  header.id = id;
+  header.plain_size = parameters_.chunk_size;
+  record.stored = std::move(chunk.bytes);
+  header.stored_size = static_cast<uint32_t>(record.stored.size());
+  if (parameters_.encrypted) {
+    base::Bytes sealed(record.stored.size() + base::kGcmTagSize);
+    header.cipher = Cipher::aes_256_gcm;
+    header.nonce = base::random_array<12>();
+    header.stored_size = static_cast<uint32_t>(sealed.size());
+    base::gcm_seal(key_of(id), header.nonce, format::record_associated_data(header), record.stored, sealed);
+    record.stored = std::move(sealed);
+  }
+  header.checksum = base::checksum64(record.stored);
+  return record;
+}
+
+Record RecordCodec::seal_node(const ChunkId& id, base::Bytes node) const {
+  Record record;
+  record.header.kind = RecordKind::node;
+  record.header.id = id;
+  record.header.plain_size = record.header.stored_size = static_cast<uint32_t>(node.size());
+  record.header.checksum = base::checksum64(node);
+  record.stored = std::move(node);
+  return record;
+}
+
+void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored, base::MutableByteView plain) const {
+  CHECK(plain.size() == parameters_.chunk_size);
+  if (header.kind != RecordKind::chunk) damaged(header, "a tree node lies in its place");
+  verify_checksum(header, stored);
+  bool encrypted = header.cipher == Cipher::aes_256_gcm;
+  if (encrypted != parameters_.encrypted) damaged(header, "its encryption is not the store's");
+  if (!encrypted) return decode_chunk(header.codec, stored, plain);
+  if (stored.size() < base::kGcmTagSize) damaged(header, "it is too short");
+  base::Bytes opened(stored.size() - base::kGcmTagSize);
+  if (!base::gcm_open(key_of(header.id), header.nonce, format::record_associated_data(header), stored, opened)) {
+    damaged(header, "its ciphertext is not authentic");
+  }
+  decode_chunk(header.codec, opened, plain);
+}
+
+format::Node RecordCodec::open_node(const RecordHeader& header, base::ByteView stored) const {
+  if (header.kind != RecordKind::node || header.codec != Codec::raw || header.cipher != Cipher::none) {
+    damaged(header, "it is no tree node");
+  }
+  verify_checksum(header, stored);
+  return format::decode_node(stored, parameters_.fanout);
+}
+
+}  // namespace images

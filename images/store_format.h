@@ -1,0 +1,140 @@
+// Every byte layout of a store, and nothing else: docs/format.md is the specification of what is here.
+// All decoders take hostile bytes: they throw corrupt, never read outside, and bound every length.
+// All functions are pure; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "images/ids.h"
+#include "images/point.h"
+#include "images/point_sink.h"
+
+namespace images::format {
+
+constexpr uint32_t kVersion = 1;
+
+// --- the format file: what the whole store agrees on -------------------------------------------------
+
+struct StoreParameters {
+  StoreId id;
+  uint32_t chunk_size = 65536;  // bytes, a power of two, 4 KiB to 1 MiB
+  uint32_t fanout = 64;         // children of a tree node, a power of two, 16 to 256
+  bool encrypted = false;
+};
+
+base::Bytes encode_parameters(const StoreParameters& parameters);
+// Throws corrupt, or unsupported for a version or flag this program does not know.
+StoreParameters decode_parameters(base::ByteView bytes);
+
+// --- the key file: the master key, wrapped -----------------------------------------------------------
+
+enum class KeyDerivation : uint32_t { scrypt = 1, key_file = 2 };
+
+struct WrappedKey {
+  KeyDerivation derivation = KeyDerivation::scrypt;
+  uint32_t scrypt_log2_n = 16;
+  std::array<uint8_t, 32> salt{};
+  base::GcmNonce nonce{};
+  std::array<uint8_t, 32 + base::kGcmTagSize> sealed{};
+};
+
+base::Bytes encode_wrapped_key(const WrappedKey& key);
+WrappedKey decode_wrapped_key(base::ByteView bytes);
+
+// --- packs ---------------------------------------------------------------------------------------------
+
+constexpr size_t kPackHeaderSize = 64;
+base::Bytes encode_pack_header(const StoreId& store, const PackId& pack);
+// Throws corrupt unless the header is whole and belongs to this store and pack.
+void check_pack_header(base::ByteView bytes, const StoreId& store, const PackId& pack);
+
+enum class RecordKind : uint8_t { chunk = 1, node = 2, directory = 3 };
+enum class Cipher : uint8_t { none = 0, aes_256_gcm = 1 };
+
+constexpr size_t kRecordHeaderSize = 72;
+constexpr uint32_t kMaxPlainSize = 1u << 20;
+// Room for a directory of a pack full of the smallest records.
+constexpr uint32_t kMaxStoredSize = 64u << 20;
+
+struct RecordHeader {
+  RecordKind kind = RecordKind::chunk;
+  Codec codec = Codec::raw;
+  Cipher cipher = Cipher::none;
+  uint32_t stored_size = 0;  // bytes that follow the header
+  uint32_t plain_size = 0;
+  ChunkId id;
+  base::GcmNonce nonce{};
+  uint64_t checksum = 0;     // checksum64 of the stored bytes
+};
+
+// Appends kRecordHeaderSize bytes.
+void encode_record_header(const RecordHeader& header, base::Bytes& out);
+// Nothing if these kRecordHeaderSize bytes are no whole record header.
+std::optional<RecordHeader> decode_record_header(base::ByteView bytes);
+// The part of an encrypted record's header that its ciphertext vouches for.
+base::Bytes record_associated_data(const RecordHeader& header);
+// Where in `bytes`, from `start`, the next record header may begin: its magic stands there. bytes.size()
+// if nowhere.
+size_t find_record_magic(base::ByteView bytes, size_t start);
+
+// The table of contents at the end of a sealed pack: a record of kind `directory`, then a footer.
+struct DirectoryEntry {
+  RecordKind kind = RecordKind::chunk;
+  uint32_t offset = 0;       // of the record's header in the pack
+  uint32_t stored_size = 0;
+  ChunkId id;
+
+  bool operator==(const DirectoryEntry&) const = default;
+};
+constexpr size_t kDirectoryEntrySize = 44;
+constexpr size_t kPackFooterSize = 24;
+
+base::Bytes encode_directory(const std::vector<DirectoryEntry>& entries);
+std::vector<DirectoryEntry> decode_directory(base::ByteView bytes);
+base::Bytes encode_pack_footer(uint64_t directory_offset);
+// The directory record's offset; nothing if these kPackFooterSize bytes are no footer: an unsealed pack.
+std::optional<uint64_t> decode_pack_footer(base::ByteView bytes);
+
+// --- tree nodes ------------------------------------------------------------------------------------------
+
+// A node without any child is never written: its id is the zero id.
+struct Node {
+  uint8_t level = 0;                // 0: the children are chunks
+  std::vector<ChunkId> children;    // `fanout` of them; zero: nothing but zeros below
+
+  bool is_zero() const;
+};
+base::Bytes encode_node(const Node& node);
+Node decode_node(base::ByteView bytes, uint32_t fanout);
+
+// --- manifests -------------------------------------------------------------------------------------------
+
+constexpr uint64_t kMaxManifestSize = 16u << 20;
+constexpr uint32_t kMaxDisks = 64;
+
+// What is readable without a key: enough to check, count and delete.
+struct PublicManifest {
+  PointId id;
+  MachineId machine;
+  uint64_t time_ms = 0;
+  Consistency consistency = Consistency::crash;
+  struct Disk {
+    DiskKey key;
+    uint64_t size = 0;
+    ChunkId root;
+  };
+  std::vector<Disk> disks;
+};
+
+// `key` seals the private part; none in a store that is not encrypted.
+base::Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key);
+PublicManifest decode_public_manifest(base::ByteView bytes);
+// Throws unauthorized if the manifest needs a key and `key` is none or wrong.
+Point decode_manifest(base::ByteView bytes, const std::optional<base::Key256>& key);
+
+}  // namespace images::format

@@ -1,0 +1,226 @@
+#include "images/store_writer.h"
+
+#include <atomic>
+#include <mutex>
+
+#include "base/error.h"
+#include "images/compactor.h"
+#include "images/layout.h"
+#include "images/local_sink.h"
+#include "images/open_store.h"
+#include "images/pack_appender.h"
+#include "images/reference_counter.h"
+#include "images/store_checker.h"
+#include "images/store_directory.h"
+#include "images/store_keyring.h"
+#include "images/store_reader_over.h"
+#include "images/store_recovery.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using format::PublicManifest;
+
+PublicManifest public_part(const Point& point) {
+  PublicManifest manifest{point.id, point.machine, point.time_ms, point.consistency, {}};
+  for (const PointDisk& disk : point.disks) manifest.disks.push_back({disk.key, disk.size, disk.root});
+  return manifest;
+}
+
+// LMDB does its own I/O: the folder of the index lies on a real file system even when the store does not.
+std::string prepare_index_directory(const std::string& store, const std::string& index_directory) {
+  std::string path = index_directory.empty() ? layout::index_directory(store) : index_directory;
+  base::real_file_system().make_directory(path);
+  return path;
+}
+
+std::unique_ptr<base::FileLock> lock_for_writing(base::FileSystem& files, const std::string& directory) {
+  try {
+    return files.lock(layout::writer_lock(directory), base::LockKind::exclusive);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::busy) throw;
+    throw Error(ErrorCode::busy, "another process writes to the store in " + directory);
+  }
+}
+
+StoreFigures figures_of(OpenStore& store) {
+  StoreFigures figures;
+  auto transaction = store.index().read();
+  MachineId last;
+  transaction->for_each_point([&](const PublicManifest& point) {
+    ++figures.point_count;
+    if (figures.machine_count == 0 || point.machine != last) ++figures.machine_count;
+    last = point.machine;
+    for (const auto& disk : point.disks) figures.logical_size += disk.size;
+  });
+  transaction->for_each_pack([&](uint32_t, const PackEntry& row) {
+    ++figures.pack_count;
+    figures.pack_size += row.size;
+    figures.live_size += row.live_size;
+  });
+  figures.chunk_count = transaction->chunk_count();
+  return figures;
+}
+
+class IndexedWriter : public StoreWriter {
+ public:
+  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock)
+      : lock_(std::move(lock)), store_(std::move(store)), reader_(reader_over(store_, {})),
+        appender_(store_->files, store_->directory, store_->parameters, store_->index()) {}
+
+  StoreReader& reader() override { return *reader_; }
+
+  std::unique_ptr<PointSink> begin(const SyncPlan& plan) override {
+    expect_sound();
+    if (!store_->codec.can_open_chunks()) {
+      throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
+    }
+    return std::make_unique<LocalSink>(*store_, appender_, registry_, plan,
+                                       [this](const Point& point) { publish(point); });
+  }
+
+  void delete_point(const PointId& id) override {
+    expect_sound();
+    auto point = StoreDirectory(*store_).find_manifest(id);
+    std::string path = layout::manifest_file(store_->directory, point.machine, id);
+    std::unique_ptr<base::FileLock> alone;
+    try {
+      alone = store_->files.lock(path, base::LockKind::exclusive);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::busy) throw;
+      throw Error(ErrorCode::busy, "point " + id.hex().substr(0, 8) +
+                                       " is in use: an export, a restore or a sync relies on it");
+    }
+    std::lock_guard timeline(timeline_);
+    store_->files.remove(path);
+    store_->files.sync_directory(base::parent_path(path));
+    change_index([&](ReferenceCounter& counter) { counter.remove(point); });
+  }
+
+  CompactResult compact(const CompactOptions& options) override {
+    expect_sound();
+    std::lock_guard one_at_a_time(compacting_);
+    return compact_store(*store_, registry_, options);
+  }
+
+  CheckReport check(const CheckOptions& options) override {
+    return check_open_store(*store_, options, DamageNotes::keep);
+  }
+
+  StoreFigures figures() override { return figures_of(*store_); }
+
+ private:
+  void expect_sound() const {
+    if (!sound_) {
+      throw Error(ErrorCode::io, "the store's index could not be brought up to date; open the store again");
+    }
+  }
+
+  void publish(const Point& point) {
+    std::lock_guard timeline(timeline_);
+    expect_sound();
+    std::string folder = layout::machine_directory(store_->directory, point.machine);
+    if (!store_->files.exists(folder)) {
+      store_->files.make_directory(folder);
+      store_->files.sync_directory(layout::points_directory(store_->directory));
+    }
+    base::write_file_durably(store_->files, layout::manifest_file(store_->directory, point.machine, point.id),
+                             format::encode_manifest(point, store_->manifest_key()));
+    change_index([&](ReferenceCounter& counter) { counter.add(public_part(point)); });
+  }
+
+  // The manifest has changed and the index must follow. If it cannot, it is brought up to date when the
+  // store is opened next, and nothing else is written before.
+  template <typename Change>
+  void change_index(Change change) {
+    ReferenceCounter counter(*store_);
+    try {
+      change(counter);
+    } catch (...) {
+      sound_ = false;
+      throw;
+    }
+  }
+
+  std::unique_ptr<base::FileLock> lock_;
+  std::shared_ptr<OpenStore> store_;
+  std::unique_ptr<StoreReader> reader_;
+  PackAppender appender_;
+  SyncRegistry registry_;
+  // One change of the timelines at a time, its I/O included: the next one counts from its result.
+  std::mutex timeline_;
+  std::mutex compacting_;
+  std::atomic<bool> sound_{true};
+};
+
+}  // namespace
+
+void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options) {
+  files.make_directory(directory);
+  if (!files.list(directory).empty()) {
+    bool store = files.exists(layout::parameters_file(directory));
+    throw Error(ErrorCode::already_exists,
+                directory + (store ? " is a store already" : " is not empty; a store needs a folder of its own"));
+  }
+  format::StoreParameters parameters;
+  parameters.id = StoreId::random();
+  parameters.chunk_size = options.chunk_size;
+  parameters.encrypted = !options.key.empty();
+  base::Bytes bytes = format::encode_parameters(parameters);
+  format::decode_parameters(bytes);  // refuses a chunk size that cannot be
+  files.make_directory(layout::packs_directory(directory));
+  files.make_directory(layout::points_directory(directory));
+  if (parameters.encrypted) create_store_key(files, directory, options.key, options.scrypt_log2_n);
+  files.create(layout::writer_lock(directory));
+  // The format file comes last: a folder without it is no store.
+  base::write_file_durably(files, layout::parameters_file(directory), bytes);
+  files.sync_directory(base::parent_path(directory));
+}
+
+std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files, const std::string& directory,
+                                               const KeySource& key, const std::string& index_directory) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  auto lock = lock_for_writing(files, directory);
+  recover_store(*store, prepare_index_directory(directory, index_directory));
+  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock));
+}
+
+CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
+                        const CheckOptions& options) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  std::unique_ptr<base::FileLock> lock;
+  try {
+    lock = lock_for_writing(files, directory);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::busy) throw;
+    store->open_index(layout::index_directory(directory), false);
+    return check_open_store(*store, options, DamageNotes::report);
+  }
+  recover_store(*store, prepare_index_directory(directory, ""));
+  return check_open_store(*store, options, DamageNotes::keep);
+}
+
+RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
+                            const std::string& index_directory) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, {}, KeyUse::optional);
+  auto lock = lock_for_writing(files, directory);
+  return rebuild_from_packs(*store, prepare_index_directory(directory, index_directory));
+}
+
+StoreFigures read_figures(base::FileSystem& files, const std::string& directory) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, {}, KeyUse::optional);
+  store->open_index(layout::index_directory(directory), false);
+  return figures_of(*store);
+}
+
+void change_store_key(base::FileSystem& files, const std::string& directory, const KeySource& old_key,
+                      const KeySource& new_key, uint32_t scrypt_log2_n) {
+  if (!read_parameters(files, directory).encrypted) {
+    throw Error(ErrorCode::unsupported, "the store in " + directory + " is not encrypted");
+  }
+  rewrap_store_key(files, directory, old_key, new_key, scrypt_log2_n);
+}
+
+}  // namespace images

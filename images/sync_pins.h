@@ -1,0 +1,83 @@
+// Keeps what running syncs rely on from being freed. A sync that was told "the store has it" of a chunk no
+// point refers to (an unfinished sync's) remembers it here; one whose chunk loses its last reference later
+// is safe by its epoch: such a chunk is not freed while a sync that began before is running.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <set>
+#include <shared_mutex>
+#include <unordered_set>
+
+#include "base/guarded.h"
+#include "images/ids.h"
+
+namespace images {
+
+class SyncPins {
+ public:
+  // Past this many a sync pins everything: 16 MiB of memory at the most.
+  static constexpr size_t kMaxPinned = 1u << 20;
+
+  explicit SyncPins(uint32_t epoch) : epoch_(epoch) {}
+
+  uint32_t epoch() const { return epoch_; }
+
+  void pin(const ChunkId& id) {
+    auto state = state_.lock();
+    if (state->everything) return;
+    state->ids.insert(std::hash<ChunkId>{}(id));
+    if (state->ids.size() < kMaxPinned) return;
+    state->everything = true;
+    state->ids.clear();
+  }
+
+  bool pins(const ChunkId& id) {
+    auto state = state_.lock();
+    return state->everything || state->ids.count(std::hash<ChunkId>{}(id)) != 0;
+  }
+
+ private:
+  struct State {
+    std::unordered_set<size_t> ids;
+    bool everything = false;
+  };
+  uint32_t epoch_;
+  base::Guarded<State> state_;
+};
+
+// The syncs that run in one store.
+class SyncRegistry {
+ public:
+  // A sync looks up chunks and pins them with this held shared; compaction frees with it held alone.
+  std::shared_mutex freeing;
+
+  std::shared_ptr<SyncPins> start(uint32_t epoch) {
+    auto pins = std::make_shared<SyncPins>(epoch);
+    running_.lock()->insert(pins);
+    return pins;
+  }
+  void end(const std::shared_ptr<SyncPins>& pins) { running_.lock()->erase(pins); }
+
+  // The epoch of the sync that began first; the largest number if none runs.
+  uint32_t oldest_epoch() {
+    uint32_t oldest = std::numeric_limits<uint32_t>::max();
+    auto running = running_.lock();
+    for (const auto& pins : *running) oldest = std::min(oldest, pins->epoch());
+    return oldest;
+  }
+  bool pins(const ChunkId& id) {
+    auto running = running_.lock();
+    for (const auto& pins : *running) {
+      if (pins->pins(id)) return true;
+    }
+    return false;
+  }
+
+ private:
+  base::Guarded<std::set<std::shared_ptr<SyncPins>>> running_;
+};
+
+}  // namespace images
