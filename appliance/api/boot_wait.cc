@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <condition_variable>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -13,8 +15,9 @@ namespace appliance::api {
 namespace {
 
 constexpr std::chrono::milliseconds kPause{200};
-constexpr std::chrono::milliseconds kProbeTimeout{2000};
+constexpr std::chrono::milliseconds kAskTimeout{2000};
 constexpr uint64_t kMaxTimeoutMs = 24ull * 3'600'000;
+constexpr size_t kMaxPath = 2000;  // bytes
 
 // Sleeps, but not past a request to stop.
 void pause(jobs::JobContext& context) {
@@ -28,9 +31,32 @@ void pause(jobs::JobContext& context) {
 // What shows that the VM is of use, or nothing yet.
 std::optional<std::string> look(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan) {
   std::vector<std::string> addresses = boots.addresses(id);
-  if (addresses.empty()) return std::nullopt;
-  if (!plan.probe) return "it has the address " + addresses.front();
-  return probe::probe_service(addresses, *plan.probe, kProbeTimeout);
+  if (!plan.service && !addresses.empty()) return "it has the address " + addresses.front();
+  for (const std::string& address : addresses) {
+    if (!plan.service) break;
+    boot::Answer answer = boot::ask(address, *plan.service, kAskTimeout);
+    if (answer.answered) return fmt::format("{} port {} answered: {}", address, plan.service->port, answer.detail);
+  }
+  return std::nullopt;
+}
+
+// "/path" or ":8080/path".
+boot::Service parse_http(const std::string& text) {
+  boot::Service service;
+  std::string path = text;
+  if (text.starts_with(':')) {
+    size_t slash = std::min(text.find('/'), text.size());
+    auto result = std::from_chars(text.data() + 1, text.data() + slash, service.port);
+    bool good = result.ec == std::errc() && result.ptr == text.data() + slash && service.port != 0;
+    path = !good ? "" : slash == text.size() ? "/" : text.substr(slash);
+  }
+  if (!path.starts_with('/') || path.find_first_of(" \r\n\t") != std::string::npos || path.size() > kMaxPath) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      fmt::format("'{}' is not a path to ask for; write it like /health or :8080/health",
+                                  text.substr(0, 80)));
+  }
+  service.path = path;
+  return service;
 }
 
 void expect_still_running(const boot::InstantVm& vm) {
@@ -55,8 +81,8 @@ WaitPlan parse_wait_plan(BodyFields& body) {
   if (http && port) {
     throw base::Error(base::ErrorCode::invalid_argument, "wait for 'http' or for 'tcp', not for both at once");
   }
-  if (http) plan.probe = probe::parse_http_probe(*http);
-  if (port) plan.probe = probe::ProbePlan{std::nullopt, static_cast<uint16_t>(*port)};
+  if (http) plan.service = parse_http(*http);
+  if (port) plan.service = boot::Service{boot::Service::Kind::tcp, static_cast<uint16_t>(*port), ""};
   if (auto timeout = body.text("timeout")) plan.timeout_ms = base::parse_duration_ms(*timeout);
   if (plan.timeout_ms > kMaxTimeoutMs) {
     throw base::Error(base::ErrorCode::invalid_argument, "the timeout is longer than a day");

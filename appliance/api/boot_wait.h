@@ -6,17 +6,17 @@
 
 #include "appliance/api/body_fields.h"
 #include "appliance/boot/boot_service.h"
+#include "appliance/boot/probe.h"
 #include "appliance/jobs/job_runner.h"
-#include "appliance/probe/service_probe.h"
 
 namespace appliance::api {
 
 struct WaitPlan {
-  std::optional<probe::ProbePlan> probe;  // none: an address is enough
+  std::optional<boot::Service> service;  // none: an address is enough
   uint64_t timeout_ms = 300'000;
 };
 
-// {"http"?: "/path", "tcp"?: 22, "timeout"?: "5m"}. Throws invalid_argument.
+// {"http"?: "/path" or ":8080/path", "tcp"?: 22, "timeout"?: "5m"}. Throws invalid_argument.
 WaitPlan parse_wait_plan(BodyFields& body);
 
 // Returns when the service has answered, with the time it took since the VM's start in the job's figures.

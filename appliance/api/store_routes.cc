@@ -36,8 +36,7 @@ void run_check(Services& services, const std::string& tenant, bool deep, jobs::J
   options.deep = deep;
   options.stop = context.stop();
   options.on_progress = [&](uint64_t done, uint64_t total) { context.set_progress({done, total, "reading packs"}); };
-  std::string directory = services.stores.directory_of(tenant);
-  images::CheckReport report = images::check_store(base::real_file_system(), directory, {}, options);
+  images::CheckReport report = services.stores.writer(tenant)->check(options);
   context.set_figures(check_figures(report).dump());
   for (const std::string& problem : report.problems) context.log(problem);
   if (!report.good()) {
