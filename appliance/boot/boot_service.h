@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/boot/accelerator_trial.h"
 #include "appliance/boot/hypervisor.h"
 #include "appliance/boot/instant_vm.h"
-#include "base/file_system.h"
 #include "images/store_reader.h"
 
 namespace appliance::boot {
@@ -59,10 +59,12 @@ struct AdoptReport {
 
 class BootService {
  public:
-  // `hypervisor` and `files` must outlive the service. Makes its folders. Touches no VM: call adopt().
-  BootService(BootSettings settings, Hypervisor& hypervisor,
-              base::FileSystem& files = base::real_file_system());
+  // `hypervisor` must outlive the service. Makes its folders. Touches no VM: call adopt().
+  BootService(BootSettings settings, Hypervisor& hypervisor);
   ~BootService();
+
+  // What instant VMs run under here, and why. The first call may take some seconds: it tries KVM.
+  AcceleratorVerdict accelerator();
 
   // Every reason why this point would not start now, as sentences; empty: it would.
   std::vector<std::string> reasons_against(const PointSource& source, const images::PointId& point,

@@ -25,13 +25,19 @@ struct DomainSummary {
   DomainState state = DomainState::off;
 };
 
+struct UefiFirmware {
+  std::string code_path;
+  std::string variables_path;    // the template of a new machine's variables
+  uint64_t variables_size = 0;   // bytes; saved variables fit only a firmware with the same
+  bool secure_boot = false;
+};
+
 struct HypervisorFacts {
   std::string version;                  // for people: "libvirt 9.0.0, QEMU 7.2.0"
   uint32_t cpu_count = 0;
   uint64_t memory_size = 0;             // bytes
   uint64_t memory_available = 0;        // bytes, now
-  bool has_uefi = false;                // a UEFI firmware without secure boot
-  bool has_secure_boot = false;         // one with it
+  std::vector<UefiFirmware> uefi_firmwares;  // best first
   bool has_tpm = false;                 // TPM emulation
   std::set<std::string> machine_types;  // "pc-i440fx-7.2", "pc", "q35", …
   std::vector<std::string> domain_uuids;  // all that are defined or run
