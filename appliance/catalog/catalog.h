@@ -28,6 +28,10 @@ struct JobFilter {
   uint32_t limit = 100;        // the newest ones
 };
 
+// Throws unauthorized unless the host may add points to the machine: it is the host's, or it is nobody's
+// and has no point that somebody else could have written.
+void expect_writable(const Machine& machine, const HostId& host);
+
 class Catalog {
  public:
   // Opens or makes the file, migrates it to this version and makes the tenant `default`.
@@ -63,7 +67,7 @@ class Catalog {
   std::optional<Machine> find_machine(std::string_view tenant, std::string_view name);
   Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
   // The machine for a host that is about to write it: an existing one of the host, or a new one that is
-  // the host's from now on. Throws unauthorized if it belongs to another host, or to none and has points.
+  // the host's from now on. Throws as expect_writable().
   Machine claim_machine(std::string_view tenant, const images::MachineId& id, std::string_view name,
                         const HostId& host);
   // From now on `host` alone may write the machine; nullopt: nobody.

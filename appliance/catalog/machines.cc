@@ -44,6 +44,19 @@ std::optional<Machine> select_machine(Database& database, int64_t tenant, std::s
 
 }  // namespace
 
+void expect_writable(const Machine& machine, const HostId& host) {
+  if (machine.host && *machine.host != host) {
+    throw base::Error(base::ErrorCode::unauthorized,
+                      fmt::format("the machine '{}' belongs to another host, '{}'", machine.name, machine.host_name));
+  }
+  if (!machine.host && machine.point_count > 0) {
+    throw base::Error(base::ErrorCode::unauthorized,
+                      fmt::format("the machine '{0}' has points but belongs to no host; an operator must assign "
+                                  "it: muletto machine assign '{0}' HOST",
+                                  machine.name));
+  }
+}
+
 std::vector<Machine> Catalog::machines(std::string_view tenant) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format("{} WHERE m.tenant = ? ORDER BY m.name", kSelect));
@@ -71,16 +84,7 @@ Machine Catalog::claim_machine(std::string_view tenant, const images::MachineId&
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
   auto existing = select_machine(**database, tenant_number, name);
-  if (existing && existing->host && *existing->host != host) {
-    throw base::Error(base::ErrorCode::unauthorized,
-                      fmt::format("the machine '{}' belongs to another host, '{}'", name, existing->host_name));
-  }
-  if (existing && !existing->host && existing->point_count > 0) {
-    throw base::Error(base::ErrorCode::unauthorized,
-                      fmt::format("the machine '{0}' has points but belongs to no host; an operator must assign "
-                                  "it: muletto machine assign '{0}' HOST",
-                                  name));
-  }
+  if (existing) expect_writable(*existing, host);
   (*database)
       ->prepare("INSERT INTO machines(tenant, id, name, host, created_ms) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT(tenant, id) DO UPDATE SET host = excluded.host")

@@ -1,10 +1,14 @@
 #include "appliance/catalog/sqlite.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cerrno>
+
 #include "base/error.h"
 #include "base/log.h"
+#include "base/unique_fd.h"
 
 namespace appliance::catalog {
 namespace {
@@ -100,6 +104,10 @@ void Statement::bind_integer(int place, int64_t value) {
 void Database::Closer::operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
 
 Database::Database(const std::string& path) {
+  // Readable by the owner alone from its first byte; SQLite gives its -wal and -shm files the same mode.
+  base::UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!made) throw base::system_error(errno, "cannot open the catalog " + path);
+  made.reset();
   sqlite3* connection = nullptr;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   int result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
