@@ -14,6 +14,15 @@ base::Bytes decode(const EncodedChunk& chunk, uint32_t chunk_size) {
   return plain;
 }
 
+std::vector<bool> ModelSink::lacking(std::span<const PlacedChunk> places) {
+  auto state = state_.lock();
+  std::vector<bool> lacking;
+  for (const PlacedChunk& place : places) {
+    lacking.push_back(!place.id.is_zero() && state->chunks.count(place.id) == 0);
+  }
+  return lacking;
+}
+
 void ModelSink::send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) {
   if (on_send) on_send(batch);
   std::map<size_t, EncodedChunk> fresh;

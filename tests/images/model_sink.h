@@ -25,6 +25,7 @@ class ModelSink : public PointSink {
   }
 
   const ChunkHasher& hasher() const override { return hasher_; }
+  std::vector<bool> lacking(std::span<const PlacedChunk> places) override;
   void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) override;
   SinkProgress progress() const override;
   PointId commit(const PointDetails& details) override;

@@ -1,0 +1,160 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/body_fields.h"
+#include "appliance/api/boot_wait.h"
+#include "appliance/api/json_values.h"
+#include "appliance/api/routes.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint32_t kMaxCpus = 1024;
+constexpr uint64_t kMinMemory = 16ull << 20;
+constexpr uint64_t kMaxMemory = 1ull << 46;
+constexpr size_t kMaxNetworks = 64;
+constexpr uint64_t kMaxShutdownTimeoutS = 3600;
+constexpr uint64_t kMaxSerialChunk = 256 * 1024;  // bytes
+
+boot::BootOptions boot_options(BodyFields& body) {
+  boot::BootOptions options;
+  if (auto count = body.natural("cpu_count", 1, kMaxCpus)) options.cpu_count = static_cast<uint32_t>(*count);
+  options.memory_size = body.natural("memory_size", kMinMemory, kMaxMemory);
+  if (auto name = body.text("disk_bus")) options.disk_bus = boot::disk_bus_from_name(*name);
+  if (auto name = body.text("firmware")) options.firmware = images::firmware_from_name(*name);
+  for (const std::string& name : body.texts("networks", kMaxNetworks)) {
+    options.networks.push_back(boot::network_choice_from_name(name));
+  }
+  if (body.flag("fresh_macs")) options.macs = boot::MacChoice::fresh;
+  return options;
+}
+
+void run_start(Services& services, const std::string& tenant, const images::PointId& point,
+               const boot::BootOptions& options, jobs::JobContext& context) {
+  auto writer = services.stores.writer(tenant);
+  auto on_step = [&](std::string_view step) {
+    context.log(step);
+    context.set_progress({0, 0, std::string(step)});
+  };
+  boot::InstantVm vm = services.boots.start(point_source(services, tenant, *writer), point, options, on_step);
+  for (const std::string& note : vm.notes) context.log(note);
+  json figures{{"boot", vm.id.hex()}, {"start_duration_ms", vm.start_duration_ms}};
+  context.set_figures(figures.dump());
+}
+
+// The point is looked up before the job is made, so that a wrong one is answered at once.
+Response start_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string selector = body.required_text("point");
+  boot::BootOptions options = boot_options(body);
+  body.expect_no_more();
+  std::string tenant = request.tenant();
+  auto writer = services.stores.writer(tenant);
+  images::PointId point = writer->reader().find_point(selector);
+  jobs::JobSpec spec{"boot", tenant, writer->reader().read_point(point).machine_name};
+  return accepted(services, services.jobs.submit(spec, [=, &services](jobs::JobContext& context) {
+    run_start(services, tenant, point, options, context);
+  }));
+}
+
+boot::InstantVm find_boot(Services& services, const Request& request) {
+  return services.boots.get(services.boots.find(request.path_value("boot")));
+}
+
+Response list_boots(Services& services, const Request&) {
+  json list = json::array();
+  for (const boot::InstantVm& vm : services.boots.list()) list.push_back(boot_json(vm));
+  return json_response({{"boots", list}});
+}
+
+Response show_boot(Services& services, const Request& request) {
+  boot::InstantVm vm = find_boot(services, request);
+  json result = boot_json(vm);
+  bool up = vm.state == boot::VmState::running || vm.state == boot::VmState::paused;
+  result["addresses"] = up ? services.boots.addresses(vm.id) : std::vector<std::string>{};
+  return json_response({{"boot", result}});
+}
+
+Response stop_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  boot::StopOptions options;
+  options.keep_overlay = body.flag("keep_overlay");
+  options.shutdown_timeout_s =
+      static_cast<uint32_t>(body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  jobs::JobSpec spec{"stop", std::string(catalog::kDefaultTenant), vm.machine_name};
+  return accepted(services, services.jobs.submit(spec, [&services, id = vm.id, options](jobs::JobContext& context) {
+    services.boots.stop(id, options);
+    context.log(options.keep_overlay ? "stopped; its writes are kept" : "stopped; its writes are discarded");
+  }));
+}
+
+Response power_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  boot::PowerAction action = boot::power_action_from_name(body.required_text("action"));
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  services.boots.power(vm.id, action);
+  return json_response({{"boot", boot_json(services.boots.get(vm.id))}});
+}
+
+Response take_screenshot(Services& services, const Request& request) {
+  boot::Screenshot picture = services.boots.screenshot(find_boot(services, request).id);
+  Response response;
+  response.content_type = picture.mime_type;
+  response.body = std::string(base::as_text(picture.bytes));
+  return response;
+}
+
+Response show_console(Services& services, const Request& request) {
+  boot::InstantVm vm = find_boot(services, request);
+  if (vm.console.vnc_port == 0) {
+    throw base::Error(base::ErrorCode::busy, fmt::format("{} does not run, so it has no console", vm.machine_name));
+  }
+  return json_response({{"console", console_json(vm.console)}});
+}
+
+Response show_serial(Services& services, const Request& request) {
+  uint64_t offset = request.query_number("offset", 0, INT64_MAX);
+  Response response;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = services.boots.serial_log(find_boot(services, request).id, offset, kMaxSerialChunk);
+  return response;
+}
+
+Response wait_for_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  WaitPlan plan = parse_wait_plan(body);
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  jobs::JobSpec spec{"wait", std::string(catalog::kDefaultTenant), vm.machine_name};
+  return accepted(services, services.jobs.submit(spec, [&services, id = vm.id, plan](jobs::JobContext& context) {
+    wait_for_service(services.boots, id, plan, context);
+  }));
+}
+
+}  // namespace
+
+void add_boot_routes(Router& router, Services& services) {
+  auto add = [&](const char* method, const char* pattern, Response (*handler)(Services&, const Request&)) {
+    router.add({method, pattern, Access::operators,
+                [&services, handler](const Request& request) { return handler(services, request); }});
+  };
+  add("GET", "/api/v1/boots", list_boots);
+  add("POST", "/api/v1/boots", start_boot);
+  add("GET", "/api/v1/boots/{boot}", show_boot);
+  add("POST", "/api/v1/boots/{boot}/stop", stop_boot);
+  add("POST", "/api/v1/boots/{boot}/power", power_boot);
+  add("POST", "/api/v1/boots/{boot}/wait", wait_for_boot);
+  add("GET", "/api/v1/boots/{boot}/screenshot", take_screenshot);
+  add("GET", "/api/v1/boots/{boot}/console", show_console);
+  add("GET", "/api/v1/boots/{boot}/serial", show_serial);
+}
+
+}  // namespace appliance::api

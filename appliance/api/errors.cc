@@ -1,0 +1,30 @@
+#include "appliance/api/errors.h"
+
+#include <nlohmann/json.hpp>
+
+namespace appliance::api {
+
+int http_status(base::ErrorCode code) {
+  switch (code) {
+    case base::ErrorCode::invalid_argument: return 400;
+    case base::ErrorCode::unauthorized: return 403;
+    case base::ErrorCode::not_found: return 404;
+    case base::ErrorCode::already_exists:
+    case base::ErrorCode::busy:
+    case base::ErrorCode::cancelled: return 409;
+    case base::ErrorCode::unsupported: return 501;
+    case base::ErrorCode::unavailable: return 503;
+    case base::ErrorCode::no_space: return 507;
+    case base::ErrorCode::corrupt:
+    case base::ErrorCode::io: return 500;
+  }
+  return 500;
+}
+
+Response error_response(const base::Error& error) {
+  nlohmann::json body;
+  body["error"] = {{"code", base::error_code_name(error.code())}, {"message", error.message()}};
+  return json_response(body, http_status(error.code()));
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,12 @@
+// The one map from base::Error to HTTP, and its JSON: {"error":{"code":"not_found","message":"…"}}.
+#pragma once
+
+#include "appliance/api/http.h"
+#include "base/error.h"
+
+namespace appliance::api {
+
+int http_status(base::ErrorCode code);
+Response error_response(const base::Error& error);
+
+}  // namespace appliance::api

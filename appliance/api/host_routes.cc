@@ -1,0 +1,40 @@
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/json_values.h"
+#include "appliance/api/routes.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+Response list_hosts(Services& services, const Request&) {
+  json list = json::array();
+  for (const catalog::Host& host : services.catalog.hosts()) list.push_back(host_json(host));
+  return json_response({{"hosts", list}});
+}
+
+Response show_host(Services& services, const Request& request) {
+  return json_response({{"host", host_json(services.catalog.host(request.path_value("host")))}});
+}
+
+// From now on the host's certificate opens nothing; a session it has is cut.
+Response revoke_host(Services& services, const Request& request) {
+  catalog::Host host = services.catalog.host(request.path_value("host"));
+  services.catalog.revoke_host(host.id);
+  services.cut_host(host.id);
+  return json_response({{"host", host_json(*services.catalog.find_host(host.id))}});
+}
+
+}  // namespace
+
+void add_host_routes(Router& router, Services& services) {
+  router.add({"GET", "/api/v1/hosts", Access::operators,
+              [&services](const Request& request) { return list_hosts(services, request); }});
+  router.add({"GET", "/api/v1/hosts/{host}", Access::operators,
+              [&services](const Request& request) { return show_host(services, request); }});
+  router.add({"POST", "/api/v1/hosts/{host}/revoke", Access::operators,
+              [&services](const Request& request) { return revoke_host(services, request); }});
+}
+
+}  // namespace appliance::api

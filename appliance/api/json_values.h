@@ -1,0 +1,26 @@
+// The JSON of everything the API shows. docs/api/openapi.yaml is normative for the fields. Pure functions.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "appliance/boot/instant_vm.h"
+#include "appliance/catalog/records.h"
+#include "images/point.h"
+#include "images/store_writer.h"
+
+namespace appliance::api {
+
+nlohmann::json host_json(const catalog::Host& host);
+nlohmann::json token_json(const catalog::Token& token);
+nlohmann::json machine_json(const catalog::Machine& machine);
+nlohmann::json job_json(const catalog::Job& job);
+nlohmann::json job_log_line_json(const catalog::JobLogLine& line);
+nlohmann::json point_row_json(const catalog::PointRow& row);
+nlohmann::json point_json(const images::Point& point);
+nlohmann::json definition_json(const images::MachineDefinition& definition);
+nlohmann::json disks_json(const std::vector<images::PointDisk>& disks);
+nlohmann::json store_figures_json(const images::StoreFigures& figures);
+nlohmann::json boot_json(const boot::InstantVm& vm);
+nlohmann::json console_json(const boot::VmConsole& console);  // with its password
+
+}  // namespace appliance::api

@@ -1,0 +1,65 @@
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/body_fields.h"
+#include "appliance/api/json_values.h"
+#include "appliance/api/routes.h"
+#include "base/error.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+Response list_machines(Services& services, const Request& request) {
+  json list = json::array();
+  for (const catalog::Machine& machine : services.catalog.machines(request.tenant())) {
+    list.push_back(machine_json(machine));
+  }
+  return json_response({{"machines", list}});
+}
+
+// The machine, with disks and definition as its newest point has them.
+Response show_machine(Services& services, const Request& request) {
+  catalog::Machine machine = services.catalog.machine(request.tenant(), request.path_value("name"));
+  json result = machine_json(machine);
+  result["disks"] = nullptr;
+  result["definition"] = nullptr;
+  if (machine.latest_point) {
+    auto writer = services.stores.writer(machine.tenant);
+    images::Point point = writer->reader().read_point(*machine.latest_point);
+    result["disks"] = disks_json(point.disks);
+    result["definition"] = definition_json(point.definition);
+  }
+  return json_response({{"machine", result}});
+}
+
+// {"host": NAME or ID, or null for nobody}
+Response assign_machine(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  auto selector = body.text("host");
+  body.expect_no_more();
+  std::optional<catalog::HostId> host_id;
+  if (selector) {
+    catalog::Host host = services.catalog.host(*selector);
+    if (host.revoked || host.tenant != request.tenant()) {
+      throw base::Error(base::ErrorCode::invalid_argument,
+                        "the host '" + host.name + "' is revoked or belongs to another tenant");
+    }
+    host_id = host.id;
+  }
+  services.catalog.assign_machine(request.tenant(), request.path_value("name"), host_id);
+  return json_response({{"machine", machine_json(services.catalog.machine(request.tenant(), request.path_value("name")))}});
+}
+
+}  // namespace
+
+void add_machine_routes(Router& router, Services& services) {
+  router.add({"GET", "/api/v1/machines", Access::operators,
+              [&services](const Request& request) { return list_machines(services, request); }});
+  router.add({"GET", "/api/v1/machines/{name}", Access::operators,
+              [&services](const Request& request) { return show_machine(services, request); }});
+  router.add({"PUT", "/api/v1/machines/{name}/host", Access::operators,
+              [&services](const Request& request) { return assign_machine(services, request); }});
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,49 @@
+// What the handlers work with, and the functions that add each resource's routes. The route table is the
+// sum of them; docs/api/openapi.yaml describes every route, and a test compares the two.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "appliance/api/router.h"
+#include "appliance/boot/boot_service.h"
+#include "appliance/catalog/catalog.h"
+#include "appliance/config.h"
+#include "appliance/jobs/job_runner.h"
+#include "appliance/pki/authority.h"
+#include "appliance/stores/tenant_stores.h"
+
+namespace appliance::api {
+
+// Everything a handler may use; all of it outlives the router and is thread-safe.
+struct Services {
+  const Config& config;
+  catalog::Catalog& catalog;
+  stores::TenantStores& stores;
+  jobs::JobRunner& jobs;
+  boot::BootService& boots;
+  pki::Authority& authority;
+  // Ends the sessions of a host that may no longer write.
+  std::function<void(const catalog::HostId&)> cut_host;
+  // HOST:PORT by which agents reach this appliance. The port is known only once the server is bound.
+  std::function<std::string()> public_address;
+  uint64_t started_ms = 0;
+};
+
+void add_status_routes(Router& router, Services& services);
+void add_machine_routes(Router& router, Services& services);
+void add_point_routes(Router& router, Services& services);
+void add_job_routes(Router& router, Services& services);
+void add_boot_routes(Router& router, Services& services);
+void add_store_routes(Router& router, Services& services);
+void add_token_routes(Router& router, Services& services);
+void add_host_routes(Router& router, Services& services);
+void add_enroll_routes(Router& router, Services& services);
+void add_all_routes(Router& router, Services& services);
+
+// {"job": {...}} with status 202: the work was accepted and is under way.
+Response accepted(Services& services, jobs::JobId id);
+// Where the tenant's points can be read from, for the boot service.
+boot::PointSource point_source(Services& services, const std::string& tenant, images::StoreWriter& writer);
+
+}  // namespace appliance::api

@@ -1,0 +1,203 @@
+#include "appliance/api/server.h"
+
+#include <fmt/format.h>
+#include <openssl/ssl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <set>
+#include <thread>
+
+#include "appliance/api/connection.h"
+#include "base/error.h"
+#include "base/guarded.h"
+#include "base/log.h"
+
+namespace appliance::api {
+
+namespace asio = boost::asio;
+using base::Error;
+using base::ErrorCode;
+using tcp = asio::ip::tcp;
+using local = asio::local::stream_protocol;
+
+namespace {
+
+constexpr std::chrono::milliseconds kAcceptPause{200};  // after a failure such as "too many open files"
+
+[[noreturn]] void fail(const boost::system::error_code& reason, const std::string& action) {
+  throw base::system_error(reason.value(), action);
+}
+
+tcp::endpoint resolve(const ListenAddress& address) {
+  boost::system::error_code failure;
+  auto ip = asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, failure);
+  if (failure) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' is not an IP address to listen on", address.host.substr(0, 80)));
+  }
+  return {ip, address.port};
+}
+
+tcp::acceptor bind_tcp(asio::io_context& context, const ListenAddress& address) {
+  tcp::endpoint endpoint = resolve(address);
+  tcp::acceptor acceptor(context);
+  boost::system::error_code failure;
+  std::string action = "cannot listen on " + address.text();
+  acceptor.open(endpoint.protocol(), failure);
+  if (failure) fail(failure, action);
+  acceptor.set_option(tcp::acceptor::reuse_address(true));
+  acceptor.bind(endpoint, failure);
+  if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
+  if (failure == asio::error::address_in_use) {
+    throw Error(ErrorCode::busy, fmt::format("{}: another program uses this port; choose one with --listen", action));
+  }
+  if (failure == asio::error::access_denied) fail(failure, action);
+  if (failure) throw Error(ErrorCode::invalid_argument, fmt::format("{}: {}", action, failure.message()));
+  return acceptor;
+}
+
+// The caller holds the run directory's lock, so a socket that exists is a dead daemon's.
+local::acceptor bind_local(asio::io_context& context, const std::string& path) {
+  ::unlink(path.c_str());
+  local::acceptor acceptor(context);
+  boost::system::error_code failure;
+  acceptor.open(local(), failure);
+  if (failure) fail(failure, "cannot make a socket");
+  mode_t former = ::umask(0177);  // 0600 from the first instant; no other thread runs yet
+  acceptor.bind(local::endpoint(path), failure);
+  ::umask(former);
+  if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
+  if (failure) fail(failure, "cannot listen on " + path);
+  return acceptor;
+}
+
+// An SSL_CTX that Asio may free as its own.
+asio::ssl::context share(const base::TlsContext& tls) {
+  SSL_CTX_up_ref(tls.native());
+  return asio::ssl::context(tls.native());
+}
+
+}  // namespace
+
+class Server::Implementation {
+ public:
+  Implementation(const ServerOptions& options, const Router& router, Authenticator& authenticator,
+                 const base::TlsContext& tls, UpgradeHandler on_upgrade)
+      : options_(options),
+        on_upgrade_(std::move(on_upgrade)),
+        tls_(share(tls)),
+        tcp_acceptor_(bind_tcp(context_, options.listen)),
+        local_acceptor_(bind_local(context_, options.socket_path)),
+        handlers_(options.limits.handler_threads),
+        transfers_(options.limits.upgraded_connections),
+        services_{router, authenticator, options_.limits, handlers_, [this] { return reserve_upgrade(); }} {}
+
+  ~Implementation() { stop(); }
+
+  uint16_t port() const { return tcp_acceptor_.local_endpoint().port(); }
+
+  void start() {
+    asio::co_spawn(context_, accept(tcp_acceptor_), asio::detached);
+    asio::co_spawn(context_, accept(local_acceptor_), asio::detached);
+    thread_ = std::jthread([this] { context_.run(); });
+  }
+
+  void stop() {
+    if (stopped_.exchange(true)) return;
+    for (base::ByteStream* stream : *upgraded_.lock()) stream->abort();
+    // Destroying the coroutines closes their sockets; handlers that run end on their own.
+    context_.stop();
+    if (thread_.joinable()) thread_.join();
+    handlers_.join();
+    transfers_.join();
+    ::unlink(options_.socket_path.c_str());
+  }
+
+ private:
+  asio::awaitable<void> serve(tcp::socket socket) { return serve_tls(std::move(socket), tls_, services_); }
+  asio::awaitable<void> serve(local::socket socket) { return serve_local(std::move(socket), services_); }
+
+  // Pauses while as many connections are open as are allowed.
+  template <typename Acceptor>
+  asio::awaitable<void> accept(Acceptor& acceptor) {
+    asio::steady_timer pause(context_);
+    while (!stopped_) {
+      boost::system::error_code failure;
+      if (connection_count_ >= options_.limits.connections) {
+        failure = asio::error::no_descriptors;
+      } else {
+        auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
+        if (!failure) {
+          ++connection_count_;
+          asio::co_spawn(context_, serve(std::move(socket)), [this](std::exception_ptr) { --connection_count_; });
+          continue;
+        }
+        base::log().warn("cannot accept a connection: {}", failure.message());
+      }
+      pause.expires_after(kAcceptPause);
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
+    }
+  }
+
+  std::function<void(std::unique_ptr<base::ByteStream>, Principal)> reserve_upgrade() {
+    if (stopped_ || upgrade_count_ >= options_.limits.upgraded_connections) return nullptr;
+    ++upgrade_count_;
+    std::shared_ptr<void> slot(nullptr, [this](void*) { --upgrade_count_; });
+    return [this, slot](std::unique_ptr<base::ByteStream> stream, Principal principal) {
+      std::shared_ptr<base::ByteStream> shared(std::move(stream));
+      asio::post(transfers_, [this, slot, shared, principal = std::move(principal)] {
+        serve_upgraded(shared, principal);
+      });
+    };
+  }
+
+  // The edge of one upgraded connection.
+  void serve_upgraded(const std::shared_ptr<base::ByteStream>& stream, const Principal& principal) {
+    upgraded_.lock()->insert(stream.get());
+    if (stopped_) stream->abort();
+    try {
+      on_upgrade_(*stream, principal);
+    } catch (const std::exception& error) {
+      base::log().warn("the session of {} ({}) ended: {}", principal.name, stream->peer(), error.what());
+    }
+    upgraded_.lock()->erase(stream.get());
+  }
+
+  const ServerOptions options_;
+  UpgradeHandler on_upgrade_;
+  std::atomic<bool> stopped_{false};
+  std::atomic<size_t> connection_count_{0};
+  std::atomic<size_t> upgrade_count_{0};
+  base::Guarded<std::set<base::ByteStream*>> upgraded_;
+  // Destroyed after the pools below: a coroutine that waits for a handler must outlive the handler.
+  asio::io_context context_{1};
+  asio::ssl::context tls_;
+  tcp::acceptor tcp_acceptor_;
+  local::acceptor local_acceptor_;
+  asio::thread_pool handlers_;
+  asio::thread_pool transfers_;
+  ConnectionServices services_;
+  std::jthread thread_;
+};
+
+Server::Server(const ServerOptions& options, const Router& router, Authenticator& authenticator,
+               const base::TlsContext& tls, UpgradeHandler on_upgrade)
+    : implementation_(
+          std::make_unique<Implementation>(options, router, authenticator, tls, std::move(on_upgrade))) {}
+
+Server::~Server() = default;
+
+uint16_t Server::port() const { return implementation_->port(); }
+void Server::start() { implementation_->start(); }
+void Server::stop() { implementation_->stop(); }
+
+}  // namespace appliance::api

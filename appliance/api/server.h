@@ -1,0 +1,62 @@
+// The daemon's network edge: HTTP/1.1 over TLS 1.3 on a TCP port, and in the clear on a unix socket that
+// only root can open. Connections are Asio coroutines on one thread with a deadline on every wait;
+// handlers run on a small pool of threads that may block; an upgraded connection leaves Asio and is served
+// by blocking code on a bounded number of threads of its own.
+//
+// Threads: see docs/threads.md. Thread-safety: one thread owns a Server; its handlers run on many.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "appliance/api/authenticator.h"
+#include "appliance/api/router.h"
+#include "appliance/config.h"
+#include "base/byte_stream.h"
+#include "base/tls_context.h"
+
+namespace appliance::api {
+
+struct ServerLimits {
+  size_t connections = 256;          // at a time; more wait in the kernel's queue
+  size_t handler_threads = 6;
+  size_t upgraded_connections = 8;   // each has a thread; more are told to try again
+  std::chrono::seconds handshake_timeout{10};
+  std::chrono::seconds request_timeout{30};  // from a request's first byte to its last, and for the answer
+  std::chrono::seconds idle_timeout{75};     // between two requests
+};
+
+struct ServerOptions {
+  ListenAddress listen;
+  std::string socket_path;
+  ServerLimits limits;
+};
+
+constexpr const char* kTransferProtocol = "muletto-transfer";
+constexpr const char* kTransferPath = "/api/v1/transfer";
+
+// Serves one upgraded connection to its end; runs on a thread of its own. What it throws is logged. The
+// stream is cut off by Server::stop().
+using UpgradeHandler = std::function<void(base::ByteStream& stream, const Principal& principal)>;
+
+class Server {
+ public:
+  // Binds both addresses; nobody is served before start(). All references must outlive the server.
+  // Throws busy (port in use), invalid_argument (not an address of this machine), unauthorized.
+  Server(const ServerOptions& options, const Router& router, Authenticator& authenticator,
+         const base::TlsContext& tls, UpgradeHandler on_upgrade);
+  ~Server();  // as stop()
+
+  uint16_t port() const;  // the one that was bound
+  void start();
+  // Takes no more connections, cuts those there are (upgraded ones too) and waits for all threads.
+  void stop();
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace appliance::api

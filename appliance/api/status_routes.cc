@@ -1,0 +1,82 @@
+#include <sys/statvfs.h>
+
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/json_values.h"
+#include "appliance/api/routes.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+json free_space_json(const std::string& directory) {
+  struct statvfs space;
+  if (::statvfs(directory.c_str(), &space) != 0) return nullptr;
+  return {{"free", uint64_t{space.f_bavail} * space.f_frsize}, {"size", uint64_t{space.f_blocks} * space.f_frsize}};
+}
+
+// Instant VMs may be out of reach while everything else works: then the answer says why.
+json boots_json(Services& services) {
+  try {
+    size_t running = 0;
+    auto boots = services.boots.list();
+    for (const boot::InstantVm& vm : boots) running += vm.state == boot::VmState::running ? 1 : 0;
+    return {{"count", boots.size()}, {"running", running}, {"problem", nullptr}};
+  } catch (const base::Error& error) {
+    return {{"count", nullptr}, {"running", nullptr}, {"problem", error.message()}};
+  }
+}
+
+Response status(Services& services, const Request& request) {
+  catalog::JobFilter running;
+  running.state = catalog::JobState::running;
+  uint64_t points = 0;
+  auto machines = services.catalog.machines(request.tenant());
+  for (const catalog::Machine& machine : machines) points += machine.point_count;
+  return json_response({{"version", MULETTO_VERSION},
+                        {"started", base::format_time_ms(services.started_ms)},
+                        {"uptime_ms", base::now_ms() - services.started_ms},
+                        {"address", services.public_address()},
+                        {"fingerprint", services.authority.fingerprint()},
+                        {"state_directory", services.config.state_directory},
+                        {"disk", free_space_json(services.config.state_directory)},
+                        {"machine_count", machines.size()},
+                        {"point_count", points},
+                        {"running_job_count", services.jobs.jobs(running).size()},
+                        {"boots", boots_json(services)}});
+}
+
+}  // namespace
+
+void add_status_routes(Router& router, Services& services) {
+  router.add({"GET", "/api/v1/status", Access::operators,
+              [&services](const Request& request) { return status(services, request); }});
+}
+
+void add_all_routes(Router& router, Services& services) {
+  add_status_routes(router, services);
+  add_machine_routes(router, services);
+  add_point_routes(router, services);
+  add_job_routes(router, services);
+  add_boot_routes(router, services);
+  add_store_routes(router, services);
+  add_token_routes(router, services);
+  add_host_routes(router, services);
+  add_enroll_routes(router, services);
+}
+
+Response accepted(Services& services, jobs::JobId id) {
+  return json_response({{"job", job_json(services.jobs.job(id))}}, 202);
+}
+
+boot::PointSource point_source(Services& services, const std::string& tenant, images::StoreWriter& writer) {
+  boot::PointSource source;
+  source.reader = &writer.reader();
+  source.store_directory = services.stores.directory_of(tenant);
+  return source;
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,44 @@
+#include "appliance/catalog/catalog.h"
+
+#include <fmt/format.h>
+
+#include "appliance/catalog/schema.h"
+#include "appliance/catalog/sqlite.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::catalog {
+
+Catalog::Catalog(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+
+Catalog::~Catalog() = default;
+
+std::unique_ptr<Catalog> Catalog::open(const std::string& path) {
+  auto database = std::make_unique<Database>(path);
+  migrate(*database);
+  database->prepare("INSERT INTO tenants(name, created_ms) VALUES (?, ?) ON CONFLICT(name) DO NOTHING")
+      .bind(kDefaultTenant, base::now_ms())
+      .run();
+  return std::unique_ptr<Catalog>(new Catalog(std::move(database)));
+}
+
+int64_t Catalog::tenant_id(Database& database, std::string_view name) {
+  Statement statement = database.prepare("SELECT id FROM tenants WHERE name = ?");
+  statement.bind(name);
+  if (!statement.step()) {
+    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no tenant '{}'", name.substr(0, 255)));
+  }
+  return statement.integer(0);
+}
+
+void Catalog::expect_tenant(std::string_view name) { tenant_id(**database_.lock(), name); }
+
+std::vector<Tenant> Catalog::tenants() {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare("SELECT name, created_ms FROM tenants ORDER BY name");
+  std::vector<Tenant> tenants;
+  while (statement.step()) tenants.push_back({statement.text(0), statement.natural(1)});
+  return tenants;
+}
+
+}  // namespace appliance::catalog

@@ -1,0 +1,108 @@
+// The appliance's memory: tenants, hosts, tokens, machines, points and jobs, in one SQLite file.
+// Points are derived data: set_points() makes them anew from what a store holds.
+//
+// Thread-safe: one connection behind one lock, which is held across SQLite's I/O because SQLite allows one
+// writer anyway and every call is short. What a function changed is durable when it returns.
+// Every function throws no_space, corrupt or io when the file cannot be read or written, and not_found for
+// a tenant that does not exist.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/catalog/records.h"
+#include "base/crypto.h"
+#include "base/guarded.h"
+
+namespace appliance::catalog {
+
+class Database;
+
+struct JobFilter {
+  std::optional<JobState> state;
+  std::string kind;            // empty: any
+  std::string subject;         // empty: any
+  uint32_t limit = 100;        // the newest ones
+};
+
+// Throws unauthorized unless the host may add points to the machine: it is the host's, or it is nobody's
+// and has no point that somebody else could have written.
+void expect_writable(const Machine& machine, const HostId& host);
+
+class Catalog {
+ public:
+  // Opens or makes the file, migrates it to this version and makes the tenant `default`.
+  // Throws unsupported for a catalog of a newer version.
+  static std::unique_ptr<Catalog> open(const std::string& path);
+  ~Catalog();
+
+  // --- tenants ---
+  std::vector<Tenant> tenants();
+  void expect_tenant(std::string_view name);
+
+  // --- hosts and tokens (hosts.cc, tokens.cc) ---
+  std::vector<Host> hosts();
+  std::optional<Host> find_host(const HostId& id);
+  // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument if ambiguous.
+  Host host(std::string_view selector);
+  void revoke_host(const HostId& id);
+  void touch_host(const HostId& id, std::string_view version, uint64_t now_ms);
+
+  void add_token(const Token& token, const base::Sha256& secret_hash);
+  std::vector<Token> tokens();
+  // By id or unique prefix of one. Throws not_found.
+  void revoke_token(std::string_view selector);
+  // The token if its secret is known, of that kind, not expired and, for an enrolment, not used.
+  std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash, uint64_t now_ms);
+  void touch_token(const TokenId& id, uint64_t now_ms);
+  // Uses up the enrolment token and adds the host, both or neither. A host of the same name in the tenant
+  // must be revoked first. Throws unauthorized (no such valid token), already_exists.
+  void enroll_host(const base::Sha256& secret_hash, const Host& host, uint64_t now_ms);
+
+  // --- machines and points (machines.cc, points.cc) ---
+  std::vector<Machine> machines(std::string_view tenant);
+  std::optional<Machine> find_machine(std::string_view tenant, std::string_view name);
+  Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
+  // The machine for a host that is about to write it: an existing one of the host, or a new one that is
+  // the host's from now on. Throws as expect_writable().
+  Machine claim_machine(std::string_view tenant, const images::MachineId& id, std::string_view name,
+                        const HostId& host);
+  // From now on `host` alone may write the machine; nullopt: nobody.
+  void assign_machine(std::string_view tenant, std::string_view name, const std::optional<HostId>& host);
+
+  // Makes the tenant's points exactly these; machines that are new get a row without a host.
+  void set_points(std::string_view tenant, const std::vector<images::PointSummary>& points);
+  void add_point(std::string_view tenant, const images::PointSummary& point);
+  void remove_point(std::string_view tenant, const images::PointId& id);
+  // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.
+  std::vector<PointRow> points(std::string_view tenant, std::string_view machine_name);
+
+  // --- jobs (jobs.cc) ---
+  // Fills in the id; the job is queued.
+  JobId add_job(const Job& job);
+  void start_job(JobId id, uint64_t now_ms);
+  void save_progress(JobId id, const JobProgress& progress, std::string_view figures);
+  void end_job(const Job& job);  // state, progress, figures, error, ended_ms
+  // At most kMaxLogLines a job; further lines are dropped.
+  void log_job(JobId id, std::string_view text, uint64_t now_ms);
+  std::optional<Job> find_job(JobId id);
+  std::vector<Job> jobs(const JobFilter& filter);  // newest first
+  std::vector<JobLogLine> job_log(JobId id, int64_t after_sequence, uint32_t limit);
+  // Jobs that a dead daemon left queued or running become failed. Returns how many.
+  uint64_t fail_unfinished_jobs(std::string_view why, uint64_t now_ms);
+  // Forgets all but the newest `keep` finished jobs.
+  void prune_jobs(uint64_t keep);
+
+  static constexpr int64_t kMaxLogLines = 2000;
+
+ private:
+  explicit Catalog(std::unique_ptr<Database> database);
+  using Connection = base::Guarded<std::unique_ptr<Database>>;
+  static int64_t tenant_id(Database& database, std::string_view name);
+  Connection database_;
+};
+
+}  // namespace appliance::catalog

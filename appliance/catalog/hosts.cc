@@ -1,0 +1,107 @@
+#include <fmt/format.h>
+
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite.h"
+#include "base/error.h"
+
+namespace appliance::catalog {
+namespace {
+
+constexpr std::string_view kSelect =
+    "SELECT h.id, t.name, h.name, h.certificate_serial, h.version, h.enrolled_ms, h.last_seen_ms, h.revoked "
+    "FROM hosts h JOIN tenants t ON t.id = h.tenant ";
+
+Host read_host(Statement& row) {
+  Host host;
+  host.id = HostId::from_hex(row.text(0));
+  host.tenant = row.text(1);
+  host.name = row.text(2);
+  host.certificate_serial = row.text(3);
+  host.version = row.text(4);
+  host.enrolled_ms = row.natural(5);
+  if (!row.is_null(6)) host.last_seen_ms = row.natural(6);
+  host.revoked = row.integer(7) != 0;
+  return host;
+}
+
+std::vector<Host> read_hosts(Statement& statement) {
+  std::vector<Host> hosts;
+  while (statement.step()) hosts.push_back(read_host(statement));
+  return hosts;
+}
+
+}  // namespace
+
+std::vector<Host> Catalog::hosts() {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(fmt::format("{} ORDER BY t.name, h.name, h.enrolled_ms", kSelect));
+  return read_hosts(statement);
+}
+
+std::optional<Host> Catalog::find_host(const HostId& id) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(fmt::format("{} WHERE h.id = ?", kSelect));
+  statement.bind(id.hex());
+  if (!statement.step()) return std::nullopt;
+  return read_host(statement);
+}
+
+Host Catalog::host(std::string_view selector) {
+  std::vector<Host> named, prefixed;
+  for (Host& host : hosts()) {
+    if (host.name == selector && !host.revoked) {
+      named.push_back(std::move(host));
+    } else if (selector.size() >= 4 && host.id.hex().starts_with(selector)) {
+      prefixed.push_back(std::move(host));
+    }
+  }
+  std::vector<Host>& found = named.empty() ? prefixed : named;
+  if (found.empty()) {
+    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no host '{}'", selector.substr(0, 255)));
+  }
+  if (found.size() > 1) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      fmt::format("'{}' means {} hosts; give the id", selector, found.size()));
+  }
+  return found.front();
+}
+
+void Catalog::revoke_host(const HostId& id) {
+  (*database_.lock())->prepare("UPDATE hosts SET revoked = 1 WHERE id = ?").bind(id.hex()).run();
+}
+
+void Catalog::touch_host(const HostId& id, std::string_view version, uint64_t now_ms) {
+  (*database_.lock())
+      ->prepare("UPDATE hosts SET last_seen_ms = ?2, version = CASE ?3 WHEN '' THEN version ELSE ?3 END WHERE id = ?1")
+      .bind(id.hex(), now_ms, version)
+      .run();
+}
+
+void Catalog::enroll_host(const base::Sha256& secret_hash, const Host& host, uint64_t now_ms) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  int64_t tenant = tenant_id(**database, host.tenant);
+  (*database)
+      ->prepare("UPDATE tokens SET used_ms = ?2 WHERE secret_hash = ?1 AND kind = 'enrolment' AND tenant = ?3 "
+                "AND used_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2)")
+      .bind(base::ByteView(secret_hash), now_ms, tenant)
+      .run();
+  if ((*database)->changed_rows() != 1) {
+    throw base::Error(base::ErrorCode::unauthorized,
+                      "the token is unknown, expired or used; make a new one with 'muletto token create'");
+  }
+  Statement same_name = (*database)->prepare("SELECT 1 FROM hosts WHERE tenant = ? AND name = ? AND revoked = 0");
+  if (same_name.bind(tenant, host.name).step()) {
+    throw base::Error(base::ErrorCode::already_exists,
+                      fmt::format("a host '{0}' is enrolled already; revoke it first: muletto host revoke {0}",
+                                  host.name));
+  }
+  (*database)
+      ->prepare("INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms) "
+                "VALUES (?, ?, ?, ?, ?, ?)")
+      .bind(host.id.hex(), tenant, host.name, host.certificate_serial, host.version, now_ms)
+      .run();
+  transaction.commit();
+}
+
+}  // namespace appliance::catalog

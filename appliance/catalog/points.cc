@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite.h"
+#include "base/text.h"
+
+namespace appliance::catalog {
+namespace {
+
+void insert_point(Database& database, int64_t tenant, const images::PointSummary& point, uint64_t now_ms) {
+  database
+      .prepare("INSERT INTO machines(tenant, id, name, created_ms) VALUES (?, ?, ?, ?) "
+               "ON CONFLICT(tenant, id) DO NOTHING")
+      .bind(tenant, point.machine.hex(), point.machine_name, now_ms)
+      .run();
+  database
+      .prepare("INSERT OR REPLACE INTO points(tenant, id, machine, time_ms, size, consistency) "
+               "VALUES (?, ?, ?, ?, ?, ?)")
+      .bind(tenant, point.id.hex(), point.machine.hex(), point.time_ms, point.size,
+            images::consistency_name(point.consistency))
+      .run();
+}
+
+}  // namespace
+
+void Catalog::set_points(std::string_view tenant, const std::vector<images::PointSummary>& points) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  int64_t tenant_number = tenant_id(**database, tenant);
+  (*database)->prepare("DELETE FROM points WHERE tenant = ?").bind(tenant_number).run();
+  uint64_t now = base::now_ms();
+  for (const images::PointSummary& point : points) insert_point(**database, tenant_number, point, now);
+  transaction.commit();
+}
+
+void Catalog::add_point(std::string_view tenant, const images::PointSummary& point) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  insert_point(**database, tenant_id(**database, tenant), point, base::now_ms());
+  transaction.commit();
+}
+
+void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare("DELETE FROM points WHERE tenant = ? AND id = ?")
+      .bind(tenant_id(**database, tenant), id.hex())
+      .run();
+}
+
+std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency "
+      "FROM points p JOIN machines m ON m.tenant = p.tenant AND m.id = p.machine "
+      "WHERE p.tenant = ?1 AND (?2 = '' OR m.name = ?2) ORDER BY m.name, p.time_ms, p.id");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  std::vector<PointRow> rows;
+  while (statement.step()) {
+    PointRow row;
+    row.tenant = std::string(tenant);
+    row.summary.id = images::PointId::from_hex(statement.text(0));
+    row.summary.machine = images::MachineId::from_hex(statement.text(1));
+    row.summary.machine_name = statement.text(2);
+    row.summary.time_ms = statement.natural(3);
+    row.summary.size = statement.natural(4);
+    row.summary.consistency = images::consistency_from_name(statement.text(5));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace appliance::catalog

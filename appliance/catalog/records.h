@@ -1,0 +1,114 @@
+// What the catalog keeps, as values. Times are milliseconds since 1970 in UTC.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "images/ids.h"
+#include "images/point.h"
+
+namespace appliance::catalog {
+
+using HostId = images::Id<struct HostTag, 16>;
+using TokenId = images::Id<struct TokenTag, 8>;
+
+// Jobs are numbered 1, 2, 3, …: people say them on the phone.
+struct JobId {
+  int64_t number = 0;
+  auto operator<=>(const JobId&) const = default;
+};
+
+constexpr std::string_view kDefaultTenant = "default";
+
+struct Tenant {
+  std::string name;
+  uint64_t created_ms = 0;
+};
+
+// A production server on which an agent runs.
+struct Host {
+  HostId id;
+  std::string tenant;
+  std::string name;
+  std::string certificate_serial;  // lower-case hexadecimal, of the one certificate that counts
+  std::string version;             // of its agent, as it last said
+  uint64_t enrolled_ms = 0;
+  std::optional<uint64_t> last_seen_ms;
+  bool revoked = false;
+};
+
+enum class TokenKind {
+  enrolment,  // good for one `muletto-agent enroll`
+  operator_,  // lets the command line and scripts use the API from afar, until it expires or is revoked
+};
+std::string_view token_kind_name(TokenKind kind);        // "enrolment", "operator"
+TokenKind token_kind_from_name(std::string_view name);   // throws invalid_argument
+
+// The secret itself is shown once and never stored.
+struct Token {
+  TokenId id;
+  TokenKind kind = TokenKind::enrolment;
+  std::string tenant;
+  std::string note;
+  uint64_t created_ms = 0;
+  std::optional<uint64_t> expires_ms;
+  std::optional<uint64_t> used_ms;  // the one use of an enrolment, the last one of an operator
+};
+
+struct Machine {
+  images::MachineId id;
+  std::string tenant;
+  std::string name;
+  std::optional<HostId> host;  // whose agent may write it
+  std::string host_name;       // of `host`; empty without
+  uint64_t created_ms = 0;
+  // From its points:
+  uint64_t point_count = 0;
+  std::optional<images::PointId> latest_point;
+  std::optional<uint64_t> latest_ms;
+  uint64_t size = 0;  // of all disks in the latest point, bytes
+};
+
+// A point as lists show it; the manifest in the store is the truth.
+struct PointRow {
+  std::string tenant;
+  images::PointSummary summary;
+};
+
+enum class JobState { queued, running, succeeded, failed, cancelled };
+std::string_view job_state_name(JobState state);
+JobState job_state_from_name(std::string_view name);  // throws invalid_argument
+inline bool is_over(JobState state) { return state > JobState::running; }
+
+struct JobProgress {
+  uint64_t done = 0;
+  uint64_t total = 0;  // 0: not known
+  std::string phase;   // what it does now, for people
+};
+
+struct Job {
+  JobId id;
+  std::string kind;     // "sync", "check", "compact", "delete", "wait", …
+  std::string tenant;
+  std::string subject;  // what it works on: a machine, a point, …
+  JobState state = JobState::queued;
+  JobProgress progress;
+  std::string figures = "{}";  // a JSON object, by kind
+  std::optional<base::ErrorCode> error_code;
+  std::string error_message;
+  uint64_t created_ms = 0;
+  std::optional<uint64_t> started_ms;
+  std::optional<uint64_t> ended_ms;
+};
+
+struct JobLogLine {
+  int64_t sequence = 0;  // ascending within a job
+  uint64_t time_ms = 0;
+  std::string text;
+};
+
+}  // namespace appliance::catalog

@@ -1,0 +1,123 @@
+#include "appliance/catalog/schema.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace appliance::catalog {
+namespace {
+
+// Migration i takes a database from version i to i + 1. A migration that was released is never edited.
+constexpr std::array<const char*, 1> kMigrations{
+    // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
+    R"sql(
+CREATE TABLE tenants (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  created_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE hosts (
+  id TEXT PRIMARY KEY,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  name TEXT NOT NULL,
+  certificate_serial TEXT NOT NULL UNIQUE,
+  version TEXT NOT NULL,
+  enrolled_ms INTEGER NOT NULL,
+  last_seen_ms INTEGER,
+  revoked INTEGER NOT NULL DEFAULT 0
+) STRICT;
+-- A name may come back after its host was revoked: a reinstalled server enrols anew.
+CREATE UNIQUE INDEX hosts_by_name ON hosts(tenant, name) WHERE revoked = 0;
+
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  secret_hash BLOB NOT NULL UNIQUE,
+  note TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER,
+  used_ms INTEGER
+) STRICT;
+
+CREATE TABLE machines (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  host TEXT REFERENCES hosts(id),
+  created_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant, id),
+  UNIQUE (tenant, name)
+) STRICT;
+
+CREATE TABLE points (
+  tenant INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  machine TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  consistency TEXT NOT NULL,
+  PRIMARY KEY (tenant, id),
+  FOREIGN KEY (tenant, machine) REFERENCES machines(tenant, id)
+) STRICT;
+CREATE INDEX points_by_time ON points(tenant, machine, time_ms);
+
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  subject TEXT NOT NULL,
+  state TEXT NOT NULL,
+  done INTEGER NOT NULL DEFAULT 0,
+  total INTEGER NOT NULL DEFAULT 0,
+  phase TEXT NOT NULL DEFAULT '',
+  figures TEXT NOT NULL DEFAULT '{}',
+  error_code TEXT,
+  error_message TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  ended_ms INTEGER
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs(state);
+
+CREATE TABLE job_log (
+  job INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+  sequence INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (job, sequence)
+) STRICT, WITHOUT ROWID;
+)sql",
+};
+
+int user_version(Database& database) {
+  Statement statement = database.prepare("PRAGMA user_version");
+  statement.step();
+  return static_cast<int>(statement.integer(0));
+}
+
+}  // namespace
+
+int schema_version() { return static_cast<int>(kMigrations.size()); }
+
+void migrate(Database& database) {
+  int version = user_version(database);
+  if (version > schema_version() || version < 0) {
+    throw base::Error(base::ErrorCode::unsupported,
+                      fmt::format("the catalog has version {}, this mulettod knows up to {}; install the newer one",
+                                  version, schema_version()));
+  }
+  for (; version < schema_version(); ++version) {
+    Transaction transaction(database);
+    database.execute(kMigrations[static_cast<size_t>(version)]);
+    database.execute(fmt::format("PRAGMA user_version = {}", version + 1));
+    transaction.commit();
+    base::log().info("catalog: now at version {}", version + 1);
+  }
+}
+
+}  // namespace appliance::catalog

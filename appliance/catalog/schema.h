@@ -1,0 +1,15 @@
+// The tables of the catalog, and how a catalog of an older version becomes one of this version.
+#pragma once
+
+#include "appliance/catalog/sqlite.h"
+
+namespace appliance::catalog {
+
+// The version this program writes: the count of migrations. Kept in SQLite's user_version.
+int schema_version();
+
+// Applies the migrations a database lacks, each in a transaction of its own. Throws unsupported for a
+// database that a newer version wrote.
+void migrate(Database& database);
+
+}  // namespace appliance::catalog

@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite.h"
+#include "base/error.h"
+
+namespace appliance::catalog {
+namespace {
+
+constexpr std::string_view kSelect =
+    "SELECT k.id, k.kind, t.name, k.note, k.created_ms, k.expires_ms, k.used_ms "
+    "FROM tokens k JOIN tenants t ON t.id = k.tenant ";
+
+Token read_token(Statement& row) {
+  Token token;
+  token.id = TokenId::from_hex(row.text(0));
+  token.kind = token_kind_from_name(row.text(1));
+  token.tenant = row.text(2);
+  token.note = row.text(3);
+  token.created_ms = row.natural(4);
+  if (!row.is_null(5)) token.expires_ms = row.natural(5);
+  if (!row.is_null(6)) token.used_ms = row.natural(6);
+  return token;
+}
+
+}  // namespace
+
+void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare("INSERT INTO tokens(id, kind, tenant, secret_hash, note, created_ms, expires_ms) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)")
+      .bind(token.id.hex(), token_kind_name(token.kind), tenant_id(**database, token.tenant),
+            base::ByteView(secret_hash), token.note, token.created_ms, token.expires_ms)
+      .run();
+}
+
+std::vector<Token> Catalog::tokens() {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(fmt::format("{} ORDER BY k.created_ms, k.id", kSelect));
+  std::vector<Token> tokens;
+  while (statement.step()) tokens.push_back(read_token(statement));
+  return tokens;
+}
+
+void Catalog::revoke_token(std::string_view selector) {
+  std::vector<TokenId> found;
+  for (const Token& token : tokens()) {
+    if (selector.size() >= 4 && token.id.hex().starts_with(selector)) found.push_back(token.id);
+  }
+  if (found.size() > 1) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      fmt::format("'{}' means {} tokens; give more digits", selector, found.size()));
+  }
+  if (found.empty()) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no token '{}'; give its id or the id's first digits",
+                                  selector.substr(0, 255)));
+  }
+  (*database_.lock())->prepare("DELETE FROM tokens WHERE id = ?").bind(found.front().hex()).run();
+}
+
+std::optional<Token> Catalog::find_valid_token(TokenKind kind, const base::Sha256& secret_hash, uint64_t now_ms) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(fmt::format(
+      "{} WHERE k.secret_hash = ?1 AND k.kind = ?2 AND (k.expires_ms IS NULL OR k.expires_ms > ?3) "
+      "AND (k.kind <> 'enrolment' OR k.used_ms IS NULL)",
+      kSelect));
+  statement.bind(base::ByteView(secret_hash), token_kind_name(kind), now_ms);
+  if (!statement.step()) return std::nullopt;
+  return read_token(statement);
+}
+
+void Catalog::touch_token(const TokenId& id, uint64_t now_ms) {
+  (*database_.lock())->prepare("UPDATE tokens SET used_ms = ? WHERE id = ?").bind(now_ms, id.hex()).run();
+}
+
+}  // namespace appliance::catalog

@@ -1,0 +1,127 @@
+#include "appliance/cli/api_client.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <cstdlib>
+
+#include "base/certificates.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::options::value;
+
+constexpr uint16_t kDefaultPort = 7443;
+constexpr uint64_t kMaxTokenFile = 4096;  // bytes
+constexpr int kFirstFailure = 400;
+
+std::string read_token(const std::string& path) {
+  base::Bytes bytes = base::read_file(base::real_file_system(), path, kMaxTokenFile);
+  std::string token = base::trim(base::as_text(bytes));
+  if (token.empty() || token.find_first_of("\r\n") != std::string::npos) {
+    throw Error(ErrorCode::invalid_argument, path + " does not hold a token on one line");
+  }
+  return token;
+}
+
+Error answered_error(const base::HttpResponse& response, const std::string& place) {
+  nlohmann::json body = nlohmann::json::parse(response.body, nullptr, false);
+  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
+    const nlohmann::json& error = body["error"];
+    return Error(base::error_code_from_name(error.value("code", "io")), error.value("message", "no reason given"));
+  }
+  return Error(ErrorCode::unavailable, fmt::format("{} answered {} without a reason", place, response.status));
+}
+
+}  // namespace
+
+void declare_connection(base::options::options_description_easy_init add) {
+  add("socket", value<std::string>()->value_name("PATH"),
+      "the appliance's socket on this machine (default $MULETTO_SOCKET or /run/muletto/api.sock)")(
+      "appliance", value<std::string>()->value_name("HOST:PORT"), "an appliance elsewhere, instead of the socket")(
+      "token-file", value<std::string>()->value_name("FILE"), "holds an operator's token; with --appliance")(
+      "fingerprint", value<std::string>()->value_name("F"), "of the appliance's authority; with --appliance")(
+      "tenant", value<std::string>()->value_name("NAME"), "whose machines (default: default)");
+}
+
+ApiClient::ApiClient(const base::Arguments& arguments) : tenant_(arguments.get_or<std::string>("tenant", "")) {
+  if (!arguments.has("appliance")) {
+    if (arguments.has("token-file") || arguments.has("fingerprint")) {
+      throw Error(ErrorCode::invalid_argument, "--token-file and --fingerprint go with --appliance");
+    }
+    const char* variable = std::getenv("MULETTO_SOCKET");
+    std::string fallback = variable != nullptr && *variable != '\0' ? variable : kDefaultSocket;
+    place_ = arguments.get_or<std::string>("socket", fallback);
+    client_ = std::make_unique<base::HttpClient>(base::HttpClient::over_unix(place_));
+    return;
+  }
+  if (arguments.has("socket")) throw Error(ErrorCode::invalid_argument, "give --socket or --appliance, not both");
+  base::Endpoint endpoint = base::parse_endpoint(arguments.get("appliance"), kDefaultPort);
+  place_ = endpoint.text();
+  token_ = read_token(arguments.get("token-file"));
+  base::TlsClientOptions tls;
+  tls.authority_fingerprint = base::normalize_fingerprint(arguments.get("fingerprint"));
+  client_ = std::make_unique<base::HttpClient>(
+      base::HttpClient::over_tls(endpoint, base::TlsContext::client(tls)));
+}
+
+nlohmann::json ApiClient::post(const std::string& path, const nlohmann::json& body) const {
+  return request("POST", path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+nlohmann::json ApiClient::put(const std::string& path, const nlohmann::json& body) const {
+  return request("PUT", path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+nlohmann::json ApiClient::request(const std::string& method, const std::string& path, const std::string& body) const {
+  base::HttpResponse response = send(method, path, body);
+  nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, false);
+  if (!answer.is_object()) throw Error(ErrorCode::corrupt, place_ + " answered something else than JSON");
+  return answer;
+}
+
+base::HttpResponse ApiClient::send(const std::string& method, const std::string& path,
+                                   const std::string& body) const {
+  base::HttpRequest request;
+  request.method = method;
+  request.path = "/api/v1" + path;
+  if (!tenant_.empty()) {
+    request.path += (path.find('?') == std::string::npos ? "?tenant=" : "&tenant=") + encode_segment(tenant_);
+  }
+  if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+  request.body = body;
+  base::HttpResponse response;
+  try {
+    response = client_->send(request);
+  } catch (const Error& error) {
+    bool no_socket = error.code() == ErrorCode::not_found;
+    if (!no_socket) throw;
+    throw Error(ErrorCode::unavailable,
+                fmt::format("no appliance answers at {}: is mulettod running? (--socket and --appliance choose another)",
+                            place_));
+  }
+  if (response.status >= kFirstFailure) throw answered_error(response, place_);
+  return response;
+}
+
+std::string encode_segment(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    bool plain = std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out.push_back(c);
+    } else {
+      out += fmt::format("%{:02X}", byte);
+    }
+  }
+  return out;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,37 @@
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/boots");
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"ID"}, {"MACHINE"}, {"STATE"}, {"STARTED"}, {"CPUS", Align::right}, {"MEMORY", Align::right},
+               {"ACCELERATOR"}, {"POINT"}, {"PROBLEM"}});
+  for (const nlohmann::json& boot : answer["boots"]) {
+    table.add({text_of(boot, "id"), text_of(boot, "machine"), text_of(boot, "state"), text_of(boot, "started"),
+               text_of(boot, "cpu_count"), size_of(boot, "memory_size"), text_of(boot, "accelerator"),
+               short_id(boot, "point"), text_of(boot, "problem")});
+  }
+  table.print("There are no instant VMs.");
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_list_command() {
+  base::Command command;
+  command.name = "boot list";
+  command.summary = "Lists the instant VMs";
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

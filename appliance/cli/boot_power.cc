@@ -1,0 +1,37 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  std::string path = fmt::format("/boots/{}/power", encode_segment(arguments.get("BOOT")));
+  nlohmann::json answer = ApiClient(arguments).post(path, {{"action", arguments.get("ACTION")}});
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("The instant VM of {} is {}.\n", printable(text_of(answer["boot"], "machine")),
+               text_of(answer["boot"], "state"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_power_command() {
+  base::Command command;
+  command.name = "boot power";
+  command.summary = "Works the power of an instant VM";
+  command.positional = {"BOOT", "ACTION"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.\n"
+      "ACTION is shutdown (asks the guest), reset, pause, resume, power-off or power-on.";
+  return command;
+}
+
+}  // namespace appliance::cli

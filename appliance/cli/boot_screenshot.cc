@@ -1,0 +1,38 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/file_system.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  std::string path = fmt::format("/boots/{}/screenshot", encode_segment(arguments.get("BOOT")));
+  base::HttpResponse picture = ApiClient(arguments).download(path);
+  std::string file = arguments.get("FILE");
+  base::write_file_durably(base::real_file_system(), file, base::as_bytes(picture.body));
+  if (arguments.json()) {
+    print_json({{"file", file}, {"type", picture.content_type}, {"size", picture.body.size()}});
+  } else {
+    fmt::print("{}: {}, {} bytes\n", file, printable(picture.content_type), picture.body.size());
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_screenshot_command() {
+  base::Command command;
+  command.name = "boot screenshot";
+  command.summary = "Saves the screen of an instant VM as a picture";
+  command.positional = {"BOOT", "FILE"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  return command;
+}
+
+}  // namespace appliance::cli

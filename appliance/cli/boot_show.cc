@@ -1,0 +1,32 @@
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/boot_sheet.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/boots/" + encode_segment(arguments.get("BOOT")));
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    print_boot(answer["boot"]);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_show_command() {
+  base::Command command;
+  command.name = "boot show";
+  command.summary = "Shows one instant VM";
+  command.positional = {"BOOT"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  return command;
+}
+
+}  // namespace appliance::cli

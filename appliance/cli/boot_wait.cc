@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/boot_waiting.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  declare_wait(add);
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  std::string path = fmt::format("/boots/{}/wait", encode_segment(arguments.get("BOOT")));
+  nlohmann::json job = follow_accepted(client, client.post(path, wait_body(arguments)), FollowOutput::quiet);
+  if (arguments.json()) {
+    print_json({{"job", job}});
+  } else {
+    fmt::print("{} {} after the start\n", printable(text_of(job["figures"], "answer")),
+               duration_of(job["figures"], "since_start_ms"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_wait_command() {
+  base::Command command;
+  command.name = "boot wait";
+  command.summary = "Waits until a service in an instant VM answers";
+  command.positional = {"BOOT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  return command;
+}
+
+}  // namespace appliance::cli

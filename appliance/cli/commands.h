@@ -1,0 +1,47 @@
+// Every command of `muletto`, one file each.
+#pragma once
+
+#include "base/program.h"
+
+namespace appliance::cli {
+
+base::Command status_command();
+base::Command machine_list_command();
+base::Command machine_show_command();
+base::Command machine_assign_command();
+base::Command point_list_command();
+base::Command point_show_command();
+base::Command point_delete_command();
+base::Command boot_start_command();
+base::Command boot_list_command();
+base::Command boot_show_command();
+base::Command boot_stop_command();
+base::Command boot_power_command();
+base::Command boot_wait_command();
+base::Command boot_screenshot_command();
+base::Command boot_console_command();
+base::Command job_list_command();
+base::Command job_show_command();
+base::Command job_follow_command();
+base::Command job_cancel_command();
+base::Command token_create_command();
+base::Command token_list_command();
+base::Command token_revoke_command();
+base::Command host_list_command();
+base::Command host_revoke_command();
+base::Command tenant_info_command();
+base::Command tenant_check_command();
+base::Command tenant_compact_command();
+
+// These work on a store directly, without a daemon.
+base::Command store_init_command();
+base::Command store_info_command();
+base::Command store_check_command();
+base::Command store_rebuild_command();
+base::Command store_compact_command();
+base::Command store_import_command();
+base::Command store_points_command();
+base::Command store_delete_command();
+base::Command store_serve_command();
+
+}  // namespace appliance::cli

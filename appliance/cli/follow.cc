@@ -1,0 +1,91 @@
+#include "appliance/cli/follow.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kLongestPause{500};
+
+// One line on standard error that is written over; nothing unless it is a terminal.
+class ProgressLine {
+ public:
+  void show(const json& job) {
+    if (!is_terminal_) return;
+    const json& progress = job["progress"];
+    uint64_t done = progress.value("done", uint64_t{0}), total = progress.value("total", uint64_t{0});
+    std::string text = fmt::format("{} {}", text_of(job, "kind"), text_of(progress, "phase"));
+    if (total > 0) {
+      text += fmt::format(", {:.0f} %", 100.0 * static_cast<double>(done) / static_cast<double>(total));
+    } else if (done > 0) {
+      text += ", " + base::format_size(done);
+    }
+    fmt::print(stderr, "\r\033[K{}", printable(text));
+    shown_ = true;
+  }
+  void clear() {
+    if (shown_) fmt::print(stderr, "\r\033[K");
+    shown_ = false;
+  }
+
+ private:
+  bool is_terminal_ = ::isatty(STDERR_FILENO) != 0;
+  bool shown_ = false;
+};
+
+int64_t print_new_lines(const ApiClient& client, const std::string& path, int64_t after) {
+  json answer = client.get(fmt::format("{}/log?after={}", path, after));
+  for (const json& line : answer["lines"]) {
+    fmt::print("{}  {}\n", text_of(line, "time"), printable(text_of(line, "text")));
+    after = line.value("sequence", after);
+  }
+  std::fflush(stdout);
+  return after;
+}
+
+[[noreturn]] void throw_job_error(const json& job) {
+  const json& error = job["error"];
+  std::string message = error.is_object() ? text_of(error, "message") : "no reason given";
+  std::string code = error.is_object() ? text_of(error, "code") : "io";
+  throw base::Error(base::error_code_from_name(code), message);
+}
+
+}  // namespace
+
+json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
+  std::string path = fmt::format("/jobs/{}", id);
+  ProgressLine progress;
+  int64_t last_line = 0;
+  auto pause = kFirstPause;
+  while (true) {
+    json job = client.get(path)["job"];
+    std::string state = text_of(job, "state");
+    bool over = state != "queued" && state != "running";
+    progress.clear();
+    if (output == FollowOutput::log) last_line = print_new_lines(client, path, last_line);
+    if (over && state == "succeeded") return job;
+    if (over) throw_job_error(job);
+    progress.show(job);
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+json follow_accepted(const ApiClient& client, const json& answer, FollowOutput output) {
+  return follow_job(client, answer["job"].value("id", int64_t{0}), output);
+}
+
+}  // namespace appliance::cli

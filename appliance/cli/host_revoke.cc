@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  std::string path = fmt::format("/hosts/{}/revoke", encode_segment(arguments.get("HOST")));
+  nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("The host {} is revoked.\n", printable(text_of(answer["host"], "name")));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command host_revoke_command() {
+  base::Command command;
+  command.name = "host revoke";
+  command.summary = "Shuts a host out; its machines and points stay";
+  command.positional = {"HOST"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "HOST is a name, an id or the first digits of one.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,33 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  std::string path = fmt::format("/jobs/{}/cancel", encode_segment(arguments.get("JOB")));
+  nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("Job {} was asked to stop; it is {}.\n", text_of(answer["job"], "id"), text_of(answer["job"], "state"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command job_cancel_command() {
+  base::Command command;
+  command.name = "job cancel";
+  command.summary = "Asks a job to stop";
+  command.positional = {"JOB"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

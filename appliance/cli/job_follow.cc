@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  nlohmann::json job = client.get("/jobs/" + encode_segment(arguments.get("JOB")))["job"];
+  job = follow_job(client, job.value("id", int64_t{0}), arguments.json() ? FollowOutput::quiet : FollowOutput::log);
+  if (arguments.json()) {
+    print_json({{"job", job}});
+  } else {
+    fmt::print("Job {} {} after {}.\n", text_of(job, "id"), text_of(job, "state"), duration_of(job, "duration_ms"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command job_follow_command() {
+  base::Command command;
+  command.name = "job follow";
+  command.summary = "Shows the log of a job until it is over; fails if the job does";
+  command.positional = {"JOB"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

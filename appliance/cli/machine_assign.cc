@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("nobody", "take it away from its host instead");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  if (arguments.has("nobody") == arguments.has("HOST")) {
+    throw base::Error(base::ErrorCode::invalid_argument, "give a HOST or --nobody");
+  }
+  nlohmann::json body{{"host", nullptr}};
+  if (arguments.has("HOST")) body["host"] = arguments.get("HOST");
+  std::string path = fmt::format("/machines/{}/host", encode_segment(arguments.get("MACHINE")));
+  nlohmann::json answer = ApiClient(arguments).put(path, body);
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("The machine {} belongs to {}.\n", printable(arguments.get("MACHINE")),
+               arguments.has("nobody") ? "no host" : printable(text_of(answer["machine"], "host")));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command machine_assign_command() {
+  base::Command command;
+  command.name = "machine assign";
+  command.summary = "Says whose agent may write a machine";
+  command.positional = {"MACHINE", "HOST?"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,38 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/machines");
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"MACHINE"}, {"HOST"}, {"POINTS", Align::right}, {"SIZE", Align::right}, {"LATEST POINT"}, {"ID"}});
+  for (const nlohmann::json& machine : answer["machines"]) {
+    const nlohmann::json& latest = machine["latest_point"];
+    table.add({text_of(machine, "name"), text_of(machine, "host"), text_of(machine, "point_count"),
+               size_of(machine, "size"), text_of(latest, "time"), short_id(latest, "id")});
+  }
+  table.print("There are no machines yet: enrol an agent (muletto token create) and run its first sync.");
+  return 0;
+}
+
+}  // namespace
+
+base::Command machine_list_command() {
+  base::Command command;
+  command.name = "machine list";
+  command.summary = "Lists the machines and how well they are protected";
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

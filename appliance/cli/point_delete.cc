@@ -1,0 +1,37 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  nlohmann::json answer = client.remove("/points/" + encode_segment(arguments.get("POINT")));
+  nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
+  if (arguments.json()) {
+    print_json({{"job", job}});
+  } else {
+    fmt::print("The point {} is deleted. Its space comes back with 'muletto tenant compact'.\n",
+               text_of(job, "subject"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command point_delete_command() {
+  base::Command command;
+  command.name = "point delete";
+  command.summary = "Deletes one point for good";
+  command.positional = {"POINT"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as web@2026-11-21T08:00.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,42 @@
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("machine", base::options::value<std::string>()->value_name("NAME"), "only this machine's");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  std::string path = "/points";
+  if (arguments.has("machine")) path += "?machine=" + encode_segment(arguments.get("machine"));
+  nlohmann::json answer = ApiClient(arguments).get(path);
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}});
+  for (const nlohmann::json& point : answer["points"]) {
+    table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"), size_of(point, "size"),
+               text_of(point, "consistency")});
+  }
+  table.print("There are no points.");
+  return 0;
+}
+
+}  // namespace
+
+base::Command point_list_command() {
+  base::Command command;
+  command.name = "point list";
+  command.summary = "Lists points, oldest first";
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+void print_point(const nlohmann::json& point) {
+  Sheet sheet;
+  sheet.add("Point", text_of(point, "id"));
+  sheet.add("Machine", text_of(point, "machine"));
+  sheet.add("Time", text_of(point, "time"));
+  sheet.add("Captured on", text_of(point, "host"));
+  sheet.add("Consistency", text_of(point, "consistency"));
+  for (const nlohmann::json& disk : point["disks"]) {
+    sheet.add("Disk", fmt::format("{}, {}", text_of(disk, "name"), size_of(disk, "size")));
+  }
+  const nlohmann::json& definition = point["definition"];
+  sheet.add("Firmware", text_of(definition, "firmware"));
+  sheet.add("CPUs", text_of(definition, "cpu_count"));
+  sheet.add("Memory", size_of(definition, "memory_size"));
+  const nlohmann::json& figures = point["figures"];
+  sheet.add("Read", size_of(figures, "bytes_read"));
+  sheet.add("Sent", size_of(figures, "bytes_sent"));
+  sheet.add("Stored", size_of(figures, "bytes_stored"));
+  sheet.add("Sync took", duration_of(figures, "duration_ms"));
+  sheet.add("Note", text_of(point, "note"));
+  sheet.print();
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/points/" + encode_segment(arguments.get("POINT")));
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    print_point(answer["point"]);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command point_show_command() {
+  base::Command command;
+  command.name = "point show";
+  command.summary = "Shows one point";
+  command.positional = {"POINT"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as web@2026-11-21T08:00.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,73 @@
+#include "appliance/cli/present.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+constexpr size_t kShortId = 12;  // digits
+
+const nlohmann::json* find(const nlohmann::json& object, const char* field) {
+  if (!object.is_object()) return nullptr;
+  auto found = object.find(field);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::string text_of(const nlohmann::json& object, const char* field) {
+  const nlohmann::json* value = find(object, field);
+  if (value == nullptr) return "-";
+  if (value->is_boolean()) return value->get<bool>() ? "yes" : "no";
+  if (!value->is_string()) return value->dump();
+  std::string text = value->get<std::string>();
+  return text.empty() ? "-" : text;
+}
+
+std::string size_of(const nlohmann::json& object, const char* field) {
+  const nlohmann::json* value = find(object, field);
+  return value != nullptr && value->is_number_unsigned() ? base::format_size(value->get<uint64_t>()) : "-";
+}
+
+std::string duration_of(const nlohmann::json& object, const char* field) {
+  const nlohmann::json* value = find(object, field);
+  return value != nullptr && value->is_number_unsigned() ? base::format_duration_ms(value->get<uint64_t>()) : "-";
+}
+
+std::string short_id(const nlohmann::json& object, const char* field) {
+  return text_of(object, field).substr(0, kShortId);
+}
+
+void print_json(const nlohmann::json& value) {
+  fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name, uint64_t min,
+                                      uint64_t max) {
+  if (!arguments.has(name)) return std::nullopt;
+  std::string text = arguments.get(name);
+  uint64_t value = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || value < min || value > max) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      fmt::format("--{} must be a whole number from {} to {}, not '{}'", name, min, max, text));
+  }
+  return value;
+}
+
+std::optional<uint64_t> size_option(const base::Arguments& arguments, const char* name) {
+  if (!arguments.has(name)) return std::nullopt;
+  try {
+    return base::parse_size(arguments.get(name));
+  } catch (const base::Error& error) {
+    throw error.with_context(fmt::format("--{}", name));
+  }
+}
+
+}  // namespace appliance::cli

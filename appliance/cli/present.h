@@ -1,0 +1,28 @@
+// JSON of the API as text for people, and JSON for scripts.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/program.h"
+
+namespace appliance::cli {
+
+// The field as people read it: "-" for null and missing ones, numbers in digits, "yes" and "no".
+std::string text_of(const nlohmann::json& object, const char* field);
+std::string size_of(const nlohmann::json& object, const char* field);      // "1.5 GiB"
+std::string duration_of(const nlohmann::json& object, const char* field);  // from milliseconds
+// An id short enough for a table and long enough to be typed.
+std::string short_id(const nlohmann::json& object, const char* field);
+
+// Indented, then a newline.
+void print_json(const nlohmann::json& value);
+
+// A whole number out of an option's text; throws invalid_argument with the option's name.
+std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name, uint64_t min,
+                                      uint64_t max);
+// As "512M" or "2GiB", in bytes.
+std::optional<uint64_t> size_option(const base::Arguments& arguments, const char* name);
+
+}  // namespace appliance::cli

@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json status = ApiClient(arguments).get("/status");
+  if (arguments.json()) {
+    print_json(status);
+    return 0;
+  }
+  const nlohmann::json& boots = status["boots"];
+  Sheet sheet;
+  sheet.add("Version", text_of(status, "version"));
+  sheet.add("Up for", duration_of(status, "uptime_ms"));
+  sheet.add("Address", text_of(status, "address"));
+  sheet.add("Fingerprint", text_of(status, "fingerprint"));
+  sheet.add("State", fmt::format("{} ({} of {} free)", text_of(status, "state_directory"),
+                                 size_of(status["disk"], "free"), size_of(status["disk"], "size")));
+  sheet.add("Machines", text_of(status, "machine_count"));
+  sheet.add("Points", text_of(status, "point_count"));
+  sheet.add("Jobs running", text_of(status, "running_job_count"));
+  sheet.add("Instant VMs", boots["problem"].is_null()
+                               ? fmt::format("{}, {} running", text_of(boots, "count"), text_of(boots, "running"))
+                               : "out of reach: " + text_of(boots, "problem"));
+  sheet.print();
+  return 0;
+}
+
+}  // namespace
+
+base::Command status_command() {
+  base::Command command;
+  command.name = "status";
+  command.summary = "Shows what the appliance is and how it does";
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,70 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "appliance/cli/table.h"
+#include "appliance/cli/terminal_progress.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("deep", "also decode every chunk and compare its hash; needs the key of an encrypted store");
+  declare_key(add);
+}
+
+nlohmann::json report_json(const images::CheckReport& report) {
+  nlohmann::json damaged = nlohmann::json::array();
+  for (const images::PointSummary& point : report.damaged) damaged.push_back(summary_json(point));
+  return {{"good", report.good()},
+          {"packs_checked", report.packs_checked},
+          {"chunks_checked", report.chunks_checked},
+          {"points_checked", report.points_checked},
+          {"problems", report.problems},
+          {"damaged_points", damaged}};
+}
+
+void print_report(const images::CheckReport& report) {
+  fmt::print("{} chunks in {} packs and {} points were checked.\n", report.chunks_checked, report.packs_checked,
+             report.points_checked);
+  for (const std::string& problem : report.problems) fmt::print("{}\n", printable(problem));
+  for (const images::PointSummary& point : report.damaged) {
+    fmt::print("damaged: {} of {}, {}\n", point.id.hex(), printable(point.machine_name),
+               base::format_time_ms(point.time_ms));
+  }
+  fmt::print("{}\n", report.good() ? "The store is good." : "THE STORE IS DAMAGED.");
+}
+
+int run(const base::Arguments& arguments) {
+  images::CheckOptions options;
+  options.deep = arguments.has("deep");
+  TerminalProgress progress("checking");
+  options.on_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  images::CheckReport report =
+      images::check_store(base::real_file_system(), arguments.get("DIR"), key_of(arguments), options);
+  progress.clear();
+  if (arguments.json()) {
+    print_json(report_json(report));
+  } else {
+    print_report(report);
+  }
+  return report.good() ? 0 : base::exit_code(base::ErrorCode::corrupt);
+}
+
+}  // namespace
+
+base::Command store_check_command() {
+  base::Command command;
+  command.name = "store check";
+  command.summary = "Verifies that every point of a store can be read";
+  command.positional = {"DIR"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes = "Exit code 8 if anything is damaged. What is damaged is sent again by the next sync that meets it.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  auto writer = images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  images::CompactResult result = writer->compact();
+  if (arguments.json()) {
+    print_json({{"packs_rewritten", result.packs_rewritten}, {"bytes_freed", result.bytes_freed}});
+  } else {
+    fmt::print("{} packs were rewritten, {} freed.\n", result.packs_rewritten,
+               base::format_size(result.bytes_freed));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command store_compact_command() {
+  base::Command command;
+  command.name = "store compact";
+  command.summary = "Gives back the space of deleted points";
+  command.positional = {"DIR"};
+  command.declare_options = declare_key;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,141 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "appliance/cli/table.h"
+#include "appliance/cli/terminal_progress.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "images/image_file_source.h"
+#include "images/sync_engine.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+constexpr uint64_t kMaxXml = 1 << 20;  // bytes
+constexpr uint64_t kMaxCpus = 1024;
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("machine", value<std::string>()->value_name("NAME"), "whose point it becomes; required")(
+      "disk", value<std::vector<std::string>>()->value_name("NAME=FILE"),
+      "a disk and its image, raw or any format of QEMU; once for each disk")(
+      "format", value<std::string>()->value_name("F"),
+      "of the images, such as raw or qcow2; say raw if a guest wrote the file (default: by its content)")(
+      "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
+      "cpus", value<std::string>()->value_name("N"), "that the machine has")(
+      "memory", value<std::string>()->value_name("SIZE"), "that the machine has, such as 2G")(
+      "libvirt-xml", value<std::string>()->value_name("FILE"), "the machine as 'virsh dumpxml' tells it")(
+      "time", value<std::string>()->value_name("TIME"), "of the images (default: now)")(
+      "note", value<std::string>()->value_name("TEXT"), "kept with the point");
+  declare_key(add);
+}
+
+struct ImageArgument {
+  std::string disk;
+  std::string path;
+};
+
+std::vector<ImageArgument> image_arguments(const base::Arguments& arguments) {
+  std::vector<ImageArgument> images;
+  for (const std::string& text : arguments.list("disk")) {
+    size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == text.size()) {
+      throw base::Error(base::ErrorCode::invalid_argument,
+                        fmt::format("--disk '{}' is not NAME=FILE; write it like vda=disk.qcow2", text));
+    }
+    images.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  if (images.empty()) throw base::Error(base::ErrorCode::invalid_argument, "--disk is missing; give at least one");
+  return images;
+}
+
+images::PointDetails point_details(const base::Arguments& arguments) {
+  images::PointDetails details;
+  details.time_ms = arguments.has("time") ? base::parse_time_ms(arguments.get("time")) : base::now_ms();
+  details.note = arguments.get_or<std::string>("note", "imported");
+  images::MachineDefinition& definition = details.definition;
+  if (arguments.has("firmware")) definition.firmware = images::firmware_from_name(arguments.get("firmware"));
+  definition.cpu_count = static_cast<uint32_t>(number_option(arguments, "cpus", 1, kMaxCpus).value_or(0));
+  definition.memory_size = size_option(arguments, "memory").value_or(0);
+  if (arguments.has("libvirt-xml")) {
+    base::Bytes xml = base::read_file(base::real_file_system(), arguments.get("libvirt-xml"), kMaxXml);
+    definition.libvirt_xml = std::string(base::as_text(xml));
+  }
+  return details;
+}
+
+// The images, opened; each outlives the copy.
+struct Sources {
+  std::vector<images::ImageSource> images;
+  std::vector<images::DiskSource*> disks;
+  images::SyncPlan plan;
+};
+
+Sources open_sources(const base::Arguments& arguments) {
+  Sources sources;
+  sources.plan.machine_name = arguments.get("machine");
+  base::check_name(sources.plan.machine_name, "machine's name");
+  images::ImageOptions options;
+  options.format = arguments.get_or<std::string>("format", "");
+  for (const ImageArgument& image : image_arguments(arguments)) {
+    sources.images.push_back(images::open_image_source(image.path, options));
+    sources.disks.push_back(sources.images.back().disk.get());
+    sources.plan.disks.push_back({image.disk, sources.disks.back()->size(), std::nullopt});
+  }
+  return sources;
+}
+
+void print_outcome(const base::Arguments& arguments, const images::Point& point) {
+  if (arguments.json()) {
+    print_json({{"point", point.id.hex()},
+                {"machine", point.machine_name},
+                {"time", base::format_time_ms(point.time_ms)},
+                {"bytes_read", point.figures.bytes_read},
+                {"bytes_sent", point.figures.bytes_sent},
+                {"bytes_stored", point.figures.bytes_stored},
+                {"duration_ms", point.figures.duration_ms}});
+    return;
+  }
+  fmt::print("Point {} of {}: {} read, {} stored, {}.\n", point.id.hex(), printable(point.machine_name),
+             base::format_size(point.figures.bytes_read), base::format_size(point.figures.bytes_stored),
+             base::format_duration_ms(point.figures.duration_ms));
+}
+
+int run(const base::Arguments& arguments) {
+  uint64_t begin_ms = base::now_ms();
+  images::PointDetails details = point_details(arguments);
+  Sources sources = open_sources(arguments);
+  auto writer = images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  images::PointId id;
+  {
+    auto sink = writer->begin(sources.plan);
+    TerminalProgress progress("importing");
+    images::CopyOptions options;
+    options.on_progress = [&](const images::CopyProgress& now) { progress.show(now.bytes_done, now.bytes_total); };
+    images::CopyProgress copied = images::copy_disks(sources.disks, *sink, options);
+    progress.clear();
+    details.figures.bytes_read = copied.bytes_read;
+    details.figures.duration_ms = base::now_ms() - begin_ms;
+    id = sink->commit(details);
+  }
+  print_outcome(arguments, writer->reader().read_point(id));
+  return 0;
+}
+
+}  // namespace
+
+base::Command store_import_command() {
+  base::Command command;
+  command.name = "store import";
+  command.summary = "Makes a point from image files";
+  command.positional = {"DIR"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes = "The machine's earlier points are not needed: what the store has already is not stored again.";
+  return command;
+}
+
+}  // namespace appliance::cli

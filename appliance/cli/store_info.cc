@@ -1,0 +1,35 @@
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "appliance/cli/store_sheet.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  std::string directory = arguments.get("DIR");
+  nlohmann::json store = figures_json(images::read_figures(base::real_file_system(), directory));
+  auto reader = images::StoreReader::open(base::real_file_system(), directory, key_of(arguments));
+  store["id"] = reader->id().hex();
+  store["directory"] = directory;
+  if (arguments.json()) {
+    print_json({{"store", store}});
+  } else {
+    print_store_figures(store);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command store_info_command() {
+  base::Command command;
+  command.name = "store info";
+  command.summary = "Shows what a store holds";
+  command.positional = {"DIR"};
+  command.declare_options = declare_key;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,55 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("encrypt", "encrypt what is stored; needs --key-file or --passphrase-file")(
+      "chunk-size", value<std::string>()->value_name("SIZE"), "4K to 1M, a power of two (default 64K)");
+  declare_key(add);
+}
+
+int run(const base::Arguments& arguments) {
+  images::InitOptions options;
+  options.key = key_of(arguments);
+  bool encrypt = arguments.has("encrypt");
+  if (encrypt && options.key.empty()) {
+    throw base::Error(base::ErrorCode::invalid_argument, "--encrypt needs --key-file or --passphrase-file");
+  }
+  if (!encrypt && !options.key.empty()) {
+    throw base::Error(base::ErrorCode::invalid_argument, "a key is of use only with --encrypt");
+  }
+  if (auto size = size_option(arguments, "chunk-size")) {
+    if (*size > UINT32_MAX) throw base::Error(base::ErrorCode::invalid_argument, "--chunk-size is at most 1M");
+    options.chunk_size = static_cast<uint32_t>(*size);
+  }
+  std::string directory = arguments.get("DIR");
+  images::init_store(base::real_file_system(), directory, options);
+  if (arguments.json()) {
+    print_json({{"directory", directory}, {"encrypted", encrypt}, {"chunk_size", options.chunk_size}});
+  } else {
+    fmt::print("Made {} store at {}.\n", encrypt ? "an encrypted" : "a", directory);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command store_init_command() {
+  base::Command command;
+  command.name = "store init";
+  command.summary = "Makes a store in a new or empty folder";
+  command.positional = {"DIR"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,39 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "images/store_writer.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  images::RebuildReport report = images::rebuild_index(base::real_file_system(), arguments.get("DIR"));
+  if (arguments.json()) {
+    print_json({{"packs_read", report.packs_read},
+                {"chunks_found", report.chunks_found},
+                {"points_found", report.points_found},
+                {"problems", report.problems}});
+  } else {
+    fmt::print("Found {} chunks in {} packs, and {} points.\n", report.chunks_found, report.packs_read,
+               report.points_found);
+    for (const std::string& problem : report.problems) fmt::print("{}\n", printable(problem));
+  }
+  return report.problems.empty() ? 0 : base::exit_code(base::ErrorCode::corrupt);
+}
+
+}  // namespace
+
+base::Command store_rebuild_command() {
+  base::Command command;
+  command.name = "store rebuild";
+  command.summary = "Makes the index of a store anew from its packs and points";
+  command.positional = {"DIR"};
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

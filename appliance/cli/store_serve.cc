@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "base/error.h"
+#include "images/export_process.h"
+#include "images/store_reader.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("disk", value<std::vector<std::string>>()->value_name("NAME"),
+      "a disk that is served under its name; may be repeated (default: all)")(
+      "socket", value<std::string>()->value_name("PATH"), "the unix socket to make; required");
+  declare_key(add);
+}
+
+images::ExportOptions export_options(const base::Arguments& arguments) {
+  std::string directory = std::filesystem::absolute(arguments.get("DIR")).string();
+  auto reader = images::StoreReader::open(base::real_file_system(), directory, key_of(arguments));
+  images::Point point = reader->read_point(reader->find_point(arguments.get("POINT")));
+  images::ExportOptions options;
+  options.store_directory = directory;
+  options.point = point.id.hex();
+  options.disks = arguments.list("disk");
+  for (const std::string& name : options.disks) point.disk(name);  // throws not_found
+  if (options.disks.empty()) {
+    for (const images::PointDisk& disk : point.disks) options.disks.push_back(disk.name);
+  }
+  options.socket_path = std::filesystem::absolute(arguments.get("socket")).string();
+  options.key_file_path = arguments.get_or<std::string>("key-file", "");
+  options.passphrase_file_path = arguments.get_or<std::string>("passphrase-file", "");
+  return options;
+}
+
+void print_uris(const base::Arguments& arguments, const images::ExportOptions& options) {
+  nlohmann::json uris = nlohmann::json::object();
+  for (const std::string& disk : options.disks) uris[disk] = images::export_uri(options.socket_path, disk);
+  if (arguments.json()) {
+    print_json({{"point", options.point}, {"socket", options.socket_path}, {"uris", uris}});
+  } else {
+    for (const auto& [disk, uri] : uris.items()) fmt::print("{}  {}\n", disk, uri.get<std::string>());
+    fmt::print("Serving until interrupted.\n");
+  }
+  std::fflush(stdout);
+}
+
+int run(const base::Arguments& arguments) {
+  images::ExportOptions options = export_options(arguments);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is started
+  images::ExportProcess process = images::ExportProcess::start(options);
+  print_uris(arguments, options);
+  constexpr timespec kLookEvery{1, 0};
+  while (sigtimedwait(&signals, nullptr, &kLookEvery) < 0) {
+    if (!process.is_running()) throw base::Error(base::ErrorCode::io, "nbdkit has ended by itself");
+  }
+  process.stop();
+  return 0;
+}
+
+}  // namespace
+
+base::Command store_serve_command() {
+  base::Command command;
+  command.name = "store serve";
+  command.summary = "Serves a point read-only over NBD until it is interrupted";
+  command.positional = {"DIR", "POINT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes = "Each disk is an export of its own, for instance: qemu-img info 'nbd+unix:///vda?socket=PATH'";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("deep", "also decode every chunk and compare its hash");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  nlohmann::json answer = client.post("/store/check", {{"deep", arguments.has("deep")}});
+  FollowOutput output = arguments.json() ? FollowOutput::quiet : FollowOutput::log;
+  nlohmann::json job = follow_accepted(client, answer, output);
+  if (arguments.json()) {
+    print_json({{"job", job}});
+  } else {
+    fmt::print("The store is good: {} chunks in {} packs, {} points.\n", text_of(job["figures"], "chunks_checked"),
+               text_of(job["figures"], "packs_checked"), text_of(job["figures"], "points_checked"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command tenant_check_command() {
+  base::Command command;
+  command.name = "tenant check";
+  command.summary = "Verifies the tenant's store while the daemon works with it";
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

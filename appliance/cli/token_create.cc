@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("for", value<std::string>()->default_value("agent")->value_name("WHOM"),
+      "agent: good for one enrolment; operator: for --token-file")(
+      "expires", value<std::string>()->value_name("DURATION"),
+      "such as 1h or 7d (agent: 1h unless configured otherwise; operator: never)")(
+      "note", value<std::string>()->value_name("TEXT"), "what it is for, shown in lists");
+  declare_connection(add);
+}
+
+nlohmann::json create_body(const base::Arguments& arguments) {
+  std::string whom = arguments.get("for");
+  if (whom != "agent" && whom != "operator") {
+    throw base::Error(base::ErrorCode::invalid_argument, fmt::format("--for is agent or operator, not '{}'", whom));
+  }
+  nlohmann::json body{{"kind", whom == "agent" ? "enrolment" : "operator"}};
+  if (arguments.has("expires")) body["expires"] = arguments.get("expires");
+  if (arguments.has("note")) body["note"] = arguments.get("note");
+  return body;
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).post("/tokens", create_body(arguments));
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  const nlohmann::json& token = answer["token"];
+  Sheet sheet;
+  sheet.add("Token", text_of(token, "token"));
+  sheet.add("Fingerprint", text_of(token, "fingerprint"));
+  sheet.add("Expires", text_of(token, "expires"));
+  sheet.print();
+  fmt::print("The token is shown only this once.\n");
+  if (token["command"].is_string()) fmt::print("\nOn the host:\n  {}\n", printable(text_of(token, "command")));
+  return 0;
+}
+
+}  // namespace
+
+base::Command token_create_command() {
+  base::Command command;
+  command.name = "token create";
+  command.summary = "Makes a token that lets an agent enrol, or an operator in from afar";
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,35 @@
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/tokens");
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"ID"}, {"KIND"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
+  for (const nlohmann::json& token : answer["tokens"]) {
+    table.add({text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"), text_of(token, "expires"),
+               text_of(token, "used"), text_of(token, "note")});
+  }
+  table.print("There are no tokens.");
+  return 0;
+}
+
+}  // namespace
+
+base::Command token_list_command() {
+  base::Command command;
+  command.name = "token list";
+  command.summary = "Lists tokens, without their secrets";
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

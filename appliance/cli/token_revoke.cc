@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).remove("/tokens/" + encode_segment(arguments.get("TOKEN")));
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("The token {} is revoked. A host that enrolled with it stays: see 'muletto host revoke'.\n",
+               printable(arguments.get("TOKEN")));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command token_revoke_command() {
+  base::Command command;
+  command.name = "token revoke";
+  command.summary = "Makes a token worthless";
+  command.positional = {"TOKEN"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "TOKEN is the id that 'muletto token list' shows, or its first digits; not the secret.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,62 @@
+// The settings of mulettod: /etc/muletto/mulettod.toml, then the command line on top of it.
+// Values; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace appliance {
+
+constexpr uint16_t kDefaultPort = 7443;
+constexpr std::string_view kDefaultConfigPath = "/etc/muletto/mulettod.toml";
+
+struct ListenAddress {
+  std::string host = "0.0.0.0";  // an IPv4 or IPv6 address without brackets
+  uint16_t port = kDefaultPort;  // 0: any free one
+
+  std::string text() const;  // "0.0.0.0:7443", "[::]:7443"
+};
+
+// "HOST:PORT", "[::]:7443"; port 0 is allowed. Throws invalid_argument.
+ListenAddress parse_listen_address(std::string_view text);
+
+struct Config {
+  ListenAddress listen;
+  std::string public_address;  // HOST:PORT by which agents reach this appliance; empty: host name and port
+  std::string state_directory = "/var/lib/muletto";
+  std::string run_directory = "/run/muletto";
+  std::string log_level = "info";
+  std::string accelerator = "auto";        // auto (try KVM, fall back), kvm, tcg
+  std::string libvirt_uri = "qemu:///system";
+  uint32_t job_threads = 8;
+  uint32_t sync_sessions = 8;              // agents that stream at the same time
+  uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
+  uint64_t token_lifetime_ms = 3'600'000;  // of an enrolment token, unless the operator says otherwise
+
+  // Absolute and normal, checked by validate().
+  std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
+  std::string stores_directory() const { return state_directory + "/stores"; }
+  std::string pki_directory() const { return state_directory + "/pki"; }
+  std::string boots_directory() const { return state_directory + "/boots"; }
+  std::string api_socket_path() const { return run_directory + "/api.sock"; }
+  std::string ready_path() const { return run_directory + "/mulettod.json"; }
+};
+
+// What the command line says; each one given replaces the file's value.
+struct ConfigOverrides {
+  std::optional<std::string> state_directory;
+  std::optional<std::string> run_directory;
+  std::optional<std::string> listen;
+  std::optional<std::string> log_level;
+};
+
+// Reads TOML. `origin` names the text in errors. An unknown setting, a wrong type or a bad value throws
+// invalid_argument with the setting's name and line.
+Config parse_config(std::string_view toml, const std::string& origin);
+
+// The file, if it was named or exists at the default place; then the overrides; then validated.
+Config load_config(const std::optional<std::string>& path, const ConfigOverrides& overrides);
+
+}  // namespace appliance

@@ -1,0 +1,137 @@
+#include "appliance/daemon/daemon.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <filesystem>
+
+#include "appliance/boot/libvirt/libvirt_hypervisor.h"
+#include "appliance/daemon/readiness.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::daemon {
+namespace {
+
+// QEMU's own user must reach sockets and overlays inside, so others may pass through but not look around;
+// what is secret (stores, keys, catalog) is closed by itself.
+constexpr mode_t kPassableMode = 0711;
+constexpr mode_t kPrivateMode = 0700;
+
+void make_directory(const std::string& path, mode_t mode) {
+  if (std::filesystem::is_directory(path)) return;
+  base::FileSystem& files = base::real_file_system();
+  std::string parent = base::parent_path(path);
+  if (!files.exists(parent)) make_directory(parent, 0755);
+  if (::mkdir(path.c_str(), mode) != 0) throw base::system_error(errno, "cannot make the folder " + path);
+}
+
+std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const char* option) {
+  try {
+    return base::real_file_system().lock(path, base::LockKind::exclusive);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ErrorCode::busy) throw;
+    throw base::Error(base::ErrorCode::busy, fmt::format("another mulettod works in {}; give this one a folder of its "
+                                                         "own with {}",
+                                                         path, option));
+  }
+}
+
+boot::BootSettings boot_settings(const Config& config) {
+  boot::BootSettings settings;
+  settings.state_directory = config.state_directory;
+  settings.run_directory = config.run_directory;
+  settings.accelerator = boot::accelerator_from_name(config.accelerator);
+  settings.export_cache_size = config.chunk_cache_size;
+  return settings;
+}
+
+std::string host_of(const std::string& public_address) {
+  return public_address.empty() ? std::string() : parse_listen_address(public_address).host;
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigemptyset(&set_);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
+  pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+}
+
+int StopSignals::wait() const {
+  int number = 0;
+  sigwait(&set_, &number);
+  return number;
+}
+
+Daemon::Daemon(const Config& config) : config_(config) {
+  make_directory(config_.state_directory, kPassableMode);
+  make_directory(config_.stores_directory(), kPrivateMode);
+  make_directory(config_.run_directory, 0755);
+  state_lock_ = lock_directory(config_.state_directory, "--state-dir");
+  run_lock_ = lock_directory(config_.run_directory, "--run-dir");
+  std::filesystem::remove(config_.ready_path());  // a dead daemon's
+
+  catalog_ = catalog::Catalog::open(config_.catalog_path());
+  authority_ = pki::Authority::open(config_.pki_directory(), pki::local_server_names(host_of(config_.public_address)));
+  authenticator_ = std::make_unique<api::Authenticator>(*catalog_);
+  stores_ = std::make_unique<stores::TenantStores>(base::real_file_system(), config_.stores_directory(), *catalog_);
+  jobs::JobLimits job_limits;
+  job_limits.thread_count = config_.job_threads;
+  jobs_ = std::make_unique<jobs::JobRunner>(*catalog_, job_limits);
+  hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
+  boots_ = std::make_unique<boot::BootService>(boot_settings(config_), *hypervisor_);
+  ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
+
+  services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, *authority_,
+                                    [this](const catalog::HostId& id) { ingest_->cut_host(id); },
+                                    [this] { return public_address(); }, base::now_ms()});
+  api::add_all_routes(router_, *services_);
+  api::ServerOptions options;
+  options.listen = config_.listen;
+  options.socket_path = config_.api_socket_path();
+  options.limits.upgraded_connections = config_.sync_sessions;
+  // Revoked hosts are refused by the authenticator, with a sentence instead of a TLS alert.
+  server_ = std::make_unique<api::Server>(
+      options, router_, *authenticator_, authority_->server_context({}),
+      [this](base::ByteStream& stream, const api::Principal& agent) { ingest_->serve(stream, *agent.host); });
+}
+
+Daemon::~Daemon() = default;
+
+std::string Daemon::public_address() const {
+  if (!config_.public_address.empty()) return config_.public_address;
+  ListenAddress address{config_.listen.host, server_->port()};
+  if (address.host == "0.0.0.0" || address.host == "::") {
+    char name[HOST_NAME_MAX + 1] = {};
+    ::gethostname(name, sizeof name - 1);
+    address.host = name;
+  }
+  return address.text();
+}
+
+void Daemon::run(const StopSignals& signals) {
+  stores_->open_existing();
+  VmKeeper keeper(*boots_);
+  server_->start();
+  write_ready_file(config_.ready_path(), {server_->port(), authority_->fingerprint(), config_.api_socket_path()});
+  notify_service_manager("READY=1");
+  base::log().info("mulettod {} listens on {}; the authority's fingerprint is {}", MULETTO_VERSION,
+                   ListenAddress{config_.listen.host, server_->port()}.text(), authority_->fingerprint());
+
+  int number = signals.wait();
+  base::log().info("ending on signal {}; instant VMs run on", number);
+  notify_service_manager("STOPPING=1");
+  std::filesystem::remove(config_.ready_path());
+  server_->stop();
+  jobs_->stop();
+  stores_->close();
+}
+
+}  // namespace appliance::daemon

@@ -1,0 +1,57 @@
+// The whole daemon, wired by hand. The constructor does everything up to the bound port, so that a daemon
+// that cannot work says why and ends before it promises anything.
+#pragma once
+
+#include <csignal>
+#include <memory>
+
+#include "appliance/api/routes.h"
+#include "appliance/api/server.h"
+#include "appliance/config.h"
+#include "appliance/daemon/vm_keeper.h"
+#include "appliance/ingest/ingest.h"
+#include "base/file_system.h"
+
+namespace appliance::daemon {
+
+// SIGTERM, SIGINT and SIGHUP, kept from every thread that is started afterwards and waited for by one.
+class StopSignals {
+ public:
+  StopSignals();
+  int wait() const;  // the signal that came
+
+ private:
+  sigset_t set_;
+};
+
+class Daemon {
+ public:
+  // Throws busy when another daemon has the state or run directory or the port, and what opening the
+  // catalog and the authority throws. A store that cannot be opened is only logged.
+  explicit Daemon(const Config& config);
+  ~Daemon();
+
+  // Serves until a signal comes, then ends in order: no more connections, sessions cut, jobs ended.
+  // Instant VMs run on.
+  void run(const StopSignals& signals);
+
+ private:
+  std::string public_address() const;
+
+  const Config config_;
+  std::unique_ptr<base::FileLock> state_lock_;
+  std::unique_ptr<base::FileLock> run_lock_;
+  std::unique_ptr<catalog::Catalog> catalog_;
+  std::unique_ptr<pki::Authority> authority_;
+  std::unique_ptr<stores::TenantStores> stores_;
+  std::unique_ptr<jobs::JobRunner> jobs_;
+  std::unique_ptr<boot::Hypervisor> hypervisor_;
+  std::unique_ptr<boot::BootService> boots_;
+  std::unique_ptr<ingest::Ingest> ingest_;
+  std::unique_ptr<api::Services> services_;
+  api::Router router_;
+  std::unique_ptr<api::Authenticator> authenticator_;
+  std::unique_ptr<api::Server> server_;
+};
+
+}  // namespace appliance::daemon

@@ -1,0 +1,43 @@
+#include "appliance/daemon/readiness.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+
+namespace appliance::daemon {
+
+void write_ready_file(const std::string& path, const Readiness& readiness) {
+  nlohmann::json content{{"port", readiness.port},
+                         {"pid", ::getpid()},
+                         {"fingerprint", readiness.fingerprint},
+                         {"api_socket", readiness.api_socket_path},
+                         {"version", MULETTO_VERSION}};
+  base::write_file_durably(base::real_file_system(), path, base::as_bytes(content.dump() + "\n"));
+}
+
+void notify_service_manager(std::string_view state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr || *path == '\0') return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  size_t length = std::strlen(path);
+  if (length >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, path, length);
+  if (*path == '@') address.sun_path[0] = '\0';  // an abstract socket
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  ssize_t sent = ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,
+                          reinterpret_cast<const sockaddr*>(&address), size);
+  if (sent < 0) base::log().warn("cannot notify the service manager: {}", std::strerror(errno));
+}
+
+}  // namespace appliance::daemon

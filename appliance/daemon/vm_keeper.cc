@@ -1,0 +1,58 @@
+#include "appliance/daemon/vm_keeper.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace appliance::daemon {
+namespace {
+
+constexpr std::chrono::seconds kTendEvery{1};
+constexpr std::chrono::seconds kRetryEvery{3};
+
+void sleep_unless_stopped(const std::stop_token& stop, std::chrono::seconds duration) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::unique_lock lock(mutex);
+  changed.wait_for(lock, stop, duration, [] { return false; });
+}
+
+}  // namespace
+
+VmKeeper::VmKeeper(boot::BootService& boots)
+    : boots_(boots), thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+
+bool VmKeeper::adopt() {
+  try {
+    boot::AdoptReport report = boots_.adopt();
+    for (const boot::InstantVm& vm : report.running) {
+      base::log().info("took up the instant VM {} of {}", vm.id.hex(), vm.machine_name);
+    }
+    for (const boot::InstantVm& vm : report.resting) {
+      base::log().info("the writes of {} ({}) are kept", vm.id.hex(), vm.machine_name);
+    }
+    for (const std::string& sentence : report.cleaned) base::log().info("{}", sentence);
+    for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
+    return true;
+  } catch (const base::Error& error) {
+    if (error.message() != last_problem_) base::log().warn("instant VMs are out of reach: {}", error.message());
+    last_problem_ = error.message();
+    return false;
+  }
+}
+
+void VmKeeper::run(std::stop_token stop) {
+  bool adopted = false;
+  while (!stop.stop_requested()) {
+    if (!adopted) adopted = adopt();
+    if (adopted) {
+      for (const std::string& sentence : boots_.tend()) base::log().info("{}", sentence);
+    }
+    sleep_unless_stopped(stop, adopted ? kTendEvery : kRetryEvery);
+  }
+}
+
+}  // namespace appliance::daemon

@@ -1,0 +1,27 @@
+// The thread that looks after instant VMs: takes up those that outlived the last daemon, then every second
+// lets the boot service tend them. libvirt may be down at any time: the keeper says so once, and goes on
+// when it is back.
+#pragma once
+
+#include <string>
+#include <thread>
+
+#include "appliance/boot/boot_service.h"
+
+namespace appliance::daemon {
+
+class VmKeeper {
+ public:
+  // Starts the thread; the destructor ends it. `boots` outlives the keeper.
+  explicit VmKeeper(boot::BootService& boots);
+
+ private:
+  void run(std::stop_token stop);
+  bool adopt();  // false: not possible now
+
+  boot::BootService& boots_;
+  std::string last_problem_;  // used by the thread alone
+  std::jthread thread_;
+};
+
+}  // namespace appliance::daemon

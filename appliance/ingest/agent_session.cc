@@ -1,0 +1,108 @@
+#include "appliance/ingest/agent_session.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::ingest {
+
+using base::Error;
+using base::ErrorCode;
+
+namespace {
+
+images::PointSummary summarize(const images::Point& point) {
+  images::PointSummary summary;
+  summary.id = point.id;
+  summary.machine = point.machine;
+  summary.machine_name = point.machine_name;
+  summary.time_ms = point.time_ms;
+  summary.consistency = point.consistency;
+  for (const images::PointDisk& disk : point.disks) summary.size += disk.size;
+  return summary;
+}
+
+std::string sync_figures(const images::Point& point) {
+  nlohmann::json figures{{"point", point.id.hex()},
+                         {"time", base::format_time_ms(point.time_ms)},
+                         {"consistency", images::consistency_name(point.consistency)},
+                         {"bytes_read", point.figures.bytes_read},
+                         {"bytes_sent", point.figures.bytes_sent},
+                         {"bytes_stored", point.figures.bytes_stored},
+                         {"duration_ms", point.figures.duration_ms},
+                         {"frozen_ms", point.figures.frozen_ms}};
+  return figures.dump();
+}
+
+}  // namespace
+
+AgentSession::AgentSession(Ingest& ingest, base::ByteStream& stream, catalog::Host host)
+    : ingest_(ingest), stream_(stream), host_(std::move(host)) {}
+
+images::StoreWriter& AgentSession::writer() {
+  if (!writer_) writer_ = ingest_.stores_.writer(host_.tenant);
+  return *writer_;
+}
+
+void AgentSession::authorize(const std::string& machine_name) {
+  auto host = ingest_.catalog_.find_host(host_.id);
+  if (!host || host->revoked) throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it anew");
+  auto machine = ingest_.catalog_.find_machine(host_.tenant, machine_name);
+  if (machine) catalog::expect_writable(*machine, host_.id);
+}
+
+std::optional<images::wire::LastPoint> AgentSession::last_point(const std::string& machine_name) {
+  std::vector<images::PointSummary> points = writer().reader().points_of(machine_name);
+  if (points.empty()) return std::nullopt;
+  images::Point point = writer().reader().read_point(points.back().id);
+  images::wire::LastPoint last;
+  last.id = point.id;
+  last.time_ms = point.time_ms;
+  for (const images::PointDisk& disk : point.disks) last.disks.push_back({disk.name, disk.size});
+  return last;
+}
+
+std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& plan) {
+  images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
+  ingest_.catalog_.claim_machine(host_.tenant, id, plan.machine_name, host_.id);
+  ingest_.begin_machine(stream_, plan.machine_name);
+  auto sink = writer().begin(plan);
+  job_ = ingest_.jobs_.attach({"sync", host_.tenant, plan.machine_name});
+  on_cancel_.emplace(job_->context().stop(), [this] { stream_.abort(); });
+  job_->context().log(fmt::format("the agent on {} streams {} disks", host_.name, plan.disks.size()));
+  return sink;
+}
+
+void AgentSession::on_progress(const images::SinkProgress& progress) {
+  if (job_ && !committed_) job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
+}
+
+// The point exists, whatever happens here: the catalog's row is derived and would be found at the next start.
+void AgentSession::on_commit(const images::PointId& id, const images::PointDetails&) {
+  committed_ = true;
+  try {
+    images::Point point = writer().reader().read_point(id);
+    ingest_.catalog_.add_point(host_.tenant, summarize(point));
+    ingest_.catalog_.touch_host(host_.id, "", base::now_ms());
+    job_->context().set_figures(sync_figures(point));
+    job_->context().set_progress({point.figures.bytes_sent, point.figures.bytes_sent, "committed"});
+    job_->context().log(fmt::format("committed point {} of {}", id.hex(), base::format_time_ms(point.time_ms)));
+  } catch (const Error& error) {
+    base::log().error("point {} of host {} is committed, but the catalog does not know it yet: {}", id.hex(),
+                      host_.name, error.message());
+  }
+  on_cancel_.reset();
+  job_->succeed();
+}
+
+void AgentSession::on_failure(const Error& error) {
+  if (!job_ || committed_) return;
+  on_cancel_.reset();
+  job_->fail(error);
+}
+
+}  // namespace appliance::ingest

@@ -1,0 +1,39 @@
+// What one connected agent may do with the appliance: see images::TransferHost. Private to the ingest.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "appliance/ingest/ingest.h"
+#include "images/transfer_server.h"
+
+namespace appliance::ingest {
+
+class AgentSession : public images::TransferHost {
+ public:
+  AgentSession(Ingest& ingest, base::ByteStream& stream, catalog::Host host);
+
+  void authorize(const std::string& machine_name) override;
+  std::optional<images::wire::LastPoint> last_point(const std::string& machine_name) override;
+  std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override;
+  void on_progress(const images::SinkProgress& progress) override;
+  void on_commit(const images::PointId& id, const images::PointDetails& details) override;
+
+  // The session is over; its sync, if one was under way, has failed with this.
+  void on_failure(const base::Error& error);
+
+ private:
+  images::StoreWriter& writer();
+
+  Ingest& ingest_;
+  base::ByteStream& stream_;
+  const catalog::Host host_;
+  std::shared_ptr<images::StoreWriter> writer_;
+  std::unique_ptr<jobs::AttachedJob> job_;
+  std::optional<std::stop_callback<std::function<void()>>> on_cancel_;
+  std::atomic<bool> committed_{false};
+};
+
+}  // namespace appliance::ingest

@@ -1,0 +1,64 @@
+// The appliance's certificate authority, in a folder of its own (files 0600, folder 0700):
+//   ca.crt ca.key          made at the first start, valid for 20 years; agents know it by its fingerprint
+//   server.crt server.key  what the daemon shows; made anew when its names change or its time runs out
+// Losing ca.key cuts off every agent, so a folder with one half of the authority is an error and never
+// replaced.
+//
+// Which certificates are revoked is known to the catalog, not here: server_context() asks.
+// Thread-safe once open.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/certificates.h"
+#include "base/tls_context.h"
+
+namespace appliance::pki {
+
+struct ServerNames {
+  std::vector<std::string> dns_names;
+  std::vector<std::string> ip_addresses;
+
+  bool operator==(const ServerNames&) const = default;
+};
+
+// localhost, this machine's name, and the addresses of its interfaces, without duplicates, in a stable
+// order. `public_host` (a name or an address; may be empty) is added.
+ServerNames local_server_names(const std::string& public_host);
+
+struct HostCertificate {
+  std::string certificate_pem;
+  std::string serial;  // lower-case hexadecimal
+  uint64_t not_after_ms = 0;
+};
+
+class Authority {
+ public:
+  // Opens the folder's authority, or makes it if the folder is new or empty. Durable when it returns.
+  // Throws corrupt (half of it is missing, or damaged), unauthorized, io.
+  static std::unique_ptr<Authority> open(const std::string& directory, const ServerNames& names);
+
+  const std::string& certificate_pem() const { return authority_.certificate_pem; }
+  // 64 hexadecimal digits: what `muletto-agent enroll --fingerprint` wants.
+  const std::string& fingerprint() const { return fingerprint_; }
+
+  // A certificate for an agent's key: common name `host_id` (hexadecimal), URI "muletto:host:HOST_ID", for
+  // clients only, valid for ten years. Throws invalid_argument for a bad request.
+  HostCertificate sign_host(const std::string& request_pem, const std::string& host_id) const;
+
+  // What the daemon serves with: client certificates are optional (people come without), but one that is
+  // shown must be good. `is_revoked`: see base::TlsServerOptions.
+  base::TlsContext server_context(std::function<bool(const std::string& serial)> is_revoked) const;
+
+ private:
+  Authority(base::Credentials authority, base::Credentials server);
+
+  base::Credentials authority_;
+  base::Credentials server_;
+  std::string fingerprint_;
+};
+
+}  // namespace appliance::pki

@@ -1,0 +1,49 @@
+// The stores of all tenants, one each, under STATE/stores/<tenant>/: made when first needed, opened once,
+// kept open until the daemon ends. Also keeps the catalog's points equal to what the stores hold.
+// Thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "appliance/catalog/catalog.h"
+#include "base/file_system.h"
+#include "base/guarded.h"
+#include "images/store_writer.h"
+
+namespace appliance::stores {
+
+class TenantStores {
+ public:
+  // `directory` is STATE/stores; it is made if it is missing.
+  TenantStores(base::FileSystem& files, std::string directory, catalog::Catalog& catalog);
+
+  // Opens every store there is and recomputes the catalog's points from it. A store that cannot be opened
+  // is reported in the log and tried again when it is needed: the others must not suffer.
+  void open_existing();
+
+  // The tenant's store; makes it if there is none. Throws not_found (no such tenant), busy (another
+  // program writes it), corrupt, no_space, … The result keeps the store open.
+  std::shared_ptr<images::StoreWriter> writer(const std::string& tenant);
+
+  // Where a tenant's store is, whether or not it exists. Throws invalid_argument for a tenant whose name
+  // cannot be a folder's.
+  std::string directory_of(std::string_view tenant) const;
+
+  // Reads the tenant's points again, as after a change behind the catalog's back.
+  void recompute_points(const std::string& tenant);
+
+  // Closes all stores that nobody uses any more. After this, writer() opens them anew.
+  void close();
+
+ private:
+  base::FileSystem& files_;
+  const std::string directory_;
+  catalog::Catalog& catalog_;
+  // Held while a store is opened (seconds after a crash), so that nobody opens it a second time.
+  base::Guarded<std::map<std::string, std::shared_ptr<images::StoreWriter>>> open_;
+};
+
+}  // namespace appliance::stores

@@ -1,0 +1,57 @@
+// A connection as blocking code sees it: bytes in order, both ways. Implementations: plain sockets
+// (socket_stream.h) and TLS (tls_stream.h).
+//
+// Thread-safety: one thread may read while another one writes; abort() from any thread at any time.
+// Timeouts are per operation and count the time without any progress, so that a slow peer is served and
+// a dead one is noticed.
+// Errors: unavailable (the peer is silent, has died or was cut off), cancelled (after abort()),
+// unauthorized (the peer refused our certificate, which TLS 1.3 tells only at the first read or write),
+// corrupt (the bytes are not TLS or were tampered with), io.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+
+namespace base {
+
+constexpr std::chrono::milliseconds kConnectTimeout = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kHandshakeTimeout = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kStreamTimeout = std::chrono::seconds(60);
+
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+
+  // Waits for bytes and reads at least one of them, at most out.size(). Returns 0 when the peer has
+  // ended the stream in order; a connection that just stops throws unavailable.
+  virtual size_t read_some(MutableByteView out, std::chrono::milliseconds timeout = kStreamTimeout) = 0;
+
+  // False if nothing arrived within `timeout`. True says that read_some() is worth calling: it may
+  // return bytes, the end or an error, or still have to wait for the rest of a record.
+  virtual bool wait_readable(std::chrono::milliseconds timeout) = 0;
+
+  // Returns when all bytes are with the kernel, which is not yet with the peer.
+  virtual void write_all(ByteView bytes, std::chrono::milliseconds timeout = kStreamTimeout) = 0;
+
+  // Tells the peer that nothing more will be written. Reading goes on. Never throws: a peer that is
+  // gone need not be told.
+  virtual void finish() noexcept = 0;
+
+  // Ends every operation that waits, now and later, with cancelled.
+  virtual void abort() noexcept = 0;
+
+  // "192.0.2.7:41234": for logs and sentences.
+  virtual const std::string& peer() const = 0;
+};
+
+// Fills `out`. False if the stream ended in order before its first byte; throws unavailable if it ended
+// inside.
+bool read_exactly(ByteStream& stream, MutableByteView out, std::chrono::milliseconds timeout = kStreamTimeout);
+
+// A stream that gives `prefix`, which was read from it already, before anything else.
+std::unique_ptr<ByteStream> with_prefix(std::unique_ptr<ByteStream> stream, Bytes prefix);
+
+}  // namespace base

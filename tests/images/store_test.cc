@@ -1,0 +1,211 @@
+#include <catch2/catch.hpp>
+
+#include <chrono>
+
+#include "base/error.h"
+#include "base/scratch_directory.h"
+#include "images/chunk_index.h"
+#include "images/layout.h"
+#include "images/open_store.h"
+#include "images/store_format.h"
+#include "tests/images/store_model.h"
+
+namespace images {
+namespace {
+
+constexpr uint32_t kChunk = 4096;
+
+struct TestStore {
+  base::ScratchDirectory scratch{"/tmp", "muletto-store-test"};
+  std::string path = scratch.path() + "/store";
+  base::FileSystem& files = base::real_file_system();
+  KeySource key;
+
+  explicit TestStore(KeySource source = {}) : key(std::move(source)) {
+    init_store(files, path, {.chunk_size = kChunk, .key = key, .scrypt_log2_n = 14});
+  }
+  std::unique_ptr<StoreWriter> open() { return StoreWriter::open(files, path, key); }
+};
+
+// Everything the index says of references, points and packs' live bytes.
+struct IndexState {
+  std::map<ChunkId, uint64_t> references;
+  std::map<PointId, uint64_t> points;
+  uint64_t live_size = 0;
+  bool operator==(const IndexState&) const = default;
+};
+
+IndexState index_state(const std::string& store) {
+  base::FileSystem& files = base::real_file_system();
+  auto index = ChunkIndex::open(layout::index_directory(store), read_parameters(files, store).id, false);
+  auto transaction = index->read();
+  IndexState state;
+  transaction->for_each_chunk([&](const ChunkId& id, const ChunkEntry& entry) {
+    if (entry.references != 0) state.references[id] = entry.references;
+  });
+  transaction->for_each_point([&](const auto& point) { state.points[point.id] = point.time_ms; });
+  transaction->for_each_pack([&](uint32_t, const PackEntry& row) { state.live_size += row.live_size; });
+  return state;
+}
+
+ModelPoint first_point(std::mt19937& random, const std::string& machine) {
+  ModelPoint point;
+  point.machine = machine;
+  ModelContent content(600);  // more than one leaf of the tree
+  change_at_random(content, 200, random);
+  point.disks["vda"] = content;
+  if (random() % 2 == 0) point.disks["vdb"] = ModelContent(100, static_cast<uint32_t>(random() % 5));
+  return point;
+}
+
+// One step on store and model: a sync, at any place in time, or a deletion.
+void random_step(StoreWriter& writer, ModelStore& model, std::mt19937& random) {
+  if (model.size() > 3 && random() % 3 == 0) {
+    auto victim = std::next(model.begin(), static_cast<ptrdiff_t>(random() % model.size()));
+    writer.delete_point(victim->first);
+    model.erase(victim);
+    return;
+  }
+  std::string machine = "machine-" + std::to_string(random() % 3);
+  std::vector<PointId> bases;
+  for (const auto& [id, point] : model) {
+    if (point.machine == machine) bases.push_back(id);
+  }
+  ModelPoint point = first_point(random, machine);
+  std::optional<PointId> base;
+  if (!bases.empty() && random() % 8 != 0) {
+    base = bases[random() % bases.size()];
+    point = model.at(*base);
+    for (auto& [name, content] : point.disks) change_at_random(content, random() % 40, random);
+  }
+  point.time_ms = random() % 1000000;
+  PointId id = sync_model_point(writer, point, base, base ? &model.at(*base) : nullptr);
+  model[id] = point;
+}
+
+unsigned test_seed() {
+  const char* given = std::getenv("MULETTO_TEST_SEED");
+  return given != nullptr ? static_cast<unsigned>(std::stoul(given)) : std::random_device{}();
+}
+
+}  // namespace
+
+TEST_CASE("random syncs, deletions, compactions and rebuilds agree with a model") {
+  unsigned seed = test_seed();
+  INFO("MULETTO_TEST_SEED=" << seed);
+  std::mt19937 random(seed);
+  TestStore store(seed % 2 == 0 ? KeySource{} : KeySource{"correct horse", {}});
+  ModelStore model;
+  auto writer = store.open();
+  for (int step = 0; step < 300; ++step) {
+    random_step(*writer, model, random);
+    if (step % 50 == 20) writer->compact({.rewrite_below = 0.9, .stop = {}});
+    if (step % 60 == 30) {
+      writer.reset();
+      writer = store.open();
+    }
+    if (step % 100 == 99) {
+      REQUIRE(differences(writer->reader(), model) == std::vector<std::string>{});
+      CheckReport report = writer->check({.deep = true, .on_progress = {}, .stop = {}});
+      REQUIRE(report.problems == std::vector<std::string>{});
+      writer.reset();
+      IndexState counted = index_state(store.path);
+      rebuild_index(store.files, store.path);
+      REQUIRE(index_state(store.path) == counted);
+      writer = store.open();
+    }
+  }
+}
+
+TEST_CASE("deleting every point gives back every byte") {
+  TestStore store;
+  std::mt19937 random(7);
+  auto writer = store.open();
+  ModelStore model;
+  for (int step = 0; step < 30; ++step) random_step(*writer, model, random);
+  while (!model.empty()) {
+    writer->delete_point(model.begin()->first);
+    model.erase(model.begin());
+  }
+  writer.reset();  // seals the open pack
+  writer = store.open();
+  writer->compact();
+  writer->compact();
+  StoreFigures figures = writer->figures();
+  CHECK(figures.point_count == 0);
+  CHECK(figures.live_size == 0);
+  CHECK(figures.chunk_count == 0);
+  CHECK(figures.pack_count == 0);
+}
+
+TEST_CASE("a reader goes on while its point's neighbours are deleted and packs are rewritten") {
+  TestStore store;
+  std::mt19937 random(11);
+  auto writer = store.open();
+  ModelPoint point = first_point(random, "m");
+  PointId kept = sync_model_point(*writer, point, {}, nullptr);
+  ModelPoint other = first_point(random, "m");
+  other.time_ms = 5;
+  PointId gone = sync_model_point(*writer, other, {}, nullptr);
+  auto reader = StoreReader::open(store.files, store.path);
+  auto disk = reader->open_disk(kept, "vda");
+  base::Bytes before(disk->size());
+  disk->read(0, before);
+  CHECK_THROWS_AS(writer->delete_point(kept), base::Error);
+  writer->delete_point(gone);
+  writer.reset();
+  writer = store.open();
+  CompactResult result = writer->compact({.rewrite_below = 1.0, .stop = {}});
+  CHECK(result.packs_rewritten > 0);
+  auto fresh = StoreReader::open(store.files, store.path, {}, {.chunk_cache_size = 0});
+  base::Bytes after(disk->size());
+  fresh->open_disk(kept, "vda")->read(0, after);
+  CHECK(before == after);
+  base::Bytes again(disk->size());
+  disk->read(0, again);
+  CHECK(before == again);
+  disk.reset();
+  writer->delete_point(kept);
+}
+
+TEST_CASE("a second writer is refused, readers are not") {
+  TestStore store;
+  auto writer = store.open();
+  try {
+    store.open();
+    FAIL("the second writer was let in");
+  } catch (const base::Error& error) {
+    CHECK(error.code() == base::ErrorCode::busy);
+  }
+  CHECK(StoreReader::open(store.files, store.path)->points().empty());
+}
+
+TEST_CASE("a wrong or missing key is told, and a changed one works") {
+  KeySource first{"first passphrase", {}}, second{"", base::Bytes(64, 7)};
+  TestStore store(first);
+  ModelPoint point{"m", 1, {{"vda", ModelContent{1, 2, 3}}}};
+  {
+    auto writer = store.open();
+    sync_model_point(*writer, point, {}, nullptr);
+  }
+  auto code_of = [&](const KeySource& key) {
+    try {
+      StoreReader::open(store.files, store.path, key);
+    } catch (const base::Error& error) {
+      return error.code();
+    }
+    return base::ErrorCode::io;
+  };
+  CHECK(code_of({}) == base::ErrorCode::unauthorized);
+  CHECK(code_of({"wrong", {}}) == base::ErrorCode::unauthorized);
+  change_store_key(store.files, store.path, first, second, 14);
+  CHECK(code_of(first) == base::ErrorCode::unauthorized);
+  auto reader = StoreReader::open(store.files, store.path, second);
+  REQUIRE(reader->points().size() == 1);
+  base::Bytes bytes(3 * kChunk);
+  reader->open_disk(reader->points()[0].id, "vda")->read(0, bytes);
+  base::Bytes wanted = chunk_of_seed(2, kChunk);
+  CHECK(std::equal(wanted.begin(), wanted.end(), bytes.begin() + kChunk));
+}
+
+}  // namespace images
