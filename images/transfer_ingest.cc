@@ -80,7 +80,7 @@ void TransferIngest::on_frame(const Frame& frame) {
         state->window.receive(data);
         steps = advance(*state);
       }
-      follow(steps);
+      follow(std::move(steps));
       return;
     }
     case wire::FrameType::commit: {
@@ -106,10 +106,16 @@ BatchWindow::Steps TransferIngest::advance(State& state) {
   return steps;
 }
 
-// What advance() leaves to be done without the lock.
-void TransferIngest::follow(const BatchWindow::Steps& steps) {
-  if (!steps.complete.empty()) changed_.notify_all();
-  for (const wire::Need& need : steps.needs) channel_.write(wire::encode(need));
+// Does what advance() leaves to be done without the lock.
+void TransferIngest::follow(BatchWindow::Steps steps) {
+  for (;;) {
+    if (!steps.complete.empty()) changed_.notify_all();
+    if (steps.needs.empty()) return;
+    for (const wire::Need& need : steps.needs) channel_.write(wire::encode(need));
+    auto state = state_.lock();
+    for (const wire::Need& need : steps.needs) state->window.told(need.sequence);
+    steps = advance(*state);
+  }
 }
 
 void TransferIngest::work() {
@@ -156,7 +162,7 @@ void TransferIngest::look_up(const Batch& batch) {
     state->window.set_lacking(batch.sequence, lacking);
     steps = advance(*state);
   }
-  follow(steps);
+  follow(std::move(steps));
 }
 
 // A peer may send anything: what it calls a chunk is put into the store only if it is that chunk.
@@ -210,7 +216,7 @@ void TransferIngest::store(const ReceivedBatch& received) {
     steps = advance(*state);
   }
   channel_.write(wire::encode_done(sequence));
-  follow(steps);
+  follow(std::move(steps));
 }
 
 void TransferIngest::commit(const PointDetails& details) {

@@ -55,7 +55,7 @@ class TransferIngest {
   void commit(const PointDetails& details);
   void verify(const ReceivedBatch& received);
   static BatchWindow::Steps advance(State& state);
-  void follow(const BatchWindow::Steps& steps);
+  void follow(BatchWindow::Steps steps);
   void fail(const base::Error& error) noexcept;
   void throw_failure();
 
