@@ -17,7 +17,7 @@ guest_agent shop guest-exec "$(jq -nc '{path: "/bin/sh", arg: ["-c", "while :; d
   head -c 65536 /dev/urandom > /data/noise; head -c 8192 /dev/urandom > /dev/vdb; date > /dev/vdc; sync; sleep 0.1
 done"]}')" > /dev/null
 
-start_sync first shop
+start_sync first shop --limit 8M
 copy_of_the_instant first "$WORK/copy" vda vdb vdc
 sync_outcome first || fail "the first sync failed"
 result=$(sed -n '/^{/,$p' "$WORK/first.log")
@@ -29,7 +29,7 @@ grep "begun in" "$WORK/first.log"; echo "frozen for $(json .frozen_ms <<< "$resu
 
 for round in 1 2 3; do
   run_in_guest shop "head -c 1000000 /dev/urandom > /data/round$round; sync"
-  start_sync "next$round" shop
+  start_sync "next$round" shop --limit 1M
   copy_of_the_instant "next$round" "$WORK/copy" vda vdb vdc
   sync_outcome "next$round" || fail "sync $round failed"
   result=$(sed -n '/^{/,$p' "$WORK/next$round.log")

@@ -8,7 +8,7 @@
 # expect_full DISK REASON   the next sync reads the disk in full for that reason, and is right.
 expect_full() {
   run_in_guest shop "head -c 300000 /dev/urandom > /data/$RANDOM; sync"
-  start_sync full shop
+  start_sync full shop --limit 3M
   copy_of_the_instant full "$WORK/copy" vda vdb
   sync_outcome full || fail "the sync failed"
   sed -n '/^{/,$p' "$WORK/full.log" > "$WORK/result"
@@ -23,7 +23,7 @@ expect_full() {
 # expect_incremental   the next sync is incremental for all disks, and right.
 expect_incremental() {
   run_in_guest shop "head -c 300000 /dev/urandom > /data/$RANDOM; date > /dev/vdb; sync"
-  start_sync incremental shop
+  start_sync incremental shop --limit 500K
   copy_of_the_instant incremental "$WORK/copy" vda vdb
   sync_outcome incremental || fail "the sync failed"
   sed -n '/^{/,$p' "$WORK/incremental.log" > "$WORK/result"

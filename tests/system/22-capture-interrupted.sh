@@ -62,7 +62,7 @@ for signal in INT TERM KILL; do
   echo "SIG$signal while copying"
   before=$(points)
   run_in_guest shop "head -c 20000000 /dev/urandom > /data/big; sync"
-  start_sync "copy$signal" shop --full
+  start_sync "copy$signal" shop --full --limit 4M
   wait_until 60 "the backup job of a sync" _backup_socket
   kill -s "$signal" "$(background_pid "copy$signal")"
   status=0

@@ -25,7 +25,7 @@ agent_sync shop > "$WORK/result"
 expect_point_is "$(json .point < "$WORK/result")" vda "$WORK/shop.qcow2" qcow2
 
 echo "it is started while it is being read"
-start_sync shutoff shop --full
+start_sync shutoff shop --full --limit 4M
 virsh start shop > /dev/null
 status=0
 sync_outcome shutoff || status=$?

@@ -8,7 +8,7 @@ RUN=$WORK/run
 
 require_capture() {
   require_root
-  require_commands qemu-img jq nbdcopy virsh
+  require_commands qemu-img jq nbdcopy nbdinfo virsh
   require_programs muletto-agent
   ensure_libvirt
   muletto store init "$STORE" > /dev/null
@@ -65,13 +65,23 @@ add_disk() {
 copy_of_the_instant() {
   local name=$1 out=$2 disk socket
   shift 2
-  wait_until 60 "the backup job of a sync" _backup_socket
+  wait_until 60 "the backup job of a sync" _backup_begun "$@"
   kill -s STOP "$(background_pid "$name")"
   socket=$(_backup_socket)
   for disk in "$@"; do
     nbdcopy "nbd+unix:///$disk?socket=$socket" "$out-$disk"
   done
   kill -s CONT "$(background_pid "$name")"
+}
+
+# _backup_begun DISK...   the job exports all the disks, and the guest goes on.
+_backup_begun() {
+  local disk socket
+  socket=$(_backup_socket) || return 1
+  for disk in "$@"; do
+    nbdinfo --size "nbd+unix:///$disk?socket=$socket" || return 1
+  done
+  [ -z "$(find "$STATE/machines" -name '*.frozen')" ]
 }
 
 _backup_socket() {
