@@ -48,8 +48,8 @@ class TransferIngest {
   void work();
   std::optional<Task> next_task();
   void look_up(const Batch& batch);
-  void store(const ReceivedBatch& received);
-  void hand_over(const ReceivedBatch& received);
+  void store(ReceivedBatch received);
+  void hand_over(ReceivedBatch received);
   void salvage() noexcept;
   void stop_workers();
   void commit(const PointDetails& details);
