@@ -115,7 +115,7 @@ int run(const base::Arguments& arguments) {
     TerminalProgress progress("importing");
     images::CopyOptions options;
     options.on_progress = [&](const images::CopyProgress& now) { progress.show(now.bytes_done, now.bytes_total); };
-    images::CopyProgress copied = images::copy_disks(sources.disks, *sink, options);
+    images::CopyProgress copied = images::copy_disks(sources.plan, sources.disks, *sink, options);
     progress.clear();
     details.figures.bytes_read = copied.bytes_read;
     details.figures.duration_ms = base::now_ms() - begin_ms;
