@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], agent::libvirt::kGuardWord) == 0) {
     return agent::libvirt::run_sync_guard(argc, argv);
   }
-  base::start_log("muletto-agent", "warn");
+  base::start_log("muletto-agent", "info");
   base::StopSignals signals;
   base::Program program;
   program.name = "muletto-agent";

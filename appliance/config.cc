@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -45,7 +47,7 @@ Setter text_into(std::string Config::*member) {
   };
 }
 
-// Every setting there is; docs/mulettod.toml.example explains them.
+// Every setting there is; appliance/dist/mulettod.toml explains them.
 const std::map<std::string, Setter>& setters() {
   static const std::map<std::string, Setter> kSetters{
       {"listen",
@@ -103,7 +105,14 @@ std::string absolute_directory(const std::string& path, std::string_view what) {
   return normal;
 }
 
+// libvirt's own tools choose in the same way.
+std::string default_libvirt_uri() {
+  const char* variable = std::getenv("LIBVIRT_DEFAULT_URI");
+  return variable != nullptr && *variable != '\0' ? variable : "qemu:///system";
+}
+
 void validate(Config& config) {
+  if (config.libvirt_uri.empty()) config.libvirt_uri = default_libvirt_uri();
   config.state_directory = absolute_directory(config.state_directory, "state directory");
   config.run_directory = absolute_directory(config.run_directory, "run directory");
   constexpr size_t kMaxSocketPath = 107;  // sun_path, less its final zero: unix(7)
@@ -164,6 +173,7 @@ Config load_config(const std::optional<std::string>& path, const ConfigOverrides
   if (overrides.run_directory) config.run_directory = *overrides.run_directory;
   if (overrides.listen) config.listen = parse_listen_address(*overrides.listen);
   if (overrides.log_level) config.log_level = *overrides.log_level;
+  if (overrides.libvirt_uri) config.libvirt_uri = *overrides.libvirt_uri;
   validate(config);
   return config;
 }

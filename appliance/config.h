@@ -29,7 +29,7 @@ struct Config {
   std::string run_directory = "/run/muletto";
   std::string log_level = "info";
   std::string accelerator = "auto";        // auto (try KVM, fall back), kvm, tcg
-  std::string libvirt_uri = "qemu:///system";
+  std::string libvirt_uri;                 // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   uint32_t job_threads = 8;
   uint32_t sync_sessions = 8;              // agents that stream at the same time
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
@@ -50,6 +50,7 @@ struct ConfigOverrides {
   std::optional<std::string> run_directory;
   std::optional<std::string> listen;
   std::optional<std::string> log_level;
+  std::optional<std::string> libvirt_uri;
 };
 
 // Reads TOML. `origin` names the text in errors. An unknown setting, a wrong type or a bad value throws

@@ -124,7 +124,7 @@ Arguments parse(const Command& command, const std::vector<std::string>& words) {
 int usage_failure(const Program& program, const Command* command, const std::string& message) {
   std::string name = program.name;
   if (command != nullptr && !command->name.empty()) name += " " + command->name;
-  std::cerr << program.name << ": " << message << "\n(see '" << name << " --help')\n";
+  std::cerr << program.name << ": " << message << " (see '" << name << " --help')\n";
   return exit_code(ErrorCode::invalid_argument);
 }
 

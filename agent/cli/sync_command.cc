@@ -8,6 +8,7 @@
 #include "agent/image_capture.h"
 #include "agent/libvirt/domain_capture.h"
 #include "agent/progress.h"
+#include "agent/rate_limit.h"
 #include "agent/state_layout.h"
 #include "agent/store_target.h"
 #include "agent/sync.h"
@@ -54,6 +55,14 @@ std::unique_ptr<Target> open_target(const Arguments& arguments) {
   images::KeySource key = images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
                                                   arguments.get_or<std::string>("key-file", ""));
   return std::make_unique<StoreTarget>(arguments.get("store"), key);
+}
+
+// None without --limit.
+std::unique_ptr<RateLimit> rate_limit(const Arguments& arguments, std::stop_token stop) {
+  if (!arguments.has("limit")) return nullptr;
+  uint64_t rate = base::parse_size(arguments.get("limit"));
+  if (rate == 0) throw base::Error(base::ErrorCode::invalid_argument, "--limit must be more than 0");
+  return std::make_unique<RateLimit>(rate, std::move(stop));
 }
 
 nlohmann::json to_json(const SyncResult& result, const std::string& machine_name, const Capture& capture) {
@@ -112,6 +121,8 @@ int run(const Arguments& arguments, std::stop_token stop) {
   options.thread_count = config.thread_count;
   options.compression_level = config.compression_level;
   options.stop = stop;
+  std::unique_ptr<RateLimit> limit = rate_limit(arguments, stop);
+  if (limit) options.throttle = [&](uint64_t size) { limit->take(size); };
   std::optional<SyncResult> result;
   {
     ProgressPrinter printer(name, arguments.has("quiet") ? ProgressStyle::none : progress_style_of_standard_error());
@@ -143,6 +154,7 @@ base::Command sync_command(std::stop_token stop) {
     add("store", value<std::string>()->value_name("DIR"), "put the point into this store, instead of the appliance");
     add("key-file", value<std::string>()->value_name("FILE"), "the store's key");
     add("passphrase-file", value<std::string>()->value_name("FILE"), "the store's passphrase");
+    add("limit", value<std::string>()->value_name("RATE"), "read at most this much a second, such as 20M");
     add("quiet,q", "no progress");
     declare_common_options(add);
   };

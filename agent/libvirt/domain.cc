@@ -154,11 +154,18 @@ std::string Domain::backup_xml() const {
   return take_string(xml, "cannot learn whether a backup of " + name_ + " runs");
 }
 
+// libvirt works on after its backup is gone: it takes back the scratch files' labels.
+bool Domain::has_job() const {
+  virDomainJobInfo info{};
+  return ::virDomainGetJobInfo(domain_.get(), &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE;
+}
+
 void Domain::end_backup() const {
   auto deadline = std::chrono::steady_clock::now() + kEndBackupTimeout;
-  while (running() && !backup_xml().empty()) {
+  bool asked = false;
+  while (running() && (!backup_xml().empty() || has_job())) {
     // Asked again in every round: a job that is just beginning does not hear the first one.
-    bool asked = ::virDomainAbortJob(domain_.get()) == 0;
+    if (!backup_xml().empty()) asked = ::virDomainAbortJob(domain_.get()) == 0;
     if (std::chrono::steady_clock::now() > deadline) {
       if (!asked) throw last_error("cannot end the backup of " + name_);
       throw base::Error(base::ErrorCode::unavailable, "libvirt does not end the backup of " + name_);

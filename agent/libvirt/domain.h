@@ -80,6 +80,8 @@ class Domain {
   void delete_checkpoint(const std::string& checkpoint) const;
 
  private:
+  bool has_job() const;
+
   std::shared_ptr<_virConnect> connection_;
   std::shared_ptr<_virDomain> domain_;
   std::string name_;

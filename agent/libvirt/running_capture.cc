@@ -225,7 +225,6 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
   std::string backup = backup_xml(socket_path(), disks);
   std::string checkpoint = tracks_any() ? checkpoint_xml(checkpoint_, disks) : "";
   freeze_note_.clear();
-  uint64_t before_ms = base::now_ms();
   bool frozen = freeze();
   details_.time_ms = base::now_ms();
   BackupOutcome outcome = BackupOutcome::bitmap_unusable;
@@ -236,8 +235,11 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
     throw;
   }
   if (!frozen) return outcome;
+  uint64_t begun_ms = base::now_ms();
   thaw(true);
-  details_.figures.frozen_ms = base::now_ms() - before_ms;
+  details_.figures.frozen_ms = base::now_ms() - details_.time_ms;
+  base::log().info("{}: backup begun in {} ms, thawed in {} ms", domain_.name(), begun_ms - details_.time_ms,
+                   base::now_ms() - begun_ms);
   details_.consistency =
       freeze_note_.empty() ? images::Consistency::file_system : images::Consistency::crash;
   return outcome;

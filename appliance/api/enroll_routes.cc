@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/body_fields.h"
+#include "appliance/api/errors.h"
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
 #include "base/crypto.h"
@@ -55,6 +56,14 @@ Response enroll(Services& services, const Request& request) {
 void add_enroll_routes(Router& router, Services& services) {
   router.add({"POST", "/api/v1/enroll", Access::anyone,
               [&services](const Request& request) { return enroll(services, request); }});
+  // With the right Upgrade header the server takes the connection before it gets here.
+  router.add({"GET", kTransferPath, Access::agents, [](const Request&) {
+                Response response = error_response(base::Error(
+                    base::ErrorCode::invalid_argument, "this route wants the header 'Upgrade: muletto-transfer'"));
+                response.status = 426;
+                response.headers["Upgrade"] = kTransferProtocol;
+                return response;
+              }});
 }
 
 }  // namespace appliance::api

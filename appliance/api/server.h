@@ -34,9 +34,6 @@ struct ServerOptions {
   ServerLimits limits;
 };
 
-constexpr const char* kTransferProtocol = "muletto-transfer";
-constexpr const char* kTransferPath = "/api/v1/transfer";
-
 // Serves one upgraded connection to its end; runs on a thread of its own. What it throws is logged. The
 // stream is cut off by Server::stop().
 using UpgradeHandler = std::function<void(base::ByteStream& stream, const Principal& principal)>;

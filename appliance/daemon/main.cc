@@ -16,6 +16,8 @@ void declare_options(base::options::options_description_easy_init add) {
       "state-dir", value<std::string>()->value_name("DIR"), "stores, catalog, keys, overlays")(
       "run-dir", value<std::string>()->value_name("DIR"), "sockets and mulettod.json")(
       "listen", value<std::string>()->value_name("HOST:PORT"), "TLS address; port 0 takes a free one")(
+      "libvirt", value<std::string>()->value_name("URI"),
+      "where instant VMs run (default $LIBVIRT_DEFAULT_URI or qemu:///system)")(
       "log-level", value<std::string>()->value_name("LEVEL"), "trace, debug, info, warn or error");
 }
 
@@ -28,6 +30,7 @@ int run(const base::Arguments& arguments) {
   overrides.state_directory = given(arguments, "state-dir");
   overrides.run_directory = given(arguments, "run-dir");
   overrides.listen = given(arguments, "listen");
+  overrides.libvirt_uri = given(arguments, "libvirt");
   overrides.log_level = given(arguments, "log-level");
   appliance::Config config = appliance::load_config(given(arguments, "config"), overrides);
   base::start_log("mulettod", config.log_level);

@@ -1,0 +1,197 @@
+#include "appliance/catalog/catalog.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "appliance/catalog/schema.h"
+#include "appliance/catalog/sqlite.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/scratch_directory.h"
+
+namespace appliance::catalog {
+namespace {
+
+using base::ErrorCode;
+
+base::ScratchDirectory make_scratch() {
+  return base::ScratchDirectory(std::filesystem::temp_directory_path().string(), "muletto-catalog");
+}
+
+std::string path_in(const base::ScratchDirectory& scratch) { return scratch.path() + "/catalog.sqlite"; }
+
+template <typename Call>
+ErrorCode code_of(Call call) {
+  try {
+    call();
+  } catch (const base::Error& error) {
+    return error.code();
+  }
+  FAIL("nothing was thrown");
+  return ErrorCode::io;
+}
+
+Host make_host(const std::string& name) {
+  Host host;
+  host.id = HostId::random();
+  host.tenant = std::string(kDefaultTenant);
+  host.name = name;
+  host.certificate_serial = HostId::random().hex();
+  return host;
+}
+
+// A host that enrolled with a token of its own.
+Host enrolled(Catalog& catalog, const std::string& name) {
+  base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
+  catalog.add_token({TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}}, hash);
+  Host host = make_host(name);
+  catalog.enroll_host(hash, host, 10);
+  return host;
+}
+
+images::PointSummary make_point(const std::string& machine, uint64_t time_ms) {
+  images::PointSummary point;
+  point.id = images::PointId::random();
+  base::Sha256 hash = base::sha256(base::as_bytes(machine));
+  std::copy_n(hash.begin(), images::MachineId::kSize, point.machine.bytes.begin());
+  point.machine_name = machine;
+  point.time_ms = time_ms;
+  point.size = 1 << 20;
+  return point;
+}
+
+}  // namespace
+
+TEST_CASE("a new catalog has the newest schema and the default tenant") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  REQUIRE(catalog->tenants().size() == 1);
+  CHECK(catalog->tenants().front().name == kDefaultTenant);
+  CHECK(code_of([&] { catalog->expect_tenant("acme"); }) == ErrorCode::not_found);
+}
+
+TEST_CASE("what was written is there after the catalog is opened again") {
+  base::ScratchDirectory scratch = make_scratch();
+  Host host;
+  images::PointSummary point = make_point("web", 100);
+  {
+    auto catalog = Catalog::open(path_in(scratch));
+    host = enrolled(*catalog, "alpha");
+    catalog->claim_machine(kDefaultTenant, point.machine, "web", host.id);
+    catalog->add_point(kDefaultTenant, point);
+  }
+  auto catalog = Catalog::open(path_in(scratch));
+  CHECK(catalog->host("alpha").id == host.id);
+  Machine machine = catalog->machine(kDefaultTenant, "web");
+  CHECK(machine.host == host.id);
+  CHECK(machine.host_name == "alpha");
+  CHECK(machine.point_count == 1);
+  CHECK(machine.latest_point == point.id);
+}
+
+TEST_CASE("a catalog of a newer version is refused, not changed") {
+  base::ScratchDirectory scratch = make_scratch();
+  Catalog::open(path_in(scratch));
+  Database(path_in(scratch)).execute("PRAGMA user_version = 999");
+  CHECK(code_of([&] { Catalog::open(path_in(scratch)); }) == ErrorCode::unsupported);
+}
+
+TEST_CASE("a file that is no database is refused") {
+  base::ScratchDirectory scratch = make_scratch();
+  std::string junk(8192, 'x');
+  base::write_file_durably(base::real_file_system(), path_in(scratch), base::as_bytes(junk));
+  CHECK(code_of([&] { Catalog::open(path_in(scratch)); }) == ErrorCode::corrupt);
+}
+
+TEST_CASE("an enrolment token is good once and until it expires") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  base::Sha256 hash = base::sha256(base::as_bytes("secret"));
+  Token token{TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}};
+  catalog->add_token(token, hash);
+  CHECK(catalog->find_valid_token(TokenKind::enrolment, hash, 999));
+  CHECK_FALSE(catalog->find_valid_token(TokenKind::enrolment, hash, 1000));
+  CHECK_FALSE(catalog->find_valid_token(TokenKind::operator_, hash, 10));
+
+  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("late"), 1000); }) == ErrorCode::unauthorized);
+  catalog->enroll_host(hash, make_host("alpha"), 10);
+  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("beta"), 10); }) == ErrorCode::unauthorized);
+  CHECK(catalog->hosts().size() == 1);
+}
+
+TEST_CASE("a failed enrolment leaves the token unused") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  Host first = enrolled(*catalog, "alpha");
+  base::Sha256 hash = base::sha256(base::as_bytes("second"));
+  catalog->add_token({TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, {}, {}}, hash);
+  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("alpha"), 10); }) == ErrorCode::already_exists);
+  CHECK(catalog->find_valid_token(TokenKind::enrolment, hash, 10));
+
+  catalog->revoke_host(first.id);
+  catalog->enroll_host(hash, make_host("alpha"), 10);
+  CHECK(catalog->hosts().size() == 2);
+  CHECK_FALSE(catalog->host("alpha").revoked);
+}
+
+TEST_CASE("a machine belongs to the host that first wrote it") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  Host alpha = enrolled(*catalog, "alpha"), beta = enrolled(*catalog, "beta");
+  images::PointSummary point = make_point("web", 100);
+  catalog->claim_machine(kDefaultTenant, point.machine, "web", alpha.id);
+  catalog->claim_machine(kDefaultTenant, point.machine, "web", alpha.id);
+  auto claim_by_beta = [&] { catalog->claim_machine(kDefaultTenant, point.machine, "web", beta.id); };
+  CHECK(code_of(claim_by_beta) == ErrorCode::unauthorized);
+  catalog->assign_machine(kDefaultTenant, "web", beta.id);
+  claim_by_beta();
+  CHECK(catalog->machine(kDefaultTenant, "web").host == beta.id);
+}
+
+TEST_CASE("points that nobody's host wrote are not for the first agent that comes along") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  Host alpha = enrolled(*catalog, "alpha");
+  images::PointSummary point = make_point("imported", 100);
+  catalog->set_points(kDefaultTenant, {point});
+  auto claim = [&] { catalog->claim_machine(kDefaultTenant, point.machine, "imported", alpha.id); };
+  CHECK(code_of(claim) == ErrorCode::unauthorized);
+  catalog->assign_machine(kDefaultTenant, "imported", alpha.id);
+  claim();
+}
+
+TEST_CASE("the catalog's points become exactly those of the store") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  images::PointSummary a = make_point("a", 100), b = make_point("b", 50), late = make_point("a", 200);
+  catalog->set_points(kDefaultTenant, {late, b, a});
+  auto rows = catalog->points(kDefaultTenant, "");
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].summary.id == a.id);
+  CHECK(rows[1].summary.id == late.id);
+  CHECK(rows[2].summary.id == b.id);
+  CHECK(catalog->machine(kDefaultTenant, "a").latest_point == late.id);
+
+  catalog->set_points(kDefaultTenant, {b});
+  CHECK(catalog->points(kDefaultTenant, "a").empty());
+  CHECK(catalog->machine(kDefaultTenant, "a").point_count == 0);
+  catalog->remove_point(kDefaultTenant, b.id);
+  CHECK(catalog->points(kDefaultTenant, "").empty());
+}
+
+TEST_CASE("a job's log has a limit") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  Job job;
+  job.kind = "check";
+  job.tenant = std::string(kDefaultTenant);
+  JobId id = catalog->add_job(job);
+  for (int i = 0; i < 20; ++i) catalog->log_job(id, "line " + std::to_string(i), 1);
+  auto lines = catalog->job_log(id, 15, 3);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines.front().text == "line 15");
+  CHECK(lines.front().sequence == 16);
+}
+
+}  // namespace appliance::catalog

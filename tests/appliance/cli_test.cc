@@ -1,0 +1,39 @@
+#include <catch2/catch.hpp>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+
+TEST_CASE("tables are aligned by what a terminal shows") {
+  Table table({{"NAME"}, {"SIZE", Align::right}, {"X"}});
+  table.add({"café", "5", "a"});
+  table.add({"日本", "1234", "b"});
+  CHECK(table.text() == "NAME  SIZE  X\ncafé     5  a\n日本  1234  b\n");
+}
+
+TEST_CASE("text from outside does not steer the terminal") {
+  CHECK(printable("a\x1b[31mb\n\x7f\xc2\x9b") == "a?[31mb???");
+  CHECK(display_width("e\xcc\x81") == 1);
+  CHECK(display_width("\xe2\x82") <= 2);  // cut in the middle of a character
+}
+
+TEST_CASE("segments of a path are encoded") {
+  CHECK(encode_segment("web@2026-11-21T08:00") == "web%402026-11-21T08%3A00");
+  CHECK(encode_segment("a/b ü") == "a%2Fb%20%C3%BC");
+}
+
+TEST_CASE("fields that are missing or null are shown as a dash") {
+  nlohmann::json object{{"a", nullptr}, {"b", ""}, {"c", 5}, {"d", true}, {"e", 2048}};
+  CHECK(text_of(object, "a") == "-");
+  CHECK(text_of(object, "b") == "-");
+  CHECK(text_of(object, "c") == "5");
+  CHECK(text_of(object, "d") == "yes");
+  CHECK(text_of(object, "missing") == "-");
+  CHECK(text_of(nullptr, "x") == "-");
+  CHECK(size_of(object, "e") == "2.0 KiB");
+}
+
+}  // namespace appliance::cli
