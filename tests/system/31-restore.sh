@@ -72,4 +72,4 @@ for format in raw qcow2; do
 done
 leftovers=$(find "$WORK" -name '.*.part')
 [ -z "$leftovers" ] || fail "left behind: $leftovers"
-wait_until 5 "no export is left" sh -c "! pgrep -f 'nbdkit .*store=$WORK/store'"
+wait_until 5 "no export is left" sh -c "! pgrep -f '[n]bdkit .*store=$WORK/store'"

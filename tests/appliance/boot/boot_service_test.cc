@@ -147,7 +147,7 @@ TEST_CASE("a failed start leaves nothing behind", "[boot]") {
 TEST_CASE("memory is promised once", "[boot]") {
   if (!can_run()) return;
   Appliance appliance;
-  appliance.hypervisor().memory_available = 2700ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
+  appliance.hypervisor().memory_available = 2600ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
   appliance.start();
   CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
   CHECK(appliance.service().list().size() == 1);
