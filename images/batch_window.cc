@@ -163,6 +163,21 @@ void BatchWindow::finish(uint64_t sequence) {
   }
 }
 
+std::vector<ReceivedBatch> BatchWindow::salvage() {
+  std::vector<ReceivedBatch> saved;
+  for (auto& [sequence, entry] : entries_) {
+    if (entry.state != State::granted && entry.state != State::complete) continue;
+    ReceivedBatch part{{sequence, entry.disk, {}}, {}};
+    for (size_t i = 0; i < entry.received.chunks.size(); ++i) {
+      if (entry.received.chunks[i].bytes.empty()) continue;
+      part.batch.places.push_back(entry.received.batch.places[i]);
+      part.chunks.push_back(std::move(entry.received.chunks[i]));
+    }
+    if (!part.chunks.empty()) saved.push_back(std::move(part));
+  }
+  return saved;
+}
+
 void BatchWindow::forget_retired() {
   uint64_t oldest = offer_count_;  // among those that are not granted yet
   for (const auto& [sequence, entry] : entries_) {

@@ -63,6 +63,10 @@ class BatchWindow {
   // The batch that was taken is stored.
   void finish(uint64_t sequence);
 
+  // Moves out what arrived of batches that were not taken: the places whose chunks are there. For the end of
+  // a connection that broke; only destroying the window is allowed afterwards.
+  std::vector<ReceivedBatch> salvage();
+
   // True if no batch is under way and none is missing between those that were.
   bool is_idle() const { return entries_.empty(); }
   uint64_t granted_size() const { return granted_size_; }  // bytes

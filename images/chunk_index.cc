@@ -28,6 +28,7 @@ using format::PublicManifest;
 // Address space, not disk: the file grows with its content. 64 TiB of distinct chunks need about 100 GiB.
 constexpr size_t kMapSize = 512ull << 30;
 constexpr unsigned kMaxReaders = 4096;
+constexpr const char* kCleanMark = "closed";
 
 [[noreturn]] void fail(int code, const std::string& action) {
   std::string text = "the index: cannot " + action + ": " + mdb_strerror(code);
@@ -465,6 +466,20 @@ bool index_is_whole(const std::string& directory, const StoreId& store) {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void leave_clean_mark(const std::string& directory) {
+  base::FileSystem& files = base::real_file_system();
+  base::write_file_durably(files, base::join_path(directory, kCleanMark), {});
+}
+
+bool take_clean_mark(const std::string& directory) {
+  base::FileSystem& files = base::real_file_system();
+  std::string path = base::join_path(directory, kCleanMark);
+  if (!files.exists(path)) return false;
+  files.remove(path);
+  files.sync_directory(directory);
+  return true;
 }
 
 void remove_index(const std::string& directory) {

@@ -104,6 +104,11 @@ class ChunkIndex {
 // database may crash whoever reads it. False also for none.
 bool index_is_whole(const std::string& directory, const StoreId& store);
 
+// A mark that the last writer closed the index in order, so that the next one need not walk it. Taking it
+// removes it durably and tells whether it was there.
+void leave_clean_mark(const std::string& directory);
+bool take_clean_mark(const std::string& directory);
+
 // Removes the files of the index there, if there are any. No process may have it open.
 void remove_index(const std::string& directory);
 

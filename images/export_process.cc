@@ -36,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kPluginName = "nbdkit-muletto-plugin.so";
 constexpr size_t kSocketPathLimit = sizeof(sockaddr_un::sun_path) - 1;
 constexpr uint64_t kLogReadLimit = 64 << 10;
+constexpr auto kLaunchTimeout = std::chrono::seconds(5);
 
 std::vector<std::string> command_line_of(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);
@@ -80,18 +81,57 @@ std::vector<std::string> nbdkit_command(const ExportOptions& options) {
   return command;
 }
 
-// What nbdkit wrote behind `offset`, as one sentence.
-std::string words_of_nbdkit(const std::string& log_path, uint64_t offset) {
-  std::ifstream file(log_path, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(offset));
-  std::string sentence, line;
-  for (uint64_t read = 0; read < kLogReadLimit && std::getline(file, line); read += line.size()) {
-    size_t start = line.find("error: ");
-    std::string text = base::trim(start == std::string::npos ? line : line.substr(start + 7));
-    if (text.empty() || sentence.find(text) != std::string::npos) continue;
-    sentence += (sentence.empty() ? "" : "; ") + text;
+}  // namespace
+
+// Where nbdkit's messages go, and what it has said since this object was made.
+class NbdkitLog {
+ public:
+  explicit NbdkitLog(const std::string& path) : path_(path) {
+    if (path_.empty()) {
+      memory_.reset(::memfd_create("nbdkit-log", MFD_CLOEXEC));
+      if (!memory_) throw base::system_error(errno, "cannot make a file in memory");
+      path_ = fmt::format("/proc/self/fd/{}", memory_.get());
+    }
+    std::error_code ignored;
+    uintmax_t size = std::filesystem::file_size(path_, ignored);
+    offset_ = ignored ? 0 : size;
   }
-  return sentence.empty() ? "it gave no reason" : sentence;
+
+  const std::string& path() const { return path_; }
+
+  // As one sentence; empty if it said nothing.
+  std::string words() const {
+    std::ifstream file(path_, std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(offset_));
+    std::string sentence, line;
+    for (uint64_t read = 0; read < kLogReadLimit && std::getline(file, line); read += line.size()) {
+      size_t start = line.find("error: ");
+      std::string text = base::trim(start == std::string::npos ? line : line.substr(start + 7));
+      if (text.empty() || sentence.find(text) != std::string::npos) continue;
+      sentence += (sentence.empty() ? "" : "; ") + text;
+    }
+    return sentence;
+  }
+
+ private:
+  std::string path_;
+  base::UniqueFd memory_;
+  uint64_t offset_ = 0;
+};
+
+namespace {
+
+// Removes what an earlier export left at this path; throws if it is not that.
+void clear_socket_path(const std::string& path) {
+  if (path.size() > kSocketPathLimit) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the socket's path {} is longer than {} bytes", path, kSocketPathLimit));
+  }
+  if (ExportProcess::find(path)) throw Error(ErrorCode::busy, "another export already serves " + path);
+  struct stat status;
+  if (::lstat(path.c_str(), &status) != 0) return;
+  if (!S_ISSOCK(status.st_mode)) throw Error(ErrorCode::already_exists, path + " exists and is no socket");
+  ::unlink(path.c_str());
 }
 
 struct CloseHandle {
@@ -155,62 +195,56 @@ ExportProcess::~ExportProcess() {
 }
 
 ExportProcess ExportProcess::start(const ExportOptions& options) {
-  if (options.socket_path.size() > kSocketPathLimit) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("the socket's path {} is longer than {} bytes", options.socket_path, kSocketPathLimit));
-  }
-  if (find(options.socket_path)) {
-    throw Error(ErrorCode::busy, "another export already serves " + options.socket_path);
-  }
-  struct stat status;
-  if (::lstat(options.socket_path.c_str(), &status) == 0) {
-    if (!S_ISSOCK(status.st_mode)) {
-      throw Error(ErrorCode::already_exists, options.socket_path + " exists and is no socket");
-    }
-    ::unlink(options.socket_path.c_str());
-  }
-
-  base::UniqueFd memory;
-  std::string log_path = options.log_path;
-  if (log_path.empty()) {
-    memory.reset(::memfd_create("nbdkit-log", MFD_CLOEXEC));
-    if (!memory) throw base::system_error(errno, "cannot make a file in memory");
-    log_path = fmt::format("/proc/self/fd/{}", memory.get());
-  }
-  uint64_t log_offset = ::stat(log_path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
-
-  base::SubprocessOptions child_options;
-  child_options.lifetime = options.lifetime;
-  child_options.output_path = log_path;
-  base::Subprocess child(nbdkit_command(options), child_options);
-  ExportProcess process(child.pid(), pin(child.pid()), options.socket_path);
-  process.child_.emplace(std::move(child));
-  process.owned_ = true;  // until it is ready, whatever its lifetime
-
+  clear_socket_path(options.socket_path);
+  NbdkitLog log(options.log_path);
   auto deadline = Clock::now() + options.ready_timeout;
+  ExportProcess process = launch(options, log);
+  process.owned_ = true;  // until it is ready, whatever its lifetime
   std::string problem;
   while (true) {
-    std::optional<int> status_code = process.child_->wait_for(std::chrono::milliseconds(5));
-    if (status_code) {
-      throw Error(ErrorCode::unavailable, "the export did not start: " + words_of_nbdkit(log_path, log_offset));
+    if (process.wait_for_end(std::chrono::milliseconds(5))) {
+      throw Error(ErrorCode::unavailable, "the export did not start: " + log.words());
     }
     bool listening = ::access(options.socket_path.c_str(), F_OK) == 0;
     if (listening && all_open(options, problem)) break;
     // A refused disk is final; a refused connection means that nbdkit does not listen yet.
     if (listening && problem.find("connect") == std::string::npos) {
-      std::string words = words_of_nbdkit(log_path, log_offset);
-      throw Error(ErrorCode::unavailable, fmt::format("the export does not serve its disks: {} ({})", words, problem));
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("the export does not serve its disks: {} ({})", log.words(), problem));
     }
     if (Clock::now() > deadline) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("the export was not ready within {}: {}",
-                              base::format_duration_ms(static_cast<uint64_t>(options.ready_timeout.count())),
-                              words_of_nbdkit(log_path, log_offset)));
+      auto waited = base::format_duration_ms(static_cast<uint64_t>(options.ready_timeout.count()));
+      throw Error(ErrorCode::unavailable, fmt::format("the export was not ready within {}: {}", waited, log.words()));
     }
   }
   if (!options.socket_group.empty()) allow_group(options.socket_path, options.socket_group);
   process.owned_ = options.lifetime == base::Lifetime::with_parent;
   return process;
+}
+
+// nbdkit in the foreground asks the kernel for SIGTERM when its parent dies. An independent one therefore
+// gets init as its parent: setsid forks it and goes away, before nbdkit has run its first instruction.
+ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLog& log) {
+  base::SubprocessOptions child_options;
+  child_options.lifetime = options.lifetime;
+  child_options.output_path = log.path();
+  std::vector<std::string> command = nbdkit_command(options);
+  if (options.lifetime == base::Lifetime::with_parent) {
+    base::Subprocess child(command, child_options);
+    ExportProcess process(child.pid(), pin(child.pid()), options.socket_path);
+    process.child_.emplace(std::move(child));
+    return process;
+  }
+  command.insert(command.begin(), {"setsid", "--fork"});
+  base::Subprocess launcher(command, child_options);
+  launcher.wait_for(kLaunchTimeout);
+  auto deadline = Clock::now() + kLaunchTimeout;
+  while (Clock::now() < deadline && log.words().empty()) {
+    if (auto process = find(options.socket_path)) return std::move(*process);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  std::string words = log.words();
+  throw Error(ErrorCode::unavailable, "the export did not start: " + (words.empty() ? "no reason given" : words));
 }
 
 std::vector<ExportProcess> ExportProcess::find_below(const std::string& directory) {

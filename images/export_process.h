@@ -35,7 +35,7 @@ struct ExportOptions {
   uint64_t cache_size = 64ull << 20;  // bytes of memory
   uint64_t disk_cache_size = 0;      // bytes of disk; 0: none
   std::string cache_directory = "/var/tmp";
-  // with_parent: ends with the thread that started it. independent: stays until it is stopped.
+  // with_parent: ends with the thread that started it. independent: a child of init, stays until stopped.
   base::Lifetime lifetime = base::Lifetime::with_parent;
   std::chrono::milliseconds ready_timeout = std::chrono::seconds(30);
 };
@@ -43,6 +43,8 @@ struct ExportOptions {
 // $MULETTO_PLUGIN, else nbdkit-muletto-plugin.so in the running program's folder, or in nbdkit's plugin
 // folder. Throws not_found.
 std::string default_plugin_path();
+
+class NbdkitLog;
 
 class ExportProcess {
  public:
@@ -74,6 +76,7 @@ class ExportProcess {
 
  private:
   ExportProcess(pid_t pid, base::UniqueFd pidfd, std::string socket_path);
+  static ExportProcess launch(const ExportOptions& options, const NbdkitLog& log);
 
   pid_t pid_;
   base::UniqueFd pidfd_;

@@ -137,7 +137,8 @@ void mend_points(OpenStore& store, std::vector<std::string>& problems) {
 
 bool try_mend(OpenStore& store, const std::string& index_directory) {
   try {
-    if (!index_is_whole(index_directory, store.parameters.id)) return false;
+    bool closed_in_order = take_clean_mark(index_directory);
+    if (!closed_in_order && !index_is_whole(index_directory, store.parameters.id)) return false;
     store.open_index(index_directory, true);
     std::vector<std::string> problems;
     if (!mend_packs(store, problems)) return false;

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "images/compactor.h"
 #include "images/layout.h"
 #include "images/local_sink.h"
@@ -66,9 +67,20 @@ StoreFigures figures_of(OpenStore& store) {
 
 class IndexedWriter : public StoreWriter {
  public:
-  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock)
-      : lock_(std::move(lock)), store_(std::move(store)), reader_(reader_over(store_, {})),
+  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock, std::string index_directory)
+      : lock_(std::move(lock)), index_directory_(std::move(index_directory)), store_(std::move(store)),
+        reader_(reader_over(store_, {})),
         appender_(store_->files, store_->directory, store_->parameters, store_->index()) {}
+
+  // Without the mark the next opening examines everything: a failure here costs time, not data.
+  ~IndexedWriter() override {
+    try {
+      appender_.seal();
+      if (sound_) leave_clean_mark(index_directory_);
+    } catch (const Error& error) {
+      base::log().warn("the store in {} was not closed in order: {}", store_->directory, error.message());
+    }
+  }
 
   StoreReader& reader() override { return *reader_; }
 
@@ -145,6 +157,7 @@ class IndexedWriter : public StoreWriter {
   }
 
   std::unique_ptr<base::FileLock> lock_;
+  std::string index_directory_;
   std::shared_ptr<OpenStore> store_;
   std::unique_ptr<StoreReader> reader_;
   PackAppender appender_;
@@ -183,8 +196,9 @@ std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files, const st
                                                const KeySource& key, const std::string& index_directory) {
   std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
   auto lock = lock_for_writing(files, directory);
-  recover_store(*store, prepare_index_directory(directory, index_directory));
-  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock));
+  std::string index_path = prepare_index_directory(directory, index_directory);
+  recover_store(*store, index_path);
+  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path));
 }
 
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,

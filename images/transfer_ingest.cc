@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "images/record_codec.h"
 
 namespace images {
@@ -31,10 +32,11 @@ TransferIngest::TransferIngest(FrameChannel& channel, TransferHost& host, const 
   for (size_t i = 0; i < kTransferWorkers; ++i) workers_.emplace_back([this] { work(); });
 }
 
-TransferIngest::~TransferIngest() {
+void TransferIngest::stop_workers() {
   state_.lock()->stopping = true;
   changed_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void TransferIngest::run() {
@@ -43,14 +45,15 @@ void TransferIngest::run() {
       throw_failure();
       on_frame(*frame);
     }
-  } catch (const Error&) {
-    throw_failure();  // a worker's failure came first and may be the cause
-    if (state_.lock()->committed) return;  // the peer went away after it had all it wanted
-    throw;
-  }
-  throw_failure();
-  if (!state_.lock()->committed) {
+    throw_failure();
+    if (state_.lock()->committed) return;
     throw Error(ErrorCode::unavailable, channel_.stream().peer() + " went away before the point was committed");
+  } catch (const Error& error) {
+    Error cause = state_.lock()->failure.value_or(error);  // a worker's came first
+    bool gone = cause.code() == ErrorCode::unavailable || cause.code() == ErrorCode::cancelled;
+    if (gone && state_.lock()->committed) return;  // after it had all it wanted
+    if (gone) salvage();
+    throw cause;
   }
 }
 
@@ -171,7 +174,19 @@ void TransferIngest::verify(const ReceivedBatch& received) {
   }
 }
 
-void TransferIngest::store(const ReceivedBatch& received) {
+// The connection broke. What arrived is put into the store all the same, so that the next attempt need not
+// send it again, however short-lived connections are; the point itself is lost with the sink.
+void TransferIngest::salvage() noexcept {
+  channel_.stream().abort();  // a worker may be writing to the peer that is gone
+  try {
+    stop_workers();
+    for (const ReceivedBatch& part : state_.lock()->window.salvage()) hand_over(part);
+  } catch (const std::exception& error) {
+    base::log().warn("what arrived over a broken connection could not be kept: {}", error.what());
+  }
+}
+
+void TransferIngest::hand_over(const ReceivedBatch& received) {
   verify(received);
   std::unordered_map<ChunkId, const EncodedChunk*> arrived;
   for (size_t i = 0; i < received.chunks.size(); ++i) {
@@ -182,6 +197,10 @@ void TransferIngest::store(const ReceivedBatch& received) {
     if (chunk != arrived.end()) return *chunk->second;
     throw Error(ErrorCode::busy, "a chunk vanished from the store during the sync; sync again");
   });
+}
+
+void TransferIngest::store(const ReceivedBatch& received) {
+  hand_over(received);
   host_.on_progress(sink_->progress());
   uint64_t sequence = received.batch.sequence;
   BatchWindow::Steps steps;

@@ -19,7 +19,7 @@ class TransferIngest {
  public:
   TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan, std::unique_ptr<PointSink> sink,
                  uint64_t window_size);
-  ~TransferIngest();  // waits for the workers
+  ~TransferIngest() { stop_workers(); }
 
   // Reads frames until the peer ends the connection. Throws the first failure, of whichever thread.
   void run();
@@ -49,6 +49,9 @@ class TransferIngest {
   std::optional<Task> next_task();
   void look_up(const Batch& batch);
   void store(const ReceivedBatch& received);
+  void hand_over(const ReceivedBatch& received);
+  void salvage() noexcept;
+  void stop_workers();
   void commit(const PointDetails& details);
   void verify(const ReceivedBatch& received);
   static BatchWindow::Steps advance(State& state);

@@ -254,8 +254,7 @@ class BootService::Implementation {
   std::vector<std::string> tend() {
     std::vector<std::string> done;
     try {
-      reap_children();
-      std::map<BootId, DomainState> domains = our_domains();
+        std::map<BootId, DomainState> domains = our_domains();
       std::vector<ExportProcess> exports =
           ExportProcess::find_below(base::join_path(settings_.run_directory, "vms"));
       for (const BootId& id : boots_in(settings_.state_directory)) {
@@ -399,7 +398,7 @@ class BootService::Implementation {
     options.disk_cache_size = settings_.export_disk_cache_size;
     options.cache_directory = places.folder;
     options.lifetime = base::Lifetime::independent;
-    children_.lock()->push_back(ExportProcess::start(options));
+    ExportProcess::start(options);
   }
 
   void power_on(BootRecord& record) {
@@ -441,7 +440,6 @@ class BootService::Implementation {
 
   void end_export(const BootPlaces& places) {
     if (auto process = ExportProcess::find(places.socket_path)) process->stop();
-    reap_children();
   }
 
   // After a failed start. What cannot be undone now is left to adopt().
@@ -452,16 +450,6 @@ class BootService::Implementation {
     } catch (const Error& error) {
       base::log().error("boot {} could not be cleaned away: {}", record.vm.id.hex(), error.message());
     }
-  }
-
-  // Exports started by this process are its children: whoever has ended is taken off the process table.
-  void reap_children() {
-    auto children = children_.lock();
-    std::vector<ExportProcess> running;
-    for (ExportProcess& child : *children) {
-      if (child.is_running()) running.push_back(std::move(child));
-    }
-    children->swap(running);
   }
 
   // ---- finding
@@ -599,7 +587,6 @@ class BootService::Implementation {
   std::mutex trial_mutex_;      // held during the KVM trial: two at once would disturb each other
   std::mutex admission_mutex_;  // held from counting the promised memory until the record promises it
   base::Guarded<std::map<BootId, std::unique_ptr<std::mutex>>> mutexes_;
-  base::Guarded<std::vector<ExportProcess>> children_;
   base::Guarded<std::map<BootId, Clock::time_point>> last_resume_;
 };
 

@@ -135,6 +135,7 @@ void add_card(xml_node devices, const PlannedCard& card) {
   add(node, "mac", {{"address", card.mac}});
   add(node, "source", {{bridged ? "bridge" : "network", card.source}});
   add(node, "model", {{"type", card.model}});
+  add(node, "rom", {{"enabled", "no"}});  // it boots from its disks; network boot would only cost time
   add_address(node, "address", card.address);
 }
 

@@ -29,7 +29,10 @@ void declare_options(base::options::options_description_easy_init add) {
       "memory", value<std::string>()->value_name("SIZE"), "that the machine has, such as 2G")(
       "libvirt-xml", value<std::string>()->value_name("FILE"), "the machine as 'virsh dumpxml' tells it")(
       "time", value<std::string>()->value_name("TIME"), "of the images (default: now)")(
-      "note", value<std::string>()->value_name("TEXT"), "kept with the point");
+      "note", value<std::string>()->value_name("TEXT"), "kept with the point")(
+      "base", value<std::string>()->value_name("POINT"), "the point whose changes --bitmap records")(
+      "bitmap", value<std::string>()->value_name("NAME"),
+      "read only what this dirty bitmap of the qcow2 images marks; the rest is as in --base");
   declare_key(add);
 }
 
@@ -74,16 +77,26 @@ struct Sources {
   images::SyncPlan plan;
 };
 
-Sources open_sources(const base::Arguments& arguments) {
+// The point of --base, which goes with --bitmap.
+std::optional<images::PointId> base_of(const base::Arguments& arguments, images::StoreReader& reader) {
+  if (arguments.has("base") != arguments.has("bitmap")) {
+    throw base::Error(base::ErrorCode::invalid_argument, "--base and --bitmap go together");
+  }
+  if (!arguments.has("base")) return std::nullopt;
+  return reader.find_point(arguments.get("base"));
+}
+
+Sources open_sources(const base::Arguments& arguments, const std::optional<images::PointId>& base_point) {
   Sources sources;
   sources.plan.machine_name = arguments.get("machine");
   base::check_name(sources.plan.machine_name, "machine's name");
   images::ImageOptions options;
   options.format = arguments.get_or<std::string>("format", "");
+  options.dirty_bitmap = arguments.get_or<std::string>("bitmap", "");
   for (const ImageArgument& image : image_arguments(arguments)) {
     sources.images.push_back(images::open_image_source(image.path, options));
     sources.disks.push_back(sources.images.back().disk.get());
-    sources.plan.disks.push_back({image.disk, sources.disks.back()->size(), std::nullopt});
+    sources.plan.disks.push_back({image.disk, sources.disks.back()->size(), base_point});
   }
   return sources;
 }
@@ -107,15 +120,15 @@ void print_outcome(const base::Arguments& arguments, const images::Point& point)
 int run(const base::Arguments& arguments) {
   uint64_t begin_ms = base::now_ms();
   images::PointDetails details = point_details(arguments);
-  Sources sources = open_sources(arguments);
   auto writer = images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  Sources sources = open_sources(arguments, base_of(arguments, writer->reader()));
   images::PointId id;
   {
     auto sink = writer->begin(sources.plan);
     TerminalProgress progress("importing");
     images::CopyOptions options;
     options.on_progress = [&](const images::CopyProgress& now) { progress.show(now.bytes_done, now.bytes_total); };
-    images::CopyProgress copied = images::copy_disks(sources.disks, *sink, options);
+    images::CopyProgress copied = images::copy_disks(sources.plan, sources.disks, *sink, options);
     progress.clear();
     details.figures.bytes_read = copied.bytes_read;
     details.figures.duration_ms = base::now_ms() - begin_ms;

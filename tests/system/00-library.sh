@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The test library and the runner themselves: outcomes, clean-up in reverse order, background programs.
+# The test library and the runner themselves: outcomes, clean-up in reverse order, background
+# programs.
 . "$(dirname "$0")/lib.sh"
 
 # Each inner test is a script of its own, run in a folder of its own by a copy of the runner.
@@ -38,6 +39,9 @@ E2
 inner_test 04-deadline <<'E2'
 wait_until 1 "pigs fly" sh -c 'echo still walking; false'
 E2
+inner_test 04b-never <<'E2'
+wait_until 100 "hell freezes" sh -c 'echo too hot; exit 99'
+E2
 inner_test 05-two-lines <<'E2'
 expect_failure 1 one sh -c 'echo "one line here" >&2; echo "and another" >&2; exit 1'
 E2
@@ -60,12 +64,13 @@ TMPDIR=$OUTSIDE "$suite/run" > "$WORK/output" 2>&1 || status=$?
 cp "$WORK/output" "$WORK/inner.log"
 
 [ $status -eq 1 ] || fail "the runner's exit code is $status"
-[ "$(tail -n 1 "$WORK/output")" = "1 passed, 6 failed, 1 skipped" ] || fail "wrong last line"
+[ "$(tail -n 1 "$WORK/output")" = "1 passed, 7 failed, 1 skipped" ] || fail "wrong last line"
 for line in 'PASS 01-good \([0-9]+\.[0-9] s\)' \
   'FAIL 02-wrong-command \([0-9.]+ s, exit code 1\)' \
   'FAIL: exit code 1 of: false \(02-wrong-command.sh:2\)' \
   'FAIL: said in a subshell \(03-subshell.sh:2\)' \
   'FAIL: not within 1 s: pigs fly \(still walking\) \(04-deadline.sh:2\)' \
+  'FAIL: never: hell freezes \(too hot\) \(04b-never.sh:2\)' \
   'FAIL: more than one line on standard error' \
   'SKIP 06-skipped: needs the command no-such-command' \
   'FAIL 07-slow \([0-9.]+ s, ended after its limit of 1 s\)' \

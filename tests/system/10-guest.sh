@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The test guest and this library themselves: guests with both firmwares boot under libvirt, serve, write,
-# freeze and thaw, show their name, and shut down when asked.
+# The test guest and this library themselves: guests with both firmwares boot under libvirt, serve,
+# write, freeze and thaw, show their name, and shut down when asked.
 . "$(dirname "$0")/lib.sh"
 
 # check_guest NAME: what every guest must do.
@@ -12,8 +12,8 @@ check_guest() {
   sum=$(guest_http "$name" "/cgi-bin/write?invoices:512")
   [[ $sum =~ ^[0-9a-f]{64}$ ]] || fail "write answered: $sum"
   [ "$(guest_http "$name" /cgi-bin/sum)" = "$sum  invoices" ] || fail "sum does not know $sum"
-  [ "$(guest_http "$name" "/cgi-bin/page?Invoices%20of%20today")" = ok ] || fail "the page did not change"
-  grep -q "<h1>Invoices of today</h1>" <<< "$(guest_http "$name" /)" || fail "the page is the old one"
+  [ "$(guest_http "$name" "/cgi-bin/page?Invoices%20of%20today")" = ok ] || fail "no new page"
+  [[ $(guest_http "$name" /) == *"<h1>Invoices of today</h1>"* ]] || fail "the page is the old one"
   expect_failure 22 "404" guest_http "$name" /nothing
 
   guest_agent_ready "$name" 30
@@ -47,9 +47,7 @@ wait_guest_state bios-guest "shut off" 60
 wait_guest_state uefi-guest "shut off" 60
 
 # What was written is there after another start.
-define_sum=$(sha256_of "$WORK/bios-guest.qcow2")
 virsh start bios-guest > /dev/null
 wait_guest_http bios-guest 120
 [[ $(guest_http bios-guest /) == *"Invoices of today"* ]] || fail "the page is lost"
-[ "$define_sum" != "$(sha256_of "$WORK/bios-guest.qcow2")" ] || echo "note: nothing was written by a boot"
-pass
+[[ $(guest_http bios-guest /cgi-bin/sum) == *"  invoices" ]] || fail "the data is lost"

@@ -3,13 +3,14 @@
 #
 #   . "$(dirname "$0")/lib.sh"
 #
-# Strict mode holds from there on: a command that fails ends the test as failed. Reaching the end is a pass.
-# A test owns the folder $WORK, which is removed at the end (kept with MULETTO_KEEP=1); everything it starts is
-# undone in reverse order however it ends. Functions that register something to undo must not be called in a
-# subshell, a pipe or $(...); they refuse.
+# Strict mode holds from there on: a command that fails ends the test as failed. Reaching the end is
+# a pass. A test owns the folder $WORK, which is removed at the end (kept with MULETTO_KEEP=1);
+# everything it starts is undone in reverse order however it ends. Functions that register something
+# to undo must not be called in a subshell, a pipe or $(...); they refuse.
 #
 # Set for the test: SOURCE (the checkout), BIN (the built programs, also in PATH), WORK, CACHE.
-# From outside: MULETTO_BUILD (default: build in the checkout), MULETTO_CACHE, MULETTO_KEEP, TMPDIR.
+# From outside: MULETTO_BUILD (default: build in the checkout), MULETTO_CACHE, MULETTO_KEEP,
+# MULETTO_LIBVIRT_URI (see ensure_libvirt), TMPDIR.
 
 set -Eeuo pipefail
 shopt -s inherit_errexit
@@ -30,8 +31,8 @@ export SOURCE BIN WORK MULETTO_BUILD PATH="$BIN:$PATH"
 declare -a _cleanup=()
 declare -A _background=()
 
-# on_exit COMMAND ARGUMENT...   runs the command when the test ends, before those registered earlier. Its
-# failure is ignored.
+# on_exit COMMAND ARGUMENT...   runs the command when the test ends, before those registered
+# earlier. Its failure is ignored.
 on_exit() {
   [ "$BASH_SUBSHELL" -eq 0 ] || fail "in a subshell nothing can be registered for the end: $*"
   _cleanup+=("$(printf '%q ' "$@")")
@@ -44,7 +45,8 @@ _finish() {
   set +e
   if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
     for log in "$WORK"/*.log; do
-      [ -s "$log" ] && printf -- '---- %s (end)\n%s\n' "${log##*/}" "$(tail -n 20 "$log" | tr -d '\0\r')" >&2
+      [ -s "$log" ] || continue
+      printf -- '---- %s (end)\n%s\n' "${log##*/}" "$(tail -n 20 "$log" | tr -d '\0\r')" >&2
     done
   fi
   for ((i = ${#_cleanup[@]} - 1; i >= 0; i--)); do
@@ -65,8 +67,8 @@ trap 'echo "FAIL: exit code $? of: $BASH_COMMAND ($(_place))" >&2' ERR
 
 # Prints FILE:LINE of the innermost line that is the test's, not the library's.
 _place() {
-  local depth=1
-  while [ $depth -lt $((${#BASH_SOURCE[@]} - 1)) ] && [ "${BASH_SOURCE[depth]}" = "${BASH_SOURCE[0]}" ]; do
+  local depth=1 last=$((${#BASH_SOURCE[@]} - 1))
+  while [ $depth -lt $last ] && [ "${BASH_SOURCE[depth]}" = "${BASH_SOURCE[0]}" ]; do
     depth=$((depth + 1))
   done
   echo "${BASH_SOURCE[depth]##*/}:${BASH_LINENO[depth - 1]}"
@@ -116,13 +118,18 @@ require_programs() {
 
 # ---- checks and small helpers
 
-# wait_until SECONDS DESCRIPTION COMMAND...   runs the command until it succeeds; fails the test with the
-# description and the command's last words when it has not within that time.
+# wait_until SECONDS DESCRIPTION COMMAND...   runs the command until it succeeds; fails the test
+# with the description and the command's last words when it has not within that time, or at once
+# when it ends with exit code 99: it will never succeed.
 wait_until() {
-  local seconds=$1 description=$2 pause=0.05 output
+  local seconds=$1 description=$2 pause=0.05 output status
   shift 2
   local deadline=$((${EPOCHREALTIME/./} + seconds * 1000000))
-  until output=$("$@" 2>&1); do
+  while true; do
+    status=0
+    output=$("$@" 2>&1) || status=$?
+    [ $status -ne 0 ] || return 0
+    [ $status -ne 99 ] || fail "never: $description${output:+ (${output:0:300})}"
     if [ "${EPOCHREALTIME/./}" -ge "$deadline" ]; then
       fail "not within $seconds s: $description${output:+ (${output:0:300})}"
     fi
@@ -131,9 +138,9 @@ wait_until() {
   done
 }
 
-# expect_failure CODE REGEX COMMAND...   the command must end with that exit code, and say why on standard
-# error in one clear sentence that matches the extended regular expression. Afterwards $WORK/stdout and
-# $WORK/stderr hold what it wrote.
+# expect_failure CODE REGEX COMMAND...   the command must end with that exit code, and say why on
+# standard error in one clear sentence that matches the extended regular expression. Afterwards
+# $WORK/stdout and $WORK/stderr hold what it wrote.
 expect_failure() {
   local code=$1 regex=$2 status=0
   shift 2
@@ -144,13 +151,14 @@ expect_failure() {
   [[ $text =~ $regex ]] || fail "'$regex' is not in the message of $*: $text"
   [ "$(wc -l < "$WORK/stderr")" -le 1 ] || fail "more than one line on standard error of $*: $text"
   # shellcheck disable=SC2015
-  [ "$(wc -w <<< "$text")" -ge 3 ] && [ ${#text} -le 400 ] || fail "no clear sentence from $*: $text"
+  [ "$(wc -w <<< "$text")" -ge 3 ] && [ ${#text} -le 400 ] \
+    || fail "no clear sentence from $*: $text"
   ! grep -qE 'terminate called|what\(\)|std::|Traceback|Assertion|0x[0-9a-f]{6}' <<< "$text" \
     || fail "words for programmers in the message of $*: $text"
 }
 
-# free_port   prints a TCP port on which nothing listens, a new one at every call of this test. It lies below
-# the ephemeral range, so that no outgoing connection takes it.
+# free_port   prints a TCP port on which nothing listens, a new one at every call of this test. It
+# lies below the ephemeral range, so that no outgoing connection takes it.
 free_port() {
   local port try
   for try in {1..200}; do
@@ -177,8 +185,8 @@ json() {
 
 # ---- background programs
 
-# start_background NAME COMMAND...   runs a program (not a shell function) with its output appended to
-# $WORK/NAME.log and its pid in $WORK/NAME.pid; it is ended with the test at the latest.
+# start_background NAME COMMAND...   runs a program (not a shell function) with its output appended
+# to $WORK/NAME.log and its pid in $WORK/NAME.pid; it is ended with the test at the latest.
 start_background() {
   local name=$1
   shift
@@ -202,7 +210,8 @@ background_alive() {
   [ -n "${_background[$1]:-}" ] && jobs -rp | grep -qx "${_background[$1]}"
 }
 
-# stop_background NAME [SIGNAL]   ends the program (default: TERM, and KILL after 10 s) and waits for its end.
+# stop_background NAME [SIGNAL]   ends the program (default: TERM, and KILL after 10 s) and waits
+# for its end.
 stop_background() {
   local pid try
   ! background_alive "$1" && return
@@ -218,17 +227,19 @@ stop_background() {
 
 # ---- libvirt
 
-# start_libvirt NAME   starts a libvirt host of the test's own, beside any other (see private-libvirt). Its
-# address is libvirt_uri NAME, its log $WORK/libvirt-NAME.log.
+# start_libvirt NAME   starts a libvirt host of the test's own, beside any other (see
+# private-libvirt). Its address is libvirt_uri NAME, its log $WORK/libvirt-NAME.log.
 start_libvirt() {
   require_root
   require_commands virsh libvirtd virtlogd qemu-system-x86_64
   local dir=$WORK/libvirt-$1 kept=$CACHE/libvirt-capabilities uri
   uri=$(libvirt_uri "$1")
-  # libvirtd asks every QEMU what it can do, which takes seconds; it keeps the answers, and checks their age.
+  # libvirtd asks every QEMU what it can do, which takes seconds; it keeps the answers, and checks
+  # their age.
   mkdir -p "$dir/cache/qemu/capabilities"
   cp -p "$kept"/*.xml "$dir/cache/qemu/capabilities/" 2> /dev/null || true
-  # In a session of its own: a signal to the test's process group leaves the order of ending to the test.
+  # In a session of its own: a signal to the test's process group leaves the order of ending to the
+  # test.
   start_background "libvirt-$1" setsid "$SOURCE/tests/system/private-libvirt" "$dir"
   wait_until 60 "libvirt host $1 answers" _libvirt_answers "$1" "$uri"
   mkdir -p "$kept"
@@ -236,7 +247,10 @@ start_libvirt() {
 }
 
 _libvirt_answers() {
-  background_alive "libvirt-$1" || fail "the libvirt host $1 ended (see $WORK/libvirt-$1.log)"
+  if ! background_alive "libvirt-$1"; then
+    tail -n 1 "$WORK/libvirt-$1.log"
+    return 99
+  fi
   virsh -c "$2" version
 }
 
@@ -245,20 +259,22 @@ libvirt_uri() {
   echo "qemu:///system?socket=$WORK/libvirt-$1/run/libvirt-sock"
 }
 
-# kill_libvirtd NAME [SIGNAL]   ends the libvirtd (default: KILL) of a host, not its machines, and returns when
-# the new one answers that takes its place.
+# kill_libvirtd NAME [SIGNAL]   ends the libvirtd (default: KILL) of a host, not its machines, and
+# returns when the new one answers that takes its place.
 kill_libvirtd() {
   local pid init
   pid=$(< "$WORK/libvirt-$1/run/libvirtd.pid")
-  init=$(pgrep -P "$(background_pid "libvirt-$1")")
+  # The chain of private-libvirt: supervisor, unshare, the first process inside.
+  init=$(pgrep -P "$(pgrep -P "$(background_pid "libvirt-$1")")")
   rm -f "$WORK/libvirt-$1/run/libvirtd.pid"
   nsenter --target "$init" --mount --pid kill -s "${2:-KILL}" "$pid"
   wait_until 30 "a new libvirtd of host $1" test -s "$WORK/libvirt-$1/run/libvirtd.pid"
   wait_until 30 "libvirt host $1 answers" virsh -c "$(libvirt_uri "$1")" version
 }
 
-# ensure_libvirt   makes a libvirt reachable at the exported LIBVIRT_DEFAULT_URI: a host of the test's own, so
-# that a test finds the same whatever runs on the machine. MULETTO_LIBVIRT_URI names another one to use.
+# ensure_libvirt   makes a libvirt reachable at the exported LIBVIRT_DEFAULT_URI: a host of the
+# test's own, so that a test finds the same whatever runs on the machine. MULETTO_LIBVIRT_URI names
+# another one to use.
 ensure_libvirt() {
   if [ -n "${MULETTO_LIBVIRT_URI:-}" ]; then
     export LIBVIRT_DEFAULT_URI=$MULETTO_LIBVIRT_URI
@@ -270,8 +286,8 @@ ensure_libvirt() {
   export LIBVIRT_DEFAULT_URI
 }
 
-# ensure_network NAME   makes a NAT network with DHCP until the end of the test, in a subnet nobody uses.
-# Skips the test with the reason when this machine cannot have one.
+# ensure_network NAME   makes a NAT network with DHCP until the end of the test, in a subnet nobody
+# uses. Skips the test with the reason when this machine cannot have one.
 ensure_network() {
   local name=$1 try subnet error
   command -v dnsmasq > /dev/null || skip "no NAT network here: dnsmasq is missing"
@@ -291,7 +307,7 @@ ensure_network() {
 </network>
 XML
     ); then
-      on_exit timeout 20 virsh -c "$LIBVIRT_DEFAULT_URI" net-destroy "$name"
+      on_exit timeout -s KILL 20 virsh -c "$LIBVIRT_DEFAULT_URI" net-destroy "$name"
       return
     fi
     [[ $error != *"already exists with"* ]] || fail "network $name: $error"
@@ -301,7 +317,8 @@ XML
 
 # ---- guests
 
-# build_guest NAME [OPTION...]   builds $WORK/NAME.qcow2 with host name NAME; the options are build-guest's.
+# build_guest NAME [OPTION...]   builds $WORK/NAME.qcow2 with host name NAME; the options are
+# build-guest's.
 build_guest() {
   local name=$1
   shift
@@ -310,11 +327,13 @@ build_guest() {
   rm "$WORK/$name.img"
 }
 
-# define_guest NAME IMAGE [--uefi] [--network NET | --user-net | --no-net] [--bus virtio|scsi|ide|nvme]
+# define_guest NAME IMAGE [--uefi] [--network NET | --user-net | --no-net] [--bus
+# virtio|scsi|ide|nvme]
 #              [--memory MiB]
-# Defines and starts an emulated machine: guest agent channel, serial line to $WORK/NAME.serial.log, VNC on a
-# free port of 127.0.0.1, user-mode network unless told otherwise. libvirt 9 has no NVMe disks: there the disk
-# is QEMU's own and does not appear in the domain's XML. The end of the test removes the machine, not IMAGE.
+# Defines and starts an emulated machine: guest agent channel, serial line to $WORK/NAME.serial.log,
+# VNC on a free port of 127.0.0.1, user-mode network unless told otherwise. libvirt 9 has no NVMe
+# disks: there the disk is QEMU's own and does not appear in the domain's XML. The end of the test
+# removes the machine, not IMAGE.
 define_guest() {
   local name=$1 image format firmware=bios bus=virtio memory=256 net='type="user"'
   image=$(readlink -f "$2")
@@ -356,7 +375,8 @@ _guest_xml() {
       chown libvirt-qemu "$image"
       commandline="<qemu:commandline>
     <qemu:arg value='-drive'/><qemu:arg value='file=$image,format=$format,if=none,id=nvme0'/>
-    <qemu:arg value='-device'/><qemu:arg value='nvme,drive=nvme0,serial=muletto,addr=0x10,bootindex=1'/>
+    <qemu:arg value='-device'/>
+    <qemu:arg value='nvme,drive=nvme0,serial=muletto,addr=0x10,bootindex=1'/>
   </qemu:commandline>"
       ;;
     *) fail "define_guest: no disk bus $bus" ;;
@@ -396,9 +416,9 @@ XML
 # remove_guest NAME [URI]   destroys and undefines a machine with all libvirt keeps about it.
 remove_guest() {
   local uri=${2:-$LIBVIRT_DEFAULT_URI}
-  timeout 20 virsh -c "$uri" destroy "$1" > /dev/null 2>&1 || true
-  timeout 20 virsh -c "$uri" undefine "$1" --nvram --checkpoints-metadata --snapshots-metadata \
-    --managed-save > /dev/null
+  timeout -s KILL 20 virsh -c "$uri" destroy "$1" > /dev/null 2>&1 || true
+  timeout -s KILL 20 virsh -c "$uri" undefine "$1" --nvram --managed-save \
+    --checkpoints-metadata --snapshots-metadata > /dev/null
 }
 
 # guest_state NAME   prints libvirt's word: running, paused, shut off, ...
@@ -418,9 +438,10 @@ _guest_state_is() {
   [ "$state" = "$2" ]
 }
 
-# guest_endpoint NAME [PORT]   prints ADDRESS:PORT at which the guest's TCP port (80) is reached from here, for
-# any running domain: on a network its leased address; on a user-mode network a port of 127.0.0.1 forwarded
-# for this. Fails while there is no address. A forwarded port accepts connections before the guest listens.
+# guest_endpoint NAME [PORT]   prints ADDRESS:PORT at which the guest's TCP port (80) is reached
+# from here, for any running domain: on a network its leased address; on a user-mode network a port
+# of 127.0.0.1 forwarded for this. Fails while there is no address. A forwarded port accepts
+# connections before the guest listens.
 guest_endpoint() {
   local name=$1 port=${2:-80} source address
   if virsh domiflist "$name" | awk '$2 == "user" { found = 1 } END { exit !found }'; then
@@ -439,11 +460,13 @@ guest_endpoint() {
   return 1
 }
 
-# QEMU itself knows what it forwards: lines "TCP[HOST_FORWARD] fd 127.0.0.1 PORT ADDRESS GUEST_PORT ..."
+# QEMU itself knows what it forwards: lines "TCP[HOST_FORWARD] fd 127.0.0.1 PORT ADDRESS GUEST_PORT
+# ..."
 _forwarded_endpoint() {
   local name=$1 port=$2 forwards host_port netdev error
   forwards=$(virsh qemu-monitor-command "$name" --hmp 'info usernet')
-  host_port=$(awk -v port="$port" '/HOST_FORWARD/ && $6 == port && !found++ { print $4 }' <<< "$forwards")
+  host_port=$(awk -v port="$port" '/HOST_FORWARD/ && $6 == port && !found++ { print $4 }' \
+    <<< "$forwards")
   if [ -z "$host_port" ]; then
     netdev=$(sed -nE 's/^Hub [^(]*\((.*)\):.*/\1/p' <<< "$forwards" | head -n 1)
     host_port=$(free_port)
@@ -457,7 +480,8 @@ _forwarded_endpoint() {
   echo "127.0.0.1:$host_port"
 }
 
-# guest_http NAME PATH [SECONDS]   prints the answer of the guest's web server within that time (60 s).
+# guest_http NAME PATH [SECONDS]   prints the answer of the guest's web server within that time (60
+# s).
 guest_http() {
   local endpoint
   endpoint=$(guest_endpoint "$1") || return 1
@@ -469,7 +493,8 @@ wait_guest_http() {
   wait_until "$2" "the web server of $1 answers" guest_http "$1" / 3
 }
 
-# guest_agent NAME COMMAND [ARGUMENTS]   sends a command of the guest agent, prints what it returns (JSON).
+# guest_agent NAME COMMAND [ARGUMENTS]   sends a command of the guest agent, prints what it returns
+# (JSON).
 guest_agent() {
   virsh qemu-agent-command "$1" --timeout 30 "{\"execute\":\"$2\"${3:+,\"arguments\":$3}}" \
     | jq -c .return
@@ -481,7 +506,8 @@ guest_agent_ready() {
     virsh qemu-agent-command "$1" --timeout 3 '{"execute":"guest-ping"}'
 }
 
-# screenshot NAME OUT.png   what the guest's screen shows now. libvirt gives PPM or PNG; this is always PNG.
+# screenshot NAME OUT.png   what the guest's screen shows now. libvirt gives PPM or PNG; this is
+# always PNG.
 screenshot() {
   require_commands convert
   virsh screenshot "$1" "$2.tmp" > /dev/null

@@ -97,7 +97,8 @@ int start(const base::Arguments& arguments) {
     store = std::move(files);
   }
   PointSource source{store.get(), arguments.get_or<std::string>("store", "/nowhere"), "", ""};
-  InstantVm vm = session.service->start(source, store->find_point(arguments.get("POINT")), boot);
+  InstantVm vm = session.service->start(source, store->find_point(arguments.get("POINT")), boot,
+                                         [](std::string_view step) { base::log().info("{}", step); });
   fmt::print("{}\n", to_json(vm).dump());
   std::fflush(stdout);
   while (arguments.has("hold")) ::pause();

@@ -28,23 +28,26 @@ json ask(const Monitor& monitor, const std::string& command, const json& argumen
 
 void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& monitor) {
   json nodes = ask(monitor, "query-named-block-nodes", {{"flat", true}});
+  int number = 0;
   for (const BackingExport& each : exports) {
-    bool done = false;
+    // QEMU's own name for a node on this export.
+    std::string file = fmt::format("nbd+unix:///{}?socket={}", each.export_name, each.socket_path);
+    const json* raw = nullptr;
     for (const json& node : nodes) {
-      std::string file = node.value("file", "");
-      // QEMU's own name of such a node: nbd+unix:///vda?socket=/run/…
-      if (node.value("drv", "") != "nbd") continue;
-      if (file != fmt::format("nbd+unix:///{}?socket={}", each.export_name, each.socket_path)) continue;
-      json connection{{"node-name", node.value("node-name", "")},
-                      {"driver", "nbd"},
-                      {"server", {{"type", "unix"}, {"path", each.socket_path}}},
-                      {"export", each.export_name},
-                      {"read-only", node.value("ro", true)},
-                      {"reconnect-delay", each.patience_s}};
-      ask(monitor, "blockdev-reopen", {{"options", json::array({connection})}});
-      done = true;
+      if (node.value("drv", "") == "raw" && node.value("file", "") == file) raw = &node;
     }
-    if (!done) throw Error(ErrorCode::not_found, fmt::format("QEMU has no connection to export {}", each.export_name));
+    if (raw == nullptr) throw Error(ErrorCode::not_found, fmt::format("QEMU has no connection to {}", file));
+    std::string patient = fmt::format("muletto-export-{}", number++);
+    ask(monitor, "blockdev-add",
+        {{"node-name", patient},
+         {"driver", "nbd"},
+         {"server", {{"type", "unix"}, {"path", each.socket_path}}},
+         {"export", each.export_name},
+         {"read-only", true},
+         {"discard", "unmap"},
+         {"reconnect-delay", each.patience_s}});
+    json reopened{{"node-name", raw->value("node-name", "")}, {"driver", "raw"}, {"read-only", true}, {"file", patient}};
+    ask(monitor, "blockdev-reopen", {{"options", json::array({reopened})}});
   }
 }
 

@@ -1,8 +1,9 @@
 // Makes QEMU wait for an export that is away.
 //
-// libvirt 9.0 cannot give an NBD connection a reconnect delay, and a failed read would stop the guest. QEMU
-// itself can change it under a running guest: blockdev-reopen of the connection's node with reconnect-delay.
-// The node is found by its socket and export name, not by libvirt's numbering.
+// libvirt 9.0 cannot give an NBD connection a reconnect delay, and without one a lost connection is never
+// made again. QEMU cannot change the delay of a connection either, but it can change the connection under a
+// running guest: a second one is added, with a delay, and the raw node above the first is reopened on it.
+// The first stays, idle, since libvirt knows it by name. Nodes are found by socket and export name.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,17 @@
+// The commands of muletto-restore, one file each.
+#pragma once
+
+#include "base/program.h"
+#include "images/store_reader.h"
+
+namespace restore {
+
+base::Command disk_command();
+base::Command machine_command();
+base::Command points_command();
+
+// --store, --key-file, --passphrase-file
+void declare_store(base::options::options_description_easy_init add);
+std::unique_ptr<images::StoreReader> open_store(const base::Arguments& arguments);
+
+}  // namespace restore

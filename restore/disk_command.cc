@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "restore/commands.h"
+#include "restore/interruption.h"
+#include "restore/progress_display.h"
+#include "restore/restore_disk.h"
+
+namespace restore {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  declare_store(add);
+  add("disk", value<std::string>()->value_name("NAME"), "the disk of the point; required unless it has just one")(
+      "to", value<std::string>()->value_name("FILE"), "the file to make, or a block device; required")(
+      "format", value<std::string>()->default_value("raw")->value_name("FORMAT"),
+      "raw, qcow2, vmdk, vhdx, vdi, vpc, qcow, qed or parallels")("force", "overwrite what is there")(
+      "threads", value<uint32_t>()->default_value(2)->value_name("COUNT"), "threads that decompress and write");
+}
+
+std::string choose_disk(const base::Arguments& arguments, const images::Point& point) {
+  if (!arguments.has("disk") && point.disks.size() == 1) return point.disks.front().name;
+  return point.disk(arguments.get("disk")).name;
+}
+
+int run(const base::Arguments& arguments) {
+  Interruption interruption;
+  std::unique_ptr<images::StoreReader> store = open_store(arguments);
+  DiskRestore options;
+  options.store_directory = arguments.get("store");
+  options.key_file_path = arguments.get_or<std::string>("key-file", "");
+  options.passphrase_file_path = arguments.get_or<std::string>("passphrase-file", "");
+  options.target = arguments.get("to");
+  options.format = arguments.get("format");
+  options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
+  options.thread_count = arguments.get<uint32_t>("threads");
+  options.stop = interruption.token();
+  images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
+  options.point = point.id;
+  options.disk_name = choose_disk(arguments, point);
+  DiskResult result;
+  {
+    ProgressDisplay display(options.disk_name);
+    options.on_progress = [&](const CopyProgress& progress) { display.show(progress); };
+    result = restore_disk(*store, options);
+  }
+  if (arguments.json()) {
+    nlohmann::json object{{"point", point.id.hex()},        {"machine", point.machine_name},
+                          {"disk", options.disk_name},      {"target", options.target},
+                          {"format", options.format},       {"size", result.size},
+                          {"written", result.bytes_written}, {"duration_ms", result.duration_ms}};
+    fmt::print("{}\n", object.dump());
+  } else {
+    fmt::print("{} of {} is in {}: {}, {} written, {}\n", options.disk_name, point.machine_name, options.target,
+               base::format_size(result.size), base::format_size(result.bytes_written),
+               base::format_duration_ms(result.duration_ms));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command disk_command() {
+  base::Command command;
+  command.name = "disk";
+  command.summary = "Writes one disk of a point to a file or a block device";
+  command.positional = {"POINT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "POINT is an id, a unique prefix of one, MACHINE@latest or MACHINE@TIME. A file appears when it is complete;\n"
+      "until then, and after a failure, there is none. A block device is overwritten in place, with --force.";
+  return command;
+}
+
+}  // namespace restore

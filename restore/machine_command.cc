@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "restore/commands.h"
+#include "restore/interruption.h"
+#include "restore/progress_display.h"
+#include "restore/restore_disk.h"
+
+namespace restore {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  declare_store(add);
+  add("to", value<std::string>()->value_name("DIR"), "the folder to put it in; made if missing; required")(
+      "format", value<std::string>()->default_value("raw")->value_name("FORMAT"), "of the disks, as for 'disk'")(
+      "force", "overwrite files that are there")("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
+                                                 "threads that decompress and write");
+}
+
+// A name that stays inside the folder.
+std::string file_name(std::string name) {
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name.empty() || name.front() == '.' ? "_" + name : name;
+}
+
+std::string extension(const std::string& format) {
+  if (format == "raw") return "img";
+  return format == "vpc" ? "vhd" : format;
+}
+
+void put_file(const std::string& path, base::ByteView bytes, Overwrite overwrite) {
+  if (overwrite == Overwrite::refuse && std::filesystem::exists(path)) {
+    throw base::Error(base::ErrorCode::already_exists, path + " exists: --force overwrites it");
+  }
+  base::write_file_durably(base::real_file_system(), path, bytes);
+}
+
+// The definition as its host had it, and what does not lie on disks.
+std::vector<std::string> write_definition(const images::Point& point, const std::string& directory,
+                                          Overwrite overwrite) {
+  std::vector<std::string> paths;
+  if (!point.definition.libvirt_xml.empty()) {
+    paths.push_back(base::join_path(directory, file_name(point.machine_name) + ".xml"));
+    put_file(paths.back(), base::as_bytes(point.definition.libvirt_xml), overwrite);
+  }
+  for (const auto& [name, content] : point.definition.state_files) {
+    paths.push_back(base::join_path(directory, file_name(name)));
+    put_file(paths.back(), content, overwrite);
+  }
+  return paths;
+}
+
+int run(const base::Arguments& arguments) {
+  Interruption interruption;
+  std::unique_ptr<images::StoreReader> store = open_store(arguments);
+  images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
+  std::string directory = arguments.get("to");
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) throw base::system_error(error.value(), "cannot make the folder " + directory);
+  DiskRestore options;
+  options.store_directory = arguments.get("store");
+  options.key_file_path = arguments.get_or<std::string>("key-file", "");
+  options.passphrase_file_path = arguments.get_or<std::string>("passphrase-file", "");
+  options.point = point.id;
+  options.format = arguments.get("format");
+  options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
+  options.thread_count = arguments.get<uint32_t>("threads");
+  options.stop = interruption.token();
+  std::vector<std::string> paths = write_definition(point, directory, options.overwrite);
+  for (const images::PointDisk& disk : point.disks) {
+    options.disk_name = disk.name;
+    options.target = base::join_path(directory, file_name(disk.name) + "." + extension(options.format));
+    ProgressDisplay display(disk.name);
+    options.on_progress = [&](const CopyProgress& progress) { display.show(progress); };
+    restore_disk(*store, options);
+    paths.push_back(options.target);
+  }
+  if (arguments.json()) {
+    fmt::print("{}\n", nlohmann::json{{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}.dump());
+  } else {
+    for (const std::string& path : paths) fmt::print("{}\n", path);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command machine_command() {
+  base::Command command;
+  command.name = "machine";
+  command.summary = "Writes all disks of a point and its machine's definition into a folder";
+  command.positional = {"POINT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace restore

@@ -1,0 +1,62 @@
+#include "tests/fuzz/transfer_frames.h"
+
+#include "base/check.h"
+#include "images/transfer_format.h"
+
+namespace tests {
+namespace {
+
+using base::ByteView;
+using base::Bytes;
+namespace wire = images::wire;
+
+// What `decode` accepts, encoded, must be accepted again and be the same bytes.
+template <typename Decode, typename Encode>
+void round_trip(ByteView payload, Decode decode, Encode encode_value) {
+  Bytes first = encode_value(decode(payload));
+  Bytes second = encode_value(decode(ByteView(first).subspan(wire::kHeaderSize)));
+  CHECK(first == second);
+}
+
+void decode_payload(wire::FrameType type, ByteView payload) {
+  auto encode_any = [](const auto& value) { return wire::encode(value); };
+  switch (type) {
+    case wire::FrameType::hello: return round_trip(payload, wire::decode_hello, encode_any);
+    case wire::FrameType::welcome: return round_trip(payload, wire::decode_welcome, encode_any);
+    case wire::FrameType::query: return round_trip(payload, wire::decode_query, encode_any);
+    case wire::FrameType::last_point: return round_trip(payload, wire::decode_last_point, encode_any);
+    case wire::FrameType::open: return round_trip(payload, wire::decode_open, encode_any);
+    case wire::FrameType::ready: return round_trip(payload, wire::decode_ready, encode_any);
+    case wire::FrameType::offer: return round_trip(payload, wire::decode_offer, encode_any);
+    case wire::FrameType::need: return round_trip(payload, wire::decode_need, encode_any);
+    case wire::FrameType::data: return round_trip(payload, wire::decode_data, encode_any);
+    case wire::FrameType::done: return round_trip(payload, wire::decode_done, wire::encode_done);
+    case wire::FrameType::commit: return round_trip(payload, wire::decode_commit, encode_any);
+    case wire::FrameType::committed: return round_trip(payload, wire::decode_committed, encode_any);
+    case wire::FrameType::error: return round_trip(payload, wire::decode_error, encode_any);
+    case wire::FrameType::ping:
+    case wire::FrameType::pong: return;
+  }
+}
+
+}  // namespace
+
+void decode_frames(ByteView input, FrameStatistics& statistics) {
+  while (input.size() >= wire::kHeaderSize) {
+    try {
+      std::array<uint8_t, wire::kHeaderSize> bytes;
+      std::copy_n(input.begin(), bytes.size(), bytes.begin());
+      wire::FrameHeader header = wire::decode_header(bytes);
+      input = input.subspan(bytes.size());
+      ByteView payload = input.first(std::min<size_t>(header.size, input.size()));
+      input = input.subspan(payload.size());
+      decode_payload(header.type, payload);
+      ++statistics.decoded;
+    } catch (const base::Error&) {
+      ++statistics.refused;
+      return;  // a session ends at the first frame that is none
+    }
+  }
+}
+
+}  // namespace tests

@@ -1,0 +1,407 @@
+#include <catch2/catch.hpp>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "images/chunk_encoder.h"
+#include "images/frame_channel.h"
+#include "images/sync_engine.h"
+#include "images/transfer_client.h"
+#include "tests/images/model_sink.h"
+#include "tests/images/transfer_pair.h"
+
+#include <zstd.h>
+
+namespace images {
+namespace {
+
+using base::ByteView;
+using base::Bytes;
+using base::Error;
+using base::ErrorCode;
+using Catch::Matchers::Contains;
+
+constexpr uint32_t kChunk = 4096;
+
+// A disk in memory, all of it data.
+class MemorySource : public DiskSource {
+ public:
+  explicit MemorySource(Bytes content) : content_(std::move(content)) {}
+  uint64_t size() const override { return content_.size(); }
+  std::vector<Extent> extents(uint64_t offset, uint64_t length) override {
+    return {{offset, length, ExtentKind::data}};
+  }
+  void read(uint64_t offset, base::MutableByteView out) override {
+    std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
+  }
+
+ private:
+  Bytes content_;
+};
+
+// Chunks of noise, of text and of zeros, many of them more than once.
+Bytes sample_disk(size_t chunks, uint32_t seed) {
+  std::mt19937 random(seed);
+  Bytes content(chunks * kChunk + 512);
+  for (size_t chunk = 0; chunk < chunks; ++chunk) {
+    uint32_t kind = random() % 3;
+    if (kind == 0) continue;
+    std::mt19937 bytes(random() % 300);
+    for (size_t i = 0; i < kChunk; ++i) {
+      content[chunk * kChunk + i] = static_cast<uint8_t>(kind == 1 ? bytes() : 'a' + i % 7 + bytes() % 2);
+    }
+  }
+  return content;
+}
+
+// What the chunks of a disk come to when each is sent once. Bytes.
+uint64_t distinct_size(Bytes content) {
+  content.resize((content.size() + kChunk - 1) / kChunk * kChunk);
+  ChunkEncoder encoder(1);
+  std::set<Bytes> seen;
+  uint64_t size = 0;
+  for (size_t offset = 0; offset < content.size(); offset += kChunk) {
+    ByteView plain(content.data() + offset, kChunk);
+    if (base::is_all_zero(plain) || !seen.insert(Bytes(plain.begin(), plain.end())).second) continue;
+    size += encoder.encode(plain).bytes.size();
+  }
+  return size;
+}
+
+struct ModelSetup {
+  ModelSink sink;
+  TestHost host;
+
+  explicit ModelSetup(size_t size) : sink({{{"vda", size, std::nullopt}, Bytes(size)}}, kChunk) {
+    host.make_sink = [this](const SyncPlan&) { return std::make_unique<BorrowedSink>(sink); };
+  }
+};
+
+SyncPlan plan_of(uint64_t size) { return {"db", {{"vda", size, std::nullopt}}}; }
+
+TEST_CASE("a disk goes over the wire, each chunk once", "[transfer]") {
+  Bytes content = sample_disk(3000, 7);
+  ModelSetup setup(content.size());
+  auto [near, far] = base::make_stream_pair();
+  Serving serving(std::move(far), setup.host, {.window_size = GENERATE(1ull, 300000ull, kSessionWindow)});
+  MemorySource source(content);
+  std::vector<DiskSource*> sources{&source};
+  {
+    auto sink = open_remote_sink(std::move(near), plan_of(content.size()));
+    CHECK(sink->hasher().chunk_size() == kChunk);
+    copy_disks(plan_of(content.size()), sources, *sink, {.thread_count = 3});
+    PointDetails details;
+    details.host = "alpha";
+    details.note = "first";
+    CHECK_FALSE(sink->commit(details).is_zero());
+    CHECK(sink->progress().bytes_sent == distinct_size(content));
+    CHECK(sink->progress().bytes_stored == setup.sink.progress().bytes_stored);
+  }
+  CHECK(serving.ending().message == "");
+  CHECK(setup.sink.broken_rules() == std::vector<std::string>{});
+  CHECK(setup.sink.content(0) == content);
+  CHECK(setup.host.commits == 1);
+  CHECK(setup.host.committed_details.host == "alpha");
+  CHECK(setup.host.committed_details.figures.bytes_sent == distinct_size(content));
+}
+
+TEST_CASE("queries: the last point, none, and one that is not theirs", "[transfer]") {
+  ModelSetup setup(kChunk);
+  auto ask = [&](const std::string& machine) {
+    auto [near, far] = base::make_stream_pair();
+    Serving serving(std::move(far), setup.host);
+    auto answer = query_last_point(std::move(near), machine);
+    CHECK(serving.ending().message == "");
+    return answer;
+  };
+  CHECK_FALSE(ask("db").has_value());
+  setup.host.last = wire::LastPoint{PointId::random(), 5, {{"vda", 512}}};
+  CHECK(ask("db") == setup.host.last);
+  setup.host.on_authorize = [](const std::string& name) {
+    throw Error(ErrorCode::unauthorized, "'" + name + "' is another host's machine");
+  };
+  auto [near, far] = base::make_stream_pair();
+  Serving serving(std::move(far), setup.host);
+  Ending ending = ending_of([&, &stream = near] { query_last_point(std::move(stream), "db"); });
+  CHECK(ending.code == ErrorCode::unauthorized);
+  CHECK_THAT(ending.message, Contains("'db' is another host's machine"));
+  CHECK(serving.ending().code == ErrorCode::unauthorized);
+}
+
+TEST_CASE("what the store throws reaches the sender with its code and sentence", "[transfer]") {
+  Bytes content = sample_disk(600, 3);
+  ModelSetup setup(content.size());
+  MemorySource source(content);
+  std::vector<DiskSource*> sources{&source};
+  auto sync = [&] {
+    auto [near, far] = base::make_stream_pair();
+    Serving serving(std::move(far), setup.host);
+    Ending ending = ending_of([&, &stream = near] {
+      auto sink = open_remote_sink(std::move(stream), plan_of(content.size()));
+      copy_disks(plan_of(content.size()), sources, *sink, {});
+      sink->commit({});
+    });
+    serving.ending();
+    return ending;
+  };
+  SECTION("in begin") {
+    setup.host.make_sink = [](const SyncPlan&) -> std::unique_ptr<PointSink> {
+      throw Error(ErrorCode::busy, "four agents stream already");
+    };
+    Ending ending = sync();
+    CHECK(ending.code == ErrorCode::busy);
+    CHECK_THAT(ending.message, Contains("four agents"));
+  }
+  SECTION("in send") {
+    setup.sink.on_send = [](const Batch& batch) {
+      if (batch.sequence == 3) throw Error(ErrorCode::no_space, "the disk is full");
+    };
+    Ending ending = sync();
+    CHECK(ending.code == ErrorCode::no_space);
+    CHECK_THAT(ending.message, Contains("the disk is full"));
+    CHECK(setup.host.commits == 0);
+  }
+  SECTION("revoked between begin and commit") {
+    std::atomic<int> calls = 0;
+    setup.host.on_authorize = [&](const std::string&) {
+      if (++calls == 2) throw Error(ErrorCode::unauthorized, "the certificate was revoked");
+    };
+    CHECK(sync().code == ErrorCode::unauthorized);
+    CHECK(setup.host.commits == 0);
+  }
+  SECTION("an exception that is no Error") {
+    setup.sink.on_send = [](const Batch&) { throw std::runtime_error("oops"); };
+    Ending ending = sync();
+    CHECK(ending.code == ErrorCode::io);
+    CHECK_THAT(ending.message, Contains("oops"));
+  }
+}
+
+TEST_CASE("the server's owner can end a session at once", "[transfer]") {
+  ModelSetup setup(100 * kChunk);
+  auto [near, far] = base::make_stream_pair();
+  Serving serving(std::move(far), setup.host);
+  auto sink = open_remote_sink(std::move(near), plan_of(100 * kChunk));
+  serving.stream().abort();
+  CHECK(serving.ending().code == ErrorCode::cancelled);
+  CHECK(ending_of([&] { sink->commit({}); }).code == ErrorCode::unavailable);
+}
+
+// A sender that says exactly what it is told to.
+class RawSender {
+ public:
+  explicit RawSender(TransferHost& host) {
+    auto [near, far] = base::make_stream_pair();
+    stream_ = std::move(near);
+    serving_ = std::make_unique<Serving>(std::move(far), host);
+    channel_ = std::make_unique<FrameChannel>(*stream_);
+  }
+
+  void say(const Bytes& frame) { channel_->write(frame); }
+  void hello() {
+    say(wire::encode(wire::Hello{1, 1, "raw"}));
+    expect(wire::FrameType::welcome);
+  }
+  void open(uint64_t size) {
+    hello();
+    say(wire::encode(plan_of(size)));
+    expect(wire::FrameType::ready);
+  }
+  Frame expect(wire::FrameType type) {
+    std::optional<Frame> frame = channel_->next();
+    REQUIRE(frame.has_value());
+    REQUIRE(frame->type == type);
+    return *frame;
+  }
+  // The code of the ERROR that must come, before or after frames of other types.
+  ErrorCode refusal() {
+    for (;;) {
+      std::optional<Frame> frame = channel_->next();
+      REQUIRE(frame.has_value());
+      if (frame->type != wire::FrameType::error) continue;
+      ErrorCode code = wire::decode_error(frame->payload).code();
+      stream_->finish();
+      stream_.reset();
+      CHECK(serving_->ending().code == code);
+      return code;
+    }
+  }
+
+ private:
+  std::unique_ptr<base::ByteStream> stream_;
+  std::unique_ptr<Serving> serving_;
+  std::unique_ptr<FrameChannel> channel_;
+};
+
+Bytes noise(uint32_t seed) {
+  std::mt19937 random(seed);
+  Bytes content(kChunk);
+  for (uint8_t& byte : content) byte = static_cast<uint8_t>(random());
+  return content;
+}
+
+Bytes zstd(const Bytes& plain) {
+  Bytes out(ZSTD_compressBound(plain.size()));
+  out.resize(ZSTD_compress(out.data(), out.size(), plain.data(), plain.size(), 3));
+  return out;
+}
+
+TEST_CASE("hostile senders are told what they did, and nothing is stored", "[transfer]") {
+  ModelSetup setup(100 * kChunk);
+  RawSender sender(setup.host);
+  Bytes content = noise(1);
+  ChunkId id = setup.sink.hasher().id_of(content);
+  Batch batch{0, 0, {{0, 1, id}}};
+  auto offer = [&] {
+    sender.open(100 * kChunk);
+    sender.say(wire::encode(batch));
+    sender.expect(wire::FrameType::need);
+  };
+  ErrorCode expected = ErrorCode::invalid_argument;
+  SECTION("no greeting") { sender.say(wire::encode(plan_of(kChunk))); }
+  SECTION("rubbish") {
+    sender.say(Bytes(64, 0xff));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("plain HTTP") {
+    sender.say(Bytes{'G', 'E', 'T', ' ', '/', ' ', 'H', 'T', 'T', 'P', '\r', '\n'});
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("a future version") {
+    sender.say(wire::encode(wire::Hello{7, 9, "new"}));
+    expected = ErrorCode::unsupported;
+  }
+  SECTION("a second greeting") {
+    sender.hello();
+    sender.say(wire::encode(wire::Hello{1, 1, "raw"}));
+  }
+  SECTION("a receiver's frame") {
+    sender.open(kChunk);
+    sender.say(wire::encode_done(0));
+  }
+  SECTION("a machine's name with an escape sequence") {
+    sender.hello();
+    sender.say(wire::encode(wire::Query{"\x1b[2J"}));
+  }
+  SECTION("endless queries") {
+    sender.hello();
+    for (size_t i = 0; i <= kMaxQueries; ++i) sender.say(wire::encode(wire::Query{"db"}));
+  }
+  SECTION("a chunk that is not what its id says") {
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::raw, noise(2)}));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("zeros under the hash of zeros") {
+    batch.places[0].id = setup.sink.hasher().id_of(Bytes(kChunk));
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::zstd, zstd(Bytes(kChunk))}));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("a decompression bomb") {
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::zstd, zstd(Bytes(64 << 20))}));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("too few bytes after decompression") {
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::zstd, zstd(Bytes(kChunk - 1))}));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("no zstd at all") {
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::zstd, ByteView(content).first(100)}));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("raw of the wrong size") {
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::raw, ByteView(content).first(100)}));
+    expected = ErrorCode::corrupt;
+  }
+  SECTION("data unasked") {
+    sender.open(100 * kChunk);
+    sender.say(wire::encode(wire::Data{0, 0, Codec::raw, content}));
+  }
+  SECTION("data twice") {
+    batch.places.push_back({1, 1, setup.sink.hasher().id_of(noise(9))});
+    offer();
+    sender.say(wire::encode(wire::Data{0, 0, Codec::raw, content}));
+    sender.say(wire::encode(wire::Data{0, 0, Codec::raw, content}));
+  }
+  SECTION("a sequence twice") {
+    offer();
+    sender.say(wire::encode(batch));
+  }
+  SECTION("out of the window") {
+    batch.sequence = kMaxBatchesInFlight;
+    sender.open(100 * kChunk);
+    sender.say(wire::encode(batch));
+  }
+  SECTION("commit before the data") {
+    offer();
+    sender.say(wire::encode(PointDetails{}));
+  }
+  SECTION("a truncated frame") {
+    offer();
+    Bytes frame = wire::encode(wire::Data{0, 0, Codec::raw, content});
+    frame[0] = 5;  // the header claims less than there is: the rest is read as a frame
+    frame[1] = 0;
+    sender.say(frame);
+    expected = ErrorCode::corrupt;
+  }
+  CHECK(sender.refusal() == expected);
+  CHECK(setup.host.commits == 0);
+  CHECK(setup.sink.encoded_chunk_count() == 0);
+}
+
+TEST_CASE("what comes after COMMIT is refused", "[transfer]") {
+  ModelSetup setup(100 * kChunk);
+  RawSender sender(setup.host);
+  sender.open(100 * kChunk);
+  sender.say(wire::encode(PointDetails{}));
+  sender.say(wire::encode(Batch{0, 0, {{0, 1, {}}}}));
+  CHECK(sender.refusal() == ErrorCode::invalid_argument);
+}
+
+// A receiver that says exactly what it is told to.
+TEST_CASE("hostile receivers end the sync with a sentence", "[transfer]") {
+  auto [near, far] = base::make_stream_pair();
+  std::thread receiver([stream = std::move(far), answer = GENERATE(0, 1, 2, 3, 4, 5)] {
+    FrameChannel channel(*stream);
+    channel.next();
+    channel.write(wire::encode(wire::Welcome{1, "fake"}));
+    channel.next();
+    channel.write(wire::encode(wire::Ready{kChunk, std::nullopt}));
+    channel.next();
+    Bytes wrong_magic = wire::encode(wire::Welcome{1, "x"});
+    std::vector<Bytes> answers = {
+        wire::encode(wire::Need{0, std::vector<bool>(9, true)}),   // of the wrong size
+        wire::encode(wire::Need{77, std::vector<bool>(1, true)}),  // of no offer
+        wire::encode_done(0),                                      // before NEED
+        wrong_magic,                                               // out of place
+        Bytes(100, 0xee),                                          // no frame
+        wire::encode(Error(ErrorCode::no_space, "full")),
+    };
+    channel.write(answers[static_cast<size_t>(answer)]);
+    stream->finish();
+    uint8_t rest[1000];
+    try {
+      while (stream->read_some(rest, std::chrono::seconds(5)) > 0) {
+      }
+    } catch (const Error&) {
+      // The sender cut the connection.
+    }
+  });
+  auto sink = open_remote_sink(std::move(near), plan_of(kChunk));
+  Ending ending = ending_of([&] {
+    sink->send(Batch{0, 0, {{0, 1, ChunkId::random()}}}, [](size_t) { return EncodedChunk{Codec::raw, noise(1)}; });
+    sink->commit({});
+  });
+  CHECK((ending.code == ErrorCode::corrupt || ending.code == ErrorCode::no_space));
+  CHECK_FALSE(ending.message.empty());
+  sink.reset();
+  receiver.join();
+}
+
+}  // namespace
+}  // namespace images

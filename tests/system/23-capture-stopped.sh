@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# A machine that is shut off: captured from its images, incrementally where its bitmaps allow it; reading does
+# not keep it from being started. And machines that are nothing but image files.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/capture-lib.sh"
+
+expect_point_is() {
+  point_disk "$1" "$2" "$WORK/point"
+  qemu-img compare -q -f raw -F "$4" "$WORK/point" "$3" || fail "disk $2 of point $1 is not $3"
+  rm "$WORK/point"
+}
+
+require_capture
+build_guest shop --firmware uefi
+define_guest shop "$WORK/shop.qcow2" --uefi --no-net
+guest_agent_ready shop 120
+agent_sync shop > "$WORK/running"
+run_in_guest shop "head -c 1000000 /dev/urandom > /data/last; sync"
+virsh shutdown shop --mode agent > /dev/null
+wait_guest_state shop "shut off" 60
+
+agent_sync shop > "$WORK/result"
+[ "$(json '[.disks[].incremental] | all' < "$WORK/result")" = true ] || fail "not incremental: $(cat "$WORK/result")"
+[ "$(json .bytes_read < "$WORK/result")" -lt 20000000 ] || fail "too much was read: $(cat "$WORK/result")"
+expect_point_is "$(json .point < "$WORK/result")" vda "$WORK/shop.qcow2" qcow2
+
+echo "it is started while it is being read"
+start_sync shutoff shop --full --limit 4M
+virsh start shop > /dev/null
+status=0
+sync_outcome shutoff || status=$?
+# A sync that was quicker than the start is right as well.
+[ $status -eq 0 ] || [ $status -eq 4 ] || fail "exit code $status: $(cat "$WORK/shutoff.log")"
+guest_agent_ready shop 120
+agent_sync shop > "$WORK/result"
+expect_nothing_left shop 1
+
+echo "images"
+qemu-img convert -O vmdk -U "$WORK/shop.qcow2" "$WORK/a b,c.vmdk"
+truncate -s 3000000 "$WORK/odd.img"
+agent_sync archive --image "$WORK/a b,c.vmdk" --disk "vdb=$WORK/odd.img" > "$WORK/result"
+expect_point_is "$(json .point < "$WORK/result")" vda "$WORK/a b,c.vmdk" vmdk
+expect_point_is "$(json .point < "$WORK/result")" vdb "$WORK/odd.img" raw
+expect_failure 3 "missing.qcow2" agent_sync archive --image "$WORK/missing.qcow2"
+expect_failure 4 "written to" agent_sync archive --image "$WORK/shop.qcow2" --format qcow2
+expect_failure 3 "nobody" agent_sync nobody
+[ -z "$(find "$RUN" "$STATE/scratch" -mindepth 1)" ] || fail "something is left in $RUN or $STATE"
+pass
