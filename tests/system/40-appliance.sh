@@ -77,6 +77,7 @@ expect_failure 6 "no-libvirt|libvirt" muletto boot list
 muletto tenant info > /dev/null
 muletto tenant check > /dev/null
 muletto tenant compact > /dev/null
+muletto tenant recompute > /dev/null
 
 # ---- a store that is in use has one writer
 expect_failure 4 "" muletto store compact "$state/stores/default"
