@@ -26,13 +26,21 @@ expect_point_is "$(json .point < "$WORK/result")" vda "$WORK/shop.qcow2" qcow2
 
 echo "it is started while it is being read"
 start_sync shutoff shop --full --limit 4M
+wait_until 60 "the images are being read" _backup_socket
 virsh start shop > /dev/null
 status=0
 sync_outcome shutoff || status=$?
-# A sync that was quicker than the start is right as well.
-[ $status -eq 0 ] || [ $status -eq 4 ] || fail "exit code $status: $(cat "$WORK/shutoff.log")"
+[ $status -eq 4 ] || fail "exit code $status: $(cat "$WORK/shutoff.log")"
+grep -q "was started during the sync" "$WORK/shutoff.log" || fail "no reason: $(cat "$WORK/shutoff.log")"
+
+echo "its bitmap goes on"
 guest_agent_ready shop 120
-agent_sync shop > "$WORK/result"
+start_sync again shop --limit 1M
+copy_of_the_instant again "$WORK/copy" vda
+sync_outcome again || fail "the sync failed: $(cat "$WORK/again.log")"
+sed -n '/^{/,$p' "$WORK/again.log" > "$WORK/result"
+expect_same_disks "$(json .point < "$WORK/result")" "$WORK/copy" vda
+[ "$(json '[.disks[].incremental] | all' < "$WORK/result")" = true ] || fail "not incremental: $(cat "$WORK/result")"
 expect_nothing_left shop 1
 
 echo "images"
