@@ -58,20 +58,24 @@ void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t fr
     return cached != nullptr;
   };
   if (!disk_cache_ && from_cache()) return;
+  bool whole = from == 0 && out.size() == store_->shape.chunk_size;
+  if (whole && !disk_cache_) {
+    // Who reads whole chunks reads on: a copy in the cache would only push out what is read again.
+    store_->records().read_chunk(id, out);
+    return;
+  }
   std::lock_guard lock(decoding_[chunk % decoding_.size()]);
   if (from_cache()) return;
-  if (disk_cache_) {
-    thread_local base::Bytes plain;
-    plain.resize(store_->shape.chunk_size);
-    store_->records().read_chunk(id, plain);
-    disk_cache_->put(chunk, plain);
-    std::copy_n(plain.begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
+  if (whole) {
+    store_->records().read_chunk(id, out);
+    disk_cache_->put(chunk, out);
     return;
   }
   auto plain = std::make_shared<base::Bytes>(store_->shape.chunk_size);
   store_->records().read_chunk(id, *plain);
   std::copy_n(plain->begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
-  chunks_->put(id, std::move(plain));
+  if (disk_cache_) disk_cache_->put(chunk, *plain);
+  else chunks_->put(id, std::move(plain));
 }
 
 std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {
