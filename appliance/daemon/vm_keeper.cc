@@ -49,7 +49,7 @@ void VmKeeper::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     if (!adopted) {
       adopted = adopt();
-      // Now, so that the first boot need not wait for the trial.
+      // adopt() has tried it: the first start need not wait for the trial.
       if (adopted) base::log().info("{}", boots_.accelerator().reason);
     }
     if (adopted) {
