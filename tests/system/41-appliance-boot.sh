@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# timeout: 600
+# Instant VMs through mulettod and muletto: start with a wait, what is shown of them, the daemon killed under a
+# running VM and started again, a point that is in use, stop; libvirt that goes away and comes back.
+. "$(dirname "$0")/lib.sh"
+
+require_root
+require_commands qemu-img jq curl nbdkit virsh
+require_programs mulettod muletto nbdkit-muletto-plugin.so
+ensure_libvirt
+
+state=$WORK/state run=$WORK/run
+export MULETTO_SOCKET=$run/api.sock
+on_exit sh -c "for n in muletto-isolated muletto-nat; do virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy \$n; done"
+on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
+
+start_daemon() {
+  start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
+  wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+}
+
+# A point made while no daemon ran is in the catalog as soon as one does.
+"$SOURCE/tests/guests/build-guest" "$WORK/alpha.img" --hostname alpha
+mkdir -p "$state/stores"
+muletto store init "$state/stores/default"
+muletto store import "$state/stores/default" --machine alpha --disk "vda=$WORK/alpha.img" --format raw
+start_daemon
+[ "$(muletto machine show alpha -o json | json .machine.point_count)" = 1 ] || fail "the point is not known"
+point=$(muletto point show alpha@latest -o json | json .point.id)
+expect_failure 4 "in use|writ" muletto store delete "$state/stores/default" alpha@latest
+
+# Start, and wait for the page it serves.
+muletto boot start alpha@latest --memory 256M --cpus 1 --network nat --wait --http / --timeout 4m -o json > "$WORK/boot.json"
+boot=$(json .boot.id < "$WORK/boot.json")
+address=$(json '.boot.addresses[0]' < "$WORK/boot.json")
+curl -sf "http://$address/" | grep -q alpha || fail "the wrong page"
+[ "$(json .boot.state < "$WORK/boot.json")" = running ] || fail "it does not run"
+muletto boot list | grep -q "$boot"
+muletto boot show alpha | grep -q "$address"
+muletto boot console "$boot" -o json | jq -e '.console.vnc_port > 0 and (.console.password | length) == 8' > /dev/null
+muletto boot screenshot "$boot" "$WORK/screen.png"
+[ "$(file -b --mime-type "$WORK/screen.png")" = image/png ] || fail "no picture"
+[ "$(muletto job list --kind boot -o json | json '.jobs[0].state')" = succeeded ] || fail "no job for the start"
+expect_failure 4 "stop it first" muletto point delete "$point"
+expect_failure 6 "did not answer" muletto boot wait "$boot" --tcp 9 --timeout 2s
+
+# The daemon dies; the VM does not notice. The next daemon finds it.
+sum=$(curl -sf -m 60 "http://$address/cgi-bin/write?invoice:64")
+stop_background mulettod KILL
+rm "$run/mulettod.json"
+curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the VM suffered"
+start_daemon
+[ "$(muletto boot show "$boot" -o json | json .boot.state)" = running ] || fail "the VM is not taken up"
+wait_until 10 "the VM is taken up" grep -q "took up the instant VM $boot" "$WORK/mulettod.log"
+muletto boot wait "$boot" --http /cgi-bin/sum --timeout 1m | grep -q 200
+
+# libvirt goes away: the rest works, and the VM is found again. (Not for a libvirt that is not the test's.)
+if [ -z "${MULETTO_LIBVIRT_URI:-}" ]; then
+  kill_libvirtd main
+  wait_until 20 "libvirt is found again" muletto boot show "$boot"
+fi
+
+# Kept, switched on, thrown away.
+muletto boot stop "$boot" --keep
+[ "$(muletto boot show "$boot" -o json | json .boot.state)" = kept ] || fail "not kept"
+expect_failure 4 "kept" muletto boot wait "$boot" --timeout 5s
+muletto boot power "$boot" power-on > /dev/null
+muletto boot wait "$boot" --http / --timeout 4m
+muletto boot stop "$boot" --discard --yes
+[ "$(muletto boot list -o json | json '.boots | length')" = 0 ] || fail "it is still listed"
+[ -z "$(pgrep -f "nbdkit .*-U $run/" || true)" ] || fail "an export is left"
+
+# Now the point may go.
+muletto point delete "$point"
+[ "$(muletto point list -o json | json '.points | length')" = 0 ] || fail "the point is still listed"
+expect_failure 3 "" muletto boot start "$point"
+muletto tenant compact
+
+rss=$(awk '/VmHWM/ {print $2}' "/proc/$(background_pid mulettod)/status")
+[ "$rss" -le 262144 ] || fail "mulettod took $rss KiB"
