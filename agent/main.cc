@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   program.name = "muletto-agent";
   program.summary = "captures the machines of this host and sends them to the appliance";
   program.commands = {
+      agent::cli::enroll_command(),
       agent::cli::sync_command(signals.token()),
       agent::cli::list_command(),
       agent::cli::status_command(),

@@ -31,6 +31,8 @@ std::string machine_path(const std::string& state_directory, std::string_view ma
 
 }  // namespace
 
+std::string enrollment_path(const std::string& state_directory) { return state_directory + "/enrollment.json"; }
+
 std::string machine_file_name(std::string_view machine_name) {
   constexpr size_t kShownBytes = 12;
   return base::to_hex(base::ByteView(base::sha256(base::as_bytes(machine_name))).first(kShownBytes));

@@ -1,4 +1,5 @@
 // Names of files in the agent's state folder (/var/lib/muletto-agent) and run folder (/run/muletto-agent).
+//   STATE/enrollment.json          the appliance, and this host's key and certificate (agent/enrollment.h)
 //   STATE/machines/HASH.tracking   which checkpoint belongs to the machine's last point
 //   STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
 //   STATE/machines/HASH.lock       held by the sync of the machine
@@ -12,6 +13,7 @@
 
 namespace agent {
 
+std::string enrollment_path(const std::string& state_directory);
 std::string machine_file_name(std::string_view machine_name);
 std::string tracking_path(const std::string& state_directory, std::string_view machine_name);
 std::string frozen_path(const std::string& state_directory, std::string_view machine_name);

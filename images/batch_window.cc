@@ -123,12 +123,14 @@ BatchWindow::Steps BatchWindow::advance() {
   }
   forget_retired();
   for (auto& [sequence, entry] : entries_) {
-    if (entry.state != State::granted || entry.missing > 0 || !entry.waits_for.empty()) continue;
+    if (entry.state != State::granted || !entry.told || entry.missing > 0 || !entry.waits_for.empty()) continue;
     entry.state = State::complete;
     steps.complete.push_back(sequence);
   }
   return steps;
 }
+
+void BatchWindow::told(uint64_t sequence) { entry(sequence, State::granted).told = true; }
 
 void BatchWindow::receive(const wire::Data& data) {
   auto found = entries_.find(data.sequence);

@@ -1,8 +1,8 @@
 // The receiver's bookkeeping of one transfer: which batches were offered, which chunks may be sent now, what
 // arrived, and what can be stored. Pure state, no I/O. Not thread-safe.
 //
-// A batch goes through: offer() → set_lacking() → a Need is granted by advance() → receive() for each wanted
-// chunk → complete, given out by advance() → take() → finish().
+// A batch goes through: offer() → set_lacking() → a Need is granted by advance() → told() → receive() for each
+// wanted chunk → complete, given out by advance() → take() → finish().
 //
 // Memory. What was asked for is what must be held: a Need is granted only while the chunks asked for and not
 // yet stored stay below the limit, counted as plaintext. One batch is always granted, so the transfer moves
@@ -47,6 +47,10 @@ class BatchWindow {
   // What the store said about places[i] of an offered batch.
   void set_lacking(uint64_t sequence, const std::vector<bool>& lacking);
 
+  // The peer was told what the batch needs. Not before that is a batch complete, even one that needs nothing:
+  // else another thread could tell the peer that it is done first.
+  void told(uint64_t sequence);
+
   // Keeps a chunk the peer sent. Throws invalid_argument unless it was asked for and had not come yet, and
   // corrupt if its size is impossible.
   void receive(const wire::Data& data);
@@ -79,6 +83,7 @@ class BatchWindow {
     uint32_t disk = 0;
     uint64_t first = 0, end = 0;  // chunk numbers
     std::vector<bool> wanted;     // as the store said; from the grant on: what was asked for
+    bool told = false;
     size_t missing = 0;           // chunks asked for that have not arrived
     uint64_t granted = 0;         // bytes
     std::vector<ChunkId> brings;  // what was asked for

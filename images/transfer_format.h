@@ -17,6 +17,10 @@
 
 namespace images::wire {
 
+// The way from HTTP to the protocol: GET kUpgradePath with "Upgrade: kUpgradeProtocol".
+constexpr const char* kUpgradePath = "/api/v1/transfer";
+constexpr const char* kUpgradeProtocol = "muletto-transfer";
+
 constexpr uint16_t kVersion = 1;      // the newest this program speaks
 constexpr uint16_t kOldestVersion = 1;
 constexpr std::array<uint8_t, 8> kMagic = {'M', 'U', 'L', 'E', 'T', 'T', 'O', '\n'};

@@ -80,7 +80,7 @@ void TransferIngest::on_frame(const Frame& frame) {
         state->window.receive(data);
         steps = advance(*state);
       }
-      follow(steps);
+      follow(std::move(steps));
       return;
     }
     case wire::FrameType::commit: {
@@ -106,16 +106,22 @@ BatchWindow::Steps TransferIngest::advance(State& state) {
   return steps;
 }
 
-// What advance() leaves to be done without the lock.
-void TransferIngest::follow(const BatchWindow::Steps& steps) {
-  if (!steps.complete.empty()) changed_.notify_all();
-  for (const wire::Need& need : steps.needs) channel_.write(wire::encode(need));
+// Does what advance() leaves to be done without the lock.
+void TransferIngest::follow(BatchWindow::Steps steps) {
+  for (;;) {
+    if (!steps.complete.empty()) changed_.notify_all();
+    if (steps.needs.empty()) return;
+    for (const wire::Need& need : steps.needs) channel_.write(wire::encode(need));
+    auto state = state_.lock();
+    for (const wire::Need& need : steps.needs) state->window.told(need.sequence);
+    steps = advance(*state);
+  }
 }
 
 void TransferIngest::work() {
   try {
     while (std::optional<Task> task = next_task()) {
-      if (task->store) store(*task->store);
+      if (task->store) store(std::move(*task->store));
       if (task->look_up) look_up(*task->look_up);
       if (task->commit) commit(*task->commit);
     }
@@ -156,17 +162,21 @@ void TransferIngest::look_up(const Batch& batch) {
     state->window.set_lacking(batch.sequence, lacking);
     steps = advance(*state);
   }
-  follow(steps);
+  follow(std::move(steps));
 }
 
 // A peer may send anything: what it calls a chunk is put into the store only if it is that chunk.
 void TransferIngest::verify(const ReceivedBatch& received) {
   const ChunkHasher& hasher = sink_->hasher();
-  base::Bytes plain(hasher.chunk_size());
+  base::Bytes decompressed(hasher.chunk_size());
   for (size_t i = 0; i < received.chunks.size(); ++i) {
     const EncodedChunk& chunk = received.chunks[i];
     if (chunk.bytes.empty()) continue;
-    decode_chunk(chunk.codec, chunk.bytes, plain);
+    base::ByteView plain = chunk.bytes;  // the window took raw chunks of the right size only
+    if (chunk.codec != Codec::raw) {
+      decode_chunk(chunk.codec, chunk.bytes, decompressed);
+      plain = decompressed;
+    }
     if (base::is_all_zero(plain) || hasher.id_of(plain) != received.batch.places[i].id) {
       throw Error(ErrorCode::corrupt, fmt::format("chunk {} of batch {} is not what its id says", i,
                                                   received.batch.sequence));
@@ -180,29 +190,37 @@ void TransferIngest::salvage() noexcept {
   channel_.stream().abort();  // a worker may be writing to the peer that is gone
   try {
     stop_workers();
-    for (const ReceivedBatch& part : state_.lock()->window.salvage()) hand_over(part);
+    for (ReceivedBatch& part : state_.lock()->window.salvage()) hand_over(std::move(part));
   } catch (const std::exception& error) {
     base::log().warn("what arrived over a broken connection could not be kept: {}", error.what());
   }
 }
 
-void TransferIngest::hand_over(const ReceivedBatch& received) {
+void TransferIngest::hand_over(ReceivedBatch received) {
   verify(received);
-  std::unordered_map<ChunkId, const EncodedChunk*> arrived;
+  struct Arrived {
+    EncodedChunk* chunk = nullptr;
+    size_t places = 0;  // that may still ask for it
+  };
+  std::unordered_map<ChunkId, Arrived> arrived;
   for (size_t i = 0; i < received.chunks.size(); ++i) {
-    if (!received.chunks[i].bytes.empty()) arrived[received.batch.places[i].id] = &received.chunks[i];
+    Arrived& entry = arrived[received.batch.places[i].id];
+    if (!received.chunks[i].bytes.empty()) entry.chunk = &received.chunks[i];
+    ++entry.places;
   }
   sink_->send(received.batch, [&](size_t i) {
-    auto chunk = arrived.find(received.batch.places[i].id);
-    if (chunk != arrived.end()) return *chunk->second;
-    throw Error(ErrorCode::busy, "a chunk vanished from the store during the sync; sync again");
+    Arrived& entry = arrived.at(received.batch.places[i].id);
+    if (entry.chunk == nullptr) {
+      throw Error(ErrorCode::busy, "a chunk vanished from the store during the sync; sync again");
+    }
+    return --entry.places == 0 ? std::move(*entry.chunk) : *entry.chunk;
   });
 }
 
-void TransferIngest::store(const ReceivedBatch& received) {
-  hand_over(received);
-  host_.on_progress(sink_->progress());
+void TransferIngest::store(ReceivedBatch received) {
   uint64_t sequence = received.batch.sequence;
+  hand_over(std::move(received));
+  host_.on_progress(sink_->progress());
   BatchWindow::Steps steps;
   {
     auto state = state_.lock();
@@ -210,7 +228,7 @@ void TransferIngest::store(const ReceivedBatch& received) {
     steps = advance(*state);
   }
   channel_.write(wire::encode_done(sequence));
-  follow(steps);
+  follow(std::move(steps));
 }
 
 void TransferIngest::commit(const PointDetails& details) {

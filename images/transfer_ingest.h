@@ -48,14 +48,14 @@ class TransferIngest {
   void work();
   std::optional<Task> next_task();
   void look_up(const Batch& batch);
-  void store(const ReceivedBatch& received);
-  void hand_over(const ReceivedBatch& received);
+  void store(ReceivedBatch received);
+  void hand_over(ReceivedBatch received);
   void salvage() noexcept;
   void stop_workers();
   void commit(const PointDetails& details);
   void verify(const ReceivedBatch& received);
   static BatchWindow::Steps advance(State& state);
-  void follow(const BatchWindow::Steps& steps);
+  void follow(BatchWindow::Steps steps);
   void fail(const base::Error& error) noexcept;
   void throw_failure();
 

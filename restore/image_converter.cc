@@ -67,7 +67,7 @@ uint64_t percent_times_100(const std::string& output) {
 // What qemu-img said besides its progress.
 std::string words_of(const std::string& output) {
   size_t at = output.find("qemu-img:");
-  return base::trim(at == std::string::npos ? output : output.substr(at));
+  return at == std::string::npos ? "qemu-img failed" : base::trim(output.substr(at));
 }
 
 }  // namespace
@@ -87,6 +87,8 @@ uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options, con
     uint64_t done = disk.size() / 10000 * percent_times_100(tail_of(output.get()));
     if (options.on_progress) options.on_progress({disk.size(), done, done});
   }
+  // A terminal's interrupt reaches qemu-img too, and may end it first.
+  if (options.stop.stop_requested()) throw Error(ErrorCode::cancelled, "interrupted");
   if (*status != 0) {
     std::string words = words_of(tail_of(output.get()));
     bool full = words.find("No space left on device") != std::string::npos;

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
 namespace restore {
 namespace {
@@ -23,9 +22,7 @@ Interruption::Interruption() {
     sigset_t awaited = ending_signals();
     timespec interval{0, 200'000'000};
     while (!end.stop_requested()) {
-      if (sigtimedwait(&awaited, nullptr, &interval) < 0) continue;
-      if (source_.stop_requested()) ::_exit(130);
-      source_.request_stop();
+      if (sigtimedwait(&awaited, nullptr, &interval) >= 0) source_.request_stop();
     }
   });
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "agent/appliance_target.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/common_options.h"
 #include "agent/image_capture.h"
@@ -48,10 +49,8 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
   return settings;
 }
 
-std::unique_ptr<Target> open_target(const Arguments& arguments) {
-  if (!arguments.has("store")) {
-    throw base::Error(base::ErrorCode::invalid_argument, "this host is not enrolled: give --store DIR");
-  }
+std::unique_ptr<Target> open_target(const Arguments& arguments, const Config& config) {
+  if (!arguments.has("store")) return std::make_unique<ApplianceTarget>(load_enrollment(config.state_directory));
   images::KeySource key = images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
                                                   arguments.get_or<std::string>("key-file", ""));
   return std::make_unique<StoreTarget>(arguments.get("store"), key);
@@ -108,7 +107,7 @@ int run(const Arguments& arguments, std::stop_token stop) {
   make_agent_directories(config.state_directory, config.run_directory);
 
   MachineLock lock(config.state_directory, name);
-  std::unique_ptr<Target> target = open_target(arguments);
+  std::unique_ptr<Target> target = open_target(arguments, config);
   std::optional<LastPoint> last = target->last_point(name);
   std::unique_ptr<Capture> capture;
   if (!images.empty()) {

@@ -2,19 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <optional>
 
 #include "appliance/api/errors.h"
 #include "base/log.h"
-#include "base/tls_stream.h"
 
 namespace appliance::api {
 namespace {
@@ -24,38 +21,31 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using base::Error;
 using base::ErrorCode;
-
-using LocalStream = beast::basic_stream<asio::local::stream_protocol>;
-using SecureStream = asio::ssl::stream<beast::tcp_stream>;
 using Parser = http::request_parser<http::string_body>;
 
-constexpr int kHttp11 = 11;
+constexpr size_t kReadSize = 16 * 1024;          // bytes
+constexpr size_t kLingerSize = 8 * kMaxBodySize;  // bytes
+constexpr std::chrono::seconds kLingerTime{2};
 
 // One connection while it is served.
-template <typename Stream>
 struct Connection {
-  Stream& stream;
+  Transport& transport;
   ConnectionServices& services;
   PeerFacts peer;
-  beast::flat_buffer buffer{kMaxHeaderSize + kMaxBodySize};
-
-  void set_deadline(std::chrono::seconds timeout) { beast::get_lowest_layer(stream).expires_after(timeout); }
+  std::string pending;  // read, but not parsed yet
 };
 
-template <typename Stream>
-asio::awaitable<void> write_response(Connection<Stream>& connection, const Response& response, bool keep_alive) {
-  http::response<http::string_body> message;
-  message.version(kHttp11);
-  message.result(static_cast<unsigned>(response.status));
-  message.set(http::field::server, "mulettod");
-  message.set(http::field::content_type, response.content_type);
-  message.set(http::field::cache_control, "no-store");
-  for (const auto& [name, value] : response.headers) message.set(name, value);
-  message.keep_alive(keep_alive);
-  message.body() = response.body;
-  message.prepare_payload();
-  connection.set_deadline(connection.services.limits.request_timeout);
-  co_await http::async_write(connection.stream, message, asio::use_awaitable);
+asio::awaitable<void> write_response(Connection& connection, const Response& response, bool keep_alive) {
+  auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(response.status)));
+  std::string message = fmt::format(
+      "HTTP/1.1 {} {}\r\nServer: mulettod\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
+      "Connection: {}\r\n",
+      response.status, std::string_view(reason.data(), reason.size()), response.content_type, response.body.size(),
+      keep_alive ? "keep-alive" : "close");
+  for (const auto& [name, value] : response.headers) message += fmt::format("{}: {}\r\n", name, value);
+  message += "\r\n" + response.body;
+  connection.transport.set_deadline(connection.services.limits.request_timeout);
+  co_await connection.transport.write_all(base::as_bytes(message));
 }
 
 std::string field_text(const Parser& parser, http::field field) {
@@ -81,6 +71,7 @@ Response answer(ConnectionServices& services, const PeerFacts& peer, const std::
     base::log().warn("{} {} from {} refused: {}", request.method, request.target, peer.address, error.message());
     return error_response(error);
   } catch (const std::exception& error) {
+    base::log().error("{} {}: unexpected failure: {}", request.method, request.target, error.what());
     return error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log"));
   }
   std::string line = fmt::format("{} {} by {}", request.method, request.target,
@@ -90,8 +81,7 @@ Response answer(ConnectionServices& services, const PeerFacts& peer, const std::
   return response;
 }
 
-// What to tell a peer whose request could not be read; nothing if it just went away.
-std::optional<Response> describe_failure(const beast::error_code& failure) {
+Response describe_parse_failure(const beast::error_code& failure) {
   Response response;
   if (failure == http::error::header_limit) {
     response = error_response(Error(ErrorCode::invalid_argument, "the request's header is too large"));
@@ -100,14 +90,51 @@ std::optional<Response> describe_failure(const beast::error_code& failure) {
     response = error_response(
         Error(ErrorCode::invalid_argument, fmt::format("the request's body is larger than {} bytes", kMaxBodySize)));
     response.status = 413;
-  } else if (failure == http::error::end_of_stream || failure == http::error::partial_message) {
-    return std::nullopt;
-  } else if (failure.category() == http::make_error_code(http::error::bad_method).category()) {
-    response = error_response(Error(ErrorCode::invalid_argument, "this is no HTTP/1.1 request: " + failure.message()));
   } else {
-    return std::nullopt;
+    response = error_response(Error(ErrorCode::invalid_argument, "this is no HTTP/1.1 request: " + failure.message()));
   }
   return response;
+}
+
+// A peer that is told off while it still sends would see its connection reset before it reads the answer: so
+// what it sends is taken for a moment, and thrown away.
+asio::awaitable<void> refuse(Connection& connection, const Response& response) {
+  co_await write_response(connection, response, false);
+  connection.transport.set_deadline(kLingerTime);
+  std::array<uint8_t, kReadSize> block;
+  for (size_t taken = 0; taken < kLingerSize;) {
+    size_t count = co_await connection.transport.read_some(block);
+    if (count == 0) break;
+    taken += count;
+  }
+}
+
+enum class Parsed { complete, ended, refused };
+
+// Feeds the parser until `done()` says so. The first byte may take the idle timeout, all others together the
+// request's. `refused`: an answer was written.
+asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::function<bool()> done) {
+  const ServerLimits& limits = connection.services.limits;
+  std::array<uint8_t, kReadSize> block;
+  while (!done()) {
+    beast::error_code failure = http::error::need_more;
+    if (!connection.pending.empty()) {
+      size_t used = parser.put(asio::buffer(connection.pending), failure);
+      connection.pending.erase(0, used);
+      if (!failure && used > 0) continue;
+    }
+    if (failure && failure != http::error::need_more) {
+      co_await refuse(connection, describe_parse_failure(failure));
+      co_return Parsed::refused;
+    }
+    bool first = connection.pending.empty() && !parser.got_some();
+    if (first) connection.transport.set_deadline(limits.idle_timeout);
+    size_t count = co_await connection.transport.read_some(block);
+    if (count == 0) co_return Parsed::ended;
+    if (first) connection.transport.set_deadline(limits.request_timeout);
+    connection.pending.append(reinterpret_cast<const char*>(block.data()), count);
+  }
+  co_return Parsed::complete;
 }
 
 bool wants_transfer(const Parser& parser) {
@@ -115,26 +142,31 @@ bool wants_transfer(const Parser& parser) {
          parser.get().target() == kTransferPath;
 }
 
-// Turns the connection over to the transfer protocol. The answer if it stays HTTP.
-asio::awaitable<std::optional<Response>> upgrade(Connection<SecureStream>& connection, Parser& parser) {
-  ConnectionServices& services = connection.services;
+// Who upgrades. Throws what refuses it.
+asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& parser) {
   std::string authorization = field_text(parser, http::field::authorization);
-  std::optional<Error> refusal;
+  auto authenticate = [&]() -> asio::awaitable<Principal> {
+    co_return connection.services.authenticator.authenticate(connection.peer, authorization);
+  };
+  Principal principal = co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
+  expect_access(principal, Access::agents);
+  if (parser.get().method() != http::verb::get || !connection.pending.empty()) {
+    throw Error(ErrorCode::invalid_argument, "upgrade with GET, and send nothing before the answer 101");
+  }
+  co_return principal;
+}
+
+// Turns the connection over to the transfer protocol. The answer if it stays HTTP.
+asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const Parser& parser) {
+  ConnectionServices& services = connection.services;
   Principal principal;
   try {
-    auto authenticate = [&]() -> asio::awaitable<Principal> {
-      co_return services.authenticator.authenticate(connection.peer, authorization);
-    };
-    principal = co_await asio::co_spawn(services.handlers, authenticate(), asio::use_awaitable);
-    expect_access(principal, Access::agents);
-    if (parser.get().method() != http::verb::get || connection.buffer.size() > 0) {
-      throw Error(ErrorCode::invalid_argument, "upgrade with GET, and send nothing before the answer 101");
-    }
+    principal = co_await expect_agent(connection, parser);
   } catch (const Error& error) {
-    refusal = error;
+    base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
+    co_return error_response(error);
   }
-  if (refusal) co_return error_response(*refusal);
-  auto hand_over = services.reserve_upgrade();
+  HandOver hand_over = services.reserve_upgrade();
   if (!hand_over) {
     Response response = error_response(Error(
         ErrorCode::busy, fmt::format("{} agents stream already; try again later", services.limits.upgraded_connections)));
@@ -142,105 +174,57 @@ asio::awaitable<std::optional<Response>> upgrade(Connection<SecureStream>& conne
     response.headers["Retry-After"] = "15";
     co_return response;
   }
-  http::response<http::empty_body> message{http::status::switching_protocols, kHttp11};
-  message.set(http::field::connection, "Upgrade");
-  message.set(http::field::upgrade, kTransferProtocol);
-  connection.set_deadline(services.limits.request_timeout);
-  co_await http::async_write(connection.stream, message, asio::use_awaitable);
-
-  auto& layer = beast::get_lowest_layer(connection.stream);
-  layer.expires_never();
-  base::UniqueFd socket(layer.release_socket().release());
-  hand_over(base::adopt_tls(connection.stream.native_handle(), std::move(socket)), std::move(principal));
+  connection.transport.set_deadline(services.limits.request_timeout);
+  std::string message =
+      fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n", kTransferProtocol);
+  co_await connection.transport.write_all(base::as_bytes(message));
+  hand_over(connection.transport.detach(), std::move(principal));
   co_return std::nullopt;
-}
-
-asio::awaitable<std::optional<Response>> upgrade(Connection<LocalStream>&, Parser&) {
-  co_return error_response(Error(ErrorCode::unsupported, "the transfer protocol is spoken on the TLS port only"));
 }
 
 enum class Next { another, close, gone };
 
-// Reads one request and answers it. Beast's failures are thrown as system_error.
-template <typename Stream>
-asio::awaitable<Next> serve_request(Connection<Stream>& connection) {
-  const ServerLimits& limits = connection.services.limits;
+// Reads one request and answers it.
+asio::awaitable<Next> serve_request(Connection& connection) {
   Parser parser;
   parser.header_limit(kMaxHeaderSize);
   parser.body_limit(kMaxBodySize);
-  beast::error_code failure;
-  auto catching = asio::redirect_error(asio::use_awaitable, failure);
-
-  connection.set_deadline(limits.idle_timeout);
-  if (connection.buffer.size() == 0) {
-    auto space = connection.buffer.prepare(4096);
-    connection.buffer.commit(co_await connection.stream.async_read_some(space, catching));
-    if (failure) co_return Next::close;
-  }
-  connection.set_deadline(limits.request_timeout);
-  co_await http::async_read_header(connection.stream, connection.buffer, parser, catching);
-  if (!failure && wants_transfer(parser)) {
+  Parsed parsed = co_await parse(connection, parser, [&] { return parser.is_header_done(); });
+  if (parsed == Parsed::complete && wants_transfer(parser)) {
     std::optional<Response> refusal = co_await upgrade(connection, parser);
     if (!refusal) co_return Next::gone;
     co_await write_response(connection, *refusal, false);
     co_return Next::close;
   }
-  if (!failure) co_await http::async_read(connection.stream, connection.buffer, parser, catching);
-  if (failure) {
-    if (auto response = describe_failure(failure)) co_await write_response(connection, *response, false);
-    co_return Next::close;
-  }
+  if (parsed == Parsed::complete) parsed = co_await parse(connection, parser, [&] { return parser.is_done(); });
+  if (parsed != Parsed::complete) co_return Next::close;
+
   bool keep_alive = parser.get().keep_alive();
   std::string authorization = field_text(parser, http::field::authorization);
   auto work = [&]() -> asio::awaitable<Response> {
     co_return answer(connection.services, connection.peer, authorization, make_request(parser));
   };
-  beast::get_lowest_layer(connection.stream).expires_never();  // the handler has deadlines of its own
+  connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
   Response response = co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
   co_await write_response(connection, response, keep_alive);
   co_return keep_alive ? Next::another : Next::close;
 }
 
-template <typename Stream>
-asio::awaitable<Next> serve_requests(Connection<Stream>& connection) {
-  Next next = Next::another;
-  while (next == Next::another) next = co_await serve_request(connection);
-  co_return next;
-}
-
 }  // namespace
 
-asio::awaitable<void> serve_tls(asio::ip::tcp::socket socket, asio::ssl::context& tls,
-                                ConnectionServices& services) {
-  SecureStream stream(beast::tcp_stream(std::move(socket)), tls);
+asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport, ConnectionServices& services) {
   try {
-    auto& layer = beast::get_lowest_layer(stream);
-    layer.socket().set_option(asio::ip::tcp::no_delay(true));
-    Connection<SecureStream> connection{stream, services, {}};
-    connection.peer.address = base::peer_address(layer.socket().native_handle());
-    connection.set_deadline(services.limits.handshake_timeout);
-    co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
-    if (auto certificate = base::peer_certificate_of(stream.native_handle())) {
-      connection.peer.certificate_serial = certificate->serial;
-    }
-    if (co_await serve_requests(connection) == Next::gone) co_return;
-    connection.set_deadline(services.limits.handshake_timeout);
-    co_await stream.async_shutdown(asio::use_awaitable);
+    Connection connection{*transport, services, {}, {}};
+    transport->set_deadline(services.limits.handshake_timeout);
+    connection.peer = co_await transport->open();
+    Next next = Next::another;
+    while (next == Next::another) next = co_await serve_request(connection);
+    if (next == Next::gone) co_return;
+    transport->set_deadline(services.limits.handshake_timeout);
+    co_await transport->close();
   } catch (const std::exception& failure) {
     // Peers come and go; a handshake that fails tells its story in TLS's own words.
     base::log().debug("a connection ended: {}", failure.what());
-  }
-}
-
-asio::awaitable<void> serve_local(asio::local::stream_protocol::socket socket, ConnectionServices& services) {
-  LocalStream stream(std::move(socket));
-  try {
-    Connection<LocalStream> connection{stream, services, {}};
-    connection.peer.local_root = true;
-    connection.peer.address = "local socket";
-    co_await serve_requests(connection);
-  } catch (const std::exception& failure) {
-    base::log().debug("a local connection ended: {}", failure.what());
   }
 }
 

@@ -1,18 +1,18 @@
-// One HTTP connection from its first byte to its last, as an Asio coroutine. Private to the server; apart
-// from server.cc, connection.cc is the only file that knows Asio, and the only one that knows Beast.
+// One HTTP connection from its first byte to its last, as an Asio coroutine. Private to the server.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <memory>
 
 #include "appliance/api/server.h"
+#include "appliance/api/transport.h"
 
 namespace appliance::api {
+
+// Takes an upgraded connection out of the network thread's hands.
+using HandOver = std::function<void(std::unique_ptr<base::ByteStream>, Principal)>;
 
 // What all connections of a server share. Outlives them.
 struct ConnectionServices {
@@ -20,15 +20,12 @@ struct ConnectionServices {
   Authenticator& authenticator;
   const ServerLimits& limits;
   boost::asio::thread_pool& handlers;
-  // Takes a slot for an upgraded connection; empty when all are taken. Otherwise it is called once with the
-  // connection, or destroyed, which gives the slot back.
-  std::function<std::function<void(std::unique_ptr<base::ByteStream>, Principal)>()> reserve_upgrade;
+  // Takes a slot for an upgraded connection; empty when all are taken. The result is called once, or
+  // destroyed, which gives the slot back.
+  std::function<HandOver()> reserve_upgrade;
 };
 
-// Both end without throwing: a connection's failure is its own.
-boost::asio::awaitable<void> serve_tls(boost::asio::ip::tcp::socket socket, boost::asio::ssl::context& tls,
-                                       ConnectionServices& services);
-boost::asio::awaitable<void> serve_local(boost::asio::local::stream_protocol::socket socket,
-                                         ConnectionServices& services);
+// Ends without throwing: a connection's failure is its own.
+boost::asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport, ConnectionServices& services);
 
 }  // namespace appliance::api

@@ -123,8 +123,12 @@ class Server::Implementation {
   }
 
  private:
-  asio::awaitable<void> serve(tcp::socket socket) { return serve_tls(std::move(socket), tls_, services_); }
-  asio::awaitable<void> serve(local::socket socket) { return serve_local(std::move(socket), services_); }
+  asio::awaitable<void> serve(tcp::socket socket) {
+    return serve_connection(make_tls_transport(std::move(socket), tls_), services_);
+  }
+  asio::awaitable<void> serve(local::socket socket) {
+    return serve_connection(make_local_transport(std::move(socket)), services_);
+  }
 
   // Pauses while as many connections are open as are allowed.
   template <typename Acceptor>
@@ -148,7 +152,7 @@ class Server::Implementation {
     }
   }
 
-  std::function<void(std::unique_ptr<base::ByteStream>, Principal)> reserve_upgrade() {
+  HandOver reserve_upgrade() {
     if (stopped_ || upgrade_count_ >= options_.limits.upgraded_connections) return nullptr;
     ++upgrade_count_;
     std::shared_ptr<void> slot(nullptr, [this](void*) { --upgrade_count_; });

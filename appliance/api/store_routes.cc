@@ -74,6 +74,12 @@ Response compact_store(Services& services, const Request& request) {
   }));
 }
 
+// The catalog's list of points is derived from the store: this makes it anew.
+Response recompute_points(Services& services, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  return json_response({{"point_count", services.stores.recompute_points(request.tenant())}});
+}
+
 }  // namespace
 
 void add_store_routes(Router& router, Services& services) {
@@ -83,6 +89,8 @@ void add_store_routes(Router& router, Services& services) {
               [&services](const Request& request) { return check_store(services, request); }});
   router.add({"POST", "/api/v1/store/compact", Access::operators,
               [&services](const Request& request) { return compact_store(services, request); }});
+  router.add({"POST", "/api/v1/store/recompute", Access::operators,
+              [&services](const Request& request) { return recompute_points(services, request); }});
 }
 
 }  // namespace appliance::api

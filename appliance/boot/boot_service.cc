@@ -24,11 +24,11 @@
 #include <thread>
 #include <utility>
 
+#include "appliance/boot/boot_preparation.h"
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/machine_plan.h"
 #include "appliance/boot/vm_files.h"
-#include "base/crypto.h"
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log.h"
@@ -43,7 +43,6 @@ using base::ErrorCode;
 using images::ExportProcess;
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kMemoryReserve = 512ull << 20;  // of the appliance, for itself
 constexpr uint64_t kFreeDiskToResume = 256ull << 20;
 constexpr auto kResumeInterval = std::chrono::seconds(5);
 constexpr uint64_t kDomainXmlLimit = 4 << 20;
@@ -52,38 +51,10 @@ uint64_t ms_since(Clock::time_point begin) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
 }
 
-// QEMU takes 8 characters. Without those that look alike.
-std::string fresh_password() {
-  constexpr std::string_view kLetters = "abcdefghijkmnpqrstuvwxyzACDEFGHJKLMNPQRSTUVWXYZ2345679";
-  std::string password;
-  for (uint8_t byte : base::random_array<8>()) password += kLetters[byte % kLetters.size()];
-  return password;
-}
-
-// The disk the machine boots from says most: the first with an EFI system partition, else the first.
-DiskLook look_at_point(images::StoreReader& reader, const images::Point& point) {
-  std::optional<DiskLook> first;
-  for (const images::PointDisk& disk : point.disks) {
-    DiskLook look = look_at(*reader.open_disk(point.id, disk.name));
-    if (look.has_efi_system_partition) return look;
-    if (!first) first = look;
-  }
-  return first.value_or(DiskLook{});
-}
-
 std::string join_reasons(const std::vector<std::string>& reasons) {
   std::string text;
   for (const std::string& reason : reasons) text += (text.empty() ? "" : "; ") + reason;
   return text;
-}
-
-const UefiFirmware* firmware_for(const MachinePlan& plan, const HypervisorFacts& facts) {
-  if (plan.firmware != images::Firmware::uefi) return nullptr;
-  for (const UefiFirmware& each : facts.uefi_firmwares) {
-    bool fits = plan.uefi_variables.empty() || each.variables_size == plan.uefi_variables.size();
-    if (each.secure_boot == plan.secure_boot && fits) return &each;
-  }
-  return nullptr;
 }
 
 VmState state_of(Phase phase, DomainState domain) {
@@ -112,25 +83,8 @@ class BootService::Implementation {
     return choose_accelerator(settings_.accelerator, settings_.run_directory);
   }
 
-  struct Preparation {
-    images::Point point;
-    HypervisorFacts facts;
-    MachinePlan plan;
-  };
-
-  // What would be started, with the reasons against it in the plan.
   Preparation prepare(const PointSource& source, const images::PointId& point_id, const BootOptions& options) {
-    Preparation prepared;
-    prepared.point = source.reader->read_point(point_id);
-    DiskLook look = look_at_point(*source.reader, prepared.point);
-    prepared.facts = hypervisor_.facts();
-    uint64_t promised = promised_memory() + kMemoryReserve;
-    uint64_t unpromised = prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
-    prepared.facts.memory_available = std::min(prepared.facts.memory_available, unpromised);
-    prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
-    check_networks(options, prepared.plan);
-    check_folders(prepared.plan);
-    return prepared;
+    return prepare_boot(source, point_id, options, settings_, hypervisor_, promised_memory());
   }
 
   InstantVm start(const PointSource& source, const images::PointId& point_id, const BootOptions& options,
@@ -154,7 +108,7 @@ class BootService::Implementation {
         throw Error(ErrorCode::unsupported, fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
                                                         join_reasons(prepared.plan.reasons)));
       }
-      record = new_record(id, source, options, prepared, verdict);
+      record = new_record(places, id, source, options, prepared, verdict);
       write_first_record(places, record);
     }
     try {
@@ -248,6 +202,7 @@ class BootService::Implementation {
       if (std::find(known.begin(), known.end(), id) != known.end()) continue;
       report.problems.push_back(fmt::format("Boot {} runs in libvirt, but its folder is gone.", id.hex()));
     }
+    accelerator();  // tried now, so that the first start need not wait for it
     return report;
   }
 
@@ -285,55 +240,6 @@ class BootService::Implementation {
  private:
   // ---- start
 
-  BootRecord new_record(const BootId& id, const PointSource& source, const BootOptions& options,
-                        const Preparation& prepared, const AcceleratorVerdict& verdict) {
-    const MachinePlan& plan = prepared.plan;
-    BootRecord record;
-    record.key_file_path = source.key_file_path;
-    record.passphrase_file_path = source.passphrase_file_path;
-    record.console_password = fresh_password();
-    InstantVm& vm = record.vm;
-    vm.id = id;
-    vm.purpose = options.purpose;
-    vm.point = prepared.point.id;
-    vm.machine_name = prepared.point.machine_name;
-    vm.store_directory = source.store_directory;
-    vm.started_ms = base::now_ms();
-    vm.domain_name = domain_name(prepared.point.machine_name, id);
-    vm.accelerator = verdict.accelerator;
-    vm.firmware = plan.firmware;
-    vm.cpu_count = plan.cpu_count;
-    vm.memory_size = plan.memory_size;
-    vm.serial_log_path = places_of(id).serial_path;
-    vm.notes = plan.notes;
-    if (verdict.accelerator == Accelerator::tcg) vm.notes.push_back("It runs without KVM. " + verdict.reason);
-    for (const PlannedDisk& disk : plan.disks) {
-      vm.disks.push_back({.name = disk.name, .overlay_path = places_of(id).overlay_path(disk.name),
-                          .size = prepared.point.disk(disk.name).size});
-    }
-    for (const PlannedCard& card : plan.cards) vm.network_cards.push_back({card.mac, card.mode, source_of(card)});
-    return record;
-  }
-
-  std::string source_of(const PlannedCard& card) const {
-    if (card.mode == NetworkMode::bridge) return card.source;
-    return card.mode == NetworkMode::nat ? settings_.nat_network : settings_.isolated_network;
-  }
-
-  void check_networks(const BootOptions& options, MachinePlan& plan) {
-    for (const NetworkChoice& choice : options.networks) {
-      if (choice.mode == NetworkMode::bridge && !hypervisor_.has_bridge(choice.bridge)) {
-        plan.reasons.push_back(fmt::format("there is no bridge '{}' on this appliance", choice.bridge));
-      }
-    }
-  }
-
-  void check_folders(MachinePlan& plan) {
-    for (const std::string& path : {settings_.state_directory, settings_.run_directory}) {
-      if (auto obstacle = obstacle_on(path, settings_.qemu_group)) plan.reasons.push_back(*obstacle);
-    }
-  }
-
   void write_first_record(const BootPlaces& places, const BootRecord& record) {
     try {
       make_boot_folders(places, settings_.qemu_group);
@@ -345,10 +251,9 @@ class BootService::Implementation {
     }
   }
 
-  void bring_up(BootRecord& record, Preparation& prepared, const StepCallback& step) {
+  void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step) {
     BootPlaces places = places_of(record.vm.id);
-    MachinePlan& plan = prepared.plan;
-    for (PlannedCard& card : plan.cards) card.source = source_of(card);
+    const MachinePlan& plan = prepared.plan;
     step("Starting the export");
     start_export(record, places);
     step("Making the overlays");

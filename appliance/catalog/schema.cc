@@ -116,7 +116,7 @@ void migrate(Database& database) {
     database.execute(kMigrations[static_cast<size_t>(version)]);
     database.execute(fmt::format("PRAGMA user_version = {}", version + 1));
     transaction.commit();
-    base::log().info("catalog: now at version {}", version + 1);
+    if (version > 0) base::log().info("the catalog was migrated to version {}", version + 1);
   }
 }
 

@@ -32,6 +32,7 @@ base::Command host_revoke_command();
 base::Command tenant_info_command();
 base::Command tenant_check_command();
 base::Command tenant_compact_command();
+base::Command tenant_recompute_command();
 
 // These work on a store directly, without a daemon.
 base::Command store_init_command();

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
       job_list_command(), job_show_command(), job_follow_command(), job_cancel_command(),
       host_list_command(), host_revoke_command(),
       token_create_command(), token_list_command(), token_revoke_command(),
-      tenant_info_command(), tenant_check_command(), tenant_compact_command(),
+      tenant_info_command(), tenant_check_command(), tenant_compact_command(), tenant_recompute_command(),
       store_init_command(), store_info_command(), store_points_command(), store_import_command(),
       store_check_command(), store_delete_command(), store_compact_command(), store_rebuild_command(),
       store_serve_command(),

@@ -47,7 +47,11 @@ bool VmKeeper::adopt() {
 void VmKeeper::run(std::stop_token stop) {
   bool adopted = false;
   while (!stop.stop_requested()) {
-    if (!adopted) adopted = adopt();
+    if (!adopted) {
+      adopted = adopt();
+      // adopt() has tried it: the first start need not wait for the trial.
+      if (adopted) base::log().info("{}", boots_.accelerator().reason);
+    }
     if (adopted) {
       for (const std::string& sentence : boots_.tend()) base::log().info("{}", sentence);
     }

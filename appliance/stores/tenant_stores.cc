@@ -26,7 +26,7 @@ void TenantStores::open_existing() {
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     if (!files_.exists(directory_of(tenant.name))) continue;
     try {
-      recompute_points(tenant.name);
+      writer(tenant.name);
     } catch (const Error& error) {
       base::log().error("the store of tenant {} cannot be used: {}", tenant.name, error.message());
     }
@@ -44,14 +44,18 @@ std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& ten
     base::log().info("made a store for tenant {} at {}", tenant, directory);
   }
   std::shared_ptr<images::StoreWriter> writer = images::StoreWriter::open(files_, directory);
+  set_points(tenant, *writer);
   open->emplace(tenant, writer);
   return writer;
 }
 
-void TenantStores::recompute_points(const std::string& tenant) {
-  std::vector<images::PointSummary> points = writer(tenant)->reader().points();
+uint64_t TenantStores::recompute_points(const std::string& tenant) { return set_points(tenant, *writer(tenant)); }
+
+uint64_t TenantStores::set_points(const std::string& tenant, images::StoreWriter& writer) {
+  std::vector<images::PointSummary> points = writer.reader().points();
   catalog_.set_points(tenant, points);
   base::log().info("tenant {} has {} points", tenant, points.size());
+  return points.size();
 }
 
 void TenantStores::close() { open_.lock()->clear(); }

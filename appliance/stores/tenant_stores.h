@@ -20,11 +20,12 @@ class TenantStores {
   // `directory` is STATE/stores; it is made if it is missing.
   TenantStores(base::FileSystem& files, std::string directory, catalog::Catalog& catalog);
 
-  // Opens every store there is and recomputes the catalog's points from it. A store that cannot be opened
+  // Opens every store there is. A store that cannot be opened
   // is reported in the log and tried again when it is needed: the others must not suffer.
   void open_existing();
 
-  // The tenant's store; makes it if there is none. Throws not_found (no such tenant), busy (another
+  // The tenant's store; makes it if there is none. When it is opened the catalog's points are recomputed from
+  // it: somebody may have worked on it while no daemon ran. Throws not_found (no such tenant), busy (another
   // program writes it), corrupt, no_space, … The result keeps the store open.
   std::shared_ptr<images::StoreWriter> writer(const std::string& tenant);
 
@@ -32,13 +33,15 @@ class TenantStores {
   // cannot be a folder's.
   std::string directory_of(std::string_view tenant) const;
 
-  // Reads the tenant's points again, as after a change behind the catalog's back.
-  void recompute_points(const std::string& tenant);
+  // Makes the catalog's points of the tenant anew from its store. Returns how many there are.
+  uint64_t recompute_points(const std::string& tenant);
 
   // Closes all stores that nobody uses any more. After this, writer() opens them anew.
   void close();
 
  private:
+  uint64_t set_points(const std::string& tenant, images::StoreWriter& writer);
+
   base::FileSystem& files_;
   const std::string directory_;
   catalog::Catalog& catalog_;

@@ -26,7 +26,7 @@ TEST_CASE("segments of a path are encoded") {
 }
 
 TEST_CASE("fields that are missing or null are shown as a dash") {
-  nlohmann::json object{{"a", nullptr}, {"b", ""}, {"c", 5}, {"d", true}, {"e", 2048}};
+  nlohmann::json object{{"a", nullptr}, {"b", ""}, {"c", 5}, {"d", true}, {"e", 2048u}};
   CHECK(text_of(object, "a") == "-");
   CHECK(text_of(object, "b") == "-");
   CHECK(text_of(object, "c") == "5");

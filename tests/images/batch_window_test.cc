@@ -30,6 +30,15 @@ BatchWindow new_window(uint64_t byte_limit = 100 * kChunk) {
   return BatchWindow({1000 * kChunk, 10 * kChunk + 512}, kChunk, byte_limit);
 }
 
+// What advance() gives when the peer is told at once.
+BatchWindow::Steps advance(BatchWindow& window) {
+  BatchWindow::Steps steps = window.advance();
+  for (const wire::Need& need : steps.needs) window.told(need.sequence);
+  std::vector<uint64_t> complete = window.advance().complete;
+  steps.complete.insert(steps.complete.end(), complete.begin(), complete.end());
+  return steps;
+}
+
 void send(BatchWindow& window, uint64_t sequence, uint32_t place) {
   Bytes content(kChunk, 1);
   window.receive({sequence, place, Codec::raw, content});
@@ -38,15 +47,15 @@ void send(BatchWindow& window, uint64_t sequence, uint32_t place) {
 TEST_CASE("a batch from offer to stored", "[transfer]") {
   BatchWindow window = new_window();
   window.offer(batch_of(0, 5, {7, 8, 0}));
-  CHECK(window.advance().needs.empty());
+  CHECK(advance(window).needs.empty());
   window.set_lacking(0, {true, false, false});
-  BatchWindow::Steps steps = window.advance();
+  BatchWindow::Steps steps = advance(window);
   REQUIRE(steps.needs.size() == 1);
   CHECK(steps.needs[0].wanted == std::vector<bool>{true, false, false});
   CHECK(steps.complete.empty());
   CHECK(window.granted_size() == kChunk);
   send(window, 0, 0);
-  CHECK(window.advance().complete == std::vector<uint64_t>{0});
+  CHECK(advance(window).complete == std::vector<uint64_t>{0});
   ReceivedBatch received = window.take(0);
   CHECK(received.chunks[0].bytes.size() == kChunk);
   CHECK(received.chunks[1].bytes.empty());
@@ -90,7 +99,7 @@ TEST_CASE("order holds across batches that are stored already", "[transfer]") {
   BatchWindow window = new_window();
   window.offer(batch_of(0, 10, {0}));
   window.set_lacking(0, {false});
-  REQUIRE(window.advance().complete.size() == 1);
+  REQUIRE(advance(window).complete.size() == 1);
   window.take(0);
   window.finish(0);
   CHECK_THROWS_AS(window.offer(batch_of(1, 10, {1})), Error);
@@ -103,7 +112,7 @@ TEST_CASE("data that was not asked for is refused", "[transfer]") {
   window.offer(batch_of(0, 0, {1, 2}));
   CHECK_THROWS_AS(send(window, 0, 0), Error);  // not granted yet
   window.set_lacking(0, {true, false});
-  window.advance();
+  advance(window);
   CHECK_THROWS_AS(send(window, 0, 1), Error);
   CHECK_THROWS_AS(send(window, 0, 2), Error);
   CHECK_THROWS_AS(send(window, 1, 0), Error);
@@ -122,24 +131,36 @@ TEST_CASE("a chunk is asked for once, within a batch, across batches, and in spi
   window.offer(batch_of(2, 5, {3, 1}));
   window.set_lacking(0, {true, true, true});
   window.set_lacking(1, {true, true});
-  BatchWindow::Steps steps = window.advance();
+  BatchWindow::Steps steps = advance(window);
   CHECK(steps.needs[0].wanted == std::vector<bool>{true, false, true});
   CHECK(steps.needs[1].wanted == std::vector<bool>{false, true});
   send(window, 1, 1);
-  CHECK(window.advance().complete.empty());  // waits for batch 0's chunk 2
+  CHECK(advance(window).complete.empty());  // waits for batch 0's chunk 2
   send(window, 0, 0);
   send(window, 0, 2);
-  CHECK(window.advance().complete == std::vector<uint64_t>{0});
+  CHECK(advance(window).complete == std::vector<uint64_t>{0});
   window.take(0);
   window.finish(0);
-  CHECK(window.advance().complete == std::vector<uint64_t>{1});
+  CHECK(advance(window).complete == std::vector<uint64_t>{1});
   window.take(1);
   window.finish(1);
   // Batch 2 was looked up before 0 and 1 were stored, and hears of it only now.
   window.set_lacking(2, {true, true});
-  steps = window.advance();
+  steps = advance(window);
   CHECK(steps.needs[0].wanted == std::vector<bool>{false, false});
   CHECK(steps.complete == std::vector<uint64_t>{2});
+}
+
+TEST_CASE("a batch that needs nothing is not complete before the peer was told", "[transfer]") {
+  BatchWindow window = new_window();
+  window.offer(batch_of(0, 0, {1}));
+  window.set_lacking(0, {false});
+  BatchWindow::Steps steps = window.advance();
+  CHECK(steps.needs.size() == 1);
+  CHECK(steps.complete.empty());
+  CHECK(window.advance().complete.empty());
+  window.told(0);
+  CHECK(window.advance().complete == std::vector<uint64_t>{0});
 }
 
 TEST_CASE("grants stay below the limit, and one batch always gets through", "[transfer]") {
@@ -148,15 +169,15 @@ TEST_CASE("grants stay below the limit, and one batch always gets through", "[tr
   window.offer(batch_of(1, 5, {6}));
   window.set_lacking(0, std::vector<bool>(5, true));
   window.set_lacking(1, {true});
-  BatchWindow::Steps steps = window.advance();
+  BatchWindow::Steps steps = advance(window);
   REQUIRE(steps.needs.size() == 1);
   CHECK(steps.needs[0].sequence == 0);
   for (uint32_t i = 0; i < 5; ++i) send(window, 0, i);
-  CHECK(window.advance().complete.size() == 1);
+  CHECK(advance(window).complete.size() == 1);
   window.take(0);
-  CHECK(window.advance().needs.empty());  // memory is free when the batch is stored, not before
+  CHECK(advance(window).needs.empty());  // memory is free when the batch is stored, not before
   window.finish(0);
-  CHECK(window.advance().needs.size() == 1);
+  CHECK(advance(window).needs.size() == 1);
 }
 
 // Random batches in random order, with lookups that are late: every batch gets stored, no chunk is asked
@@ -179,7 +200,7 @@ TEST_CASE("random transfers", "[transfer]") {
     constexpr uint64_t kBatches = 200;
     auto number_of = [](const ChunkId& id) { return base::load_u32(id.bytes.data()); };
     auto take_steps = [&] {
-      BatchWindow::Steps steps = window.advance();
+      BatchWindow::Steps steps = advance(window);
       for (const wire::Need& need : steps.needs) {
         Open& batch = open.at(need.sequence);
         batch.wanted = need.wanted;

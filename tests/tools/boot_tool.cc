@@ -168,7 +168,7 @@ int try_accelerator(const base::Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  base::start_log("boot-tool", "info");
+  base::start_log("boot-tool", "warn");
   base::Program program{"boot-tool", "the boot service, for tests", {
       {"start", "start a VM", {"POINT"}, declare_common, start, ""},
       {"list", "list VMs", {}, declare_common, list, ""},

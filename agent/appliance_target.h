@@ -1,0 +1,29 @@
+// An appliance as the agent's target: each question and each sync is a connection of its own, so that one
+// object outlives restarts of the appliance. Errors: images/transfer_client.h; and unauthorized if the
+// appliance refuses this host's certificate.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/enrollment.h"
+#include "agent/target.h"
+
+namespace agent {
+
+class ApplianceTarget : public Target {
+ public:
+  explicit ApplianceTarget(const Enrollment& enrollment);
+
+  std::string description() const override { return "appliance " + address_; }
+  std::optional<LastPoint> last_point(const std::string& machine_name) override;
+  std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override;
+
+ private:
+  std::unique_ptr<base::ByteStream> connect() const;
+
+  std::string address_;
+  base::HttpClient client_;
+};
+
+}  // namespace agent

@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/common_options.h"
+#include "agent/enrollment.h"
+#include "agent/host_name.h"
+#include "agent/state_layout.h"
+#include "base/private_file.h"
+#include "base/text.h"
+
+namespace agent::cli {
+namespace {
+
+using base::Arguments;
+
+constexpr size_t kMaxTokenFile = 4096;  // bytes
+
+std::string token_of(const Arguments& arguments) {
+  if (arguments.has("token") == arguments.has("token-file")) {
+    throw base::Error(base::ErrorCode::invalid_argument, "give the token: --token TOKEN, or --token-file FILE");
+  }
+  if (arguments.has("token")) return arguments.get("token");
+  return base::trim(base::read_private_file(arguments.get("token-file"), kMaxTokenFile));
+}
+
+int run(const Arguments& arguments) {
+  Config config = common_config(arguments);
+  EnrollOptions options;
+  options.appliance = base::parse_endpoint(arguments.get("HOST:PORT"), kAppliancePort);
+  options.token = token_of(arguments);
+  options.fingerprint = arguments.get("fingerprint");
+  options.host_name = arguments.get_or("name", host_name());
+  if (is_enrolled(config.state_directory) && !arguments.has("replace")) {
+    throw base::Error(base::ErrorCode::already_exists,
+                      "this host is enrolled already; --replace forgets that appliance");
+  }
+  // Before the token is used up: a folder that cannot be made shall not cost it.
+  make_agent_directories(config.state_directory, config.run_directory);
+  Enrollment enrollment = enroll(options);
+  save_enrollment(config.state_directory, enrollment);
+
+  std::string expires =
+      base::format_time_ms(base::describe_certificate(enrollment.credentials.certificate_pem).not_after_ms);
+  if (arguments.json()) {
+    nlohmann::json result{{"host", {{"id", enrollment.host_id}, {"name", enrollment.host_name}}},
+                          {"tenant", enrollment.tenant},
+                          {"appliance", enrollment.appliance.text()},
+                          {"expires", expires}};
+    fmt::print("{}\n", result.dump(2));
+  } else {
+    fmt::print("enrolled at {} as '{}' ({}); the certificate is valid until {}\n", enrollment.appliance.text(),
+               enrollment.host_name, enrollment.host_id, expires);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command enroll_command() {
+  base::Command command;
+  command.name = "enroll";
+  command.summary = "Makes this host a member of an appliance";
+  command.positional = {"HOST:PORT"};
+  command.declare_options = [](base::options::options_description_easy_init add) {
+    using base::options::value;
+    add("token", value<std::string>()->value_name("TOKEN"), "the one-time token of 'muletto token create'");
+    add("token-file", value<std::string>()->value_name("FILE"), "a file with the token: other users see words, not files");
+    add("fingerprint", value<std::string>()->value_name("HEX"), "of the appliance's authority; shown with the token");
+    add("name", value<std::string>()->value_name("NAME"), "what the appliance calls this host, instead of its host name");
+    add("replace", "even if this host is enrolled already");
+    declare_common_options(add);
+  };
+  command.notes =
+      "The token is sent only to the appliance whose certificate authority has the fingerprint. The private key is\n"
+      "made here and never leaves this host. The port is 7443 if none is given.";
+  command.run = run;
+  return command;
+}
+
+}  // namespace agent::cli

@@ -1,0 +1,154 @@
+#include "agent/enrollment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "agent/state_layout.h"
+#include "base/file_system.h"
+#include "base/private_file.h"
+#include "base/text.h"
+
+namespace agent {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using nlohmann::json;
+
+constexpr size_t kMaxFile = 4 * base::kMaxPemSize;  // bytes
+constexpr size_t kMaxSentence = 1000;               // bytes of an answer's message that are shown
+constexpr std::chrono::milliseconds kAnswerTimeout = std::chrono::seconds(30);
+
+base::TlsContext context_of(const Enrollment& enrollment) {
+  return base::TlsContext::client({enrollment.authority_pem, "", enrollment.credentials});
+}
+
+// What the appliance gave must fit what was asked for: our key, signed by the authority we were told to trust.
+void check_answer(const Enrollment& enrollment, const std::string& fingerprint) {
+  bool good = base::certificate_fingerprint(enrollment.authority_pem) == fingerprint &&
+              base::is_issued_by(enrollment.credentials.certificate_pem, enrollment.authority_pem);
+  if (!good) throw Error(ErrorCode::corrupt, "the appliance gave a certificate that its authority did not sign");
+  base::check_key_matches(enrollment.credentials);
+}
+
+Enrollment read_answer(const EnrollOptions& options, const std::string& key, const std::string& body) {
+  try {
+    json answer = json::parse(body);
+    Enrollment enrollment;
+    enrollment.appliance = options.appliance;
+    enrollment.authority_pem = answer.at("authority").get<std::string>();
+    enrollment.credentials = {answer.at("certificate").get<std::string>(), key};
+    enrollment.host_id = answer.at("host").at("id").get<std::string>();
+    enrollment.host_name = answer.at("host").at("name").get<std::string>();
+    enrollment.tenant = answer.at("host").at("tenant").get<std::string>();
+    return enrollment;
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::corrupt, fmt::format("the appliance's answer cannot be understood: {}", error.what()));
+  }
+}
+
+Enrollment from_json(const json& file) {
+  Enrollment enrollment;
+  enrollment.appliance = base::parse_endpoint(file.at("appliance").get<std::string>(), kAppliancePort);
+  enrollment.authority_pem = file.at("authority").get<std::string>();
+  enrollment.credentials = {file.at("certificate").get<std::string>(), file.at("key").get<std::string>()};
+  enrollment.host_id = file.at("host_id").get<std::string>();
+  enrollment.host_name = file.at("host_name").get<std::string>();
+  enrollment.tenant = file.at("tenant").get<std::string>();
+  return enrollment;
+}
+
+ErrorCode code_of_status(int status) {
+  switch (status) {
+    case 400: return ErrorCode::invalid_argument;
+    case 401:
+    case 403: return ErrorCode::unauthorized;
+    case 404: return ErrorCode::not_found;
+    case 409: return ErrorCode::busy;
+    default: return ErrorCode::unavailable;
+  }
+}
+
+}  // namespace
+
+Error error_of_answer(const base::HttpResponse& answer) {
+  json body = json::parse(answer.body, nullptr, false);
+  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
+    const json& error = body["error"];
+    if (error.contains("code") && error["code"].is_string() && error.contains("message") &&
+        error["message"].is_string()) {
+      std::string message = error["message"].get<std::string>().substr(0, kMaxSentence);
+      std::replace_if(message.begin(), message.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+      return Error(base::error_code_from_name(error["code"].get<std::string>()), message);
+    }
+  }
+  return Error(code_of_status(answer.status), fmt::format("it answered with HTTP status {}", answer.status));
+}
+
+Enrollment enroll(const EnrollOptions& options) {
+  std::string fingerprint = base::normalize_fingerprint(options.fingerprint);
+  base::check_name(options.host_name, "host's name");
+  if (options.token.empty()) throw Error(ErrorCode::invalid_argument, "the token is empty");
+  std::string key = base::generate_key();
+  base::HttpRequest request{"POST", "/api/v1/enroll", {}, ""};
+  request.body = json{{"token", options.token},
+                      {"name", options.host_name},
+                      {"request", base::make_signing_request(key, "muletto-agent")},
+                      {"version", MULETTO_VERSION}}
+                     .dump();
+  // The handshake fails, before a byte of the request is sent, unless the authority has the fingerprint.
+  base::TlsContext context = base::TlsContext::client({"", fingerprint, {}});
+  base::HttpResponse answer = base::HttpClient::over_tls(options.appliance, context, kAnswerTimeout).send(request);
+  if (answer.status != 200 && answer.status != 201) {
+    throw error_of_answer(answer).with_context("the appliance " + options.appliance.text() + " refused");
+  }
+  Enrollment enrollment = read_answer(options, key, answer.body);
+  check_answer(enrollment, fingerprint);
+  return enrollment;
+}
+
+bool is_enrolled(const std::string& state_directory) {
+  return base::real_file_system().exists(enrollment_path(state_directory));
+}
+
+void save_enrollment(const std::string& state_directory, const Enrollment& enrollment) {
+  json file{{"appliance", enrollment.appliance.text()},
+            {"authority", enrollment.authority_pem},
+            {"certificate", enrollment.credentials.certificate_pem},
+            {"key", enrollment.credentials.key_pem},
+            {"host_id", enrollment.host_id},
+            {"host_name", enrollment.host_name},
+            {"tenant", enrollment.tenant}};
+  base::write_private_file(enrollment_path(state_directory), file.dump(2) + "\n");
+}
+
+Enrollment load_enrollment(const std::string& state_directory) {
+  std::string path = enrollment_path(state_directory);
+  if (!is_enrolled(state_directory)) {
+    throw Error(ErrorCode::not_found,
+                "this host is not enrolled: make a token on the appliance with 'muletto token create' and run the "
+                "command it shows");
+  }
+  Enrollment enrollment;
+  try {
+    enrollment = from_json(json::parse(base::read_private_file(path, kMaxFile)));
+    base::check_key_matches(enrollment.credentials);
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::corrupt, fmt::format("{} is damaged ({}): enroll this host again", path, error.what()));
+  }
+  uint64_t end_ms = base::describe_certificate(enrollment.credentials.certificate_pem).not_after_ms;
+  if (end_ms <= base::now_ms()) {
+    throw Error(ErrorCode::unauthorized, fmt::format("this host's certificate expired on {} (or its clock is wrong): "
+                                                     "enroll it again",
+                                                     base::format_time_ms(end_ms)));
+  }
+  return enrollment;
+}
+
+base::HttpClient appliance_client(const Enrollment& enrollment) {
+  return base::HttpClient::over_tls(enrollment.appliance, context_of(enrollment), kAnswerTimeout);
+}
+
+}  // namespace agent

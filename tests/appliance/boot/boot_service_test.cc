@@ -1,0 +1,237 @@
+// The boot service with real exports and overlays, and a hypervisor in memory. Each crash is made by
+// putting the state on disk that it would leave, and forgetting the service.
+#include "appliance/boot/boot_service.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "appliance/boot/boot_record.h"
+#include "images/export_process.h"
+#include "tests/appliance/boot/fake_hypervisor.h"
+#include "tests/appliance/boot/file_store.h"
+
+namespace appliance::boot {
+namespace {
+
+namespace fs = std::filesystem;
+using images::ExportProcess;
+
+class Appliance {
+ public:
+  Appliance() : directory_(make_directory()), store_("invoices", {}) {
+    std::ofstream(image()) << std::string(512, 'x');
+    fs::resize_file(image(), 1 << 20);
+    store_.add_disk("vda", image());
+    restart();
+  }
+  ~Appliance() {
+    for (ExportProcess& each : exports()) each.stop();
+    service_.reset();
+    fs::remove_all(directory_);
+  }
+
+  void restart() { service_.emplace(settings(), hypervisor_); }
+  BootService& service() { return *service_; }
+  FakeHypervisor& hypervisor() { return hypervisor_; }
+  InstantVm start(const BootOptions& options = {}) {
+    return service_->start({&store_, "/nowhere", "", ""}, store_.point().id, options);
+  }
+  BootPlaces places(const BootId& id) { return boot_places(directory_ + "/state", directory_ + "/run", id); }
+  std::vector<ExportProcess> exports() { return ExportProcess::find_below(directory_ + "/run/vms"); }
+  bool nothing_left() {
+    return fs::is_empty(directory_ + "/state/vms") && fs::is_empty(directory_ + "/run/vms") && exports().empty() &&
+           hypervisor_.domains.empty();
+  }
+  void set_phase(const BootId& id, Phase phase) {
+    BootRecord record = read_record(base::real_file_system(), places(id));
+    record.phase = phase;
+    write_record(base::real_file_system(), places(id), record);
+  }
+
+ private:
+  static std::string make_directory() {
+    std::string path = "/tmp/muletto-boot-XXXXXX";
+    REQUIRE(::mkdtemp(path.data()) != nullptr);
+    fs::permissions(path, fs::perms(0755));
+    return path;
+  }
+  std::string image() const { return directory_ + "/disk.img"; }
+  BootSettings settings() {
+    BootSettings settings;
+    settings.state_directory = directory_ + "/state";
+    settings.run_directory = directory_ + "/run";
+    settings.accelerator = Accelerator::tcg;
+    settings.export_command = {"file", image()};
+    return settings;
+  }
+
+  std::string directory_;
+  FileStore store_;
+  FakeHypervisor hypervisor_;
+  std::optional<BootService> service_;
+};
+
+bool can_run() { return ::geteuid() == 0; }  // QEMU's files are given to another group
+
+}  // namespace
+
+TEST_CASE("an instant VM starts and leaves nothing behind", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  InstantVm vm = appliance.start();
+  CHECK(vm.state == VmState::running);
+  CHECK(vm.disks.at(0).size == 1 << 20);
+  CHECK(fs::exists(vm.disks.at(0).overlay_path));
+  CHECK(appliance.exports().size() == 1);
+  CHECK(appliance.service().list().size() == 1);
+  CHECK(appliance.service().find("invoices") == vm.id);
+  CHECK(appliance.service().find(vm.id.hex().substr(0, 6)) == vm.id);
+
+  SECTION("stopped") {
+    appliance.service().stop(vm.id);
+    CHECK(appliance.nothing_left());
+    CHECK_THROWS_AS(appliance.service().get(vm.id), base::Error);
+  }
+  SECTION("stopped with its overlay kept, switched on again") {
+    appliance.service().stop(vm.id, {.keep_overlay = true});
+    CHECK(appliance.exports().empty());
+    CHECK(appliance.service().get(vm.id).state == VmState::kept);
+    appliance.service().power(vm.id, PowerAction::power_on);
+    CHECK(appliance.service().get(vm.id).state == VmState::running);
+    CHECK(appliance.exports().size() == 1);
+  }
+  SECTION("the guest powers off") {
+    appliance.hypervisor().domains.clear();
+    CHECK(appliance.service().get(vm.id).state == VmState::ended);
+    CHECK(appliance.service().tend().size() == 1);
+    CHECK(appliance.exports().empty());
+    CHECK(appliance.service().tend().empty());
+    appliance.service().stop(vm.id);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("the export dies") {
+    ::kill(appliance.exports().at(0).pid(), SIGKILL);
+    while (!appliance.exports().empty()) ::usleep(1000);
+    appliance.hypervisor().domains.begin()->second.state = DomainState::paused_by_io_error;
+    CHECK(appliance.service().tend().size() == 2);
+    CHECK(appliance.exports().size() == 1);
+    CHECK(appliance.service().get(vm.id).state == VmState::running);
+  }
+}
+
+TEST_CASE("a failed start leaves nothing behind", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  SECTION("QEMU does not start") {
+    appliance.hypervisor().fail_to_start = true;
+    CHECK_THROWS_WITH(appliance.start(), Catch::Contains("QEMU did not start"));
+  }
+  SECTION("no such bridge") {
+    BootOptions options;
+    options.networks = {{NetworkMode::bridge, "br7"}};
+    CHECK_THROWS_WITH(appliance.start(options), Catch::Contains("no bridge 'br7'"));
+  }
+  SECTION("too little memory") {
+    appliance.hypervisor().memory_available = 1ull << 30;
+    CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
+  }
+  CHECK(appliance.nothing_left());
+}
+
+TEST_CASE("memory is promised once", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  appliance.hypervisor().memory_available = 2600ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
+  appliance.start();
+  CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
+  CHECK(appliance.service().list().size() == 1);
+}
+
+TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  InstantVm vm = appliance.start();
+  const std::string domain = vm.domain_name;
+
+  SECTION("while it ran") {
+    appliance.restart();
+    AdoptReport report = appliance.service().adopt();
+    REQUIRE(report.running.size() == 1);
+    CHECK(report.running[0].id == vm.id);
+    CHECK(report.cleaned.empty());
+    appliance.service().stop(vm.id);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("at a start, after the export, before the domain") {
+    appliance.set_phase(vm.id, Phase::starting);
+    appliance.hypervisor().domains.clear();
+    appliance.restart();
+    CHECK(appliance.service().adopt().cleaned.size() == 1);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("at a start, after the domain") {
+    appliance.set_phase(vm.id, Phase::starting);
+    appliance.restart();
+    CHECK(appliance.service().adopt().running.size() == 1);
+    CHECK(appliance.service().get(vm.id).state == VmState::running);
+  }
+  SECTION("at a start, before boot.json") {
+    fs::remove(appliance.places(vm.id).record_path);
+    appliance.hypervisor().domains.clear();
+    appliance.restart();
+    CHECK(appliance.service().adopt().cleaned.size() == 1);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("at a stop") {
+    appliance.set_phase(vm.id, Phase::stopping);
+    appliance.restart();
+    CHECK(appliance.service().adopt().cleaned.size() == 1);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("at a stop, when only the run folder was left") {
+    fs::remove_all(appliance.places(vm.id).folder);
+    appliance.hypervisor().domains.clear();
+    appliance.restart();
+    CHECK(appliance.service().adopt().cleaned.size() == 1);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("and the guest had ended meanwhile") {
+    appliance.hypervisor().domains.clear();
+    appliance.restart();
+    AdoptReport report = appliance.service().adopt();
+    REQUIRE(report.resting.size() == 1);
+    CHECK(report.resting[0].state == VmState::ended);
+    CHECK(appliance.exports().empty());
+    CHECK(fs::exists(vm.disks[0].overlay_path));
+  }
+  SECTION("a damaged boot.json is reported, nothing is touched") {
+    std::ofstream(appliance.places(vm.id).record_path) << "{";
+    appliance.restart();
+    AdoptReport report = appliance.service().adopt();
+    CHECK(report.problems.size() == 1);
+    CHECK(appliance.hypervisor().domains.contains(domain));
+    CHECK(appliance.exports().size() == 1);
+  }
+}
+
+TEST_CASE("boot.json is read as it was written, and nothing else is", "[boot]") {
+  BootRecord record;
+  record.phase = Phase::kept;
+  record.vm.id = BootId::random();
+  record.vm.machine_name = "Büro \"1\"";
+  record.vm.disks = {{"vda", "/o", 5, 0}};
+  record.vm.network_cards = {{"52:54:00:00:00:01", NetworkMode::bridge, "br0"}};
+  record.vm.notes = {"A note."};
+  std::string text = record_to_json(record);
+  CHECK(record_to_json(record_from_json(text, "test")) == text);
+  for (const char* wrong : {"", "[]", "{}", "{\"version\": 2}"}) CHECK_THROWS_AS(record_from_json(wrong, "test"), base::Error);
+  for (size_t i = 0; i < text.size(); i += 7) CHECK_THROWS_AS(record_from_json(text.substr(0, i), "test"), base::Error);
+}
+
+}  // namespace appliance::boot

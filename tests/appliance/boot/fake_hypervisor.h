@@ -1,0 +1,60 @@
+// A Hypervisor in memory: domains are names with a state. Fails on order. One thread an object.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "appliance/boot/domain_translation.h"
+#include "appliance/boot/hypervisor.h"
+#include "base/error.h"
+
+namespace appliance::boot {
+
+class FakeHypervisor : public Hypervisor {
+ public:
+  struct Running {
+    std::string xml;
+    DomainState state = DomainState::running;
+  };
+  std::map<std::string, Running> domains;
+  bool fail_to_start = false;
+  uint64_t memory_available = 64ull << 30;
+
+  HypervisorFacts facts() override {
+    HypervisorFacts facts;
+    facts.cpu_count = 4;
+    facts.memory_size = facts.memory_available = memory_available;
+    facts.machine_types = {"pc", "q35"};
+    return facts;
+  }
+  bool has_bridge(const std::string& name) override { return name == "br0"; }
+  bool has_network(const std::string&) override { return true; }
+  void ensure_network(const NetworkPlan&) override {}
+  void start(const std::string& xml) override {
+    if (fail_to_start) throw base::Error(base::ErrorCode::io, "QEMU did not start: no");
+    size_t begin = xml.find("<name>") + 6;
+    domains[xml.substr(begin, xml.find("</name>") - begin)] = {xml};
+  }
+  void make_exports_patient(const std::string&, const std::vector<BackingExport>&) override {}
+  std::vector<DomainSummary> list() override {
+    std::vector<DomainSummary> all;
+    for (const auto& [name, domain] : domains) {
+      auto mark = read_mark(domain.xml);
+      if (mark) all.push_back({name, "", mark->boot, mark->state_directory, domain.state});
+    }
+    return all;
+  }
+  DomainState state(const std::string& name) override {
+    return domains.contains(name) ? domains[name].state : DomainState::off;
+  }
+  std::string domain_xml(const std::string& name) override { return domains.at(name).xml; }
+  void destroy(const std::string& name) override { domains.erase(name); }
+  void shutdown(const std::string& name) override { domains.erase(name); }
+  void reset(const std::string&) override {}
+  void pause(const std::string& name) override { domains.at(name).state = DomainState::paused; }
+  void resume(const std::string& name) override { domains.at(name).state = DomainState::running; }
+  Screenshot screenshot(const std::string&) override { return {"image/png", {}}; }
+  std::vector<std::string> addresses(const std::string&) override { return {"192.0.2.1"}; }
+};
+
+}  // namespace appliance::boot

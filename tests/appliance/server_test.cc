@@ -1,0 +1,190 @@
+#include "appliance/api/server.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "appliance/pki/authority.h"
+#include "base/error.h"
+#include "base/http_client.h"
+#include "base/scratch_directory.h"
+#include "base/tls_stream.h"
+
+namespace appliance::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A server with one route for each kind of visitor, and an upgrade that echoes.
+class Fixture {
+ public:
+  explicit Fixture(ServerLimits limits = quick_limits()) {
+    auto answer = [](const Request& request) { return json_response({{"body", request.body}}); };
+    router_.add({"POST", "/api/v1/echo", Access::anyone, answer});
+    router_.add({"GET", "/api/v1/status", Access::operators, answer});
+    enroll();
+    ServerOptions options;
+    options.listen = {"127.0.0.1", 0};
+    options.socket_path = socket_path();
+    options.limits = limits;
+    server_ = std::make_unique<Server>(options, router_, authenticator_, authority_->server_context({}),
+                                       [this](base::ByteStream& stream, const Principal&) { echo(stream); });
+    server_->start();
+  }
+
+  static ServerLimits quick_limits() {
+    ServerLimits limits;
+    limits.upgraded_connections = 1;
+    limits.handshake_timeout = 1s;
+    limits.request_timeout = 1s;
+    limits.idle_timeout = 1s;
+    return limits;
+  }
+
+  base::Endpoint endpoint() const { return {"127.0.0.1", server_->port()}; }
+  std::string socket_path() const { return scratch_.path() + "/api.sock"; }
+  base::HttpClient local() const { return base::HttpClient::over_unix(socket_path()); }
+  base::HttpClient stranger() const { return over_tls({}); }
+  base::HttpClient agent() const { return over_tls({certificate_, key_}); }
+  std::unique_ptr<base::ByteStream> upgrade() const {
+    base::HttpRequest request;
+    request.path = kTransferPath;
+    return agent().upgrade(request, kTransferProtocol, [](const base::HttpResponse& response) {
+      return base::Error(response.status == 503 ? base::ErrorCode::busy : base::ErrorCode::io, response.body);
+    });
+  }
+  Server& server() { return *server_; }
+  catalog::Catalog& catalog() { return *catalog_; }
+  const catalog::Host& host() const { return host_; }
+  std::atomic<int> echoes{0};
+
+ private:
+  void enroll() {
+    base::Sha256 hash = base::sha256(base::as_bytes("token"));
+    catalog_->add_token({catalog::TokenId::random(), catalog::TokenKind::enrolment, "default", "", 1, {}, {}}, hash);
+    host_.id = catalog::HostId::random();
+    host_.tenant = "default";
+    host_.name = "alpha";
+    pki::HostCertificate issued = authority_->sign_host(base::make_signing_request(key_, "alpha"), host_.id.hex());
+    certificate_ = issued.certificate_pem;
+    host_.certificate_serial = issued.serial;
+    catalog_->enroll_host(hash, host_, 5);
+  }
+
+  base::HttpClient over_tls(const base::Credentials& credentials) const {
+    base::TlsClientOptions options;
+    options.authority_fingerprint = authority_->fingerprint();
+    options.credentials = credentials;
+    return base::HttpClient::over_tls(endpoint(), base::TlsContext::client(options));
+  }
+
+  void echo(base::ByteStream& stream) {
+    base::Bytes buffer(4096);
+    while (size_t count = stream.read_some(buffer)) {
+      stream.write_all(base::ByteView(buffer).first(count));
+      ++echoes;
+    }
+  }
+
+  base::ScratchDirectory scratch_{std::filesystem::temp_directory_path().string(), "muletto-server"};
+  std::unique_ptr<catalog::Catalog> catalog_ = catalog::Catalog::open(scratch_.path() + "/catalog.sqlite");
+  std::unique_ptr<pki::Authority> authority_ =
+      pki::Authority::open(scratch_.path() + "/pki", pki::local_server_names(""));
+  std::string key_ = base::generate_key();
+  std::string certificate_;
+  catalog::Host host_;
+  Router router_;
+  Authenticator authenticator_{*catalog_};
+  std::unique_ptr<Server> server_;
+};
+
+base::HttpRequest get_status() {
+  base::HttpRequest request;
+  request.path = "/api/v1/status";
+  return request;
+}
+
+}  // namespace
+
+TEST_CASE("who comes through the socket is an operator, a stranger is not") {
+  Fixture fixture;
+  CHECK(fixture.local().send(get_status()).status == 200);
+  CHECK(fixture.stranger().send(get_status()).status == 403);
+  CHECK(fixture.agent().send(get_status()).status == 403);
+  CHECK(fixture.stranger().send({"POST", "/api/v1/echo", {}, "{}"}).status == 200);
+}
+
+TEST_CASE("a body may be as large as the limit and no larger") {
+  Fixture fixture;
+  CHECK(fixture.local().send({"POST", "/api/v1/echo", {}, std::string(kMaxBodySize, 'x')}).status == 200);
+  CHECK(fixture.local().send({"POST", "/api/v1/echo", {}, std::string(kMaxBodySize + 1, 'x')}).status == 413);
+}
+
+TEST_CASE("an agent's connection is handed over to the transfer protocol") {
+  Fixture fixture;
+  auto stream = fixture.upgrade();
+  base::Bytes back(100'000), sent(100'000, 7);
+  std::thread writer([&] { stream->write_all(sent); });
+  CHECK(base::read_exactly(*stream, back, 10s));
+  writer.join();
+  CHECK(back == sent);
+  stream->finish();
+}
+
+TEST_CASE("more sessions than there are threads are told to come back") {
+  Fixture fixture;
+  auto first = fixture.upgrade();
+  first->write_all(base::as_bytes("x"));
+  try {
+    fixture.upgrade();
+    FAIL("a second session was let in");
+  } catch (const base::Error& error) {
+    CHECK(error.code() == base::ErrorCode::busy);
+  }
+  first.reset();
+  // The slot comes back when the session has noticed.
+  for (int i = 0; i < 100; ++i) {
+    try {
+      fixture.upgrade();
+      return;
+    } catch (const base::Error&) {
+      std::this_thread::sleep_for(20ms);
+    }
+  }
+  FAIL("the slot never came back");
+}
+
+TEST_CASE("a revoked agent is refused with a sentence") {
+  Fixture fixture;
+  fixture.catalog().revoke_host(fixture.host().id);
+  try {
+    fixture.upgrade();
+    FAIL("a revoked host was let in");
+  } catch (const base::Error& error) {
+    CHECK(error.message().find("revoked") != std::string::npos);
+  }
+}
+
+TEST_CASE("peers that stay silent are cut off, before and after the handshake") {
+  Fixture fixture;
+  base::SocketStream mute(base::connect_tcp(fixture.endpoint()));
+  CHECK(mute.wait_readable(5s));  // the end of the connection
+
+  base::SocketStream halting(base::connect_unix(fixture.socket_path()));
+  halting.write_all(base::as_bytes("GET /api/v1/status HTTP/1.1\r\n"), 5s);
+  CHECK(halting.wait_readable(5s));
+}
+
+TEST_CASE("stopping cuts sessions that are under way") {
+  Fixture fixture;
+  auto stream = fixture.upgrade();
+  stream->write_all(base::as_bytes("x"));
+  auto begin = std::chrono::steady_clock::now();
+  fixture.server().stop();
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  CHECK_THROWS_AS(fixture.local().send(get_status()), base::Error);
+}
+
+}  // namespace appliance::api

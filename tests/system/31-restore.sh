@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# timeout: 300
+# muletto-restore writes disks out of a store: every format, files and block devices, and never half a file.
+. "$(dirname "$0")/lib.sh"
+
+require_commands qemu-img jq cmp nbdkit
+require_programs muletto muletto-restore nbdkit-muletto-plugin.so
+
+head -c 20000000 /dev/urandom > "$WORK/disk.img"
+truncate -s 100M "$WORK/disk.img"
+dd of="$WORK/disk.img" bs=1M seek=60 conv=notrunc status=none <<< "$(printf 'compressible %.0s' {1..200000})"
+muletto store init "$WORK/store"
+muletto store import "$WORK/store" --machine files --disk "vda=$WORK/disk.img"
+restore() {
+  muletto-restore disk --store "$WORK/store" files@latest --disk vda "$@"
+}
+
+restore --to "$WORK/out.raw" -o json | jq -e '.size == 104857600 and .written < 32000000' > /dev/null
+cmp "$WORK/disk.img" "$WORK/out.raw"
+[ "$(stat -c %b "$WORK/out.raw")" -lt 70000 ] || fail "the holes were written"
+for format in qcow2 vmdk vhdx vdi vpc qcow qed parallels; do
+  restore --to "$WORK/out.$format" --format "$format"
+  qemu-img compare -q -f "$format" -F raw "$WORK/out.$format" "$WORK/disk.img" || fail "$format differs"
+done
+
+# Only over what is there when told so; a failure leaves what was there.
+expect_failure 4 "exists: --force" restore --to "$WORK/out.raw"
+echo old > "$WORK/old.raw"
+restore --to "$WORK/old.raw" --force
+cmp "$WORK/disk.img" "$WORK/old.raw"
+expect_failure 2 "no format" restore --to "$WORK/x" --format docx
+expect_failure 2 "folder" restore --to "$WORK" --force
+expect_failure 3 "vdb" muletto-restore disk --store "$WORK/store" files@latest --disk vdb --to "$WORK/x"
+expect_failure 3 "nobody" muletto-restore disk --store "$WORK/store" nobody@latest --disk vda --to "$WORK/x"
+expect_failure 3 "" restore --to "$WORK/no/such/folder/x"
+
+muletto-restore machine --store "$WORK/store" files@latest --to "$WORK/machine"
+cmp "$WORK/disk.img" "$WORK/machine/vda.img"
+muletto-restore points --store "$WORK/store" -o json | jq -e '.points[0].machine == "files"' > /dev/null
+
+if [ "$(id -u)" -eq 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=8M tmpfs "$WORK/small" 2> /dev/null; then
+  on_exit umount "$WORK/small"
+  expect_failure 7 "full" restore --to "$WORK/small/out.raw"
+  expect_failure 7 "full" restore --to "$WORK/small/out.qcow2" --format qcow2
+  [ -z "$(ls -A "$WORK/small")" ] || fail "left behind: $(ls -A "$WORK/small")"
+fi
+
+# A block device: whole, zeros too; never one that is too small, or without --force.
+if [ "$(id -u)" -eq 0 ]; then
+  head -c 104857600 /dev/urandom > "$WORK/device"
+  truncate -s 50M "$WORK/device.small"
+  if device=$(losetup -f --show "$WORK/device"); then
+    on_exit losetup -d "$device"
+    small=$(losetup -f --show "$WORK/device.small")
+    on_exit losetup -d "$small"
+    expect_failure 4 "exists" restore --to "$device"
+    expect_failure 2 "50.0 MiB" restore --to "$small" --force
+    restore --to "$device" --force
+    cmp "$WORK/disk.img" "$device"
+  fi
+fi
+
+# Interrupted: the exit code says so, no file is there.
+head -c 600000000 /dev/urandom > "$WORK/large.img"
+muletto store import "$WORK/store" --machine large --disk "vda=$WORK/large.img"
+for format in raw qcow2; do
+  status=0
+  timeout -s INT 0.5 muletto-restore disk --store "$WORK/store" large@latest --to "$WORK/gone.$format" \
+    --format "$format" --threads 1 || status=$?
+  [ ! -e "$WORK/gone.$format" ] || skip "this machine is too fast for an interruption"
+  [ "$status" -eq 124 ] || fail "status $status after an interruption"
+done
+leftovers=$(find "$WORK" -name '.*.part')
+[ -z "$leftovers" ] || fail "left behind: $leftovers"
+wait_until 5 "no export is left" sh -c "! pgrep -f '[n]bdkit .*store=$WORK/store'"
