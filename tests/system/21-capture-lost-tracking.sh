@@ -66,6 +66,13 @@ virsh checkpoint-delete shop "$(virsh checkpoint-list shop --name | sed -n 1p)" 
 expect_full vda "checkpoint of the last point was deleted"
 expect_incremental
 
+echo "an external snapshot, and its commit: tracking goes on"
+virsh snapshot-create-as shop outside --disk-only --no-metadata --diskspec "vda,file=$WORK/shop-overlay.qcow2" \
+  --diskspec vdb,snapshot=no > /dev/null
+expect_incremental
+virsh blockcommit shop vda --active --pivot --wait > /dev/null
+expect_incremental
+
 echo "a disk is resized"
 virsh blockresize shop vdb 80M > /dev/null
 expect_full vdb "resized"

@@ -10,6 +10,10 @@ expect_point_is() {
   rm "$WORK/point"
 }
 
+_no_image_server() {
+  ! pgrep -f -- "qemu-nbd.*$RUN"
+}
+
 require_capture
 build_guest shop --firmware uefi
 define_guest shop "$WORK/shop.qcow2" --uefi --no-net
@@ -49,6 +53,16 @@ truncate -s 3000000 "$WORK/odd.img"
 agent_sync archive --image "$WORK/a b,c.vmdk" --disk "vdb=$WORK/odd.img" > "$WORK/result"
 expect_point_is "$(json .point < "$WORK/result")" vda "$WORK/a b,c.vmdk" vmdk
 expect_point_is "$(json .point < "$WORK/result")" vdb "$WORK/odd.img" raw
+
+echo "a killed sync of an image: no qemu-nbd stays, and the next sync removes the folder"
+start_sync killed archive --image "$WORK/a b,c.vmdk" --format vmdk --limit 1M
+wait_until 60 "the image is being read" _backup_socket
+kill -s KILL "$(background_pid killed)"
+sync_outcome killed || true
+wait_until 10 "its qemu-nbd ends" _no_image_server
+agent_sync archive --image "$WORK/a b,c.vmdk" --format vmdk > "$WORK/result"
+[ "$(json .bytes_sent < "$WORK/result")" -lt 10000 ] || fail "what the store has was sent: $(cat "$WORK/result")"
+
 expect_failure 3 "missing.qcow2" agent_sync archive --image "$WORK/missing.qcow2"
 expect_failure 4 "written to" agent_sync archive --image "$WORK/shop.qcow2" --format qcow2
 expect_failure 3 "nobody" agent_sync nobody

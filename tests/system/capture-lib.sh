@@ -9,7 +9,7 @@ RUN=$WORK/run
 require_capture() {
   require_root
   require_commands qemu-img jq nbdcopy nbdinfo virsh
-  require_programs muletto-agent
+  require_programs muletto muletto-agent muletto-restore
   ensure_libvirt
   muletto store init "$STORE" > /dev/null
 }
