@@ -1,0 +1,15 @@
+// Options that every command of muletto-agent has, and the settings they make together with the config file.
+#pragma once
+
+#include "agent/config.h"
+#include "base/program.h"
+
+namespace agent::cli {
+
+// --config, --state-dir, --run-dir, --connect.
+void declare_common_options(base::options::options_description_easy_init add);
+
+// The file's settings with the command line's in front; folders absolute.
+Config common_config(const base::Arguments& arguments);
+
+}  // namespace agent::cli

@@ -1,0 +1,38 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/common_options.h"
+#include "agent/libvirt/domain.h"
+
+namespace agent::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  Config config = common_config(arguments);
+  auto domains = libvirt::Connection(config.libvirt_uri).domains();
+  if (arguments.json()) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& domain : domains) {
+      list.push_back({{"name", domain.name}, {"uuid", domain.uuid}, {"running", domain.running}});
+    }
+    fmt::print("{}\n", list.dump(2));
+    return 0;
+  }
+  for (const auto& domain : domains) fmt::print("{:<24} {}\n", domain.name, domain.running ? "running" : "shut off");
+  return 0;
+}
+
+}  // namespace
+
+base::Command list_command() {
+  base::Command command;
+  command.name = "list";
+  command.summary = "Lists the machines this host could protect: the domains of its libvirt";
+  command.declare_options = declare_common_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace agent::cli

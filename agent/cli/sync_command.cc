@@ -1,0 +1,157 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/common_options.h"
+#include "agent/image_capture.h"
+#include "agent/libvirt/domain_capture.h"
+#include "agent/progress.h"
+#include "agent/state_layout.h"
+#include "agent/store_target.h"
+#include "agent/sync.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace agent::cli {
+namespace {
+
+using base::Arguments;
+
+// "vda=/x/y.qcow2" of --disk, and "/x/y.qcow2" of --image, which is vda.
+std::vector<ImageDisk> image_disks(const Arguments& arguments) {
+  std::string format = arguments.get_or<std::string>("format", "");
+  std::vector<ImageDisk> disks;
+  if (arguments.has("image")) disks.push_back({"vda", arguments.get("image"), format});
+  for (const std::string& text : arguments.list("disk")) {
+    size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw base::Error(base::ErrorCode::invalid_argument, "--disk is NAME=FILE, not '" + text + "'");
+    }
+    disks.push_back({text.substr(0, equals), text.substr(equals + 1), format});
+  }
+  return disks;
+}
+
+CaptureSettings capture_settings(const Arguments& arguments, const Config& config, const MachineConfig& machine) {
+  CaptureSettings settings;
+  settings.machine_name = arguments.get("MACHINE");
+  base::check_name(settings.machine_name, "machine's name");
+  settings.state_directory = config.state_directory;
+  settings.run_directory = config.run_directory;
+  settings.full = arguments.has("full");
+  settings.freeze = machine.freeze && !arguments.has("no-freeze");
+  settings.excluded_disks = machine.exclude_disks;
+  for (const std::string& name : arguments.list("exclude")) settings.excluded_disks.push_back(name);
+  return settings;
+}
+
+std::unique_ptr<Target> open_target(const Arguments& arguments) {
+  if (!arguments.has("store")) {
+    throw base::Error(base::ErrorCode::invalid_argument, "this host is not enrolled: give --store DIR");
+  }
+  images::KeySource key = images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
+                                                  arguments.get_or<std::string>("key-file", ""));
+  return std::make_unique<StoreTarget>(arguments.get("store"), key);
+}
+
+nlohmann::json to_json(const SyncResult& result, const std::string& machine_name, const Capture& capture) {
+  const images::PointDetails& details = result.details;
+  nlohmann::json json{{"point", result.point.hex()},
+                      {"machine", machine_name},
+                      {"time", base::format_time_ms(details.time_ms)},
+                      {"consistency", images::consistency_name(details.consistency)},
+                      {"bytes_read", details.figures.bytes_read},
+                      {"bytes_sent", details.figures.bytes_sent},
+                      {"bytes_stored", details.figures.bytes_stored},
+                      {"duration_ms", details.figures.duration_ms},
+                      {"frozen_ms", details.figures.frozen_ms},
+                      {"note", details.note},
+                      {"disks", nlohmann::json::array()}};
+  for (const CapturedDisk& disk : capture.disks()) {
+    json["disks"].push_back({{"name", disk.name},
+                             {"size", disk.size},
+                             {"incremental", disk.decision.incremental},
+                             {"reason", disk.decision.reason}});
+  }
+  return json;
+}
+
+void print_text(const SyncResult& result, const std::string& machine_name) {
+  const images::PointDetails& details = result.details;
+  fmt::print("{}: point {} of {}, {}\n", machine_name, result.point.hex(), base::format_time_ms(details.time_ms),
+             details.consistency == images::Consistency::crash ? "crash-consistent" : "file systems consistent");
+  fmt::print("  {} read, {} sent, {} stored in {}", base::format_size(details.figures.bytes_read),
+             base::format_size(details.figures.bytes_sent), base::format_size(details.figures.bytes_stored),
+             base::format_duration_ms(details.figures.duration_ms));
+  if (details.figures.frozen_ms > 0) fmt::print(", guest frozen for {} ms", details.figures.frozen_ms);
+  fmt::print("\n");
+  if (!details.note.empty()) fmt::print("  {}\n", details.note);
+}
+
+int run(const Arguments& arguments, std::stop_token stop) {
+  Config config = common_config(arguments);
+  std::string name = arguments.get("MACHINE");
+  MachineConfig machine = config.machines[name];
+  CaptureSettings settings = capture_settings(arguments, config, machine);
+  std::vector<ImageDisk> images = image_disks(arguments);
+  make_agent_directories(config.state_directory, config.run_directory);
+
+  MachineLock lock(config.state_directory, name);
+  std::unique_ptr<Target> target = open_target(arguments);
+  std::optional<LastPoint> last = target->last_point(name);
+  std::unique_ptr<Capture> capture;
+  if (!images.empty()) {
+    capture = capture_images(images, settings);
+  } else {
+    std::string domain = arguments.get_or("domain", machine.domain.empty() ? name : machine.domain);
+    capture = libvirt::capture_domain(config.libvirt_uri, domain, last, std::move(lock), settings);
+  }
+  SyncOptions options;
+  options.thread_count = config.thread_count;
+  options.compression_level = config.compression_level;
+  options.stop = stop;
+  std::optional<SyncResult> result;
+  {
+    ProgressPrinter printer(name, arguments.has("quiet") ? ProgressStyle::none : progress_style_of_standard_error());
+    options.on_progress = [&](const images::CopyProgress& progress) { printer.show(progress); };
+    result = run_sync(name, *capture, last, *target, options);
+  }
+  if (arguments.json()) fmt::print("{}\n", to_json(*result, name, *capture).dump(2));
+  else print_text(*result, name);
+  return 0;
+}
+
+}  // namespace
+
+base::Command sync_command(std::stop_token stop) {
+  base::Command command;
+  command.name = "sync";
+  command.summary = "Makes a recovery point of a machine: a libvirt domain, running or shut off, or image files";
+  command.positional = {"MACHINE"};
+  command.declare_options = [](base::options::options_description_easy_init add) {
+    using base::options::value;
+    using Words = std::vector<std::string>;
+    add("image", value<std::string>()->value_name("FILE"), "capture this image as disk vda, instead of a domain");
+    add("disk", value<Words>()->value_name("NAME=FILE"), "capture this image as that disk; may be repeated");
+    add("format", value<std::string>()->value_name("FORMAT"), "of the images: raw, qcow2, …; default: found out");
+    add("domain", value<std::string>()->value_name("NAME"), "the domain, if it is not called MACHINE; or its UUID");
+    add("exclude", value<Words>()->value_name("DISK"), "leave this disk of the domain out; may be repeated");
+    add("full", "read everything, whatever change tracking says");
+    add("no-freeze", "do not freeze the guest's file systems");
+    add("store", value<std::string>()->value_name("DIR"), "put the point into this store, instead of the appliance");
+    add("key-file", value<std::string>()->value_name("FILE"), "the store's key");
+    add("passphrase-file", value<std::string>()->value_name("FILE"), "the store's passphrase");
+    add("quiet,q", "no progress");
+    declare_common_options(add);
+  };
+  command.notes =
+      "Of a running domain, only what changed since the last point is read, if QEMU's record of changes continues\n"
+      "from that very point; otherwise everything is read, what the appliance has is not sent again, and the\n"
+      "point's note says why. An interrupted sync leaves nothing behind.";
+  command.run = [stop](const Arguments& arguments) { return run(arguments, stop); };
+  return command;
+}
+
+}  // namespace agent::cli

@@ -1,0 +1,97 @@
+#include "agent/config.h"
+
+#include <fmt/format.h>
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/file_system.h"
+
+namespace agent {
+namespace {
+
+constexpr uint64_t kMaxConfigSize = 1u << 20;
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+  throw base::Error(base::ErrorCode::invalid_argument, path + ": " + why);
+}
+
+// The table's value of that name, or `fallback` when it has none.
+template <typename T>
+T value_of(const toml::table& table, const char* name, T fallback, const std::string& path) {
+  const toml::node* node = table.get(name);
+  if (node == nullptr) return fallback;
+  auto value = node->value_exact<T>();
+  if (!value) refuse(path, fmt::format("line {}: '{}' has a value of the wrong kind", node->source().begin.line, name));
+  return *value;
+}
+
+template <size_t kCount>
+void refuse_unknown(const toml::table& table, const std::array<std::string_view, kCount>& known, const std::string& path) {
+  for (const auto& [key, node] : table) {
+    if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+    refuse(path, fmt::format("line {}: there is no setting '{}'", node.source().begin.line, key.str()));
+  }
+}
+
+MachineConfig parse_machine(const toml::table& table, const std::string& path) {
+  static constexpr std::array<std::string_view, 3> kKnown{"domain", "exclude_disks", "freeze"};
+  refuse_unknown(table, kKnown, path);
+  MachineConfig machine;
+  machine.domain = value_of<std::string>(table, "domain", "", path);
+  machine.freeze = value_of<bool>(table, "freeze", true, path);
+  if (const toml::node* list = table.get("exclude_disks")) {
+    const toml::array* names = list->as_array();
+    if (names == nullptr) refuse(path, "exclude_disks is a list of names");
+    for (const toml::node& name : *names) {
+      if (!name.is_string()) refuse(path, "exclude_disks is a list of names");
+      machine.exclude_disks.push_back(name.ref<std::string>());
+    }
+  }
+  return machine;
+}
+
+Config parse(const toml::table& table, const std::string& path) {
+  // Other parts of the agent have tables of their own here.
+  static constexpr std::array<std::string_view, 7> kKnown{"libvirt", "state_dir",   "run_dir", "threads",
+                                                          "compression", "machines", "appliance"};
+  refuse_unknown(table, kKnown, path);
+  Config config;
+  config.libvirt_uri = value_of<std::string>(table, "libvirt", config.libvirt_uri, path);
+  config.state_directory = value_of<std::string>(table, "state_dir", config.state_directory, path);
+  config.run_directory = value_of<std::string>(table, "run_dir", config.run_directory, path);
+  auto thread_count = value_of<int64_t>(table, "threads", config.thread_count, path);
+  if (thread_count < 1 || thread_count > 14) refuse(path, "threads is 1 to 14");
+  config.thread_count = static_cast<uint32_t>(thread_count);
+  auto level = value_of<int64_t>(table, "compression", config.compression_level, path);
+  if (level < 1 || level > 19) refuse(path, "compression is 1 to 19");
+  config.compression_level = static_cast<int>(level);
+  if (const toml::node* machines = table.get("machines")) {
+    if (!machines->is_table()) refuse(path, "machines is a table of tables");
+    for (const auto& [name, node] : *machines->as_table()) {
+      if (!node.is_table()) refuse(path, "machines is a table of tables");
+      config.machines[std::string(name.str())] = parse_machine(*node.as_table(), path);
+    }
+  }
+  return config;
+}
+
+}  // namespace
+
+Config load_config(const std::string& path) {
+  base::FileSystem& files = base::real_file_system();
+  if (path == kConfigPath && !files.exists(path)) return {};
+  base::Bytes bytes = base::read_file(files, path, kMaxConfigSize);
+  try {
+    return parse(toml::parse(base::as_text(bytes), path), path);
+  } catch (const toml::parse_error& error) {
+    refuse(path, fmt::format("line {}: {}", error.source().begin.line, error.description()));
+  }
+}
+
+}  // namespace agent

@@ -1,0 +1,32 @@
+#include "agent/file_witness.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+
+namespace agent {
+
+FileWitness::FileWitness(std::string path) : path_(std::move(path)), before_(look()) {}
+
+FileWitness::Look FileWitness::look() const {
+  struct stat status;
+  if (::stat(path_.c_str(), &status) != 0) throw base::system_error(errno, "cannot examine " + path_);
+  Look look;
+  look.device = status.st_dev;
+  look.inode = status.st_ino;
+  look.size = status.st_size;
+  // Not the change time: locks and labels touch that. A writer cannot avoid touching this one.
+  look.modified_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+  return look;
+}
+
+void FileWitness::check() const {
+  if (look() == before_) return;
+  throw base::Error(base::ErrorCode::busy,
+                    fmt::format("{} was written to while it was read; nothing was saved, try again", path_));
+}
+
+}  // namespace agent

@@ -1,0 +1,23 @@
+// A machine known by image files alone: nothing freezes them, nothing tracks them. They are read in full and
+// compared by hash.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/capture.h"
+#include "agent/file_witness.h"
+
+namespace agent {
+
+struct ImageDisk {
+  std::string name;
+  std::string path;
+  std::string format;  // empty: by its content
+};
+
+// Throws what images::open_image_source() throws.
+std::unique_ptr<Capture> capture_images(const std::vector<ImageDisk>& images, const CaptureSettings& settings);
+
+}  // namespace agent

@@ -1,0 +1,91 @@
+// libvirt as the agent needs it: a connection, and one domain with its disks, its guest agent, its backup job
+// and its checkpoints. Everything here may throw base::Error with libvirt's words in it: not_found (no such
+// domain), unavailable (no libvirtd), busy, unsupported, io.
+// Objects may be used by several threads; libvirt does its own locking. A Domain keeps its connection open.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+// libvirt's own handles; its headers stay inside this folder.
+struct _virConnect;
+struct _virDomain;
+
+namespace agent::libvirt {
+
+struct DomainSummary {
+  std::string name;
+  std::string uuid;
+  bool running = false;
+};
+
+struct Checkpoint {
+  std::string name;
+  uint64_t time_s = 0;             // since 1970
+  std::vector<std::string> disks;  // those with a bitmap
+};
+
+// Thrown by begin_backup() as base::Error too; this tells whether a full backup may work where the
+// incremental one did not.
+enum class BackupOutcome { begun, bitmap_unusable };
+
+class Domain;
+
+class Connection {
+ public:
+  explicit Connection(const std::string& uri);
+
+  // By name, or by UUID.
+  Domain domain(const std::string& name) const;
+  std::vector<DomainSummary> domains() const;  // sorted by name
+  bool alive() const;
+
+ private:
+  std::shared_ptr<_virConnect> connection_;
+};
+
+class Domain {
+ public:
+  Domain(std::shared_ptr<_virConnect> connection, std::shared_ptr<_virDomain> domain);
+
+  const std::string& name() const { return name_; }
+  const std::string& uuid() const { return uuid_; }
+  bool running() const;              // paused counts: its QEMU has the disks
+  bool paused() const;
+  bool persistent() const;           // a transient one cannot have checkpoints
+  std::string live_xml() const;      // of a running domain; of another one as inactive_xml()
+  std::string inactive_xml() const;  // as it would start next
+  uint64_t disk_size(const std::string& disk) const;  // bytes, as the guest sees it
+
+  // Freezes all file systems of the guest; at most kAgentTimeoutS. Throws if the guest agent cannot.
+  void freeze() const;
+  // Thaws them; no error if none is frozen.
+  void thaw() const;
+
+  // Starts a pull backup into scratch files that exist, and makes the checkpoint at the same instant;
+  // `checkpoint_xml` may be empty.
+  // On `bitmap_unusable`, `why` gets libvirt's reason.
+  BackupOutcome begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,
+                             std::string& why) const;
+  // The running backup job's XML; empty if there is none.
+  std::string backup_xml() const;
+  // Ends the backup job and returns when it is gone.
+  void end_backup() const;
+
+  std::vector<Checkpoint> checkpoints() const;
+  // Removes a checkpoint and its bitmaps; what it knew goes to the checkpoint before it. If bitmaps are
+  // broken or gone, or the domain is not running, libvirt's record of it is removed alone.
+  void delete_checkpoint(const std::string& checkpoint) const;
+
+ private:
+  std::shared_ptr<_virConnect> connection_;
+  std::shared_ptr<_virDomain> domain_;
+  std::string name_;
+  std::string uuid_;
+};
+
+constexpr int kAgentTimeoutS = 10;
+
+}  // namespace agent::libvirt

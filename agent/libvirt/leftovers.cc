@@ -1,0 +1,92 @@
+#include "agent/libvirt/leftovers.h"
+
+#include <exception>
+#include <functional>
+
+#include "agent/state_layout.h"
+#include "agent/tracking.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/scratch_directory.h"
+
+namespace agent::libvirt {
+namespace {
+
+void thaw_if_marked(const Domain& domain, const SyncPlace& place) {
+  std::string marker = frozen_path(place.state_directory, place.machine_name);
+  if (!base::real_file_system().exists(marker)) return;
+  if (domain.running()) {
+    base::log().warn("{} may still be frozen by an interrupted sync: thawing it", domain.name());
+    domain.thaw();
+  }
+  unmark_frozen(place);
+}
+
+void end_own_backup(const Domain& domain, const SyncPlace& place) {
+  if (!domain.running()) return;
+  std::string xml = domain.backup_xml();
+  if (xml.empty()) return;
+  // Its scratch files tell whose it is.
+  std::string ours = scratch_parent(place.state_directory) + "/" + machine_file_name(place.machine_name) + "-";
+  if (xml.find(ours) == std::string::npos) {
+    throw base::Error(base::ErrorCode::busy, "another program is making a backup of " + domain.name());
+  }
+  base::log().info("ending the backup job of an interrupted sync of {}", domain.name());
+  domain.end_backup();
+}
+
+void delete_unknown_checkpoints(const Domain& domain, const SyncPlace& place) {
+  // Of a domain that is shut off only libvirt's record would go, and its bitmap would stay for ever.
+  if (!domain.running()) return;
+  auto record = load_tracking(place.state_directory, place.machine_name);
+  delete_other_checkpoints(domain, record ? record->checkpoint : "");
+}
+
+}  // namespace
+
+void mark_frozen(const SyncPlace& place) {
+  // Not made durable: a host that crashes takes its guests with it.
+  std::string marker = frozen_path(place.state_directory, place.machine_name);
+  if (!base::real_file_system().exists(marker)) base::real_file_system().create(marker);
+}
+
+void unmark_frozen(const SyncPlace& place) {
+  std::string marker = frozen_path(place.state_directory, place.machine_name);
+  if (base::real_file_system().exists(marker)) base::real_file_system().remove(marker);
+}
+
+void delete_other_checkpoints(const Domain& domain, const std::string& kept) noexcept {
+  try {
+    for (const Checkpoint& checkpoint : domain.checkpoints()) {
+      if (!checkpoint.name.starts_with(kCheckpointPrefix) || checkpoint.name == kept) continue;
+      try {
+        domain.delete_checkpoint(checkpoint.name);
+      } catch (const base::Error& error) {
+        base::log().warn("{}", error.message());
+      }
+    }
+  } catch (const base::Error& error) {
+    base::log().warn("{}", error.message());
+  }
+}
+
+void remove_leftovers(const Domain& domain, const SyncPlace& place) {
+  std::exception_ptr first_failure;
+  auto attempt = [&](const std::function<void()>& step) {
+    try {
+      step();
+    } catch (const base::Error&) {
+      if (!first_failure) first_failure = std::current_exception();
+    }
+  };
+  attempt([&] { thaw_if_marked(domain, place); });
+  attempt([&] { end_own_backup(domain, place); });
+  attempt([&] { delete_unknown_checkpoints(domain, place); });
+  std::string prefix = machine_file_name(place.machine_name);
+  base::remove_abandoned_directories(scratch_parent(place.state_directory), prefix);
+  base::remove_abandoned_directories(place.run_directory, prefix);
+  if (first_failure) std::rethrow_exception(first_failure);
+}
+
+}  // namespace agent::libvirt

@@ -1,0 +1,353 @@
+// The order of things, and what happens when the agent dies between any two of them:
+//
+//   guard starts          → nothing to do
+//   scratch files made    → the guard removes them
+//   freeze                → the guard thaws
+//   backup-begin          → the guard thaws, ends the job, deletes the new checkpoint
+//   thaw, copy            → the guard ends the job, deletes the new checkpoint
+//   end of the job        → the guard deletes the new checkpoint
+//   commit of the point   → the same: the record still names the old checkpoint and the old point, so the
+//                           next sync finds another last point and reads in full. Safe, and rare.
+//   the record is saved   → the guard deletes the old checkpoint instead
+//
+// The new checkpoint's changes go back to the old one when it is deleted, so after a failed sync the old one
+// still tells all changes since its own point.
+#include "agent/libvirt/running_capture.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+#include "agent/domain_xml.h"
+#include "agent/host_name.h"
+#include "agent/libvirt/backup_xml.h"
+#include "agent/libvirt/leftovers.h"
+#include "agent/libvirt/sync_guard.h"
+#include "agent/machine_state_files.h"
+#include "agent/state_layout.h"
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/scratch_directory.h"
+#include "base/subprocess.h"
+#include "base/text.h"
+#include "images/nbd_disk_source.h"
+
+namespace agent::libvirt {
+namespace {
+
+// A full scratch disk makes QEMU fail the guest's writes: before that the sync is given up.
+constexpr uint64_t kScratchReserve = 256u << 20;
+constexpr uint32_t kConnectionCount = 4;
+
+// Gives a folder or file to QEMU's user, who makes the socket and writes the scratch files. `label` is the
+// domain's DAC label, "+UID:+GID".
+void give_to_qemu(const std::string& path, const std::string& label) {
+  uid_t user = 0;
+  gid_t group = 0;
+  std::string_view text(label);
+  size_t colon = text.find(':');
+  if (!text.starts_with('+') || colon == std::string_view::npos || colon + 2 > text.size()) return;
+  std::from_chars(text.data() + 1, text.data() + colon, user);
+  std::from_chars(text.data() + colon + 2, text.data() + text.size(), group);
+  if (::chown(path.c_str(), user, group) != 0) throw base::system_error(errno, "cannot give " + path + " to QEMU");
+}
+
+uint64_t free_size(const std::string& directory) {
+  struct statvfs status;
+  if (::statvfs(directory.c_str(), &status) != 0) throw base::system_error(errno, "cannot examine " + directory);
+  return uint64_t{status.f_bavail} * status.f_frsize;
+}
+
+class RunningCapture : public Capture {
+ public:
+  RunningCapture(const std::string& uri, const Domain& domain, MachineLock lock, const CaptureSettings& settings)
+      : domain_(domain),
+        settings_(settings),
+        place_{settings.machine_name, settings.state_directory, settings.run_directory},
+        lock_(std::move(lock)),
+        facts_(domain_facts(domain.live_xml())),
+        checkpoint_(kCheckpointPrefix + base::to_hex(base::random_array<8>())),
+        guard_(uri, domain, place_, lock_.fd()) {}
+
+  ~RunningCapture() override { abandon(); }
+
+  void begin(const std::optional<LastPoint>& last);
+
+  const std::vector<CapturedDisk>& disks() const override { return disks_; }
+  const images::PointDetails& details() const override { return details_; }
+  void check() override { check_room(); }
+  void end_reading() override;
+  void committed(const images::PointId& point) noexcept override;
+
+ private:
+  void decide_all(const std::optional<LastPoint>& last);
+  void prepare_folders();
+  void make_scratch_files();
+  void check_room() const;
+  bool freeze();
+  void thaw(bool frozen);
+  BackupOutcome switch_over(std::string& why);
+  void distrust(const std::string& why);
+  std::vector<BackupDisk> backup_disks() const;
+  void open_sources();
+  void describe();
+  void abandon() noexcept;
+  bool tracks_any() const;
+  std::string socket_path() const { return run_->path() + "/nbd.sock"; }
+  std::string scratch_path(const std::string& disk) const { return scratch_->path() + "/" + disk + ".qcow2"; }
+
+  Domain domain_;
+  CaptureSettings settings_;
+  SyncPlace place_;
+  MachineLock lock_;
+  DomainFacts facts_;
+  std::string checkpoint_;  // the new one
+  std::string since_;       // the one of the last point
+  SyncGuard guard_;
+  std::optional<base::ScratchDirectory> run_;
+  std::optional<base::ScratchDirectory> scratch_;
+  std::vector<CapturedDisk> disks_;
+  images::PointDetails details_;
+  std::string freeze_note_;
+  bool settled_ = false;  // nothing left to undo
+};
+
+void RunningCapture::begin(const std::optional<LastPoint>& last) {
+  decide_all(last);
+  prepare_folders();
+  check_room();
+  std::string why;
+  // Each round takes at least one disk's bitmap out of use, so this ends.
+  while (true) {
+    make_scratch_files();
+    if (switch_over(why) == BackupOutcome::begun) break;
+    distrust(why);
+  }
+  open_sources();
+  describe();
+}
+
+// Finds out what is there, and decides per disk between incremental and full.
+void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
+  std::vector<std::string> names;
+  for (const DomainDisk& disk : facts_.disks) names.push_back(disk.name);
+  std::vector<std::string> wanted = wanted_disks(names, settings_);
+
+  TrackingEvidence evidence{.full_wanted = settings_.full, .last = last};
+  evidence.record = load_tracking(place_.state_directory, place_.machine_name);
+  evidence.domain_uuid = domain_.uuid();
+  if (evidence.record) {
+    since_ = evidence.record->checkpoint;
+    for (const Checkpoint& checkpoint : domain_.checkpoints()) {
+      if (checkpoint.name != since_) continue;
+      evidence.checkpoint_exists = true;
+      evidence.checkpoint_disks = checkpoint.disks;
+    }
+  }
+  for (const DomainDisk& disk : facts_.disks) {
+    if (std::find(wanted.begin(), wanted.end(), disk.name) == wanted.end()) continue;
+    uint64_t size = domain_.disk_size(disk.name);
+    disks_.push_back({disk.name, size, decide(evidence, {disk.name, disk.format, size}), nullptr});
+  }
+}
+
+void RunningCapture::prepare_folders() {
+  std::string prefix = machine_file_name(place_.machine_name);
+  run_.emplace(place_.run_directory, prefix);
+  scratch_.emplace(scratch_parent(place_.state_directory), prefix);
+  give_to_qemu(run_->path(), facts_.owner_label);
+  give_to_qemu(scratch_->path(), facts_.owner_label);
+}
+
+void RunningCapture::make_scratch_files() {
+  for (const CapturedDisk& disk : disks_) {
+    std::string path = scratch_path(disk.name);
+    base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", path, std::to_string(disk.size)});
+    give_to_qemu(path, facts_.owner_label);
+  }
+}
+
+void RunningCapture::check_room() const {
+  uint64_t room = free_size(scratch_->path());
+  if (room >= kScratchReserve) return;
+  throw base::Error(base::ErrorCode::no_space,
+                    fmt::format("only {} are left in {} for blocks the guest overwrites during a sync; {} must "
+                                "stay free",
+                                base::format_size(room), scratch_parent(place_.state_directory),
+                                base::format_size(kScratchReserve)));
+}
+
+// True if the guest's file systems are frozen now. Not being able to is no failure of the sync.
+bool RunningCapture::freeze() {
+  if (!settings_.freeze) return false;
+  if (!facts_.guest_agent_connected || domain_.paused()) {
+    freeze_note_ = domain_.paused() ? "not frozen: the machine is paused" : "not frozen: no guest agent answers";
+    return false;
+  }
+  mark_frozen(place_);
+  guard_.about_to_freeze();
+  try {
+    domain_.freeze();
+    return true;
+  } catch (const base::Error& error) {
+    freeze_note_ = "not frozen: " + error.message();
+    base::log().warn("{}", error.message());
+    thaw(false);
+    return false;
+  }
+}
+
+void RunningCapture::thaw(bool frozen) {
+  try {
+    domain_.thaw();
+    unmark_frozen(place_);
+  } catch (const base::Error& error) {
+    // The mark stays: abandon(), the guard or the next sync try again.
+    base::log().error("{}", error.message());
+  }
+  bool in_time = guard_.thawed();
+  if (frozen && !in_time) {
+    freeze_note_ = fmt::format("thawed after {} s, before the instant was taken", kLongestFreeze.count());
+  }
+}
+
+// The instant: freeze, backup and checkpoint in one step, thaw.
+BackupOutcome RunningCapture::switch_over(std::string& why) {
+  std::vector<BackupDisk> disks = backup_disks();
+  std::string backup = backup_xml(socket_path(), disks);
+  std::string checkpoint = tracks_any() ? checkpoint_xml(checkpoint_, disks) : "";
+  freeze_note_.clear();
+  uint64_t before_ms = base::now_ms();
+  bool frozen = freeze();
+  details_.time_ms = base::now_ms();
+  BackupOutcome outcome = BackupOutcome::bitmap_unusable;
+  try {
+    outcome = domain_.begin_backup(backup, checkpoint, why);
+  } catch (...) {
+    if (frozen) thaw(true);
+    throw;
+  }
+  if (!frozen) return outcome;
+  thaw(true);
+  details_.figures.frozen_ms = base::now_ms() - before_ms;
+  details_.consistency =
+      freeze_note_.empty() ? images::Consistency::file_system : images::Consistency::crash;
+  return outcome;
+}
+
+// libvirt refused a bitmap: the disks its message names are read in full, or all if it names none.
+void RunningCapture::distrust(const std::string& why) {
+  bool named = false;
+  for (CapturedDisk& disk : disks_) named |= disk.decision.incremental && why.find("'" + disk.name + "'") != why.npos;
+  bool changed = false;
+  for (CapturedDisk& disk : disks_) {
+    if (!disk.decision.incremental || (named && why.find("'" + disk.name + "'") == why.npos)) continue;
+    disk.decision = {false, "its record of changes is lost or broken (" + why + ")"};
+    changed = true;
+  }
+  if (!changed) throw base::Error(base::ErrorCode::io, why);
+}
+
+std::vector<BackupDisk> RunningCapture::backup_disks() const {
+  std::vector<BackupDisk> out;
+  for (const DomainDisk& disk : facts_.disks) {
+    auto captured = std::find_if(disks_.begin(), disks_.end(), [&](const auto& d) { return d.name == disk.name; });
+    BackupDisk backup{.name = disk.name};
+    if (captured != disks_.end()) {
+      backup.captured = true;
+      backup.scratch_path = scratch_path(disk.name);
+      if (captured->decision.incremental) backup.since = since_;
+      backup.tracked = can_track(disk.format) && domain_.persistent();
+    }
+    out.push_back(backup);
+  }
+  return out;
+}
+
+bool RunningCapture::tracks_any() const {
+  std::vector<BackupDisk> disks = backup_disks();
+  return std::any_of(disks.begin(), disks.end(), [](const BackupDisk& disk) { return disk.tracked; });
+}
+
+void RunningCapture::open_sources() {
+  for (CapturedDisk& disk : disks_) {
+    images::NbdOptions options;
+    options.socket_path = socket_path();
+    options.export_name = disk.name;
+    if (disk.decision.incremental) options.dirty_bitmap = kExportedBitmap;
+    options.connection_count = kConnectionCount;
+    disk.source = std::make_unique<images::NbdDiskSource>(options);
+    if (disk.source->size() == disk.size) continue;
+    throw base::Error(base::ErrorCode::busy, fmt::format("disk {} was resized while the sync began", disk.name));
+  }
+}
+
+void RunningCapture::describe() {
+  details_.host = host_name();
+  details_.definition = machine_definition(domain_.inactive_xml());
+  details_.definition.state_files = read_state_files(facts_, domain_.uuid());
+  std::vector<std::pair<std::string, DiskDecision>> decisions;
+  for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
+  details_.note = full_read_note(decisions);
+  if (!freeze_note_.empty()) details_.note += (details_.note.empty() ? "" : "; ") + freeze_note_;
+}
+
+void RunningCapture::end_reading() {
+  for (CapturedDisk& disk : disks_) disk.source.reset();
+  domain_.end_backup();
+  scratch_.reset();
+  run_.reset();
+}
+
+void RunningCapture::committed(const images::PointId& point) noexcept {
+  try {
+    TrackingRecord record{point, domain_.uuid(), checkpoint_, {}};
+    for (const BackupDisk& disk : backup_disks()) {
+      if (disk.tracked) record.disks.push_back(disk.name);
+    }
+    if (record.disks.empty()) {
+      forget_tracking(place_.state_directory, place_.machine_name);
+    } else {
+      save_tracking(place_.state_directory, place_.machine_name, record);
+    }
+    delete_other_checkpoints(domain_, checkpoint_);
+    guard_.finished();
+    settled_ = true;
+  } catch (const base::Error& error) {
+    base::log().warn("the next sync of {} will read in full: {}", place_.machine_name, error.message());
+  }
+}
+
+void RunningCapture::abandon() noexcept {
+  if (settled_) return;
+  try {
+    for (CapturedDisk& disk : disks_) disk.source.reset();
+    scratch_.reset();
+    run_.reset();
+    remove_leftovers(domain_, place_);
+    guard_.finished();
+  } catch (const base::Error& error) {
+    // Without a last word the guard tries too.
+    base::log().warn("tidying up after the sync of {}: {}", place_.machine_name, error.message());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Capture> capture_running(const std::string& uri, const Domain& domain,
+                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const CaptureSettings& settings) {
+  auto capture = std::make_unique<RunningCapture>(uri, domain, std::move(lock), settings);
+  capture->begin(last);
+  return capture;
+}
+
+}  // namespace agent::libvirt

@@ -1,0 +1,24 @@
+// Names of files in the agent's state folder (/var/lib/muletto-agent) and run folder (/run/muletto-agent).
+//   STATE/machines/HASH.tracking   which checkpoint belongs to the machine's last point
+//   STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
+//   STATE/machines/HASH.lock       held by the sync of the machine
+//   STATE/scratch/HASH-XXXXXX/     where QEMU saves blocks that a guest overwrites during a sync
+//   RUN/HASH-XXXXXX/               the socket of a running backup
+// HASH is of the machine's name, which may hold anything. Pure functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace agent {
+
+std::string machine_file_name(std::string_view machine_name);
+std::string tracking_path(const std::string& state_directory, std::string_view machine_name);
+std::string frozen_path(const std::string& state_directory, std::string_view machine_name);
+std::string lock_path(const std::string& state_directory, std::string_view machine_name);
+std::string scratch_parent(const std::string& state_directory);
+
+// Makes the folders above; no error if they are there.
+void make_agent_directories(const std::string& state_directory, const std::string& run_directory);
+
+}  // namespace agent

@@ -1,0 +1,157 @@
+#include "agent/stopped_capture.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "agent/file_witness.h"
+#include "agent/host_name.h"
+#include "agent/machine_state_files.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/subprocess.h"
+#include "base/text.h"
+#include "images/image_file_source.h"
+
+namespace agent {
+namespace {
+
+// True if the image itself holds the bitmap, whole. In an image that builds on another the bitmap QEMU finds
+// may be the lower one's, which knows nothing of the upper one's writes: then it is not used.
+bool has_sound_bitmap(const std::string& path, const std::string& bitmap) {
+  std::string output = base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
+  auto json = nlohmann::json::parse(output, nullptr, false);
+  if (!json.is_object() || json.contains("backing-filename")) return false;
+  auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
+  for (const auto& entry : bitmaps) {
+    if (entry.value("name", "") != bitmap) continue;
+    auto flags = entry.value("flags", nlohmann::json::array());
+    return std::find(flags.begin(), flags.end(), "in-use") == flags.end();
+  }
+  return false;
+}
+
+class StoppedCapture : public Capture {
+ public:
+  StoppedCapture(const StoppedDomain& domain, MachineLock lock, const CaptureSettings& settings)
+      : domain_(domain), settings_(settings), lock_(std::move(lock)), facts_(domain_facts(domain.inactive_xml)) {}
+
+  void begin(const std::optional<LastPoint>& last);
+
+  const std::vector<CapturedDisk>& disks() const override { return disks_; }
+  const images::PointDetails& details() const override { return details_; }
+  void check() override;
+  void end_reading() override;
+  void committed(const images::PointId& point) noexcept override;
+
+ private:
+  void open_disk(const DomainDisk& disk, TrackingEvidence& evidence);
+  void describe();
+
+  StoppedDomain domain_;
+  CaptureSettings settings_;
+  MachineLock lock_;
+  DomainFacts facts_;
+  std::optional<TrackingRecord> record_;
+  std::vector<FileWitness> witnesses_;
+  std::vector<CapturedDisk> disks_;
+  images::PointDetails details_;
+};
+
+void StoppedCapture::begin(const std::optional<LastPoint>& last) {
+  std::vector<std::string> names;
+  for (const DomainDisk& disk : facts_.disks) names.push_back(disk.name);
+  std::vector<std::string> wanted = wanted_disks(names, settings_);
+  record_ = load_tracking(settings_.state_directory, settings_.machine_name);
+  TrackingEvidence evidence{.full_wanted = settings_.full, .last = last, .record = record_};
+  evidence.domain_uuid = domain_.uuid;
+  evidence.checkpoint_exists = domain_.checkpoint_exists;
+  evidence.checkpoint_disks = domain_.checkpoint_disks;
+  for (const DomainDisk& disk : facts_.disks) {
+    if (std::find(wanted.begin(), wanted.end(), disk.name) != wanted.end()) open_disk(disk, evidence);
+  }
+  describe();
+  check();
+}
+
+void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidence) {
+  if (disk.path.empty()) {
+    throw base::Error(base::ErrorCode::unsupported,
+                      fmt::format("disk {} is of type {}, which can be read only while the machine runs", disk.name,
+                                  disk.kind));
+  }
+  images::ImageOptions options{.format = disk.format,
+                               .runtime_directory = settings_.run_directory,
+                               .share_with_writers = true};
+  witnesses_.emplace_back(disk.path);
+  auto image = images::open_image_source(disk.path, options);
+  uint64_t size = image.disk->size();
+  DiskDecision decision = decide(evidence, {disk.name, disk.format, size});
+  if (decision.incremental) {
+    if (has_sound_bitmap(disk.path, record_->checkpoint)) {
+      options.dirty_bitmap = record_->checkpoint;
+      image = images::open_image_source(disk.path, options);
+    } else {
+      decision = {false, "its record of changes is lost or broken"};
+    }
+  }
+  disks_.push_back({disk.name, size, decision, std::move(image.disk)});
+}
+
+void StoppedCapture::describe() {
+  details_.host = host_name();
+  details_.time_ms = base::now_ms();
+  // Its guest has closed its files: nothing can be more consistent than a disk that is not in use.
+  details_.consistency = images::Consistency::file_system;
+  details_.definition = machine_definition(domain_.inactive_xml);
+  details_.definition.state_files = read_state_files(facts_, domain_.uuid);
+  std::vector<std::pair<std::string, DiskDecision>> decisions;
+  for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
+  details_.note = full_read_note(decisions);
+  details_.note += details_.note.empty() ? "the machine was shut off" : "; the machine was shut off";
+}
+
+void StoppedCapture::check() {
+  if (domain_.is_running()) {
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("machine {} was started during the sync; nothing was saved, try again",
+                                  settings_.machine_name));
+  }
+  for (const FileWitness& witness : witnesses_) witness.check();
+}
+
+void StoppedCapture::end_reading() {
+  check();
+  for (CapturedDisk& disk : disks_) disk.source.reset();
+}
+
+void StoppedCapture::committed(const images::PointId& point) noexcept {
+  try {
+    TrackingRecord next;
+    if (record_) next = *record_;
+    next.point = point;
+    next.disks.clear();
+    for (const CapturedDisk& disk : disks_) {
+      if (disk.decision.incremental) next.disks.push_back(disk.name);
+    }
+    if (next.disks.empty()) {
+      forget_tracking(settings_.state_directory, settings_.machine_name);
+    } else {
+      save_tracking(settings_.state_directory, settings_.machine_name, next);
+    }
+  } catch (const base::Error& error) {
+    base::log().warn("the next sync of {} will read in full: {}", settings_.machine_name, error.message());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain, const std::optional<LastPoint>& last,
+                                         MachineLock lock, const CaptureSettings& settings) {
+  auto capture = std::make_unique<StoppedCapture>(domain, std::move(lock), settings);
+  capture->begin(last);
+  return capture;
+}
+
+}  // namespace agent

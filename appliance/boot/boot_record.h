@@ -1,0 +1,55 @@
+// boot.json: what one boot is, written before anything of it exists and kept until nothing of it is left.
+// One thread an object; files are written durably.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/boot/instant_vm.h"
+#include "base/file_system.h"
+
+namespace appliance::boot {
+
+enum class Phase {
+  starting,  // being made: without a domain it is rubbish after a crash
+  started,   // QEMU ran; without a domain the guest has ended
+  stopping,  // its end was ordered: to be finished after a crash
+  kept,      // stopped, the overlay is wanted
+};
+
+struct BootRecord {
+  Phase phase = Phase::starting;
+  // All but state, problem, console and the overlays' sizes, which are found out each time.
+  InstantVm vm;
+  std::string key_file_path;
+  std::string passphrase_file_path;
+  std::string console_password;
+  bool keep_overlay = false;  // what a stop that is under way was told
+};
+
+// Where the parts of one boot lie.
+struct BootPlaces {
+  std::string folder;       // STATE/vms/BOOT-ID
+  std::string run_folder;   // RUN/vms/BOOT-ID
+  std::string record_path;  // boot.json
+  std::string domain_path;  // domain.xml
+  std::string serial_path;  // serial.log
+  std::string nvram_path;   // nvram.fd
+  std::string log_path;     // export.log: nbdkit's words
+  std::string socket_path;  // export.sock, in run_folder
+
+  std::string overlay_path(std::string_view disk_name) const;
+};
+
+BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory, const BootId& id);
+
+std::string record_to_json(const BootRecord& record);
+// Throws corrupt, naming `what`.
+BootRecord record_from_json(std::string_view text, std::string_view what);
+
+void write_record(base::FileSystem& files, const BootPlaces& places, const BootRecord& record);
+// Throws not_found, corrupt.
+BootRecord read_record(base::FileSystem& files, const BootPlaces& places);
+
+}  // namespace appliance::boot

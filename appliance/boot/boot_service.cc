@@ -1,0 +1,665 @@
+// The life of an instant VM, and why a crash at any line leaves nothing behind:
+//
+//   start   boot.json says "starting" (durable) → export → overlays → domain → boot.json says "started"
+//   stop    boot.json says "stopping" (durable) → domain → export → run folder → overlays → boot.json
+//
+// adopt() decides by two facts, the phase in boot.json and whether libvirt runs a domain with that boot id:
+//
+//   phase      domain runs          no domain
+//   starting   it is started        clean away
+//   started    take up              the guest has ended: end the export, keep the overlay
+//   stopping   finish the stop      finish the stop
+//   kept       –                    end the export, keep the overlay
+//
+// A run folder without a state folder is the rest of a stop, or of a start cut off before boot.json.
+#include "appliance/boot/boot_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "appliance/boot/boot_record.h"
+#include "appliance/boot/domain_translation.h"
+#include "appliance/boot/machine_plan.h"
+#include "appliance/boot/vm_files.h"
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/guarded.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "images/export_process.h"
+
+namespace appliance::boot {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using images::ExportProcess;
+using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kMemoryReserve = 512ull << 20;  // of the appliance, for itself
+constexpr uint64_t kFreeDiskToResume = 256ull << 20;
+constexpr auto kResumeInterval = std::chrono::seconds(5);
+constexpr uint64_t kDomainXmlLimit = 4 << 20;
+
+uint64_t ms_since(Clock::time_point begin) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
+}
+
+// QEMU takes 8 characters. Without those that look alike.
+std::string fresh_password() {
+  constexpr std::string_view kLetters = "abcdefghijkmnpqrstuvwxyzACDEFGHJKLMNPQRSTUVWXYZ2345679";
+  std::string password;
+  for (uint8_t byte : base::random_array<8>()) password += kLetters[byte % kLetters.size()];
+  return password;
+}
+
+// The disk the machine boots from says most: the first with an EFI system partition, else the first.
+DiskLook look_at_point(images::StoreReader& reader, const images::Point& point) {
+  std::optional<DiskLook> first;
+  for (const images::PointDisk& disk : point.disks) {
+    DiskLook look = look_at(*reader.open_disk(point.id, disk.name));
+    if (look.has_efi_system_partition) return look;
+    if (!first) first = look;
+  }
+  return first.value_or(DiskLook{});
+}
+
+std::string join_reasons(const std::vector<std::string>& reasons) {
+  std::string text;
+  for (const std::string& reason : reasons) text += (text.empty() ? "" : "; ") + reason;
+  return text;
+}
+
+const UefiFirmware* firmware_for(const MachinePlan& plan, const HypervisorFacts& facts) {
+  if (plan.firmware != images::Firmware::uefi) return nullptr;
+  for (const UefiFirmware& each : facts.uefi_firmwares) {
+    bool fits = plan.uefi_variables.empty() || each.variables_size == plan.uefi_variables.size();
+    if (each.secure_boot == plan.secure_boot && fits) return &each;
+  }
+  return nullptr;
+}
+
+VmState state_of(Phase phase, DomainState domain) {
+  switch (domain) {
+    case DomainState::running:
+    case DomainState::shutting_down: return phase == Phase::starting ? VmState::starting : VmState::running;
+    case DomainState::paused:
+    case DomainState::paused_by_io_error: return VmState::paused;
+    case DomainState::off: break;
+  }
+  if (phase == Phase::starting) return VmState::starting;
+  return phase == Phase::kept ? VmState::kept : VmState::ended;
+}
+
+}  // namespace
+
+class BootService::Implementation {
+ public:
+  Implementation(BootSettings settings, Hypervisor& hypervisor)
+      : settings_(std::move(settings)), hypervisor_(hypervisor) {
+    make_base_folders(settings_.state_directory, settings_.run_directory);
+  }
+
+  AcceleratorVerdict accelerator() {
+    std::lock_guard<std::mutex> one_trial(trial_mutex_);
+    return choose_accelerator(settings_.accelerator, settings_.run_directory);
+  }
+
+  struct Preparation {
+    images::Point point;
+    HypervisorFacts facts;
+    MachinePlan plan;
+  };
+
+  // What would be started, with the reasons against it in the plan.
+  Preparation prepare(const PointSource& source, const images::PointId& point_id, const BootOptions& options) {
+    Preparation prepared;
+    prepared.point = source.reader->read_point(point_id);
+    DiskLook look = look_at_point(*source.reader, prepared.point);
+    prepared.facts = hypervisor_.facts();
+    uint64_t promised = promised_memory() + kMemoryReserve;
+    uint64_t unpromised = prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
+    prepared.facts.memory_available = std::min(prepared.facts.memory_available, unpromised);
+    prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
+    check_networks(options, prepared.plan);
+    check_folders(prepared.plan);
+    return prepared;
+  }
+
+  InstantVm start(const PointSource& source, const images::PointId& point_id, const BootOptions& options,
+                  const StepCallback& on_step) {
+    auto begin = Clock::now();
+    auto step = [&](std::string_view words) {
+      if (on_step) on_step(words);
+    };
+    step("Reading the point");
+    AcceleratorVerdict verdict = accelerator();
+    BootId id = BootId::random();
+    auto lock = lock_of(id);
+    BootPlaces places = places_of(id);
+    BootRecord record;
+    Preparation prepared;
+    {
+      // Memory is promised by the record: two starts at once must see each other's.
+      std::lock_guard<std::mutex> admission(admission_mutex_);
+      prepared = prepare(source, point_id, options);
+      if (!prepared.plan.reasons.empty()) {
+        throw Error(ErrorCode::unsupported, fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
+                                                        join_reasons(prepared.plan.reasons)));
+      }
+      record = new_record(id, source, options, prepared, verdict);
+      write_first_record(places, record);
+    }
+    try {
+      bring_up(record, prepared, step);
+      record.phase = Phase::started;
+      record.vm.start_duration_ms = ms_since(begin);
+      write_record(base::real_file_system(), places, record);
+    } catch (const Error& error) {
+      undo(record, places);
+      throw error.with_context(fmt::format("{} was not started", record.vm.machine_name));
+    } catch (...) {
+      undo(record, places);
+      throw;
+    }
+    base::log().info("boot {} of {} runs after {}", id.hex(), record.vm.machine_name,
+                     base::format_duration_ms(record.vm.start_duration_ms));
+    return describe(record, hypervisor_.state(record.vm.domain_name));
+  }
+
+  std::vector<InstantVm> list() {
+    std::map<BootId, DomainState> domains = our_domains();
+    std::vector<InstantVm> vms;
+    for (const BootId& id : boots_in(settings_.state_directory)) {
+      std::optional<BootRecord> record = find_record(id);
+      if (!record) continue;
+      auto known = domains.find(id);
+      vms.push_back(describe(*record, known == domains.end() ? DomainState::off : known->second));
+    }
+    std::sort(vms.begin(), vms.end(), [](const InstantVm& a, const InstantVm& b) {
+      return std::tie(a.started_ms, a.id) < std::tie(b.started_ms, b.id);
+    });
+    return vms;
+  }
+
+  InstantVm get(const BootId& id) {
+    BootRecord record = open_record(id);
+    return describe(record, hypervisor_.state(record.vm.domain_name));
+  }
+
+  void stop(const BootId& id, const StopOptions& options) {
+    auto lock = lock_of(id);
+    BootRecord record = open_record(id);
+    BootPlaces places = places_of(id);
+    if (options.shutdown_timeout_s != 0) wait_for_shutdown(record, options.shutdown_timeout_s);
+    record.phase = Phase::stopping;
+    record.keep_overlay = options.keep_overlay;
+    write_record(base::real_file_system(), places, record);
+    finish_stop(record, places);
+    base::log().info("boot {} of {} is stopped", id.hex(), record.vm.machine_name);
+  }
+
+  void power(const BootId& id, PowerAction action) {
+    auto lock = lock_of(id);
+    BootRecord record = open_record(id);
+    const std::string& domain = record.vm.domain_name;
+    bool off = hypervisor_.state(domain) == DomainState::off;
+    if (off != (action == PowerAction::power_on)) {
+      throw Error(ErrorCode::busy, fmt::format("{} {}", domain, off ? "does not run" : "runs already"));
+    }
+    switch (action) {
+      case PowerAction::shutdown: return hypervisor_.shutdown(domain);
+      case PowerAction::reset: return hypervisor_.reset(domain);
+      case PowerAction::pause: return hypervisor_.pause(domain);
+      case PowerAction::resume: return hypervisor_.resume(domain);
+      case PowerAction::power_off: return hypervisor_.destroy(domain);
+      case PowerAction::power_on: return power_on(record);
+    }
+  }
+
+  AdoptReport adopt() {
+    AdoptReport report;
+    std::map<BootId, DomainState> domains = our_domains();
+    for (const BootId& id : boots_in(settings_.state_directory)) {
+      auto lock = lock_of(id);
+      try {
+        auto known = domains.find(id);
+        adopt_one(id, known == domains.end() ? DomainState::off : known->second, report);
+      } catch (const Error& error) {
+        report.problems.push_back(fmt::format("Boot {}: {}", id.hex(), error.message()));
+      }
+    }
+    std::vector<BootId> known = boots_in(settings_.state_directory);
+    for (const BootId& id : boots_in(settings_.run_directory)) {
+      if (std::find(known.begin(), known.end(), id) != known.end() || domains.contains(id)) continue;
+      BootPlaces places = places_of(id);
+      end_export(places);
+      remove_run_folder(places);
+      report.cleaned.push_back(fmt::format("Boot {}: the rest of a VM that is gone.", id.hex()));
+    }
+    for (const auto& [id, state] : domains) {
+      if (std::find(known.begin(), known.end(), id) != known.end()) continue;
+      report.problems.push_back(fmt::format("Boot {} runs in libvirt, but its folder is gone.", id.hex()));
+    }
+    return report;
+  }
+
+  std::vector<std::string> tend() {
+    std::vector<std::string> done;
+    try {
+      reap_children();
+      std::map<BootId, DomainState> domains = our_domains();
+      std::vector<ExportProcess> exports =
+          ExportProcess::find_below(base::join_path(settings_.run_directory, "vms"));
+      for (const BootId& id : boots_in(settings_.state_directory)) {
+        auto known = domains.find(id);
+        bool exported = std::any_of(exports.begin(), exports.end(), [&](const ExportProcess& each) {
+          return each.socket_path() == places_of(id).socket_path;
+        });
+        tend_one(id, known == domains.end() ? DomainState::off : known->second, exported, done);
+      }
+    } catch (const Error& error) {
+      done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.message()));
+    }
+    return done;
+  }
+
+  BootRecord open_record(const BootId& id) {
+    std::optional<BootRecord> record = find_record(id);
+    if (!record) throw Error(ErrorCode::not_found, fmt::format("there is no instant VM {}", id.hex()));
+    return *record;
+  }
+
+  BootPlaces places_of(const BootId& id) const {
+    return boot_places(settings_.state_directory, settings_.run_directory, id);
+  }
+
+  Hypervisor& hypervisor() { return hypervisor_; }
+
+ private:
+  // ---- start
+
+  BootRecord new_record(const BootId& id, const PointSource& source, const BootOptions& options,
+                        const Preparation& prepared, const AcceleratorVerdict& verdict) {
+    const MachinePlan& plan = prepared.plan;
+    BootRecord record;
+    record.key_file_path = source.key_file_path;
+    record.passphrase_file_path = source.passphrase_file_path;
+    record.console_password = fresh_password();
+    InstantVm& vm = record.vm;
+    vm.id = id;
+    vm.purpose = options.purpose;
+    vm.point = prepared.point.id;
+    vm.machine_name = prepared.point.machine_name;
+    vm.store_directory = source.store_directory;
+    vm.started_ms = base::now_ms();
+    vm.domain_name = domain_name(prepared.point.machine_name, id);
+    vm.accelerator = verdict.accelerator;
+    vm.firmware = plan.firmware;
+    vm.cpu_count = plan.cpu_count;
+    vm.memory_size = plan.memory_size;
+    vm.serial_log_path = places_of(id).serial_path;
+    vm.notes = plan.notes;
+    if (verdict.accelerator == Accelerator::tcg) vm.notes.push_back("It runs without KVM. " + verdict.reason);
+    for (const PlannedDisk& disk : plan.disks) {
+      vm.disks.push_back({.name = disk.name, .overlay_path = places_of(id).overlay_path(disk.name),
+                          .size = prepared.point.disk(disk.name).size});
+    }
+    for (const PlannedCard& card : plan.cards) vm.network_cards.push_back({card.mac, card.mode, source_of(card)});
+    return record;
+  }
+
+  std::string source_of(const PlannedCard& card) const {
+    if (card.mode == NetworkMode::bridge) return card.source;
+    return card.mode == NetworkMode::nat ? settings_.nat_network : settings_.isolated_network;
+  }
+
+  void check_networks(const BootOptions& options, MachinePlan& plan) {
+    for (const NetworkChoice& choice : options.networks) {
+      if (choice.mode == NetworkMode::bridge && !hypervisor_.has_bridge(choice.bridge)) {
+        plan.reasons.push_back(fmt::format("there is no bridge '{}' on this appliance", choice.bridge));
+      }
+    }
+  }
+
+  void check_folders(MachinePlan& plan) {
+    for (const std::string& path : {settings_.state_directory, settings_.run_directory}) {
+      if (auto obstacle = obstacle_on(path, settings_.qemu_group)) plan.reasons.push_back(*obstacle);
+    }
+  }
+
+  void write_first_record(const BootPlaces& places, const BootRecord& record) {
+    try {
+      make_boot_folders(places, settings_.qemu_group);
+      write_record(base::real_file_system(), places, record);
+      base::real_file_system().sync_directory(base::parent_path(places.folder));
+    } catch (const Error&) {
+      remove_boot_folders(places);
+      throw;
+    }
+  }
+
+  void bring_up(BootRecord& record, Preparation& prepared, const StepCallback& step) {
+    BootPlaces places = places_of(record.vm.id);
+    MachinePlan& plan = prepared.plan;
+    for (PlannedCard& card : plan.cards) card.source = source_of(card);
+    step("Starting the export");
+    start_export(record, places);
+    step("Making the overlays");
+    for (const VmDisk& disk : record.vm.disks) {
+      make_overlay(disk.overlay_path, places.socket_path, disk.name, disk.size);
+    }
+    const UefiFirmware* firmware = firmware_for(plan, prepared.facts);
+    if (firmware != nullptr) make_uefi_variables(places, plan, *firmware);
+    std::string xml = domain_xml(plan, record, {places, settings_.state_directory}, firmware);
+    base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(xml));
+    step("Starting QEMU");
+    run_domain(record, places, xml);
+  }
+
+  // Networks and the domain; used for the first start and for switching on again.
+  void run_domain(BootRecord& record, const BootPlaces& places, const std::string& xml) {
+    for (const VmNetworkCard& card : record.vm.network_cards) {
+      if (card.mode != NetworkMode::bridge) hypervisor_.ensure_network({card.source, card.mode});
+    }
+    hypervisor_.start(xml);
+    std::vector<BackingExport> exports;
+    for (const VmDisk& disk : record.vm.disks) {
+      exports.push_back({disk.name, places.socket_path, disk.name, settings_.export_patience_s});
+    }
+    try {
+      hypervisor_.make_exports_patient(record.vm.domain_name, exports);
+    } catch (const Error& error) {
+      // It runs all the same: should its export die, it pauses until tend() lets it go on.
+      base::log().warn("boot {}: {}", record.vm.id.hex(), error.message());
+    }
+  }
+
+  void start_export(const BootRecord& record, const BootPlaces& places) {
+    images::ExportOptions options;
+    options.store_directory = record.vm.store_directory;
+    options.point = record.vm.point.hex();
+    for (const VmDisk& disk : record.vm.disks) options.disks.push_back(disk.name);
+    options.key_file_path = record.key_file_path;
+    options.passphrase_file_path = record.passphrase_file_path;
+    options.socket_path = places.socket_path;
+    options.socket_group = settings_.qemu_group;
+    options.log_path = places.log_path;
+    options.plugin_path = settings_.plugin_path;
+    options.plugin_command = settings_.export_command;
+    options.thread_count = settings_.export_thread_count;
+    options.cache_size = settings_.export_cache_size;
+    options.disk_cache_size = settings_.export_disk_cache_size;
+    options.cache_directory = places.folder;
+    options.lifetime = base::Lifetime::independent;
+    children_.lock()->push_back(ExportProcess::start(options));
+  }
+
+  void power_on(BootRecord& record) {
+    BootPlaces places = places_of(record.vm.id);
+    make_boot_folders(places, settings_.qemu_group);
+    base::Bytes xml = base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
+    if (!ExportProcess::find(places.socket_path)) start_export(record, places);
+    record.phase = Phase::started;
+    write_record(base::real_file_system(), places, record);
+    run_domain(record, places, std::string(base::as_text(xml)));
+  }
+
+  // ---- stop
+
+  void wait_for_shutdown(const BootRecord& record, uint32_t timeout_s) {
+    auto deadline = Clock::now() + std::chrono::seconds(timeout_s);
+    const std::string& domain = record.vm.domain_name;
+    try {
+      if (hypervisor_.state(domain) != DomainState::off) hypervisor_.shutdown(domain);
+      while (hypervisor_.state(domain) != DomainState::off && Clock::now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      }
+    } catch (const Error& error) {
+      base::log().warn("{} did not shut down by itself: {}", domain, error.message());
+    }
+  }
+
+  void finish_stop(BootRecord& record, const BootPlaces& places) {
+    hypervisor_.destroy(record.vm.domain_name);
+    end_export(places);
+    if (!record.keep_overlay) {
+      remove_boot_folders(places);
+      return;
+    }
+    remove_run_folder(places);
+    record.phase = Phase::kept;
+    write_record(base::real_file_system(), places, record);
+  }
+
+  void end_export(const BootPlaces& places) {
+    if (auto process = ExportProcess::find(places.socket_path)) process->stop();
+    reap_children();
+  }
+
+  // After a failed start. What cannot be undone now is left to adopt().
+  void undo(BootRecord& record, const BootPlaces& places) {
+    try {
+      record.keep_overlay = false;
+      finish_stop(record, places);
+    } catch (const Error& error) {
+      base::log().error("boot {} could not be cleaned away: {}", record.vm.id.hex(), error.message());
+    }
+  }
+
+  // Exports started by this process are its children: whoever has ended is taken off the process table.
+  void reap_children() {
+    auto children = children_.lock();
+    std::vector<ExportProcess> running;
+    for (ExportProcess& child : *children) {
+      if (child.is_running()) running.push_back(std::move(child));
+    }
+    children->swap(running);
+  }
+
+  // ---- finding
+
+  std::mutex& mutex_of(const BootId& id) {
+    auto mutexes = mutexes_.lock();
+    std::unique_ptr<std::mutex>& mutex = (*mutexes)[id];
+    if (!mutex) mutex = std::make_unique<std::mutex>();
+    return *mutex;
+  }
+  // Held for the whole of an operation on one VM, I/O included: that is its purpose.
+  std::unique_lock<std::mutex> lock_of(const BootId& id) { return std::unique_lock<std::mutex>(mutex_of(id)); }
+
+  std::optional<BootRecord> find_record(const BootId& id) {
+    try {
+      return read_record(base::real_file_system(), places_of(id));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::not_found) return std::nullopt;
+      base::log().error("{}", error.message());
+      return std::nullopt;
+    }
+  }
+
+  std::map<BootId, DomainState> our_domains() {
+    std::map<BootId, DomainState> domains;
+    for (const DomainSummary& each : hypervisor_.list()) {
+      if (each.state_directory == settings_.state_directory) domains[each.boot] = each.state;
+    }
+    return domains;
+  }
+
+  // Memory of VMs that run or are being started, whether they have touched it yet or not.
+  uint64_t promised_memory() {
+    std::map<BootId, DomainState> domains = our_domains();
+    uint64_t sum = 0;
+    for (const BootId& id : boots_in(settings_.state_directory)) {
+      std::optional<BootRecord> record = find_record(id);
+      if (record && (domains.contains(id) || record->phase == Phase::starting)) sum += record->vm.memory_size;
+    }
+    return sum;
+  }
+
+  InstantVm describe(const BootRecord& record, DomainState domain) {
+    InstantVm vm = record.vm;
+    vm.state = state_of(record.phase, domain);
+    if (domain == DomainState::paused_by_io_error) {
+      bool full = free_bytes(settings_.state_directory) < kFreeDiskToResume;
+      vm.problem = full ? "The appliance's disk is full: the VM waits for room." : "Its disk did not answer.";
+    }
+    for (VmDisk& disk : vm.disks) disk.overlay_size = used_bytes(disk.overlay_path);
+    if (domain != DomainState::off) {
+      try {
+        vm.console = read_console(hypervisor_.domain_xml(vm.domain_name));
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found) throw;  // it has ended in this moment
+      }
+    }
+    vm.console.password = record.console_password;
+    return vm;
+  }
+
+  // ---- adopt and tend
+
+  void adopt_one(const BootId& id, DomainState domain, AdoptReport& report) {
+    BootPlaces places = places_of(id);
+    bool runs = domain != DomainState::off;
+    std::optional<BootRecord> record = find_record(id);
+    if (!record && !runs && !base::real_file_system().exists(places.record_path)) {
+      end_export(places);
+      remove_boot_folders(places);
+      report.cleaned.push_back(fmt::format("Boot {}: a start that had just begun.", id.hex()));
+      return;
+    }
+    if (!record) throw Error(ErrorCode::corrupt, places.record_path + " cannot be read");
+    if (record->phase == Phase::stopping || (record->phase == Phase::starting && !runs)) {
+      bool was_start = record->phase == Phase::starting;
+      finish_stop(*record, places);
+      report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was cut off.", id.hex(), record->vm.machine_name,
+                                           was_start ? "start" : "stop"));
+      return;
+    }
+    if (record->phase == Phase::starting) {
+      record->phase = Phase::started;
+      write_record(base::real_file_system(), places, *record);
+    }
+    if (runs) {
+      report.running.push_back(describe(*record, domain));
+      return;
+    }
+    end_export(places);
+    remove_run_folder(places);
+    report.resting.push_back(describe(*record, domain));
+  }
+
+  void tend_one(const BootId& id, DomainState domain, bool exported, std::vector<std::string>& done) {
+    std::unique_lock<std::mutex> lock(mutex_of(id), std::try_to_lock);
+    if (!lock) return;  // somebody works on it
+    std::optional<BootRecord> record = find_record(id);
+    if (!record || record->phase != Phase::started) return;
+    // What was seen before the lock was taken may be over.
+    if (hypervisor_.state(record->vm.domain_name) != domain) return;
+    BootPlaces places = places_of(id);
+    const std::string& machine = record->vm.machine_name;
+    try {
+      if (domain == DomainState::off) {
+        if (!exported) return;
+        end_export(places);
+        done.push_back(fmt::format("The VM of {} has ended; its export is ended too.", machine));
+        return;
+      }
+      if (!exported && !ExportProcess::find(places.socket_path)) {
+        start_export(*record, places);
+        done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
+      }
+      if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
+    } catch (const Error& error) {
+      done.push_back(fmt::format("The VM of {} needs help: {}.", machine, error.message()));
+    }
+  }
+
+  void let_go_on(const BootRecord& record, std::vector<std::string>& done) {
+    if (free_bytes(settings_.state_directory) < kFreeDiskToResume) return;
+    {
+      auto last = last_resume_.lock();
+      auto [place, is_new] = last->try_emplace(record.vm.id, Clock::now());
+      if (!is_new && Clock::now() - place->second < kResumeInterval) return;
+      place->second = Clock::now();
+    }
+    hypervisor_.resume(record.vm.domain_name);
+    done.push_back(fmt::format("The VM of {} had stopped for its disk; it goes on.", record.vm.machine_name));
+  }
+
+  const BootSettings settings_;
+  Hypervisor& hypervisor_;
+  std::mutex trial_mutex_;      // held during the KVM trial: two at once would disturb each other
+  std::mutex admission_mutex_;  // held from counting the promised memory until the record promises it
+  base::Guarded<std::map<BootId, std::unique_ptr<std::mutex>>> mutexes_;
+  base::Guarded<std::vector<ExportProcess>> children_;
+  base::Guarded<std::map<BootId, Clock::time_point>> last_resume_;
+};
+
+BootService::BootService(BootSettings settings, Hypervisor& hypervisor)
+    : implementation_(std::make_unique<Implementation>(std::move(settings), hypervisor)) {}
+BootService::~BootService() = default;
+
+AcceleratorVerdict BootService::accelerator() { return implementation_->accelerator(); }
+
+std::vector<std::string> BootService::reasons_against(const PointSource& source, const images::PointId& point,
+                                                      const BootOptions& options) {
+  return implementation_->prepare(source, point, options).plan.reasons;
+}
+
+InstantVm BootService::start(const PointSource& source, const images::PointId& point, const BootOptions& options,
+                             const StepCallback& on_step) {
+  return implementation_->start(source, point, options, on_step);
+}
+
+std::vector<InstantVm> BootService::list() { return implementation_->list(); }
+InstantVm BootService::get(const BootId& id) { return implementation_->get(id); }
+
+BootId BootService::find(std::string_view selector) {
+  std::vector<BootId> matches;
+  for (const InstantVm& vm : implementation_->list()) {
+    if (vm.id.hex() == selector) return vm.id;
+    bool prefix = selector.size() >= 4 && vm.id.hex().starts_with(selector);
+    if (prefix || vm.machine_name == selector || vm.domain_name == selector) matches.push_back(vm.id);
+  }
+  if (matches.empty()) throw Error(ErrorCode::not_found, fmt::format("there is no instant VM '{}'", selector));
+  if (matches.size() > 1) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' means {} instant VMs: give the id of one", selector, matches.size()));
+  }
+  return matches.front();
+}
+
+void BootService::stop(const BootId& id, const StopOptions& options) { implementation_->stop(id, options); }
+void BootService::power(const BootId& id, PowerAction action) { implementation_->power(id, action); }
+
+Screenshot BootService::screenshot(const BootId& id) {
+  BootRecord record = implementation_->open_record(id);
+  if (implementation_->hypervisor().state(record.vm.domain_name) == DomainState::off) {
+    throw Error(ErrorCode::busy, record.vm.domain_name + " does not run");
+  }
+  return implementation_->hypervisor().screenshot(record.vm.domain_name);
+}
+
+std::vector<std::string> BootService::addresses(const BootId& id) {
+  BootRecord record = implementation_->open_record(id);
+  return implementation_->hypervisor().addresses(record.vm.domain_name);
+}
+
+std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t limit) {
+  implementation_->open_record(id);
+  constexpr uint64_t kLimit = 16 << 20;
+  return read_part(implementation_->places_of(id).serial_path, offset, std::min(limit, kLimit));
+}
+
+AdoptReport BootService::adopt() { return implementation_->adopt(); }
+std::vector<std::string> BootService::tend() { return implementation_->tend(); }
+
+}  // namespace appliance::boot

@@ -1,0 +1,23 @@
+// What a disk's first sectors tell about the machine it came from: how its firmware boots it and which
+// kind of system it holds. Used where the machine's definition says nothing.
+// Formats: MBR; GPT (UEFI specification 2.10, chapter 5). Everything read here is hostile input.
+#pragma once
+
+#include "images/disk_reader.h"
+
+namespace appliance::boot {
+
+struct DiskLook {
+  bool has_partitions = false;
+  bool has_efi_system_partition = false;
+  bool has_boot_code = false;  // the first sector is code for a BIOS
+  bool has_windows = false;    // a Microsoft reserved partition, or NTFS on an active one
+};
+
+// Reads at most a few hundred KiB. Throws what the reader throws; a damaged table is no table.
+DiskLook look_at(images::DiskReader& disk);
+
+// uefi if there is an EFI system partition, else bios.
+images::Firmware firmware_of(const DiskLook& look);
+
+}  // namespace appliance::boot

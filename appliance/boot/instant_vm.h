@@ -1,0 +1,136 @@
+// What an instant VM is, as values: how it is asked for, and what is known about it while it exists.
+// Values; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "images/ids.h"
+#include "images/point.h"
+
+namespace appliance::boot {
+
+// One start of one point. Its hex form (16 digits) is what people type.
+using BootId = images::Id<struct BootTag, 8>;
+
+enum class Purpose {
+  instant,  // somebody works with it; lives until it is stopped
+  test,     // a test boot, started to be judged and stopped
+};
+
+enum class Accelerator {
+  automatic,  // KVM if a trial shows that it works, else TCG
+  kvm,
+  tcg,
+};
+
+enum class DiskBus { virtio, scsi, sata, ide };
+
+enum class NetworkMode {
+  none,      // no card
+  isolated,  // the appliance and the VMs of the isolated network reach each other, nobody else
+  nat,       // as isolated, and out to the world behind the appliance's address
+  bridge,    // on the named bridge of the appliance: the client's own network
+};
+
+enum class MacChoice { keep, fresh };
+
+struct NetworkChoice {
+  NetworkMode mode = NetworkMode::isolated;
+  std::string bridge;  // its name; for NetworkMode::bridge only
+};
+
+// What the caller wants different from the machine's definition.
+struct BootOptions {
+  Purpose purpose = Purpose::instant;
+  std::optional<uint32_t> cpu_count;
+  std::optional<uint64_t> memory_size;  // bytes
+  std::optional<DiskBus> disk_bus;
+  std::optional<images::Firmware> firmware;
+  // Card i gets networks[i], the cards past its end the last one. Empty: all isolated.
+  std::vector<NetworkChoice> networks;
+  MacChoice macs = MacChoice::keep;
+};
+
+enum class VmState {
+  starting,  // being made
+  running,
+  paused,    // by a person, or because its disk does not answer: see InstantVm::problem
+  ended,     // the guest powered itself off, or QEMU died; the overlay is still there
+  kept,      // stopped with its overlay kept
+};
+
+struct VmConsole {
+  std::string host;             // "127.0.0.1"
+  uint16_t vnc_port = 0;        // 0: none now
+  uint16_t websocket_port = 0;  // VNC in a WebSocket, as noVNC speaks it
+  std::string password;         // 8 characters; a secret
+};
+
+struct VmNetworkCard {
+  std::string mac;
+  NetworkMode mode = NetworkMode::none;
+  std::string source;  // the libvirt network or the bridge
+};
+
+struct VmDisk {
+  std::string name;           // "vda", as in the point
+  std::string overlay_path;   // the writes
+  uint64_t size = 0;          // bytes
+  uint64_t overlay_size = 0;  // bytes on the appliance's disk
+};
+
+struct InstantVm {
+  BootId id;
+  Purpose purpose = Purpose::instant;
+  VmState state = VmState::starting;
+  std::string problem;  // a sentence; empty when all is well
+  images::PointId point;
+  std::string machine_name;
+  std::string store_directory;
+  uint64_t started_ms = 0;         // UTC
+  uint64_t start_duration_ms = 0;  // from the request until QEMU ran
+  std::string domain_name;         // as libvirt knows it: "muletto-MACHINE-1f2e3d4c"
+  Accelerator accelerator = Accelerator::tcg;  // kvm or tcg
+  images::Firmware firmware = images::Firmware::bios;
+  uint32_t cpu_count = 0;
+  uint64_t memory_size = 0;  // bytes
+  std::vector<VmDisk> disks;
+  std::vector<VmNetworkCard> network_cards;
+  VmConsole console;
+  std::string serial_log_path;
+  std::vector<std::string> notes;  // sentences: what was adapted to this appliance, and why
+};
+
+enum class PowerAction {
+  shutdown,   // asks the guest: agent, then ACPI; returns at once
+  reset,      // as the button does
+  pause,
+  resume,
+  power_off,  // cuts the power; the overlay stays
+  power_on,   // starts an ended or kept VM again from its overlay
+};
+
+struct StopOptions {
+  bool keep_overlay = false;        // else the writes are discarded
+  uint32_t shutdown_timeout_s = 0;  // asks the guest first and waits that long; 0: cuts the power at once
+};
+
+// Words of the API, the command line and boot.json. The *_from_name functions throw invalid_argument.
+std::string_view purpose_name(Purpose purpose);
+Purpose purpose_from_name(std::string_view name);
+std::string_view accelerator_name(Accelerator accelerator);  // "auto", "kvm", "tcg"
+Accelerator accelerator_from_name(std::string_view name);
+std::string_view disk_bus_name(DiskBus bus);
+DiskBus disk_bus_from_name(std::string_view name);
+std::string_view vm_state_name(VmState state);
+std::string_view power_action_name(PowerAction action);  // "shutdown", "power-off", …
+PowerAction power_action_from_name(std::string_view name);
+// "none", "isolated", "nat", "bridge:br0".
+std::string network_choice_name(const NetworkChoice& choice);
+NetworkChoice network_choice_from_name(std::string_view name);
+
+}  // namespace appliance::boot

@@ -1,0 +1,96 @@
+#include "appliance/boot/libvirt/host_facts.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <pugixml.hpp>
+#include <sstream>
+#include <thread>
+
+namespace appliance::boot::libvirt {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFirmwareDirectory = "/usr/share/qemu/firmware";
+
+// One descriptor; nothing if it is not a plain UEFI firmware for x86_64 whose files are there.
+void read_descriptor(const std::filesystem::path& path, HypervisorFacts& facts) {
+  std::ifstream file(path);
+  json object = json::parse(file, nullptr, false);
+  if (object.is_discarded() || !object.is_object()) return;
+  try {
+    const json& mapping = object.at("mapping");
+    if (mapping.at("device") != "flash" || mapping.at("executable").at("format") != "raw") return;
+    auto fits = [](const json& target) { return target.at("architecture") == "x86_64"; };
+    const json& targets = object.at("targets");
+    if (std::none_of(targets.begin(), targets.end(), fits)) return;
+    UefiFirmware firmware;
+    firmware.code_path = mapping.at("executable").at("filename");
+    firmware.variables_path = mapping.at("nvram-template").at("filename");
+    auto is_secure = [](const json& feature) { return feature == "secure-boot" || feature == "requires-smm"; };
+    const json& features = object.at("features");
+    firmware.secure_boot = std::any_of(features.begin(), features.end(), is_secure);
+    std::error_code error;
+    firmware.variables_size = std::filesystem::file_size(firmware.variables_path, error);
+    if (!error && std::filesystem::exists(firmware.code_path, error)) facts.uefi_firmwares.push_back(firmware);
+  } catch (const json::exception&) {
+    // Another kind of firmware, such as one of confidential VMs.
+  }
+}
+
+// Debian's older firmware with 2 MiB images has no descriptor; captured variables may need it.
+void add_small_firmware(HypervisorFacts& facts) {
+  UefiFirmware firmware{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd", 0, false};
+  std::error_code error;
+  firmware.variables_size = std::filesystem::file_size(firmware.variables_path, error);
+  if (!error && std::filesystem::exists(firmware.code_path, error)) facts.uefi_firmwares.push_back(firmware);
+}
+
+uint64_t meminfo(const std::string& text, const std::string& key) {
+  size_t at = text.find(key + ":");
+  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + key.size() + 1, nullptr, 10) * 1024;
+}
+
+}  // namespace
+
+void read_capabilities(const std::string& xml, HypervisorFacts& facts) {
+  pugi::xml_document document;
+  document.load_string(xml.c_str());
+  for (const pugi::xml_node& guest : document.child("capabilities").children("guest")) {
+    pugi::xml_node architecture = guest.child("arch");
+    if (std::string_view(architecture.attribute("name").as_string()) != "x86_64") continue;
+    for (const pugi::xml_node& machine : architecture.children("machine")) {
+      facts.machine_types.insert(machine.text().as_string());
+      facts.machine_types.insert(machine.attribute("canonical").as_string());
+    }
+  }
+}
+
+void read_domain_capabilities(const std::string& xml, HypervisorFacts& facts) {
+  pugi::xml_document document;
+  document.load_string(xml.c_str());
+  pugi::xml_node tpm = document.child("domainCapabilities").child("devices").child("tpm");
+  auto is_emulator = [](const pugi::xml_node& node) { return std::string_view(node.text().as_string()) == "emulator"; };
+  facts.has_tpm = std::string_view(tpm.attribute("supported").as_string()) == "yes" && tpm.find_node(is_emulator);
+}
+
+void read_host(HypervisorFacts& facts) {
+  facts.cpu_count = std::max(1u, std::thread::hardware_concurrency());
+  std::ifstream file("/proc/meminfo");
+  std::stringstream text;
+  text << file.rdbuf();
+  facts.memory_size = meminfo(text.str(), "MemTotal");
+  facts.memory_available = meminfo(text.str(), "MemAvailable");
+  std::vector<std::filesystem::path> descriptors;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(kFirmwareDirectory, ignored)) {
+    if (entry.path().extension() == ".json") descriptors.push_back(entry.path());
+  }
+  std::sort(descriptors.begin(), descriptors.end());
+  for (const auto& path : descriptors) read_descriptor(path, facts);
+  add_small_firmware(facts);
+}
+
+}  // namespace appliance::boot::libvirt

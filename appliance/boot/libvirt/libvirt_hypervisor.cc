@@ -1,0 +1,302 @@
+#include "appliance/boot/libvirt/libvirt_hypervisor.h"
+
+#include <fmt/format.h>
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <net/if.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+#include "appliance/boot/domain_translation.h"
+#include "appliance/boot/libvirt/host_facts.h"
+#include "appliance/boot/libvirt/network_plan.h"
+#include "appliance/boot/libvirt/patient_exports.h"
+#include "base/error.h"
+#include "base/guarded.h"
+
+namespace appliance::boot::libvirt {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+// libvirt's words for the last failed call of this thread.
+Error last_error(const std::string& action) {
+  virErrorPtr error = virGetLastError();
+  std::string words = error == nullptr || error->message == nullptr ? "libvirt gave no reason" : error->message;
+  ErrorCode code = ErrorCode::io;
+  switch (error == nullptr ? VIR_ERR_OK : static_cast<virErrorNumber>(error->code)) {
+    case VIR_ERR_NO_DOMAIN:
+    case VIR_ERR_NO_NETWORK: code = ErrorCode::not_found; break;
+    case VIR_ERR_NO_CONNECT:
+    case VIR_ERR_INVALID_CONN:
+    case VIR_ERR_AGENT_UNRESPONSIVE: code = ErrorCode::unavailable; break;
+    case VIR_ERR_OPERATION_INVALID:
+    case VIR_ERR_OPERATION_TIMEOUT: code = ErrorCode::busy; break;
+    case VIR_ERR_CONFIG_UNSUPPORTED:
+    case VIR_ERR_XML_ERROR:
+    case VIR_ERR_NO_SUPPORT: code = ErrorCode::unsupported; break;
+    default: break;
+  }
+  return Error(code, fmt::format("{}: {}", action, words));
+}
+
+template <typename Object, int (*kFree)(Object*)>
+struct Free {
+  void operator()(Object* object) const { kFree(object); }
+};
+using Domain = std::unique_ptr<virDomain, Free<virDomain, virDomainFree>>;
+using Network = std::unique_ptr<virNetwork, Free<virNetwork, virNetworkFree>>;
+using Connection = std::shared_ptr<virConnect>;
+
+std::string take_text(char* text) {
+  std::string copy = text == nullptr ? "" : text;
+  ::free(text);
+  return copy;
+}
+
+DomainState state_of(virDomainPtr domain) {
+  int state = 0, reason = 0;
+  if (virDomainGetState(domain, &state, &reason, 0) != 0) return DomainState::off;
+  switch (state) {
+    case VIR_DOMAIN_RUNNING:
+    case VIR_DOMAIN_BLOCKED: return DomainState::running;
+    case VIR_DOMAIN_PAUSED:
+      return reason == VIR_DOMAIN_PAUSED_IOERROR ? DomainState::paused_by_io_error : DomainState::paused;
+    case VIR_DOMAIN_PMSUSPENDED: return DomainState::paused;
+    case VIR_DOMAIN_SHUTDOWN: return DomainState::shutting_down;
+    default: return DomainState::off;
+  }
+}
+
+class LibvirtHypervisor : public Hypervisor {
+ public:
+  explicit LibvirtHypervisor(std::string uri) : uri_(std::move(uri)) {}
+
+  HypervisorFacts facts() override {
+    Connection connection = connect_now();
+    HypervisorFacts facts;
+    unsigned long libvirt_version = 0, qemu_version = 0;
+    virConnectGetLibVersion(connection.get(), &libvirt_version);
+    virConnectGetVersion(connection.get(), &qemu_version);
+    facts.version = fmt::format("libvirt {}, QEMU {}", version_text(libvirt_version), version_text(qemu_version));
+    read_capabilities(take_text(virConnectGetCapabilities(connection.get())), facts);
+    read_domain_capabilities(
+        take_text(virConnectGetDomainCapabilities(connection.get(), nullptr, "x86_64", "q35", "qemu", 0)), facts);
+    read_host(facts);
+    for (const Domain& domain : all_domains(connection)) {
+      std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
+      if (virDomainGetUUIDString(domain.get(), uuid.data()) == 0) facts.domain_uuids.emplace_back(uuid.data());
+    }
+    return facts;
+  }
+
+  bool has_bridge(const std::string& name) override {
+    struct stat status;
+    return !name.empty() && name.find('/') == std::string::npos &&
+           ::stat(fmt::format("/sys/class/net/{}/bridge", name).c_str(), &status) == 0;
+  }
+
+  bool has_network(const std::string& name) override {
+    Connection connection = connect_now();
+    Network network(virNetworkLookupByName(connection.get(), name.c_str()));
+    return network != nullptr && virNetworkIsActive(network.get()) == 1;
+  }
+
+  void ensure_network(const NetworkPlan& plan) override {
+    std::lock_guard<std::mutex> one_at_a_time(network_mutex_);
+    Connection connection = connect_now();
+    Network known(virNetworkLookupByName(connection.get(), plan.name.c_str()));
+    if (known != nullptr && virNetworkIsActive(known.get()) == 1) return;
+    if (known != nullptr) {
+      if (virNetworkCreate(known.get()) != 0) throw last_error("cannot start the network " + plan.name);
+      return;
+    }
+    Network made(virNetworkCreateXML(connection.get(), network_xml(plan).c_str()));
+    if (made == nullptr) throw last_error("cannot make the network " + plan.name);
+  }
+
+  void start(const std::string& domain_xml) override {
+    Connection connection = connect_now();
+    Domain domain(virDomainCreateXML(connection.get(), domain_xml.c_str(), 0));
+    if (domain == nullptr) throw last_error("QEMU did not start");
+  }
+
+  void make_exports_patient(const std::string& name, const std::vector<BackingExport>& exports) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    reopen_patiently(exports, [&](const std::string& request) {
+      char* answer = nullptr;
+      if (virDomainQemuMonitorCommand(domain.get(), request.c_str(), &answer, 0) != 0) {
+        throw last_error("QEMU's monitor did not answer");
+      }
+      return take_text(answer);
+    });
+  }
+
+  std::vector<DomainSummary> list() override {
+    Connection connection = connect_now();
+    std::vector<DomainSummary> summaries;
+    for (const Domain& domain : all_domains(connection)) {
+      char* metadata = virDomainGetXMLDesc(domain.get(), 0);
+      std::optional<DomainMark> mark = read_mark(take_text(metadata));
+      if (!mark) continue;
+      DomainSummary summary;
+      summary.name = virDomainGetName(domain.get());
+      std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
+      virDomainGetUUIDString(domain.get(), uuid.data());
+      summary.uuid = uuid.data();
+      summary.boot = mark->boot;
+      summary.state_directory = mark->state_directory;
+      summary.state = state_of(domain.get());
+      summaries.push_back(std::move(summary));
+    }
+    return summaries;
+  }
+
+  DomainState state(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = find(connection, name);
+    return domain == nullptr ? DomainState::off : state_of(domain.get());
+  }
+
+  std::string domain_xml(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    char* text = virDomainGetXMLDesc(domain.get(), 0);
+    if (text == nullptr) throw last_error("cannot read the domain " + name);
+    return take_text(text);
+  }
+
+  void destroy(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = find(connection, name);
+    if (domain == nullptr) return;
+    if (virDomainDestroy(domain.get()) != 0 && find(connection, name) != nullptr) {
+      throw last_error("cannot end the domain " + name);
+    }
+  }
+
+  void shutdown(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    bool asked = virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_GUEST_AGENT) == 0 ||
+                 virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) == 0;
+    if (!asked) throw last_error("cannot ask the guest of " + name + " to shut down");
+  }
+
+  void reset(const std::string& name) override { apply(name, "reset", [](virDomainPtr d) { return virDomainReset(d, 0); }); }
+  void pause(const std::string& name) override { apply(name, "pause", virDomainSuspend); }
+  void resume(const std::string& name) override { apply(name, "resume", virDomainResume); }
+
+  Screenshot screenshot(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    std::unique_ptr<virStream, Free<virStream, virStreamFree>> stream(virStreamNew(connection.get(), 0));
+    Screenshot picture;
+    char* type = stream == nullptr ? nullptr : virDomainScreenshot(domain.get(), stream.get(), 0, 0);
+    if (type == nullptr) throw last_error("cannot take a picture of " + name);
+    picture.mime_type = take_text(type);
+    auto append = [](virStreamPtr, const char* data, size_t size, void* opaque) {
+      auto* bytes = static_cast<base::Bytes*>(opaque);
+      constexpr size_t kLimit = 64u << 20;
+      if (bytes->size() + size > kLimit) return -1;
+      bytes->insert(bytes->end(), data, data + size);
+      return static_cast<int>(size);
+    };
+    if (virStreamRecvAll(stream.get(), append, &picture.bytes) != 0) throw last_error("cannot read the picture of " + name);
+    virStreamFinish(stream.get());
+    return picture;
+  }
+
+  std::vector<std::string> addresses(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    std::vector<std::string> found;
+    for (unsigned int source : {VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
+                                VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP}) {
+      collect_addresses(domain.get(), source, found);
+      if (!found.empty()) break;
+    }
+    auto is_v4 = [](const std::string& address) { return address.find(':') == std::string::npos; };
+    std::stable_partition(found.begin(), found.end(), is_v4);
+    return found;
+  }
+
+ private:
+  static std::string version_text(unsigned long version) {
+    return fmt::format("{}.{}.{}", version / 1000000, version / 1000 % 1000, version % 1000);
+  }
+
+  static void collect_addresses(virDomainPtr domain, unsigned int source, std::vector<std::string>& found) {
+    virDomainInterfacePtr* interfaces = nullptr;
+    int count = virDomainInterfaceAddresses(domain, &interfaces, source, 0);
+    for (int i = 0; i < count; ++i) {
+      bool loopback = interfaces[i]->name != nullptr && std::string_view(interfaces[i]->name) == "lo";
+      for (unsigned int j = 0; j < interfaces[i]->naddrs && !loopback; ++j) found.emplace_back(interfaces[i]->addrs[j].addr);
+      virDomainInterfaceFree(interfaces[i]);
+    }
+    ::free(interfaces);
+  }
+
+  Connection connect_now() {
+    auto connection = connection_.lock();
+    if (*connection != nullptr && virConnectIsAlive(connection->get()) == 1) return *connection;
+    virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // else libvirt prints every error itself
+    virConnectPtr fresh = virConnectOpen(uri_.c_str());
+    if (fresh == nullptr) {
+      Error error = last_error(fmt::format("libvirt at {} does not answer (is libvirtd running?)", uri_));
+      throw Error(ErrorCode::unavailable, error.message());
+    }
+    *connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
+    return *connection;
+  }
+
+  static std::vector<Domain> all_domains(const Connection& connection) {
+    virDomainPtr* raw = nullptr;
+    int count = virConnectListAllDomains(connection.get(), &raw, 0);
+    if (count < 0) throw last_error("cannot list the domains");
+    std::vector<Domain> domains;
+    for (int i = 0; i < count; ++i) domains.emplace_back(raw[i]);
+    ::free(raw);
+    return domains;
+  }
+
+  static Domain find(const Connection& connection, const std::string& name) {
+    Domain domain(virDomainLookupByName(connection.get(), name.c_str()));
+    virErrorPtr error = virGetLastError();
+    if (domain == nullptr && error != nullptr && error->code != VIR_ERR_NO_DOMAIN) {
+      throw last_error("cannot look for the domain " + name);
+    }
+    return domain;
+  }
+
+  static Domain open(const Connection& connection, const std::string& name) {
+    Domain domain = find(connection, name);
+    if (domain == nullptr) throw Error(ErrorCode::not_found, "no domain " + name + " runs");
+    return domain;
+  }
+
+  template <typename Action>
+  void apply(const std::string& name, const char* verb, Action action) {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    if (action(domain.get()) != 0) throw last_error(fmt::format("cannot {} {}", verb, name));
+  }
+
+  std::string uri_;
+  base::Guarded<Connection> connection_;
+  std::mutex network_mutex_;  // held while a network is made: two at once would choose one subnet
+};
+
+}  // namespace
+
+std::unique_ptr<Hypervisor> connect(const std::string& uri) { return std::make_unique<LibvirtHypervisor>(uri); }
+
+}  // namespace appliance::boot::libvirt

@@ -1,0 +1,16 @@
+// The Hypervisor by libvirt and QEMU. The only code of the appliance that includes libvirt's headers.
+// Thread-safe: libvirt's connection is. A lost connection (libvirtd restarted) is made anew by the next call.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "appliance/boot/hypervisor.h"
+
+namespace appliance::boot::libvirt {
+
+// "qemu:///system", or with "?socket=PATH" another daemon. Does not connect yet: a libvirtd that is down
+// is reported by the first call (unavailable), and found again when it is up.
+std::unique_ptr<Hypervisor> connect(const std::string& uri);
+
+}  // namespace appliance::boot::libvirt

@@ -1,0 +1,36 @@
+// Asks a guest over the network whether a service answers. A connection alone proves nothing: forwarders
+// accept before the guest listens. Functions; thread-safe, each blocks its caller until its deadline.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace appliance::boot {
+
+struct Service {
+  enum class Kind {
+    tcp,   // sends its greeting by itself (SSH, SMTP), or at least keeps the connection open for a second
+    http,  // answers GET with any status below 500
+  };
+  Kind kind = Kind::http;
+  uint16_t port = 80;
+  std::string path = "/";
+};
+
+struct Answer {
+  bool answered = false;
+  std::string detail;  // "HTTP 200", "SSH-2.0-…", or why not
+};
+
+Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout);
+
+// Asks again until the service answers at one of the addresses (which are asked for each time, since a
+// guest gets its own late), the time is over, or `stop` is requested.
+Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses, const Service& service,
+                        std::chrono::milliseconds timeout, std::stop_token stop = {});
+
+}  // namespace appliance::boot

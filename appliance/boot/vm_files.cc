@@ -1,0 +1,147 @@
+#include "appliance/boot/vm_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "images/export_process.h"
+
+namespace appliance::boot {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Error;
+using base::ErrorCode;
+
+constexpr uint64_t kFirmwareLimit = 16 << 20;
+
+void make_folder(const std::string& path, mode_t mode) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error || ::chmod(path.c_str(), mode) != 0) {
+    throw base::system_error(error ? error.value() : errno, "cannot make the folder " + path);
+  }
+}
+
+gid_t group_id(const std::string& name) {
+  const group* entry = ::getgrnam(name.c_str());
+  if (entry == nullptr) throw Error(ErrorCode::not_found, "there is no group '" + name + "' for QEMU");
+  return entry->gr_gid;
+}
+
+// Others may pass through our own folders, and see nothing: names below are random.
+void let_pass(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0) ::chmod(path.c_str(), status.st_mode | S_IXOTH);
+}
+
+}  // namespace
+
+void make_base_folders(const std::string& state_directory, const std::string& run_directory) {
+  for (const std::string& directory : {state_directory, run_directory}) {
+    make_folder(base::join_path(directory, "vms"), 0711);
+    let_pass(directory);
+  }
+}
+
+std::optional<std::string> obstacle_on(const std::string& path, const std::string& group) {
+  gid_t gid = group_id(group);
+  for (fs::path place = fs::path(path); !place.empty(); place = place.parent_path()) {
+    struct stat status;
+    if (::stat(place.c_str(), &status) == 0) {
+      bool passable = (status.st_mode & S_IXOTH) != 0 || (status.st_gid == gid && (status.st_mode & S_IXGRP) != 0);
+      if (!passable) {
+        return fmt::format("QEMU's user cannot get into {}: run chmod o+x on it, or move the state folder",
+                           place.string());
+      }
+    }
+    if (place == place.root_path()) break;
+  }
+  return std::nullopt;
+}
+
+void make_boot_folders(const BootPlaces& places, const std::string& group) {
+  gid_t gid = group_id(group);
+  for (const std::string& path : {places.folder, places.run_folder}) {
+    make_folder(path, 0710);
+    if (::chown(path.c_str(), static_cast<uid_t>(-1), gid) != 0) {
+      throw base::system_error(errno, "cannot give " + path + " to group " + group);
+    }
+  }
+}
+
+void make_overlay(const std::string& path, const std::string& socket_path, const std::string& disk_name,
+                  uint64_t size) {
+  base::run_checked({"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b",
+                     images::export_uri(socket_path, disk_name), path, std::to_string(size)},
+                    std::chrono::minutes(1));
+}
+
+void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan, const UefiFirmware& firmware) {
+  base::Bytes variables = plan.uefi_variables;
+  if (variables.empty()) variables = base::read_file(base::real_file_system(), firmware.variables_path, kFirmwareLimit);
+  base::write_file_durably(base::real_file_system(), places.nvram_path, variables);
+}
+
+void remove_run_folder(const BootPlaces& places) {
+  std::error_code error;
+  fs::remove_all(places.run_folder, error);
+  if (error) throw base::system_error(error.value(), "cannot remove " + places.run_folder);
+}
+
+void remove_boot_folders(const BootPlaces& places) {
+  remove_run_folder(places);
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(places.folder, error)) {
+    if (entry.path().filename() != "boot.json") fs::remove_all(entry.path(), error);
+    if (error) break;
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw base::system_error(error.value(), "cannot remove files of " + places.folder);
+  }
+  fs::remove_all(places.folder, error);
+  if (error) throw base::system_error(error.value(), "cannot remove " + places.folder);
+}
+
+std::vector<BootId> boots_in(const std::string& directory) {
+  std::vector<BootId> ids;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(base::join_path(directory, "vms"), ignored)) {
+    try {
+      ids.push_back(BootId::from_hex(entry.path().filename().string()));
+    } catch (const Error&) {
+      continue;  // not ours
+    }
+  }
+  return ids;
+}
+
+uint64_t used_bytes(const std::string& path) {
+  struct stat status;
+  return ::stat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_blocks) * 512 : 0;
+}
+
+uint64_t free_bytes(const std::string& directory) {
+  struct statvfs status;
+  if (::statvfs(directory.c_str(), &status) != 0) return 0;
+  return static_cast<uint64_t>(status.f_bfree) * status.f_frsize;
+}
+
+std::string read_part(const std::string& path, uint64_t offset, uint64_t limit) {
+  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return "";
+  std::string part(limit, '\0');
+  ssize_t count = ::pread(fd.get(), part.data(), part.size(), static_cast<off_t>(offset));
+  part.resize(count > 0 ? static_cast<size_t>(count) : 0);
+  return part;
+}
+
+}  // namespace appliance::boot

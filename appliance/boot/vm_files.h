@@ -1,0 +1,45 @@
+// The files of instant VMs: folders with the rights QEMU needs, overlays, UEFI variables, and their
+// removal. QEMU runs as a user of its own (libvirt-qemu, group kvm), which must get through to them.
+// Functions; thread-safe for different VMs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/boot/boot_record.h"
+#include "appliance/boot/machine_plan.h"
+
+namespace appliance::boot {
+
+// Makes STATE/vms and RUN/vms. Throws io.
+void make_base_folders(const std::string& state_directory, const std::string& run_directory);
+
+// A sentence if users of this group cannot get through to `path`; what to do about it is in it.
+std::optional<std::string> obstacle_on(const std::string& path, const std::string& group);
+
+// The two folders of one boot, open to `group` only.
+void make_boot_folders(const BootPlaces& places, const std::string& group);
+
+// An empty overlay over an export. Made without asking the export: its size is known.
+void make_overlay(const std::string& path, const std::string& socket_path, const std::string& disk_name,
+                  uint64_t size);
+
+// The UEFI variables the VM starts with: those of the point, or the firmware's own.
+void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan, const UefiFirmware& firmware);
+
+// Everything of the boot but boot.json and, last of all, boot.json: so a removal that was cut off can be
+// finished. No error for what is not there.
+void remove_boot_folders(const BootPlaces& places);
+void remove_run_folder(const BootPlaces& places);
+
+// Boots that have a folder in STATE/vms or in RUN/vms.
+std::vector<BootId> boots_in(const std::string& directory);
+
+uint64_t used_bytes(const std::string& path);       // on disk; 0 if it is not there
+uint64_t free_bytes(const std::string& directory);  // of its file system, for root
+
+// At most `limit` bytes from `offset`; empty if there is nothing.
+std::string read_part(const std::string& path, uint64_t offset, uint64_t limit);
+
+}  // namespace appliance::boot

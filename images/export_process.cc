@@ -1,0 +1,274 @@
+#include "images/export_process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <libnbd.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kPluginName = "nbdkit-muletto-plugin.so";
+constexpr size_t kSocketPathLimit = sizeof(sockaddr_un::sun_path) - 1;
+constexpr uint64_t kLogReadLimit = 64 << 10;
+
+std::vector<std::string> command_line_of(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);
+  std::stringstream content;
+  content << file.rdbuf();
+  return base::split(content.str(), '\0');
+}
+
+// The value of -U if this is a command line of nbdkit.
+std::optional<std::string> socket_of(const std::vector<std::string>& command) {
+  if (command.empty() || std::filesystem::path(command[0]).filename() != "nbdkit") return std::nullopt;
+  for (size_t i = 1; i + 1 < command.size(); ++i) {
+    if (command[i] == "-U") return command[i + 1];
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> plugin_words(const ExportOptions& options) {
+  if (!options.plugin_command.empty()) return options.plugin_command;
+  std::vector<std::string> words{
+      options.plugin_path.empty() ? default_plugin_path() : options.plugin_path,
+      "store=" + options.store_directory,
+      "point=" + options.point,
+  };
+  for (const std::string& disk : options.disks) words.push_back("disk=" + disk);
+  if (!options.key_file_path.empty()) words.push_back("key-file=" + options.key_file_path);
+  if (!options.passphrase_file_path.empty()) {
+    words.push_back("passphrase-file=" + options.passphrase_file_path);
+  }
+  words.push_back(fmt::format("cache-size={}", options.cache_size));
+  if (options.disk_cache_size != 0) {
+    words.push_back(fmt::format("disk-cache-size={}", options.disk_cache_size));
+    words.push_back("cache-dir=" + options.cache_directory);
+  }
+  return words;
+}
+
+std::vector<std::string> nbdkit_command(const ExportOptions& options) {
+  std::vector<std::string> command{"nbdkit", "-f", "-r", "-t", std::to_string(options.thread_count), "-U",
+                                   options.socket_path};
+  for (std::string& word : plugin_words(options)) command.push_back(std::move(word));
+  return command;
+}
+
+// What nbdkit wrote behind `offset`, as one sentence.
+std::string words_of_nbdkit(const std::string& log_path, uint64_t offset) {
+  std::ifstream file(log_path, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  std::string sentence, line;
+  for (uint64_t read = 0; read < kLogReadLimit && std::getline(file, line); read += line.size()) {
+    size_t start = line.find("error: ");
+    std::string text = base::trim(start == std::string::npos ? line : line.substr(start + 7));
+    if (text.empty() || sentence.find(text) != std::string::npos) continue;
+    sentence += (sentence.empty() ? "" : "; ") + text;
+  }
+  return sentence.empty() ? "it gave no reason" : sentence;
+}
+
+struct CloseHandle {
+  void operator()(nbd_handle* handle) const { nbd_close(handle); }
+};
+
+// Does the handshake a client would do. False with libnbd's words if the disk cannot be opened yet.
+bool can_open(const std::string& socket_path, const std::string& disk, std::string& problem) {
+  std::unique_ptr<nbd_handle, CloseHandle> handle(nbd_create());
+  bool opened = handle != nullptr && nbd_set_opt_mode(handle.get(), true) == 0 &&
+                nbd_set_export_name(handle.get(), disk.c_str()) == 0 &&
+                nbd_connect_unix(handle.get(), socket_path.c_str()) == 0 && nbd_opt_info(handle.get()) == 0;
+  if (!opened) problem = nbd_get_error() == nullptr ? "" : nbd_get_error();
+  if (opened) nbd_opt_abort(handle.get());
+  return opened;
+}
+
+bool all_open(const ExportOptions& options, std::string& problem) {
+  if (options.disks.empty()) return can_open(options.socket_path, "", problem);
+  for (const std::string& disk : options.disks) {
+    if (!can_open(options.socket_path, disk, problem)) return false;
+  }
+  return true;
+}
+
+void allow_group(const std::string& socket_path, const std::string& group_name) {
+  const group* entry = ::getgrnam(group_name.c_str());
+  if (entry == nullptr) {
+    throw Error(ErrorCode::not_found, fmt::format("there is no group '{}' to own {}", group_name, socket_path));
+  }
+  if (::chown(socket_path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0 ||
+      ::chmod(socket_path.c_str(), 0660) != 0) {
+    throw base::system_error(errno, "cannot give " + socket_path + " to group " + group_name);
+  }
+}
+
+base::UniqueFd pin(pid_t pid) { return base::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+
+}  // namespace
+
+std::string default_plugin_path() {
+  if (const char* given = std::getenv("MULETTO_PLUGIN"); given != nullptr && *given != '\0') return given;
+  std::error_code ignored;
+  std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  std::vector<std::filesystem::path> places{program.parent_path() / kPluginName,
+                                            program.parent_path() / "../lib/muletto" / kPluginName,
+                                            "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/" + std::string(kPluginName)};
+  for (const std::filesystem::path& place : places) {
+    if (std::filesystem::exists(place, ignored)) return place.lexically_normal();
+  }
+  throw Error(ErrorCode::not_found,
+              fmt::format("{} is not beside the program, in {}: set MULETTO_PLUGIN to its path", kPluginName,
+                          program.parent_path().string()));
+}
+
+ExportProcess::ExportProcess(pid_t pid, base::UniqueFd pidfd, std::string socket_path)
+    : pid_(pid), pidfd_(std::move(pidfd)), socket_path_(std::move(socket_path)) {}
+
+ExportProcess::~ExportProcess() {
+  if (owned_ && pidfd_) stop();
+}
+
+ExportProcess ExportProcess::start(const ExportOptions& options) {
+  if (options.socket_path.size() > kSocketPathLimit) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the socket's path {} is longer than {} bytes", options.socket_path, kSocketPathLimit));
+  }
+  if (find(options.socket_path)) {
+    throw Error(ErrorCode::busy, "another export already serves " + options.socket_path);
+  }
+  struct stat status;
+  if (::lstat(options.socket_path.c_str(), &status) == 0) {
+    if (!S_ISSOCK(status.st_mode)) {
+      throw Error(ErrorCode::already_exists, options.socket_path + " exists and is no socket");
+    }
+    ::unlink(options.socket_path.c_str());
+  }
+
+  base::UniqueFd memory;
+  std::string log_path = options.log_path;
+  if (log_path.empty()) {
+    memory.reset(::memfd_create("nbdkit-log", MFD_CLOEXEC));
+    if (!memory) throw base::system_error(errno, "cannot make a file in memory");
+    log_path = fmt::format("/proc/self/fd/{}", memory.get());
+  }
+  uint64_t log_offset = ::stat(log_path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+
+  base::SubprocessOptions child_options;
+  child_options.lifetime = options.lifetime;
+  child_options.output_path = log_path;
+  base::Subprocess child(nbdkit_command(options), child_options);
+  ExportProcess process(child.pid(), pin(child.pid()), options.socket_path);
+  process.child_.emplace(std::move(child));
+  process.owned_ = true;  // until it is ready, whatever its lifetime
+
+  auto deadline = Clock::now() + options.ready_timeout;
+  std::string problem;
+  while (true) {
+    std::optional<int> status_code = process.child_->wait_for(std::chrono::milliseconds(5));
+    if (status_code) {
+      throw Error(ErrorCode::unavailable, "the export did not start: " + words_of_nbdkit(log_path, log_offset));
+    }
+    bool listening = ::access(options.socket_path.c_str(), F_OK) == 0;
+    if (listening && all_open(options, problem)) break;
+    // A refused disk is final; a refused connection means that nbdkit does not listen yet.
+    if (listening && problem.find("connect") == std::string::npos) {
+      std::string words = words_of_nbdkit(log_path, log_offset);
+      throw Error(ErrorCode::unavailable, fmt::format("the export does not serve its disks: {} ({})", words, problem));
+    }
+    if (Clock::now() > deadline) {
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("the export was not ready within {}: {}",
+                              base::format_duration_ms(static_cast<uint64_t>(options.ready_timeout.count())),
+                              words_of_nbdkit(log_path, log_offset)));
+    }
+  }
+  if (!options.socket_group.empty()) allow_group(options.socket_path, options.socket_group);
+  process.owned_ = options.lifetime == base::Lifetime::with_parent;
+  return process;
+}
+
+std::vector<ExportProcess> ExportProcess::find_below(const std::string& directory) {
+  std::vector<ExportProcess> found;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    pid_t pid = static_cast<pid_t>(std::atoi(name.c_str()));
+    std::optional<std::string> socket = socket_of(command_line_of(pid));
+    if (!socket || (*socket != directory && !socket->starts_with(directory + "/"))) continue;
+    base::UniqueFd pidfd = pin(pid);
+    // The pid may have been reused in between; from here on it cannot be.
+    if (!pidfd || socket_of(command_line_of(pid)) != socket) continue;
+    found.push_back(ExportProcess(pid, std::move(pidfd), *socket));
+  }
+  return found;
+}
+
+std::optional<ExportProcess> ExportProcess::find(const std::string& socket_path) {
+  std::vector<ExportProcess> found = find_below(socket_path);
+  for (ExportProcess& process : found) {
+    if (process.socket_path_ == socket_path) return std::move(process);
+  }
+  return std::nullopt;
+}
+
+bool ExportProcess::wait_for_end(std::chrono::milliseconds timeout) {
+  if (child_) return child_->wait_for(timeout).has_value();
+  pollfd watched{pidfd_.get(), POLLIN, 0};
+  int ready = ::poll(&watched, 1, static_cast<int>(timeout.count()));
+  if (ready <= 0) return false;
+  ::waitpid(pid_, nullptr, WNOHANG);  // if it is a child of this process that another object started
+  return true;
+}
+
+bool ExportProcess::is_running() { return !wait_for_end(std::chrono::milliseconds(0)); }
+
+void ExportProcess::stop(std::chrono::milliseconds grace) {
+  ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGTERM, nullptr, 0);
+  if (!wait_for_end(grace)) {
+    ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+    wait_for_end(std::chrono::seconds(10));
+  }
+  ::unlink(socket_path_.c_str());
+  owned_ = false;
+}
+
+std::string export_uri(const std::string& socket_path, const std::string& disk_name) {
+  auto escape = [](const std::string& text) {
+    std::string escaped;
+    for (char c : text) {
+      bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("-._~/", c) != nullptr;
+      escaped += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return escaped;
+  };
+  return fmt::format("nbd+unix:///{}?socket={}", escape(disk_name), escape(socket_path));
+}
+
+}  // namespace images

@@ -1,0 +1,88 @@
+// One nbdkit process that serves disks of one point, read-only, on a unix socket.
+//
+// A process is known by its command line: it is nbdkit, and `-U SOCKET` names a socket nobody else uses.
+// So it is found again after any crash without a pid file that could be stale, and a reused pid is never
+// touched: before a signal is sent, the process is pinned by a pidfd and its command line is read again.
+// One thread an object.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/subprocess.h"
+#include "base/unique_fd.h"
+
+namespace images {
+
+struct ExportOptions {
+  std::string store_directory;
+  std::string point;               // its id in hex
+  std::vector<std::string> disks;  // what is served, each under its name
+  std::string key_file_path;         // empty: none
+  std::string passphrase_file_path;  // empty: none
+  std::string socket_path;           // at most 107 bytes; its folder exists; a stale socket is replaced
+  std::string socket_group;          // may use the socket; empty: the owner only
+  std::string log_path;              // nbdkit's messages are appended; empty: kept only until it is ready
+  std::string plugin_path;           // empty: default_plugin_path()
+  // Instead of the plugin and its parameters: what follows nbdkit's own options. For tests.
+  std::vector<std::string> plugin_command;
+  uint32_t thread_count = 16;        // requests worked on at a time
+  uint64_t cache_size = 64ull << 20;  // bytes of memory
+  uint64_t disk_cache_size = 0;      // bytes of disk; 0: none
+  std::string cache_directory = "/var/tmp";
+  // with_parent: ends with the thread that started it. independent: stays until it is stopped.
+  base::Lifetime lifetime = base::Lifetime::with_parent;
+  std::chrono::milliseconds ready_timeout = std::chrono::seconds(30);
+};
+
+// $MULETTO_PLUGIN, else nbdkit-muletto-plugin.so in the running program's folder, or in nbdkit's plugin
+// folder. Throws not_found.
+std::string default_plugin_path();
+
+class ExportProcess {
+ public:
+  // Returns when every disk of `options` can be opened by an NBD client. Throws unavailable (or
+  // invalid_argument, not_found, unauthorized where that is certain) with nbdkit's own words; nothing runs
+  // and no socket is left then.
+  static ExportProcess start(const ExportOptions& options);
+
+  // The export that runs on this socket, whoever started it.
+  static std::optional<ExportProcess> find(const std::string& socket_path);
+  // All exports on sockets anywhere below this folder.
+  static std::vector<ExportProcess> find_below(const std::string& directory);
+
+  ExportProcess(ExportProcess&&) noexcept = default;
+  ExportProcess& operator=(ExportProcess&&) = delete;
+  // Ends a with_parent process and removes its socket; leaves an independent or a found one alone.
+  ~ExportProcess();
+
+  pid_t pid() const { return pid_; }
+  const std::string& socket_path() const { return socket_path_; }
+  bool is_running();
+  // True once it has ended; waits at most `timeout`.
+  bool wait_for_end(std::chrono::milliseconds timeout);
+
+  // Ends it and removes the socket. Clients must be gone: one that is still connected would be told that
+  // the server shuts down, which a guest sees as a bad disk. After `grace` it is killed instead, which
+  // such a client only sees as a lost connection.
+  void stop(std::chrono::milliseconds grace = std::chrono::seconds(3));
+
+ private:
+  ExportProcess(pid_t pid, base::UniqueFd pidfd, std::string socket_path);
+
+  pid_t pid_;
+  base::UniqueFd pidfd_;
+  std::string socket_path_;
+  std::optional<base::Subprocess> child_;  // if this object started it
+  bool owned_ = false;
+};
+
+// "nbd+unix:///DISK?socket=PATH", escaped.
+std::string export_uri(const std::string& socket_path, const std::string& disk_name);
+
+}  // namespace images
