@@ -23,7 +23,8 @@ struct PackContents {
 
 enum class ScanDepth { directory, every_record };
 
-// With every_record, lists only records whose stored bytes match their checksum, and tells of the others.
+// With every_record, or without a directory, lists only records whose stored bytes match their checksum, and
+// tells of the others.
 // Throws what the file system throws; a pack that is no pack at all has a problem and no records.
 PackContents scan_pack(base::FileSystem& files, const std::string& store, const StoreId& store_id,
                        const PackId& pack, ScanDepth depth);
