@@ -7,6 +7,7 @@
 //   free pages      the lists are sorted, name each page once, and none that a leaf or a value lies on
 //
 // What is left: a bit of a list of free pages that turns into the number of a branch page.
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,6 +178,9 @@ bool index_is_whole(const std::string& directory, const StoreId& store) {
   pid_t child = ::fork();
   if (child < 0) throw base::system_error(errno, "cannot start a process to examine the index");
   if (child == 0) {
+    // The store's locks are this process's too now: they must not outlive the parent here.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::close_range(3, ~0u, 0);
     for (int number : {SIGSEGV, SIGBUS, SIGABRT}) ::signal(number, SIG_DFL);
     ::close(2);  // LMDB tells of a failed assertion there; the caller reports it in words
     ::_exit(is_whole(directory, store) ? 0 : 1);

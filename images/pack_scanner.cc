@@ -121,6 +121,7 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
     format::check_pack_header(ByteView(bytes).first(format::kPackHeaderSize), store_id, pack);
   } catch (const Error& error) {
     contents.problems.push_back(error.message());
+    contents.header_is_damaged = true;
     // The records carry their own ids and checksums; a pack of another store would only waste space.
   }
   if (listed) verify_listed(bytes, *listed, contents);

@@ -16,6 +16,7 @@ constexpr uint64_t kMaxPackFile = 136u << 20;
 struct PackContents {
   std::vector<format::DirectoryEntry> records;  // by offset
   bool sealed = false;
+  bool header_is_damaged = false;  // known only where the whole pack was read
   uint64_t size = 0;         // of the file
   uint64_t records_end = 0;  // behind the last whole record
   std::vector<std::string> problems;

@@ -67,6 +67,29 @@ void drop_forged_records(OpenStore& store, const std::string& path, PackContents
   records.erase(std::remove_if(records.begin(), records.end(), is_forged), records.end());
 }
 
+// A pack of whose header a power cut left nothing, but records behind it: they get a pack of their own.
+size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
+  auto source = store.files.open(layout::pack_file(store.directory, pack));
+  PackId new_pack = PackId::random();
+  base::Bytes bytes = format::encode_pack_header(store.parameters.id, new_pack);
+  PackContents copy;
+  for (format::DirectoryEntry record : contents.records) {
+    size_t offset = bytes.size();
+    bytes.resize(offset + format::kRecordHeaderSize + record.stored_size);
+    source->read_at(record.offset, base::MutableByteView(bytes).subspan(offset));
+    record.offset = static_cast<uint32_t>(offset);
+    copy.records.push_back(record);
+  }
+  base::Bytes tail = encode_pack_tail(bytes.size(), copy.records);
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  base::make_directory_durably(store.files, layout::pack_shard(store.directory, new_pack));
+  base::write_file_durably(store.files, layout::pack_file(store.directory, new_pack), bytes);
+  copy.size = bytes.size();
+  list_pack(store, new_pack, copy, 0);
+  store.files.remove(layout::pack_file(store.directory, pack));
+  return copy.records.size();
+}
+
 // Takes one pack into the index; an unsealed one is cut behind its last whole record and sealed. `number`
 // is its row, 0 if it has none yet. Returns how many records it holds.
 size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number, std::vector<std::string>& problems) {
@@ -83,6 +106,7 @@ size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number, std::vec
     store.files.remove(path);
     return 0;
   }
+  if (contents.header_is_damaged && number == 0) return take_headless_pack(store, pack, contents);
   // Its writer may have died before its fsync, or before its folder's: what can be read need not be durable.
   base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
   store.files.sync_directory(layout::pack_shard(store.directory, pack));

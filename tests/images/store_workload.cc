@@ -131,13 +131,19 @@ ModelPoint StoreWorkload::next_point(std::optional<PointId>& base) {
   return point;
 }
 
+void StoreWorkload::commit(const ModelPoint& point, const std::function<PointId()>& make) {
+  expected.maybe_added.push_back(point);
+  on_change_();
+  PointId id = make();
+  expected.maybe_added.pop_back();
+  expected.points[id] = point;
+  on_change_();
+}
+
 void StoreWorkload::add(StoreWriter& writer) {
   std::optional<PointId> base;
   ModelPoint point = next_point(base);
-  expected.maybe_added.push_back(point);
-  PointId id = sync_model_point(writer, point, base, base ? &expected.points.at(*base) : nullptr);
-  expected.maybe_added.pop_back();
-  expected.points[id] = point;
+  commit(point, [&] { return sync_model_point(writer, point, base, base ? &expected.points.at(*base) : nullptr); });
 }
 
 // Two syncs take turns; they share half of what they send.
@@ -158,10 +164,7 @@ void StoreWorkload::add_two(StoreWriter& writer) {
     more = second.send(10) || more;
   }
   for (int i = 0; i < 2; ++i) {
-    expected.maybe_added.push_back(points[i]);
-    PointId id = (i == 0 ? first : second).commit();
-    expected.maybe_added.pop_back();
-    expected.points[id] = points[i];
+    commit(points[i], [&] { return (i == 0 ? first : second).commit(); });
   }
 }
 
@@ -171,8 +174,10 @@ void StoreWorkload::remove(StoreWriter& writer) {
   auto point = *expected.points.find(*victim);
   expected.points.erase(point.first);
   expected.maybe_deleted.insert(point);
+  on_change_();
   writer.delete_point(point.first);
   expected.maybe_deleted.erase(point.first);
+  on_change_();
 }
 
 void StoreWorkload::read(StoreWriter& writer) {

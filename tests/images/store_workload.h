@@ -3,6 +3,7 @@
 // are the same up to the first fault. One thread an object.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -37,6 +38,10 @@ class StoreWorkload {
   // One step: a sync, two syncs at once, a deletion, a compaction, a check, or reads of a disk that stays
   // open over several steps. Throws what the store throws; `expected` then says what is uncertain.
   void step(StoreWriter& writer);
+  // Called whenever `expected` has changed: before and behind what may be cut short.
+  void on_change(std::function<void()> call) { on_change_ = std::move(call); }
+  // The points to come lie behind this time: tells them from those of another workload.
+  void start_time(uint64_t time_ms) { next_time_ms_ = time_ms; }
   // Lets go of everything opened through a writer; before the writer goes.
   void close() { held_.reset(); }
 
@@ -51,6 +56,7 @@ class StoreWorkload {
     ModelContent content;
   };
 
+  void commit(const ModelPoint& point, const std::function<PointId()>& make);
   ModelPoint next_point(std::optional<PointId>& base);
   std::optional<PointId> choose_point(const std::string& machine);
   void add(StoreWriter& writer);
@@ -62,6 +68,7 @@ class StoreWorkload {
   WorkloadOptions options_;
   std::mt19937 random_;
   uint64_t next_time_ms_ = 1000;
+  std::function<void()> on_change_ = [] {};
   std::unique_ptr<Held> held_;
 };
 
