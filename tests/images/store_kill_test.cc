@@ -97,6 +97,18 @@ void write_journal(int fd, const std::string& text) {
   CHECK(::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
 }
 
+// The helper that looks at an index ends with its parent, and with it the parent's lock: but not at once.
+std::unique_ptr<StoreWriter> open_soon(const std::string& directory) {
+  for (int attempt = 0;; ++attempt) {
+    try {
+      return StoreWriter::open(base::real_file_system(), store_of(directory), {}, "", kLimits);
+    } catch (const base::Error& error) {
+      if (error.code() != base::ErrorCode::busy || attempt == 100) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+}
+
 // Works until it is killed. A second thread reads and compacts meanwhile.
 int work(const std::string& directory, uint32_t seed) {
   base::UniqueFd journal(::open(journal_of(directory).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
@@ -105,9 +117,8 @@ int work(const std::string& directory, uint32_t seed) {
   workload.expected = read_journal(journal_of(directory));
   workload.start_time(uint64_t{seed} * 1000000);
   workload.on_change([&] { write_journal(journal.get(), text_of(workload.expected)); });
-  auto& files = base::real_file_system();
   while (true) {
-    auto writer = StoreWriter::open(files, store_of(directory), {}, "", kLimits);
+    auto writer = open_soon(directory);
     std::jthread compacting([&](std::stop_token stop) {
       while (!stop.stop_requested()) {
         writer->compact({.rewrite_below = 0.9, .stop = stop});
@@ -142,7 +153,7 @@ bool run_and_kill(const std::string& program, const std::string& directory, uint
 }
 
 std::vector<std::string> verify(const std::string& directory, Expectation& expected) {
-  auto writer = StoreWriter::open(base::real_file_system(), store_of(directory), {}, "", kLimits);
+  auto writer = open_soon(directory);
   std::vector<std::string> problems = settle(writer->reader(), expected);
   CheckReport report = writer->check({.deep = true, .on_progress = {}, .stop = {}});
   problems.insert(problems.end(), report.problems.begin(), report.problems.end());
