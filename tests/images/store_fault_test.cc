@@ -275,7 +275,7 @@ TEST_CASE("no committed point is lost wherever the power goes") {
   Tally tally;
   const bool full = full_sweep();
   const uint64_t stride = full ? 2 : 24;
-  const uint64_t runs = full ? 8 : 4;
+  const uint64_t runs = full ? 6 : 4;
   Problems problems = in_parallel(runs, [&](uint64_t i, const std::string& scratch) {
     std::filesystem::remove_all(scratch + "/index");
     // Two runs of one seed in a full sweep: one takes the even I/Os, the other the odd ones.
