@@ -190,6 +190,12 @@ void write_file_durably(FileSystem& files, const std::string& path, ByteView byt
   files.sync_directory(parent_path(path));
 }
 
+void make_directory_durably(FileSystem& files, const std::string& path) {
+  files.make_directory(path);
+  // Also when it was there already: whoever made it may have died, or failed, before this.
+  files.sync_directory(parent_path(path));
+}
+
 std::string join_path(const std::string& directory, const std::string& name) {
   if (directory.empty()) return name;
   return directory.back() == '/' ? directory + name : directory + "/" + name;

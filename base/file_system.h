@@ -79,6 +79,9 @@ Bytes read_file(FileSystem& files, const std::string& path, uint64_t limit);
 // Durable when it returns. Replaces an existing file.
 void write_file_durably(FileSystem& files, const std::string& path, ByteView bytes);
 
+// make_directory(), and its name is durable when it returns, whoever made it.
+void make_directory_durably(FileSystem& files, const std::string& path);
+
 // "a/b" + "c" = "a/b/c".
 std::string join_path(const std::string& directory, const std::string& name);
 // "a/b/c" → "a/b"; "c" → ".".

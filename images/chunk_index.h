@@ -1,6 +1,6 @@
 // The index of a store: where each chunk lies, how many runs of points refer to it, which points there
-// are. Derived data: rebuild_index() makes it anew from packs and manifests. An LMDB environment; the only
-// files that include its header are this one's .cc.
+// are. Derived data: rebuild_index() makes it anew from packs and manifests. An LMDB environment, hidden
+// behind index_environment.h.
 //
 // Thread-safety: ChunkIndex any number of threads and processes; a transaction one thread. One write
 // transaction at a time in all processes (LMDB waits). Readers never wait for the writer.
@@ -57,6 +57,9 @@ class IndexTransaction {
  public:
   virtual ~IndexTransaction() = default;
 
+  // Pack numbers are those of one index; it differs where a rebuild made another one.
+  virtual uint64_t incarnation() = 0;
+
   virtual std::optional<ChunkEntry> find_chunk(const ChunkId& id) = 0;
   virtual uint64_t chunk_count() = 0;  // entries, nodes included
   virtual std::optional<PackEntry> find_pack(uint32_t number) = 0;
@@ -94,10 +97,16 @@ class ChunkIndex {
   // Opens the index in an existing folder, or makes an empty one there if `create`. Within one process all
   // openings of one folder share one environment. Throws not_found, corrupt (also for another store's).
   static std::unique_ptr<ChunkIndex> open(const std::string& directory, const StoreId& store, bool create);
+  // Opens an index that nobody else in this process has open, nor will while this one lives.
+  static std::unique_ptr<ChunkIndex> open_alone(const std::string& directory, const StoreId& store);
   virtual ~ChunkIndex() = default;
 
   virtual std::unique_ptr<IndexTransaction> read() = 0;
   virtual std::unique_ptr<IndexTransaction> write() = 0;
+
+  // True if a rebuild has put another index in this one's place; the next transactions read that. An old
+  // one can still be read, but does not learn of what moves.
+  virtual bool refresh() = 0;
 };
 
 // Whether every page and entry of the index there can be read: walked by a helper process, since a damaged
@@ -109,7 +118,7 @@ bool index_is_whole(const std::string& directory, const StoreId& store);
 void leave_clean_mark(const std::string& directory);
 bool take_clean_mark(const std::string& directory);
 
-// Removes the files of the index there, if there are any. No process may have it open.
+// Removes the files of the index there, if there are any. Who reads it reads on; see refresh().
 void remove_index(const std::string& directory);
 
 }  // namespace images

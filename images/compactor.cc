@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "images/layout.h"
 #include "images/pack_appender.h"
 #include "images/pack_scanner.h"
@@ -15,12 +16,10 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-// Packs smaller than this are merged with others even when all in them is live.
-constexpr uint64_t kSmallPack = PackAppender::kPackSize / 4;
-
 struct Candidate {
   uint32_t number = 0;
   PackEntry row;
+  uint64_t staying_size = 0;  // bytes of records that would be copied
 };
 
 // A record that moves, from where to where.
@@ -32,36 +31,51 @@ struct Move {
 
 class Compaction {
  public:
-  Compaction(OpenStore& store, SyncRegistry& registry, const CompactOptions& options)
-      : store_(store), registry_(registry), options_(options) {}
+  Compaction(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline, const CompactOptions& options)
+      : store_(store), registry_(registry), timeline_(timeline), options_(options) {}
 
   CompactResult run() {
-    std::vector<Candidate> candidates = start();
-    std::vector<Candidate> group;
-    uint64_t group_size = 0;
-    for (const Candidate& candidate : candidates) {
-      if (options_.stop.stop_requested()) break;
-      if (!is_whole(candidate.row)) continue;
-      if (!group.empty() && group_size + candidate.row.live_size > PackAppender::kPackSize * 3 / 4) {
-        rewrite(group);
-        group.clear();
-        group_size = 0;
-      }
-      group.push_back(candidate);
-      group_size += candidate.row.live_size;
+    std::vector<Candidate> candidates;
+    for (Candidate& candidate : start()) {
+      if (options_.stop.stop_requested()) return result_;
+      if (examine(candidate)) candidates.push_back(candidate);
     }
-    // One small pack alone would only be copied.
-    bool worth_it = group.size() > 1 || (group.size() == 1 && is_sparse(group.front().row));
-    if (worth_it && !options_.stop.stop_requested()) rewrite(group);
+    // The dead ones come first and alone: they make room on a full disk for the copies of the others.
+    auto live = std::stable_partition(candidates.begin(), candidates.end(),
+                                      [](const Candidate& candidate) { return candidate.staying_size == 0; });
+    if (live != candidates.begin()) rewrite({candidates.begin(), live});
+    candidates.erase(candidates.begin(), live);
+    rewrite_in_groups(candidates);
     return result_;
   }
 
  private:
-  bool is_sparse(const PackEntry& row) const {
-    return static_cast<double>(row.live_size) < options_.rewrite_below * static_cast<double>(row.size);
+  void rewrite_in_groups(const std::vector<Candidate>& candidates) {
+    std::vector<Candidate> group;
+    uint64_t group_size = 0;
+    auto finish_group = [&] {
+      // One small pack alone would only be copied.
+      bool worth_it = group.size() > 1 || (group.size() == 1 && is_sparse(group.front().staying_size, group.front().row));
+      if (worth_it && !options_.stop.stop_requested()) rewrite(group);
+      group.clear();
+      group_size = 0;
+    };
+    for (const Candidate& candidate : candidates) {
+      if (group_size + candidate.staying_size > store_.pack_size * 3 / 4) finish_group();
+      group.push_back(candidate);
+      group_size += candidate.staying_size;
+    }
+    finish_group();
   }
 
+  bool is_sparse(uint64_t staying_size, const PackEntry& row) const {
+    return static_cast<double>(staying_size) < options_.rewrite_below * static_cast<double>(row.size);
+  }
+
+  bool is_small(const PackEntry& row) const { return row.size < store_.pack_size / 4; }
+
   std::vector<Candidate> start() {
+    timeline_.expect_sound();
     std::vector<Candidate> candidates;
     auto transaction = store_.index().write();
     if (transaction->number("recount", 0) != 0) {
@@ -75,7 +89,8 @@ class Compaction {
     transaction->set_number("epoch", epoch);
     transaction->set_number("compacted at", epoch);
     transaction->for_each_pack([&](uint32_t number, const PackEntry& row) {
-      if (row.sealed && (is_sparse(row) || row.size < kSmallPack)) candidates.push_back({number, row});
+      // Small ones are merged with others even when all in them is live.
+      if (row.sealed && (is_sparse(row.live_size, row) || is_small(row))) candidates.push_back({number, row});
     });
     transaction->commit();
     return candidates;
@@ -95,33 +110,51 @@ class Compaction {
     uint64_t new_size = 0;
     try {
       new_size = copy_records(group, new_pack, moves, directory);
+      // No change of the timelines is half counted, or failed, while something is freed.
+      std::lock_guard timeline(timeline_.mutex);
+      timeline_.expect_sound();
       std::unique_lock lock(registry_.freeing);
       publish(group, new_pack, new_size, moves);
-    } catch (...) {
-      discard(new_pack);
+    } catch (const Error& error) {
+      remove_pack(new_pack);
+      if (error.code() == ErrorCode::busy) return;  // a sync needs what was to be freed
       throw;
     }
+    uint64_t old_size = 0;
     for (const Candidate& candidate : group) {
-      store_.files.remove(layout::pack_file(store_.directory, candidate.row.id));
+      remove_pack(candidate.row.id);
       ++result_.packs_rewritten;
-      result_.bytes_freed += candidate.row.size;
+      old_size += candidate.row.size;
     }
-    result_.bytes_freed -= std::min(result_.bytes_freed, new_size);
+    result_.bytes_freed += old_size - std::min(old_size, new_size);
   }
 
-  // A copy that the index does not name; if it cannot be removed now, the store's next opening deals with it.
-  void discard(const PackId& pack) {
+  // A pack that the index does not name. If it cannot be removed now, the store's next opening takes it up,
+  // and the compaction after it frees it.
+  void remove_pack(const PackId& pack) {
     try {
       std::string path = layout::pack_file(store_.directory, pack);
       if (store_.files.exists(path)) store_.files.remove(path);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      base::log().warn("pack {} stays for now: {}", pack.hex(), error.message());
     }
   }
 
-  // A pack that is damaged stays as it is: what its directory does not tell might still be referred to.
-  bool is_whole(const PackEntry& row) {
-    auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id, ScanDepth::directory);
-    return contents.sealed && contents.problems.empty();
+  // Finds out how much of it stays; false if there is nothing to be gained. A pack that is damaged, or cannot
+  // be read, stays as it is: what its directory does not tell might still be referred to.
+  bool examine(Candidate& candidate) {
+    try {
+      auto contents =
+          scan_pack(store_.files, store_.directory, store_.parameters.id, candidate.row.id, ScanDepth::directory);
+      if (!contents.sealed || !contents.problems.empty()) return false;
+      for (const auto& record : contents.records) {
+        if (stays(candidate.number, record)) candidate.staying_size += format::kRecordHeaderSize + record.stored_size;
+      }
+      return is_sparse(candidate.staying_size, candidate.row) || is_small(candidate.row);
+    } catch (const Error& error) {
+      base::log().warn("pack {} is not compacted: {}", candidate.row.id.hex(), error.message());
+      return false;
+    }
   }
 
   // Copies what is to stay into a new pack, durable when this returns; its size, 0 if nothing stays.
@@ -137,6 +170,9 @@ class Compaction {
         if (!stays(candidate.number, record)) continue;
         if (!file) file = create_pack(new_pack, buffer);
         uint64_t offset = file->size() + buffer.size();
+        if (offset > 2 * store_.pack_size) {
+          throw Error(ErrorCode::busy, "syncs took up much of what was to be freed; compact again");
+        }
         moves.push_back({record, candidate.number, static_cast<uint32_t>(offset)});
         directory.push_back({record.kind, static_cast<uint32_t>(offset), record.stored_size, record.id});
         size_t start = buffer.size();
@@ -158,10 +194,7 @@ class Compaction {
 
   std::unique_ptr<base::WritableFile> create_pack(const PackId& pack, base::Bytes& buffer) {
     std::string shard = layout::pack_shard(store_.directory, pack);
-    if (!store_.files.exists(shard)) {
-      store_.files.make_directory(shard);
-      store_.files.sync_directory(layout::packs_directory(store_.directory));
-    }
+    base::make_directory_durably(store_.files, shard);
     auto file = store_.files.create(layout::pack_file(store_.directory, pack));
     store_.files.sync_directory(shard);
     buffer = format::encode_pack_header(store_.parameters.id, pack);
@@ -211,6 +244,7 @@ class Compaction {
 
   OpenStore& store_;
   SyncRegistry& registry_;
+  TimelineGuard& timeline_;
   const CompactOptions& options_;
   CompactResult result_;
   uint32_t fresh_limit_ = 0;
@@ -218,8 +252,9 @@ class Compaction {
 
 }  // namespace
 
-CompactResult compact_store(OpenStore& store, SyncRegistry& registry, const CompactOptions& options) {
-  return Compaction(store, registry, options).run();
+CompactResult compact_store(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
+                            const CompactOptions& options) {
+  return Compaction(store, registry, timeline, options).run();
 }
 
 }  // namespace images

@@ -7,10 +7,13 @@
 #include "images/open_store.h"
 #include "images/store_writer.h"
 #include "images/sync_pins.h"
+#include "images/timeline_guard.h"
 
 namespace images {
 
-// Throws corrupt when damage has made the counts uncertain: nothing is freed then.
-CompactResult compact_store(OpenStore& store, SyncRegistry& registry, const CompactOptions& options);
+// Throws corrupt when damage has made the counts uncertain: nothing is freed then. A group of packs in which
+// a sync found something it needs meanwhile is left for the next time.
+CompactResult compact_store(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
+                            const CompactOptions& options);
 
 }  // namespace images

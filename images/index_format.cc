@@ -73,12 +73,20 @@ Bytes with_checksum(ByteWriter writer) {
   return writer.take();
 }
 
-ByteView without_checksum(ByteView bytes, const char* what) {
+// A checksum of key and value stands behind the value.
+ByteView without_checksum(ByteView key, ByteView bytes, const char* what) {
   bool good = bytes.size() >= 4;
   ByteView body = good ? bytes.first(bytes.size() - 4) : bytes;
-  good = good && base::load_u32(bytes.data() + body.size()) == static_cast<uint32_t>(base::checksum64(body));
+  good = good && base::load_u32(bytes.data() + body.size()) == entry_checksum(key, body);
   if (!good) throw base::Error(base::ErrorCode::corrupt, std::string(what) + " is damaged");
   return body;
+}
+ByteView without_checksum(ByteView bytes, const char* what) { return without_checksum({}, bytes, what); }
+
+Bytes number_key(uint32_t number) {
+  Bytes key(4);
+  base::store_u32(key.data(), number);
+  return key;
 }
 
 }  // namespace
@@ -101,8 +109,7 @@ Bytes encode_chunk(const ChunkId& id, const ChunkEntry& entry) {
 ChunkEntry decode_chunk(const ChunkId& id, ByteView bytes) {
   ByteReader reader(bytes, "an index entry");
   if (bytes.size() != kChunkEntrySize) reader.fail("has a bad length");
-  ByteView body = bytes.first(kChunkEntrySize - 4);
-  if (base::load_u32(bytes.data() + body.size()) != entry_checksum(id.view(), body)) reader.fail("is damaged");
+  without_checksum(id.view(), bytes, "an index entry");
   ChunkEntry entry;
   entry.pack = reader.u32();
   entry.offset = reader.u32();
@@ -118,17 +125,18 @@ ChunkEntry decode_chunk(const ChunkId& id, ByteView bytes) {
   return entry;
 }
 
-Bytes encode_pack(const PackEntry& entry) {
+Bytes encode_pack(uint32_t number, const PackEntry& entry) {
   ByteWriter writer;
   writer.view(entry.id.view());
   writer.u64(entry.size);
   writer.u64(entry.live_size);
   writer.u32(entry.sealed ? 1 : 0);
-  return with_checksum(std::move(writer));
+  writer.u32(entry_checksum(number_key(number), writer.bytes()));
+  return writer.take();
 }
 
-PackEntry decode_pack(ByteView bytes) {
-  ByteReader reader(without_checksum(bytes, "an index row of a pack"), "an index row of a pack");
+PackEntry decode_pack(uint32_t number, ByteView bytes) {
+  ByteReader reader(without_checksum(number_key(number), bytes, "an index row of a pack"), "an index row of a pack");
   PackEntry entry;
   entry.id = read_id<PackId>(reader);
   entry.size = reader.u64();
@@ -136,6 +144,20 @@ PackEntry decode_pack(ByteView bytes) {
   entry.sealed = reader.u32() != 0;
   reader.expect_end();
   return entry;
+}
+
+Bytes encode_number(std::string_view name, uint64_t value) {
+  ByteWriter writer;
+  writer.u64(value);
+  writer.u32(entry_checksum(base::as_bytes(name), writer.bytes()));
+  return writer.take();
+}
+
+uint64_t decode_number(std::string_view name, ByteView bytes) {
+  ByteReader reader(without_checksum(base::as_bytes(name), bytes, "a number of the index"), "a number of the index");
+  uint64_t value = reader.u64();
+  reader.expect_end();
+  return value;
 }
 
 Bytes encode_point(const format::PublicManifest& point) {

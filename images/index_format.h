@@ -2,6 +2,8 @@
 // corrupt.
 #pragma once
 
+#include <string_view>
+
 #include "base/bytes.h"
 #include "images/chunk_index.h"
 
@@ -12,8 +14,12 @@ constexpr size_t kChunkEntrySize = 32;
 base::Bytes encode_chunk(const ChunkId& id, const ChunkEntry& entry);
 ChunkEntry decode_chunk(const ChunkId& id, base::ByteView bytes);
 
-base::Bytes encode_pack(const PackEntry& entry);
-PackEntry decode_pack(base::ByteView bytes);
+// Likewise.
+base::Bytes encode_pack(uint32_t number, const PackEntry& entry);
+PackEntry decode_pack(uint32_t number, base::ByteView bytes);
+
+base::Bytes encode_number(std::string_view name, uint64_t value);
+uint64_t decode_number(std::string_view name, base::ByteView bytes);
 
 base::Bytes encode_point(const format::PublicManifest& point);
 format::PublicManifest decode_point(base::ByteView bytes);

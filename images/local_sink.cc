@@ -49,13 +49,12 @@ LocalSink::LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& reg
       failures_at_start_(appender.failure_count()) {
   check_plan(plan);
   machine_ = store.hasher.machine_id(plan.machine_name);
-  for (const PlannedDisk& disk : plan.disks) disks_.push_back(open_disk(disk));
+  // Before the bases are looked up: from here on nothing that they refer to is freed.
   pins_ = registry_.start(next_epoch(store.index()));
+  for (const PlannedDisk& disk : plan.disks) disks_.push_back(open_disk(disk));
 }
 
-LocalSink::~LocalSink() {
-  if (pins_) registry_.end(pins_);
-}
+LocalSink::~LocalSink() = default;
 
 LocalSink::Disk LocalSink::open_disk(const PlannedDisk& plan) {
   Disk disk;
@@ -75,8 +74,12 @@ LocalSink::Disk LocalSink::open_disk(const PlannedDisk& plan) {
       throw Error(ErrorCode::not_found, "point " + base_name + " has no disk '" + plan.name + "' of " +
                                             std::to_string(plan.size) + " bytes");
     }
-    disk.base_lock = store_.files.lock(layout::manifest_file(store_.directory, machine_, point->id),
-                                       base::LockKind::shared);
+    std::string manifest = layout::manifest_file(store_.directory, machine_, point->id);
+    disk.base_lock = store_.files.lock(manifest, base::LockKind::shared);
+    // A lock on a file that was removed at the same moment keeps nothing.
+    if (!store_.files.exists(manifest)) {
+      throw Error(ErrorCode::not_found, "point " + base_name + " was just deleted");
+    }
     old_root = found->root;
   }
   disk.tree = std::make_unique<TreeUpdater>(

@@ -73,7 +73,7 @@ uint64_t PackAppender::append(std::span<const Record> records) {
     for (const Record& record : records) {
       if (state->pending.count(record.header.id) != 0) continue;
       uint64_t size = format::kRecordHeaderSize + record.stored.size();
-      if (state->pack && state->pack->size() + size > kPackSize) seal_locked(*state);
+      if (state->pack && state->pack->size() + size > pack_size_) seal_locked(*state);
       if (!state->pack) start_pack(*state);
       OpenPack& pack = *state->pack;
       pack.directory.push_back({record.header.kind, static_cast<uint32_t>(pack.size()),
@@ -117,10 +117,7 @@ void PackAppender::start_pack(State& state) {
   OpenPack pack;
   pack.id = PackId::random();
   std::string shard = layout::pack_shard(store_, pack.id);
-  if (!files_.exists(shard)) {
-    files_.make_directory(shard);
-    files_.sync_directory(layout::packs_directory(store_));
-  }
+  base::make_directory_durably(files_, shard);
   pack.file = files_.create(layout::pack_file(store_, pack.id));
   files_.sync_directory(shard);
   pack.buffer = format::encode_pack_header(parameters_.id, pack.id);
@@ -174,12 +171,25 @@ void PackAppender::list_in_index(OpenPack& pack, bool sealed) {
   transaction->commit();
   pack.number = number;
   pack.flushed_count = pack.directory.size();
+  pack.flushed_size = pack.file->size();
 }
 
 void PackAppender::give_up(State& state) {
   if (!state.pending.empty()) ++state.failure_count;
   state.pending.clear();
+  if (state.pack) cut_off(*state.pack);
   state.pack.reset();
+}
+
+void PackAppender::cut_off(OpenPack& pack) {
+  std::string path = layout::pack_file(store_, pack.id);
+  try {
+    pack.file.reset();
+    if (pack.number == 0) files_.remove(path);
+    else files_.reopen(path, pack.flushed_size)->sync();
+  } catch (const base::Error& error) {
+    base::log().warn("pack {} keeps a tail that nothing refers to: {}", pack.id.hex(), error.message());
+  }
 }
 
 }  // namespace images

@@ -3,8 +3,9 @@
 //
 // A record goes: append() → in the open pack and the table of pending records → the pack is flushed (full,
 // or a commit asks): fsync, then one index transaction that lists its records without references.
-// After a failed write the pack is given up where it stands: what was flushed stays, the rest is forgotten,
-// and syncs that relied on it learn it from failure_count(). Thread-safe.
+// After a failed write the pack is given up: what was flushed stays, the rest is cut off (bytes whose fsync
+// failed must not be taken for durable later) and forgotten, and syncs that relied on it learn it from
+// failure_count(). Thread-safe.
 #pragma once
 
 #include <memory>
@@ -26,8 +27,8 @@ class PackAppender {
   static constexpr uint64_t kPackSize = 64u << 20;
 
   PackAppender(base::FileSystem& files, std::string store, const format::StoreParameters& parameters,
-               ChunkIndex& index)
-      : files_(files), store_(std::move(store)), parameters_(parameters), index_(index) {}
+               ChunkIndex& index, uint64_t pack_size = kPackSize)
+      : files_(files), store_(std::move(store)), parameters_(parameters), index_(index), pack_size_(pack_size) {}
   // Seals the open pack; failures are left to the next opening of the store, which seals it too.
   ~PackAppender();
 
@@ -54,6 +55,7 @@ class PackAppender {
     base::Bytes buffer;   // bytes not written to the file yet
     std::vector<format::DirectoryEntry> directory;
     size_t flushed_count = 0;  // of the directory, that the index knows
+    uint64_t flushed_size = 0;  // of the file, likewise
     uint64_t size() const { return file->size() + buffer.size(); }
   };
   struct State {
@@ -68,11 +70,13 @@ class PackAppender {
   void seal_locked(State& state);
   void list_in_index(OpenPack& pack, bool sealed);
   void give_up(State& state);
+  void cut_off(OpenPack& pack);
 
   base::FileSystem& files_;
   std::string store_;
   format::StoreParameters parameters_;
   ChunkIndex& index_;
+  uint64_t pack_size_;
   // Held across the writes of one batch: the order in the pack is the order of the calls, and a second
   // writer would only wait for the same disk.
   base::Guarded<State> state_;

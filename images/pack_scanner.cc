@@ -38,7 +38,12 @@ std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::Re
   }
   ByteView stored = ByteView(bytes).subspan(format::kRecordHeaderSize);
   if (base::checksum64(stored) != header->checksum) return std::nullopt;
-  auto entries = format::decode_directory(stored);
+  std::vector<format::DirectoryEntry> entries;
+  try {
+    entries = format::decode_directory(stored);
+  } catch (const Error&) {
+    return std::nullopt;  // whole, but nothing a program of ours wrote
+  }
   uint64_t end = format::kPackHeaderSize;
   for (const auto& entry : entries) {
     if (entry.offset < end) return std::nullopt;
@@ -48,17 +53,29 @@ std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::Re
   return entries;
 }
 
+// Verifies what the directory lists. What lies between its records (the remains of a power cut, in a pack
+// that was sealed by the next writer) belongs to nobody.
+void verify_listed(ByteView bytes, const std::vector<format::DirectoryEntry>& listed, PackContents& contents) {
+  for (const auto& record : listed) {
+    ByteView rest = bytes.subspan(record.offset);
+    auto header = format::decode_record_header(rest.first(format::kRecordHeaderSize));
+    bool whole = header && header->kind == record.kind && header->stored_size == record.stored_size &&
+                 header->id == record.id;
+    whole = whole && base::checksum64(rest.subspan(format::kRecordHeaderSize, record.stored_size)) == header->checksum;
+    if (whole) contents.records.push_back(record);
+    else contents.problems.push_back("the record at " + std::to_string(record.offset) + " is damaged");
+  }
+}
+
+// Finds records in a pack without a directory, front to back.
 void scan_records(ByteView bytes, PackContents& contents) {
   size_t at = format::kPackHeaderSize;
   while (at + format::kRecordHeaderSize <= bytes.size()) {
     auto header = format::decode_record_header(bytes.subspan(at, format::kRecordHeaderSize));
     if (!header || header->stored_size > bytes.size() - at - format::kRecordHeaderSize) {
       size_t next = format::find_record_magic(bytes, at + 1);
-      bool at_footer = next == bytes.size() && contents.sealed && bytes.size() - at == format::kPackFooterSize;
-      if (!at_footer) {
-        contents.problems.push_back("bytes " + std::to_string(at) + " to " + std::to_string(next) +
-                                    " hold no record");
-      }
+      contents.problems.push_back("bytes " + std::to_string(at) + " to " + std::to_string(next) +
+                                  " hold no record");
       at = next;
       continue;
     }
@@ -87,18 +104,16 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
     contents.problems.push_back("it has " + std::to_string(contents.size) + " bytes");
     return contents;
   }
-  auto offset = directory_offset(*file, contents.size);
-  if (offset) {
-    if (auto entries = read_directory(*file, contents.size, *offset)) {
-      contents.sealed = true;
-      contents.records_end = *offset;
-      if (depth == ScanDepth::directory) {
-        contents.records = std::move(*entries);
-        return contents;
-      }
-    } else {
-      contents.problems.push_back("its directory is damaged");
-    }
+  std::optional<std::vector<format::DirectoryEntry>> listed;
+  if (auto offset = directory_offset(*file, contents.size)) {
+    listed = read_directory(*file, contents.size, *offset);
+    if (!listed) contents.problems.push_back("its directory is damaged");
+    else contents.records_end = *offset;
+  }
+  contents.sealed = listed.has_value();
+  if (listed && depth == ScanDepth::directory) {
+    contents.records = std::move(*listed);
+    return contents;
   }
   Bytes bytes(contents.size);
   file->read_at(0, bytes);
@@ -106,9 +121,11 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
     format::check_pack_header(ByteView(bytes).first(format::kPackHeaderSize), store_id, pack);
   } catch (const Error& error) {
     contents.problems.push_back(error.message());
+    contents.header_is_damaged = true;
     // The records carry their own ids and checksums; a pack of another store would only waste space.
   }
-  scan_records(bytes, contents);
+  if (listed) verify_listed(bytes, *listed, contents);
+  else scan_records(bytes, contents);
   return contents;
 }
 

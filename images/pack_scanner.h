@@ -16,6 +16,7 @@ constexpr uint64_t kMaxPackFile = 136u << 20;
 struct PackContents {
   std::vector<format::DirectoryEntry> records;  // by offset
   bool sealed = false;
+  bool header_is_damaged = false;  // known only where the whole pack was read
   uint64_t size = 0;         // of the file
   uint64_t records_end = 0;  // behind the last whole record
   std::vector<std::string> problems;
@@ -23,7 +24,8 @@ struct PackContents {
 
 enum class ScanDepth { directory, every_record };
 
-// With every_record, lists only records whose stored bytes match their checksum, and tells of the others.
+// With every_record, or without a directory, lists only records whose stored bytes match their checksum, and
+// tells of the others.
 // Throws what the file system throws; a pack that is no pack at all has a problem and no records.
 PackContents scan_pack(base::FileSystem& files, const std::string& store, const StoreId& store_id,
                        const PackId& pack, ScanDepth depth);

@@ -42,14 +42,15 @@ RecordReader::Location RecordReader::find(const ChunkId& id) {
   if (!entry || entry->pack == 0) {
     throw Error(ErrorCode::corrupt, "chunk " + id.hex().substr(0, 16) + " is missing in the store");
   }
+  auto key = std::pair(transaction->incarnation(), entry->pack);
   {
     auto ids = pack_ids_.lock();
-    auto found = ids->find(entry->pack);
+    auto found = ids->find(key);
     if (found != ids->end()) return {found->second, *entry};
   }
   auto pack = transaction->find_pack(entry->pack);
   if (!pack) throw Error(ErrorCode::corrupt, "the index names a pack that it does not list");
-  (*pack_ids_.lock())[entry->pack] = pack->id;
+  (*pack_ids_.lock())[key] = pack->id;
   return {pack->id, *entry};
 }
 
@@ -61,7 +62,8 @@ format::RecordHeader RecordReader::fetch(const ChunkId& id, base::Bytes& buffer)
       file = packs_.open(location.pack);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found) throw;
-      if (lookup < kMaxLookups) continue;
+      // Moved by compaction: the index tells where to, or the one that a rebuild put in its place does.
+      if (index_.refresh() || lookup < kMaxLookups) continue;
       throw Error(ErrorCode::corrupt, "pack " + location.pack.hex() + " is missing in the store");
     }
     buffer.resize(location.entry.record_size());

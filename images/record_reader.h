@@ -3,6 +3,7 @@
 #pragma once
 
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -62,7 +63,8 @@ class RecordReader {
   ChunkIndex& index_;
   const RecordCodec& codec_;
   PackFiles packs_;
-  base::Guarded<std::unordered_map<uint32_t, PackId>> pack_ids_;
+  // By incarnation of the index and number.
+  base::Guarded<std::map<std::pair<uint64_t, uint32_t>, PackId>> pack_ids_;
 };
 
 }  // namespace images

@@ -89,7 +89,7 @@ class SliceCollector {
   void add(const ChunkId& id, RecordKind kind) {
     if (seen_++ < change_.applied) return;  // done before an interruption
     slice_.push_back({id, kind});
-    if (slice_.size() == ReferenceCounter::kSlice) write(false);
+    if (slice_.size() >= store_.reference_slice) write(false);
   }
 
   void lost(const ChunkId& id) {

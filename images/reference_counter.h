@@ -11,9 +11,6 @@ namespace images {
 
 class ReferenceCounter {
  public:
-  // Reference changes in one transaction: about 8 MiB of memory.
-  static constexpr size_t kSlice = 65536;
-
   explicit ReferenceCounter(OpenStore& store) : store_(store) {}
 
   // The point is in the index, with all its references, when it returns. Its chunks are in the index.

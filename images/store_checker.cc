@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "images/layout.h"
 #include "images/pack_scanner.h"
+#include "images/record_checks.h"
+#include "images/store_format.h"
 
 namespace images {
 namespace {
@@ -23,9 +25,11 @@ class Checker {
   Checker(OpenStore& store, const CheckOptions& options) : store_(store), options_(options) {}
 
   CheckReport run(DamageNotes notes) {
+    check_key_file();
     check_packs();
     if (notes == DamageNotes::keep) note_damage();
     check_points();
+    check_manifests();
     return std::move(report_);
   }
 
@@ -36,6 +40,18 @@ class Checker {
 
   void stop_if_asked() {
     if (options_.stop.stop_requested()) throw Error(ErrorCode::cancelled, "the check was cancelled");
+  }
+
+  // --- the key ---
+
+  // Its bytes need no key to be verified. The format file was read to come here.
+  void check_key_file() {
+    if (!store_.parameters.encrypted) return;
+    try {
+      format::decode_wrapped_key(base::read_file(store_.files, layout::key_file(store_.directory), 4096));
+    } catch (const Error& error) {
+      problem("the key file is not whole; put back a copy of it: " + error.message());
+    }
   }
 
   // --- packs ---
@@ -58,6 +74,8 @@ class Checker {
 
   void check_pack(uint32_t number, const PackEntry& row) {
     uint64_t good_live_size = 0;
+    // A compaction may remove the pack at any moment, and its row before it.
+    auto is_still_listed = [&] { return store_.index().read()->find_pack(number).has_value(); };
     try {
       auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id, ScanDepth::every_record);
       for (const std::string& text : contents.problems) {
@@ -72,7 +90,7 @@ class Checker {
         ++report_.chunks_checked;
         auto entry = transaction->find_chunk(record.id);
         bool current = entry && entry->pack == number && entry->offset == record.offset;
-        if (options_.deep && file && !content_is_right(*file, record)) {
+        if (file && !record_content_is_right(store_, *file, record)) {
           problem("pack " + row.id.hex() + ": the record at " + std::to_string(record.offset) +
                   " is not what its id says");
           continue;
@@ -81,56 +99,37 @@ class Checker {
       }
     } catch (const Error& error) {
       if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::unauthorized) throw;
-      problem("pack " + row.id.hex() + " cannot be read: " + error.message());
+      if (is_still_listed()) problem("pack " + row.id.hex() + " cannot be read: " + error.message());
     }
     auto now = store_.index().read()->find_pack(number);
     if (now && good_live_size < now->live_size) suspects_.insert(number);
   }
 
-  bool content_is_right(const base::ReadableFile& file, const format::DirectoryEntry& record) {
-    base::Bytes bytes(format::kRecordHeaderSize + record.stored_size);
-    file.read_at(record.offset, bytes);
-    auto header = format::decode_record_header(base::ByteView(bytes).first(format::kRecordHeaderSize));
-    if (!header) return false;
-    base::ByteView stored = base::ByteView(bytes).subspan(format::kRecordHeaderSize);
-    try {
-      if (header->kind == format::RecordKind::node) return store_.hasher.id_of(stored) == record.id;
-      plain_.resize(store_.parameters.chunk_size);
-      store_.codec.open_chunk(*header, stored, plain_);
-      return store_.hasher.id_of(plain_) == record.id;
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::unauthorized) throw;
-      return false;
-    }
-  }
-
   // --- chunks ---
 
-  // Which of the entries in suspect packs are damaged: reads each of them once more.
+  // Which of the entries in suspect packs, or found damaged once, are damaged: reads each of them once more.
   void note_damage() {
-    std::vector<ChunkId> damaged = damaged_ids();
-    if (damaged.empty()) return;
+    std::vector<std::pair<ChunkId, ChunkEntry>> changed;
+    for (auto& [id, entry] : doubtful_entries()) {
+      if (is_readable(id, entry) == entry.damaged) changed.emplace_back(id, entry);
+    }
+    if (changed.empty()) return;
     auto transaction = store_.index().write();
-    for (const ChunkId& id : damaged) {
-      auto entry = transaction->find_chunk(id);
-      if (!entry || entry->damaged) continue;
-      entry->damaged = true;
-      transaction->put_chunk(id, *entry);
+    for (auto& [id, entry] : changed) {
+      // Not if it was moved, sent again or lost its last reference meanwhile.
+      if (transaction->find_chunk(id) != entry) continue;
+      entry.damaged = !entry.damaged;
+      transaction->put_chunk(id, entry);
     }
     transaction->commit();
   }
 
-  std::vector<ChunkId> damaged_ids() {
-    std::vector<std::pair<ChunkId, ChunkEntry>> suspects;
-    if (suspects_.empty()) return {};
+  std::vector<std::pair<ChunkId, ChunkEntry>> doubtful_entries() {
+    std::vector<std::pair<ChunkId, ChunkEntry>> doubtful;
     store_.index().read()->for_each_chunk([&](const ChunkId& id, const ChunkEntry& entry) {
-      if (suspects_.count(entry.pack) != 0) suspects.emplace_back(id, entry);
+      if (entry.pack != 0 && (entry.damaged || suspects_.count(entry.pack) != 0)) doubtful.emplace_back(id, entry);
     });
-    std::vector<ChunkId> damaged;
-    for (const auto& [id, entry] : suspects) {
-      if (!is_readable(id, entry)) damaged.push_back(id);
-    }
-    return damaged;
+    return doubtful;
   }
 
   // Whether the record is whole: its checksum, and with `deep` its content.
@@ -139,13 +138,8 @@ class Checker {
       auto pack = store_.index().read()->find_pack(entry.pack);
       if (!pack) return false;
       auto file = store_.files.open(layout::pack_file(store_.directory, pack->id));
-      base::Bytes bytes(entry.record_size());
-      file->read_at(entry.offset, bytes);
-      auto header = format::decode_record_header(base::ByteView(bytes).first(format::kRecordHeaderSize));
-      if (!header || header->id != id || header->stored_size != entry.stored_size) return false;
-      base::ByteView stored = base::ByteView(bytes).subspan(format::kRecordHeaderSize);
-      if (base::checksum64(stored) != header->checksum) return false;
-      return !options_.deep || content_is_right(*file, {entry.kind, entry.offset, entry.stored_size, id});
+      format::DirectoryEntry record{entry.kind, entry.offset, entry.stored_size, id};
+      return record_is_whole(*file, record) && (!options_.deep || record_content_is_right(store_, *file, record));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::unauthorized) throw;
       return false;
@@ -160,13 +154,41 @@ class Checker {
     for (const PublicManifest& point : points) {
       stop_if_asked();
       ++report_.points_checked;
-      bool good = check_manifest(point);
+      std::vector<std::string> problems;
+      check_manifest(point, problems);
       for (const auto& disk : point.disks) {
         if (tree_is_whole(disk.root, static_cast<int>(store_.shape.height) - 1)) continue;
-        problem("point " + point.id.hex() + ": a disk of it is damaged");
-        good = false;
+        problems.push_back("a disk of it is damaged");
       }
-      if (!good) report_.damaged.push_back(summary_of(point));
+      // One that was deleted meanwhile has every right to be gone.
+      if (problems.empty() || !store_.index().read()->find_point(point.id)) continue;
+      for (const std::string& text : problems) problem("point " + point.id.hex() + ": " + text);
+      report_.damaged.push_back(summary_of(point));
+    }
+  }
+
+  // Manifests that the index does not know, since they cannot be read.
+  void check_manifests() {
+    std::string top = layout::points_directory(store_.directory);
+    for (const std::string& machine_name : store_.files.list(top)) {
+      auto machine = layout::machine_of_name(machine_name);
+      if (!machine) continue;
+      for (const std::string& name : store_.files.list(base::join_path(top, machine_name))) {
+        auto point = layout::point_of_name(name);
+        if (point && !store_.index().read()->find_point(*point)) check_unlisted(*machine, *point);
+      }
+    }
+  }
+
+  void check_unlisted(const MachineId& machine, const PointId& point) {
+    try {
+      std::string path = layout::manifest_file(store_.directory, machine, point);
+      format::decode_public_manifest(base::read_file(store_.files, path, format::kMaxManifestSize));
+      return;  // a commit or a deletion that is under way
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::not_found) return;
+      problem("point " + point.hex() + ": " + error.message());
+      report_.damaged.push_back({point, machine, machine.hex(), 0, 0, Consistency::crash});
     }
   }
 
@@ -181,7 +203,7 @@ class Checker {
     return summary;
   }
 
-  bool check_manifest(const PublicManifest& point) {
+  void check_manifest(const PublicManifest& point, std::vector<std::string>& problems) {
     std::string path = layout::manifest_file(store_.directory, point.machine, point.id);
     try {
       base::Bytes bytes = base::read_file(store_.files, path, format::kMaxManifestSize);
@@ -189,12 +211,10 @@ class Checker {
       bool same = manifest.id == point.id && manifest.machine == point.machine &&
                   manifest.disks.size() == point.disks.size();
       for (size_t i = 0; same && i < point.disks.size(); ++i) same = manifest.disks[i].root == point.disks[i].root;
-      if (!same) problem("point " + point.id.hex() + ": its manifest is not what the index knows; run 'store rebuild'");
-      if (same && store_.codec.can_open_chunks()) format::decode_manifest(bytes, store_.manifest_key());
-      return same;
+      if (!same) problems.push_back("its manifest is not what the index knows; run 'store rebuild'");
+      else if (store_.codec.can_open_chunks()) format::decode_manifest(bytes, store_.manifest_key());
     } catch (const Error& error) {
-      problem("point " + point.id.hex() + ": " + error.message());
-      return false;
+      problems.push_back(error.message());
     }
   }
 
@@ -206,7 +226,7 @@ class Checker {
       auto known = whole_.find(key);
       if (known != whole_.end()) return known->second;
     }
-    bool whole = entry_is_whole(id);
+    bool whole = entry_is_whole(id) || entry_is_whole(id);  // once more: it may just have been moved
     if (whole && level >= 0) whole = children_are_whole(id, level);
     if (level >= 0) whole_[key] = whole;
     return whole;
@@ -226,7 +246,7 @@ class Checker {
       for (const ChunkId& child : node->children) whole = tree_is_whole(child, level - 1) && whole;
       return whole;
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::corrupt) throw;
+      if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::io) throw;
       return false;
     }
   }
@@ -234,7 +254,6 @@ class Checker {
   OpenStore& store_;
   const CheckOptions& options_;
   CheckReport report_;
-  base::Bytes plain_;
   std::unordered_set<uint32_t> suspects_;   // packs in which something that is referred to is not whole
   std::unordered_map<size_t, bool> whole_;  // nodes that were looked at
 };

@@ -319,7 +319,11 @@ PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
   if (version != kVersion) {
     throw Error(ErrorCode::unsupported, "the manifest has format version " + std::to_string(version));
   }
-  encrypted = (reader.u32() & kFlagEncrypted) != 0;
+  uint32_t flags = reader.u32();
+  if ((flags & ~kFlagEncrypted) != 0) {
+    throw Error(ErrorCode::unsupported, "the manifest needs a newer version of this program");
+  }
+  encrypted = (flags & kFlagEncrypted) != 0;
   PublicManifest manifest;
   manifest.id = read_id<PointId>(reader);
   manifest.machine = read_id<MachineId>(reader);

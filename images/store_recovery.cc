@@ -1,7 +1,6 @@
 #include "images/store_recovery.h"
 
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -10,6 +9,7 @@
 #include "images/layout.h"
 #include "images/pack_appender.h"
 #include "images/pack_scanner.h"
+#include "images/record_checks.h"
 #include "images/reference_counter.h"
 
 namespace images {
@@ -18,6 +18,26 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 using format::PublicManifest;
+
+// --- packs -------------------------------------------------------------------------------------------
+
+// Two records of one id lie in the store when a damaged one was sent again, or when a compaction was cut
+// short. The index must not name the damaged one, whichever it meets first.
+void doubt_known_record(OpenStore& store, IndexTransaction& transaction, const format::DirectoryEntry& record,
+                        uint32_t number) {
+  auto known = transaction.find_chunk(record.id);
+  if (!known || !known->present()) return;
+  if (known->pack == number && known->offset == record.offset) return;
+  auto pack = transaction.find_pack(known->pack);
+  bool whole = false;
+  if (pack && store.files.exists(layout::pack_file(store.directory, pack->id))) {
+    auto file = store.files.open(layout::pack_file(store.directory, pack->id));
+    whole = record_is_whole(*file, {known->kind, known->offset, known->stored_size, record.id});
+  }
+  if (whole) return;
+  known->damaged = true;
+  transaction.put_chunk(record.id, *known);
+}
 
 void list_pack(OpenStore& store, const PackId& pack, const PackContents& contents, uint32_t number) {
   auto transaction = store.index().write();
@@ -31,8 +51,43 @@ void list_pack(OpenStore& store, const PackId& pack, const PackContents& content
   }
   auto records = contents.records;
   std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  for (const auto& record : records) list_record(*transaction, record, number, epoch);
+  for (const auto& record : records) {
+    doubt_known_record(store, *transaction, record, number);
+    list_record(*transaction, record, number, epoch);
+  }
   transaction->commit();
+}
+
+// In a torn pack a record may have been found within the bytes of another, which a guest chose.
+void drop_forged_records(OpenStore& store, const std::string& path, PackContents& contents) {
+  if (!store.codec.can_open_chunks()) return;  // then every record proves itself when it is opened
+  auto file = store.files.open(path);
+  auto& records = contents.records;
+  auto is_forged = [&](const auto& record) { return !record_content_is_right(store, *file, record); };
+  records.erase(std::remove_if(records.begin(), records.end(), is_forged), records.end());
+}
+
+// A pack of whose header a power cut left nothing, but records behind it: they get a pack of their own.
+size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
+  auto source = store.files.open(layout::pack_file(store.directory, pack));
+  PackId new_pack = PackId::random();
+  base::Bytes bytes = format::encode_pack_header(store.parameters.id, new_pack);
+  PackContents copy;
+  for (format::DirectoryEntry record : contents.records) {
+    size_t offset = bytes.size();
+    bytes.resize(offset + format::kRecordHeaderSize + record.stored_size);
+    source->read_at(record.offset, base::MutableByteView(bytes).subspan(offset));
+    record.offset = static_cast<uint32_t>(offset);
+    copy.records.push_back(record);
+  }
+  base::Bytes tail = encode_pack_tail(bytes.size(), copy.records);
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  base::make_directory_durably(store.files, layout::pack_shard(store.directory, new_pack));
+  base::write_file_durably(store.files, layout::pack_file(store.directory, new_pack), bytes);
+  copy.size = bytes.size();
+  list_pack(store, new_pack, copy, 0);
+  store.files.remove(layout::pack_file(store.directory, pack));
+  return copy.records.size();
 }
 
 // Takes one pack into the index; an unsealed one is cut behind its last whole record and sealed. `number`
@@ -42,55 +97,25 @@ size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number, std::vec
       scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
   for (const std::string& problem : contents.problems) {
     // An unsealed pack ends in the middle of what was being written when the power went: that is no damage.
-    if (contents.sealed) problems.push_back("pack " + pack.hex() + ": " + problem);
+    if (contents.sealed || contents.size > kMaxPackFile) problems.push_back("pack " + pack.hex() + ": " + problem);
   }
   std::string path = layout::pack_file(store.directory, pack);
+  if (contents.size > kMaxPackFile) return 0;  // whatever it is, it is not ours to remove
+  if (!contents.sealed) drop_forged_records(store, path, contents);
   if (contents.records.empty() && number == 0) {
     store.files.remove(path);
     return 0;
   }
-  if (!contents.sealed) {
-    auto file = store.files.reopen(path, contents.records_end);
-    file->append(encode_pack_tail(contents.records_end, contents.records));
-    file->sync();
-    contents.size = file->size();
-  }
+  if (contents.header_is_damaged && number == 0) return take_headless_pack(store, pack, contents);
+  // Its writer may have died before its fsync, or before its folder's: what can be read need not be durable.
+  base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
+  store.files.sync_directory(layout::pack_shard(store.directory, pack));
+  auto file = store.files.reopen(path, contents.sealed ? contents.size : contents.records_end);
+  if (!contents.sealed) file->append(encode_pack_tail(contents.records_end, contents.records));
+  file->sync();
+  contents.size = file->size();
   list_pack(store, pack, contents, number);
   return contents.records.size();
-}
-
-// Every manifest that lies in the store, oldest first within a machine. Damaged ones are told and left out.
-std::vector<PublicManifest> read_manifests(OpenStore& store, const IndexTransaction* known,
-                                           std::unordered_set<PointId>& found,
-                                           std::vector<std::string>& problems) {
-  std::vector<PublicManifest> manifests;
-  auto* index = const_cast<IndexTransaction*>(known);
-  std::string top = layout::points_directory(store.directory);
-  for (const std::string& machine_name : store.files.list(top)) {
-    auto machine = layout::machine_of_name(machine_name);
-    if (!machine) continue;
-    for (const std::string& name : store.files.list(base::join_path(top, machine_name))) {
-      auto point = layout::point_of_name(name);
-      if (!point) continue;
-      found.insert(*point);
-      if (index != nullptr && index->find_point(*point)) continue;
-      std::string path = layout::manifest_file(store.directory, *machine, *point);
-      try {
-        auto manifest = format::decode_public_manifest(base::read_file(store.files, path, format::kMaxManifestSize));
-        if (manifest.id != *point || manifest.machine != *machine) {
-          throw Error(ErrorCode::corrupt, "it is another point's manifest");
-        }
-        manifests.push_back(std::move(manifest));
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported) throw;
-        problems.push_back("point " + point->hex() + ": " + error.message());
-      }
-    }
-  }
-  std::sort(manifests.begin(), manifests.end(), [](const PublicManifest& a, const PublicManifest& b) {
-    return std::tie(a.machine, a.time_ms, a.id) < std::tie(b.machine, b.time_ms, b.id);
-  });
-  return manifests;
 }
 
 // False when the index cannot be mended and has to be rebuilt.
@@ -119,20 +144,78 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
   return true;
 }
 
-void mend_points(OpenStore& store, std::vector<std::string>& problems) {
+// --- points ------------------------------------------------------------------------------------------
+
+struct FoundPoints {
+  std::unordered_set<PointId> names;     // of all manifests
+  std::vector<PublicManifest> unknown;   // those the index does not know, oldest first within a machine
+  bool all_readable = true;
+};
+
+void read_unknown(OpenStore& store, const MachineId& machine, const PointId& point, FoundPoints& found,
+                  std::vector<std::string>& problems) {
+  std::string path = layout::manifest_file(store.directory, machine, point);
+  try {
+    auto manifest = format::decode_public_manifest(base::read_file(store.files, path, format::kMaxManifestSize));
+    if (manifest.id != point || manifest.machine != machine) {
+      throw Error(ErrorCode::corrupt, "it is another point's manifest");
+    }
+    found.unknown.push_back(std::move(manifest));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported) throw;
+    problems.push_back("point " + point.hex() + ": " + error.message());
+    found.all_readable = false;
+  }
+}
+
+// Every manifest that lies in the store. Damaged ones are told and left out. What is found is durable, and
+// so is what is not: a manifest that was removed does not come back.
+FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
+  FoundPoints found;
+  std::string top = layout::points_directory(store.directory);
+  store.files.sync_directory(top);
+  for (const std::string& machine_name : store.files.list(top)) {
+    auto machine = layout::machine_of_name(machine_name);
+    if (!machine) continue;
+    std::string folder = base::join_path(top, machine_name);
+    std::vector<std::string> names = store.files.list(folder);
+    for (const std::string& name : names) {
+      // What a commit that was cut short left.
+      if (name.ends_with(".point.tmp")) store.files.remove(base::join_path(folder, name));
+    }
+    store.files.sync_directory(folder);
+    auto transaction = store.index().read();
+    for (const std::string& name : names) {
+      auto point = layout::point_of_name(name);
+      if (!point) continue;
+      found.names.insert(*point);
+      if (!transaction->find_point(*point)) read_unknown(store, *machine, *point, found, problems);
+    }
+  }
+  std::sort(found.unknown.begin(), found.unknown.end(), [](const PublicManifest& a, const PublicManifest& b) {
+    return std::tie(a.machine, a.time_ms, a.id) < std::tie(b.machine, b.time_ms, b.id);
+  });
+  return found;
+}
+
+// Returns how many points were added.
+size_t mend_points(OpenStore& store, std::vector<std::string>& problems) {
   ReferenceCounter counter(store);
   counter.finish_pending();
-  std::unordered_set<PointId> found;
-  std::vector<PublicManifest> added, gone;
-  {
-    auto transaction = store.index().read();
-    added = read_manifests(store, transaction.get(), found, problems);
-    transaction->for_each_point([&](const PublicManifest& point) {
-      if (found.count(point.id) == 0) gone.push_back(point);
-    });
+  FoundPoints found = find_points(store, problems);
+  std::vector<PublicManifest> gone;
+  store.index().read()->for_each_point([&](const PublicManifest& point) {
+    if (found.names.count(point.id) == 0) gone.push_back(point);
+  });
+  if (!found.all_readable) {
+    // What the manifest that cannot be read refers to may be mended one day: it is not freed.
+    auto transaction = store.index().write();
+    transaction->set_number("recount", 1);
+    transaction->commit();
   }
   for (const PublicManifest& point : gone) counter.remove(point);
-  for (const PublicManifest& point : added) counter.add(point);
+  for (const PublicManifest& point : found.unknown) counter.add(point);
+  return found.unknown.size();
 }
 
 bool try_mend(OpenStore& store, const std::string& index_directory) {
@@ -175,12 +258,7 @@ RebuildReport rebuild_from_packs(OpenStore& store, const std::string& index_dire
     report.chunks_found += take_pack(store, pack, 0, report.problems);
     ++report.packs_read;
   }
-  std::unordered_set<PointId> found;
-  ReferenceCounter counter(store);
-  for (const PublicManifest& point : read_manifests(store, nullptr, found, report.problems)) {
-    counter.add(point);
-    ++report.points_found;
-  }
+  report.points_found = mend_points(store, report.problems);
   set_rebuilding(0);
   return report;
 }

@@ -1,10 +1,12 @@
 #include "images/store_writer.h"
 
-#include <atomic>
+#include <exception>
 #include <mutex>
+#include <set>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "images/compactor.h"
 #include "images/layout.h"
 #include "images/local_sink.h"
@@ -16,6 +18,7 @@
 #include "images/store_keyring.h"
 #include "images/store_reader_over.h"
 #include "images/store_recovery.h"
+#include "images/timeline_guard.h"
 
 namespace images {
 namespace {
@@ -70,13 +73,13 @@ class IndexedWriter : public StoreWriter {
   IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock, std::string index_directory)
       : lock_(std::move(lock)), index_directory_(std::move(index_directory)), store_(std::move(store)),
         reader_(reader_over(store_, {})),
-        appender_(store_->files, store_->directory, store_->parameters, store_->index()) {}
+        appender_(store_->files, store_->directory, store_->parameters, store_->index(), store_->pack_size) {}
 
   // Without the mark the next opening examines everything: a failure here costs time, not data.
   ~IndexedWriter() override {
     try {
       appender_.seal();
-      if (sound_) leave_clean_mark(index_directory_);
+      if (timeline_.sound) leave_clean_mark(index_directory_);
     } catch (const Error& error) {
       base::log().warn("the store in {} was not closed in order: {}", store_->directory, error.message());
     }
@@ -85,7 +88,7 @@ class IndexedWriter : public StoreWriter {
   StoreReader& reader() override { return *reader_; }
 
   std::unique_ptr<PointSink> begin(const SyncPlan& plan) override {
-    expect_sound();
+    timeline_.expect_sound();
     if (!store_->codec.can_open_chunks()) {
       throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
     }
@@ -94,27 +97,22 @@ class IndexedWriter : public StoreWriter {
   }
 
   void delete_point(const PointId& id) override {
-    expect_sound();
-    auto point = StoreDirectory(*store_).find_manifest(id);
-    std::string path = layout::manifest_file(store_->directory, point.machine, id);
-    std::unique_ptr<base::FileLock> alone;
-    try {
-      alone = store_->files.lock(path, base::LockKind::exclusive);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::busy) throw;
-      throw Error(ErrorCode::busy, "point " + id.hex().substr(0, 8) +
-                                       " is in use: an export, a restore or a sync relies on it");
-    }
-    std::lock_guard timeline(timeline_);
+    timeline_.expect_sound();
+    auto point = store_->index().read()->find_point(id);
+    std::string path = point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
+    auto alone = lock_for_deletion(id, path);
+    std::lock_guard timeline(timeline_.mutex);
+    timeline_.expect_sound();
     store_->files.remove(path);
-    store_->files.sync_directory(base::parent_path(path));
-    change_index([&](ReferenceCounter& counter) { counter.remove(point); });
+    change_index([&](ReferenceCounter& counter) {
+      store_->files.sync_directory(base::parent_path(path));
+      if (point) counter.remove(*point);
+    });
   }
 
   CompactResult compact(const CompactOptions& options) override {
-    expect_sound();
     std::lock_guard one_at_a_time(compacting_);
-    return compact_store(*store_, registry_, options);
+    return compact_store(*store_, registry_, timeline_, options);
   }
 
   CheckReport check(const CheckOptions& options) override {
@@ -124,34 +122,69 @@ class IndexedWriter : public StoreWriter {
   StoreFigures figures() override { return figures_of(*store_); }
 
  private:
-  void expect_sound() const {
-    if (!sound_) {
-      throw Error(ErrorCode::io, "the store's index could not be brought up to date; open the store again");
+  // The manifest of a point the index does not know, since it cannot be read. Throws not_found.
+  std::string find_unlisted(const PointId& id) {
+    for (const std::string& name : store_->files.list(layout::points_directory(store_->directory))) {
+      auto machine = layout::machine_of_name(name);
+      if (!machine) continue;
+      std::string path = layout::manifest_file(store_->directory, *machine, id);
+      if (store_->files.exists(path)) return path;
+    }
+    throw Error(ErrorCode::not_found, "there is no point " + id.hex());
+  }
+
+  std::unique_ptr<base::FileLock> lock_for_deletion(const PointId& id, const std::string& path) {
+    try {
+      return store_->files.lock(path, base::LockKind::exclusive);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::busy) throw;
+      throw Error(ErrorCode::busy, "point " + id.hex().substr(0, 8) +
+                                       " is in use: an export, a restore or a sync relies on it");
     }
   }
 
   void publish(const Point& point) {
-    std::lock_guard timeline(timeline_);
-    expect_sound();
-    std::string folder = layout::machine_directory(store_->directory, point.machine);
-    if (!store_->files.exists(folder)) {
-      store_->files.make_directory(folder);
-      store_->files.sync_directory(layout::points_directory(store_->directory));
+    base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
+    if (manifest.size() > format::kMaxManifestSize) {
+      throw Error(ErrorCode::invalid_argument, "the machine's definition is too large: its manifest would have " +
+                                                   base::format_size(manifest.size()) + ", 16 MiB are allowed");
     }
-    base::write_file_durably(store_->files, layout::manifest_file(store_->directory, point.machine, point.id),
-                             format::encode_manifest(point, store_->manifest_key()));
-    change_index([&](ReferenceCounter& counter) { counter.add(public_part(point)); });
+    std::lock_guard timeline(timeline_.mutex);
+    timeline_.expect_sound();
+    base::make_directory_durably(store_->files, layout::machine_directory(store_->directory, point.machine));
+    std::string path = layout::manifest_file(store_->directory, point.machine, point.id);
+    change_index([&](ReferenceCounter& counter) {
+      write_manifest(path, manifest);
+      counter.add(public_part(point));
+    });
   }
 
-  // The manifest has changed and the index must follow. If it cannot, it is brought up to date when the
-  // store is opened next, and nothing else is written before.
+  // If it fails, nothing that could be taken for a point is left: the store is sound. If not even that can
+  // be brought about, the point may be there or not.
+  void write_manifest(const std::string& path, const base::Bytes& manifest) {
+    try {
+      base::write_file_durably(store_->files, path, manifest);
+    } catch (const Error&) {
+      if (store_->files.exists(path)) throw;
+      throw NothingChanged{std::current_exception()};
+    }
+  }
+
+  struct NothingChanged {
+    std::exception_ptr reason;
+  };
+
+  // The manifest changes and the index must follow. If it cannot, it is brought up to date when the store is
+  // opened next, and nothing else is written before.
   template <typename Change>
   void change_index(Change change) {
     ReferenceCounter counter(*store_);
     try {
       change(counter);
+    } catch (const NothingChanged& nothing) {
+      std::rethrow_exception(nothing.reason);
     } catch (...) {
-      sound_ = false;
+      timeline_.sound = false;
       throw;
     }
   }
@@ -162,21 +195,30 @@ class IndexedWriter : public StoreWriter {
   std::unique_ptr<StoreReader> reader_;
   PackAppender appender_;
   SyncRegistry registry_;
-  // One change of the timelines at a time, its I/O included: the next one counts from its result.
-  std::mutex timeline_;
-  std::mutex compacting_;
-  std::atomic<bool> sound_{true};
+  TimelineGuard timeline_;
+  std::mutex compacting_;  // one compaction at a time, its I/O included
 };
+
+}  // namespace
+
+namespace {
+
+// A folder may hold what an init that was cut short left there, and nothing else.
+void expect_room(base::FileSystem& files, const std::string& directory) {
+  static const std::set<std::string> kOurs{"key", "key.tmp", "packs", "points", "store.tmp", "writer.lock"};
+  for (const std::string& name : files.list(directory)) {
+    bool is_folder = name == "packs" || name == "points";
+    if (kOurs.count(name) != 0 && (!is_folder || files.list(base::join_path(directory, name)).empty())) continue;
+    throw Error(ErrorCode::already_exists,
+                directory + (name == "store" ? " is a store already" : " is not empty; a store needs a folder of its own"));
+  }
+}
 
 }  // namespace
 
 void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options) {
   files.make_directory(directory);
-  if (!files.list(directory).empty()) {
-    bool store = files.exists(layout::parameters_file(directory));
-    throw Error(ErrorCode::already_exists,
-                directory + (store ? " is a store already" : " is not empty; a store needs a folder of its own"));
-  }
+  expect_room(files, directory);
   format::StoreParameters parameters;
   parameters.id = StoreId::random();
   parameters.chunk_size = options.chunk_size;
@@ -186,15 +228,18 @@ void init_store(base::FileSystem& files, const std::string& directory, const Ini
   files.make_directory(layout::packs_directory(directory));
   files.make_directory(layout::points_directory(directory));
   if (parameters.encrypted) create_store_key(files, directory, options.key, options.scrypt_log2_n);
-  files.create(layout::writer_lock(directory));
+  if (!files.exists(layout::writer_lock(directory))) files.create(layout::writer_lock(directory));
   // The format file comes last: a folder without it is no store.
   base::write_file_durably(files, layout::parameters_file(directory), bytes);
   files.sync_directory(base::parent_path(directory));
 }
 
 std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files, const std::string& directory,
-                                               const KeySource& key, const std::string& index_directory) {
+                                               const KeySource& key, const std::string& index_directory,
+                                               const WriterLimits& limits) {
   std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  store->pack_size = limits.pack_size;
+  store->reference_slice = limits.reference_slice;
   auto lock = lock_for_writing(files, directory);
   std::string index_path = prepare_index_directory(directory, index_directory);
   recover_store(*store, index_path);

@@ -59,6 +59,12 @@ struct CheckReport {
   bool good() const { return problems.empty(); }
 };
 
+// Tests make them small, so that little data crosses every border.
+struct WriterLimits {
+  uint64_t pack_size = 64u << 20;   // bytes at which a pack is sealed
+  size_t reference_slice = 65536;   // reference changes in one index transaction
+};
+
 class StoreWriter {
  public:
   // Finishes what an interrupted predecessor began, so that the index agrees with packs and points.
@@ -66,7 +72,8 @@ class StoreWriter {
   // encrypted store everything but begin() works. `index_directory` is given only where `files` is not the
   // machine's own file system: LMDB does its own I/O.
   static std::unique_ptr<StoreWriter> open(base::FileSystem& files, const std::string& directory,
-                                           const KeySource& key = {}, const std::string& index_directory = "");
+                                           const KeySource& key = {}, const std::string& index_directory = "",
+                                           const WriterLimits& limits = {});
   virtual ~StoreWriter() = default;
 
   // Reads through the same process. Valid as long as the writer.
@@ -76,8 +83,8 @@ class StoreWriter {
   // is no point of this machine with that disk. Destroy all sinks before the writer.
   virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
 
-  // The point is gone when it returns (space comes back by compact()). Throws not_found; busy while a
-  // reader has it open, or a sync is relative to it.
+  // The point is gone when it returns (space comes back by compact()); also one whose manifest cannot be
+  // read. Throws not_found; busy while a reader has it open, or a sync is relative to it.
   virtual void delete_point(const PointId& id) = 0;
 
   virtual CompactResult compact(const CompactOptions& options = {}) = 0;

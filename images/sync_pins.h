@@ -54,30 +54,33 @@ class SyncRegistry {
   // A sync looks up chunks and pins them with this held shared; compaction frees with it held alone.
   std::shared_mutex freeing;
 
+  // The sync runs as long as what this returns lives. The registry must outlive it.
   std::shared_ptr<SyncPins> start(uint32_t epoch) {
-    auto pins = std::make_shared<SyncPins>(epoch);
-    running_.lock()->insert(pins);
-    return pins;
+    auto pins = std::make_unique<SyncPins>(epoch);
+    running_.lock()->insert(pins.get());
+    return {pins.release(), [this](SyncPins* ended) {
+              running_.lock()->erase(ended);
+              delete ended;
+            }};
   }
-  void end(const std::shared_ptr<SyncPins>& pins) { running_.lock()->erase(pins); }
 
   // The epoch of the sync that began first; the largest number if none runs.
   uint32_t oldest_epoch() {
     uint32_t oldest = std::numeric_limits<uint32_t>::max();
     auto running = running_.lock();
-    for (const auto& pins : *running) oldest = std::min(oldest, pins->epoch());
+    for (SyncPins* pins : *running) oldest = std::min(oldest, pins->epoch());
     return oldest;
   }
   bool pins(const ChunkId& id) {
     auto running = running_.lock();
-    for (const auto& pins : *running) {
+    for (SyncPins* pins : *running) {
       if (pins->pins(id)) return true;
     }
     return false;
   }
 
  private:
-  base::Guarded<std::set<std::shared_ptr<SyncPins>>> running_;
+  base::Guarded<std::set<SyncPins*>> running_;
 };
 
 }  // namespace images

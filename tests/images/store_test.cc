@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "base/scratch_directory.h"
-#include "images/chunk_index.h"
 #include "images/layout.h"
 #include "images/open_store.h"
 #include "images/store_format.h"
+#include "tests/images/index_contents.h"
 #include "tests/images/store_model.h"
 
 namespace images {
@@ -27,25 +27,8 @@ struct TestStore {
   std::unique_ptr<StoreWriter> open() { return StoreWriter::open(files, path, key); }
 };
 
-// Everything the index says of references, points and packs' live bytes.
-struct IndexState {
-  std::map<ChunkId, uint64_t> references;
-  std::map<PointId, uint64_t> points;
-  uint64_t live_size = 0;
-  bool operator==(const IndexState&) const = default;
-};
-
-IndexState index_state(const std::string& store) {
-  base::FileSystem& files = base::real_file_system();
-  auto index = ChunkIndex::open(layout::index_directory(store), read_parameters(files, store).id, false);
-  auto transaction = index->read();
-  IndexState state;
-  transaction->for_each_chunk([&](const ChunkId& id, const ChunkEntry& entry) {
-    if (entry.references != 0) state.references[id] = entry.references;
-  });
-  transaction->for_each_point([&](const auto& point) { state.points[point.id] = point.time_ms; });
-  transaction->for_each_pack([&](uint32_t, const PackEntry& row) { state.live_size += row.live_size; });
-  return state;
+IndexContents contents_of(const std::string& store) {
+  return index_contents(layout::index_directory(store), read_parameters(base::real_file_system(), store).id);
 }
 
 ModelPoint first_point(std::mt19937& random, const std::string& machine) {
@@ -109,9 +92,9 @@ TEST_CASE("random syncs, deletions, compactions and rebuilds agree with a model"
       CheckReport report = writer->check({.deep = true, .on_progress = {}, .stop = {}});
       REQUIRE(report.problems == std::vector<std::string>{});
       writer.reset();
-      IndexState counted = index_state(store.path);
+      IndexContents counted = contents_of(store.path);
       rebuild_index(store.files, store.path);
-      REQUIRE(index_state(store.path) == counted);
+      REQUIRE(contents_of(store.path) == counted);
       writer = store.open();
     }
   }
