@@ -7,7 +7,7 @@
 require_capture
 build_guest shop
 define_guest shop "$WORK/shop.qcow2" --user-net
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 add_disk shop vdb 64M qcow2
 add_disk shop vdc 32M raw
 run_in_guest shop "head -c 20000000 /dev/urandom > /dev/vdb; head -c 5000000 /dev/urandom > /dev/vdc; sync"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tracking never lies: whenever a bitmap does not continue from the store's last point, everything is read, the
 # point is right, and its note says why. The next sync is incremental again.
-# timeout: 600
+# timeout: 1200
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/capture-lib.sh"
 
@@ -37,13 +37,13 @@ expect_incremental() {
 restart_shop() {
   wait_guest_state shop "shut off" 60
   virsh start shop > /dev/null
-  guest_agent_ready shop 120
+  guest_agent_ready shop 240
 }
 
 require_capture
 build_guest shop
 define_guest shop "$WORK/shop.qcow2" --no-net
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 add_disk shop vdb 64M qcow2
 run_in_guest shop "head -c 8000000 /dev/urandom > /dev/vdb; sync"
 expect_full vda "first point"
@@ -83,12 +83,12 @@ echo "a disk is replaced by an older copy of it"
 virsh destroy shop > /dev/null
 cp "$WORK/shop-vdb.qcow2" "$WORK/old.qcow2"
 virsh start shop > /dev/null
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 expect_incremental
 virsh destroy shop > /dev/null
 cat "$WORK/old.qcow2" > "$WORK/shop-vdb.qcow2"
 virsh start shop > /dev/null
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 expect_full vdb "lost or broken"
 expect_incremental
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A sync that is interrupted, killed or hangs leaves nothing behind, at whatever moment, and the next one is
 # incremental. A guest does not stay frozen.
-# timeout: 600
+# timeout: 1200
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/capture-lib.sh"
 
@@ -55,7 +55,7 @@ freeze_and_stop() {
 require_capture
 build_guest shop
 define_guest shop "$WORK/shop.qcow2" --no-net
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 agent_sync shop > /dev/null
 
 for signal in INT TERM KILL; do

@@ -17,7 +17,7 @@ _no_image_server() {
 require_capture
 build_guest shop --firmware uefi
 define_guest shop "$WORK/shop.qcow2" --uefi --no-net
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 agent_sync shop > "$WORK/running"
 run_in_guest shop "head -c 1000000 /dev/urandom > /data/last; sync"
 virsh shutdown shop --mode agent > /dev/null
@@ -38,7 +38,7 @@ sync_outcome shutoff || status=$?
 grep -q "was started during the sync" "$WORK/shutoff.log" || fail "no reason: $(cat "$WORK/shutoff.log")"
 
 echo "its bitmap goes on"
-guest_agent_ready shop 120
+guest_agent_ready shop 240
 start_sync again shop --limit 1M
 copy_of_the_instant again "$WORK/copy" vda
 sync_outcome again || fail "the sync failed: $(cat "$WORK/again.log")"
