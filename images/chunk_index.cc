@@ -1,5 +1,7 @@
 #include "images/chunk_index.h"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -288,18 +290,31 @@ std::unique_ptr<ChunkIndex> ChunkIndex::open_alone(const std::string& directory,
   return std::make_unique<LmdbIndex>(directory, store, std::make_shared<Environment>(directory, store, false));
 }
 
+namespace {
+
+// Tells whether the file was written, replaced or cut since.
+std::string stamp_of(const std::string& directory) {
+  std::string path = base::join_path(directory, "data.mdb");
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) throw base::system_error(errno, "cannot examine " + path);
+  return fmt::format("{} {} {}.{:09}", status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
 void leave_clean_mark(const std::string& directory) {
-  base::FileSystem& files = base::real_file_system();
-  base::write_file_durably(files, base::join_path(directory, kCleanMark), {});
+  std::string stamp = stamp_of(directory);
+  base::write_file_durably(base::real_file_system(), base::join_path(directory, kCleanMark), base::as_bytes(stamp));
 }
 
 bool take_clean_mark(const std::string& directory) {
   base::FileSystem& files = base::real_file_system();
   std::string path = base::join_path(directory, kCleanMark);
   if (!files.exists(path)) return false;
+  base::Bytes mark = base::read_file(files, path, 4096);
   files.remove(path);
   files.sync_directory(directory);
-  return true;
+  return files.exists(base::join_path(directory, "data.mdb")) && base::as_text(mark) == stamp_of(directory);
 }
 
 void remove_index(const std::string& directory) {

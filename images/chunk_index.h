@@ -113,8 +113,9 @@ class ChunkIndex {
 // database may crash whoever reads it. False also for none.
 bool index_is_whole(const std::string& directory, const StoreId& store);
 
-// A mark that the last writer closed the index in order, so that the next one need not walk it. Taking it
-// removes it durably and tells whether it was there.
+// A mark that the last writer closed the index in order, so that the next one need not walk it. It names the
+// file's inode, size and time, so that it does not speak for another one. Taking it removes it durably and
+// tells whether it was there and fits.
 void leave_clean_mark(const std::string& directory);
 bool take_clean_mark(const std::string& directory);
 
