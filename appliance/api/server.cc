@@ -113,7 +113,10 @@ class Server::Implementation {
 
   void stop() {
     if (stopped_.exchange(true)) return;
-    for (base::ByteStream* stream : *upgraded_.lock()) stream->abort();
+    {
+      auto upgraded = upgraded_.lock();
+      for (base::ByteStream* stream : *upgraded) stream->abort();
+    }
     // Destroying the coroutines closes their sockets; handlers that run end on their own.
     context_.stop();
     if (thread_.joinable()) thread_.join();

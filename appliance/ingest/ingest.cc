@@ -35,7 +35,8 @@ void Ingest::begin_machine(base::ByteStream& stream, const std::string& machine)
 }
 
 void Ingest::cut_host(const catalog::HostId& id) {
-  for (auto& [stream, session] : *sessions_.lock()) {
+  auto sessions = sessions_.lock();
+  for (auto& [stream, session] : *sessions) {
     if (session.host == id) stream->abort();
   }
 }
