@@ -136,7 +136,7 @@ muletto host revoke alpha
 ended() {
   ! background_alive revoked
 }
-wait_until 10 "the revoked host's sync ended" ended
+wait_until 60 "the revoked host's sync ended" ended
 tail -n 1 "$WORK/revoked.log"
 expect_failure 5 "revoked" agent alpha sync web --image "$WORK/disk.raw" --format raw --quiet
 [ "$(muletto point list --machine web -o json | json '.points | length')" = "$points" ] || fail "a revoked host committed"
