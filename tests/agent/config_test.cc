@@ -10,7 +10,7 @@ namespace agent {
 namespace {
 
 Config parse(const std::string& text) {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = scratch.path() + "/agent.toml";
   std::ofstream(path) << text;
   return load_config(path);

@@ -74,7 +74,7 @@ TEST_CASE("a note names disks with one reason together") {
 }
 
 TEST_CASE("records survive, and damaged ones do not count") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   make_agent_directories(scratch.path() + "/state", scratch.path() + "/run");
   std::string state = scratch.path() + "/state", machine = "a/b: ü";
   CHECK_FALSE(load_tracking(state, machine));

@@ -46,7 +46,7 @@ size_t leftover_count(const std::string& directory) {
 }
 
 TEST_CASE("a raw file is read directly, with its holes and its odd end") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   RawDiskSource source(sparse_file(scratch.path() + "/raw", 1000));
   REQUIRE(source.size() == 3 * kMiB + 1024);
   std::vector<Extent> extents = source.extents(0, source.size());
@@ -65,7 +65,7 @@ TEST_CASE("a raw file is read directly, with its holes and its odd end") {
 }
 
 TEST_CASE("every format QEMU knows is read alike") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string raw = sparse_file(scratch.path() + "/raw", kMiB);
   RawDiskSource truth(raw);
   base::Bytes expected(truth.size()), found(truth.size());
@@ -87,7 +87,7 @@ TEST_CASE("every format QEMU knows is read alike") {
 }
 
 TEST_CASE("what cannot be read is refused with a reason") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   ImageOptions here{.runtime_directory = scratch.path()};
   CHECK(failure(scratch.path() + "/missing.qcow2", here) == base::ErrorCode::not_found);
   CHECK(failure(scratch.path(), here) == base::ErrorCode::invalid_argument);
@@ -98,7 +98,7 @@ TEST_CASE("what cannot be read is refused with a reason") {
 }
 
 TEST_CASE("a detected image does not lead to other files") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string raw = sparse_file(scratch.path() + "/raw", kMiB);
   std::string path = scratch.path() + "/overlay.qcow2";
   base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", raw, path});
@@ -110,7 +110,7 @@ TEST_CASE("a detected image does not lead to other files") {
 }
 
 TEST_CASE("an image somebody writes to is refused") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   for (std::string format : {"raw", "qcow2"}) {
     INFO(format);
     std::string path = scratch.path() + "/image." + format, socket = scratch.path() + "/" + format + ".sock";
@@ -125,7 +125,7 @@ TEST_CASE("an image somebody writes to is refused") {
 }
 
 TEST_CASE("folders of killed owners are removed, those of living ones are not") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string abandoned = scratch.path() + "/x-abcdef";
   std::filesystem::create_directories(abandoned + "/deep");
   base::ScratchDirectory living(scratch.path(), "x");

@@ -43,7 +43,7 @@ std::string image_with_bitmap(const base::ScratchDirectory& scratch) {
 }
 
 TEST_CASE("an NBD disk tells data, zeros and what did not change") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
 
   ImageSource all = open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path()});
@@ -57,7 +57,7 @@ TEST_CASE("an NBD disk tells data, zeros and what did not change") {
 }
 
 TEST_CASE("an NBD disk reads in parallel") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
   ImageSource image =
       open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path(), .connection_count = 3});
@@ -77,7 +77,7 @@ TEST_CASE("an NBD disk reads in parallel") {
 }
 
 TEST_CASE("an NBD disk without the bitmap or without a server is refused") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
   CHECK_THROWS_AS(open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path(), .dirty_bitmap = "x"}),
                   base::Error);
@@ -92,7 +92,7 @@ TEST_CASE("an NBD disk without the bitmap or without a server is refused") {
 }
 
 TEST_CASE("a dying server is an error, not a hang") {
-  base::ScratchDirectory scratch("/tmp", "muletto-test");
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
   std::string socket = scratch.path() + "/nbd.sock";
   base::Subprocess server({"qemu-nbd", "-r", "-t", "-f", "qcow2", "-k", socket, path});
