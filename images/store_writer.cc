@@ -79,6 +79,8 @@ class IndexedWriter : public StoreWriter {
   ~IndexedWriter() override {
     try {
       appender_.seal();
+      // Throws if LMDB has given up after a failed commit: then its file speaks for nothing.
+      store_->index().write();
       if (timeline_.sound) leave_clean_mark(index_directory_);
     } catch (const Error& error) {
       base::log().warn("the store in {} was not closed in order: {}", store_->directory, error.message());

@@ -56,7 +56,10 @@ class Scene {
     return files_->fired();
   }
 
-  void open(base::FileSystem& from) { writer = StoreWriter::open(from, "/store", {}, index_); }
+  // Packs of a few records, so that a compaction meets what the same process wrote.
+  void open(base::FileSystem& from) {
+    writer = StoreWriter::open(from, "/store", {}, index_, {.pack_size = 6 << 10});
+  }
 
   // Frees whatever may be freed.
   void compact_all() {
