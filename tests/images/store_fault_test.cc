@@ -55,22 +55,27 @@ struct Tally {
   std::atomic<uint64_t> continued{0}, reopened{0};
 };
 
+// Every second workload is on an encrypted store.
+const KeySource kKey{"", base::Bytes(32, 1)};
+
+KeySource key_of_store(base::FileSystem& files) {
+  return files.exists(std::string(kStore) + "/key") ? kKey : KeySource{};
+}
+
 std::string scratch_root() { return std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp"; }
 
 // A workload on a store of its own, with reopenings in between.
 class Run {
  public:
-  Run(uint32_t seed, std::string index) : workload({.seed = seed}), index_directory(std::move(index)), random_(seed) {
+  Run(uint32_t seed, std::string index) : workload({.seed = seed}), index_directory(std::move(index)), random_(seed),
+        key_(seed % 2 == 0 ? kKey : KeySource{}) {
     memory.make_directory(kStore);
     memory.sync_directory("/");
-    init_store(memory, kStore, {.chunk_size = kChunk, .key = key(), .scrypt_log2_n = 14});
+    init_store(memory, kStore, {.chunk_size = kChunk, .key = key_, .scrypt_log2_n = 14});
   }
   ~Run() { close(); }
 
-  // Every third workload is on an encrypted store.
-  KeySource key() const { return {}; }
-
-  void open() { writer = StoreWriter::open(files, kStore, key(), index_directory, kLimits); }
+  void open() { writer = StoreWriter::open(files, kStore, key_, index_directory, kLimits); }
   void close() {
     workload.close();
     writer.reset();
@@ -95,6 +100,7 @@ class Run {
 
  private:
   std::mt19937 random_;
+  KeySource key_;
 };
 
 Problems with_context(Problems problems, const std::string& context) {
@@ -107,7 +113,7 @@ void append(Problems& to, const Problems& more) { to.insert(to.end(), more.begin
 // Opens the store, compares, checks: everything must be right.
 Problems verify(base::FileSystem& files, const std::string& index, Expectation& expected) {
   try {
-    auto writer = StoreWriter::open(files, kStore, {}, index, kLimits);
+    auto writer = StoreWriter::open(files, kStore, key_of_store(files), index, kLimits);
     Problems problems = settle(writer->reader(), expected);
     append(problems, writer->check({.deep = true, .on_progress = {}, .stop = {}}).problems);
     return problems;
@@ -122,7 +128,7 @@ Problems work_on(base::FileSystem& files, const std::string& index, Expectation&
   more.expected = expected;
   // Behind every time there is, so that the model can tell points apart.
   try {
-    auto writer = StoreWriter::open(files, kStore, {}, index, kLimits);
+    auto writer = StoreWriter::open(files, kStore, key_of_store(files), index, kLimits);
     for (int i = 0; i < 4; ++i) more.step(*writer);
     writer->compact({.rewrite_below = 0.95, .stop = {}});
     more.close();
@@ -159,7 +165,7 @@ class Aftermath {
     base::FaultyFileSystem faulty(*memory_);
     faulty.fail_at(random_() % 60 + 1, random_() % 2 == 0 ? base::Fault::power_cut : base::Fault::io_error);
     try {
-      StoreWriter::open(faulty, kStore, {}, index_, kLimits);
+      StoreWriter::open(faulty, kStore, key_of_store(*memory_), index_, kLimits);
     } catch (const base::Error&) {
       // It may fail; it may not spoil anything.
     }
