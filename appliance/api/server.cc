@@ -106,8 +106,8 @@ class Server::Implementation {
   uint16_t port() const { return tcp_acceptor_.local_endpoint().port(); }
 
   void start() {
-    asio::co_spawn(context_, accept(tcp_acceptor_), asio::detached);
-    asio::co_spawn(context_, accept(local_acceptor_), asio::detached);
+    asio::co_spawn(context_, accept(tcp_acceptor_, tcp_count_), asio::detached);
+    asio::co_spawn(context_, accept(local_acceptor_, local_count_), asio::detached);
     thread_ = std::jthread([this] { context_.run(); });
   }
 
@@ -135,17 +135,17 @@ class Server::Implementation {
 
   // Pauses while as many connections are open as are allowed.
   template <typename Acceptor>
-  asio::awaitable<void> accept(Acceptor& acceptor) {
+  asio::awaitable<void> accept(Acceptor& acceptor, size_t& open_count) {
     asio::steady_timer pause(context_);
     while (!stopped_) {
       boost::system::error_code failure;
-      if (connection_count_ >= options_.limits.connections) {
+      if (open_count >= options_.limits.connections) {
         failure = asio::error::no_descriptors;
       } else {
         auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (!failure) {
-          ++connection_count_;
-          asio::co_spawn(context_, serve(std::move(socket)), [this](std::exception_ptr) { --connection_count_; });
+          ++open_count;
+          asio::co_spawn(context_, serve(std::move(socket)), [&open_count](std::exception_ptr) { --open_count; });
           continue;
         }
         base::log().warn("cannot accept a connection: {}", failure.message());
@@ -182,7 +182,8 @@ class Server::Implementation {
   const ServerOptions options_;
   UpgradeHandler on_upgrade_;
   std::atomic<bool> stopped_{false};
-  std::atomic<size_t> connection_count_{0};
+  // Used by the network thread alone. Two, so that a crowd at the port does not keep the operator out.
+  size_t tcp_count_ = 0, local_count_ = 0;
   std::atomic<size_t> upgrade_count_{0};
   base::Guarded<std::set<base::ByteStream*>> upgraded_;
   // Destroyed after the pools below: a coroutine that waits for a handler must outlive the handler.

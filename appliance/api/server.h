@@ -20,7 +20,7 @@
 namespace appliance::api {
 
 struct ServerLimits {
-  size_t connections = 256;          // at a time; more wait in the kernel's queue
+  size_t connections = 256;          // at a time, of each address; more wait in the kernel's queue
   size_t handler_threads = 6;
   size_t upgraded_connections = 8;   // each has a thread; more are told to try again
   std::chrono::seconds handshake_timeout{10};

@@ -117,6 +117,8 @@ TEST_CASE("an image somebody writes to is refused") {
     base::run_checked({"qemu-img", "create", "-q", "-f", format, path, "4M"});
     base::Subprocess writer({"qemu-nbd", "-t", "-f", format, "-k", socket, path});
     while (!std::filesystem::exists(socket)) REQUIRE(!writer.wait_for(std::chrono::milliseconds(5)));
+    // The socket is there before the image is open; an answer comes only after.
+    base::run_checked({"qemu-img", "info", "-f", "raw", "nbd+unix:///?socket=" + socket});
     CHECK(failure(path, {.format = format, .runtime_directory = scratch.path()}) == base::ErrorCode::busy);
     ImageSource shared = open_image_source(
         path, {.format = format, .runtime_directory = scratch.path(), .share_with_writers = true});
