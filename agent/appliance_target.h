@@ -1,6 +1,6 @@
-// An appliance as the agent's target: each question and each sync is a connection of its own, so that one
-// object outlives restarts of the appliance. Errors: images/transfer_client.h; and unauthorized if the
-// appliance refuses this host's certificate.
+// An appliance as the agent's target: each question and each sync is a connection of its own, so
+// that one object outlives restarts of the appliance. Errors: images/transfer_client.h; and
+// unauthorized if the appliance refuses this host's certificate.
 #pragma once
 
 #include <memory>

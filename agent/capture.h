@@ -1,6 +1,6 @@
-// One machine held at one instant, to be copied: its disks, its definition, and what is to be done when the
-// copy is a point or comes to nothing. Implementations: image files (image_capture.h), a domain that is shut
-// off (stopped_capture.h), a running domain (libvirt/running_capture.h).
+// One machine held at one instant, to be copied: its disks, its definition, and what is to be done
+// when the copy is a point or comes to nothing. Implementations: image files (image_capture.h), a
+// domain that is shut off (stopped_capture.h), a running domain (libvirt/running_capture.h).
 //
 // made → disks() are copied, check() is asked now and then → end_reading() → commit → committed().
 // Destroyed earlier, it leaves nothing behind. One thread, which stays the same and outlives it.
@@ -35,11 +35,12 @@ class Capture {
   // Throws when the disks can no longer be relied on to be of one instant, or soon will not.
   virtual void check() = 0;
 
-  // The disks were read: what the host spends on holding them is given back. Then only committed() follows.
+  // The disks were read: what the host spends on holding them is given back. Then only committed()
+  // follows.
   virtual void end_reading() = 0;
 
-  // The copy is this point, the machine's newest: tracking continues from it. Failures are logged, not
-  // thrown: they cost a full read the next time, not the point.
+  // The copy is this point, the machine's newest: tracking continues from it. Failures are logged,
+  // not thrown: they cost a full read the next time, not the point.
   virtual void committed(const images::PointId& point) noexcept = 0;
 };
 
@@ -53,8 +54,9 @@ struct CaptureSettings {
   std::vector<std::string> excluded_disks;
 };
 
-// The disks of `names` that are not excluded; throws not_found for an excluded name that none has, and
-// invalid_argument if nothing is left.
-std::vector<std::string> wanted_disks(const std::vector<std::string>& names, const CaptureSettings& settings);
+// The disks of `names` that are not excluded; throws not_found for an excluded name that none has,
+// and invalid_argument if nothing is left.
+std::vector<std::string> wanted_disks(const std::vector<std::string>& names,
+                                      const CaptureSettings& settings);
 
 }  // namespace agent

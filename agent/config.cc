@@ -27,15 +27,19 @@ T value_of(const toml::table& table, const char* name, T fallback, const std::st
   const toml::node* node = table.get(name);
   if (node == nullptr) return fallback;
   auto value = node->value_exact<T>();
-  if (!value) refuse(path, fmt::format("line {}: '{}' has a value of the wrong kind", node->source().begin.line, name));
+  if (!value)
+    refuse(path, fmt::format("line {}: '{}' has a value of the wrong kind",
+                             node->source().begin.line, name));
   return *value;
 }
 
 template <size_t kCount>
-void refuse_unknown(const toml::table& table, const std::array<std::string_view, kCount>& known, const std::string& path) {
+void refuse_unknown(const toml::table& table, const std::array<std::string_view, kCount>& known,
+                    const std::string& path) {
   for (const auto& [key, node] : table) {
     if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-    refuse(path, fmt::format("line {}: there is no setting '{}'", node.source().begin.line, key.str()));
+    refuse(path,
+           fmt::format("line {}: there is no setting '{}'", node.source().begin.line, key.str()));
   }
 }
 
@@ -58,8 +62,8 @@ MachineConfig parse_machine(const toml::table& table, const std::string& path) {
 
 Config parse(const toml::table& table, const std::string& path) {
   // Other parts of the agent have tables of their own here.
-  static constexpr std::array<std::string_view, 7> kKnown{"libvirt", "state_dir",   "run_dir", "threads",
-                                                          "compression", "machines", "appliance"};
+  static constexpr std::array<std::string_view, 7> kKnown{
+      "libvirt", "state_dir", "run_dir", "threads", "compression", "machines", "appliance"};
   refuse_unknown(table, kKnown, path);
   Config config;
   config.libvirt_uri = value_of<std::string>(table, "libvirt", config.libvirt_uri, path);

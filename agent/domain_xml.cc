@@ -18,7 +18,8 @@ pugi::xml_document parse(std::string_view xml) {
   pugi::xml_document document;
   bool good = xml.size() <= kMaxXmlSize && document.load_buffer(xml.data(), xml.size());
   if (!good || !document.child("domain")) {
-    throw base::Error(base::ErrorCode::corrupt, "libvirt's description of the domain is not readable");
+    throw base::Error(base::ErrorCode::corrupt,
+                      "libvirt's description of the domain is not readable");
   }
   return document;
 }
@@ -50,9 +51,16 @@ uint64_t memory_size(const pugi::xml_node& memory) {
     std::string_view name;
     uint64_t size;
   };
-  static constexpr std::array<Unit, 10> kUnits{{{"b", 1}, {"bytes", 1}, {"KB", 1000}, {"k", 1024}, {"KiB", 1024},
-                                                {"MB", 1000'000}, {"M", 1u << 20}, {"MiB", 1u << 20},
-                                                {"G", 1u << 30}, {"GiB", 1u << 30}}};
+  static constexpr std::array<Unit, 10> kUnits{{{"b", 1},
+                                                {"bytes", 1},
+                                                {"KB", 1000},
+                                                {"k", 1024},
+                                                {"KiB", 1024},
+                                                {"MB", 1000'000},
+                                                {"M", 1u << 20},
+                                                {"MiB", 1u << 20},
+                                                {"G", 1u << 30},
+                                                {"GiB", 1u << 30}}};
   std::string_view unit = memory.attribute("unit").as_string("KiB");
   for (const Unit& known : kUnits) {
     if (known.name == unit) return memory.text().as_ullong() * known.size;
@@ -61,7 +69,8 @@ uint64_t memory_size(const pugi::xml_node& memory) {
 }
 
 images::Firmware firmware_of(const pugi::xml_node& os) {
-  bool uefi = os.attribute("firmware").as_string() == std::string_view("efi") || os.child("nvram") ||
+  bool uefi = os.attribute("firmware").as_string() == std::string_view("efi") ||
+              os.child("nvram") ||
               os.child("loader").attribute("type").as_string() == std::string_view("pflash");
   return uefi ? images::Firmware::uefi : images::Firmware::bios;
 }
@@ -92,12 +101,15 @@ DomainFacts domain_facts(std::string_view xml) {
     else facts.left_out.push_back(name + ": " + reason);
   }
   facts.nvram_path = base::trim(domain.child("os").child("nvram").text().as_string());
-  std::string_view tpm = domain.child("devices").child("tpm").child("backend").attribute("type").as_string();
+  std::string_view tpm =
+      domain.child("devices").child("tpm").child("backend").attribute("type").as_string();
   facts.has_tpm = tpm == "emulator";
   for (const pugi::xml_node& channel : domain.child("devices").children("channel")) {
     pugi::xml_node target = channel.child("target");
-    if (target.attribute("name").as_string() != std::string_view("org.qemu.guest_agent.0")) continue;
-    facts.guest_agent_connected = target.attribute("state").as_string() == std::string_view("connected");
+    if (target.attribute("name").as_string() != std::string_view("org.qemu.guest_agent.0"))
+      continue;
+    facts.guest_agent_connected =
+        target.attribute("state").as_string() == std::string_view("connected");
   }
   for (const pugi::xml_node& label : domain.children("seclabel")) {
     if (label.attribute("model").as_string() != std::string_view("dac")) continue;

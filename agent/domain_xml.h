@@ -1,5 +1,6 @@
 // What the agent must know of a libvirt domain, out of its XML. Pure; thread-safe.
-// The XML comes from libvirt, but its words from whoever defined the domain: names are checked here.
+// The XML comes from libvirt, but its words from whoever defined the domain: names are checked
+// here.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +20,12 @@ struct DomainDisk {
 };
 
 struct DomainFacts {
-  std::vector<DomainDisk> disks;          // those a machine keeps its data on
-  std::vector<std::string> left_out;      // "sda: a CD-ROM": disks that are never captured, and why
-  std::string nvram_path;                 // UEFI variables; empty: none
-  bool has_tpm = false;                   // emulated, with state on this host
-  bool guest_agent_connected = false;     // known only from the XML of a running domain
-  std::string owner_label;                // QEMU's user and group, "+64055:+64055"; empty if not told
+  std::vector<DomainDisk> disks;       // those a machine keeps its data on
+  std::vector<std::string> left_out;   // "sda: a CD-ROM": disks that are never captured, and why
+  std::string nvram_path;              // UEFI variables; empty: none
+  bool has_tpm = false;                // emulated, with state on this host
+  bool guest_agent_connected = false;  // known only from the XML of a running domain
+  std::string owner_label;             // QEMU's user and group, "+64055:+64055"; empty if not told
 };
 
 // Throws corrupt if it is no domain's XML, invalid_argument for names that cannot be.

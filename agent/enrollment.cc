@@ -25,15 +25,19 @@ base::TlsContext context_of(const Enrollment& enrollment) {
   return base::TlsContext::client({enrollment.authority_pem, "", enrollment.credentials});
 }
 
-// What the appliance gave must fit what was asked for: our key, signed by the authority we were told to trust.
+// What the appliance gave must fit what was asked for: our key, signed by the authority we were
+// told to trust.
 void check_answer(const Enrollment& enrollment, const std::string& fingerprint) {
   bool good = base::certificate_fingerprint(enrollment.authority_pem) == fingerprint &&
               base::is_issued_by(enrollment.credentials.certificate_pem, enrollment.authority_pem);
-  if (!good) throw Error(ErrorCode::corrupt, "the appliance gave a certificate that its authority did not sign");
+  if (!good)
+    throw Error(ErrorCode::corrupt,
+                "the appliance gave a certificate that its authority did not sign");
   base::check_key_matches(enrollment.credentials);
 }
 
-Enrollment read_answer(const EnrollOptions& options, const std::string& key, const std::string& body) {
+Enrollment read_answer(const EnrollOptions& options, const std::string& key,
+                       const std::string& body) {
   try {
     json answer = json::parse(body);
     Enrollment enrollment;
@@ -45,15 +49,18 @@ Enrollment read_answer(const EnrollOptions& options, const std::string& key, con
     enrollment.tenant = answer.at("host").at("tenant").get<std::string>();
     return enrollment;
   } catch (const json::exception& error) {
-    throw Error(ErrorCode::corrupt, fmt::format("the appliance's answer cannot be understood: {}", error.what()));
+    throw Error(ErrorCode::corrupt,
+                fmt::format("the appliance's answer cannot be understood: {}", error.what()));
   }
 }
 
 Enrollment from_json(const json& file) {
   Enrollment enrollment;
-  enrollment.appliance = base::parse_endpoint(file.at("appliance").get<std::string>(), kAppliancePort);
+  enrollment.appliance =
+      base::parse_endpoint(file.at("appliance").get<std::string>(), kAppliancePort);
   enrollment.authority_pem = file.at("authority").get<std::string>();
-  enrollment.credentials = {file.at("certificate").get<std::string>(), file.at("key").get<std::string>()};
+  enrollment.credentials = {file.at("certificate").get<std::string>(),
+                            file.at("key").get<std::string>()};
   enrollment.host_id = file.at("host_id").get<std::string>();
   enrollment.host_name = file.at("host_name").get<std::string>();
   enrollment.tenant = file.at("tenant").get<std::string>();
@@ -80,11 +87,14 @@ Error error_of_answer(const base::HttpResponse& answer) {
     if (error.contains("code") && error["code"].is_string() && error.contains("message") &&
         error["message"].is_string()) {
       std::string message = error["message"].get<std::string>().substr(0, kMaxSentence);
-      std::replace_if(message.begin(), message.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+      std::replace_if(
+          message.begin(), message.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; },
+          ' ');
       return Error(base::error_code_from_name(error["code"].get<std::string>()), message);
     }
   }
-  return Error(code_of_status(answer.status), fmt::format("it answered with HTTP status {}", answer.status));
+  return Error(code_of_status(answer.status),
+               fmt::format("it answered with HTTP status {}", answer.status));
 }
 
 Enrollment enroll(const EnrollOptions& options) {
@@ -98,11 +108,14 @@ Enrollment enroll(const EnrollOptions& options) {
                       {"request", base::make_signing_request(key, "muletto-agent")},
                       {"version", MULETTO_VERSION}}
                      .dump();
-  // The handshake fails, before a byte of the request is sent, unless the authority has the fingerprint.
+  // The handshake fails, before a byte of the request is sent, unless the authority has the
+  // fingerprint.
   base::TlsContext context = base::TlsContext::client({"", fingerprint, {}});
-  base::HttpResponse answer = base::HttpClient::over_tls(options.appliance, context, kAnswerTimeout).send(request);
+  base::HttpResponse answer =
+      base::HttpClient::over_tls(options.appliance, context, kAnswerTimeout).send(request);
   if (answer.status != 200 && answer.status != 201) {
-    throw error_of_answer(answer).with_context("the appliance " + options.appliance.text() + " refused");
+    throw error_of_answer(answer).with_context("the appliance " + options.appliance.text() +
+                                               " refused");
   }
   Enrollment enrollment = read_answer(options, key, answer.body);
   check_answer(enrollment, fingerprint);
@@ -128,7 +141,8 @@ Enrollment load_enrollment(const std::string& state_directory) {
   std::string path = enrollment_path(state_directory);
   if (!is_enrolled(state_directory)) {
     throw Error(ErrorCode::not_found,
-                "this host is not enrolled: make a token on the appliance with 'muletto token create' and run the "
+                "this host is not enrolled: make a token on the appliance with 'muletto token "
+                "create' and run the "
                 "command it shows");
   }
   Enrollment enrollment;
@@ -136,13 +150,15 @@ Enrollment load_enrollment(const std::string& state_directory) {
     enrollment = from_json(json::parse(base::read_private_file(path, kMaxFile)));
     base::check_key_matches(enrollment.credentials);
   } catch (const json::exception& error) {
-    throw Error(ErrorCode::corrupt, fmt::format("{} is damaged ({}): enroll this host again", path, error.what()));
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{} is damaged ({}): enroll this host again", path, error.what()));
   }
   uint64_t end_ms = base::describe_certificate(enrollment.credentials.certificate_pem).not_after_ms;
   if (end_ms <= base::now_ms()) {
-    throw Error(ErrorCode::unauthorized, fmt::format("this host's certificate expired on {} (or its clock is wrong): "
-                                                     "enroll it again",
-                                                     base::format_time_ms(end_ms)));
+    throw Error(ErrorCode::unauthorized,
+                fmt::format("this host's certificate expired on {} (or its clock is wrong): "
+                            "enroll it again",
+                            base::format_time_ms(end_ms)));
   }
   return enrollment;
 }

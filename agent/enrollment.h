@@ -1,6 +1,6 @@
-// The agent's membership: which appliance this host belongs to, and the certificate that proves it. Kept in
-// one file of mode 0600 (agent/state_layout.h), so that a host is enrolled or it is not. Functions are
-// thread-safe; two enrolments at once: the later one stays.
+// The agent's membership: which appliance this host belongs to, and the certificate that proves it.
+// Kept in one file of mode 0600 (agent/state_layout.h), so that a host is enrolled or it is not.
+// Functions are thread-safe; two enrolments at once: the later one stays.
 #pragma once
 
 #include <string>
@@ -30,9 +30,10 @@ struct EnrollOptions {
   std::string host_name;
 };
 
-// Proves that the appliance has the authority with that fingerprint, and only then sends the token; gets a
-// certificate for a new key. Saves nothing. Throws invalid_argument (the fingerprint is none), unauthorized
-// (another appliance, or the token is wrong, used or expired), unavailable, corrupt (an impossible answer).
+// Proves that the appliance has the authority with that fingerprint, and only then sends the token;
+// gets a certificate for a new key. Saves nothing. Throws invalid_argument (the fingerprint is
+// none), unauthorized (another appliance, or the token is wrong, used or expired), unavailable,
+// corrupt (an impossible answer).
 Enrollment enroll(const EnrollOptions& options);
 
 bool is_enrolled(const std::string& state_directory);
@@ -40,14 +41,15 @@ bool is_enrolled(const std::string& state_directory);
 // Durable when it returns. Replaces an earlier enrolment.
 void save_enrollment(const std::string& state_directory, const Enrollment& enrollment);
 
-// Throws not_found with advice if the host is not enrolled, unauthorized if its certificate has expired,
-// corrupt if the file is damaged.
+// Throws not_found with advice if the host is not enrolled, unauthorized if its certificate has
+// expired, corrupt if the file is damaged.
 Enrollment load_enrollment(const std::string& state_directory);
 
 // Requests of this host to its appliance, with certificates on both sides.
 base::HttpClient appliance_client(const Enrollment& enrollment);
 
-// The error an answer of the appliance's API stands for: {"error": {"code", "message"}}, or its status.
+// The error an answer of the appliance's API stands for: {"error": {"code", "message"}}, or its
+// status.
 base::Error error_of_answer(const base::HttpResponse& answer);
 
 }  // namespace agent

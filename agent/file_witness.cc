@@ -13,7 +13,8 @@ FileWitness::FileWitness(std::string path) : path_(std::move(path)), before_(loo
 
 FileWitness::Look FileWitness::look() const {
   struct stat status;
-  if (::stat(path_.c_str(), &status) != 0) throw base::system_error(errno, "cannot examine " + path_);
+  if (::stat(path_.c_str(), &status) != 0)
+    throw base::system_error(errno, "cannot examine " + path_);
   Look look;
   look.device = status.st_dev;
   look.inode = status.st_ino;
@@ -25,8 +26,9 @@ FileWitness::Look FileWitness::look() const {
 
 void FileWitness::check() const {
   if (look() == before_) return;
-  throw base::Error(base::ErrorCode::busy,
-                    fmt::format("{} was written to while it was read; nothing was saved, try again", path_));
+  throw base::Error(
+      base::ErrorCode::busy,
+      fmt::format("{} was written to while it was read; nothing was saved, try again", path_));
 }
 
 }  // namespace agent

@@ -1,6 +1,6 @@
-// Notices that a file was written to, replaced or resized while it was read. For files of machines that are
-// shut off: reading them must not keep their machine from being started, but then the copy is worth nothing.
-// Values; thread-safe. Writes into a block device are not noticed.
+// Notices that a file was written to, replaced or resized while it was read. For files of machines
+// that are shut off: reading them must not keep their machine from being started, but then the copy
+// is worth nothing. Values; thread-safe. Writes into a block device are not noticed.
 #pragma once
 
 #include <cstdint>

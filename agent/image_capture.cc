@@ -17,7 +17,10 @@ class ImageCapture : public Capture {
           image.path, {.format = image.format, .runtime_directory = settings.run_directory});
       witnesses_.emplace_back(image.path);
       uint64_t size = opened.disk->size();
-      disks_.push_back({image.name, size, {false, "an image file tells nothing about changes"}, std::move(opened.disk)});
+      disks_.push_back({image.name,
+                        size,
+                        {false, "an image file tells nothing about changes"},
+                        std::move(opened.disk)});
     }
     details_.host = host_name();
     details_.time_ms = base::now_ms();
@@ -43,7 +46,8 @@ class ImageCapture : public Capture {
 
 }  // namespace
 
-std::unique_ptr<Capture> capture_images(const std::vector<ImageDisk>& images, const CaptureSettings& settings) {
+std::unique_ptr<Capture> capture_images(const std::vector<ImageDisk>& images,
+                                        const CaptureSettings& settings) {
   return std::make_unique<ImageCapture>(images, settings);
 }
 

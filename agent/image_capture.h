@@ -1,5 +1,5 @@
-// A machine known by image files alone: nothing freezes them, nothing tracks them. They are read in full and
-// compared by hash.
+// A machine known by image files alone: nothing freezes them, nothing tracks them. They are read in
+// full and compared by hash.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,7 @@ struct ImageDisk {
 };
 
 // Throws what images::open_image_source() throws.
-std::unique_ptr<Capture> capture_images(const std::vector<ImageDisk>& images, const CaptureSettings& settings);
+std::unique_ptr<Capture> capture_images(const std::vector<ImageDisk>& images,
+                                        const CaptureSettings& settings);
 
 }  // namespace agent

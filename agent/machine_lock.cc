@@ -19,9 +19,11 @@ MachineLock::MachineLock(const std::string& state_directory, const std::string& 
   if (!fd_) throw base::system_error(errno, "cannot open " + path);
   auto deadline = std::chrono::steady_clock::now() + patience;
   while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) throw base::system_error(errno, "cannot lock " + path);
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      throw base::system_error(errno, "cannot lock " + path);
     if (std::chrono::steady_clock::now() > deadline) {
-      throw base::Error(base::ErrorCode::busy, "another sync of machine " + machine_name + " is running");
+      throw base::Error(base::ErrorCode::busy,
+                        "another sync of machine " + machine_name + " is running");
     }
     std::this_thread::sleep_for(kPoll);
   }

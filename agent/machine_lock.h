@@ -1,5 +1,5 @@
-// One sync of a machine at a time, on this host. Released when the process and all children that inherited
-// it are gone. One thread an object.
+// One sync of a machine at a time, on this host. Released when the process and all children that
+// inherited it are gone. One thread an object.
 #pragma once
 
 #include <chrono>

@@ -11,7 +11,8 @@
 
 namespace agent {
 
-// What is there; a file that cannot be read is logged and left out, since the disks alone are worth keeping.
+// What is there; a file that cannot be read is logged and left out, since the disks alone are worth
+// keeping.
 std::vector<std::pair<std::string, base::Bytes>> read_state_files(const DomainFacts& facts,
                                                                   const std::string& domain_uuid);
 

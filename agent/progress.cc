@@ -35,7 +35,8 @@ ProgressStyle progress_style_of_standard_error() {
 }
 
 ProgressPrinter::ProgressPrinter(std::string title, ProgressStyle style)
-    : title_(std::move(title)), style_(style), begin_ms_(base::now_ms()), next_line_ms_(begin_ms_ + kFirstLineMs) {}
+    : title_(std::move(title)), style_(style), begin_ms_(base::now_ms()),
+      next_line_ms_(begin_ms_ + kFirstLineMs) {}
 
 ProgressPrinter::~ProgressPrinter() {
   if (bar_shown_) fmt::print(stderr, "\n");
@@ -45,12 +46,16 @@ ProgressPrinter::~ProgressPrinter() {
 std::string ProgressPrinter::text(const images::CopyProgress& progress, uint64_t elapsed_ms) const {
   double seconds = std::max(static_cast<double>(elapsed_ms) / 1000, 0.001);
   double rate = static_cast<double>(progress.bytes_done) / seconds;
-  std::string text = fmt::format("{:3.0f} %, {} of {}, {}/s", share_done(progress) * 100,
-                                 base::format_size(progress.bytes_done), base::format_size(progress.bytes_total),
-                                 base::format_size(static_cast<uint64_t>(rate)));
+  std::string text =
+      fmt::format("{:3.0f} %, {} of {}, {}/s", share_done(progress) * 100,
+                  base::format_size(progress.bytes_done), base::format_size(progress.bytes_total),
+                  base::format_size(static_cast<uint64_t>(rate)));
   uint64_t left = progress.bytes_total - progress.bytes_done;
   if (left > 0 && rate > 0) {
-    text += ", " + base::format_duration_ms(static_cast<uint64_t>(static_cast<double>(left) / rate * 1000)) + " left";
+    text +=
+        ", " +
+        base::format_duration_ms(static_cast<uint64_t>(static_cast<double>(left) / rate * 1000)) +
+        " left";
   }
   return text;
 }

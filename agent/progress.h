@@ -1,5 +1,5 @@
-// How far a copy is, for people: a bar on a terminal, a plain line now and then elsewhere, on standard error.
-// One thread an object.
+// How far a copy is, for people: a bar on a terminal, a plain line now and then elsewhere, on
+// standard error. One thread an object.
 #pragma once
 
 #include <cstdint>

@@ -14,8 +14,8 @@ class RateLimit {
   // `rate` is bytes a second, more than 0.
   RateLimit(uint64_t rate, std::stop_token stop);
 
-  // Returns when `size` more bytes may pass: those before them, and they themselves, have had their time. At
-  // once when asked to stop.
+  // Returns when `size` more bytes may pass: those before them, and they themselves, have had their
+  // time. At once when asked to stop.
   void take(uint64_t size);
 
  private:

@@ -12,7 +12,8 @@
 namespace agent {
 namespace {
 
-// QEMU's user must be able to pass through to a folder made for it; what is secret has a mode of its own.
+// QEMU's user must be able to pass through to a folder made for it; what is secret has a mode of
+// its own.
 constexpr auto kPassable = std::filesystem::perms::group_exec | std::filesystem::perms::others_exec;
 
 void make_directory(const std::string& path) {
@@ -20,7 +21,8 @@ void make_directory(const std::string& path) {
   if (std::filesystem::create_directories(path, failed)) {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all, failed);
   }
-  if (!failed) std::filesystem::permissions(path, kPassable, std::filesystem::perm_options::add, failed);
+  if (!failed)
+    std::filesystem::permissions(path, kPassable, std::filesystem::perm_options::add, failed);
   if (failed) throw base::system_error(failed.value(), "cannot create folder " + path);
 }
 
@@ -31,11 +33,14 @@ std::string machine_path(const std::string& state_directory, std::string_view ma
 
 }  // namespace
 
-std::string enrollment_path(const std::string& state_directory) { return state_directory + "/enrollment.json"; }
+std::string enrollment_path(const std::string& state_directory) {
+  return state_directory + "/enrollment.json";
+}
 
 std::string machine_file_name(std::string_view machine_name) {
   constexpr size_t kShownBytes = 12;
-  return base::to_hex(base::ByteView(base::sha256(base::as_bytes(machine_name))).first(kShownBytes));
+  return base::to_hex(
+      base::ByteView(base::sha256(base::as_bytes(machine_name))).first(kShownBytes));
 }
 
 std::string tracking_path(const std::string& state_directory, std::string_view machine_name) {
@@ -50,7 +55,9 @@ std::string lock_path(const std::string& state_directory, std::string_view machi
   return machine_path(state_directory, machine_name, ".lock");
 }
 
-std::string scratch_parent(const std::string& state_directory) { return state_directory + "/scratch"; }
+std::string scratch_parent(const std::string& state_directory) {
+  return state_directory + "/scratch";
+}
 
 void make_agent_directories(const std::string& state_directory, const std::string& run_directory) {
   make_directory(state_directory);

@@ -1,7 +1,8 @@
-// Names of files in the agent's state folder (/var/lib/muletto-agent) and run folder (/run/muletto-agent).
-//   STATE/enrollment.json          the appliance, and this host's key and certificate (agent/enrollment.h)
-//   STATE/machines/HASH.tracking   which checkpoint belongs to the machine's last point
-//   STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
+// Names of files in the agent's state folder (/var/lib/muletto-agent) and run folder
+// (/run/muletto-agent).
+//   STATE/enrollment.json          the appliance, and this host's key and certificate
+//   (agent/enrollment.h) STATE/machines/HASH.tracking   which checkpoint belongs to the machine's
+//   last point STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
 //   STATE/machines/HASH.lock       held by the sync of the machine
 //   STATE/scratch/HASH-XXXXXX/     where QEMU saves blocks that a guest overwrites during a sync
 //   RUN/HASH-XXXXXX/               the socket of a running backup

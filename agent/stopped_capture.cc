@@ -17,10 +17,12 @@
 namespace agent {
 namespace {
 
-// True if the image itself holds the bitmap, whole. In an image that builds on another the bitmap QEMU finds
-// may be the lower one's, which knows nothing of the upper one's writes: then it is not used.
+// True if the image itself holds the bitmap, whole. In an image that builds on another the bitmap
+// QEMU finds may be the lower one's, which knows nothing of the upper one's writes: then it is not
+// used.
 bool has_sound_bitmap(const std::string& path, const std::string& bitmap) {
-  std::string output = base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
+  std::string output =
+      base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
   auto json = nlohmann::json::parse(output, nullptr, false);
   if (!json.is_object() || json.contains("backing-filename")) return false;
   auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
@@ -35,7 +37,8 @@ bool has_sound_bitmap(const std::string& path, const std::string& bitmap) {
 class StoppedCapture : public Capture {
  public:
   StoppedCapture(const StoppedDomain& domain, MachineLock lock, const CaptureSettings& settings)
-      : domain_(domain), settings_(settings), lock_(std::move(lock)), facts_(domain_facts(domain.inactive_xml)) {}
+      : domain_(domain), settings_(settings), lock_(std::move(lock)),
+        facts_(domain_facts(domain.inactive_xml)) {}
 
   void begin(const std::optional<LastPoint>& last);
 
@@ -69,7 +72,8 @@ void StoppedCapture::begin(const std::optional<LastPoint>& last) {
   evidence.checkpoint_exists = domain_.checkpoint_exists;
   evidence.checkpoint_disks = domain_.checkpoint_disks;
   for (const DomainDisk& disk : facts_.disks) {
-    if (std::find(wanted.begin(), wanted.end(), disk.name) != wanted.end()) open_disk(disk, evidence);
+    if (std::find(wanted.begin(), wanted.end(), disk.name) != wanted.end())
+      open_disk(disk, evidence);
   }
   describe();
   check();
@@ -77,9 +81,10 @@ void StoppedCapture::begin(const std::optional<LastPoint>& last) {
 
 void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidence) {
   if (disk.path.empty()) {
-    throw base::Error(base::ErrorCode::unsupported,
-                      fmt::format("disk {} is of type {}, which can be read only while the machine runs", disk.name,
-                                  disk.kind));
+    throw base::Error(
+        base::ErrorCode::unsupported,
+        fmt::format("disk {} is of type {}, which can be read only while the machine runs",
+                    disk.name, disk.kind));
   }
   images::ImageOptions options{.format = disk.format,
                                .runtime_directory = settings_.run_directory,
@@ -109,14 +114,16 @@ void StoppedCapture::describe() {
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
   details_.note = full_read_note(decisions);
-  details_.note += details_.note.empty() ? "the machine was shut off" : "; the machine was shut off";
+  details_.note +=
+      details_.note.empty() ? "the machine was shut off" : "; the machine was shut off";
 }
 
 void StoppedCapture::check() {
   if (domain_.is_running()) {
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("machine {} was started during the sync; nothing was saved, try again",
-                                  settings_.machine_name));
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("machine {} was started during the sync; nothing was saved, try again",
+                    settings_.machine_name));
   }
   for (const FileWitness& witness : witnesses_) witness.check();
 }
@@ -141,14 +148,16 @@ void StoppedCapture::committed(const images::PointId& point) noexcept {
       save_tracking(settings_.state_directory, settings_.machine_name, next);
     }
   } catch (const base::Error& error) {
-    base::log().warn("the next sync of {} will read in full: {}", settings_.machine_name, error.message());
+    base::log().warn("the next sync of {} will read in full: {}", settings_.machine_name,
+                     error.message());
   }
 }
 
 }  // namespace
 
-std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain, const std::optional<LastPoint>& last,
-                                         MachineLock lock, const CaptureSettings& settings) {
+std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain,
+                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const CaptureSettings& settings) {
   auto capture = std::make_unique<StoppedCapture>(domain, std::move(lock), settings);
   capture->begin(last);
   return capture;

@@ -1,9 +1,9 @@
-// A domain that is shut off, captured from its image files. Reading does not keep it from being started; if
-// it is started meanwhile, the sync fails and nothing is saved.
+// A domain that is shut off, captured from its image files. Reading does not keep it from being
+// started; if it is started meanwhile, the sync fails and nothing is saved.
 //
-// Its qcow2 images still hold the bitmap of the last point's checkpoint, so the sync may be incremental. A
-// new checkpoint cannot be made; the old one goes on: it then tells the changes since an earlier point, which
-// are at least those since the new one.
+// Its qcow2 images still hold the bitmap of the last point's checkpoint, so the sync may be
+// incremental. A new checkpoint cannot be made; the old one goes on: it then tells the changes
+// since an earlier point, which are at least those since the new one.
 #pragma once
 
 #include <functional>
@@ -23,11 +23,12 @@ struct StoppedDomain {
   std::string inactive_xml;
   std::vector<std::string> checkpoint_disks;  // of the record's checkpoint, as libvirt knows it
   bool checkpoint_exists = false;
-  std::function<bool()> is_running;           // asked during the sync
+  std::function<bool()> is_running;  // asked during the sync
 };
 
 // `lock` is of the machine.
-std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain, const std::optional<LastPoint>& last,
-                                         MachineLock lock, const CaptureSettings& settings);
+std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain,
+                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const CaptureSettings& settings);
 
 }  // namespace agent

@@ -5,7 +5,8 @@
 namespace agent {
 
 StoreTarget::StoreTarget(const std::string& directory, const images::KeySource& key)
-    : directory_(directory), writer_(images::StoreWriter::open(base::real_file_system(), directory, key)) {}
+    : directory_(directory),
+      writer_(images::StoreWriter::open(base::real_file_system(), directory, key)) {}
 
 std::optional<LastPoint> StoreTarget::last_point(const std::string& machine_name) {
   std::vector<images::PointSummary> points = writer_->reader().points_of(machine_name);

@@ -17,7 +17,9 @@ class StoreTarget : public Target {
 
   std::string description() const override { return "store " + directory_; }
   std::optional<LastPoint> last_point(const std::string& machine_name) override;
-  std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override { return writer_->begin(plan); }
+  std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override {
+    return writer_->begin(plan);
+  }
 
  private:
   std::string directory_;

@@ -23,8 +23,9 @@ images::SyncPlan plan_of(const std::string& machine_name, const Capture& capture
 
 }  // namespace
 
-SyncResult run_sync(const std::string& machine_name, Capture& capture, const std::optional<LastPoint>& last,
-                    Target& target, const SyncOptions& options) {
+SyncResult run_sync(const std::string& machine_name, Capture& capture,
+                    const std::optional<LastPoint>& last, Target& target,
+                    const SyncOptions& options) {
   uint64_t begin_ms = base::now_ms();
   images::SyncPlan plan = plan_of(machine_name, capture, last);
   std::vector<images::DiskSource*> sources;
@@ -42,7 +43,8 @@ SyncResult run_sync(const std::string& machine_name, Capture& capture, const std
   };
   images::CopyProgress copied = images::copy_disks(plan, sources, *sink, copy);
   capture.end_reading();
-  if (options.stop.stop_requested()) throw base::Error(base::ErrorCode::cancelled, "the sync was stopped");
+  if (options.stop.stop_requested())
+    throw base::Error(base::ErrorCode::cancelled, "the sync was stopped");
 
   SyncResult result;
   result.details = capture.details();

@@ -22,12 +22,15 @@ struct SyncOptions {
 
 struct SyncResult {
   images::PointId point;
-  images::PointDetails details;  // figures filled in, also bytes_sent and bytes_stored as the sink told them
+  images::PointDetails
+      details;  // figures filled in, also bytes_sent and bytes_stored as the sink told them
 };
 
-// Copies and commits. `last` is the target's newest point of the machine, as the capture was made with it.
-// Throws what the capture, the target or the copy throws; nothing is visible at the target then.
-SyncResult run_sync(const std::string& machine_name, Capture& capture, const std::optional<LastPoint>& last,
-                    Target& target, const SyncOptions& options);
+// Copies and commits. `last` is the target's newest point of the machine, as the capture was made
+// with it. Throws what the capture, the target or the copy throws; nothing is visible at the target
+// then.
+SyncResult run_sync(const std::string& machine_name, Capture& capture,
+                    const std::optional<LastPoint>& last, Target& target,
+                    const SyncOptions& options);
 
 }  // namespace agent

@@ -1,5 +1,5 @@
-// Where the agent's points go: an appliance, over the wire, or a store on this machine. Made once per sync,
-// used by one thread; the sink it makes has its own rules (images/point_sink.h).
+// Where the agent's points go: an appliance, over the wire, or a store on this machine. Made once
+// per sync, used by one thread; the sink it makes has its own rules (images/point_sink.h).
 #pragma once
 
 #include <cstdint>

@@ -55,18 +55,22 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
   }
   if (evidence.full_wanted) return full("a full read was asked for");
   if (!can_track(disk.format)) {
-    return full(fmt::format("a {} disk cannot hold a record of its changes; qcow2 can", disk.format));
+    return full(
+        fmt::format("a {} disk cannot hold a record of its changes; qcow2 can", disk.format));
   }
-  if (!evidence.record) return full("this agent has no record of what changed since the last point");
+  if (!evidence.record)
+    return full("this agent has no record of what changed since the last point");
   const TrackingRecord& record = *evidence.record;
   if (record.point != evidence.last->id) {
-    return full(fmt::format("tracking continues from point {}, but the last one is {}", record.point.hex(),
-                            evidence.last->id.hex()));
+    return full(fmt::format("tracking continues from point {}, but the last one is {}",
+                            record.point.hex(), evidence.last->id.hex()));
   }
-  if (record.domain_uuid != evidence.domain_uuid) return full("the domain was replaced by another of its name");
+  if (record.domain_uuid != evidence.domain_uuid)
+    return full("the domain was replaced by another of its name");
   if (!contains(record.disks, disk.name)) return full("the disk was not tracked at the last point");
   if (!evidence.checkpoint_exists) return full("the checkpoint of the last point was deleted");
-  if (!contains(evidence.checkpoint_disks, disk.name)) return full("the last checkpoint does not have the disk");
+  if (!contains(evidence.checkpoint_disks, disk.name))
+    return full("the last checkpoint does not have the disk");
   return {true, ""};
 }
 
@@ -74,9 +78,9 @@ std::string full_read_note(const std::vector<std::pair<std::string, DiskDecision
   std::vector<std::pair<std::string, std::string>> reasons;  // reason, names
   for (const auto& [name, decision] : decisions) {
     if (decision.incremental) continue;
-    auto same = std::find_if(reasons.begin(), reasons.end(), [&, &reason = decision.reason](const auto& entry) {
-      return entry.first == reason;
-    });
+    auto same = std::find_if(
+        reasons.begin(), reasons.end(),
+        [&, &reason = decision.reason](const auto& entry) { return entry.first == reason; });
     if (same == reasons.end()) reasons.emplace_back(decision.reason, name);
     else same->second += ", " + name;
   }
@@ -88,7 +92,8 @@ std::string full_read_note(const std::vector<std::pair<std::string, DiskDecision
   return note;
 }
 
-std::optional<TrackingRecord> load_tracking(const std::string& state_directory, std::string_view machine_name) {
+std::optional<TrackingRecord> load_tracking(const std::string& state_directory,
+                                            std::string_view machine_name) {
   base::FileSystem& files = base::real_file_system();
   std::string path = tracking_path(state_directory, machine_name);
   if (!files.exists(path)) return std::nullopt;
@@ -102,12 +107,9 @@ std::optional<TrackingRecord> load_tracking(const std::string& state_directory, 
 
 void save_tracking(const std::string& state_directory, std::string_view machine_name,
                    const TrackingRecord& record) {
-  nlohmann::json json{{"version", kRecordVersion},
-                      {"machine", machine_name},
-                      {"point", record.point.hex()},
-                      {"domain_uuid", record.domain_uuid},
-                      {"checkpoint", record.checkpoint},
-                      {"disks", record.disks}};
+  nlohmann::json json{{"version", kRecordVersion},       {"machine", machine_name},
+                      {"point", record.point.hex()},     {"domain_uuid", record.domain_uuid},
+                      {"checkpoint", record.checkpoint}, {"disks", record.disks}};
   base::write_file_durably(base::real_file_system(), tracking_path(state_directory, machine_name),
                            base::as_bytes(json.dump(2) + "\n"));
 }
@@ -120,7 +122,8 @@ void forget_tracking(const std::string& state_directory, std::string_view machin
   files.sync_directory(base::parent_path(path));
 }
 
-std::vector<std::pair<std::string, TrackingRecord>> list_tracking(const std::string& state_directory) {
+std::vector<std::pair<std::string, TrackingRecord>> list_tracking(
+    const std::string& state_directory) {
   base::FileSystem& files = base::real_file_system();
   std::vector<std::pair<std::string, TrackingRecord>> records;
   std::string directory = base::parent_path(tracking_path(state_directory, ""));
@@ -130,13 +133,15 @@ std::vector<std::pair<std::string, TrackingRecord>> list_tracking(const std::str
     try {
       std::string machine;
       std::string path = base::join_path(directory, name);
-      auto record = parse_record(base::as_text(base::read_file(files, path, kMaxRecordSize)), &machine);
+      auto record =
+          parse_record(base::as_text(base::read_file(files, path, kMaxRecordSize)), &machine);
       records.emplace_back(machine, record);
     } catch (const base::Error& error) {
       base::log().warn("{}: {}", name, error.message());
     }
   }
-  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(records.begin(), records.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   return records;
 }
 

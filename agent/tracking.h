@@ -1,12 +1,14 @@
-// Decides, per disk, whether what changed since the last point is known or everything has to be read.
+// Decides, per disk, whether what changed since the last point is known or everything has to be
+// read.
 //
-// A bitmap counts only if it continues from the target's newest point of the machine: the agent's record says
-// which checkpoint was made at the same instant as which point, and that point is still the newest. Anything
-// else (no record, another point, a checkpoint gone, a disk new or resized) is a full read, with the reason
-// in words. Chunks that the target has are not sent then either: they are compared by hash.
+// A bitmap counts only if it continues from the target's newest point of the machine: the agent's
+// record says which checkpoint was made at the same instant as which point, and that point is still
+// the newest. Anything else (no record, another point, a checkpoint gone, a disk new or resized) is
+// a full read, with the reason in words. Chunks that the target has are not sent then either: they
+// are compared by hash.
 //
-// Records are small files in the state folder, one a machine. Functions are thread-safe; a machine's lock
-// (machine_lock.h) keeps two syncs of it apart.
+// Records are small files in the state folder, one a machine. Functions are thread-safe; a
+// machine's lock (machine_lock.h) keeps two syncs of it apart.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +22,8 @@
 
 namespace agent {
 
-// The checkpoint `name` was made at the instant of `point`, or earlier: the disks differ from the point at
-// most where its bitmap says so.
+// The checkpoint `name` was made at the instant of `point`, or earlier: the disks differ from the
+// point at most where its bitmap says so.
 struct TrackingRecord {
   images::PointId point;
   std::string domain_uuid;
@@ -42,8 +44,8 @@ struct TrackingEvidence {
   std::optional<LastPoint> last;
   std::optional<TrackingRecord> record;
   std::string domain_uuid;
-  bool checkpoint_exists = false;                // the record's, in libvirt
-  std::vector<std::string> checkpoint_disks;     // which libvirt says have a bitmap in it
+  bool checkpoint_exists = false;             // the record's, in libvirt
+  std::vector<std::string> checkpoint_disks;  // which libvirt says have a bitmap in it
 };
 
 struct DiskDecision {
@@ -60,11 +62,14 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk);
 std::string full_read_note(const std::vector<std::pair<std::string, DiskDecision>>& decisions);
 
 // None if there is none, or one that cannot be read (said in the log): both mean a full read.
-std::optional<TrackingRecord> load_tracking(const std::string& state_directory, std::string_view machine_name);
+std::optional<TrackingRecord> load_tracking(const std::string& state_directory,
+                                            std::string_view machine_name);
 // Durable when it returns.
-void save_tracking(const std::string& state_directory, std::string_view machine_name, const TrackingRecord& record);
+void save_tracking(const std::string& state_directory, std::string_view machine_name,
+                   const TrackingRecord& record);
 void forget_tracking(const std::string& state_directory, std::string_view machine_name);
 // All readable records, by machine name.
-std::vector<std::pair<std::string, TrackingRecord>> list_tracking(const std::string& state_directory);
+std::vector<std::pair<std::string, TrackingRecord>> list_tracking(
+    const std::string& state_directory);
 
 }  // namespace agent

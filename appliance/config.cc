@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,7 +10,6 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <toml++/toml.h>
 
 #include "base/error.h"
 #include "base/file_system.h"
@@ -23,7 +23,9 @@ using base::ErrorCode;
 
 constexpr uint64_t kMaxConfigSize = 1 << 20;  // bytes
 
-[[noreturn]] void refuse(const std::string& problem) { throw Error(ErrorCode::invalid_argument, problem); }
+[[noreturn]] void refuse(const std::string& problem) {
+  throw Error(ErrorCode::invalid_argument, problem);
+}
 
 std::string text_of(const toml::node& node, const std::string& name) {
   auto value = node.value<std::string>();
@@ -80,7 +82,8 @@ const std::map<std::string, Setter>& setters() {
   return kSetters;
 }
 
-void apply_table(Config& config, const toml::table& table, const std::string& prefix, const std::string& origin) {
+void apply_table(Config& config, const toml::table& table, const std::string& prefix,
+                 const std::string& origin) {
   for (const auto& [key, node] : table) {
     std::string name = prefix + std::string(key.str());
     if (const toml::table* inner = node.as_table()) {
@@ -117,11 +120,13 @@ void validate(Config& config) {
   config.run_directory = absolute_directory(config.run_directory, "run directory");
   constexpr size_t kMaxSocketPath = 107;  // sun_path, less its final zero: unix(7)
   if (config.api_socket_path().size() > kMaxSocketPath) {
-    refuse(fmt::format("the run directory {} is too long: a unix socket's path has at most {} bytes",
-                       config.run_directory, kMaxSocketPath));
+    refuse(
+        fmt::format("the run directory {} is too long: a unix socket's path has at most {} bytes",
+                    config.run_directory, kMaxSocketPath));
   }
   static constexpr std::array<std::string_view, 3> kAccelerators{"auto", "kvm", "tcg"};
-  if (std::find(kAccelerators.begin(), kAccelerators.end(), config.accelerator) == kAccelerators.end()) {
+  if (std::find(kAccelerators.begin(), kAccelerators.end(), config.accelerator) ==
+      kAccelerators.end()) {
     refuse(fmt::format("boot.accelerator is auto, kvm or tcg, not '{}'", config.accelerator));
   }
 }
@@ -129,7 +134,8 @@ void validate(Config& config) {
 }  // namespace
 
 std::string ListenAddress::text() const {
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
 }
 
 ListenAddress parse_listen_address(std::string_view text) {

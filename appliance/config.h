@@ -24,16 +24,18 @@ ListenAddress parse_listen_address(std::string_view text);
 
 struct Config {
   ListenAddress listen;
-  std::string public_address;  // HOST:PORT by which agents reach this appliance; empty: host name and port
+  std::string
+      public_address;  // HOST:PORT by which agents reach this appliance; empty: host name and port
   std::string state_directory = "/var/lib/muletto";
   std::string run_directory = "/run/muletto";
   std::string log_level = "info";
-  std::string accelerator = "auto";        // auto (try KVM, fall back), kvm, tcg
-  std::string libvirt_uri;                 // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
+  std::string accelerator = "auto";  // auto (try KVM, fall back), kvm, tcg
+  std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   uint32_t job_threads = 8;
-  uint32_t sync_sessions = 8;              // agents that stream at the same time
+  uint32_t sync_sessions = 8;               // agents that stream at the same time
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
-  uint64_t token_lifetime_ms = 3'600'000;  // of an enrolment token, unless the operator says otherwise
+  uint64_t token_lifetime_ms =
+      3'600'000;  // of an enrolment token, unless the operator says otherwise
 
   // Absolute and normal, checked by validate().
   std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
@@ -53,8 +55,8 @@ struct ConfigOverrides {
   std::optional<std::string> libvirt_uri;
 };
 
-// Reads TOML. `origin` names the text in errors. An unknown setting, a wrong type or a bad value throws
-// invalid_argument with the setting's name and line.
+// Reads TOML. `origin` names the text in errors. An unknown setting, a wrong type or a bad value
+// throws invalid_argument with the setting's name and line.
 Config parse_config(std::string_view toml, const std::string& origin);
 
 // The file, if it was named or exists at the default place; then the overrides; then validated.

@@ -24,7 +24,9 @@ class PrefixedStream : public ByteStream {
   bool wait_readable(std::chrono::milliseconds timeout) override {
     return taken_ < prefix_.size() || stream_->wait_readable(timeout);
   }
-  void write_all(ByteView bytes, std::chrono::milliseconds timeout) override { stream_->write_all(bytes, timeout); }
+  void write_all(ByteView bytes, std::chrono::milliseconds timeout) override {
+    stream_->write_all(bytes, timeout);
+  }
   void finish() noexcept override { stream_->finish(); }
   void abort() noexcept override { stream_->abort(); }
   const std::string& peer() const override { return stream_->peer(); }
@@ -42,12 +44,12 @@ bool read_exactly(ByteStream& stream, MutableByteView out, std::chrono::millisec
   while (filled < out.size()) {
     size_t count = stream.read_some(out.subspan(filled), timeout);
     if (count == 0 && filled == 0) return false;
-    if (count == 0) throw Error(ErrorCode::unavailable, stream.peer() + " ended the connection too early");
+    if (count == 0)
+      throw Error(ErrorCode::unavailable, stream.peer() + " ended the connection too early");
     filled += count;
   }
   return true;
 }
-
 
 std::unique_ptr<ByteStream> with_prefix(std::unique_ptr<ByteStream> stream, Bytes prefix) {
   if (prefix.empty()) return stream;

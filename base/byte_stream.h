@@ -2,11 +2,10 @@
 // (socket_stream.h) and TLS (tls_stream.h).
 //
 // Thread-safety: one thread may read while another one writes; abort() from any thread at any time.
-// Timeouts are per operation and count the time without any progress, so that a slow peer is served and
-// a dead one is noticed.
-// Errors: unavailable (the peer is silent, has died or was cut off), cancelled (after abort()),
-// unauthorized (the peer refused our certificate, which TLS 1.3 tells only at the first read or write),
-// corrupt (the bytes are not TLS or were tampered with), io.
+// Timeouts are per operation and count the time without any progress, so that a slow peer is served
+// and a dead one is noticed. Errors: unavailable (the peer is silent, has died or was cut off),
+// cancelled (after abort()), unauthorized (the peer refused our certificate, which TLS 1.3 tells
+// only at the first read or write), corrupt (the bytes are not TLS or were tampered with), io.
 #pragma once
 
 #include <chrono>
@@ -27,7 +26,8 @@ class ByteStream {
 
   // Waits for bytes and reads at least one of them, at most out.size(). Returns 0 when the peer has
   // ended the stream in order; a connection that just stops throws unavailable.
-  virtual size_t read_some(MutableByteView out, std::chrono::milliseconds timeout = kStreamTimeout) = 0;
+  virtual size_t read_some(MutableByteView out,
+                           std::chrono::milliseconds timeout = kStreamTimeout) = 0;
 
   // False if nothing arrived within `timeout`. True says that read_some() is worth calling: it may
   // return bytes, the end or an error, or still have to wait for the rest of a record.
@@ -47,9 +47,10 @@ class ByteStream {
   virtual const std::string& peer() const = 0;
 };
 
-// Fills `out`. False if the stream ended in order before its first byte; throws unavailable if it ended
-// inside.
-bool read_exactly(ByteStream& stream, MutableByteView out, std::chrono::milliseconds timeout = kStreamTimeout);
+// Fills `out`. False if the stream ended in order before its first byte; throws unavailable if it
+// ended inside.
+bool read_exactly(ByteStream& stream, MutableByteView out,
+                  std::chrono::milliseconds timeout = kStreamTimeout);
 
 // A stream that gives `prefix`, which was read from it already, before anything else.
 std::unique_ptr<ByteStream> with_prefix(std::unique_ptr<ByteStream> stream, Bytes prefix);

@@ -24,7 +24,8 @@ constexpr char kCurve[] = "prime256v1";
 constexpr size_t kMaxCommonName = 64;  // RFC 5280, ub-common-name
 
 UniqueBio text_source(std::string_view pem, std::string_view what) {
-  if (pem.size() > kMaxPemSize) throw Error(ErrorCode::corrupt, fmt::format("the {} is too large", what));
+  if (pem.size() > kMaxPemSize)
+    throw Error(ErrorCode::corrupt, fmt::format("the {} is too large", what));
   UniqueBio source(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   CHECK(source != nullptr);
   return source;
@@ -66,7 +67,8 @@ void set_name(X509_NAME* name, const std::string& common_name) {
   if (common_name.empty() || common_name.size() > kMaxCommonName ||
       X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, text, size, -1, 0) != 1) {
     ERR_clear_error();
-    throw Error(ErrorCode::invalid_argument, "'" + common_name + "' cannot be a certificate's name");
+    throw Error(ErrorCode::invalid_argument,
+                "'" + common_name + "' cannot be a certificate's name");
   }
 }
 
@@ -80,10 +82,12 @@ void add_extension(X509* certificate, X509* issuer, int kind, const char* value)
 
 void add_text_name(GENERAL_NAMES* names, int type, const std::string& value) {
   for (char c : value) {
-    if (c <= ' ' || c > '~') throw Error(ErrorCode::invalid_argument, "'" + value + "' cannot be in a certificate");
+    if (c <= ' ' || c > '~')
+      throw Error(ErrorCode::invalid_argument, "'" + value + "' cannot be in a certificate");
   }
   ASN1_IA5STRING* text = ASN1_IA5STRING_new();
-  CHECK(text != nullptr && ASN1_STRING_set(text, value.data(), static_cast<int>(value.size())) == 1);
+  CHECK(text != nullptr &&
+        ASN1_STRING_set(text, value.data(), static_cast<int>(value.size())) == 1);
   GENERAL_NAME* name = GENERAL_NAME_new();
   CHECK(name != nullptr);
   GENERAL_NAME_set0_value(name, type, text);
@@ -102,14 +106,16 @@ void add_address(GENERAL_NAMES* names, const std::string& value) {
   CHECK(sk_GENERAL_NAME_push(names, name) > 0);
 }
 
-// Values are set as objects, never as OpenSSL's configuration text, in which a comma would add names.
+// Values are set as objects, never as OpenSSL's configuration text, in which a comma would add
+// names.
 void add_alternative_names(X509* certificate, const CertificateOptions& options) {
   UniqueNames names(GENERAL_NAMES_new());
   for (const std::string& uri : options.uris) add_text_name(names.get(), GEN_URI, uri);
   for (const std::string& name : options.dns_names) add_text_name(names.get(), GEN_DNS, name);
   for (const std::string& address : options.ip_addresses) add_address(names.get(), address);
   if (sk_GENERAL_NAME_num(names.get()) == 0) return;
-  CHECK(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) == 1);
+  CHECK(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) ==
+        1);
 }
 
 UniqueCertificate blank_certificate(EVP_PKEY* key, uint64_t not_before_ms, uint64_t not_after_ms) {
@@ -129,17 +135,20 @@ UniqueCertificate blank_certificate(EVP_PKEY* key, uint64_t not_before_ms, uint6
   return certificate;
 }
 
-std::string issue(const Credentials& authority, EVP_PKEY* subject_key, const CertificateOptions& options) {
+std::string issue(const Credentials& authority, EVP_PKEY* subject_key,
+                  const CertificateOptions& options) {
   UniqueCertificate issuer = parse_certificate(authority.certificate_pem);
   UniqueKey issuer_key = parse_key(authority.key_pem);
-  UniqueCertificate certificate = blank_certificate(subject_key, options.not_before_ms, options.not_after_ms);
+  UniqueCertificate certificate =
+      blank_certificate(subject_key, options.not_before_ms, options.not_after_ms);
   set_name(X509_get_subject_name(certificate.get()), options.common_name);
   CHECK(X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get())) == 1);
   bool server = options.use == CertificateUse::server;
   add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE");
   add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature");
   // The use keeps a stolen client certificate from posing as a server.
-  add_extension(certificate.get(), issuer.get(), NID_ext_key_usage, server ? "serverAuth" : "clientAuth");
+  add_extension(certificate.get(), issuer.get(), NID_ext_key_usage,
+                server ? "serverAuth" : "clientAuth");
   add_extension(certificate.get(), issuer.get(), NID_subject_key_identifier, "hash");
   add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid:always");
   add_alternative_names(certificate.get(), options);
@@ -150,7 +159,8 @@ std::string issue(const Credentials& authority, EVP_PKEY* subject_key, const Cer
 bool is_p256(EVP_PKEY* key) {
   char group[32] = {};
   size_t size = 0;
-  return EVP_PKEY_is_a(key, "EC") == 1 && EVP_PKEY_get_group_name(key, group, sizeof group, &size) == 1 &&
+  return EVP_PKEY_is_a(key, "EC") == 1 &&
+         EVP_PKEY_get_group_name(key, group, sizeof group, &size) == 1 &&
          std::string_view(group, size) == kCurve;
 }
 
@@ -159,7 +169,8 @@ std::string common_name_of(X509* certificate) {
   int place = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (place < 0) return "";
   unsigned char* text = nullptr;
-  int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
+  int size =
+      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
   if (size < 0) return "";
   std::string name(reinterpret_cast<char*>(text), static_cast<size_t>(size));
   OPENSSL_free(text);
@@ -176,7 +187,8 @@ std::string address_text(const ASN1_OCTET_STRING* bytes) {
 }
 
 void read_alternative_names(X509* certificate, CertificateInfo& info) {
-  auto* found = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  auto* found = static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
   UniqueNames names(found);
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     int type = 0;
@@ -209,7 +221,8 @@ UniqueKey parse_key(std::string_view pem) {
   // An empty password: without one OpenSSL would ask on the terminal for an encrypted key.
   char no_password[] = "";
   UniqueKey key(PEM_read_bio_PrivateKey(source.get(), nullptr, nullptr, no_password));
-  if (key == nullptr) throw Error(ErrorCode::corrupt, "not a PEM private key: " + take_openssl_reason());
+  if (key == nullptr)
+    throw Error(ErrorCode::corrupt, "not a PEM private key: " + take_openssl_reason());
   return key;
 }
 
@@ -217,7 +230,8 @@ CertificateInfo describe(X509* certificate) {
   CertificateInfo info;
   info.common_name = common_name_of(certificate);
   const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
-  info.serial = to_hex(ByteView(ASN1_STRING_get0_data(serial), static_cast<size_t>(ASN1_STRING_length(serial))));
+  info.serial = to_hex(
+      ByteView(ASN1_STRING_get0_data(serial), static_cast<size_t>(ASN1_STRING_length(serial))));
   read_alternative_names(certificate, info);
   info.not_before_ms = time_of(X509_get0_notBefore(certificate));
   info.not_after_ms = time_of(X509_get0_notAfter(certificate));
@@ -236,7 +250,8 @@ std::string generate_key() {
   UniqueKey key(EVP_EC_gen(kCurve));
   CHECK(key != nullptr);
   UniqueBio sink(BIO_new(BIO_s_mem()));
-  CHECK(PEM_write_bio_PKCS8PrivateKey(sink.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+  CHECK(PEM_write_bio_PKCS8PrivateKey(sink.get(), key.get(), nullptr, nullptr, 0, nullptr,
+                                      nullptr) == 1);
   return text_of(sink.get());
 }
 
@@ -244,12 +259,15 @@ Credentials create_authority(const std::string& common_name, uint64_t lifetime_m
   Credentials authority{"", generate_key()};
   UniqueKey key = parse_key(authority.key_pem);
   CertificateOptions validity = valid_from_now({}, lifetime_ms);
-  UniqueCertificate certificate = blank_certificate(key.get(), validity.not_before_ms, validity.not_after_ms);
+  UniqueCertificate certificate =
+      blank_certificate(key.get(), validity.not_before_ms, validity.not_after_ms);
   X509_NAME* name = X509_get_subject_name(certificate.get());
   set_name(name, common_name);
   CHECK(X509_set_issuer_name(certificate.get(), name) == 1);
-  add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
-  add_extension(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign,cRLSign");
+  add_extension(certificate.get(), certificate.get(), NID_basic_constraints,
+                "critical,CA:TRUE,pathlen:0");
+  add_extension(certificate.get(), certificate.get(), NID_key_usage,
+                "critical,keyCertSign,cRLSign");
   add_extension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
   CHECK(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0);
   authority.certificate_pem = to_pem(certificate.get());
@@ -310,8 +328,9 @@ std::string normalize_fingerprint(std::string_view text) {
   try {
     return to_hex(from_hex(digits, 32));
   } catch (const Error&) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("'{}' is not a fingerprint: it has 64 hexadecimal digits",
-                                                         text.substr(0, 120)));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' is not a fingerprint: it has 64 hexadecimal digits",
+                            text.substr(0, 120)));
   }
 }
 
@@ -329,7 +348,8 @@ void check_key_matches(const Credentials& credentials) {
   UniqueKey key = parse_key(credentials.key_pem);
   bool good = X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
-  if (!good) throw Error(ErrorCode::invalid_argument, "the private key does not belong to the certificate");
+  if (!good)
+    throw Error(ErrorCode::invalid_argument, "the private key does not belong to the certificate");
 }
 
 }  // namespace base

@@ -1,8 +1,8 @@
-// X.509 certificates of a private certificate authority: create it, issue, sign requests, look inside.
-// Everything is PEM text in and out, so that callers need no OpenSSL types. EC keys on P-256, SHA-256
-// signatures; formats: RFC 5280 (certificates), RFC 2986 (signing requests), RFC 5958 (private keys).
-// All functions are thread-safe and pure but for randomness.
-// Errors: corrupt for PEM that cannot be read, invalid_argument for options that make no certificate.
+// X.509 certificates of a private certificate authority: create it, issue, sign requests, look
+// inside. Everything is PEM text in and out, so that callers need no OpenSSL types. EC keys on
+// P-256, SHA-256 signatures; formats: RFC 5280 (certificates), RFC 2986 (signing requests), RFC
+// 5958 (private keys). All functions are thread-safe and pure but for randomness. Errors: corrupt
+// for PEM that cannot be read, invalid_argument for options that make no certificate.
 #pragma once
 
 #include <cstdint>
@@ -63,9 +63,9 @@ std::string issue_certificate(const Credentials& authority, const std::string& k
 // A request that proves possession of the key; the private key is not in it.
 std::string make_signing_request(const std::string& key_pem, const std::string& common_name);
 
-// A certificate for the key in the request. Only the key is taken from the request: every name and right
-// comes from `options`. Throws invalid_argument if the request is malformed, does not prove possession of
-// its key, or the key is not EC P-256.
+// A certificate for the key in the request. Only the key is taken from the request: every name and
+// right comes from `options`. Throws invalid_argument if the request is malformed, does not prove
+// possession of its key, or the key is not EC P-256.
 std::string sign_request(const Credentials& authority, const std::string& request_pem,
                          const CertificateOptions& options);
 
@@ -75,8 +75,8 @@ CertificateInfo describe_certificate(std::string_view certificate_pem);
 // SHA-256 of the first certificate's DER form, 64 lower-case hexadecimal digits.
 std::string certificate_fingerprint(std::string_view certificate_pem);
 
-// The digits of a fingerprint as people type it (upper case, colons, spaces, "SHA256:" in front). Throws
-// invalid_argument unless that leaves 64 hexadecimal digits.
+// The digits of a fingerprint as people type it (upper case, colons, spaces, "SHA256:" in front).
+// Throws invalid_argument unless that leaves 64 hexadecimal digits.
 std::string normalize_fingerprint(std::string_view text);
 
 // True if the authority's key signed the certificate. Says nothing about dates.

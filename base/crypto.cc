@@ -1,9 +1,9 @@
 #include "base/crypto.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
-#include <openssl/core_names.h>
 #include <openssl/rand.h>
 #include <xxhash.h>
 
@@ -121,7 +121,8 @@ Key256 derive_key(const Key256& master, std::string_view purpose) {
 
 Key256 stretch_passphrase(std::string_view passphrase, ByteView salt, uint32_t log2_n) {
   if (log2_n < 14 || log2_n > 20) {
-    throw Error(ErrorCode::invalid_argument, "scrypt cost 2^" + std::to_string(log2_n) + " is not allowed");
+    throw Error(ErrorCode::invalid_argument,
+                "scrypt cost 2^" + std::to_string(log2_n) + " is not allowed");
   }
   Key256 key;
   uint64_t n = 1ull << log2_n;
@@ -140,11 +141,13 @@ void gcm_seal(const Key256& key, const GcmNonce& nonce, ByteView associated, Byt
   EVP_CIPHER_CTX* context = thread_cipher();
   int count = 0;
   CHECK(EVP_EncryptInit_ex2(context, gcm_method(), key.data(), nonce.data(), nullptr) == 1);
-  CHECK(EVP_EncryptUpdate(context, nullptr, &count, associated.data(), to_int(associated.size())) == 1);
+  CHECK(EVP_EncryptUpdate(context, nullptr, &count, associated.data(), to_int(associated.size())) ==
+        1);
   CHECK(EVP_EncryptUpdate(context, out.data(), &count, plain.data(), to_int(plain.size())) == 1);
   int tail = 0;
   CHECK(EVP_EncryptFinal_ex(context, out.data() + count, &tail) == 1);
-  CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, kGcmTagSize, out.data() + plain.size()) == 1);
+  CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, kGcmTagSize,
+                            out.data() + plain.size()) == 1);
 }
 
 bool gcm_open(const Key256& key, const GcmNonce& nonce, ByteView associated, ByteView sealed,
@@ -155,7 +158,8 @@ bool gcm_open(const Key256& key, const GcmNonce& nonce, ByteView associated, Byt
   std::copy(sealed.end() - kGcmTagSize, sealed.end(), tag.begin());
   int count = 0;
   CHECK(EVP_DecryptInit_ex2(context, gcm_method(), key.data(), nonce.data(), nullptr) == 1);
-  CHECK(EVP_DecryptUpdate(context, nullptr, &count, associated.data(), to_int(associated.size())) == 1);
+  CHECK(EVP_DecryptUpdate(context, nullptr, &count, associated.data(), to_int(associated.size())) ==
+        1);
   CHECK(EVP_DecryptUpdate(context, out.data(), &count, sealed.data(), to_int(out.size())) == 1);
   CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, kGcmTagSize, tag.data()) == 1);
   int tail = 0;

@@ -1,5 +1,6 @@
 // Hashes, keys and authenticated encryption, all by OpenSSL. Functions are thread-safe.
-// Sources: SHA-256 FIPS 180-4, HMAC RFC 2104, HKDF RFC 5869, AES-GCM NIST SP 800-38D, scrypt RFC 7914.
+// Sources: SHA-256 FIPS 180-4, HMAC RFC 2104, HKDF RFC 5869, AES-GCM NIST SP 800-38D, scrypt RFC
+// 7914.
 #pragma once
 
 #include <array>
@@ -33,8 +34,8 @@ class Sha256Stream {
 // A 32-byte key for one purpose out of a master key: HKDF-SHA-256 with `purpose` as info.
 Key256 derive_key(const Key256& master, std::string_view purpose);
 
-// A key out of a passphrase: scrypt with N = 2^log2_n, r = 8, p = 1 (2^(log2_n+10) bytes of memory).
-// Throws invalid_argument unless 14 <= log2_n <= 20.
+// A key out of a passphrase: scrypt with N = 2^log2_n, r = 8, p = 1 (2^(log2_n+10) bytes of
+// memory). Throws invalid_argument unless 14 <= log2_n <= 20.
 Key256 stretch_passphrase(std::string_view passphrase, ByteView salt, uint32_t log2_n);
 
 void fill_random(MutableByteView out);
@@ -52,7 +53,8 @@ constexpr size_t kGcmTagSize = 16;
 // A nonce is never used twice under one key with different plaintexts; that is the caller's duty.
 void gcm_seal(const Key256& key, const GcmNonce& nonce, ByteView associated, ByteView plain,
               MutableByteView out);
-// `out` has sealed.size() - kGcmTagSize bytes. False, with `out` unspecified, if key or bytes are wrong.
+// `out` has sealed.size() - kGcmTagSize bytes. False, with `out` unspecified, if key or bytes are
+// wrong.
 [[nodiscard]] bool gcm_open(const Key256& key, const GcmNonce& nonce, ByteView associated,
                             ByteView sealed, MutableByteView out);
 

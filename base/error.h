@@ -51,8 +51,9 @@ ErrorCode error_code_from_name(std::string_view name);
 // `action` is a phrase such as "cannot open /x/y"; the system's reason is appended.
 Error system_error(int error_number, std::string_view action);
 
-// What a program's main() returns for an error: 2 for invalid_argument and unsupported, 3 not_found,
-// 4 busy or already_exists, 5 unauthorized, 6 unavailable, 7 no_space, 8 corrupt, 130 cancelled, else 1.
+// What a program's main() returns for an error: 2 for invalid_argument and unsupported, 3
+// not_found, 4 busy or already_exists, 5 unauthorized, 6 unavailable, 7 no_space, 8 corrupt, 130
+// cancelled, else 1.
 int exit_code(ErrorCode code);
 
 }  // namespace base

@@ -15,7 +15,8 @@ struct FaultyFileSystem::Plan {
   bool power_is_off = false;
   std::function<void(uint64_t)> before_each;
 
-  // Counts one I/O. The share of it, in 256ths, that is done: all of it, or less and then fail() is due.
+  // Counts one I/O. The share of it, in 256ths, that is done: all of it, or less and then fail() is
+  // due.
   struct Verdict {
     bool fails = false;
     uint32_t part = 256;
@@ -98,7 +99,8 @@ class FaultyFileSystem::OpenForWriting : public WritableFile {
   std::string path_;
 };
 
-FaultyFileSystem::FaultyFileSystem(FileSystem& files) : files_(files), plan_(std::make_shared<Plan>()) {}
+FaultyFileSystem::FaultyFileSystem(FileSystem& files)
+    : files_(files), plan_(std::make_shared<Plan>()) {}
 FaultyFileSystem::~FaultyFileSystem() = default;
 
 std::unique_ptr<ReadableFile> FaultyFileSystem::open(const std::string& path) {

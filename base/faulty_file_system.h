@@ -1,9 +1,9 @@
-// A FileSystem that passes everything on to another one, counts it, and fails on order: for tests that
-// fail, or cut the power at, every single I/O in turn.
+// A FileSystem that passes everything on to another one, counts it, and fails on order: for tests
+// that fail, or cut the power at, every single I/O in turn.
 //
-// Each call of a function of a FileSystem, and each read_at, append and sync of a file it opened, is one
-// I/O; they are numbered from 1. (Asking an open file for its size is none.) Thread-safe as FileSystem says;
-// the plan is made before other threads begin.
+// Each call of a function of a FileSystem, and each read_at, append and sync of a file it opened,
+// is one I/O; they are numbered from 1. (Asking an open file for its size is none.) Thread-safe as
+// FileSystem says; the plan is made before other threads begin.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ namespace base {
 enum class Fault {
   io_error,     // nothing is done; throws io
   no_space,     // nothing is done; throws no_space
-  short_write,  // an append writes a part of its bytes, then throws no_space; all else is as io_error
+  short_write,  // an append writes a part of its bytes, then throws no_space; all else is as
+                // io_error
   power_cut,    // as short_write, but throws io, and every I/O after it throws io until reset()
 };
 
@@ -42,7 +43,8 @@ class FaultyFileSystem : public FileSystem {
 
   // The I/O of this number fails; a later call takes the place of an earlier one. 0: none does.
   void fail_at(uint64_t number, Fault fault);
-  // Called before every I/O with its number; may throw in its place, and may use the file system below.
+  // Called before every I/O with its number; may throw in its place, and may use the file system
+  // below.
   void before_each(std::function<void(uint64_t number)> call);
 
   uint64_t count() const;  // I/Os so far, failed ones included

@@ -138,7 +138,8 @@ class RealFileSystem : public FileSystem {
     UniqueFd fd = open_fd(path, O_RDONLY, "open");
     int operation = (kind == LockKind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
     if (::flock(fd.get(), operation) != 0) {
-      if (errno == EWOULDBLOCK) throw Error(ErrorCode::busy, path + " is in use by another process");
+      if (errno == EWOULDBLOCK)
+        throw Error(ErrorCode::busy, path + " is in use by another process");
       fail("lock", path);
     }
     return std::make_unique<RealFileLock>(std::move(fd));

@@ -1,12 +1,12 @@
-// The only door to files for code whose durability is proved by tests: the store and everything in it.
-// Implementations: the real one (here), one in memory with a durable and a volatile state
-// (memory_file_system.h), and one that fails on order (faulty_file_system.h). All pass the contract test
-// tests/base/file_system_contract.cc. It is kept narrow (append-only files, whole-name operations) so
-// that sealed files can live in an object store.
+// The only door to files for code whose durability is proved by tests: the store and everything in
+// it. Implementations: the real one (here), one in memory with a durable and a volatile state
+// (memory_file_system.h), and one that fails on order (faulty_file_system.h). All pass the contract
+// test tests/base/file_system_contract.cc. It is kept narrow (append-only files, whole-name
+// operations) so that sealed files can live in an object store.
 //
-// Thread-safety: a FileSystem and a ReadableFile may be used by any number of threads; a WritableFile and
-// a FileLock by one thread at a time.
-// Errors: every function throws base::Error (not_found, already_exists, no_space, io, …) that names the path.
+// Thread-safety: a FileSystem and a ReadableFile may be used by any number of threads; a
+// WritableFile and a FileLock by one thread at a time. Errors: every function throws base::Error
+// (not_found, already_exists, no_space, io, …) that names the path.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,8 @@ class FileSystem {
   virtual std::unique_ptr<WritableFile> reopen(const std::string& path, uint64_t size) = 0;
 
   virtual bool exists(const std::string& path) = 0;
-  virtual void make_directory(const std::string& path) = 0;  // its parent exists; no error if it does too
+  virtual void make_directory(
+      const std::string& path) = 0;  // its parent exists; no error if it does too
   virtual std::vector<std::string> list(const std::string& directory) = 0;  // names, sorted
   virtual void rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   virtual void remove(const std::string& path) = 0;                         // a file
@@ -75,8 +76,8 @@ FileSystem& real_file_system();
 // The whole file; throws corrupt if it is larger than `limit` bytes.
 Bytes read_file(FileSystem& files, const std::string& path, uint64_t limit);
 
-// Writes `bytes` as `path`, all or nothing: temporary file beside it, sync, rename, sync of the folder.
-// Durable when it returns. Replaces an existing file.
+// Writes `bytes` as `path`, all or nothing: temporary file beside it, sync, rename, sync of the
+// folder. Durable when it returns. Replaces an existing file.
 void write_file_durably(FileSystem& files, const std::string& path, ByteView bytes);
 
 // make_directory(), and its name is durable when it returns, whoever made it.

@@ -1,6 +1,8 @@
 // A value that cannot be touched without its lock.
-// In a loop name the Locked first: `for (x : *state_.lock())` would let go of the lock before the first round.
-//   Guarded<State> state_;   auto state = state_.lock();   state->count += 1;   state.wait(condition, …)
+// In a loop name the Locked first: `for (x : *state_.lock())` would let go of the lock before the
+// first round.
+//   Guarded<State> state_;   auto state = state_.lock();   state->count += 1; state.wait(condition,
+//   …)
 #pragma once
 
 #include <condition_variable>

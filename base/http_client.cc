@@ -17,18 +17,21 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 
-// Makes a ByteStream what Beast calls a SyncReadStream and a SyncWriteStream. A ByteStream's errors are
-// thrown right through Beast: they say more than an error code.
+// Makes a ByteStream what Beast calls a SyncReadStream and a SyncWriteStream. A ByteStream's errors
+// are thrown right through Beast: they say more than an error code.
 class BeastStream {
  public:
-  BeastStream(ByteStream& stream, std::chrono::milliseconds timeout) : stream_(stream), timeout_(timeout) {}
+  BeastStream(ByteStream& stream, std::chrono::milliseconds timeout)
+      : stream_(stream), timeout_(timeout) {}
 
   template <typename Buffers>
   size_t read_some(const Buffers& buffers, beast::error_code& problem) {
-    for (auto place = asio::buffer_sequence_begin(buffers); place != asio::buffer_sequence_end(buffers); ++place) {
+    for (auto place = asio::buffer_sequence_begin(buffers);
+         place != asio::buffer_sequence_end(buffers); ++place) {
       asio::mutable_buffer buffer(*place);
       if (buffer.size() == 0) continue;
-      size_t count = stream_.read_some({static_cast<uint8_t*>(buffer.data()), buffer.size()}, timeout_);
+      size_t count =
+          stream_.read_some({static_cast<uint8_t*>(buffer.data()), buffer.size()}, timeout_);
       if (count == 0) problem = asio::error::eof;
       return count;
     }
@@ -38,7 +41,8 @@ class BeastStream {
   template <typename Buffers>
   size_t write_some(const Buffers& buffers, beast::error_code&) {
     size_t count = 0;
-    for (auto place = asio::buffer_sequence_begin(buffers); place != asio::buffer_sequence_end(buffers); ++place) {
+    for (auto place = asio::buffer_sequence_begin(buffers);
+         place != asio::buffer_sequence_end(buffers); ++place) {
       asio::const_buffer buffer(*place);
       stream_.write_all({static_cast<const uint8_t*>(buffer.data()), buffer.size()}, timeout_);
       count += buffer.size();
@@ -72,10 +76,11 @@ bool is_plain_header(std::string_view text) {
 http::request<http::string_body> to_beast(const HttpRequest& request, const std::string& host) {
   http::request<http::string_body> out;
   http::verb method = http::string_to_verb(request.method);
-  bool good = method != http::verb::unknown && request.path.starts_with('/') && is_plain_header(request.path) &&
-              request.path.find(' ') == std::string::npos;
+  bool good = method != http::verb::unknown && request.path.starts_with('/') &&
+              is_plain_header(request.path) && request.path.find(' ') == std::string::npos;
   if (!good) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("'{} {}' is no request", request.method, request.path));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{} {}' is no request", request.method, request.path));
   }
   out.method(method);
   out.target(request.path);
@@ -85,7 +90,8 @@ http::request<http::string_body> to_beast(const HttpRequest& request, const std:
   if (!request.body.empty()) out.set(http::field::content_type, "application/json");
   for (const auto& [name, value] : request.headers) {
     if (!is_plain_header(name) || !is_plain_header(value)) {
-      throw Error(ErrorCode::invalid_argument, "the header '" + name + "' has characters that HTTP does not allow");
+      throw Error(ErrorCode::invalid_argument,
+                  "the header '" + name + "' has characters that HTTP does not allow");
     }
     out.set(name, value);
   }
@@ -106,7 +112,8 @@ HttpResponse to_response(http::response<http::string_body>&& answer) {
   if (problem == http::error::end_of_stream || problem == http::error::partial_message) {
     throw Error(ErrorCode::unavailable, peer + " ended the connection without a complete answer");
   }
-  throw Error(ErrorCode::corrupt, fmt::format("the answer of {} is not acceptable HTTP: {}", peer, problem.message()));
+  throw Error(ErrorCode::corrupt,
+              fmt::format("the answer of {} is not acceptable HTTP: {}", peer, problem.message()));
 }
 
 // The answer, and in `buffer` what came behind it.
@@ -130,7 +137,8 @@ HttpClient HttpClient::over_tls(const Endpoint& endpoint, const TlsContext& cont
 }
 
 HttpClient HttpClient::over_unix(const std::string& path, std::chrono::milliseconds timeout) {
-  return HttpClient([=] { return std::make_unique<SocketStream>(connect_unix(path)); }, "localhost", timeout);
+  return HttpClient([=] { return std::make_unique<SocketStream>(connect_unix(path)); }, "localhost",
+                    timeout);
 }
 
 HttpResponse HttpClient::send(const HttpRequest& request) const {
@@ -146,8 +154,9 @@ HttpResponse HttpClient::send(const HttpRequest& request) const {
   return response;
 }
 
-std::unique_ptr<ByteStream> HttpClient::upgrade(const HttpRequest& request, const std::string& protocol,
-                                                const std::function<Error(const HttpResponse&)>& refusal) const {
+std::unique_ptr<ByteStream> HttpClient::upgrade(
+    const HttpRequest& request, const std::string& protocol,
+    const std::function<Error(const HttpResponse&)>& refusal) const {
   http::request<http::string_body> message = to_beast(request, host_);
   message.set(http::field::connection, "Upgrade");
   message.set(http::field::upgrade, protocol);

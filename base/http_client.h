@@ -1,7 +1,8 @@
-// A small client for JSON over HTTP/1.1, and for connections that HTTP upgrades to another protocol.
-// One connection a request. Thread-safe: an object holds only how to connect.
-// Errors: unavailable (nobody answers, the answer stops, timeout), unauthorized (TLS refused), corrupt (the
-// answer is not HTTP or larger than the limits). An answer with status 4xx or 5xx is not an error here.
+// A small client for JSON over HTTP/1.1, and for connections that HTTP upgrades to another
+// protocol. One connection a request. Thread-safe: an object holds only how to connect. Errors:
+// unavailable (nobody answers, the answer stops, timeout), unauthorized (TLS refused), corrupt (the
+// answer is not HTTP or larger than the limits). An answer with status 4xx or 5xx is not an error
+// here.
 #pragma once
 
 #include <chrono>
@@ -19,8 +20,8 @@
 
 namespace base {
 
-constexpr uint64_t kMaxHttpBody = 64ull << 20;    // of an answer, bytes
-constexpr uint32_t kMaxHttpHeader = 16 << 10;     // of an answer, bytes
+constexpr uint64_t kMaxHttpBody = 64ull << 20;  // of an answer, bytes
+constexpr uint32_t kMaxHttpHeader = 16 << 10;   // of an answer, bytes
 
 struct HttpRequest {
   std::string method = "GET";
@@ -47,14 +48,16 @@ class HttpClient {
   static HttpClient over_tls(const Endpoint& endpoint, const TlsContext& context,
                              std::chrono::milliseconds timeout = kStreamTimeout);
   // Over a unix socket, in the clear.
-  static HttpClient over_unix(const std::string& path, std::chrono::milliseconds timeout = kStreamTimeout);
+  static HttpClient over_unix(const std::string& path,
+                              std::chrono::milliseconds timeout = kStreamTimeout);
 
   HttpResponse send(const HttpRequest& request) const;
 
-  // Asks for the protocol and, when the server agrees (101), gives the connection. `refusal` gets the
-  // server's answer and returns the error to throw if it does not.
-  std::unique_ptr<ByteStream> upgrade(const HttpRequest& request, const std::string& protocol,
-                                      const std::function<Error(const HttpResponse&)>& refusal) const;
+  // Asks for the protocol and, when the server agrees (101), gives the connection. `refusal` gets
+  // the server's answer and returns the error to throw if it does not.
+  std::unique_ptr<ByteStream> upgrade(
+      const HttpRequest& request, const std::string& protocol,
+      const std::function<Error(const HttpResponse&)>& refusal) const;
 
  private:
   Connect connect_;

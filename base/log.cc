@@ -11,7 +11,8 @@ namespace base {
 namespace {
 
 std::shared_ptr<spdlog::logger> make_logger(const std::string& program) {
-  auto logger = std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-5l %n: %v", spdlog::pattern_time_type::utc);
   logger->flush_on(spdlog::level::trace);
   return logger;

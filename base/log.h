@@ -10,8 +10,8 @@ namespace base {
 
 spdlog::logger& log();
 
-// Call once, early in main(). `level` is trace, debug, info, warn or error; throws invalid_argument for
-// another word. Secrets never go to the log.
+// Call once, early in main(). `level` is trace, debug, info, warn or error; throws invalid_argument
+// for another word. Secrets never go to the log.
 void start_log(const std::string& program, const std::string& level);
 
 }  // namespace base

@@ -1,5 +1,5 @@
-// A bounded map that forgets what was used least recently. Thread-safe; values are shared, so that one
-// in use outlives its eviction.
+// A bounded map that forgets what was used least recently. Thread-safe; values are shared, so that
+// one in use outlives its eviction.
 #pragma once
 
 #include <list>

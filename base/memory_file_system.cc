@@ -77,11 +77,13 @@ std::vector<Operation> surviving(std::vector<Operation> pending, std::mt19937_64
 
 // Some sectors of bytes that were under way arrive as zeros or as garbage.
 void spoil_sectors(Bytes& bytes, uint64_t start, std::mt19937_64& random) {
-  for (uint64_t sector = start; sector < bytes.size(); sector = (sector / kSectorSize + 1) * kSectorSize) {
+  for (uint64_t sector = start; sector < bytes.size();
+       sector = (sector / kSectorSize + 1) * kSectorSize) {
     if (random() % 3 != 0) continue;
     bool garbage = random() % 2 == 0;
     uint64_t end = std::min<uint64_t>(bytes.size(), (sector / kSectorSize + 1) * kSectorSize);
-    for (uint64_t i = sector; i < end; ++i) bytes[i] = garbage ? static_cast<uint8_t>(random()) : uint8_t{0};
+    for (uint64_t i = sector; i < end; ++i)
+      bytes[i] = garbage ? static_cast<uint8_t>(random()) : uint8_t{0};
   }
 }
 
@@ -121,7 +123,8 @@ NodePtr copy_of(const NodePtr& node, std::unordered_map<const Node*, NodePtr>& c
   copy->durable = node->durable.copy();
   copy->unchanged_size = node->unchanged_size;
   for (const auto& [name, child] : node->entries) copy->entries[name] = copy_of(child, copies);
-  for (const auto& [name, child] : node->durable_entries) copy->durable_entries[name] = copy_of(child, copies);
+  for (const auto& [name, child] : node->durable_entries)
+    copy->durable_entries[name] = copy_of(child, copies);
   return copy;
 }
 
@@ -165,7 +168,8 @@ struct MemoryFileSystem::State {
   }
 
   NameChange change_of(const std::string& path, NodePtr node) const {
-    return {get_directory(parent_path(path)), path.substr(path.find_last_of('/') + 1), std::move(node)};
+    return {get_directory(parent_path(path)), path.substr(path.find_last_of('/') + 1),
+            std::move(node)};
   }
 
   void perform(Operation operation) {
@@ -177,14 +181,16 @@ struct MemoryFileSystem::State {
   }
 
   void expect_power(uint64_t cuts_at_opening, const std::string& path) const {
-    if (power_cuts != cuts_at_opening) throw Error(ErrorCode::io, "the power was cut while " + path + " was open");
+    if (power_cuts != cuts_at_opening)
+      throw Error(ErrorCode::io, "the power was cut while " + path + " was open");
   }
 };
 
 class MemoryFileSystem::OpenForReading : public ReadableFile {
  public:
   OpenForReading(std::shared_ptr<State> state, NodePtr node, std::string path)
-      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)), cuts_(state_->power_cuts) {}
+      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)),
+        cuts_(state_->power_cuts) {}
 
   uint64_t size() const override {
     std::lock_guard lock(state_->mutex);
@@ -196,7 +202,8 @@ class MemoryFileSystem::OpenForReading : public ReadableFile {
     std::lock_guard lock(state_->mutex);
     state_->expect_power(cuts_, path_);
     uint64_t size = node_->now.size;
-    if (offset > size || out.size() > size - offset) throw Error(ErrorCode::corrupt, path_ + " ends too early");
+    if (offset > size || out.size() > size - offset)
+      throw Error(ErrorCode::corrupt, path_ + " ends too early");
     ByteView bytes = node_->now.view().subspan(offset, out.size());
     std::copy(bytes.begin(), bytes.end(), out.begin());
   }
@@ -211,8 +218,8 @@ class MemoryFileSystem::OpenForReading : public ReadableFile {
 class MemoryFileSystem::OpenForWriting : public WritableFile {
  public:
   OpenForWriting(std::shared_ptr<State> state, NodePtr node, std::string path)
-      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)), cuts_(state_->power_cuts),
-        size_(node_->now.size) {}
+      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)),
+        cuts_(state_->power_cuts), size_(node_->now.size) {}
 
   uint64_t size() const override { return size_; }
 
@@ -321,7 +328,8 @@ void MemoryFileSystem::sync_directory(const std::string& directory) {
   NodePtr node = state_->get_directory(directory);
   std::vector<Operation> later;
   for (Operation& operation : state_->pending) {
-    bool touches = std::any_of(operation.begin(), operation.end(), [&](const auto& c) { return c.directory == node; });
+    bool touches = std::any_of(operation.begin(), operation.end(),
+                               [&](const auto& c) { return c.directory == node; });
     if (touches) apply(operation);
     else later.push_back(std::move(operation));
   }
@@ -355,7 +363,8 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::clone() const {
   for (const Operation& operation : state_->pending) {
     Operation copy;
     for (const NameChange& change : operation) {
-      copy.push_back({copy_of(change.directory, copies), change.name, copy_of(change.node, copies)});
+      copy.push_back(
+          {copy_of(change.directory, copies), change.name, copy_of(change.node, copies)});
     }
     state->pending.push_back(std::move(copy));
   }

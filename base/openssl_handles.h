@@ -1,4 +1,5 @@
-// OpenSSL objects that free themselves, and its error queue as text. For the .cc files of this folder.
+// OpenSSL objects that free themselves, and its error queue as text. For the .cc files of this
+// folder.
 #pragma once
 
 #include <openssl/bio.h>

@@ -30,12 +30,14 @@ void write_and_sync(int fd, std::string_view text, const std::string& path) {
 void write_private_file(const std::string& path, std::string_view text) {
   std::string temporary = path + ".tmp";
   // A leftover of a crash may have another owner or mode: it is replaced, never reused.
-  if (::unlink(temporary.c_str()) != 0 && errno != ENOENT) throw system_error(errno, "cannot replace " + temporary);
+  if (::unlink(temporary.c_str()) != 0 && errno != ENOENT)
+    throw system_error(errno, "cannot replace " + temporary);
   UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) throw system_error(errno, "cannot create " + temporary);
   try {
     write_and_sync(fd.get(), text, temporary);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw system_error(errno, "cannot rename to " + path);
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      throw system_error(errno, "cannot rename to " + path);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
@@ -48,9 +50,11 @@ void make_private_directory(const std::string& path) {
   std::string parent = parent_path(path);
   if (::access(parent.c_str(), F_OK) != 0) {
     make_private_directory(parent);
-    if (::chmod(parent.c_str(), 0755) != 0) throw system_error(errno, "cannot set the mode of " + parent);
+    if (::chmod(parent.c_str(), 0755) != 0)
+      throw system_error(errno, "cannot set the mode of " + parent);
   }
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw system_error(errno, "cannot create folder " + path);
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    throw system_error(errno, "cannot create folder " + path);
   real_file_system().sync_directory(parent);
 }
 

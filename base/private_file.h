@@ -6,12 +6,13 @@
 
 namespace base {
 
-// Writes `text` as `path`, all or nothing, readable by the owner alone (mode 0600) from its first byte.
-// Durable when it returns. Replaces an existing file. Throws what system_error() makes of the failure.
+// Writes `text` as `path`, all or nothing, readable by the owner alone (mode 0600) from its first
+// byte. Durable when it returns. Replaces an existing file. Throws what system_error() makes of the
+// failure.
 void write_private_file(const std::string& path, std::string_view text);
 
-// Makes a folder that only its owner may enter (mode 0700), and its missing parents (mode 0755). Durable
-// when it returns. One that exists is left as it is.
+// Makes a folder that only its owner may enter (mode 0700), and its missing parents (mode 0755).
+// Durable when it returns. One that exists is left as it is.
 void make_private_directory(const std::string& path);
 
 // The whole file. Throws not_found, unauthorized, and corrupt if it is larger than `limit` bytes.

@@ -34,14 +34,16 @@ std::string usage_line(const Program& program, const Command& command) {
 options::options_description visible_options(const Command& command) {
   options::options_description visible("Options");
   if (command.declare_options) command.declare_options(visible.add_options());
-  visible.add_options()("output,o", options::value<std::string>()->default_value("text")->value_name("FORMAT"),
+  visible.add_options()("output,o",
+                        options::value<std::string>()->default_value("text")->value_name("FORMAT"),
                         "text or json")("help,h", "show this help");
   return visible;
 }
 
 void print_command_help(const Program& program, const Command& command) {
   std::ostringstream text;
-  text << "usage: " << usage_line(program, command) << "\n\n" << command.summary << ".\n\n"
+  text << "usage: " << usage_line(program, command) << "\n\n"
+       << command.summary << ".\n\n"
        << visible_options(command);
   if (!command.notes.empty()) text << "\n" << command.notes << "\n";
   std::cout << text.str();
@@ -52,18 +54,21 @@ void print_overview(const Program& program, const std::string& prefix) {
   fmt::print("{}: {}\n\nusage: {} COMMAND [arguments] [options]\n\n", program.name, program.summary,
              program.name);
   for (const Command& command : program.commands) {
-    if (!prefix.empty() && command.name != prefix && !command.name.starts_with(prefix + " ")) continue;
+    if (!prefix.empty() && command.name != prefix && !command.name.starts_with(prefix + " "))
+      continue;
     fmt::print("  {:<24} {}\n", command.name, command.summary);
   }
   fmt::print(
       "\n'{0} COMMAND --help' explains a command; '{0} --version' tells the version.\n"
-      "Exit codes: 0 success, 1 failure, 2 usage, 3 not found, 4 busy or already there, 5 unauthorized,\n"
+      "Exit codes: 0 success, 1 failure, 2 usage, 3 not found, 4 busy or already there, 5 "
+      "unauthorized,\n"
       "6 unavailable, 7 disk full, 8 damaged data, 130 interrupted.\n",
       program.name);
 }
 
 // The command whose name is the longest match of the leading words, and how many words that takes.
-const Command* find_command(const Program& program, const std::vector<std::string>& words, size_t& taken) {
+const Command* find_command(const Program& program, const std::vector<std::string>& words,
+                            size_t& taken) {
   const Command* best = nullptr;
   taken = 0;
   for (const Command& command : program.commands) {
@@ -128,7 +133,8 @@ int usage_failure(const Program& program, const Command* command, const std::str
   return exit_code(ErrorCode::invalid_argument);
 }
 
-int run_command(const Program& program, const Command& command, const std::vector<std::string>& words) {
+int run_command(const Program& program, const Command& command,
+                const std::vector<std::string>& words) {
   std::optional<Arguments> arguments;
   try {
     arguments = parse(command, words);

@@ -1,8 +1,8 @@
-// What every command-line program shares: commands with `noun verb` names, --help, --output text|json,
-// exit codes, and the one place where an Error becomes a sentence on standard error.
+// What every command-line program shares: commands with `noun verb` names, --help, --output
+// text|json, exit codes, and the one place where an Error becomes a sentence on standard error.
 //
-// Exit codes: 0 success, 1 I/O or other failure, 2 wrong usage or unsupported, 3 not found, 4 busy or
-// already there, 5 unauthorized, 6 unavailable, 7 disk full, 8 damaged data, 130 interrupted.
+// Exit codes: 0 success, 1 I/O or other failure, 2 wrong usage or unsupported, 3 not found, 4 busy
+// or already there, 5 unauthorized, 6 unavailable, 7 disk full, 8 damaged data, 130 interrupted.
 #pragma once
 
 #include <boost/program_options/options_description.hpp>
@@ -23,7 +23,8 @@ enum class OutputFormat { text, json };
 // The parsed words of one command.
 class Arguments {
  public:
-  Arguments(options::variables_map values, OutputFormat output) : values_(std::move(values)), output_(output) {}
+  Arguments(options::variables_map values, OutputFormat output)
+      : values_(std::move(values)), output_(output) {}
 
   bool has(const char* name) const { return values_.count(name) != 0; }
   // The value of an option that was given or has a default; throws invalid_argument if it has none.
@@ -48,15 +49,16 @@ class Arguments {
   OutputFormat output_;
 };
 
-// One command. Positional words are named options too, listed in order in `positional`; each is required
-// unless its name ends in '?', and the last takes all remaining words if its name ends in '*'.
+// One command. Positional words are named options too, listed in order in `positional`; each is
+// required unless its name ends in '?', and the last takes all remaining words if its name ends in
+// '*'.
 struct Command {
   std::string name;                     // "store import"; empty for a program that is one command
   std::string summary;                  // one line
   std::vector<std::string> positional;  // {"DIR", "POINT"}
   std::function<void(options::options_description_easy_init)> declare_options;
   std::function<int(const Arguments&)> run;  // returns the exit code
-  std::string notes;                    // shown below the options in --help; may be empty
+  std::string notes;                         // shown below the options in --help; may be empty
 };
 
 struct Program {
@@ -65,7 +67,8 @@ struct Program {
   std::vector<Command> commands;
 };
 
-// Parses, runs, reports. Never throws. `muletto --help`, `muletto store --help`, `muletto store import
+// Parses, runs, reports. Never throws. `muletto --help`, `muletto store --help`, `muletto store
+// import
 // --help`, `muletto --version` and a wrong word are answered here.
 int run_program(const Program& program, int argc, char** argv);
 

@@ -18,7 +18,9 @@ UniqueFd open_directory(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-bool try_lock(const UniqueFd& directory) { return ::flock(directory.get(), LOCK_EX | LOCK_NB) == 0; }
+bool try_lock(const UniqueFd& directory) {
+  return ::flock(directory.get(), LOCK_EX | LOCK_NB) == 0;
+}
 
 // False if another process took the fresh folder for an abandoned one before it was locked.
 bool still_there(const std::string& path, const UniqueFd& directory) {
@@ -33,7 +35,8 @@ ScratchDirectory::ScratchDirectory(const std::string& parent, const std::string&
   remove_abandoned_directories(parent, prefix);
   while (true) {
     std::string name = parent + "/" + prefix + "-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw system_error(errno, "cannot create a folder in " + parent);
+    if (::mkdtemp(name.data()) == nullptr)
+      throw system_error(errno, "cannot create a folder in " + parent);
     UniqueFd directory = open_directory(name);
     if (!directory || !try_lock(directory) || !still_there(name, directory)) continue;
     path_ = name;

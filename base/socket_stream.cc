@@ -41,12 +41,13 @@ int finish_connecting(int fd, std::chrono::milliseconds timeout) {
   if (reason == ECONNRESET || reason == EPIPE) {
     throw Error(ErrorCode::unavailable, peer + " cut the connection");
   }
-  throw Error(ErrorCode::unavailable, fmt::format("the connection to {} failed: {}", peer, std::strerror(reason)));
+  throw Error(ErrorCode::unavailable,
+              fmt::format("the connection to {} failed: {}", peer, std::strerror(reason)));
 }
 
 [[noreturn]] void fail_timeout(const std::string& peer, std::chrono::milliseconds timeout) {
-  throw Error(ErrorCode::unavailable,
-              fmt::format("{} was silent for {:.0f} s", peer, static_cast<double>(timeout.count()) / 1000));
+  throw Error(ErrorCode::unavailable, fmt::format("{} was silent for {:.0f} s", peer,
+                                                  static_cast<double>(timeout.count()) / 1000));
 }
 
 }  // namespace
@@ -82,11 +83,13 @@ Endpoint parse_endpoint(std::string_view text, uint16_t default_port) {
   if (has_port) {
     auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
     if (problem != std::errc() || end != port.data() + port.size() || endpoint.port == 0) {
-      throw Error(ErrorCode::invalid_argument, fmt::format("'{}' is not a port (1 to 65535)", port));
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("'{}' is not a port (1 to 65535)", port));
     }
   }
   if (endpoint.host.empty() || endpoint.host.size() > 255) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("'{}' is not HOST:PORT", text.substr(0, 80)));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' is not HOST:PORT", text.substr(0, 80)));
   }
   return endpoint;
 }
@@ -99,8 +102,8 @@ UniqueFd connect_tcp(const Endpoint& endpoint, std::chrono::milliseconds timeout
   std::string port = std::to_string(endpoint.port);
   int lookup = ::getaddrinfo(endpoint.host.c_str(), port.c_str(), &hints, &addresses.first);
   if (lookup != 0) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("cannot find the address of {}: {}", endpoint.host, ::gai_strerror(lookup)));
+    throw Error(ErrorCode::unavailable, fmt::format("cannot find the address of {}: {}",
+                                                    endpoint.host, ::gai_strerror(lookup)));
   }
   int reason = EADDRNOTAVAIL;
   for (addrinfo* address = addresses.first; address != nullptr; address = address->ai_next) {
@@ -127,7 +130,8 @@ UniqueFd connect_unix(const std::string& path) {
     throw Error(ErrorCode::invalid_argument, "the socket's path is too long: " + path);
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  // Connecting to a unix socket is immediate or, while the listener's queue is full, waits: so it blocks.
+  // Connecting to a unix socket is immediate or, while the listener's queue is full, waits: so it
+  // blocks.
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) throw system_error(errno, "cannot make a socket");
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
@@ -145,7 +149,8 @@ bool wait_for_socket(int fd, short events, std::chrono::milliseconds timeout) {
   for (;;) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     pollfd entry{fd, events, 0};
-    int count = ::poll(&entry, 1, left > 0 ? static_cast<int>(std::min<int64_t>(left, 1 << 30)) : 0);
+    int count =
+        ::poll(&entry, 1, left > 0 ? static_cast<int>(std::min<int64_t>(left, 1 << 30)) : 0);
     if (count > 0) return true;
     if (count == 0 && left <= 0) return false;
     if (count < 0 && errno != EINTR) throw system_error(errno, "cannot wait for a socket");
@@ -159,9 +164,11 @@ std::string peer_address(int fd) {
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   if (::getpeername(fd, generic, &size) != 0) return "unknown peer";
   if (address.ss_family == AF_UNIX) return "local socket";
-  int bad = ::getnameinfo(generic, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+  int bad = ::getnameinfo(generic, size, host, sizeof host, port, sizeof port,
+                          NI_NUMERICHOST | NI_NUMERICSERV);
   if (bad != 0) return "unknown peer";
-  return address.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+  return address.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
+                                       : fmt::format("{}:{}", host, port);
 }
 
 SocketStream::SocketStream(UniqueFd fd) : fd_(std::move(fd)), peer_(peer_address(fd_.get())) {
@@ -212,7 +219,8 @@ std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> make_stream_
     throw system_error(errno, "cannot make a pair of sockets");
   }
   UniqueFd first(fds[0]), second(fds[1]);
-  return {std::make_unique<SocketStream>(std::move(first)), std::make_unique<SocketStream>(std::move(second))};
+  return {std::make_unique<SocketStream>(std::move(first)),
+          std::make_unique<SocketStream>(std::move(second))};
 }
 
 }  // namespace base

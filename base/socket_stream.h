@@ -24,8 +24,8 @@ struct Endpoint {
 // "host", "host:7443", "[::1]:7443", "::1". Throws invalid_argument.
 Endpoint parse_endpoint(std::string_view text, uint16_t default_port);
 
-// A connected, non-blocking TCP socket without Nagle's delay. Tries each address of the name in turn.
-// Throws unavailable, naming the endpoint and the reason of the last attempt.
+// A connected, non-blocking TCP socket without Nagle's delay. Tries each address of the name in
+// turn. Throws unavailable, naming the endpoint and the reason of the last attempt.
 UniqueFd connect_tcp(const Endpoint& endpoint, std::chrono::milliseconds timeout = kConnectTimeout);
 
 // A connected, non-blocking unix socket. Throws not_found, unavailable, unauthorized.
@@ -33,7 +33,8 @@ UniqueFd connect_unix(const std::string& path);
 
 void make_socket_non_blocking(int fd);
 
-// Waits until `fd` has one of `events` (poll's words), an error or a hang-up; false after `timeout`.
+// Waits until `fd` has one of `events` (poll's words), an error or a hang-up; false after
+// `timeout`.
 bool wait_for_socket(int fd, short events, std::chrono::milliseconds timeout);
 
 // The other end's address, "192.0.2.7:41234", or "local socket".

@@ -30,8 +30,8 @@ struct ChildStreams {
 };
 
 // Between fork and exec: only async-signal-safe calls. Returns only to fail.
-void become_command(char* const* arguments, const ChildStreams& streams, const SubprocessOptions& options,
-                    pid_t parent) {
+void become_command(char* const* arguments, const ChildStreams& streams,
+                    const SubprocessOptions& options, pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -83,7 +83,8 @@ pid_t spawn(const std::vector<std::string>& command, const ChildStreams& streams
 int status_of(int raw) { return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw); }
 
 int remaining_ms(Clock::time_point deadline) {
-  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
   return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
 }
 
@@ -92,7 +93,8 @@ bool drain(int fd, std::string& into, size_t limit) {
   std::array<char, 65536> buffer;
   ssize_t count = ::read(fd, buffer.data(), buffer.size());
   if (count < 0) return errno == EINTR;
-  if (into.size() < limit) into.append(buffer.data(), std::min(static_cast<size_t>(count), limit - into.size()));
+  if (into.size() < limit)
+    into.append(buffer.data(), std::min(static_cast<size_t>(count), limit - into.size()));
   return count > 0;
 }
 
@@ -104,7 +106,8 @@ Subprocess::Subprocess(const std::vector<std::string>& command, const Subprocess
   UniqueFd output;
   ChildStreams streams{.input = null.get()};
   if (!options.output_path.empty()) {
-    output.reset(::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    output.reset(
+        ::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
     if (!output) throw system_error(errno, "cannot open " + options.output_path);
     streams.output = streams.errors = output.get();
   }
@@ -137,7 +140,8 @@ void Subprocess::signal(int number) {
   if (!status_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
 }
 
-CommandResult run_command(const std::vector<std::string>& command, std::chrono::milliseconds timeout) {
+CommandResult run_command(const std::vector<std::string>& command,
+                          std::chrono::milliseconds timeout) {
   UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   std::array<int, 2> out_pipe, error_pipe;
   if (::pipe2(out_pipe.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
@@ -165,19 +169,21 @@ CommandResult run_command(const std::vector<std::string>& command, std::chrono::
   while (::waitpid(pid, &raw, 0) < 0 && errno == EINTR) {
   }
   if (expired) {
-    throw Error(ErrorCode::unavailable, command.front() + " did not end within " +
-                                            format_duration_ms(static_cast<uint64_t>(timeout.count())));
+    throw Error(ErrorCode::unavailable,
+                command.front() + " did not end within " +
+                    format_duration_ms(static_cast<uint64_t>(timeout.count())));
   }
   result.status = status_of(raw);
   return result;
 }
 
-std::string run_checked(const std::vector<std::string>& command, std::chrono::milliseconds timeout) {
+std::string run_checked(const std::vector<std::string>& command,
+                        std::chrono::milliseconds timeout) {
   CommandResult result = run_command(command, timeout);
   if (result.status == 0) return std::move(result.output);
   std::string words = trim(result.errors.empty() ? result.output : result.errors);
-  throw Error(ErrorCode::io, command.front() + " failed (status " + std::to_string(result.status) + ")" +
-                                 (words.empty() ? "" : ": " + words));
+  throw Error(ErrorCode::io, command.front() + " failed (status " + std::to_string(result.status) +
+                                 ")" + (words.empty() ? "" : ": " + words));
 }
 
 }  // namespace base

@@ -1,5 +1,5 @@
-// Child processes: started with a plain argument list (never through a shell), awaited with a deadline,
-// ended by their own pid and never by name. One thread an object.
+// Child processes: started with a plain argument list (never through a shell), awaited with a
+// deadline, ended by their own pid and never by name. One thread an object.
 #pragma once
 
 #include <sys/types.h>
@@ -14,8 +14,9 @@
 namespace base {
 
 enum class Lifetime {
-  with_parent,   // gets SIGKILL when the starting thread's process dies, and when the object is destroyed
-  independent,   // runs on: own session, not ended by the destructor
+  with_parent,  // gets SIGKILL when the starting thread's process dies, and when the object is
+                // destroyed
+  independent,  // runs on: own session, not ended by the destructor
 };
 
 struct SubprocessOptions {
@@ -45,13 +46,13 @@ class Subprocess {
 };
 
 struct CommandResult {
-  int status = 0;       // as Subprocess::wait_for
-  std::string output;   // standard output, at most 16 MiB
-  std::string errors;   // standard error, at most 1 MiB
+  int status = 0;      // as Subprocess::wait_for
+  std::string output;  // standard output, at most 16 MiB
+  std::string errors;  // standard error, at most 1 MiB
 };
 
-// Runs a command to its end, with /dev/null as its input. Throws unavailable after `timeout` (the child is
-// killed); a non-zero status is not an error here.
+// Runs a command to its end, with /dev/null as its input. Throws unavailable after `timeout` (the
+// child is killed); a non-zero status is not an error here.
 CommandResult run_command(const std::vector<std::string>& command,
                           std::chrono::milliseconds timeout = std::chrono::minutes(10));
 

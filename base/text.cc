@@ -19,7 +19,8 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Reads a decimal number with an optional fraction and removes it from `text`; false if there is none.
+// Reads a decimal number with an optional fraction and removes it from `text`; false if there is
+// none.
 bool take_number(std::string_view& text, double& value) {
   size_t length = 0;
   while (length < text.size() && (is_digit(text[length]) || text[length] == '.')) ++length;
@@ -96,8 +97,8 @@ uint64_t parse_duration_ms(std::string_view text) {
     std::string_view name;
     double milliseconds;
   };
-  static constexpr std::array<Unit, 6> kUnits{{{"ms", 1}, {"s", 1e3}, {"m", 6e4},
-                                               {"h", 3.6e6}, {"d", 8.64e7}, {"w", 6.048e8}}};
+  static constexpr std::array<Unit, 6> kUnits{
+      {{"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}, {"d", 8.64e7}, {"w", 6.048e8}}};
   double total = 0;
   std::string_view rest = text;
   if (rest.empty()) bad("duration", text, kExample);
@@ -133,9 +134,9 @@ std::string format_time_ms(uint64_t time_ms) {
   auto day = floor<days>(time);
   year_month_day date{day};
   hh_mm_ss clock{floor<seconds>(time - day)};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()), unsigned(date.month()),
-                     unsigned(date.day()), clock.hours().count(), clock.minutes().count(),
-                     clock.seconds().count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()),
+                     unsigned(date.month()), unsigned(date.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count());
 }
 
 uint64_t parse_time_ms(std::string_view text) {
@@ -173,7 +174,11 @@ uint64_t now_ms() {
 bool is_valid_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     auto lead = static_cast<uint8_t>(text[i]);
-    size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    size_t length = lead < 0x80       ? 1
+                    : lead >> 5 == 6  ? 2
+                    : lead >> 4 == 14 ? 3
+                    : lead >> 3 == 30 ? 4
+                                      : 0;
     if (length == 0 || i + length > text.size()) return false;
     uint32_t code = length == 1 ? lead : lead & (0x7Fu >> length);
     for (size_t j = 1; j < length; ++j) {

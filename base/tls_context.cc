@@ -59,8 +59,8 @@ X509* find_pinned(STACK_OF(X509) * presented, const std::string& fingerprint) {
   return nullptr;
 }
 
-// OpenSSL's callback in place of its own verification: the authority is one of the certificates that the
-// server presents, and trusted for its fingerprint.
+// OpenSSL's callback in place of its own verification: the authority is one of the certificates
+// that the server presents, and trusted for its fingerprint.
 int verify_pinned(X509_STORE_CTX* verification, void*) noexcept {
   try {
     X509* authority = find_pinned(X509_STORE_CTX_get0_untrusted(verification),
@@ -88,7 +88,8 @@ std::shared_ptr<SSL_CTX> make_context(const SSL_METHOD* method, PeerPolicy polic
   SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
   CHECK(SSL_CTX_set_num_tickets(context.get(), 0) == 1);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context.get(), 1);
   SSL_CTX_set_default_read_buffer_len(context.get(), kReadBuffer);
@@ -101,8 +102,10 @@ void present(SSL_CTX* context, const Credentials& credentials) {
   check_key_matches(credentials);
   UniqueCertificate certificate = parse_certificate(credentials.certificate_pem);
   UniqueKey key = parse_key(credentials.key_pem);
-  if (SSL_CTX_use_certificate(context, certificate.get()) != 1 || SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    throw Error(ErrorCode::invalid_argument, "the certificate cannot be used for TLS: " + take_openssl_reason());
+  if (SSL_CTX_use_certificate(context, certificate.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    throw Error(ErrorCode::invalid_argument,
+                "the certificate cannot be used for TLS: " + take_openssl_reason());
   }
 }
 

@@ -1,9 +1,9 @@
 // What a TLS endpoint presents and whom it trusts. TLS 1.3 only, without session resumption: every
 // connection shows its certificates anew, so that a revoked or expired one is refused at once.
 //
-// Peers are authenticated by who signed them, not by DNS names: an appliance has its own authority and
-// may be reached under any name or address. What keeps a client's certificate from posing as a server is
-// its extended key usage.
+// Peers are authenticated by who signed them, not by DNS names: an appliance has its own authority
+// and may be reached under any name or address. What keeps a client's certificate from posing as a
+// server is its extended key usage.
 //
 // A TlsContext is immutable and thread-safe; copies share one SSL_CTX. For Asio:
 //   SSL_CTX_up_ref(context.native()); boost::asio::ssl::context shared(context.native());
@@ -26,11 +26,12 @@ enum class ClientCertificates {
 };
 
 struct TlsServerOptions {
-  Credentials credentials;   // the server's own
-  std::string authority_pem;  // is sent along, for clients that pin its fingerprint; signs the clients
+  Credentials credentials;  // the server's own
+  std::string
+      authority_pem;  // is sent along, for clients that pin its fingerprint; signs the clients
   ClientCertificates clients = ClientCertificates::optional;
-  // Asked with the serial of each client certificate that is otherwise good; true refuses it. Called
-  // within handshakes, by any thread, must be quick; a throw refuses too. May be empty.
+  // Asked with the serial of each client certificate that is otherwise good; true refuses it.
+  // Called within handshakes, by any thread, must be quick; a throw refuses too. May be empty.
   std::function<bool(const std::string& serial)> is_revoked;
 };
 
@@ -44,8 +45,8 @@ struct TlsClientOptions {
 
 class TlsContext {
  public:
-  // Both throw corrupt for PEM that cannot be read, and invalid_argument if a key does not belong to its
-  // certificate.
+  // Both throw corrupt for PEM that cannot be read, and invalid_argument if a key does not belong
+  // to its certificate.
   static TlsContext server(const TlsServerOptions& options);
   static TlsContext client(const TlsClientOptions& options);
 

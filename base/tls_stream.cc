@@ -20,7 +20,8 @@
 namespace base {
 namespace {
 
-// The sending key is renewed long before AES-GCM's limit of 2^24.5 full records (RFC 8446, section 5.5).
+// The sending key is renewed long before AES-GCM's limit of 2^24.5 full records (RFC 8446,
+// section 5.5).
 constexpr uint64_t kRekeyAfter = 64ull << 30;  // bytes
 // One call encrypts at most this much while the lock is held.
 constexpr size_t kWritePiece = 64 << 10;
@@ -29,8 +30,8 @@ constexpr size_t kWritePiece = 64 << 10;
 struct Attempt {
   size_t count = 0;
   int kind = SSL_ERROR_NONE;
-  int reason = 0;         // SSL_R_… of SSL_ERROR_SSL
-  int system_error = 0;   // errno of SSL_ERROR_SYSCALL; 0: the peer went away
+  int reason = 0;        // SSL_R_… of SSL_ERROR_SSL
+  int system_error = 0;  // errno of SSL_ERROR_SYSCALL; 0: the peer went away
   long verification = X509_V_OK;
 };
 
@@ -54,7 +55,8 @@ Attempt attempt(SSL* ssl, Call call) {
 bool peer_is_gone(const Attempt& failed) {
   if (failed.kind == SSL_ERROR_SSL) return failed.reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
   return failed.kind == SSL_ERROR_SYSCALL &&
-         (failed.system_error == 0 || failed.system_error == EPIPE || failed.system_error == ECONNRESET);
+         (failed.system_error == 0 || failed.system_error == EPIPE ||
+          failed.system_error == ECONNRESET);
 }
 
 // We looked at the peer's certificate and refuse it.
@@ -67,56 +69,56 @@ Error refused_peer(long verification, const std::string& peer) {
       return refuse("has expired (or the clock of this machine is wrong)");
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return refuse("is not valid yet: the clock of one of the two machines is wrong");
-    case X509_V_ERR_CERT_REVOKED:
-      return refuse("was revoked");
+    case X509_V_ERR_CERT_REVOKED: return refuse("was revoked");
     case X509_V_ERR_CERT_UNTRUSTED:
-      return Error(ErrorCode::unauthorized,
-                   fmt::format("{} does not have the authority with the given fingerprint: it is another "
-                               "appliance, or somebody is in between; nothing was sent to it",
-                               peer));
+      return Error(
+          ErrorCode::unauthorized,
+          fmt::format("{} does not have the authority with the given fingerprint: it is another "
+                      "appliance, or somebody is in between; nothing was sent to it",
+                      peer));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return refuse("was signed by a foreign authority");
-    case X509_V_ERR_INVALID_PURPOSE:
-      return refuse("was issued for another use");
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return refuse("was signed by a foreign authority");
+    case X509_V_ERR_INVALID_PURPOSE: return refuse("was issued for another use");
     default:
-      return refuse(fmt::format("is not acceptable: {}", X509_verify_cert_error_string(verification)));
+      return refuse(
+          fmt::format("is not acceptable: {}", X509_verify_cert_error_string(verification)));
   }
 }
 
 // The peer looked at our certificate, or our words, and sent an alert.
 Error refused_by_peer(int reason, const std::string& peer) {
   auto refused = [&](std::string_view why) {
-    return Error(ErrorCode::unauthorized, fmt::format("{} refused this side's certificate: {}", peer, why));
+    return Error(ErrorCode::unauthorized,
+                 fmt::format("{} refused this side's certificate: {}", peer, why));
   };
   switch (reason) {
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-      return refused("it has expired");
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-      return refused("it was revoked");
-    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-      return refused("it was signed by a foreign authority");
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED: return refused("it has expired");
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED: return refused("it was revoked");
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA: return refused("it was signed by a foreign authority");
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
       return refused("it is damaged, or not valid yet: compare the two machines' clocks");
-    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-      return refused("it was issued for another use");
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: return refused("it was issued for another use");
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-      return Error(ErrorCode::unauthorized, peer + " demands a certificate, and this side has none");
-    default:
-      return refused("no reason given");
+      return Error(ErrorCode::unauthorized,
+                   peer + " demands a certificate, and this side has none");
+    default: return refused("no reason given");
   }
 }
 
 bool is_certificate_alert(int reason) {
   constexpr int kAlerts[] = {
-      SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED,
-      SSL_R_TLSV1_ALERT_UNKNOWN_CA,          SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
-      SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
-      SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, SSL_R_TLSV1_ALERT_ACCESS_DENIED,
+      SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
+      SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED,
+      SSL_R_TLSV1_ALERT_UNKNOWN_CA,
+      SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
+      SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN,
+      SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
+      SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
+      SSL_R_TLSV1_ALERT_ACCESS_DENIED,
   };
   return std::find(std::begin(kAlerts), std::end(kAlerts), reason) != std::end(kAlerts);
 }
@@ -125,8 +127,7 @@ Error protocol_failure(int reason, const std::string& peer) {
   switch (reason) {
     case SSL_R_HTTP_REQUEST:
     case SSL_R_WRONG_VERSION_NUMBER:
-    case SSL_R_BAD_RECORD_TYPE:
-      return Error(ErrorCode::unavailable, peer + " does not speak TLS");
+    case SSL_R_BAD_RECORD_TYPE: return Error(ErrorCode::unavailable, peer + " does not speak TLS");
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
       return Error(ErrorCode::unavailable, peer + " does not speak TLS 1.3");
@@ -134,8 +135,8 @@ Error protocol_failure(int reason, const std::string& peer) {
       return Error(ErrorCode::unauthorized, peer + " presented no certificate");
     default: {
       const char* text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
-      return Error(ErrorCode::corrupt,
-                   fmt::format("the TLS connection to {} broke: {}", peer, text == nullptr ? "unknown" : text));
+      return Error(ErrorCode::corrupt, fmt::format("the TLS connection to {} broke: {}", peer,
+                                                   text == nullptr ? "unknown" : text));
     }
   }
 }
@@ -143,10 +144,11 @@ Error protocol_failure(int reason, const std::string& peer) {
 Error describe_failure(const Attempt& failed, const std::string& peer) {
   if (peer_is_gone(failed)) return Error(ErrorCode::unavailable, peer + " cut the connection");
   if (failed.kind == SSL_ERROR_SYSCALL) {
-    return Error(ErrorCode::unavailable,
-                 fmt::format("the connection to {} failed: {}", peer, std::strerror(failed.system_error)));
+    return Error(ErrorCode::unavailable, fmt::format("the connection to {} failed: {}", peer,
+                                                     std::strerror(failed.system_error)));
   }
-  if (failed.reason == SSL_R_CERTIFICATE_VERIFY_FAILED) return refused_peer(failed.verification, peer);
+  if (failed.reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    return refused_peer(failed.verification, peer);
   if (is_certificate_alert(failed.reason)) return refused_by_peer(failed.reason, peer);
   return protocol_failure(failed.reason, peer);
 }
@@ -203,8 +205,8 @@ class SslStream : public TlsStream {
   }
 
  private:
-  // Repeats a call until it has succeeded. The lock is held for the call, never for the wait: a reader
-  // and a writer share the SSL object, which may not be used by two threads at once.
+  // Repeats a call until it has succeeded. The lock is held for the call, never for the wait: a
+  // reader and a writer share the SSL object, which may not be used by two threads at once.
   template <typename Call>
   Attempt run(std::chrono::milliseconds timeout, Call call) {
     for (;;) {
@@ -214,21 +216,23 @@ class SslStream : public TlsStream {
         outcome = attempt(ssl->get(), [&](size_t& count) { return call(ssl->get(), count); });
       }
       if (outcome.kind == SSL_ERROR_NONE) return outcome;
-      if (aborted_) throw Error(ErrorCode::cancelled, "the connection to " + peer_ + " was ended here");
+      if (aborted_)
+        throw Error(ErrorCode::cancelled, "the connection to " + peer_ + " was ended here");
       if (outcome.kind == SSL_ERROR_ZERO_RETURN) return outcome;
       bool wants_input = outcome.kind == SSL_ERROR_WANT_READ;
       if (!wants_input && outcome.kind != SSL_ERROR_WANT_WRITE) fail(outcome);
       if (!wait_for_socket(fd_.get(), wants_input ? POLLIN : POLLOUT, timeout)) {
         throw Error(ErrorCode::unavailable,
-                    fmt::format("{} was silent for {:.1f} s", peer_, static_cast<double>(timeout.count()) / 1000));
+                    fmt::format("{} was silent for {:.1f} s", peer_,
+                                static_cast<double>(timeout.count()) / 1000));
       }
     }
   }
 
   [[noreturn]] void fail(const Attempt& failed) {
     if (!peer_is_gone(failed)) throw describe_failure(failed, peer_);
-    // A peer that refuses us sends an alert and closes. Whoever writes meanwhile only sees it gone: the
-    // alert that tells why may still be there to read.
+    // A peer that refuses us sends an alert and closes. Whoever writes meanwhile only sees it gone:
+    // the alert that tells why may still be there to read.
     Guarded<UniqueSsl>::Locked ssl = ssl_.lock();
     Attempt last = attempt(ssl->get(), [&](size_t& count) {
       uint8_t byte;
@@ -249,7 +253,7 @@ class SslStream : public TlsStream {
   UniqueFd fd_;
   std::string peer_;
   std::atomic<bool> aborted_{false};
-  uint64_t written_ = 0;  // the writer's: since the key was new
+  uint64_t written_ = 0;            // the writer's: since the key was new
   mutable Guarded<UniqueSsl> ssl_;  // below fd_, which it uses to the end
 };
 

@@ -21,9 +21,10 @@ class TlsStream : public ByteStream {
   virtual std::optional<CertificateInfo> peer_certificate() const = 0;
 };
 
-// Connects and shakes hands. Throws unavailable (nobody answers, not TLS, the peer died) or unauthorized
-// with a sentence about whose certificate is expired, not yet valid or foreign. A server that refuses our
-// certificate says so only later: then the first read or write throws unauthorized.
+// Connects and shakes hands. Throws unavailable (nobody answers, not TLS, the peer died) or
+// unauthorized with a sentence about whose certificate is expired, not yet valid or foreign. A
+// server that refuses our certificate says so only later: then the first read or write throws
+// unauthorized.
 std::unique_ptr<TlsStream> connect_tls(const Endpoint& endpoint, const TlsContext& context,
                                        std::chrono::milliseconds timeout = kConnectTimeout);
 
@@ -33,11 +34,12 @@ std::unique_ptr<TlsStream> connect_tls_over(UniqueFd socket, const TlsContext& c
 std::unique_ptr<TlsStream> accept_tls(UniqueFd socket, const TlsContext& context,
                                       std::chrono::milliseconds timeout = kHandshakeTimeout);
 
-// Takes over a connection whose handshake somebody else made, such as a boost::asio::ssl::stream after a
-// 101 response:   adopt_tls(stream.native_handle(), UniqueFd(stream.next_layer().release()))
-// Shares ownership of `ssl` and gives it a new transport; the former owner may only destroy it. No byte of
-// the peer may be buffered outside `ssl`: an upgrading client must wait for the 101 before it sends on,
-// and one that does not is cut off with corrupt. Plaintext that was read already: see with_prefix().
+// Takes over a connection whose handshake somebody else made, such as a boost::asio::ssl::stream
+// after a 101 response:   adopt_tls(stream.native_handle(),
+// UniqueFd(stream.next_layer().release())) Shares ownership of `ssl` and gives it a new transport;
+// the former owner may only destroy it. No byte of the peer may be buffered outside `ssl`: an
+// upgrading client must wait for the 101 before it sends on, and one that does not is cut off with
+// corrupt. Plaintext that was read already: see with_prefix().
 std::unique_ptr<TlsStream> adopt_tls(SSL* ssl, UniqueFd socket);
 
 // For connections of other owners.

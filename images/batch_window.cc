@@ -28,20 +28,26 @@ std::pair<uint64_t, uint64_t> range_of(const Batch& batch) {
 
 }  // namespace
 
-BatchWindow::BatchWindow(const std::vector<uint64_t>& disk_sizes, uint32_t chunk_size, uint64_t byte_limit)
+BatchWindow::BatchWindow(const std::vector<uint64_t>& disk_sizes, uint32_t chunk_size,
+                         uint64_t byte_limit)
     : disk_ends_(disk_sizes.size(), 0), chunk_size_(chunk_size), byte_limit_(byte_limit) {
-  for (uint64_t size : disk_sizes) chunk_counts_.push_back(size / chunk_size + (size % chunk_size != 0 ? 1 : 0));
+  for (uint64_t size : disk_sizes)
+    chunk_counts_.push_back(size / chunk_size + (size % chunk_size != 0 ? 1 : 0));
 }
 
 void BatchWindow::check_places(const Batch& batch) const {
-  if (batch.disk >= chunk_counts_.size()) refuse("batch {} names disk {} of {}", batch.sequence, batch.disk, chunk_counts_.size());
-  if (batch.places.size() > kMaxBatchPlaces) refuse("batch {} has {} places", batch.sequence, batch.places.size());
+  if (batch.disk >= chunk_counts_.size())
+    refuse("batch {} names disk {} of {}", batch.sequence, batch.disk, chunk_counts_.size());
+  if (batch.places.size() > kMaxBatchPlaces)
+    refuse("batch {} has {} places", batch.sequence, batch.places.size());
   uint64_t next = 0, end = chunk_counts_[batch.disk], size = 0;
   for (const PlacedChunk& place : batch.places) {
-    if (place.index < next || place.index >= end || place.count == 0 || place.count > end - place.index) {
+    if (place.index < next || place.index >= end || place.count == 0 ||
+        place.count > end - place.index) {
       refuse("batch {} has places that overlap, descend or lie outside the disk", batch.sequence);
     }
-    if (place.count > 1 && !place.id.is_zero()) refuse("batch {} repeats a chunk that is not zero", batch.sequence);
+    if (place.count > 1 && !place.id.is_zero())
+      refuse("batch {} repeats a chunk that is not zero", batch.sequence);
     next = place.index + place.count;
     if (!place.id.is_zero()) size += chunk_size_;
   }
@@ -60,7 +66,8 @@ void BatchWindow::check_order(const Batch& batch) const {
 }
 
 void BatchWindow::offer(const Batch& batch) {
-  if (batch.sequence < floor_ || entries_.contains(batch.sequence)) refuse("batch {} was offered twice", batch.sequence);
+  if (batch.sequence < floor_ || entries_.contains(batch.sequence))
+    refuse("batch {} was offered twice", batch.sequence);
   if (batch.sequence - floor_ >= kMaxBatchesInFlight) {
     refuse("batch {} was offered before batch {} was done", batch.sequence, floor_);
   }
@@ -97,7 +104,8 @@ bool BatchWindow::try_grant(uint64_t sequence, Entry& entry) {
     auto bringer = bringers_.find(places[i].id);
     if (bringer == bringers_.end()) {
       wanted[i] = own.insert(places[i].id).second;
-    } else if (entries_.contains(bringer->second) && entries_[bringer->second].state != State::finished) {
+    } else if (entries_.contains(bringer->second) &&
+               entries_[bringer->second].state != State::finished) {
       waits_for.insert(bringer->second);
     }
   }
@@ -123,7 +131,9 @@ BatchWindow::Steps BatchWindow::advance() {
   }
   forget_retired();
   for (auto& [sequence, entry] : entries_) {
-    if (entry.state != State::granted || !entry.told || entry.missing > 0 || !entry.waits_for.empty()) continue;
+    if (entry.state != State::granted || !entry.told || entry.missing > 0 ||
+        !entry.waits_for.empty())
+      continue;
     entry.state = State::complete;
     steps.complete.push_back(sequence);
   }
@@ -138,12 +148,15 @@ void BatchWindow::receive(const wire::Data& data) {
                data.place < found->second.wanted.size() && found->second.wanted[data.place] &&
                found->second.received.chunks[data.place].bytes.empty();
   if (!asked) refuse("chunk {} of batch {} was sent unasked", data.place, data.sequence);
-  bool possible = data.codec == Codec::raw ? data.bytes.size() == chunk_size_ : data.bytes.size() < chunk_size_;
+  bool possible =
+      data.codec == Codec::raw ? data.bytes.size() == chunk_size_ : data.bytes.size() < chunk_size_;
   if (!possible) {
-    throw Error(ErrorCode::corrupt, fmt::format("chunk {} of batch {} has {} bytes, which no chunk can have",
-                                                data.place, data.sequence, data.bytes.size()));
+    throw Error(ErrorCode::corrupt,
+                fmt::format("chunk {} of batch {} has {} bytes, which no chunk can have",
+                            data.place, data.sequence, data.bytes.size()));
   }
-  found->second.received.chunks[data.place] = {data.codec, base::Bytes(data.bytes.begin(), data.bytes.end())};
+  found->second.received.chunks[data.place] = {data.codec,
+                                               base::Bytes(data.bytes.begin(), data.bytes.end())};
   --found->second.missing;
 }
 
@@ -157,7 +170,8 @@ void BatchWindow::finish(uint64_t sequence) {
   granted_size_ -= finished.granted;
   retired_.push_back({offer_count_, std::move(finished.brings)});
   for (auto& [other, waiting] : entries_) waiting.waits_for.erase(sequence);
-  while (!entries_.empty() && entries_.begin()->first == floor_ && entries_.begin()->second.state == State::finished) {
+  while (!entries_.empty() && entries_.begin()->first == floor_ &&
+         entries_.begin()->second.state == State::finished) {
     const Entry& lowest = entries_.begin()->second;
     disk_ends_[lowest.disk] = std::max(disk_ends_[lowest.disk], lowest.end);
     entries_.erase(entries_.begin());
@@ -183,7 +197,8 @@ std::vector<ReceivedBatch> BatchWindow::salvage() {
 void BatchWindow::forget_retired() {
   uint64_t oldest = offer_count_;  // among those that are not granted yet
   for (const auto& [sequence, entry] : entries_) {
-    if (entry.state == State::offered || entry.state == State::looked_up) oldest = std::min(oldest, entry.offered_as);
+    if (entry.state == State::offered || entry.state == State::looked_up)
+      oldest = std::min(oldest, entry.offered_as);
   }
   while (!retired_.empty() && retired_.front().offer_count <= oldest) {
     for (const ChunkId& id : retired_.front().ids) bringers_.erase(id);

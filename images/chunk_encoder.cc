@@ -27,10 +27,12 @@ ChunkEncoder::ChunkEncoder(int level) : state_(std::make_unique<State>()) {
 ChunkEncoder::~ChunkEncoder() = default;
 
 EncodedChunk ChunkEncoder::encode(base::ByteView plain) {
-  // zstd gets room for one byte less than it was given, so it fails exactly when it does not shrink them.
+  // zstd gets room for one byte less than it was given, so it fails exactly when it does not shrink
+  // them.
   size_t room = plain.empty() ? 0 : plain.size() - 1;
   if (state_->output.size() < room) state_->output.resize(room);
-  size_t size = ZSTD_compress2(state_->context, state_->output.data(), room, plain.data(), plain.size());
+  size_t size =
+      ZSTD_compress2(state_->context, state_->output.data(), room, plain.data(), plain.size());
   if (ZSTD_isError(size)) return {Codec::raw, base::Bytes(plain.begin(), plain.end())};
   return {Codec::zstd, base::Bytes(state_->output.data(), state_->output.data() + size)};
 }

@@ -1,6 +1,6 @@
-// Turns a chunk's plaintext into what travels and is stored: zstd, or the plain bytes when zstd does not make
-// them fewer. Not thread-safe: one object a thread, reused, because its zstd context costs more to set up
-// than a chunk costs to compress.
+// Turns a chunk's plaintext into what travels and is stored: zstd, or the plain bytes when zstd
+// does not make them fewer. Not thread-safe: one object a thread, reused, because its zstd context
+// costs more to set up than a chunk costs to compress.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ class ChunkEncoder {
   explicit ChunkEncoder(int level);
   ~ChunkEncoder();
 
-  // One zstd frame (RFC 8878) with the content's size in its header and without a checksum of its own:
-  // the chunk's id and the record around it have that duty.
+  // One zstd frame (RFC 8878) with the content's size in its header and without a checksum of its
+  // own: the chunk's id and the record around it have that duty.
   EncodedChunk encode(base::ByteView plain);
 
  private:

@@ -1,5 +1,5 @@
-// How one store names chunks: SHA-256 of the plaintext, or HMAC-SHA-256 under the store's id key, so
-// that equal chunks of two tenants are unrelated. Immutable; thread-safe.
+// How one store names chunks: SHA-256 of the plaintext, or HMAC-SHA-256 under the store's id key,
+// so that equal chunks of two tenants are unrelated. Immutable; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ class ChunkHasher {
   // A secret; goes only to agents of the tenant, over TLS.
   const std::optional<base::Key256>& id_key() const { return id_key_; }
 
-  // The id of a chunk's plaintext (always chunk_size bytes; a disk's last chunk is filled up with zeros),
-  // or of a node's bytes. Zero chunks get the zero id without hashing: call is_all_zero() first.
+  // The id of a chunk's plaintext (always chunk_size bytes; a disk's last chunk is filled up with
+  // zeros), or of a node's bytes. Zero chunks get the zero id without hashing: call is_all_zero()
+  // first.
   ChunkId id_of(base::ByteView plain) const;
 
   MachineId machine_id(std::string_view machine_name) const;

@@ -68,14 +68,17 @@ class Transaction : public IndexTransaction {
 
   void for_each_pack(const std::function<void(uint32_t, const PackEntry&)>& visit) override {
     for_each(tables_.packs, {}, [&](ByteView key, ByteView value) {
-      if (key.size() != 4) throw Error(ErrorCode::corrupt, "the index has a pack number of a bad length");
-      uint32_t number = uint32_t{key[0]} << 24 | uint32_t{key[1]} << 16 | uint32_t{key[2]} << 8 | key[3];
+      if (key.size() != 4)
+        throw Error(ErrorCode::corrupt, "the index has a pack number of a bad length");
+      uint32_t number =
+          uint32_t{key[0]} << 24 | uint32_t{key[1]} << 16 | uint32_t{key[2]} << 8 | key[3];
       visit(number, index_format::decode_pack(number, value));
       return true;
     });
   }
 
-  void for_each_chunk(const std::function<void(const ChunkId&, const ChunkEntry&)>& visit) override {
+  void for_each_chunk(
+      const std::function<void(const ChunkId&, const ChunkEntry&)>& visit) override {
     for_each(tables_.chunks, {}, [&](ByteView key, ByteView value) {
       ChunkId id = id_of<ChunkId>(key);
       visit(id, index_format::decode_chunk(id, value));
@@ -208,11 +211,13 @@ class Transaction : public IndexTransaction {
   }
 
   // From the first key not below `start`, until `visit` returns false.
-  void for_each(MDB_dbi table, ByteView start, const std::function<bool(ByteView, ByteView)>& visit) {
+  void for_each(MDB_dbi table, ByteView start,
+                const std::function<bool(ByteView, ByteView)>& visit) {
     Cursor cursor;
     check(mdb_cursor_open(txn_, table, &cursor.cursor), "read");
     MDB_val key = value_of(start), value;
-    int code = mdb_cursor_get(cursor.cursor, &key, &value, start.empty() ? MDB_FIRST : MDB_SET_RANGE);
+    int code =
+        mdb_cursor_get(cursor.cursor, &key, &value, start.empty() ? MDB_FIRST : MDB_SET_RANGE);
     while (code == MDB_SUCCESS && visit(view_of(key), view_of(value))) {
       code = mdb_cursor_get(cursor.cursor, &key, &value, MDB_NEXT);
     }
@@ -225,7 +230,9 @@ class Transaction : public IndexTransaction {
       throw Error(ErrorCode::corrupt, "the index has a time of a bad length");
     }
     auto point = find_point(id_of<PointId>(key.subspan(kPointStart)));
-    bool good = point && std::ranges::equal(index_format::timeline_key(point->machine, point->time_ms, point->id), key);
+    bool good =
+        point && std::ranges::equal(
+                     index_format::timeline_key(point->machine, point->time_ms, point->id), key);
     if (!good) throw Error(ErrorCode::corrupt, "the index lists a point it does not know");
     return *point;
   }
@@ -236,16 +243,19 @@ class Transaction : public IndexTransaction {
     check(mdb_cursor_open(txn_, tables_.timeline, &cursor.cursor), "read");
     MDB_val key = value_of(wanted), value;
     int code = mdb_cursor_get(cursor.cursor, &key, &value, MDB_SET_RANGE);
-    bool exact = code == MDB_SUCCESS && std::equal(wanted.begin(), wanted.end(), view_of(key).begin());
+    bool exact =
+        code == MDB_SUCCESS && std::equal(wanted.begin(), wanted.end(), view_of(key).begin());
     if (step == MDB_PREV) {
-      code = mdb_cursor_get(cursor.cursor, &key, &value, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+      code =
+          mdb_cursor_get(cursor.cursor, &key, &value, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
     } else if (exact) {
       code = mdb_cursor_get(cursor.cursor, &key, &value, MDB_NEXT);
     }
     if (code == MDB_NOTFOUND) return std::nullopt;
     check(code, "read");
     ByteView found = view_of(key);
-    if (found.size() < MachineId::kSize || id_of<MachineId>(found.first(MachineId::kSize)) != place.machine) {
+    if (found.size() < MachineId::kSize ||
+        id_of<MachineId>(found.first(MachineId::kSize)) != place.machine) {
       return std::nullopt;
     }
     return point_of_key(found);
@@ -258,11 +268,16 @@ class Transaction : public IndexTransaction {
 
 class LmdbIndex : public ChunkIndex {
  public:
-  LmdbIndex(const std::string& directory, const StoreId& store, std::shared_ptr<Environment> environment)
+  LmdbIndex(const std::string& directory, const StoreId& store,
+            std::shared_ptr<Environment> environment)
       : directory_(directory), store_(store), environment_(std::move(environment)) {}
 
-  std::unique_ptr<IndexTransaction> read() override { return std::make_unique<Transaction>(current(), false); }
-  std::unique_ptr<IndexTransaction> write() override { return std::make_unique<Transaction>(current(), true); }
+  std::unique_ptr<IndexTransaction> read() override {
+    return std::make_unique<Transaction>(current(), false);
+  }
+  std::unique_ptr<IndexTransaction> write() override {
+    return std::make_unique<Transaction>(current(), true);
+  }
 
   bool refresh() override {
     if (current()->is_current(directory_)) return false;
@@ -282,12 +297,16 @@ class LmdbIndex : public ChunkIndex {
 
 }  // namespace
 
-std::unique_ptr<ChunkIndex> ChunkIndex::open(const std::string& directory, const StoreId& store, bool create) {
-  return std::make_unique<LmdbIndex>(directory, store, index::shared_environment(directory, store, create));
+std::unique_ptr<ChunkIndex> ChunkIndex::open(const std::string& directory, const StoreId& store,
+                                             bool create) {
+  return std::make_unique<LmdbIndex>(directory, store,
+                                     index::shared_environment(directory, store, create));
 }
 
-std::unique_ptr<ChunkIndex> ChunkIndex::open_alone(const std::string& directory, const StoreId& store) {
-  return std::make_unique<LmdbIndex>(directory, store, std::make_shared<Environment>(directory, store, false));
+std::unique_ptr<ChunkIndex> ChunkIndex::open_alone(const std::string& directory,
+                                                   const StoreId& store) {
+  return std::make_unique<LmdbIndex>(directory, store,
+                                     std::make_shared<Environment>(directory, store, false));
 }
 
 namespace {
@@ -297,14 +316,16 @@ std::string stamp_of(const std::string& directory) {
   std::string path = base::join_path(directory, "data.mdb");
   struct stat status;
   if (::stat(path.c_str(), &status) != 0) throw base::system_error(errno, "cannot examine " + path);
-  return fmt::format("{} {} {}.{:09}", status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  return fmt::format("{} {} {}.{:09}", status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec);
 }
 
 }  // namespace
 
 void leave_clean_mark(const std::string& directory) {
   std::string stamp = stamp_of(directory);
-  base::write_file_durably(base::real_file_system(), base::join_path(directory, kCleanMark), base::as_bytes(stamp));
+  base::write_file_durably(base::real_file_system(), base::join_path(directory, kCleanMark),
+                           base::as_bytes(stamp));
 }
 
 bool take_clean_mark(const std::string& directory) {
@@ -314,13 +335,15 @@ bool take_clean_mark(const std::string& directory) {
   base::Bytes mark = base::read_file(files, path, 4096);
   files.remove(path);
   files.sync_directory(directory);
-  return files.exists(base::join_path(directory, "data.mdb")) && base::as_text(mark) == stamp_of(directory);
+  return files.exists(base::join_path(directory, "data.mdb")) &&
+         base::as_text(mark) == stamp_of(directory);
 }
 
 void remove_index(const std::string& directory) {
   for (const char* name : {"data.mdb", "lock.mdb"}) {
     std::string path = base::join_path(directory, name);
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw base::system_error(errno, "cannot remove " + path);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+      throw base::system_error(errno, "cannot remove " + path);
   }
 }
 

@@ -31,7 +31,8 @@ struct Move {
 
 class Compaction {
  public:
-  Compaction(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline, const CompactOptions& options)
+  Compaction(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
+             const CompactOptions& options)
       : store_(store), registry_(registry), timeline_(timeline), options_(options) {}
 
   CompactResult run() {
@@ -40,9 +41,11 @@ class Compaction {
       if (options_.stop.stop_requested()) return result_;
       if (examine(candidate)) candidates.push_back(candidate);
     }
-    // The dead ones come first and alone: they make room on a full disk for the copies of the others.
-    auto live = std::stable_partition(candidates.begin(), candidates.end(),
-                                      [](const Candidate& candidate) { return candidate.staying_size == 0; });
+    // The dead ones come first and alone: they make room on a full disk for the copies of the
+    // others.
+    auto live = std::stable_partition(
+        candidates.begin(), candidates.end(),
+        [](const Candidate& candidate) { return candidate.staying_size == 0; });
     if (live != candidates.begin()) rewrite({candidates.begin(), live});
     candidates.erase(candidates.begin(), live);
     rewrite_in_groups(candidates);
@@ -55,7 +58,9 @@ class Compaction {
     uint64_t group_size = 0;
     auto finish_group = [&] {
       // One small pack alone would only be copied.
-      bool worth_it = group.size() > 1 || (group.size() == 1 && is_sparse(group.front().staying_size, group.front().row));
+      bool worth_it =
+          group.size() > 1 ||
+          (group.size() == 1 && is_sparse(group.front().staying_size, group.front().row));
       if (worth_it && !options_.stop.stop_requested()) rewrite(group);
       group.clear();
       group_size = 0;
@@ -69,7 +74,8 @@ class Compaction {
   }
 
   bool is_sparse(uint64_t staying_size, const PackEntry& row) const {
-    return static_cast<double>(staying_size) < options_.rewrite_below * static_cast<double>(row.size);
+    return static_cast<double>(staying_size) <
+           options_.rewrite_below * static_cast<double>(row.size);
   }
 
   bool is_small(const PackEntry& row) const { return row.size < store_.pack_size / 4; }
@@ -79,18 +85,22 @@ class Compaction {
     std::vector<Candidate> candidates;
     auto transaction = store_.index().write();
     if (transaction->number("recount", 0) != 0) {
-      throw Error(ErrorCode::corrupt,
-                  "damaged tree nodes make it uncertain what is in use, so nothing is freed: 'store check' names "
-                  "the damaged points; delete them or sync their machines again, then run 'store rebuild'");
+      throw Error(
+          ErrorCode::corrupt,
+          "damaged tree nodes make it uncertain what is in use, so nothing is freed: 'store check' "
+          "names "
+          "the damaged points; delete them or sync their machines again, then run 'store rebuild'");
     }
-    // What an unfinished sync left stays until the compaction after the next, for the sync to go on with.
+    // What an unfinished sync left stays until the compaction after the next, for the sync to go on
+    // with.
     fresh_limit_ = static_cast<uint32_t>(transaction->number("compacted at", 0));
     auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1) + 1);
     transaction->set_number("epoch", epoch);
     transaction->set_number("compacted at", epoch);
     transaction->for_each_pack([&](uint32_t number, const PackEntry& row) {
       // Small ones are merged with others even when all in them is live.
-      if (row.sealed && (is_sparse(row.live_size, row) || is_small(row))) candidates.push_back({number, row});
+      if (row.sealed && (is_sparse(row.live_size, row) || is_small(row)))
+        candidates.push_back({number, row});
     });
     transaction->commit();
     return candidates;
@@ -129,8 +139,8 @@ class Compaction {
     result_.bytes_freed += old_size - std::min(old_size, new_size);
   }
 
-  // A pack that the index does not name. If it cannot be removed now, the store's next opening takes it up,
-  // and the compaction after it frees it.
+  // A pack that the index does not name. If it cannot be removed now, the store's next opening
+  // takes it up, and the compaction after it frees it.
   void remove_pack(const PackId& pack) {
     try {
       std::string path = layout::pack_file(store_.directory, pack);
@@ -140,15 +150,16 @@ class Compaction {
     }
   }
 
-  // Finds out how much of it stays; false if there is nothing to be gained. A pack that is damaged, or cannot
-  // be read, stays as it is: what its directory does not tell might still be referred to.
+  // Finds out how much of it stays; false if there is nothing to be gained. A pack that is damaged,
+  // or cannot be read, stays as it is: what its directory does not tell might still be referred to.
   bool examine(Candidate& candidate) {
     try {
-      auto contents =
-          scan_pack(store_.files, store_.directory, store_.parameters.id, candidate.row.id, ScanDepth::directory);
+      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
+                                candidate.row.id, ScanDepth::directory);
       if (!contents.sealed || !contents.problems.empty()) return false;
       for (const auto& record : contents.records) {
-        if (stays(candidate.number, record)) candidate.staying_size += format::kRecordHeaderSize + record.stored_size;
+        if (stays(candidate.number, record))
+          candidate.staying_size += format::kRecordHeaderSize + record.stored_size;
       }
       return is_sparse(candidate.staying_size, candidate.row) || is_small(candidate.row);
     } catch (const Error& error) {
@@ -157,14 +168,15 @@ class Compaction {
     }
   }
 
-  // Copies what is to stay into a new pack, durable when this returns; its size, 0 if nothing stays.
-  uint64_t copy_records(const std::vector<Candidate>& group, const PackId& new_pack, std::vector<Move>& moves,
-                        std::vector<format::DirectoryEntry>& directory) {
+  // Copies what is to stay into a new pack, durable when this returns; its size, 0 if nothing
+  // stays.
+  uint64_t copy_records(const std::vector<Candidate>& group, const PackId& new_pack,
+                        std::vector<Move>& moves, std::vector<format::DirectoryEntry>& directory) {
     std::unique_ptr<base::WritableFile> file;
     base::Bytes buffer;
     for (const Candidate& candidate : group) {
-      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, candidate.row.id,
-                                ScanDepth::directory);
+      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
+                                candidate.row.id, ScanDepth::directory);
       auto source = store_.files.open(layout::pack_file(store_.directory, candidate.row.id));
       for (const auto& record : contents.records) {
         if (!stays(candidate.number, record)) continue;
@@ -174,7 +186,8 @@ class Compaction {
           throw Error(ErrorCode::busy, "syncs took up much of what was to be freed; compact again");
         }
         moves.push_back({record, candidate.number, static_cast<uint32_t>(offset)});
-        directory.push_back({record.kind, static_cast<uint32_t>(offset), record.stored_size, record.id});
+        directory.push_back(
+            {record.kind, static_cast<uint32_t>(offset), record.stored_size, record.id});
         size_t start = buffer.size();
         buffer.resize(start + format::kRecordHeaderSize + record.stored_size);
         source->read_at(record.offset, base::MutableByteView(buffer).subspan(start));
@@ -229,8 +242,8 @@ class Compaction {
 
   // Entries that still point into the old pack were free when it was copied; they must be so still.
   void drop_pack(IndexTransaction& transaction, const Candidate& candidate) {
-    auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, candidate.row.id,
-                              ScanDepth::directory);
+    auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
+                              candidate.row.id, ScanDepth::directory);
     for (const auto& record : contents.records) {
       auto entry = transaction.find_chunk(record.id);
       if (!entry || entry->pack != candidate.number || entry->offset != record.offset) continue;

@@ -9,12 +9,12 @@
 namespace images {
 namespace {
 
-// Extents are asked for in windows of this many bytes: a multiple of every chunk size, small enough that a
-// fragmented bitmap (one extent per 64 KiB) stays below a megabyte of memory.
+// Extents are asked for in windows of this many bytes: a multiple of every chunk size, small enough
+// that a fragmented bitmap (one extent per 64 KiB) stays below a megabyte of memory.
 constexpr uint64_t kWindowSize = 1ull << 30;
 
-// Adds chunks [first, last] of one kind. The first may be the last of the runs so far: a chunk in which two
-// kinds meet has to be read.
+// Adds chunks [first, last] of one kind. The first may be the last of the runs so far: a chunk in
+// which two kinds meet has to be read.
 void append_chunks(std::vector<ChunkRun>& runs, uint64_t first, uint64_t last, ExtentKind kind) {
   if (!runs.empty() && first < runs.back().index + runs.back().count) {
     ChunkRun& previous = runs.back();
@@ -31,18 +31,21 @@ void append_chunks(std::vector<ChunkRun>& runs, uint64_t first, uint64_t last, E
   }
 }
 
-void check_coverage(const std::vector<Extent>& extents, uint64_t offset, uint64_t end, const PlannedDisk& disk) {
+void check_coverage(const std::vector<Extent>& extents, uint64_t offset, uint64_t end,
+                    const PlannedDisk& disk) {
   for (const Extent& extent : extents) {
     if (extent.offset != offset || extent.length == 0 || extent.length > end - offset) break;
     if (extent.kind == ExtentKind::unchanged && !disk.base) {
-      throw base::Error(base::ErrorCode::invalid_argument,
-                        fmt::format("disk {} has unchanged parts, but no point they are known from", disk.name));
+      throw base::Error(
+          base::ErrorCode::invalid_argument,
+          fmt::format("disk {} has unchanged parts, but no point they are known from", disk.name));
     }
     offset += extent.length;
   }
   if (offset == end) return;
-  throw base::Error(base::ErrorCode::io,
-                    fmt::format("the source of disk {} does not tell what lies at byte {}", disk.name, offset));
+  throw base::Error(
+      base::ErrorCode::io,
+      fmt::format("the source of disk {} does not tell what lies at byte {}", disk.name, offset));
 }
 
 }  // namespace
@@ -56,11 +59,12 @@ std::vector<ChunkRun> chunk_runs(const std::vector<Extent>& extents, uint32_t ch
   return runs;
 }
 
-CopyPlanner::CopyPlanner(const SyncPlan& plan, const std::vector<DiskSource*>& sources, uint32_t chunk_size,
-                         uint64_t max_data_chunks)
+CopyPlanner::CopyPlanner(const SyncPlan& plan, const std::vector<DiskSource*>& sources,
+                         uint32_t chunk_size, uint64_t max_data_chunks)
     : plan_(plan), sources_(sources), chunk_size_(chunk_size), max_data_chunks_(max_data_chunks) {
   if (plan.disks.size() != sources.size()) {
-    throw base::Error(base::ErrorCode::invalid_argument, "the sync has another number of disks than its plan");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "the sync has another number of disks than its plan");
   }
   for (size_t i = 0; i < sources.size(); ++i) {
     if (plan.disks[i].size == sources[i]->size()) continue;

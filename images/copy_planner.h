@@ -1,6 +1,6 @@
-// Cuts disks into the units of work of a sync: walks the extents of every disk in windows, widens what may
-// have changed to whole chunks, and bundles chunks into units of bounded size. Reads no data.
-// Not thread-safe: the sync engine asks under its lock.
+// Cuts disks into the units of work of a sync: walks the extents of every disk in windows, widens
+// what may have changed to whole chunks, and bundles chunks into units of bounded size. Reads no
+// data. Not thread-safe: the sync engine asks under its lock.
 //
 // A chunk is read whole unless all of it is zero or all of it is unchanged:
 //   extents  |data····|zero··············|unchanged······|
@@ -24,8 +24,8 @@ struct ChunkRun {
   ExtentKind kind = ExtentKind::data;
 };
 
-// What one batch will be made of. The batch gets `sequence`; zero chunks found while reading may make it
-// smaller, even empty.
+// What one batch will be made of. The batch gets `sequence`; zero chunks found while reading may
+// make it smaller, even empty.
 struct CopyUnit {
   uint64_t sequence = 0;
   uint32_t disk = 0;
@@ -38,8 +38,8 @@ std::vector<ChunkRun> chunk_runs(const std::vector<Extent>& extents, uint32_t ch
 
 class CopyPlanner {
  public:
-  // `sources[i]` is disk i of `plan`, and as large. A unit has at most `max_data_chunks` chunks to read.
-  // Throws invalid_argument where plan and sources disagree.
+  // `sources[i]` is disk i of `plan`, and as large. A unit has at most `max_data_chunks` chunks to
+  // read. Throws invalid_argument where plan and sources disagree.
   CopyPlanner(const SyncPlan& plan, const std::vector<DiskSource*>& sources, uint32_t chunk_size,
               uint64_t max_data_chunks);
 

@@ -25,7 +25,8 @@ base::UniqueFd unlinked_file(const std::string& directory) {
 
 }  // namespace
 
-DiskCache::DiskCache(const std::string& directory, uint64_t disk_size, uint32_t chunk_size, uint64_t capacity)
+DiskCache::DiskCache(const std::string& directory, uint64_t disk_size, uint32_t chunk_size,
+                     uint64_t capacity)
     : chunk_size_(chunk_size), capacity_chunks_(std::max<uint64_t>(capacity / chunk_size, 1)),
       fd_(unlinked_file(directory)), stripes_(kStripes) {
   uint64_t chunk_count = (disk_size + chunk_size - 1) / chunk_size;
@@ -35,7 +36,8 @@ DiskCache::DiskCache(const std::string& directory, uint64_t disk_size, uint32_t 
 bool DiskCache::has(uint64_t chunk) const {
   const Page* page = pages_[chunk / (64 * kWordsPerPage)].load(std::memory_order_acquire);
   if (page == nullptr) return false;
-  return ((*page)[chunk / 64 % kWordsPerPage].load(std::memory_order_acquire) >> (chunk % 64) & 1) != 0;
+  return ((*page)[chunk / 64 % kWordsPerPage].load(std::memory_order_acquire) >> (chunk % 64) &
+          1) != 0;
 }
 
 // With order_ held: pages are made by one thread at a time.
@@ -58,7 +60,8 @@ bool DiskCache::read(uint64_t offset, base::MutableByteView out) {
     if (!has(chunk)) return false;
     std::shared_lock lock(stripes_[chunk % kStripes]);
     if (!has(chunk)) return false;
-    if (::pread(fd_.get(), out.data(), count, static_cast<off_t>(offset)) != static_cast<ssize_t>(count)) {
+    if (::pread(fd_.get(), out.data(), count, static_cast<off_t>(offset)) !=
+        static_cast<ssize_t>(count)) {
       return false;
     }
     out = out.subspan(count);
@@ -72,7 +75,9 @@ void DiskCache::put(uint64_t chunk, base::ByteView plain) {
     std::unique_lock lock(stripes_[chunk % kStripes]);
     if (has(chunk)) return;
     auto size = static_cast<ssize_t>(plain.size());
-    if (::pwrite(fd_.get(), plain.data(), plain.size(), static_cast<off_t>(chunk * chunk_size_)) != size) return;
+    if (::pwrite(fd_.get(), plain.data(), plain.size(), static_cast<off_t>(chunk * chunk_size_)) !=
+        size)
+      return;
   }
   uint64_t victim = 0;
   bool full = false;
@@ -96,8 +101,8 @@ void DiskCache::evict_one(uint64_t chunk) {
     auto order = order_.lock();
     mark(chunk, false);
   }
-  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(chunk * chunk_size_),
-              chunk_size_);
+  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+              static_cast<off_t>(chunk * chunk_size_), chunk_size_);
 }
 
 }  // namespace images

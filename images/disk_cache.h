@@ -1,6 +1,6 @@
-// Chunks of one disk that were decoded once, kept in an unlinked sparse file at their place in the disk: the
-// kernel's page cache then serves them like a local raw image, and memory goes back under pressure. At most
-// `capacity` bytes; the chunk that came first leaves first. Thread-safe.
+// Chunks of one disk that were decoded once, kept in an unlinked sparse file at their place in the
+// disk: the kernel's page cache then serves them like a local raw image, and memory goes back under
+// pressure. At most `capacity` bytes; the chunk that came first leaves first. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -20,9 +20,11 @@ namespace images {
 class DiskCache {
  public:
   // Throws what the system says when no file can be made in `directory`.
-  DiskCache(const std::string& directory, uint64_t disk_size, uint32_t chunk_size, uint64_t capacity);
+  DiskCache(const std::string& directory, uint64_t disk_size, uint32_t chunk_size,
+            uint64_t capacity);
 
-  // Fills `out` from disk offset `offset` if all of it is here; false, with `out` unspecified, if not.
+  // Fills `out` from disk offset `offset` if all of it is here; false, with `out` unspecified, if
+  // not.
   bool read(uint64_t offset, base::MutableByteView out);
   // Keeps a chunk. Never throws: a cache that cannot keep (disk full) keeps nothing.
   void put(uint64_t chunk, base::ByteView plain);
@@ -43,7 +45,8 @@ class DiskCache {
   std::vector<std::atomic<Page*>> pages_;
   std::vector<std::unique_ptr<Page>> owned_pages_;  // guarded by order_
   base::Guarded<std::deque<uint64_t>> order_;
-  // A reader holds its chunks' stripes shared while it reads, so that none of them is punched out under it.
+  // A reader holds its chunks' stripes shared while it reads, so that none of them is punched out
+  // under it.
   std::vector<std::shared_mutex> stripes_;
 };
 

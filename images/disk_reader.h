@@ -1,5 +1,5 @@
-// Random reads of one disk of a point. Thread-safe. Keeps the point alive: while a reader exists, the
-// point cannot be deleted, and compaction moves its chunks under it unnoticed.
+// Random reads of one disk of a point. Thread-safe. Keeps the point alive: while a reader exists,
+// the point cannot be deleted, and compaction moves its chunks under it unnoticed.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,9 @@ class DiskReader {
   virtual const PointDisk& disk() const = 0;
   virtual uint64_t size() const = 0;  // bytes
 
-  // Fills `out`; the range lies within the disk. Every chunk's checksum is verified. Throws corrupt,
-  // naming the disk's offset, when a chunk is damaged or missing; other ranges stay readable.
+  // Fills `out`; the range lies within the disk. Every chunk's checksum is verified. Throws
+  // corrupt, naming the disk's offset, when a chunk is damaged or missing; other ranges stay
+  // readable.
   virtual void read(uint64_t offset, base::MutableByteView out) = 0;
 
   // Data and zero extents, chunk granular, covering the range exactly.

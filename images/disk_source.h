@@ -1,6 +1,6 @@
 // A disk that can be captured: its size, which parts may have changed, and reads.
-// Implementations: an NBD export (nbd_disk_source.h: libvirt pull backups, qemu-nbd on any image file),
-// a raw file or block device (raw_disk_source.h), another point (disk_reader.h).
+// Implementations: an NBD export (nbd_disk_source.h: libvirt pull backups, qemu-nbd on any image
+// file), a raw file or block device (raw_disk_source.h), another point (disk_reader.h).
 // Thread-safety: read() may be called by several threads at once, extents() by one.
 #pragma once
 
@@ -29,8 +29,9 @@ class DiskSource {
 
   virtual uint64_t size() const = 0;  // bytes
 
-  // What [offset, offset + length) consists of: ascending, without gaps or overlaps, covering it exactly.
-  // The caller asks in windows, front to back, so a source never lists a whole large disk at once.
+  // What [offset, offset + length) consists of: ascending, without gaps or overlaps, covering it
+  // exactly. The caller asks in windows, front to back, so a source never lists a whole large disk
+  // at once.
   virtual std::vector<Extent> extents(uint64_t offset, uint64_t length) = 0;
 
   // Fills `out`; [offset, offset + out.size()) lies within the disk. Throws io if the source fails.

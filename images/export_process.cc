@@ -47,7 +47,8 @@ std::vector<std::string> command_line_of(pid_t pid) {
 
 // The value of -U if this is a command line of nbdkit.
 std::optional<std::string> socket_of(const std::vector<std::string>& command) {
-  if (command.empty() || std::filesystem::path(command[0]).filename() != "nbdkit") return std::nullopt;
+  if (command.empty() || std::filesystem::path(command[0]).filename() != "nbdkit")
+    return std::nullopt;
   for (size_t i = 1; i + 1 < command.size(); ++i) {
     if (command[i] == "-U") return command[i + 1];
   }
@@ -75,8 +76,8 @@ std::vector<std::string> plugin_words(const ExportOptions& options) {
 }
 
 std::vector<std::string> nbdkit_command(const ExportOptions& options) {
-  std::vector<std::string> command{"nbdkit", "-f", "-r", "-t", std::to_string(options.thread_count), "-U",
-                                   options.socket_path};
+  std::vector<std::string> command{
+      "nbdkit", "-f", "-r", "-t", std::to_string(options.thread_count), "-U", options.socket_path};
   for (std::string& word : plugin_words(options)) command.push_back(std::move(word));
   return command;
 }
@@ -124,13 +125,16 @@ namespace {
 // Removes what an earlier export left at this path; throws if it is not that.
 void clear_socket_path(const std::string& path) {
   if (path.size() > kSocketPathLimit) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("the socket's path {} is longer than {} bytes", path, kSocketPathLimit));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("the socket's path {} is longer than {} bytes", path, kSocketPathLimit));
   }
-  if (ExportProcess::find(path)) throw Error(ErrorCode::busy, "another export already serves " + path);
+  if (ExportProcess::find(path))
+    throw Error(ErrorCode::busy, "another export already serves " + path);
   struct stat status;
   if (::lstat(path.c_str(), &status) != 0) return;
-  if (!S_ISSOCK(status.st_mode)) throw Error(ErrorCode::already_exists, path + " exists and is no socket");
+  if (!S_ISSOCK(status.st_mode))
+    throw Error(ErrorCode::already_exists, path + " exists and is no socket");
   ::unlink(path.c_str());
 }
 
@@ -143,7 +147,8 @@ bool can_open(const std::string& socket_path, const std::string& disk, std::stri
   std::unique_ptr<nbd_handle, CloseHandle> handle(nbd_create());
   bool opened = handle != nullptr && nbd_set_opt_mode(handle.get(), true) == 0 &&
                 nbd_set_export_name(handle.get(), disk.c_str()) == 0 &&
-                nbd_connect_unix(handle.get(), socket_path.c_str()) == 0 && nbd_opt_info(handle.get()) == 0;
+                nbd_connect_unix(handle.get(), socket_path.c_str()) == 0 &&
+                nbd_opt_info(handle.get()) == 0;
   if (!opened) problem = nbd_get_error() == nullptr ? "" : nbd_get_error();
   if (opened) nbd_opt_abort(handle.get());
   return opened;
@@ -160,7 +165,8 @@ bool all_open(const ExportOptions& options, std::string& problem) {
 void allow_group(const std::string& socket_path, const std::string& group_name) {
   const group* entry = ::getgrnam(group_name.c_str());
   if (entry == nullptr) {
-    throw Error(ErrorCode::not_found, fmt::format("there is no group '{}' to own {}", group_name, socket_path));
+    throw Error(ErrorCode::not_found,
+                fmt::format("there is no group '{}' to own {}", group_name, socket_path));
   }
   if (::chown(socket_path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0 ||
       ::chmod(socket_path.c_str(), 0660) != 0) {
@@ -168,23 +174,26 @@ void allow_group(const std::string& socket_path, const std::string& group_name) 
   }
 }
 
-base::UniqueFd pin(pid_t pid) { return base::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+base::UniqueFd pin(pid_t pid) {
+  return base::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
 
 }  // namespace
 
 std::string default_plugin_path() {
-  if (const char* given = std::getenv("MULETTO_PLUGIN"); given != nullptr && *given != '\0') return given;
+  if (const char* given = std::getenv("MULETTO_PLUGIN"); given != nullptr && *given != '\0')
+    return given;
   std::error_code ignored;
   std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  std::vector<std::filesystem::path> places{program.parent_path() / kPluginName,
-                                            program.parent_path() / "../lib/muletto" / kPluginName,
-                                            "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/" + std::string(kPluginName)};
+  std::vector<std::filesystem::path> places{
+      program.parent_path() / kPluginName, program.parent_path() / "../lib/muletto" / kPluginName,
+      "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/" + std::string(kPluginName)};
   for (const std::filesystem::path& place : places) {
     if (std::filesystem::exists(place, ignored)) return place.lexically_normal();
   }
   throw Error(ErrorCode::not_found,
-              fmt::format("{} is not beside the program, in {}: set MULETTO_PLUGIN to its path", kPluginName,
-                          program.parent_path().string()));
+              fmt::format("{} is not beside the program, in {}: set MULETTO_PLUGIN to its path",
+                          kPluginName, program.parent_path().string()));
 }
 
 ExportProcess::ExportProcess(pid_t pid, base::UniqueFd pidfd, std::string socket_path)
@@ -209,12 +218,14 @@ ExportProcess ExportProcess::start(const ExportOptions& options) {
     if (listening && all_open(options, problem)) break;
     // A refused disk is final; a refused connection means that nbdkit does not listen yet.
     if (listening && problem.find("connect") == std::string::npos) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("the export does not serve its disks: {} ({})", log.words(), problem));
+      throw Error(
+          ErrorCode::unavailable,
+          fmt::format("the export does not serve its disks: {} ({})", log.words(), problem));
     }
     if (Clock::now() > deadline) {
       auto waited = base::format_duration_ms(static_cast<uint64_t>(options.ready_timeout.count()));
-      throw Error(ErrorCode::unavailable, fmt::format("the export was not ready within {}: {}", waited, log.words()));
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("the export was not ready within {}: {}", waited, log.words()));
     }
   }
   if (!options.socket_group.empty()) allow_group(options.socket_path, options.socket_group);
@@ -222,8 +233,9 @@ ExportProcess ExportProcess::start(const ExportOptions& options) {
   return process;
 }
 
-// nbdkit in the foreground asks the kernel for SIGTERM when its parent dies. An independent one therefore
-// gets init as its parent: setsid forks it and goes away, before nbdkit has run its first instruction.
+// nbdkit in the foreground asks the kernel for SIGTERM when its parent dies. An independent one
+// therefore gets init as its parent: setsid forks it and goes away, before nbdkit has run its first
+// instruction.
 ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLog& log) {
   base::SubprocessOptions child_options;
   child_options.lifetime = options.lifetime;
@@ -244,7 +256,8 @@ ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLo
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   std::string words = log.words();
-  throw Error(ErrorCode::unavailable, "the export did not start: " + (words.empty() ? "no reason given" : words));
+  throw Error(ErrorCode::unavailable,
+              "the export did not start: " + (words.empty() ? "no reason given" : words));
 }
 
 std::vector<ExportProcess> ExportProcess::find_below(const std::string& directory) {
@@ -277,7 +290,8 @@ bool ExportProcess::wait_for_end(std::chrono::milliseconds timeout) {
   pollfd watched{pidfd_.get(), POLLIN, 0};
   int ready = ::poll(&watched, 1, static_cast<int>(timeout.count()));
   if (ready <= 0) return false;
-  ::waitpid(pid_, nullptr, WNOHANG);  // if it is a child of this process that another object started
+  ::waitpid(pid_, nullptr,
+            WNOHANG);  // if it is a child of this process that another object started
   return true;
 }
 
@@ -297,7 +311,8 @@ std::string export_uri(const std::string& socket_path, const std::string& disk_n
   auto escape = [](const std::string& text) {
     std::string escaped;
     for (char c : text) {
-      bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("-._~/", c) != nullptr;
+      bool plain =
+          std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("-._~/", c) != nullptr;
       escaped += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return escaped;

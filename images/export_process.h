@@ -1,9 +1,9 @@
 // One nbdkit process that serves disks of one point, read-only, on a unix socket.
 //
-// A process is known by its command line: it is nbdkit, and `-U SOCKET` names a socket nobody else uses.
-// So it is found again after any crash without a pid file that could be stale, and a reused pid is never
-// touched: before a signal is sent, the process is pinned by a pidfd and its command line is read again.
-// One thread an object.
+// A process is known by its command line: it is nbdkit, and `-U SOCKET` names a socket nobody else
+// uses. So it is found again after any crash without a pid file that could be stale, and a reused
+// pid is never touched: before a signal is sent, the process is pinned by a pidfd and its command
+// line is read again. One thread an object.
 #pragma once
 
 #include <sys/types.h>
@@ -21,27 +21,28 @@ namespace images {
 
 struct ExportOptions {
   std::string store_directory;
-  std::string point;               // its id in hex
-  std::vector<std::string> disks;  // what is served, each under its name
+  std::string point;                 // its id in hex
+  std::vector<std::string> disks;    // what is served, each under its name
   std::string key_file_path;         // empty: none
   std::string passphrase_file_path;  // empty: none
-  std::string socket_path;           // at most 107 bytes; its folder exists; a stale socket is replaced
-  std::string socket_group;          // may use the socket; empty: the owner only
-  std::string log_path;              // nbdkit's messages are appended; empty: kept only until it is ready
-  std::string plugin_path;           // empty: default_plugin_path()
+  std::string socket_path;   // at most 107 bytes; its folder exists; a stale socket is replaced
+  std::string socket_group;  // may use the socket; empty: the owner only
+  std::string log_path;      // nbdkit's messages are appended; empty: kept only until it is ready
+  std::string plugin_path;   // empty: default_plugin_path()
   // Instead of the plugin and its parameters: what follows nbdkit's own options. For tests.
   std::vector<std::string> plugin_command;
-  uint32_t thread_count = 16;        // requests worked on at a time
+  uint32_t thread_count = 16;         // requests worked on at a time
   uint64_t cache_size = 64ull << 20;  // bytes of memory
-  uint64_t disk_cache_size = 0;      // bytes of disk; 0: none
+  uint64_t disk_cache_size = 0;       // bytes of disk; 0: none
   std::string cache_directory = "/var/tmp";
-  // with_parent: ends with the thread that started it. independent: a child of init, stays until stopped.
+  // with_parent: ends with the thread that started it. independent: a child of init, stays until
+  // stopped.
   base::Lifetime lifetime = base::Lifetime::with_parent;
   std::chrono::milliseconds ready_timeout = std::chrono::seconds(30);
 };
 
-// $MULETTO_PLUGIN, else nbdkit-muletto-plugin.so in the running program's folder, or in nbdkit's plugin
-// folder. Throws not_found.
+// $MULETTO_PLUGIN, else nbdkit-muletto-plugin.so in the running program's folder, or in nbdkit's
+// plugin folder. Throws not_found.
 std::string default_plugin_path();
 
 class NbdkitLog;
@@ -49,8 +50,8 @@ class NbdkitLog;
 class ExportProcess {
  public:
   // Returns when every disk of `options` can be opened by an NBD client. Throws unavailable (or
-  // invalid_argument, not_found, unauthorized where that is certain) with nbdkit's own words; nothing runs
-  // and no socket is left then.
+  // invalid_argument, not_found, unauthorized where that is certain) with nbdkit's own words;
+  // nothing runs and no socket is left then.
   static ExportProcess start(const ExportOptions& options);
 
   // The export that runs on this socket, whoever started it.
@@ -69,9 +70,9 @@ class ExportProcess {
   // True once it has ended; waits at most `timeout`.
   bool wait_for_end(std::chrono::milliseconds timeout);
 
-  // Ends it and removes the socket. Clients must be gone: one that is still connected would be told that
-  // the server shuts down, which a guest sees as a bad disk. After `grace` it is killed instead, which
-  // such a client only sees as a lost connection.
+  // Ends it and removes the socket. Clients must be gone: one that is still connected would be told
+  // that the server shuts down, which a guest sees as a bad disk. After `grace` it is killed
+  // instead, which such a client only sees as a lost connection.
   void stop(std::chrono::milliseconds grace = std::chrono::seconds(3));
 
  private:

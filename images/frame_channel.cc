@@ -39,13 +39,13 @@ std::optional<Frame> FrameChannel::next() {
 void FrameChannel::wait_for_bytes() {
   for (auto silent = std::chrono::milliseconds(0); silent < kPeerTimeout; silent += kPingAfter) {
     if (stream_.wait_readable(kPingAfter)) return;
-    // If somebody is writing, the peer has other signs of life from us, and waiting for the lock could
-    // mean that both ends wait for each other to read.
+    // If somebody is writing, the peer has other signs of life from us, and waiting for the lock
+    // could mean that both ends wait for each other to read.
     std::unique_lock lock(write_mutex_, std::try_to_lock);
     if (lock) stream_.write_all(wire::encode_ping(), kPeerTimeout);
   }
-  throw Error(ErrorCode::unavailable,
-              fmt::format("{} has not answered for {} s", stream_.peer(), kPeerTimeout.count() / 1000));
+  throw Error(ErrorCode::unavailable, fmt::format("{} has not answered for {} s", stream_.peer(),
+                                                  kPeerTimeout.count() / 1000));
 }
 
 bool FrameChannel::read_frame() {
@@ -53,7 +53,9 @@ bool FrameChannel::read_frame() {
   if (!base::read_exactly(stream_, bytes, kPeerTimeout)) return false;
   header_ = wire::decode_header(bytes);
   if (payload_.size() < header_.size) payload_.resize(header_.size);
-  if (header_.size > 0 && !base::read_exactly(stream_, base::MutableByteView(payload_).first(header_.size), kPeerTimeout)) {
+  if (header_.size > 0 &&
+      !base::read_exactly(stream_, base::MutableByteView(payload_).first(header_.size),
+                          kPeerTimeout)) {
     throw Error(ErrorCode::unavailable, stream_.peer() + " ended the connection inside a frame");
   }
   return true;

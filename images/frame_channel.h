@@ -1,8 +1,8 @@
-// Frames over a ByteStream, with keep-alive. Thread-safety: one thread calls next(), any number write();
-// the stream must outlive the channel.
+// Frames over a ByteStream, with keep-alive. Thread-safety: one thread calls next(), any number
+// write(); the stream must outlive the channel.
 //
-// A lock is held while a frame is written, which may wait for the peer: frames must not interleave. Nobody
-// needs that lock to make the peer read: next() only tries for it.
+// A lock is held while a frame is written, which may wait for the peer: frames must not interleave.
+// Nobody needs that lock to make the peer read: next() only tries for it.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,9 @@
 
 namespace images {
 
-constexpr std::chrono::milliseconds kPingAfter = std::chrono::seconds(15);     // of silence
-constexpr std::chrono::milliseconds kPeerTimeout = std::chrono::seconds(60);  // of silence in spite of pings
+constexpr std::chrono::milliseconds kPingAfter = std::chrono::seconds(15);  // of silence
+constexpr std::chrono::milliseconds kPeerTimeout =
+    std::chrono::seconds(60);  // of silence in spite of pings
 
 struct Frame {
   wire::FrameType type;
@@ -27,15 +28,15 @@ class FrameChannel {
  public:
   explicit FrameChannel(base::ByteStream& stream) : stream_(stream) {}
 
-  // The next frame but PING and PONG, which are dealt with here. Nothing if the peer ended the stream.
-  // Throws unavailable (the peer died or is silent), corrupt (no frame), cancelled.
+  // The next frame but PING and PONG, which are dealt with here. Nothing if the peer ended the
+  // stream. Throws unavailable (the peer died or is silent), corrupt (no frame), cancelled.
   std::optional<Frame> next();
 
   // Takes frames as the encode() functions give them. Throws as ByteStream::write_all().
   void write(base::ByteView frame);
 
-  // Tells the peer why this side gives up and finishes the stream. Only the first call does something, and
-  // what is written later is lost. Never throws: the peer may be gone.
+  // Tells the peer why this side gives up and finishes the stream. Only the first call does
+  // something, and what is written later is lost. Never throws: the peer may be gone.
   void end_with(const base::Error& error) noexcept;
 
   base::ByteStream& stream() { return stream_; }

@@ -35,7 +35,8 @@ struct Id {
   static Id random() { return Id{base::random_array<kBytes>()}; }
 };
 
-// Content hash of a chunk or a tree node. All zero stands for "a chunk, or a whole subtree, of zeros".
+// Content hash of a chunk or a tree node. All zero stands for "a chunk, or a whole subtree, of
+// zeros".
 using ChunkId = Id<struct ChunkTag, 32>;
 using PointId = Id<struct PointTag, 16>;
 using PackId = Id<struct PackTag, 16>;

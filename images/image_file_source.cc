@@ -1,7 +1,7 @@
 #include "images/image_file_source.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -37,15 +37,18 @@ std::string absolute_path(const std::string& path) {
   base::UniqueFd readable(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!readable) throw base::system_error(errno, "cannot open " + path);
   struct stat status;
-  if (::fstat(readable.get(), &status) != 0) throw base::system_error(errno, "cannot examine " + path);
+  if (::fstat(readable.get(), &status) != 0)
+    throw base::system_error(errno, "cannot examine " + path);
   if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-    throw base::Error(base::ErrorCode::invalid_argument, path + " is neither a file nor a block device");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      path + " is neither a file nor a block device");
   }
   return std::filesystem::absolute(path).string();
 }
 
 ImageFacts detect(const std::string& path) {
-  std::string output = base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
+  std::string output =
+      base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
   auto json = nlohmann::json::parse(output, nullptr, false);
   if (!json.is_object() || !json["format"].is_string()) {
     throw base::Error(base::ErrorCode::unsupported, "qemu-img does not tell the format of " + path);
@@ -63,32 +66,38 @@ ImageFacts detect(const std::string& path) {
 std::string safe_detected_format(const std::string& path) {
   ImageFacts facts = detect(path);
   if (facts.encrypted) {
-    throw base::Error(base::ErrorCode::unsupported, path + " is encrypted: its content cannot be read");
+    throw base::Error(base::ErrorCode::unsupported,
+                      path + " is encrypted: its content cannot be read");
   }
   if (!facts.builds_on.empty()) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("{} looks like a {} image that builds on {}; if it is one, give its format",
-                                  path, facts.format, facts.builds_on));
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("{} looks like a {} image that builds on {}; if it is one, give its format",
+                    path, facts.format, facts.builds_on));
   }
-  if (facts.format != "raw") base::log().info("{} is read as {}, by its content", path, facts.format);
+  if (facts.format != "raw")
+    base::log().info("{} is read as {}, by its content", path, facts.format);
   return facts.format;
 }
 
 [[noreturn]] void refuse_busy(const std::string& path) {
-  throw base::Error(base::ErrorCode::busy,
-                    fmt::format("{} is being written to by another program; capture a running machine as a "
-                                "machine, not by its files",
-                                path));
+  throw base::Error(
+      base::ErrorCode::busy,
+      fmt::format("{} is being written to by another program; capture a running machine as a "
+                  "machine, not by its files",
+                  path));
 }
 
 [[noreturn]] void fail_to_serve(const std::string& path, const std::string& log_path) {
   base::Bytes log = base::read_file(base::real_file_system(), log_path, kMaxComplaintSize);
   std::string words = base::trim(base::as_text(log));
   if (words.find(" lock") != std::string::npos) refuse_busy(path);
-  throw base::Error(base::ErrorCode::unsupported, fmt::format("cannot read the image {}: {}", path, words));
+  throw base::Error(base::ErrorCode::unsupported,
+                    fmt::format("cannot read the image {}: {}", path, words));
 }
 
-// A qemu-nbd of our own and the disk it serves. Members end in reverse: connections, server, folder.
+// A qemu-nbd of our own and the disk it serves. Members end in reverse: connections, server,
+// folder.
 class ServedImage : public DiskSource {
  public:
   ServedImage(const std::string& path, const std::string& format, const ImageOptions& options)
@@ -98,7 +107,9 @@ class ServedImage : public DiskSource {
   }
 
   uint64_t size() const override { return disk_->size(); }
-  std::vector<Extent> extents(uint64_t offset, uint64_t length) override { return disk_->extents(offset, length); }
+  std::vector<Extent> extents(uint64_t offset, uint64_t length) override {
+    return disk_->extents(offset, length);
+  }
   void read(uint64_t offset, base::MutableByteView out) override { disk_->read(offset, out); }
 
  private:
@@ -113,8 +124,9 @@ class ServedImage : public DiskSource {
   std::vector<std::string> command(const std::string& path, const std::string& format,
                                    const ImageOptions& options) const {
     if (socket_path().size() >= sizeof(sockaddr_un::sun_path)) {
-      throw base::Error(base::ErrorCode::invalid_argument,
-                        fmt::format("the path of the folder {} is too long for a socket", scratch_.path()));
+      throw base::Error(
+          base::ErrorCode::invalid_argument,
+          fmt::format("the path of the folder {} is too long for a socket", scratch_.path()));
     }
     // An option string, in which a comma is written twice.
     std::string name;
@@ -135,9 +147,10 @@ class ServedImage : public DiskSource {
     auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
     while (true) {
       try {
-        return std::make_unique<NbdDiskSource>(NbdOptions{.socket_path = socket_path(),
-                                                          .dirty_bitmap = options.dirty_bitmap,
-                                                          .connection_count = options.connection_count});
+        return std::make_unique<NbdDiskSource>(
+            NbdOptions{.socket_path = socket_path(),
+                       .dirty_bitmap = options.dirty_bitmap,
+                       .connection_count = options.connection_count});
       } catch (const base::Error& error) {
         bool late = std::chrono::steady_clock::now() > deadline;
         if (error.code() != base::ErrorCode::unavailable || late) throw error.with_context(path);

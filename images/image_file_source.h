@@ -1,5 +1,5 @@
-// Image files as disks: raw files and block devices are read directly, every other format that QEMU knows
-// through a private, read-only qemu-nbd.
+// Image files as disks: raw files and block devices are read directly, every other format that QEMU
+// knows through a private, read-only qemu-nbd.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 namespace images {
 
 struct ImageOptions {
-  // "raw", "qcow2", "vmdk", "vhdx", "vdi", …; empty: found by the file's content. A raw disk's guest can
-  // write whatever it likes at its start, so a caller that knows the format must say it.
+  // "raw", "qcow2", "vmdk", "vhdx", "vdi", …; empty: found by the file's content. A raw disk's
+  // guest can write whatever it likes at its start, so a caller that knows the format must say it.
   std::string format;
   // Where a private folder for the socket is made; it exists. Empty: TMPDIR, or /tmp.
   std::string runtime_directory;
@@ -29,10 +29,10 @@ struct ImageSource {
 };
 
 // Opens an image for reading. Throws not_found, unauthorized, busy (another program writes to it),
-// unsupported (encrypted, unknown format), and invalid_argument when the format was to be found and the image
-// builds on another file: following a name that a guest may have written is for the caller to allow.
-// The qemu-nbd ends with the disk, with this process, and with the calling thread: call it from one that
-// lives as long as the disk.
+// unsupported (encrypted, unknown format), and invalid_argument when the format was to be found and
+// the image builds on another file: following a name that a guest may have written is for the
+// caller to allow. The qemu-nbd ends with the disk, with this process, and with the calling thread:
+// call it from one that lives as long as the disk.
 ImageSource open_image_source(const std::string& path, const ImageOptions& options = {});
 
 }  // namespace images

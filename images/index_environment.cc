@@ -16,11 +16,14 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-// Address space, not disk: the file grows with its content. 64 TiB of distinct chunks need about 100 GiB.
+// Address space, not disk: the file grows with its content. 64 TiB of distinct chunks need about
+// 100 GiB.
 constexpr size_t kMapSize = 512ull << 30;
 constexpr unsigned kMaxReaders = 4096;
 
-std::string data_file(const std::string& directory) { return base::join_path(directory, "data.mdb"); }
+std::string data_file(const std::string& directory) {
+  return base::join_path(directory, "data.mdb");
+}
 
 struct OpenEnvironments {
   std::mutex mutex;
@@ -61,8 +64,12 @@ void check(int code, const std::string& action) {
   }
 }
 
-MDB_val value_of(base::ByteView bytes) { return {bytes.size(), const_cast<uint8_t*>(bytes.data())}; }
-base::ByteView view_of(const MDB_val& value) { return {static_cast<const uint8_t*>(value.mv_data), value.mv_size}; }
+MDB_val value_of(base::ByteView bytes) {
+  return {bytes.size(), const_cast<uint8_t*>(bytes.data())};
+}
+base::ByteView view_of(const MDB_val& value) {
+  return {static_cast<const uint8_t*>(value.mv_data), value.mv_size};
+}
 
 Environment::Environment(const std::string& directory, const StoreId& store, bool create) {
   static std::atomic<uint64_t> count{0};
@@ -155,7 +162,8 @@ void Environment::check_owner(MDB_txn* txn, const StoreId& store, bool create) {
   }
 }
 
-std::shared_ptr<Environment> shared_environment(const std::string& directory, const StoreId& store, bool create) {
+std::shared_ptr<Environment> shared_environment(const std::string& directory, const StoreId& store,
+                                                bool create) {
   OpenEnvironments& open = open_environments();
   std::lock_guard lock(open.mutex);
   auto& slot = open.by_path[resolved_path(directory)];

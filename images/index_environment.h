@@ -1,5 +1,5 @@
-// The LMDB environment behind a ChunkIndex, and LMDB's errors in our words. Only the index's own .cc files
-// include this header. Thread-safe: immutable once made.
+// The LMDB environment behind a ChunkIndex, and LMDB's errors in our words. Only the index's own
+// .cc files include this header. Thread-safe: immutable once made.
 #pragma once
 
 #include <lmdb.h>
@@ -56,9 +56,10 @@ class Environment {
   uint64_t incarnation_;
 };
 
-// LMDB allows one opening of an environment a process (its locks belong to the process): so all openings of
-// one folder share an object, until a rebuild has put another file in its place.
-std::shared_ptr<Environment> shared_environment(const std::string& directory, const StoreId& store, bool create);
+// LMDB allows one opening of an environment a process (its locks belong to the process): so all
+// openings of one folder share an object, until a rebuild has put another file in its place.
+std::shared_ptr<Environment> shared_environment(const std::string& directory, const StoreId& store,
+                                                bool create);
 
 // Whether this process has the index there open.
 bool is_open_here(const std::string& directory);

@@ -81,7 +81,9 @@ ByteView without_checksum(ByteView key, ByteView bytes, const char* what) {
   if (!good) throw base::Error(base::ErrorCode::corrupt, std::string(what) + " is damaged");
   return body;
 }
-ByteView without_checksum(ByteView bytes, const char* what) { return without_checksum({}, bytes, what); }
+ByteView without_checksum(ByteView bytes, const char* what) {
+  return without_checksum({}, bytes, what);
+}
 
 Bytes number_key(uint32_t number) {
   Bytes key(4);
@@ -136,7 +138,8 @@ Bytes encode_pack(uint32_t number, const PackEntry& entry) {
 }
 
 PackEntry decode_pack(uint32_t number, ByteView bytes) {
-  ByteReader reader(without_checksum(number_key(number), bytes, "an index row of a pack"), "an index row of a pack");
+  ByteReader reader(without_checksum(number_key(number), bytes, "an index row of a pack"),
+                    "an index row of a pack");
   PackEntry entry;
   entry.id = read_id<PackId>(reader);
   entry.size = reader.u64();
@@ -154,7 +157,8 @@ Bytes encode_number(std::string_view name, uint64_t value) {
 }
 
 uint64_t decode_number(std::string_view name, ByteView bytes) {
-  ByteReader reader(without_checksum(base::as_bytes(name), bytes, "a number of the index"), "a number of the index");
+  ByteReader reader(without_checksum(base::as_bytes(name), bytes, "a number of the index"),
+                    "a number of the index");
   uint64_t value = reader.u64();
   reader.expect_end();
   return value;
@@ -175,7 +179,8 @@ format::PublicManifest decode_point(ByteView bytes) {
 
 Bytes timeline_key(const MachineId& machine, uint64_t time_ms, const PointId& point) {
   Bytes key(machine.bytes.begin(), machine.bytes.end());
-  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<uint8_t>(time_ms >> shift));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    key.push_back(static_cast<uint8_t>(time_ms >> shift));
   key.insert(key.end(), point.bytes.begin(), point.bytes.end());
   return key;
 }

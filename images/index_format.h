@@ -1,5 +1,5 @@
-// Layout of the values in the index's tables (docs/format.md, "Index"). Pure functions; decoders throw
-// corrupt.
+// Layout of the values in the index's tables (docs/format.md, "Index"). Pure functions; decoders
+// throw corrupt.
 #pragma once
 
 #include <string_view>

@@ -1,10 +1,11 @@
-// Whether an index can be trusted. LMDB checks next to nothing of what it reads: a damaged page makes it
-// crash, miss entries, or hand out pages that are in use. So before a writer uses an index, a helper process
-// looks at every page of every table:
+// Whether an index can be trusted. LMDB checks next to nothing of what it reads: a damaged page
+// makes it crash, miss entries, or hand out pages that are in use. So before a writer uses an
+// index, a helper process looks at every page of every table:
 //
 //   leaf pages      keys ascend, every value decodes (each carries a checksum), counts are right
-//   branch pages    the first and the last key of each leaf are found again by a look-up from the root
-//   free pages      the lists are sorted, name each page once, and none that a leaf or a value lies on
+//   branch pages    the first and the last key of each leaf are found again by a look-up from the
+//   root free pages      the lists are sorted, name each page once, and none that a leaf or a value
+//   lies on
 //
 // What is left: a bit of a list of free pages that turns into the number of a branch page.
 #include <sys/prctl.h>
@@ -47,7 +48,9 @@ class Walk {
     const index::Tables& tables = environment_.tables();
     constexpr MDB_dbi kFreeTable = 0, kMainTable = 1;
     walk(kMainTable);
-    for (MDB_dbi table : {tables.chunks, tables.packs, tables.points, tables.timeline, tables.facts}) walk(table);
+    for (MDB_dbi table :
+         {tables.chunks, tables.packs, tables.points, tables.timeline, tables.facts})
+      walk(table);
     walk_free_pages(kFreeTable);
   }
 
@@ -77,7 +80,8 @@ class Walk {
     uint64_t count = for_each(table, [&](const MDB_val& key, const MDB_val& value) {
       const uint8_t* page = use_page(key.mv_data);
       if (value.mv_size != 0) use_page(value.mv_data);
-      if (last_page != nullptr && !std::ranges::lexicographical_compare(view_of(last_key), view_of(key))) {
+      if (last_page != nullptr &&
+          !std::ranges::lexicographical_compare(view_of(last_key), view_of(key))) {
         damaged("the keys of a table do not ascend");
       }
       if (page != last_page) {
@@ -97,7 +101,8 @@ class Walk {
     uint64_t count = for_each(table, [&](const MDB_val& key, const MDB_val& value) {
       use_page(key.mv_data);
       use_page(value.mv_data);
-      if (key.mv_size != 8 || value.mv_size % 8 != 0 || value.mv_size < 8) damaged("a list of free pages has a bad length");
+      if (key.mv_size != 8 || value.mv_size % 8 != 0 || value.mv_size < 8)
+        damaged("a list of free pages has a bad length");
       lists.push_back(view_of(value));
     });
     expect_count(table, count);
@@ -107,7 +112,8 @@ class Walk {
       uint64_t above = in_use_.size();
       for (uint64_t i = 1; i <= length; ++i) {
         uint64_t page = base::load_u64(list.data() + 8 * i);
-        if (page >= above || page < 2 || free[page] || in_use_[page]) damaged("a page that is in use is listed as free");
+        if (page >= above || page < 2 || free[page] || in_use_[page])
+          damaged("a page that is in use is listed as free");
         free[page] = true;
         above = page;
       }
@@ -120,7 +126,8 @@ class Walk {
     if (stat.ms_entries != count) damaged("a table has another number of entries than it says");
   }
 
-  uint64_t for_each(MDB_dbi table, const std::function<void(const MDB_val&, const MDB_val&)>& visit) {
+  uint64_t for_each(MDB_dbi table,
+                    const std::function<void(const MDB_val&, const MDB_val&)>& visit) {
     MDB_cursor* cursor = nullptr;
     check(mdb_cursor_open(txn_, table, &cursor), "read");
     MDB_val key, value;
@@ -147,13 +154,16 @@ void decode_everything(ChunkIndex& index) {
   auto transaction = index.read();
   uint32_t last_pack = 0;
   transaction->for_each_pack([&](uint32_t number, const PackEntry&) { last_pack = number; });
-  if (last_pack >= transaction->number("next pack", 1) && last_pack != 0) damaged("a pack's number was not given out");
+  if (last_pack >= transaction->number("next pack", 1) && last_pack != 0)
+    damaged("a pack's number was not given out");
   uint64_t point_count = 0;
   transaction->for_each_point([&](const format::PublicManifest&) { ++point_count; });
-  if (transaction->points_with_prefix("", point_count + 1).size() != point_count) damaged("a point has no place in time");
+  if (transaction->points_with_prefix("", point_count + 1).size() != point_count)
+    damaged("a point has no place in time");
   transaction->for_each_chunk([](const ChunkId&, const ChunkEntry&) {});
   transaction->pending_change();
-  for (const char* name : {"epoch", "compacted at", "rebuilding", "recount"}) transaction->number(name, 0);
+  for (const char* name : {"epoch", "compacted at", "rebuilding", "recount"})
+    transaction->number(name, 0);
 }
 
 bool is_whole(const std::string& directory, const StoreId& store) {
@@ -173,7 +183,8 @@ bool is_whole(const std::string& directory, const StoreId& store) {
 }  // namespace
 
 bool index_is_whole(const std::string& directory, const StoreId& store) {
-  // An environment must not be used across fork(); one that this process reads already was opened whole.
+  // An environment must not be used across fork(); one that this process reads already was opened
+  // whole.
   if (index::is_open_here(directory)) return true;
   pid_t child = ::fork();
   if (child < 0) throw base::system_error(errno, "cannot start a process to examine the index");

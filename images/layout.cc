@@ -39,7 +39,9 @@ std::string pack_file(const std::string& store, const PackId& pack) {
   return join_path(pack_shard(store, pack), pack.hex() + std::string(kPackSuffix));
 }
 
-std::optional<PackId> pack_of_name(const std::string& name) { return id_of_name<PackId>(name, kPackSuffix); }
+std::optional<PackId> pack_of_name(const std::string& name) {
+  return id_of_name<PackId>(name, kPackSuffix);
+}
 
 std::string points_directory(const std::string& store) { return join_path(store, "points"); }
 
@@ -47,11 +49,16 @@ std::string machine_directory(const std::string& store, const MachineId& machine
   return join_path(points_directory(store), machine.hex());
 }
 
-std::string manifest_file(const std::string& store, const MachineId& machine, const PointId& point) {
+std::string manifest_file(const std::string& store, const MachineId& machine,
+                          const PointId& point) {
   return join_path(machine_directory(store, machine), point.hex() + std::string(kPointSuffix));
 }
 
-std::optional<MachineId> machine_of_name(const std::string& name) { return id_of_name<MachineId>(name, ""); }
-std::optional<PointId> point_of_name(const std::string& name) { return id_of_name<PointId>(name, kPointSuffix); }
+std::optional<MachineId> machine_of_name(const std::string& name) {
+  return id_of_name<MachineId>(name, "");
+}
+std::optional<PointId> point_of_name(const std::string& name) {
+  return id_of_name<PointId>(name, kPointSuffix);
+}
 
 }  // namespace images::layout

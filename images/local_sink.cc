@@ -26,7 +26,8 @@ uint32_t next_epoch(ChunkIndex& index) {
 void check_plan(const SyncPlan& plan) {
   base::check_name(plan.machine_name, "machine's name");
   if (plan.disks.empty() || plan.disks.size() > format::kMaxDisks) {
-    throw Error(ErrorCode::invalid_argument, "a machine has 1 to 64 disks, not " + std::to_string(plan.disks.size()));
+    throw Error(ErrorCode::invalid_argument,
+                "a machine has 1 to 64 disks, not " + std::to_string(plan.disks.size()));
   }
   std::set<std::string> names;
   for (const PlannedDisk& disk : plan.disks) {
@@ -35,18 +36,19 @@ void check_plan(const SyncPlan& plan) {
       throw Error(ErrorCode::invalid_argument, "two disks are named '" + disk.name + "'");
     }
     if (disk.size == 0 || disk.size % 512 != 0 || disk.size > kMaxDiskSize) {
-      throw Error(ErrorCode::invalid_argument, "disk '" + disk.name + "' has " + std::to_string(disk.size) +
-                                                   " bytes; it must be a multiple of 512, up to 64 TiB");
+      throw Error(ErrorCode::invalid_argument,
+                  "disk '" + disk.name + "' has " + std::to_string(disk.size) +
+                      " bytes; it must be a multiple of 512, up to 64 TiB");
     }
   }
 }
 
 }  // namespace
 
-LocalSink::LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry, const SyncPlan& plan,
-                     Publish publish)
-    : store_(store), appender_(appender), registry_(registry), plan_(plan), publish_(std::move(publish)),
-      failures_at_start_(appender.failure_count()) {
+LocalSink::LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry,
+                     const SyncPlan& plan, Publish publish)
+    : store_(store), appender_(appender), registry_(registry), plan_(plan),
+      publish_(std::move(publish)), failures_at_start_(appender.failure_count()) {
   check_plan(plan);
   machine_ = store.hasher.machine_id(plan.machine_name);
   // Before the bases are looked up: from here on nothing that they refer to is freed.
@@ -65,14 +67,15 @@ LocalSink::Disk LocalSink::open_disk(const PlannedDisk& plan) {
     auto point = store_.index().read()->find_point(*plan.base);
     std::string base_name = plan.base->hex().substr(0, 8);
     if (!point || point->machine != machine_) {
-      throw Error(ErrorCode::not_found,
-                  "the sync is relative to point " + base_name + ", which is no point of '" + plan_.machine_name + "'");
+      throw Error(ErrorCode::not_found, "the sync is relative to point " + base_name +
+                                            ", which is no point of '" + plan_.machine_name + "'");
     }
     DiskKey key = store_.hasher.disk_key(plan.name);
-    auto found = std::find_if(point->disks.begin(), point->disks.end(), [&](const auto& d) { return d.key == key; });
+    auto found = std::find_if(point->disks.begin(), point->disks.end(),
+                              [&](const auto& d) { return d.key == key; });
     if (found == point->disks.end() || found->size != plan.size) {
-      throw Error(ErrorCode::not_found, "point " + base_name + " has no disk '" + plan.name + "' of " +
-                                            std::to_string(plan.size) + " bytes");
+      throw Error(ErrorCode::not_found, "point " + base_name + " has no disk '" + plan.name +
+                                            "' of " + std::to_string(plan.size) + " bytes");
     }
     std::string manifest = layout::manifest_file(store_.directory, machine_, point->id);
     disk.base_lock = store_.files.lock(manifest, base::LockKind::shared);
@@ -110,12 +113,15 @@ std::vector<bool> LocalSink::lacking(std::span<const PlacedChunk> places) {
 }
 
 void LocalSink::check_batch(const Batch& batch) const {
-  auto refuse = [](const char* why) { throw Error(ErrorCode::invalid_argument, std::string("a batch ") + why); };
+  auto refuse = [](const char* why) {
+    throw Error(ErrorCode::invalid_argument, std::string("a batch ") + why);
+  };
   if (batch.disk >= disks_.size()) refuse("names a disk that is not in the plan");
   if (batch.places.size() > kMaxBatchPlaces) refuse("has too many places");
   uint64_t next = 0, end = disks_[batch.disk].chunk_count;
   for (const PlacedChunk& place : batch.places) {
-    if (place.index < next || place.count == 0 || place.index >= end || place.count > end - place.index) {
+    if (place.index < next || place.count == 0 || place.index >= end ||
+        place.count > end - place.index) {
       refuse("has places that overlap, or lie outside the disk");
     }
     if (place.count > 1 && !place.id.is_zero()) refuse("repeats a chunk that is not zero");
@@ -140,10 +146,12 @@ void LocalSink::send(const Batch& batch, const std::function<EncodedChunk(size_t
 
   std::lock_guard lock(order_.mutex);
   if (batch.sequence < order_.next || order_.waiting.count(batch.sequence) != 0) {
-    throw Error(ErrorCode::invalid_argument, "batch " + std::to_string(batch.sequence) + " came twice");
+    throw Error(ErrorCode::invalid_argument,
+                "batch " + std::to_string(batch.sequence) + " came twice");
   }
   if (batch.sequence >= order_.next + 2 * kMaxBatchesInFlight) {
-    throw Error(ErrorCode::invalid_argument, "batch " + std::to_string(batch.sequence) + " came too early");
+    throw Error(ErrorCode::invalid_argument,
+                "batch " + std::to_string(batch.sequence) + " came too early");
   }
   order_.waiting.emplace(batch.sequence, batch);
   for (auto next = order_.waiting.find(order_.next); next != order_.waiting.end();
@@ -158,7 +166,8 @@ void LocalSink::apply(const Batch& batch) {
   TreeUpdater& tree = *disks_[batch.disk].tree;
   for (const PlacedChunk& place : batch.places) {
     if (!tree.accepts(place.index)) {
-      throw Error(ErrorCode::invalid_argument, "the places of disk '" + disks_[batch.disk].plan.name +
+      throw Error(ErrorCode::invalid_argument, "the places of disk '" +
+                                                   disks_[batch.disk].plan.name +
                                                    "' do not come in ascending order");
     }
     tree.set(place.index, place.count, place.id);
@@ -187,10 +196,12 @@ PointId LocalSink::commit(const PointDetails& details) {
   {
     std::lock_guard lock(order_.mutex);
     if (!order_.waiting.empty()) {
-      throw Error(ErrorCode::invalid_argument, "batch " + std::to_string(order_.next) + " is missing");
+      throw Error(ErrorCode::invalid_argument,
+                  "batch " + std::to_string(order_.next) + " is missing");
     }
     for (Disk& disk : disks_) {
-      point.disks.push_back({disk.plan.name, disk.plan.size, disk.tree->finish(), store_.hasher.disk_key(disk.plan.name)});
+      point.disks.push_back({disk.plan.name, disk.plan.size, disk.tree->finish(),
+                             store_.hasher.disk_key(disk.plan.name)});
     }
   }
   appender_.flush();

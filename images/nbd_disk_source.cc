@@ -19,12 +19,13 @@ namespace {
 constexpr uint64_t kDefaultMaxRead = 32u << 20;  // what every server takes, by the protocol
 constexpr uint64_t kMaxStatusLength = 2u << 30;  // a status request's length has 32 bits
 constexpr char kBitmapContext[] = "qemu:dirty-bitmap:";
-constexpr uint32_t kAllocationZero = 2;          // base:allocation: reads as zeros
-constexpr uint32_t kBitmapDirty = 1;             // qemu:dirty-bitmap: changed since
+constexpr uint32_t kAllocationZero = 2;  // base:allocation: reads as zeros
+constexpr uint32_t kBitmapDirty = 1;     // qemu:dirty-bitmap: changed since
 
 [[noreturn]] void fail(base::ErrorCode code, const std::string& action) {
   const char* reason = ::nbd_get_error();
-  throw base::Error(code, fmt::format("{}: {}", action, reason == nullptr ? "no reason given" : reason));
+  throw base::Error(code,
+                    fmt::format("{}: {}", action, reason == nullptr ? "no reason given" : reason));
 }
 
 struct Closer {
@@ -41,7 +42,8 @@ Handle connect(const NbdOptions& options, const std::string& bitmap_context) {
   Handle handle(::nbd_create());
   if (!handle) fail(base::ErrorCode::io, action);
   bool good = ::nbd_add_meta_context(handle.get(), LIBNBD_CONTEXT_BASE_ALLOCATION) == 0;
-  if (!bitmap_context.empty()) good = good && ::nbd_add_meta_context(handle.get(), bitmap_context.c_str()) == 0;
+  if (!bitmap_context.empty())
+    good = good && ::nbd_add_meta_context(handle.get(), bitmap_context.c_str()) == 0;
   if (!options.uri.empty()) {
     good = good && ::nbd_connect_uri(handle.get(), options.uri.c_str()) == 0;
   } else {
@@ -65,7 +67,8 @@ struct StatusAnswer {
 };
 
 // Called by libnbd for each context of an answer. Nothing may be thrown through it.
-int take_status(void* opaque, const char* context, uint64_t, uint32_t* entries, size_t entry_count, int*) {
+int take_status(void* opaque, const char* context, uint64_t, uint32_t* entries, size_t entry_count,
+                int*) {
   auto* answer = static_cast<StatusAnswer*>(opaque);
   std::vector<Piece>* pieces = nullptr;
   if (std::strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) == 0) pieces = &answer->allocation;
@@ -86,7 +89,8 @@ uint64_t covered(const std::vector<Piece>& pieces) {
   return total;
 }
 
-void append_extent(std::vector<Extent>& extents, uint64_t offset, uint64_t length, ExtentKind kind) {
+void append_extent(std::vector<Extent>& extents, uint64_t offset, uint64_t length,
+                   ExtentKind kind) {
   if (!extents.empty() && extents.back().kind == kind) extents.back().length += length;
   else extents.push_back({offset, length, kind});
 }
@@ -129,7 +133,8 @@ struct NbdDiskSource::State {
 Handle NbdDiskSource::State::take() {
   {
     auto locked = pool.lock();
-    locked.wait(returned, [&] { return !locked->idle.empty() || locked->open < options.connection_count; });
+    locked.wait(returned,
+                [&] { return !locked->idle.empty() || locked->open < options.connection_count; });
     if (!locked->idle.empty()) {
       Handle handle = std::move(locked->idle.back());
       locked->idle.pop_back();
@@ -166,14 +171,15 @@ void NbdDiskSource::State::query(nbd_handle* handle, uint64_t offset, uint64_t l
   if (!knows_allocation) answer.allocation = {{length, 0}};
   if (bitmap_context.empty()) answer.dirty = {{length, kBitmapDirty}};
   uint64_t known = std::min({covered(answer.allocation), covered(answer.dirty), length});
-  if (known == 0) throw base::Error(base::ErrorCode::io, "the NBD server does not tell what its disk holds");
+  if (known == 0)
+    throw base::Error(base::ErrorCode::io, "the NBD server does not tell what its disk holds");
 
   size_t allocation = 0, dirty = 0;
   while (known > 0) {
     Piece& a = answer.allocation[allocation];
     Piece& d = answer.dirty[dirty];
     uint64_t step = std::min<uint64_t>({a.length, d.length, known});
-    ExtentKind kind = (d.flags & kBitmapDirty) == 0        ? ExtentKind::unchanged
+    ExtentKind kind = (d.flags & kBitmapDirty) == 0      ? ExtentKind::unchanged
                       : (a.flags & kAllocationZero) != 0 ? ExtentKind::zero
                                                          : ExtentKind::data;
     if (step > 0) append_extent(extents, offset, step, kind);
@@ -192,17 +198,19 @@ NbdDiskSource::NbdDiskSource(const NbdOptions& options) : state_(std::make_uniqu
   if (!options.dirty_bitmap.empty()) state_->bitmap_context = kBitmapContext + options.dirty_bitmap;
   state_->with_connection([&](nbd_handle* handle) {
     int64_t size = ::nbd_get_size(handle);
-    if (size < 0) fail(base::ErrorCode::io, "cannot learn the size of the disk at " + place_of(options));
+    if (size < 0)
+      fail(base::ErrorCode::io, "cannot learn the size of the disk at " + place_of(options));
     state_->size = static_cast<uint64_t>(size);
     state_->knows_allocation = ::nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1;
     if (!state_->bitmap_context.empty() &&
         ::nbd_can_meta_context(handle, state_->bitmap_context.c_str()) != 1) {
       throw base::Error(base::ErrorCode::unsupported,
-                        fmt::format("the NBD server at {} has no dirty bitmap '{}'", place_of(options),
-                                    options.dirty_bitmap));
+                        fmt::format("the NBD server at {} has no dirty bitmap '{}'",
+                                    place_of(options), options.dirty_bitmap));
     }
     int64_t max_read = ::nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);
-    if (max_read > 0) state_->max_read = std::min(state_->max_read, static_cast<uint64_t>(max_read));
+    if (max_read > 0)
+      state_->max_read = std::min(state_->max_read, static_cast<uint64_t>(max_read));
   });
 }
 
@@ -214,9 +222,11 @@ std::vector<Extent> NbdDiskSource::extents(uint64_t offset, uint64_t length) {
   CHECK(offset <= state_->size && length <= state_->size - offset);
   std::vector<Extent> extents;
   if (length == 0) return extents;
-  if (!state_->knows_allocation && state_->bitmap_context.empty()) return {{offset, length, ExtentKind::data}};
+  if (!state_->knows_allocation && state_->bitmap_context.empty())
+    return {{offset, length, ExtentKind::data}};
   state_->with_connection([&](nbd_handle* handle) {
-    for (uint64_t end = offset + length; offset < end; offset = extents.back().offset + extents.back().length) {
+    for (uint64_t end = offset + length; offset < end;
+         offset = extents.back().offset + extents.back().length) {
       state_->query(handle, offset, end - offset, extents);
     }
   });
@@ -229,7 +239,8 @@ void NbdDiskSource::read(uint64_t offset, base::MutableByteView out) {
     while (!out.empty()) {
       size_t length = std::min<uint64_t>(out.size(), state_->max_read);
       if (::nbd_pread(handle, out.data(), length, offset, 0) != 0) {
-        fail(base::ErrorCode::io, fmt::format("cannot read {} bytes at byte {} of the disk", length, offset));
+        fail(base::ErrorCode::io,
+             fmt::format("cannot read {} bytes at byte {} of the disk", length, offset));
       }
       out = out.subspan(length);
       offset += length;

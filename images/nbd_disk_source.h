@@ -1,10 +1,12 @@
-// A disk behind an NBD server: libvirt's pull backups, qemu-nbd on an image file, nbdkit. By libnbd; see
-// the NBD protocol (github.com/NetworkBlockDevice/nbd, doc/proto.md) and QEMU's docs/interop/nbd.txt.
+// A disk behind an NBD server: libvirt's pull backups, qemu-nbd on an image file, nbdkit. By
+// libnbd; see the NBD protocol (github.com/NetworkBlockDevice/nbd, doc/proto.md) and QEMU's
+// docs/interop/nbd.txt.
 //
-// Zeros come from the meta context base:allocation. What changed comes, if asked for, from a dirty bitmap,
-// the meta context qemu:dirty-bitmap:NAME: what is not dirty is `unchanged`.
+// Zeros come from the meta context base:allocation. What changed comes, if asked for, from a dirty
+// bitmap, the meta context qemu:dirty-bitmap:NAME: what is not dirty is `unchanged`.
 //
-// Thread-safe: read() uses a connection of its own per call, up to a limit; beyond it, callers wait.
+// Thread-safe: read() uses a connection of its own per call, up to a limit; beyond it, callers
+// wait.
 #pragma once
 
 #include <memory>
@@ -15,16 +17,17 @@
 namespace images {
 
 struct NbdOptions {
-  std::string socket_path;       // a unix socket; or else
-  std::string uri;               // an NBD URI, which names the export as well
-  std::string export_name;       // with socket_path; empty: the server's default export
-  std::string dirty_bitmap;      // its name; empty: nothing is known to be unchanged
+  std::string socket_path;   // a unix socket; or else
+  std::string uri;           // an NBD URI, which names the export as well
+  std::string export_name;   // with socket_path; empty: the server's default export
+  std::string dirty_bitmap;  // its name; empty: nothing is known to be unchanged
   uint32_t connection_count = 4;
 };
 
 class NbdDiskSource : public DiskSource {
  public:
-  // Connects. Throws unavailable if the server does not answer, unsupported if it lacks the dirty bitmap.
+  // Connects. Throws unavailable if the server does not answer, unsupported if it lacks the dirty
+  // bitmap.
   explicit NbdDiskSource(const NbdOptions& options);
   ~NbdDiskSource() override;
 

@@ -1,4 +1,5 @@
-// nbdkit-muletto-plugin.so: the disks of one point as read-only NBD exports, named as the disks are.
+// nbdkit-muletto-plugin.so: the disks of one point as read-only NBD exports, named as the disks
+// are.
 //   nbdkit -U SOCKET …/nbdkit-muletto-plugin.so store=DIR point=ID [disk=NAME …] [key-file=PATH]
 //          [passphrase-file=PATH] [cache-size=BYTES] [disk-cache-size=BYTES] [cache-dir=DIR]
 // Without disk= all disks are served; a client that names no export gets the first. Requests run in
@@ -29,11 +30,12 @@ struct Configuration {
   std::vector<std::string> disks;
   std::string key_file;
   std::string passphrase_file;
-  images::ReadOptions options{.chunk_cache_size = 64ull << 20, .disk_cache_size = 0, .cache_directory = "/var/tmp"};
+  images::ReadOptions options{
+      .chunk_cache_size = 64ull << 20, .disk_cache_size = 0, .cache_directory = "/var/tmp"};
 };
 
-// nbdkit's C interface has no place for a plugin's own state but globals; they are written before the first
-// connection and only read afterwards.
+// nbdkit's C interface has no place for a plugin's own state but globals; they are written before
+// the first connection and only read afterwards.
 Configuration g_configuration;
 std::unique_ptr<images::StoreReader> g_store;
 std::map<std::string, std::shared_ptr<images::DiskReader>> g_disks;
@@ -103,12 +105,15 @@ int config_complete() {
   });
 }
 
-// The store is opened here, behind the fork into the background: LMDB must not be carried across a fork.
+// The store is opened here, behind the fork into the background: LMDB must not be carried across a
+// fork.
 int after_fork() {
   return guarded([] {
     const Configuration& configuration = g_configuration;
-    images::KeySource key = images::read_key_source(configuration.passphrase_file, configuration.key_file);
-    g_store = images::StoreReader::open(base::real_file_system(), configuration.store, key, configuration.options);
+    images::KeySource key =
+        images::read_key_source(configuration.passphrase_file, configuration.key_file);
+    g_store = images::StoreReader::open(base::real_file_system(), configuration.store, key,
+                                        configuration.options);
     images::PointId point = g_store->find_point(configuration.point);
     std::vector<std::string> names = configuration.disks;
     if (names.empty()) {
@@ -160,7 +165,8 @@ int read_bytes(void* handle, void* buffer, uint32_t count, uint64_t offset, uint
 int list_extents(void* handle, uint32_t count, uint64_t offset, uint32_t, nbdkit_extents* extents) {
   return guarded([&] {
     for (const images::Extent& extent : reader_of(handle).extents(offset, count)) {
-      uint32_t type = extent.kind == images::ExtentKind::zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+      uint32_t type =
+          extent.kind == images::ExtentKind::zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
       if (nbdkit_add_extent(extents, extent.offset, extent.length, type) == -1) {
         throw Error(ErrorCode::io, "cannot report extents");
       }

@@ -10,10 +10,12 @@ using base::Error;
 using base::ErrorCode;
 
 OpenStore::OpenStore(base::FileSystem& store_files, const std::string& store,
-                     const format::StoreParameters& store_parameters, std::optional<StoreKeys> store_keys)
-    : files(store_files), directory(store), parameters(store_parameters), keys(std::move(store_keys)),
-      shape(TreeShape::of(parameters)),
-      hasher(parameters.chunk_size, keys ? std::optional(keys->ids) : std::nullopt), codec(parameters, keys) {}
+                     const format::StoreParameters& store_parameters,
+                     std::optional<StoreKeys> store_keys)
+    : files(store_files), directory(store), parameters(store_parameters),
+      keys(std::move(store_keys)), shape(TreeShape::of(parameters)),
+      hasher(parameters.chunk_size, keys ? std::optional(keys->ids) : std::nullopt),
+      codec(parameters, keys) {}
 
 void OpenStore::open_index(const std::string& index_directory, bool create) {
   index_ = ChunkIndex::open(index_directory, parameters.id, create);
@@ -43,7 +45,8 @@ std::optional<base::Key256> OpenStore::manifest_key() const {
 Point OpenStore::read_point(const MachineId& machine, const PointId& id) const {
   std::string path = layout::manifest_file(directory, machine, id);
   try {
-    return format::decode_manifest(base::read_file(files, path, format::kMaxManifestSize), manifest_key());
+    return format::decode_manifest(base::read_file(files, path, format::kMaxManifestSize),
+                                   manifest_key());
   } catch (const Error& error) {
     throw error.with_context("point " + id.hex().substr(0, 8));
   }
@@ -63,7 +66,8 @@ std::unique_ptr<OpenStore> open_store_files(base::FileSystem& files, const std::
     keys = open_store_keys(files, directory, key);
   }
   if (!parameters.encrypted && !key.empty()) {
-    throw Error(ErrorCode::invalid_argument, "a key was given, but the store in " + directory + " is not encrypted");
+    throw Error(ErrorCode::invalid_argument,
+                "a key was given, but the store in " + directory + " is not encrypted");
   }
   return std::make_unique<OpenStore>(files, directory, parameters, std::move(keys));
 }

@@ -29,13 +29,14 @@ class OpenStore {
   const RecordCodec codec;
 
   // Set before anything is written; tests make them small.
-  uint64_t pack_size = 64u << 20;   // bytes at which a pack is sealed
-  size_t reference_slice = 65536;   // reference changes in one index transaction: about 8 MiB of memory
+  uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
+  size_t reference_slice =
+      65536;  // reference changes in one index transaction: about 8 MiB of memory
 
   // Without a key an encrypted store can be checked, counted and pruned, but no chunk opened.
   // The index is opened apart: it may have to be mended first.
-  OpenStore(base::FileSystem& store_files, const std::string& store, const format::StoreParameters& store_parameters,
-            std::optional<StoreKeys> store_keys);
+  OpenStore(base::FileSystem& store_files, const std::string& store,
+            const format::StoreParameters& store_parameters, std::optional<StoreKeys> store_keys);
 
   void open_index(const std::string& index_directory, bool create);
   void close_index();  // nothing may use it

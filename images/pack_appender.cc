@@ -16,7 +16,8 @@ base::Bytes encode_pack_tail(uint64_t offset, const std::vector<format::Director
   Record record;
   record.stored = format::encode_directory(entries);
   record.header.kind = format::RecordKind::directory;
-  record.header.stored_size = record.header.plain_size = static_cast<uint32_t>(record.stored.size());
+  record.header.stored_size = record.header.plain_size =
+      static_cast<uint32_t>(record.stored.size());
   record.header.checksum = base::checksum64(record.stored);
   base::Bytes tail;
   format::encode_record_header(record.header, tail);
@@ -26,8 +27,8 @@ base::Bytes encode_pack_tail(uint64_t offset, const std::vector<format::Director
   return tail;
 }
 
-void list_record(IndexTransaction& transaction, const format::DirectoryEntry& record, uint32_t pack_number,
-                 uint32_t epoch) {
+void list_record(IndexTransaction& transaction, const format::DirectoryEntry& record,
+                 uint32_t pack_number, uint32_t epoch) {
   auto known = transaction.find_chunk(record.id);
   if (known && known->present()) return;
   ChunkEntry entry;
@@ -163,11 +164,12 @@ void PackAppender::list_in_index(OpenPack& pack, bool sealed) {
     row.live_size = known->live_size;
     transaction->put_pack(number, row);
   }
-  std::vector<format::DirectoryEntry> news(pack.directory.begin() + static_cast<ptrdiff_t>(pack.flushed_count),
-                                           pack.directory.end());
+  std::vector<format::DirectoryEntry> news(
+      pack.directory.begin() + static_cast<ptrdiff_t>(pack.flushed_count), pack.directory.end());
   // In the order of the index's keys its pages are touched once each.
   std::sort(news.begin(), news.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  for (const format::DirectoryEntry& record : news) list_record(*transaction, record, number, epoch);
+  for (const format::DirectoryEntry& record : news)
+    list_record(*transaction, record, number, epoch);
   transaction->commit();
   pack.number = number;
   pack.flushed_count = pack.directory.size();
@@ -188,7 +190,8 @@ void PackAppender::cut_off(OpenPack& pack) {
     if (pack.number == 0) files_.remove(path);
     else files_.reopen(path, pack.flushed_size)->sync();
   } catch (const base::Error& error) {
-    base::log().warn("pack {} keeps a tail that nothing refers to: {}", pack.id.hex(), error.message());
+    base::log().warn("pack {} keeps a tail that nothing refers to: {}", pack.id.hex(),
+                     error.message());
   }
 }
 

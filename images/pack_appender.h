@@ -1,11 +1,12 @@
-// Appends records to packs and tells the index of them. One for a store; all its syncs share the pack that
-// is open, a batch at a time, so that concurrent syncs of similar disks store an equal chunk once.
+// Appends records to packs and tells the index of them. One for a store; all its syncs share the
+// pack that is open, a batch at a time, so that concurrent syncs of similar disks store an equal
+// chunk once.
 //
-// A record goes: append() → in the open pack and the table of pending records → the pack is flushed (full,
-// or a commit asks): fsync, then one index transaction that lists its records without references.
-// After a failed write the pack is given up: what was flushed stays, the rest is cut off (bytes whose fsync
-// failed must not be taken for durable later) and forgotten, and syncs that relied on it learn it from
-// failure_count(). Thread-safe.
+// A record goes: append() → in the open pack and the table of pending records → the pack is flushed
+// (full, or a commit asks): fsync, then one index transaction that lists its records without
+// references. After a failed write the pack is given up: what was flushed stays, the rest is cut
+// off (bytes whose fsync failed must not be taken for durable later) and forgotten, and syncs that
+// relied on it learn it from failure_count(). Thread-safe.
 #pragma once
 
 #include <memory>
@@ -26,9 +27,11 @@ class PackAppender {
  public:
   static constexpr uint64_t kPackSize = 64u << 20;
 
-  PackAppender(base::FileSystem& files, std::string store, const format::StoreParameters& parameters,
-               ChunkIndex& index, uint64_t pack_size = kPackSize)
-      : files_(files), store_(std::move(store)), parameters_(parameters), index_(index), pack_size_(pack_size) {}
+  PackAppender(base::FileSystem& files, std::string store,
+               const format::StoreParameters& parameters, ChunkIndex& index,
+               uint64_t pack_size = kPackSize)
+      : files_(files), store_(std::move(store)), parameters_(parameters), index_(index),
+        pack_size_(pack_size) {}
   // Seals the open pack; failures are left to the next opening of the store, which seals it too.
   ~PackAppender();
 
@@ -52,9 +55,9 @@ class PackAppender {
     PackId id;
     uint32_t number = 0;  // its row in the index, once it has one
     std::unique_ptr<base::WritableFile> file;
-    base::Bytes buffer;   // bytes not written to the file yet
+    base::Bytes buffer;  // bytes not written to the file yet
     std::vector<format::DirectoryEntry> directory;
-    size_t flushed_count = 0;  // of the directory, that the index knows
+    size_t flushed_count = 0;   // of the directory, that the index knows
     uint64_t flushed_size = 0;  // of the file, likewise
     uint64_t size() const { return file->size() + buffer.size(); }
   };
@@ -77,15 +80,16 @@ class PackAppender {
   format::StoreParameters parameters_;
   ChunkIndex& index_;
   uint64_t pack_size_;
-  // Held across the writes of one batch: the order in the pack is the order of the calls, and a second
-  // writer would only wait for the same disk.
+  // Held across the writes of one batch: the order in the pack is the order of the calls, and a
+  // second writer would only wait for the same disk.
   base::Guarded<State> state_;
 };
 
-// Puts a record that lies at `entry` into the index, in an open write transaction: a new chunk without
-// references, or a new place for one that was missing or damaged. One that is present stays as it is.
-void list_record(IndexTransaction& transaction, const format::DirectoryEntry& record, uint32_t pack_number,
-                 uint32_t epoch);
+// Puts a record that lies at `entry` into the index, in an open write transaction: a new chunk
+// without references, or a new place for one that was missing or damaged. One that is present stays
+// as it is.
+void list_record(IndexTransaction& transaction, const format::DirectoryEntry& record,
+                 uint32_t pack_number, uint32_t epoch);
 
 // The tail of a sealed pack: directory record and footer. `entries` lists the records before it.
 base::Bytes encode_pack_tail(uint64_t offset, const std::vector<format::DirectoryEntry>& entries);

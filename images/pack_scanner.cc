@@ -17,7 +17,8 @@ using format::RecordKind;
 
 // Where the directory record of a sealed pack lies; nothing for an unsealed one.
 std::optional<uint64_t> directory_offset(const base::ReadableFile& file, uint64_t size) {
-  if (size < format::kPackHeaderSize + format::kRecordHeaderSize + format::kPackFooterSize) return std::nullopt;
+  if (size < format::kPackHeaderSize + format::kRecordHeaderSize + format::kPackFooterSize)
+    return std::nullopt;
   Bytes footer(format::kPackFooterSize);
   file.read_at(size - footer.size(), footer);
   auto offset = format::decode_pack_footer(footer);
@@ -27,13 +28,14 @@ std::optional<uint64_t> directory_offset(const base::ReadableFile& file, uint64_
 }
 
 // The entries of a directory, if it is whole and names only places before itself.
-std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::ReadableFile& file, uint64_t size,
-                                                                  uint64_t offset) {
+std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::ReadableFile& file,
+                                                                  uint64_t size, uint64_t offset) {
   uint64_t limit = size - format::kPackFooterSize - offset;
   Bytes bytes(limit);
   file.read_at(offset, bytes);
   auto header = format::decode_record_header(bytes);
-  if (!header || header->kind != RecordKind::directory || header->stored_size != limit - format::kRecordHeaderSize) {
+  if (!header || header->kind != RecordKind::directory ||
+      header->stored_size != limit - format::kRecordHeaderSize) {
     return std::nullopt;
   }
   ByteView stored = ByteView(bytes).subspan(format::kRecordHeaderSize);
@@ -53,17 +55,20 @@ std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::Re
   return entries;
 }
 
-// Verifies what the directory lists. What lies between its records (the remains of a power cut, in a pack
-// that was sealed by the next writer) belongs to nobody.
-void verify_listed(ByteView bytes, const std::vector<format::DirectoryEntry>& listed, PackContents& contents) {
+// Verifies what the directory lists. What lies between its records (the remains of a power cut, in
+// a pack that was sealed by the next writer) belongs to nobody.
+void verify_listed(ByteView bytes, const std::vector<format::DirectoryEntry>& listed,
+                   PackContents& contents) {
   for (const auto& record : listed) {
     ByteView rest = bytes.subspan(record.offset);
     auto header = format::decode_record_header(rest.first(format::kRecordHeaderSize));
-    bool whole = header && header->kind == record.kind && header->stored_size == record.stored_size &&
-                 header->id == record.id;
-    whole = whole && base::checksum64(rest.subspan(format::kRecordHeaderSize, record.stored_size)) == header->checksum;
+    bool whole = header && header->kind == record.kind &&
+                 header->stored_size == record.stored_size && header->id == record.id;
+    whole = whole && base::checksum64(rest.subspan(format::kRecordHeaderSize,
+                                                   record.stored_size)) == header->checksum;
     if (whole) contents.records.push_back(record);
-    else contents.problems.push_back("the record at " + std::to_string(record.offset) + " is damaged");
+    else
+      contents.problems.push_back("the record at " + std::to_string(record.offset) + " is damaged");
   }
 }
 
@@ -85,7 +90,8 @@ void scan_records(ByteView bytes, PackContents& contents) {
     if (!whole) {
       contents.problems.push_back("the record at " + std::to_string(at) + " is damaged");
     } else if (header->kind != RecordKind::directory) {
-      contents.records.push_back({header->kind, static_cast<uint32_t>(at), header->stored_size, header->id});
+      contents.records.push_back(
+          {header->kind, static_cast<uint32_t>(at), header->stored_size, header->id});
       contents.records_end = end;
     }
     at = end;
@@ -122,7 +128,8 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
   } catch (const Error& error) {
     contents.problems.push_back(error.message());
     contents.header_is_damaged = true;
-    // The records carry their own ids and checksums; a pack of another store would only waste space.
+    // The records carry their own ids and checksums; a pack of another store would only waste
+    // space.
   }
   if (listed) verify_listed(bytes, *listed, contents);
   else scan_records(bytes, contents);

@@ -8,7 +8,8 @@ namespace images {
 namespace {
 
 template <typename Enum, size_t kCount>
-Enum from_name(const std::array<std::string_view, kCount>& names, std::string_view name, const char* what) {
+Enum from_name(const std::array<std::string_view, kCount>& names, std::string_view name,
+               const char* what) {
   for (size_t i = 0; i < kCount; ++i) {
     if (names[i] == name) return static_cast<Enum>(i);
   }
@@ -29,7 +30,9 @@ Consistency consistency_from_name(std::string_view name) {
   return from_name<Consistency>(kConsistencyNames, name, "kind of consistency");
 }
 
-std::string_view firmware_name(Firmware firmware) { return kFirmwareNames[static_cast<size_t>(firmware)]; }
+std::string_view firmware_name(Firmware firmware) {
+  return kFirmwareNames[static_cast<size_t>(firmware)];
+}
 
 Firmware firmware_from_name(std::string_view name) {
   return from_name<Firmware>(kFirmwareNames, name, "kind of firmware");
@@ -41,8 +44,9 @@ const PointDisk& Point::disk(std::string_view name) const {
     if (disk.name == name) return disk;
     names += (names.empty() ? "" : ", ") + disk.name;
   }
-  throw base::Error(base::ErrorCode::not_found, "point " + id.hex().substr(0, 8) + " has no disk '" +
-                                                    std::string(name) + "'; it has " + names);
+  throw base::Error(base::ErrorCode::not_found, "point " + id.hex().substr(0, 8) +
+                                                    " has no disk '" + std::string(name) +
+                                                    "'; it has " + names);
 }
 
 }  // namespace images

@@ -35,7 +35,8 @@ struct MachineDefinition {
   uint32_t cpu_count = 0;
   uint64_t memory_size = 0;  // bytes
   std::vector<NetworkCard> network_cards;
-  std::string libvirt_xml;   // the domain as its host defined it (virsh dumpxml --inactive); may be empty
+  std::string
+      libvirt_xml;  // the domain as its host defined it (virsh dumpxml --inactive); may be empty
   // Small state that lives outside the disks: UEFI variables, TPM state. Name → content.
   std::vector<std::pair<std::string, base::Bytes>> state_files;
 };
@@ -44,32 +45,32 @@ struct MachineDefinition {
 constexpr uint64_t kMaxDiskSize = 1ull << 46;
 
 struct PointDisk {
-  std::string name;    // "vda"
-  uint64_t size = 0;   // bytes, a multiple of 512
-  ChunkId root;        // of its Merkle tree; zero for a disk of zeros
+  std::string name;   // "vda"
+  uint64_t size = 0;  // bytes, a multiple of 512
+  ChunkId root;       // of its Merkle tree; zero for a disk of zeros
   DiskKey key;
 };
 
 // What the sync that made the point did.
 struct SyncFigures {
-  uint64_t bytes_read = 0;      // from the source disks
-  uint64_t bytes_sent = 0;      // over the wire, or handed to the store
-  uint64_t bytes_stored = 0;    // appended to packs
+  uint64_t bytes_read = 0;    // from the source disks
+  uint64_t bytes_sent = 0;    // over the wire, or handed to the store
+  uint64_t bytes_stored = 0;  // appended to packs
   uint64_t duration_ms = 0;
-  uint64_t frozen_ms = 0;       // how long the guest's file systems were frozen
+  uint64_t frozen_ms = 0;  // how long the guest's file systems were frozen
 };
 
 struct Point {
   PointId id;
   MachineId machine;
   std::string machine_name;
-  std::string host;             // where it was captured; may be empty
-  uint64_t time_ms = 0;         // the instant of the image, UTC
+  std::string host;      // where it was captured; may be empty
+  uint64_t time_ms = 0;  // the instant of the image, UTC
   Consistency consistency = Consistency::crash;
   MachineDefinition definition;
   std::vector<PointDisk> disks;
   SyncFigures figures;
-  std::string note;             // how tracking went, for people
+  std::string note;  // how tracking went, for people
 
   // Throws not_found, naming the disks there are.
   const PointDisk& disk(std::string_view name) const;

@@ -17,8 +17,10 @@ std::shared_ptr<const format::Node> PointDiskReader::leaf(uint64_t number) {
   for (uint32_t level = shape.height; level-- > 0;) {
     if (id.is_zero()) return nullptr;
     node = store_->load_node(id);
-    if (node->level != level) throw Error(ErrorCode::corrupt, "a tree node lies at the wrong level");
-    if (level > 0) id = node->children[(number >> (shape.fanout_bits * (level - 1))) % shape.fanout];
+    if (node->level != level)
+      throw Error(ErrorCode::corrupt, "a tree node lies at the wrong level");
+    if (level > 0)
+      id = node->children[(number >> (shape.fanout_bits * (level - 1))) % shape.fanout];
   }
   leaves_.put(number, node);
   return node;
@@ -50,11 +52,13 @@ void PointDiskReader::read_chunk(uint64_t chunk, uint64_t from, base::MutableByt
   fetch_chunk(chunk, *id, from, out);
 }
 
-void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from, base::MutableByteView out) {
+void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from,
+                                  base::MutableByteView out) {
   auto from_cache = [&] {
     if (disk_cache_) return disk_cache_->read(chunk * store_->shape.chunk_size + from, out);
     auto cached = chunks_->find(id);
-    if (cached) std::copy_n(cached->begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
+    if (cached)
+      std::copy_n(cached->begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
     return cached != nullptr;
   };
   if (!disk_cache_ && from_cache()) return;
@@ -94,8 +98,8 @@ std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {
 }
 
 // The chunks [first, last) as far as they lie below node `number` of `level`.
-void PointDiskReader::append_extents(const ChunkId& id, uint32_t level, uint64_t number, uint64_t first,
-                                     uint64_t last, std::vector<Extent>& extents) {
+void PointDiskReader::append_extents(const ChunkId& id, uint32_t level, uint64_t number,
+                                     uint64_t first, uint64_t last, std::vector<Extent>& extents) {
   const TreeShape& shape = store_->shape;
   uint32_t child_bits = shape.fanout_bits * level;  // chunks below one child, as a power of two
   uint64_t start = std::max(first, number << (child_bits + shape.fanout_bits));
@@ -109,12 +113,14 @@ void PointDiskReader::append_extents(const ChunkId& id, uint32_t level, uint64_t
     if (level > 0) {
       append_extents(child_id, level - 1, child, start, end, extents);
     } else {
-      append_extent(child, child + 1, child_id.is_zero() ? ExtentKind::zero : ExtentKind::data, extents);
+      append_extent(child, child + 1, child_id.is_zero() ? ExtentKind::zero : ExtentKind::data,
+                    extents);
     }
   }
 }
 
-void PointDiskReader::append_extent(uint64_t first, uint64_t last, ExtentKind kind, std::vector<Extent>& extents) {
+void PointDiskReader::append_extent(uint64_t first, uint64_t last, ExtentKind kind,
+                                    std::vector<Extent>& extents) {
   const uint64_t chunk_size = store_->shape.chunk_size;
   if (!extents.empty() && extents.back().kind == kind) {
     extents.back().length += (last - first) * chunk_size;

@@ -16,11 +16,13 @@ using ChunkCache = base::LruCache<ChunkId, const base::Bytes>;
 
 class PointDiskReader : public DiskReader {
  public:
-  // `lock` keeps the point from being deleted. `disk_cache` may be null; else it takes the place of `chunks`.
-  PointDiskReader(std::shared_ptr<OpenStore> store, PointDisk disk, std::unique_ptr<base::FileLock> lock,
-                  std::shared_ptr<ChunkCache> chunks, std::unique_ptr<DiskCache> disk_cache)
-      : store_(std::move(store)), disk_(std::move(disk)), lock_(std::move(lock)), chunks_(std::move(chunks)),
-        disk_cache_(std::move(disk_cache)) {}
+  // `lock` keeps the point from being deleted. `disk_cache` may be null; else it takes the place of
+  // `chunks`.
+  PointDiskReader(std::shared_ptr<OpenStore> store, PointDisk disk,
+                  std::unique_ptr<base::FileLock> lock, std::shared_ptr<ChunkCache> chunks,
+                  std::unique_ptr<DiskCache> disk_cache)
+      : store_(std::move(store)), disk_(std::move(disk)), lock_(std::move(lock)),
+        chunks_(std::move(chunks)), disk_cache_(std::move(disk_cache)) {}
 
   const PointDisk& disk() const override { return disk_; }
   uint64_t size() const override { return disk_.size; }
@@ -34,8 +36,8 @@ class PointDiskReader : public DiskReader {
   std::shared_ptr<const format::Node> leaf(uint64_t number);
   void read_chunk(uint64_t chunk, uint64_t from, base::MutableByteView out);
   void fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from, base::MutableByteView out);
-  void append_extents(const ChunkId& id, uint32_t level, uint64_t number, uint64_t first, uint64_t last,
-                      std::vector<Extent>& extents);
+  void append_extents(const ChunkId& id, uint32_t level, uint64_t number, uint64_t first,
+                      uint64_t last, std::vector<Extent>& extents);
   void append_extent(uint64_t first, uint64_t last, ExtentKind kind, std::vector<Extent>& extents);
 
   std::shared_ptr<OpenStore> store_;

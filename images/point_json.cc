@@ -19,12 +19,9 @@ json to_json(const MachineDefinition& definition) {
   for (const auto& [name, content] : definition.state_files) {
     files.push_back({{"name", name}, {"hex", base::to_hex(content)}});
   }
-  return {{"firmware", firmware_name(definition.firmware)},
-          {"cpu_count", definition.cpu_count},
-          {"memory_size", definition.memory_size},
-          {"network_cards", cards},
-          {"libvirt_xml", definition.libvirt_xml},
-          {"state_files", files}};
+  return {{"firmware", firmware_name(definition.firmware)}, {"cpu_count", definition.cpu_count},
+          {"memory_size", definition.memory_size},          {"network_cards", cards},
+          {"libvirt_xml", definition.libvirt_xml},          {"state_files", files}};
 }
 
 MachineDefinition definition_from(const json& object) {
@@ -67,9 +64,11 @@ auto parse(base::ByteView bytes, Read read) {
   try {
     return read(json::parse(bytes.begin(), bytes.end()));
   } catch (const json::exception& error) {
-    throw base::Error(base::ErrorCode::corrupt, std::string("a point's details are damaged: ") + error.what());
+    throw base::Error(base::ErrorCode::corrupt,
+                      std::string("a point's details are damaged: ") + error.what());
   } catch (const base::Error& error) {
-    throw base::Error(base::ErrorCode::corrupt, "a point's details are damaged: " + error.message());
+    throw base::Error(base::ErrorCode::corrupt,
+                      "a point's details are damaged: " + error.message());
   }
 }
 

@@ -1,9 +1,9 @@
-// Where a sync puts a new point: into a store on this machine (store_writer.h) or, over the wire, into an
-// appliance's (transfer_client.h). The same calls, so that capture does not know which.
+// Where a sync puts a new point: into a store on this machine (store_writer.h) or, over the wire,
+// into an appliance's (transfer_client.h). The same calls, so that capture does not know which.
 //
-// A sync: the sink is made by its owner with a SyncPlan → send() for every batch of places, in any order
-// and by several threads → commit(). Nothing is visible before commit() returns; destroying the sink
-// without it discards the point (chunks that arrived may be kept for the next attempt).
+// A sync: the sink is made by its owner with a SyncPlan → send() for every batch of places, in any
+// order and by several threads → commit(). Nothing is visible before commit() returns; destroying
+// the sink without it discards the point (chunks that arrived may be kept for the next attempt).
 #pragma once
 
 #include <cstdint>
@@ -59,9 +59,9 @@ struct EncodedChunk {
   base::Bytes bytes;
 };
 
-// Places of one disk, ascending and without overlaps. Batches are numbered 0, 1, 2, … per sync without
-// gaps; a batch's places of a disk lie behind those of every earlier batch of that disk. At most
-// kMaxBatchPlaces places, so that both ends know their memory.
+// Places of one disk, ascending and without overlaps. Batches are numbered 0, 1, 2, … per sync
+// without gaps; a batch's places of a disk lie behind those of every earlier batch of that disk. At
+// most kMaxBatchPlaces places, so that both ends know their memory.
 constexpr size_t kMaxBatchPlaces = 256;
 constexpr size_t kMaxBatchesInFlight = 16;
 
@@ -83,13 +83,15 @@ class PointSink {
   // How this store cuts and names chunks. Valid as long as the sink.
   virtual const ChunkHasher& hasher() const = 0;
 
-  // Which of these chunks the store lacks (zero ids never). The answer holds until the sink is gone.
+  // Which of these chunks the store lacks (zero ids never). The answer holds until the sink is
+  // gone.
   virtual std::vector<bool> lacking(std::span<const PlacedChunk> places) = 0;
 
-  // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on this
-  // thread, once) for the content of places[i]. Returns when the batch is handed over; bytes may still be
-  // under way until commit(). Any number of threads; at most kMaxBatchesInFlight batches past the
-  // smallest sequence that is not yet handed over. Throws unavailable, no_space, … : the sync is over.
+  // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on
+  // this thread, once) for the content of places[i]. Returns when the batch is handed over; bytes
+  // may still be under way until commit(). Any number of threads; at most kMaxBatchesInFlight
+  // batches past the smallest sequence that is not yet handed over. Throws unavailable, no_space, …
+  // : the sync is over.
   virtual void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) = 0;
 
   virtual SinkProgress progress() const = 0;

@@ -23,9 +23,11 @@ uint64_t content_size_of(int fd, const std::string& path) {
   if (S_ISREG(status.st_mode)) return static_cast<uint64_t>(status.st_size);
   uint64_t size = 0;
   if (!S_ISBLK(status.st_mode)) {
-    throw base::Error(base::ErrorCode::invalid_argument, path + " is neither a file nor a block device");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      path + " is neither a file nor a block device");
   }
-  if (::ioctl(fd, BLKGETSIZE64, &size) != 0) throw base::system_error(errno, "cannot measure " + path);
+  if (::ioctl(fd, BLKGETSIZE64, &size) != 0)
+    throw base::system_error(errno, "cannot measure " + path);
   return size;
 }
 
@@ -38,10 +40,10 @@ RawDiskSource::RawDiskSource(const std::string& path)
   size_ = (content_size_ + kSectorSize - 1) / kSectorSize * kSectorSize;
 }
 
-// QEMU's image locking (docs/system/qemu-block-drivers, "Disk image file locking"): who may write holds a
-// lock on byte 100 + 1, the number of its write permission.
+// QEMU's image locking (docs/system/qemu-block-drivers, "Disk image file locking"): who may write
+// holds a lock on byte 100 + 1, the number of its write permission.
 bool RawDiskSource::has_writer() const {
-  struct flock probe{};
+  struct flock probe {};
   probe.l_type = F_WRLCK;
   probe.l_whence = SEEK_SET;
   probe.l_start = 101;
@@ -88,7 +90,8 @@ void RawDiskSource::read(uint64_t offset, base::MutableByteView out) {
     ssize_t count = ::pread(fd_.get(), out.data(), wanted, static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw base::system_error(errno, "cannot read " + path_);
-    if (count == 0) throw base::Error(base::ErrorCode::io, path_ + " became shorter while it was read");
+    if (count == 0)
+      throw base::Error(base::ErrorCode::io, path_ + " became shorter while it was read");
     out = out.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }

@@ -1,5 +1,5 @@
-// A raw image file or a block device, read directly. Holes of a file are known to be zero without reading.
-// Thread-safe as every DiskSource: read() from any threads, extents() from one.
+// A raw image file or a block device, read directly. Holes of a file are known to be zero without
+// reading. Thread-safe as every DiskSource: read() from any threads, extents() from one.
 #pragma once
 
 #include <string>
@@ -11,14 +11,15 @@ namespace images {
 
 class RawDiskSource : public DiskSource {
  public:
-  // Opens for reading. Throws not_found, unauthorized, io; invalid_argument if it is neither a file nor a
-  // block device.
+  // Opens for reading. Throws not_found, unauthorized, io; invalid_argument if it is neither a file
+  // nor a block device.
   explicit RawDiskSource(const std::string& path);
 
   // True while a QEMU, on this machine, has it open for writing.
   bool has_writer() const;
 
-  // A file whose length is no multiple of 512 is filled up with zeros to the next one, as QEMU does.
+  // A file whose length is no multiple of 512 is filled up with zeros to the next one, as QEMU
+  // does.
   uint64_t size() const override { return size_; }
   std::vector<Extent> extents(uint64_t offset, uint64_t length) override;
   void read(uint64_t offset, base::MutableByteView out) override;

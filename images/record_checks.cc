@@ -11,9 +11,10 @@ using base::Error;
 using base::ErrorCode;
 using format::RecordHeader;
 
-// The header, its stored bytes in `bytes` behind it; nothing if another record, or none, lies there.
-std::optional<RecordHeader> read_record(const base::ReadableFile& pack, const format::DirectoryEntry& record,
-                                        base::Bytes& bytes) {
+// The header, its stored bytes in `bytes` behind it; nothing if another record, or none, lies
+// there.
+std::optional<RecordHeader> read_record(const base::ReadableFile& pack,
+                                        const format::DirectoryEntry& record, base::Bytes& bytes) {
   bytes.resize(format::kRecordHeaderSize + record.stored_size);
   try {
     pack.read_at(record.offset, bytes);
@@ -21,7 +22,8 @@ std::optional<RecordHeader> read_record(const base::ReadableFile& pack, const fo
     if (error.code() == ErrorCode::corrupt) return std::nullopt;  // the pack ends before it
     throw;
   }
-  auto header = format::decode_record_header(base::ByteView(bytes).first(format::kRecordHeaderSize));
+  auto header =
+      format::decode_record_header(base::ByteView(bytes).first(format::kRecordHeaderSize));
   bool good = header && header->kind == record.kind && header->stored_size == record.stored_size &&
               header->id == record.id;
   return good ? header : std::nullopt;
@@ -32,7 +34,8 @@ std::optional<RecordHeader> read_record(const base::ReadableFile& pack, const fo
 bool record_is_whole(const base::ReadableFile& pack, const format::DirectoryEntry& record) {
   base::Bytes bytes;
   auto header = read_record(pack, record, bytes);
-  return header && base::checksum64(base::ByteView(bytes).subspan(format::kRecordHeaderSize)) == header->checksum;
+  return header && base::checksum64(base::ByteView(bytes).subspan(format::kRecordHeaderSize)) ==
+                       header->checksum;
 }
 
 bool record_content_is_right(const OpenStore& store, const base::ReadableFile& pack,

@@ -27,8 +27,9 @@ ZSTD_DCtx* thread_decompressor() {
 }
 
 [[noreturn]] void damaged(const RecordHeader& header, const char* what) {
-  throw Error(ErrorCode::corrupt, std::string(header.kind == RecordKind::node ? "tree node " : "chunk ") +
-                                      header.id.hex().substr(0, 16) + " is damaged: " + what);
+  throw Error(ErrorCode::corrupt,
+              std::string(header.kind == RecordKind::node ? "tree node " : "chunk ") +
+                  header.id.hex().substr(0, 16) + " is damaged: " + what);
 }
 
 void verify_checksum(const RecordHeader& header, base::ByteView stored) {
@@ -41,11 +42,13 @@ void verify_checksum(const RecordHeader& header, base::ByteView stored) {
 
 void decode_chunk(Codec codec, base::ByteView bytes, base::MutableByteView plain) {
   if (codec == Codec::raw) {
-    if (bytes.size() != plain.size()) throw Error(ErrorCode::corrupt, "a chunk has the wrong length");
+    if (bytes.size() != plain.size())
+      throw Error(ErrorCode::corrupt, "a chunk has the wrong length");
     std::copy(bytes.begin(), bytes.end(), plain.begin());
     return;
   }
-  size_t size = ZSTD_decompressDCtx(thread_decompressor(), plain.data(), plain.size(), bytes.data(), bytes.size());
+  size_t size = ZSTD_decompressDCtx(thread_decompressor(), plain.data(), plain.size(), bytes.data(),
+                                    bytes.size());
   if (ZSTD_isError(size) || size != plain.size()) {
     throw Error(ErrorCode::corrupt, "a chunk's compressed bytes are damaged");
   }
@@ -70,7 +73,8 @@ Record RecordCodec::seal_chunk(const ChunkId& id, EncodedChunk chunk) const {
     header.cipher = Cipher::aes_256_gcm;
     header.nonce = base::random_array<12>();
     header.stored_size = static_cast<uint32_t>(sealed.size());
-    base::gcm_seal(key_of(id), header.nonce, format::record_associated_data(header), record.stored, sealed);
+    base::gcm_seal(key_of(id), header.nonce, format::record_associated_data(header), record.stored,
+                   sealed);
     record.stored = std::move(sealed);
   }
   header.checksum = base::checksum64(record.stored);
@@ -87,7 +91,8 @@ Record RecordCodec::seal_node(const ChunkId& id, base::Bytes node) const {
   return record;
 }
 
-void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored, base::MutableByteView plain) const {
+void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored,
+                             base::MutableByteView plain) const {
   CHECK(plain.size() == parameters_.chunk_size);
   if (header.kind != RecordKind::chunk) damaged(header, "a tree node lies in its place");
   verify_checksum(header, stored);
@@ -96,14 +101,16 @@ void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored, 
   if (!encrypted) return decode_chunk(header.codec, stored, plain);
   if (stored.size() < base::kGcmTagSize) damaged(header, "it is too short");
   base::Bytes opened(stored.size() - base::kGcmTagSize);
-  if (!base::gcm_open(key_of(header.id), header.nonce, format::record_associated_data(header), stored, opened)) {
+  if (!base::gcm_open(key_of(header.id), header.nonce, format::record_associated_data(header),
+                      stored, opened)) {
     damaged(header, "its ciphertext is not authentic");
   }
   decode_chunk(header.codec, opened, plain);
 }
 
 format::Node RecordCodec::open_node(const RecordHeader& header, base::ByteView stored) const {
-  if (header.kind != RecordKind::node || header.codec != Codec::raw || header.cipher != Cipher::none) {
+  if (header.kind != RecordKind::node || header.codec != Codec::raw ||
+      header.cipher != Cipher::none) {
     damaged(header, "it is no tree node");
   }
   verify_checksum(header, stored);

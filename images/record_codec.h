@@ -1,11 +1,11 @@
-// Turns chunks and nodes into records as they lie in packs, and back: compression (done by the sender),
-// encryption at rest, checksum. Immutable; thread-safe.
+// Turns chunks and nodes into records as they lie in packs, and back: compression (done by the
+// sender), encryption at rest, checksum. Immutable; thread-safe.
 //
-// Encryption: each id has a key of its own, HMAC-SHA-256(records key, id), and each record a random 96-bit
-// nonce. An id is a keyed hash of its plaintext, so one key only ever meets one plaintext: even an equal
-// nonce would reveal nothing. The key does not depend on the pack, so records can be copied from pack to
-// pack, checked and deleted by a process that has no key. Nodes hold nothing but keyed ids and stay open,
-// for the same reason.
+// Encryption: each id has a key of its own, HMAC-SHA-256(records key, id), and each record a random
+// 96-bit nonce. An id is a keyed hash of its plaintext, so one key only ever meets one plaintext:
+// even an equal nonce would reveal nothing. The key does not depend on the pack, so records can be
+// copied from pack to pack, checked and deleted by a process that has no key. Nodes hold nothing
+// but keyed ids and stay open, for the same reason.
 #pragma once
 
 #include <optional>
@@ -24,17 +24,18 @@ struct Record {
 
 class RecordCodec {
  public:
-  // `keys` is empty for a store that is not encrypted, and for one whose key is not at hand: then nodes can
-  // be read and chunks cannot.
+  // `keys` is empty for a store that is not encrypted, and for one whose key is not at hand: then
+  // nodes can be read and chunks cannot.
   RecordCodec(const format::StoreParameters& parameters, std::optional<StoreKeys> keys)
       : parameters_(parameters), keys_(std::move(keys)) {}
 
   Record seal_chunk(const ChunkId& id, EncodedChunk chunk) const;
   Record seal_node(const ChunkId& id, base::Bytes node) const;
 
-  // Fills `plain` (chunk_size bytes). Throws corrupt when the checksum, the ciphertext or the compressed
-  // bytes are wrong, unauthorized when the key is missing.
-  void open_chunk(const format::RecordHeader& header, base::ByteView stored, base::MutableByteView plain) const;
+  // Fills `plain` (chunk_size bytes). Throws corrupt when the checksum, the ciphertext or the
+  // compressed bytes are wrong, unauthorized when the key is missing.
+  void open_chunk(const format::RecordHeader& header, base::ByteView stored,
+                  base::MutableByteView plain) const;
   format::Node open_node(const format::RecordHeader& header, base::ByteView stored) const;
 
   const format::StoreParameters& parameters() const { return parameters_; }

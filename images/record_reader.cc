@@ -62,13 +62,15 @@ format::RecordHeader RecordReader::fetch(const ChunkId& id, base::Bytes& buffer)
       file = packs_.open(location.pack);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found) throw;
-      // Moved by compaction: the index tells where to, or the one that a rebuild put in its place does.
+      // Moved by compaction: the index tells where to, or the one that a rebuild put in its place
+      // does.
       if (index_.refresh() || lookup < kMaxLookups) continue;
       throw Error(ErrorCode::corrupt, "pack " + location.pack.hex() + " is missing in the store");
     }
     buffer.resize(location.entry.record_size());
     file->read_at(location.entry.offset, buffer);
-    auto header = format::decode_record_header(base::ByteView(buffer).first(format::kRecordHeaderSize));
+    auto header =
+        format::decode_record_header(base::ByteView(buffer).first(format::kRecordHeaderSize));
     if (!header || header->id != id || header->stored_size != location.entry.stored_size) {
       throw Error(ErrorCode::corrupt, "chunk " + id.hex().substr(0, 16) + " is damaged: pack " +
                                           location.pack.hex() + " holds something else at " +

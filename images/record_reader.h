@@ -43,7 +43,8 @@ class PackFiles {
 class RecordReader {
  public:
   // All must outlive the reader.
-  RecordReader(base::FileSystem& files, const std::string& store, ChunkIndex& index, const RecordCodec& codec)
+  RecordReader(base::FileSystem& files, const std::string& store, ChunkIndex& index,
+               const RecordCodec& codec)
       : index_(index), codec_(codec), packs_(files, store) {}
 
   // Throws corrupt when the chunk is missing or damaged.

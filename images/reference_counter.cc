@@ -33,7 +33,8 @@ class SliceWriter {
 
   void apply(std::vector<Change>& slice) {
     // Sorted, equal ids meet and the index's pages are touched in order.
-    std::sort(slice.begin(), slice.end(), [](const Change& a, const Change& b) { return a.id < b.id; });
+    std::sort(slice.begin(), slice.end(),
+              [](const Change& a, const Change& b) { return a.id < b.id; });
     for (size_t first = 0; first < slice.size();) {
       size_t last = first;
       while (last < slice.size() && slice[last].id == slice[first].id) ++last;
@@ -43,7 +44,8 @@ class SliceWriter {
     for (const auto& [number, delta] : live_deltas_) {
       auto pack = transaction_.find_pack(number);
       if (!pack) continue;  // a missing pack has no row; its chunks are known to be nowhere
-      pack->live_size = static_cast<uint64_t>(std::max<int64_t>(static_cast<int64_t>(pack->live_size) + delta, 0));
+      pack->live_size = static_cast<uint64_t>(
+          std::max<int64_t>(static_cast<int64_t>(pack->live_size) + delta, 0));
       transaction_.put_pack(number, *pack);
     }
   }
@@ -84,7 +86,8 @@ class SliceWriter {
 // Collects the changes a walk gives and hands them on slice by slice.
 class SliceCollector {
  public:
-  SliceCollector(OpenStore& store, TimelineChange change) : store_(store), change_(std::move(change)) {}
+  SliceCollector(OpenStore& store, TimelineChange change)
+      : store_(store), change_(std::move(change)) {}
 
   void add(const ChunkId& id, RecordKind kind) {
     if (seen_++ < change_.applied) return;  // done before an interruption
@@ -93,7 +96,8 @@ class SliceCollector {
   }
 
   void lost(const ChunkId& id) {
-    base::log().error("tree node {} cannot be read; what only it refers to is not counted", id.hex());
+    base::log().error("tree node {} cannot be read; what only it refers to is not counted",
+                      id.hex());
     uncertain_ = true;
   }
 
@@ -159,8 +163,9 @@ void ReferenceCounter::run(TimelineChange change) {
   NodeLoader load = store_.node_loader();
   for (const DiskKey& key : keys) {
     walk_reference_changes(
-        store_.shape, root_of(change.before, key), root_of(change.point.disks, key), root_of(change.after, key),
-        load, [&](const ChunkId& id, RecordKind kind) { collector.add(id, kind); },
+        store_.shape, root_of(change.before, key), root_of(change.point.disks, key),
+        root_of(change.after, key), load,
+        [&](const ChunkId& id, RecordKind kind) { collector.add(id, kind); },
         [&](const ChunkId& id) { collector.lost(id); });
   }
   collector.finish();

@@ -1,6 +1,6 @@
-// Keeps the count of references true while points enter and leave: by the rule in tree.h, in slices of one
-// index transaction each, so that memory stays bounded and an interrupted change goes on later.
-// One change at a time: the caller holds the store's timeline lock.
+// Keeps the count of references true while points enter and leave: by the rule in tree.h, in slices
+// of one index transaction each, so that memory stays bounded and an interrupted change goes on
+// later. One change at a time: the caller holds the store's timeline lock.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,8 @@ class ReferenceCounter {
  public:
   explicit ReferenceCounter(OpenStore& store) : store_(store) {}
 
-  // The point is in the index, with all its references, when it returns. Its chunks are in the index.
+  // The point is in the index, with all its references, when it returns. Its chunks are in the
+  // index.
   void add(const format::PublicManifest& point);
   // The point has left the index when it returns. Its trees are still readable.
   void remove(const format::PublicManifest& point);

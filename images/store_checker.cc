@@ -39,7 +39,8 @@ class Checker {
   }
 
   void stop_if_asked() {
-    if (options_.stop.stop_requested()) throw Error(ErrorCode::cancelled, "the check was cancelled");
+    if (options_.stop.stop_requested())
+      throw Error(ErrorCode::cancelled, "the check was cancelled");
   }
 
   // --- the key ---
@@ -48,7 +49,8 @@ class Checker {
   void check_key_file() {
     if (!store_.parameters.encrypted) return;
     try {
-      format::decode_wrapped_key(base::read_file(store_.files, layout::key_file(store_.directory), 4096));
+      format::decode_wrapped_key(
+          base::read_file(store_.files, layout::key_file(store_.directory), 4096));
     } catch (const Error& error) {
       problem("the key file is not whole; put back a copy of it: " + error.message());
     }
@@ -77,12 +79,14 @@ class Checker {
     // A compaction may remove the pack at any moment, and its row before it.
     auto is_still_listed = [&] { return store_.index().read()->find_pack(number).has_value(); };
     try {
-      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id, ScanDepth::every_record);
+      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id,
+                                ScanDepth::every_record);
       for (const std::string& text : contents.problems) {
         // The tail of the pack that is being written is not yet what it will be.
         if (row.sealed) problem("pack " + row.id.hex() + ": " + text);
       }
-      if (row.sealed && !contents.sealed) problem("pack " + row.id.hex() + " has lost its directory");
+      if (row.sealed && !contents.sealed)
+        problem("pack " + row.id.hex() + " has lost its directory");
       std::unique_ptr<base::ReadableFile> file;
       if (options_.deep) file = store_.files.open(layout::pack_file(store_.directory, row.id));
       auto transaction = store_.index().read();
@@ -99,7 +103,8 @@ class Checker {
       }
     } catch (const Error& error) {
       if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::unauthorized) throw;
-      if (is_still_listed()) problem("pack " + row.id.hex() + " cannot be read: " + error.message());
+      if (is_still_listed())
+        problem("pack " + row.id.hex() + " cannot be read: " + error.message());
     }
     auto now = store_.index().read()->find_pack(number);
     if (now && good_live_size < now->live_size) suspects_.insert(number);
@@ -107,7 +112,8 @@ class Checker {
 
   // --- chunks ---
 
-  // Which of the entries in suspect packs, or found damaged once, are damaged: reads each of them once more.
+  // Which of the entries in suspect packs, or found damaged once, are damaged: reads each of them
+  // once more.
   void note_damage() {
     std::vector<std::pair<ChunkId, ChunkEntry>> changed;
     for (auto& [id, entry] : doubtful_entries()) {
@@ -127,7 +133,8 @@ class Checker {
   std::vector<std::pair<ChunkId, ChunkEntry>> doubtful_entries() {
     std::vector<std::pair<ChunkId, ChunkEntry>> doubtful;
     store_.index().read()->for_each_chunk([&](const ChunkId& id, const ChunkEntry& entry) {
-      if (entry.pack != 0 && (entry.damaged || suspects_.count(entry.pack) != 0)) doubtful.emplace_back(id, entry);
+      if (entry.pack != 0 && (entry.damaged || suspects_.count(entry.pack) != 0))
+        doubtful.emplace_back(id, entry);
     });
     return doubtful;
   }
@@ -139,7 +146,8 @@ class Checker {
       if (!pack) return false;
       auto file = store_.files.open(layout::pack_file(store_.directory, pack->id));
       format::DirectoryEntry record{entry.kind, entry.offset, entry.stored_size, id};
-      return record_is_whole(*file, record) && (!options_.deep || record_content_is_right(store_, *file, record));
+      return record_is_whole(*file, record) &&
+             (!options_.deep || record_content_is_right(store_, *file, record));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::unauthorized) throw;
       return false;
@@ -150,7 +158,8 @@ class Checker {
 
   void check_points() {
     std::vector<PublicManifest> points;
-    store_.index().read()->for_each_point([&](const PublicManifest& point) { points.push_back(point); });
+    store_.index().read()->for_each_point(
+        [&](const PublicManifest& point) { points.push_back(point); });
     for (const PublicManifest& point : points) {
       stop_if_asked();
       ++report_.points_checked;
@@ -210,15 +219,19 @@ class Checker {
       auto manifest = format::decode_public_manifest(bytes);
       bool same = manifest.id == point.id && manifest.machine == point.machine &&
                   manifest.disks.size() == point.disks.size();
-      for (size_t i = 0; same && i < point.disks.size(); ++i) same = manifest.disks[i].root == point.disks[i].root;
-      if (!same) problems.push_back("its manifest is not what the index knows; run 'store rebuild'");
-      else if (store_.codec.can_open_chunks()) format::decode_manifest(bytes, store_.manifest_key());
+      for (size_t i = 0; same && i < point.disks.size(); ++i)
+        same = manifest.disks[i].root == point.disks[i].root;
+      if (!same)
+        problems.push_back("its manifest is not what the index knows; run 'store rebuild'");
+      else if (store_.codec.can_open_chunks())
+        format::decode_manifest(bytes, store_.manifest_key());
     } catch (const Error& error) {
       problems.push_back(error.message());
     }
   }
 
-  // `level` is that of the node `id` names; -1: it names a chunk. What points share is looked at once.
+  // `level` is that of the node `id` names; -1: it names a chunk. What points share is looked at
+  // once.
   bool tree_is_whole(const ChunkId& id, int level) {
     if (id.is_zero()) return true;
     size_t key = std::hash<ChunkId>{}(id);
@@ -226,7 +239,8 @@ class Checker {
       auto known = whole_.find(key);
       if (known != whole_.end()) return known->second;
     }
-    bool whole = entry_is_whole(id) || entry_is_whole(id);  // once more: it may just have been moved
+    bool whole =
+        entry_is_whole(id) || entry_is_whole(id);  // once more: it may just have been moved
     if (whole && level >= 0) whole = children_are_whole(id, level);
     if (level >= 0) whole_[key] = whole;
     return whole;
@@ -254,7 +268,8 @@ class Checker {
   OpenStore& store_;
   const CheckOptions& options_;
   CheckReport report_;
-  std::unordered_set<uint32_t> suspects_;   // packs in which something that is referred to is not whole
+  std::unordered_set<uint32_t>
+      suspects_;  // packs in which something that is referred to is not whole
   std::unordered_map<size_t, bool> whole_;  // nodes that were looked at
 };
 

@@ -7,7 +7,7 @@
 namespace images {
 
 enum class DamageNotes {
-  keep,    // note damaged chunks in the index, so that syncs send them again; needs the writer's lock
+  keep,  // note damaged chunks in the index, so that syncs send them again; needs the writer's lock
   report,  // only report
 };
 

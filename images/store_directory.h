@@ -29,7 +29,8 @@ class StoreDirectory {
   PointId find_by_time(std::string_view machine_name, std::string_view time);
 
   OpenStore& store_;
-  // A machine's name is in its manifests only; it follows from the id, so one manifest tells it for all.
+  // A machine's name is in its manifests only; it follows from the id, so one manifest tells it for
+  // all.
   base::Guarded<std::unordered_map<MachineId, std::string>> names_;
 };
 

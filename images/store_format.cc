@@ -45,7 +45,8 @@ ByteView without_checksum(ByteView bytes, std::string_view what) {
 }
 
 void expect_magic(ByteReader& reader, std::string_view magic) {
-  if (base::as_text(reader.view(magic.size())) != magic) reader.fail("does not begin with " + std::string(magic));
+  if (base::as_text(reader.view(magic.size())) != magic)
+    reader.fail("does not begin with " + std::string(magic));
 }
 
 template <typename AnyId>
@@ -77,7 +78,8 @@ StoreParameters decode_parameters(ByteView bytes) {
   uint32_t flags = reader.u32();
   if (version != kVersion || (flags & ~kFlagEncrypted) != 0) {
     throw Error(ErrorCode::unsupported, "the store has format version " + std::to_string(version) +
-                                            "; this program knows version " + std::to_string(kVersion));
+                                            "; this program knows version " +
+                                            std::to_string(kVersion));
   }
   StoreParameters parameters;
   parameters.encrypted = (flags & kFlagEncrypted) != 0;
@@ -85,7 +87,8 @@ StoreParameters decode_parameters(ByteView bytes) {
   parameters.chunk_size = reader.u32();
   parameters.fanout = reader.u32();
   reader.expect_end();
-  if (!is_power_of_two_between(parameters.chunk_size, 4096, kMaxPlainSize)) reader.fail("has a bad chunk size");
+  if (!is_power_of_two_between(parameters.chunk_size, 4096, kMaxPlainSize))
+    reader.fail("has a bad chunk size");
   if (!is_power_of_two_between(parameters.fanout, 16, 256)) reader.fail("has a bad fan-out");
   return parameters;
 }
@@ -157,7 +160,8 @@ void encode_record_header(const RecordHeader& header, Bytes& out) {
 }
 
 std::optional<RecordHeader> decode_record_header(ByteView bytes) {
-  if (bytes.size() < kRecordHeaderSize || base::load_u32(bytes.data()) != kRecordMagic) return std::nullopt;
+  if (bytes.size() < kRecordHeaderSize || base::load_u32(bytes.data()) != kRecordMagic)
+    return std::nullopt;
   constexpr size_t kCovered = kRecordHeaderSize - 4;
   auto expected = static_cast<uint32_t>(base::checksum64(bytes.first(kCovered)));
   if (base::load_u32(bytes.data() + kCovered) != expected) return std::nullopt;
@@ -236,13 +240,15 @@ Bytes encode_pack_footer(uint64_t directory_offset) {
 }
 
 std::optional<uint64_t> decode_pack_footer(ByteView bytes) {
-  if (bytes.size() != kPackFooterSize || base::as_text(bytes.first(8)) != kFooterMagic) return std::nullopt;
+  if (bytes.size() != kPackFooterSize || base::as_text(bytes.first(8)) != kFooterMagic)
+    return std::nullopt;
   if (base::load_u64(bytes.data() + 16) != base::checksum64(bytes.first(16))) return std::nullopt;
   return base::load_u64(bytes.data() + 8);
 }
 
 bool Node::is_zero() const {
-  return std::all_of(children.begin(), children.end(), [](const ChunkId& id) { return id.is_zero(); });
+  return std::all_of(children.begin(), children.end(),
+                     [](const ChunkId& id) { return id.is_zero(); });
 }
 
 Bytes encode_node(const Node& node) {
@@ -253,7 +259,8 @@ Bytes encode_node(const Node& node) {
   for (size_t first = 0; first < node.children.size(); first += 8) {
     uint8_t present = 0;
     for (size_t bit = 0; bit < 8; ++bit) {
-      if (!node.children[first + bit].is_zero()) present = static_cast<uint8_t>(present | 1u << bit);
+      if (!node.children[first + bit].is_zero())
+        present = static_cast<uint8_t>(present | 1u << bit);
     }
     writer.u8(present);
   }
@@ -265,7 +272,8 @@ Bytes encode_node(const Node& node) {
 
 Node decode_node(ByteView bytes, uint32_t fanout) {
   ByteReader reader(bytes, "a tree node");
-  if (bytes.size() < kMinNodeHeader + fanout / 8 || reader.u32() != kNodeMagic) reader.fail("has no node header");
+  if (bytes.size() < kMinNodeHeader + fanout / 8 || reader.u32() != kNodeMagic)
+    reader.fail("has no node header");
   Node node;
   node.level = reader.u8();
   reader.view(3);
@@ -317,7 +325,8 @@ PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
   expect_magic(reader, kManifestMagic);
   uint32_t version = reader.u32();
   if (version != kVersion) {
-    throw Error(ErrorCode::unsupported, "the manifest has format version " + std::to_string(version));
+    throw Error(ErrorCode::unsupported,
+                "the manifest has format version " + std::to_string(version));
   }
   uint32_t flags = reader.u32();
   if ((flags & ~kFlagEncrypted) != 0) {
@@ -338,7 +347,8 @@ PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
     disk.key = read_id<DiskKey>(reader);
     disk.size = reader.u64();
     disk.root = read_id<ChunkId>(reader);
-    if (disk.size == 0 || disk.size % 512 != 0 || disk.size > kMaxDiskSize) reader.fail("has a bad disk size");
+    if (disk.size == 0 || disk.size % 512 != 0 || disk.size > kMaxDiskSize)
+      reader.fail("has a bad disk size");
     manifest.disks.push_back(disk);
   }
   return manifest;
@@ -371,7 +381,8 @@ Point decode_manifest(ByteView bytes, const std::optional<base::Key256>& key) {
     }
   }
   Point point = decode_point_details(details);
-  if (point.disks.size() != open.disks.size()) reader.fail("lists different disks in its two parts");
+  if (point.disks.size() != open.disks.size())
+    reader.fail("lists different disks in its two parts");
   point.id = open.id;
   point.machine = open.machine;
   point.time_ms = open.time_ms;

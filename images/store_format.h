@@ -1,6 +1,6 @@
-// Every byte layout of a store, and nothing else: docs/format.md is the specification of what is here.
-// All decoders take hostile bytes: they throw corrupt, never read outside, and bound every length.
-// All functions are pure; thread-safe.
+// Every byte layout of a store, and nothing else: docs/format.md is the specification of what is
+// here. All decoders take hostile bytes: they throw corrupt, never read outside, and bound every
+// length. All functions are pure; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ namespace images::format {
 
 constexpr uint32_t kVersion = 1;
 
-// --- the format file: what the whole store agrees on -------------------------------------------------
+// --- the format file: what the whole store agrees on
+// -------------------------------------------------
 
 struct StoreParameters {
   StoreId id;
@@ -31,7 +32,8 @@ base::Bytes encode_parameters(const StoreParameters& parameters);
 // Throws corrupt, or unsupported for a version or flag this program does not know.
 StoreParameters decode_parameters(base::ByteView bytes);
 
-// --- the key file: the master key, wrapped -----------------------------------------------------------
+// --- the key file: the master key, wrapped
+// -----------------------------------------------------------
 
 enum class KeyDerivation : uint32_t { scrypt = 1, key_file = 2 };
 
@@ -46,7 +48,8 @@ struct WrappedKey {
 base::Bytes encode_wrapped_key(const WrappedKey& key);
 WrappedKey decode_wrapped_key(base::ByteView bytes);
 
-// --- packs ---------------------------------------------------------------------------------------------
+// --- packs
+// ---------------------------------------------------------------------------------------------
 
 constexpr size_t kPackHeaderSize = 64;
 base::Bytes encode_pack_header(const StoreId& store, const PackId& pack);
@@ -69,7 +72,7 @@ struct RecordHeader {
   uint32_t plain_size = 0;
   ChunkId id;
   base::GcmNonce nonce{};
-  uint64_t checksum = 0;     // checksum64 of the stored bytes
+  uint64_t checksum = 0;  // checksum64 of the stored bytes
 };
 
 // Appends kRecordHeaderSize bytes.
@@ -78,14 +81,14 @@ void encode_record_header(const RecordHeader& header, base::Bytes& out);
 std::optional<RecordHeader> decode_record_header(base::ByteView bytes);
 // The part of an encrypted record's header that its ciphertext vouches for.
 base::Bytes record_associated_data(const RecordHeader& header);
-// Where in `bytes`, from `start`, the next record header may begin: its magic stands there. bytes.size()
-// if nowhere.
+// Where in `bytes`, from `start`, the next record header may begin: its magic stands there.
+// bytes.size() if nowhere.
 size_t find_record_magic(base::ByteView bytes, size_t start);
 
 // The table of contents at the end of a sealed pack: a record of kind `directory`, then a footer.
 struct DirectoryEntry {
   RecordKind kind = RecordKind::chunk;
-  uint32_t offset = 0;       // of the record's header in the pack
+  uint32_t offset = 0;  // of the record's header in the pack
   uint32_t stored_size = 0;
   ChunkId id;
 
@@ -97,22 +100,25 @@ constexpr size_t kPackFooterSize = 24;
 base::Bytes encode_directory(const std::vector<DirectoryEntry>& entries);
 std::vector<DirectoryEntry> decode_directory(base::ByteView bytes);
 base::Bytes encode_pack_footer(uint64_t directory_offset);
-// The directory record's offset; nothing if these kPackFooterSize bytes are no footer: an unsealed pack.
+// The directory record's offset; nothing if these kPackFooterSize bytes are no footer: an unsealed
+// pack.
 std::optional<uint64_t> decode_pack_footer(base::ByteView bytes);
 
-// --- tree nodes ------------------------------------------------------------------------------------------
+// --- tree nodes
+// ------------------------------------------------------------------------------------------
 
 // A node without any child is never written: its id is the zero id.
 struct Node {
-  uint8_t level = 0;                // 0: the children are chunks
-  std::vector<ChunkId> children;    // `fanout` of them; zero: nothing but zeros below
+  uint8_t level = 0;              // 0: the children are chunks
+  std::vector<ChunkId> children;  // `fanout` of them; zero: nothing but zeros below
 
   bool is_zero() const;
 };
 base::Bytes encode_node(const Node& node);
 Node decode_node(base::ByteView bytes, uint32_t fanout);
 
-// --- manifests -------------------------------------------------------------------------------------------
+// --- manifests
+// -------------------------------------------------------------------------------------------
 
 constexpr uint64_t kMaxManifestSize = 16u << 20;
 constexpr uint32_t kMaxDisks = 64;

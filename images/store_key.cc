@@ -25,19 +25,21 @@ base::Key256 wrapping_key(const KeySource& source, const format::WrappedKey& wra
 }
 
 StoreKeys keys_of(const base::Key256& master) {
-  return {base::derive_key(master, "muletto chunk ids"), base::derive_key(master, "muletto records"),
+  return {base::derive_key(master, "muletto chunk ids"),
+          base::derive_key(master, "muletto records"),
           base::derive_key(master, "muletto manifests")};
 }
 
 base::Key256 unwrap(const KeySource& source, const format::WrappedKey& wrapped) {
   bool by_passphrase = wrapped.derivation == format::KeyDerivation::scrypt;
   if (by_passphrase ? source.passphrase.empty() : source.key_file.empty()) {
-    throw Error(ErrorCode::unauthorized, by_passphrase ? "the store is encrypted; give its passphrase"
-                                                       : "the store is encrypted; give its key file");
+    throw Error(ErrorCode::unauthorized, by_passphrase
+                                             ? "the store is encrypted; give its passphrase"
+                                             : "the store is encrypted; give its key file");
   }
   base::Key256 master;
-  if (!base::gcm_open(wrapping_key(source, wrapped), wrapped.nonce, base::as_bytes(kAssociated), wrapped.sealed,
-                      master)) {
+  if (!base::gcm_open(wrapping_key(source, wrapped), wrapped.nonce, base::as_bytes(kAssociated),
+                      wrapped.sealed, master)) {
     throw Error(ErrorCode::unauthorized, by_passphrase ? "the passphrase is not this store's"
                                                        : "the key file is not this store's");
   }
@@ -71,13 +73,15 @@ KeySource read_key_source(const std::string& passphrase_path, const std::string&
     base::Bytes text = base::read_file(base::real_file_system(), passphrase_path, kMaxKeyFile);
     source.passphrase = base::trim(base::split(base::as_text(text), '\n').front());
     if (source.passphrase.empty()) {
-      throw Error(ErrorCode::invalid_argument, passphrase_path + " holds no passphrase in its first line");
+      throw Error(ErrorCode::invalid_argument,
+                  passphrase_path + " holds no passphrase in its first line");
     }
   }
   if (!key_path.empty()) {
     source.key_file = base::read_file(base::real_file_system(), key_path, kMaxKeyFile);
     if (source.key_file.size() < kMinKeyFile) {
-      throw Error(ErrorCode::invalid_argument, key_path + " is too short for a key file: at least 32 bytes");
+      throw Error(ErrorCode::invalid_argument,
+                  key_path + " is too short for a key file: at least 32 bytes");
     }
   }
   return source;
@@ -89,13 +93,16 @@ void create_store_key(base::FileSystem& files, const std::string& store, const K
   base::write_file_durably(files, layout::key_file(store), wrap(master, source, scrypt_log2_n));
 }
 
-StoreKeys open_store_keys(base::FileSystem& files, const std::string& store, const KeySource& source) {
+StoreKeys open_store_keys(base::FileSystem& files, const std::string& store,
+                          const KeySource& source) {
   return keys_of(unwrap(source, read_wrapped_key(files, store)));
 }
 
-void rewrap_store_key(base::FileSystem& files, const std::string& store, const KeySource& old_source,
-                      const KeySource& new_source, uint32_t scrypt_log2_n) {
-  if (new_source.empty()) throw Error(ErrorCode::invalid_argument, "the new passphrase or key file is missing");
+void rewrap_store_key(base::FileSystem& files, const std::string& store,
+                      const KeySource& old_source, const KeySource& new_source,
+                      uint32_t scrypt_log2_n) {
+  if (new_source.empty())
+    throw Error(ErrorCode::invalid_argument, "the new passphrase or key file is missing");
   base::Key256 master = unwrap(old_source, read_wrapped_key(files, store));
   base::write_file_durably(files, layout::key_file(store), wrap(master, new_source, scrypt_log2_n));
 }

@@ -16,8 +16,8 @@ struct KeySource {
   bool empty() const { return passphrase.empty() && key_file.empty(); }
 };
 
-// Reads the file of `--key-file PATH` or the first line of `--passphrase-file PATH`; both may be empty
-// strings. Throws not_found, invalid_argument.
+// Reads the file of `--key-file PATH` or the first line of `--passphrase-file PATH`; both may be
+// empty strings. Throws not_found, invalid_argument.
 KeySource read_key_source(const std::string& passphrase_path, const std::string& key_path);
 
 // What one random master key, wrapped under the KeySource, derives.

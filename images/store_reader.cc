@@ -14,7 +14,8 @@ class IndexedReader : public StoreReader {
  public:
   IndexedReader(std::shared_ptr<OpenStore> store, const ReadOptions& options)
       : store_(std::move(store)), options_(options), directory_(*store_),
-        chunks_(std::make_shared<ChunkCache>(options.chunk_cache_size / store_->parameters.chunk_size)) {}
+        chunks_(std::make_shared<ChunkCache>(options.chunk_cache_size /
+                                             store_->parameters.chunk_size)) {}
 
   StoreId id() const override { return store_->parameters.id; }
   const ChunkHasher& hasher() const override { return store_->hasher; }
@@ -32,10 +33,11 @@ class IndexedReader : public StoreReader {
     PointDisk disk = store_->read_point(manifest.machine, id).disk(disk_name);
     std::unique_ptr<DiskCache> cache;
     if (options_.disk_cache_size != 0) {
-      cache = std::make_unique<DiskCache>(options_.cache_directory, disk.size, store_->parameters.chunk_size,
-                                          options_.disk_cache_size);
+      cache = std::make_unique<DiskCache>(options_.cache_directory, disk.size,
+                                          store_->parameters.chunk_size, options_.disk_cache_size);
     }
-    return std::make_unique<PointDiskReader>(store_, std::move(disk), std::move(lock), chunks_, std::move(cache));
+    return std::make_unique<PointDiskReader>(store_, std::move(disk), std::move(lock), chunks_,
+                                             std::move(cache));
   }
 
  private:
@@ -47,17 +49,20 @@ class IndexedReader : public StoreReader {
 
 }  // namespace
 
-std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store, const ReadOptions& options) {
+std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store,
+                                         const ReadOptions& options) {
   return std::make_unique<IndexedReader>(std::move(store), options);
 }
 
-std::unique_ptr<StoreReader> StoreReader::open(base::FileSystem& files, const std::string& directory,
-                                               const KeySource& key, const ReadOptions& options) {
+std::unique_ptr<StoreReader> StoreReader::open(base::FileSystem& files,
+                                               const std::string& directory, const KeySource& key,
+                                               const ReadOptions& options) {
   std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::required);
   try {
     store->open_index(layout::index_directory(directory), false);
   } catch (const base::Error& error) {
-    throw base::Error(error.code(), error.message() + "; 'muletto store rebuild " + directory + "' makes it anew");
+    throw base::Error(error.code(), error.message() + "; 'muletto store rebuild " + directory +
+                                        "' makes it anew");
   }
   return reader_over(std::move(store), options);
 }

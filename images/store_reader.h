@@ -20,16 +20,19 @@ namespace images {
 struct ReadOptions {
   // Memory for decoded chunks, shared by all disks of one StoreReader. Bytes.
   uint64_t chunk_cache_size = 64ull << 20;
-  // Room on disk, in an unlinked file in `cache_directory`, for chunks that were decoded once. 0: none.
+  // Room on disk, in an unlinked file in `cache_directory`, for chunks that were decoded once. 0:
+  // none.
   uint64_t disk_cache_size = 0;
   std::string cache_directory = "/var/tmp";
 };
 
 class StoreReader {
  public:
-  // Throws not_found (no store there), unsupported (a newer format), unauthorized (no key, wrong key).
+  // Throws not_found (no store there), unsupported (a newer format), unauthorized (no key, wrong
+  // key).
   static std::unique_ptr<StoreReader> open(base::FileSystem& files, const std::string& directory,
-                                           const KeySource& key = {}, const ReadOptions& options = {});
+                                           const KeySource& key = {},
+                                           const ReadOptions& options = {});
   virtual ~StoreReader() = default;
 
   virtual StoreId id() const = 0;
@@ -40,8 +43,9 @@ class StoreReader {
   // The points of one machine, oldest first; empty if there is none of that name.
   virtual std::vector<PointSummary> points_of(std::string_view machine_name) = 0;
 
-  // The point a person means: an id, a unique prefix of one (at least 4 digits), "MACHINE@latest" or
-  // "MACHINE@TIME" (the newest point not after TIME). Throws not_found, or invalid_argument if ambiguous.
+  // The point a person means: an id, a unique prefix of one (at least 4 digits), "MACHINE@latest"
+  // or "MACHINE@TIME" (the newest point not after TIME). Throws not_found, or invalid_argument if
+  // ambiguous.
   virtual PointId find_point(std::string_view selector) = 0;
 
   virtual Point read_point(const PointId& id) = 0;  // throws not_found, corrupt

@@ -8,6 +8,7 @@
 
 namespace images {
 
-std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store, const ReadOptions& options);
+std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store,
+                                         const ReadOptions& options);
 
 }  // namespace images

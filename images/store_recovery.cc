@@ -19,12 +19,13 @@ using base::Error;
 using base::ErrorCode;
 using format::PublicManifest;
 
-// --- packs -------------------------------------------------------------------------------------------
+// --- packs
+// -------------------------------------------------------------------------------------------
 
-// Two records of one id lie in the store when a damaged one was sent again, or when a compaction was cut
-// short. The index must not name the damaged one, whichever it meets first.
-void doubt_known_record(OpenStore& store, IndexTransaction& transaction, const format::DirectoryEntry& record,
-                        uint32_t number) {
+// Two records of one id lie in the store when a damaged one was sent again, or when a compaction
+// was cut short. The index must not name the damaged one, whichever it meets first.
+void doubt_known_record(OpenStore& store, IndexTransaction& transaction,
+                        const format::DirectoryEntry& record, uint32_t number) {
   auto known = transaction.find_chunk(record.id);
   if (!known || !known->present()) return;
   if (known->pack == number && known->offset == record.offset) return;
@@ -39,7 +40,8 @@ void doubt_known_record(OpenStore& store, IndexTransaction& transaction, const f
   transaction.put_chunk(record.id, *known);
 }
 
-void list_pack(OpenStore& store, const PackId& pack, const PackContents& contents, uint32_t number) {
+void list_pack(OpenStore& store, const PackId& pack, const PackContents& contents,
+               uint32_t number) {
   auto transaction = store.index().write();
   auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1));
   PackEntry row{pack, contents.size, 0, true};
@@ -50,7 +52,8 @@ void list_pack(OpenStore& store, const PackId& pack, const PackContents& content
     transaction->put_pack(number, row);
   }
   auto records = contents.records;
-  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(records.begin(), records.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
   for (const auto& record : records) {
     doubt_known_record(store, *transaction, record, number);
     list_record(*transaction, record, number, epoch);
@@ -63,11 +66,14 @@ void drop_forged_records(OpenStore& store, const std::string& path, PackContents
   if (!store.codec.can_open_chunks()) return;  // then every record proves itself when it is opened
   auto file = store.files.open(path);
   auto& records = contents.records;
-  auto is_forged = [&](const auto& record) { return !record_content_is_right(store, *file, record); };
+  auto is_forged = [&](const auto& record) {
+    return !record_content_is_right(store, *file, record);
+  };
   records.erase(std::remove_if(records.begin(), records.end(), is_forged), records.end());
 }
 
-// A pack of whose header a power cut left nothing, but records behind it: they get a pack of their own.
+// A pack of whose header a power cut left nothing, but records behind it: they get a pack of their
+// own.
 size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
   auto source = store.files.open(layout::pack_file(store.directory, pack));
   PackId new_pack = PackId::random();
@@ -90,14 +96,17 @@ size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackConten
   return copy.records.size();
 }
 
-// Takes one pack into the index; an unsealed one is cut behind its last whole record and sealed. `number`
-// is its row, 0 if it has none yet. Returns how many records it holds.
-size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number, std::vector<std::string>& problems) {
+// Takes one pack into the index; an unsealed one is cut behind its last whole record and sealed.
+// `number` is its row, 0 if it has none yet. Returns how many records it holds.
+size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
+                 std::vector<std::string>& problems) {
   PackContents contents =
       scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
   for (const std::string& problem : contents.problems) {
-    // An unsealed pack ends in the middle of what was being written when the power went: that is no damage.
-    if (contents.sealed || contents.size > kMaxPackFile) problems.push_back("pack " + pack.hex() + ": " + problem);
+    // An unsealed pack ends in the middle of what was being written when the power went: that is no
+    // damage.
+    if (contents.sealed || contents.size > kMaxPackFile)
+      problems.push_back("pack " + pack.hex() + ": " + problem);
   }
   std::string path = layout::pack_file(store.directory, pack);
   if (contents.size > kMaxPackFile) return 0;  // whatever it is, it is not ours to remove
@@ -107,7 +116,8 @@ size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number, std::vec
     return 0;
   }
   if (contents.header_is_damaged && number == 0) return take_headless_pack(store, pack, contents);
-  // Its writer may have died before its fsync, or before its folder's: what can be read need not be durable.
+  // Its writer may have died before its fsync, or before its folder's: what can be read need not be
+  // durable.
   base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
   store.files.sync_directory(layout::pack_shard(store.directory, pack));
   auto file = store.files.reopen(path, contents.sealed ? contents.size : contents.records_end);
@@ -125,7 +135,9 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
   {
     auto transaction = store.index().read();
     rebuilding = transaction->number("rebuilding", 0) != 0;
-    transaction->for_each_pack([&](uint32_t number, const PackEntry& row) { rows[row.id] = {number, row.sealed}; });
+    transaction->for_each_pack([&](uint32_t number, const PackEntry& row) {
+      rows[row.id] = {number, row.sealed};
+    });
   }
   if (rebuilding) return false;
   std::vector<PackId> packs = list_packs(store.files, store.directory);
@@ -144,19 +156,22 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
   return true;
 }
 
-// --- points ------------------------------------------------------------------------------------------
+// --- points
+// ------------------------------------------------------------------------------------------
 
 struct FoundPoints {
-  std::unordered_set<PointId> names;     // of all manifests
-  std::vector<PublicManifest> unknown;   // those the index does not know, oldest first within a machine
+  std::unordered_set<PointId> names;  // of all manifests
+  std::vector<PublicManifest>
+      unknown;  // those the index does not know, oldest first within a machine
   bool all_readable = true;
 };
 
-void read_unknown(OpenStore& store, const MachineId& machine, const PointId& point, FoundPoints& found,
-                  std::vector<std::string>& problems) {
+void read_unknown(OpenStore& store, const MachineId& machine, const PointId& point,
+                  FoundPoints& found, std::vector<std::string>& problems) {
   std::string path = layout::manifest_file(store.directory, machine, point);
   try {
-    auto manifest = format::decode_public_manifest(base::read_file(store.files, path, format::kMaxManifestSize));
+    auto manifest = format::decode_public_manifest(
+        base::read_file(store.files, path, format::kMaxManifestSize));
     if (manifest.id != point || manifest.machine != machine) {
       throw Error(ErrorCode::corrupt, "it is another point's manifest");
     }
@@ -168,8 +183,8 @@ void read_unknown(OpenStore& store, const MachineId& machine, const PointId& poi
   }
 }
 
-// Every manifest that lies in the store. Damaged ones are told and left out. What is found is durable, and
-// so is what is not: a manifest that was removed does not come back.
+// Every manifest that lies in the store. Damaged ones are told and left out. What is found is
+// durable, and so is what is not: a manifest that was removed does not come back.
 FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
   FoundPoints found;
   std::string top = layout::points_directory(store.directory);
@@ -192,9 +207,10 @@ FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
       if (!transaction->find_point(*point)) read_unknown(store, *machine, *point, found, problems);
     }
   }
-  std::sort(found.unknown.begin(), found.unknown.end(), [](const PublicManifest& a, const PublicManifest& b) {
-    return std::tie(a.machine, a.time_ms, a.id) < std::tie(b.machine, b.time_ms, b.id);
-  });
+  std::sort(found.unknown.begin(), found.unknown.end(),
+            [](const PublicManifest& a, const PublicManifest& b) {
+              return std::tie(a.machine, a.time_ms, a.id) < std::tie(b.machine, b.time_ms, b.id);
+            });
   return found;
 }
 

@@ -1,14 +1,14 @@
-// Makes the index agree with packs and manifests before a writer begins: after a crash, after a power cut
-// that gave back an older index, and from nothing. The caller holds the writer's lock; no reader of this
-// process has the index open.
+// Makes the index agree with packs and manifests before a writer begins: after a crash, after a
+// power cut that gave back an older index, and from nothing. The caller holds the writer's lock; no
+// reader of this process has the index open.
 //
 // What can be found, and what is done:
-//   index missing, damaged, cut short, of another store, half rebuilt  → rebuilt from packs and manifests
-//   a pack of the index is gone                                        → rebuilt (its counts may be old)
-//   a pack without its directory (the last one of a killed writer)     → whole records kept, rest cut, sealed
-//   a pack the index does not know                                     → its records are listed
-//   a change of references that was interrupted                        → finished
-//   a manifest the index does not know / knows and is gone             → added / removed
+//   index missing, damaged, cut short, of another store, half rebuilt  → rebuilt from packs and
+//   manifests a pack of the index is gone                                        → rebuilt (its
+//   counts may be old) a pack without its directory (the last one of a killed writer)     → whole
+//   records kept, rest cut, sealed a pack the index does not know → its records are listed a change
+//   of references that was interrupted                        → finished a manifest the index does
+//   not know / knows and is gone             → added / removed
 #pragma once
 
 #include <string>

@@ -29,18 +29,21 @@ using format::PublicManifest;
 
 PublicManifest public_part(const Point& point) {
   PublicManifest manifest{point.id, point.machine, point.time_ms, point.consistency, {}};
-  for (const PointDisk& disk : point.disks) manifest.disks.push_back({disk.key, disk.size, disk.root});
+  for (const PointDisk& disk : point.disks)
+    manifest.disks.push_back({disk.key, disk.size, disk.root});
   return manifest;
 }
 
-// LMDB does its own I/O: the folder of the index lies on a real file system even when the store does not.
+// LMDB does its own I/O: the folder of the index lies on a real file system even when the store
+// does not.
 std::string prepare_index_directory(const std::string& store, const std::string& index_directory) {
   std::string path = index_directory.empty() ? layout::index_directory(store) : index_directory;
   base::real_file_system().make_directory(path);
   return path;
 }
 
-std::unique_ptr<base::FileLock> lock_for_writing(base::FileSystem& files, const std::string& directory) {
+std::unique_ptr<base::FileLock> lock_for_writing(base::FileSystem& files,
+                                                 const std::string& directory) {
   try {
     return files.lock(layout::writer_lock(directory), base::LockKind::exclusive);
   } catch (const Error& error) {
@@ -70,10 +73,12 @@ StoreFigures figures_of(OpenStore& store) {
 
 class IndexedWriter : public StoreWriter {
  public:
-  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock, std::string index_directory)
-      : lock_(std::move(lock)), index_directory_(std::move(index_directory)), store_(std::move(store)),
-        reader_(reader_over(store_, {})),
-        appender_(store_->files, store_->directory, store_->parameters, store_->index(), store_->pack_size) {}
+  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock,
+                std::string index_directory)
+      : lock_(std::move(lock)), index_directory_(std::move(index_directory)),
+        store_(std::move(store)), reader_(reader_over(store_, {})),
+        appender_(store_->files, store_->directory, store_->parameters, store_->index(),
+                  store_->pack_size) {}
 
   // Without the mark the next opening examines everything: a failure here costs time, not data.
   ~IndexedWriter() override {
@@ -83,7 +88,8 @@ class IndexedWriter : public StoreWriter {
       store_->index().write();
       if (timeline_.sound) leave_clean_mark(index_directory_);
     } catch (const Error& error) {
-      base::log().warn("the store in {} was not closed in order: {}", store_->directory, error.message());
+      base::log().warn("the store in {} was not closed in order: {}", store_->directory,
+                       error.message());
     }
   }
 
@@ -101,7 +107,8 @@ class IndexedWriter : public StoreWriter {
   void delete_point(const PointId& id) override {
     timeline_.expect_sound();
     auto point = store_->index().read()->find_point(id);
-    std::string path = point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
+    std::string path =
+        point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
     auto alone = lock_for_deletion(id, path);
     std::lock_guard timeline(timeline_.mutex);
     timeline_.expect_sound();
@@ -126,7 +133,8 @@ class IndexedWriter : public StoreWriter {
  private:
   // The manifest of a point the index does not know, since it cannot be read. Throws not_found.
   std::string find_unlisted(const PointId& id) {
-    for (const std::string& name : store_->files.list(layout::points_directory(store_->directory))) {
+    for (const std::string& name :
+         store_->files.list(layout::points_directory(store_->directory))) {
       auto machine = layout::machine_of_name(name);
       if (!machine) continue;
       std::string path = layout::manifest_file(store_->directory, *machine, id);
@@ -148,12 +156,14 @@ class IndexedWriter : public StoreWriter {
   void publish(const Point& point) {
     base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
     if (manifest.size() > format::kMaxManifestSize) {
-      throw Error(ErrorCode::invalid_argument, "the machine's definition is too large: its manifest would have " +
-                                                   base::format_size(manifest.size()) + ", 16 MiB are allowed");
+      throw Error(ErrorCode::invalid_argument,
+                  "the machine's definition is too large: its manifest would have " +
+                      base::format_size(manifest.size()) + ", 16 MiB are allowed");
     }
     std::lock_guard timeline(timeline_.mutex);
     timeline_.expect_sound();
-    base::make_directory_durably(store_->files, layout::machine_directory(store_->directory, point.machine));
+    base::make_directory_durably(store_->files,
+                                 layout::machine_directory(store_->directory, point.machine));
     std::string path = layout::manifest_file(store_->directory, point.machine, point.id);
     change_index([&](ReferenceCounter& counter) {
       write_manifest(path, manifest);
@@ -161,8 +171,8 @@ class IndexedWriter : public StoreWriter {
     });
   }
 
-  // If it fails, nothing that could be taken for a point is left: the store is sound. If not even that can
-  // be brought about, the point may be there or not.
+  // If it fails, nothing that could be taken for a point is left: the store is sound. If not even
+  // that can be brought about, the point may be there or not.
   void write_manifest(const std::string& path, const base::Bytes& manifest) {
     try {
       base::write_file_durably(store_->files, path, manifest);
@@ -176,8 +186,8 @@ class IndexedWriter : public StoreWriter {
     std::exception_ptr reason;
   };
 
-  // The manifest changes and the index must follow. If it cannot, it is brought up to date when the store is
-  // opened next, and nothing else is written before.
+  // The manifest changes and the index must follow. If it cannot, it is brought up to date when the
+  // store is opened next, and nothing else is written before.
   template <typename Change>
   void change_index(Change change) {
     ReferenceCounter counter(*store_);
@@ -207,12 +217,16 @@ namespace {
 
 // A folder may hold what an init that was cut short left there, and nothing else.
 void expect_room(base::FileSystem& files, const std::string& directory) {
-  static const std::set<std::string> kOurs{"key", "key.tmp", "packs", "points", "store.tmp", "writer.lock"};
+  static const std::set<std::string> kOurs{"key",    "key.tmp",   "packs",
+                                           "points", "store.tmp", "writer.lock"};
   for (const std::string& name : files.list(directory)) {
     bool is_folder = name == "packs" || name == "points";
-    if (kOurs.count(name) != 0 && (!is_folder || files.list(base::join_path(directory, name)).empty())) continue;
+    if (kOurs.count(name) != 0 &&
+        (!is_folder || files.list(base::join_path(directory, name)).empty()))
+      continue;
     throw Error(ErrorCode::already_exists,
-                directory + (name == "store" ? " is a store already" : " is not empty; a store needs a folder of its own"));
+                directory + (name == "store" ? " is a store already"
+                                             : " is not empty; a store needs a folder of its own"));
   }
 }
 
@@ -236,8 +250,9 @@ void init_store(base::FileSystem& files, const std::string& directory, const Ini
   files.sync_directory(base::parent_path(directory));
 }
 
-std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files, const std::string& directory,
-                                               const KeySource& key, const std::string& index_directory,
+std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
+                                               const std::string& directory, const KeySource& key,
+                                               const std::string& index_directory,
                                                const WriterLimits& limits) {
   std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
   store->pack_size = limits.pack_size;
@@ -276,8 +291,8 @@ StoreFigures read_figures(base::FileSystem& files, const std::string& directory)
   return figures_of(*store);
 }
 
-void change_store_key(base::FileSystem& files, const std::string& directory, const KeySource& old_key,
-                      const KeySource& new_key, uint32_t scrypt_log2_n) {
+void change_store_key(base::FileSystem& files, const std::string& directory,
+                      const KeySource& old_key, const KeySource& new_key, uint32_t scrypt_log2_n) {
   if (!read_parameters(files, directory).encrypted) {
     throw Error(ErrorCode::unsupported, "the store in " + directory + " is not encrypted");
   }

@@ -1,5 +1,6 @@
-// Writes a store: adds points, deletes points, compacts, repairs. One writer a store, guarded by a lock:
-// a second one gets busy. Thread-safe: any number of syncs, deletions and one compaction at a time.
+// Writes a store: adds points, deletes points, compacts, repairs. One writer a store, guarded by a
+// lock: a second one gets busy. Thread-safe: any number of syncs, deletions and one compaction at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +24,16 @@ struct InitOptions {
 };
 
 // Makes a store in a new or empty directory; durable when it returns. Throws already_exists.
-void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options = {});
+void init_store(base::FileSystem& files, const std::string& directory,
+                const InitOptions& options = {});
 
 struct StoreFigures {
   uint64_t machine_count = 0;
   uint64_t point_count = 0;
-  uint64_t logical_size = 0;   // bytes of all disks of all points
-  uint64_t chunk_count = 0;    // distinct, live
-  uint64_t live_size = 0;      // stored bytes that points need
-  uint64_t pack_size = 0;      // bytes of all packs
+  uint64_t logical_size = 0;  // bytes of all disks of all points
+  uint64_t chunk_count = 0;   // distinct, live
+  uint64_t live_size = 0;     // stored bytes that points need
+  uint64_t pack_size = 0;     // bytes of all packs
   uint64_t pack_count = 0;
 };
 
@@ -54,47 +56,49 @@ struct CheckReport {
   uint64_t packs_checked = 0;
   uint64_t chunks_checked = 0;
   uint64_t points_checked = 0;
-  std::vector<std::string> problems;      // sentences
-  std::vector<PointSummary> damaged;      // the points that damage touches
+  std::vector<std::string> problems;  // sentences
+  std::vector<PointSummary> damaged;  // the points that damage touches
   bool good() const { return problems.empty(); }
 };
 
 // Tests make them small, so that little data crosses every border.
 struct WriterLimits {
-  uint64_t pack_size = 64u << 20;   // bytes at which a pack is sealed
-  size_t reference_slice = 65536;   // reference changes in one index transaction
+  uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
+  size_t reference_slice = 65536;  // reference changes in one index transaction
 };
 
 class StoreWriter {
  public:
   // Finishes what an interrupted predecessor began, so that the index agrees with packs and points.
   // Throws as StoreReader::open, and busy when another writer has the store. Without the key of an
-  // encrypted store everything but begin() works. `index_directory` is given only where `files` is not the
-  // machine's own file system: LMDB does its own I/O.
+  // encrypted store everything but begin() works. `index_directory` is given only where `files` is
+  // not the machine's own file system: LMDB does its own I/O.
   static std::unique_ptr<StoreWriter> open(base::FileSystem& files, const std::string& directory,
-                                           const KeySource& key = {}, const std::string& index_directory = "",
+                                           const KeySource& key = {},
+                                           const std::string& index_directory = "",
                                            const WriterLimits& limits = {});
   virtual ~StoreWriter() = default;
 
   // Reads through the same process. Valid as long as the writer.
   virtual StoreReader& reader() = 0;
 
-  // A sink for a new point. Throws invalid_argument for a plan that cannot be, not_found for a base that
-  // is no point of this machine with that disk. Destroy all sinks before the writer.
+  // A sink for a new point. Throws invalid_argument for a plan that cannot be, not_found for a base
+  // that is no point of this machine with that disk. Destroy all sinks before the writer.
   virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
 
-  // The point is gone when it returns (space comes back by compact()); also one whose manifest cannot be
-  // read. Throws not_found; busy while a reader has it open, or a sync is relative to it.
+  // The point is gone when it returns (space comes back by compact()); also one whose manifest
+  // cannot be read. Throws not_found; busy while a reader has it open, or a sync is relative to it.
   virtual void delete_point(const PointId& id) = 0;
 
   virtual CompactResult compact(const CompactOptions& options = {}) = 0;
-  virtual CheckReport check(const CheckOptions& options) = 0;  // as check_store(); syncs go on meanwhile
+  virtual CheckReport check(
+      const CheckOptions& options) = 0;  // as check_store(); syncs go on meanwhile
   virtual StoreFigures figures() = 0;
 };
 
-// Verifies every record's checksum and every point's trees. Needs no key unless `deep`. Damaged chunks
-// are noted in the index, so that the next sync that meets them sends them again; not while another process
-// writes to the store (then that process's own check does it).
+// Verifies every record's checksum and every point's trees. Needs no key unless `deep`. Damaged
+// chunks are noted in the index, so that the next sync that meets them sends them again; not while
+// another process writes to the store (then that process's own check does it).
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
                         const CheckOptions& options);
 
@@ -112,9 +116,10 @@ RebuildReport rebuild_index(base::FileSystem& files, const std::string& director
 // Needs no key.
 StoreFigures read_figures(base::FileSystem& files, const std::string& directory);
 
-// Puts another passphrase or key file in the place of the old one; no pack is rewritten. Durable when it
-// returns.
-void change_store_key(base::FileSystem& files, const std::string& directory, const KeySource& old_key,
-                      const KeySource& new_key, uint32_t scrypt_log2_n = 16);
+// Puts another passphrase or key file in the place of the old one; no pack is rewritten. Durable
+// when it returns.
+void change_store_key(base::FileSystem& files, const std::string& directory,
+                      const KeySource& old_key, const KeySource& new_key,
+                      uint32_t scrypt_log2_n = 16);
 
 }  // namespace images

@@ -1,11 +1,13 @@
-// Every worker does the same: takes the next unit from the planner, reads it, drops zero chunks, hashes the
-// rest and hands the batch to the sink, which has encoded what it lacks. There is no queue between stages.
-// Overlap comes from running a few more workers than processors: while some wait in a read or a send, the
-// others compute, and a chunk is hashed and compressed by the thread that just read it.
+// Every worker does the same: takes the next unit from the planner, reads it, drops zero chunks,
+// hashes the rest and hands the batch to the sink, which has encoded what it lacks. There is no
+// queue between stages. Overlap comes from running a few more workers than processors: while some
+// wait in a read or a send, the others compute, and a chunk is hashed and compressed by the thread
+// that just read it.
 //
-// Order. Units are numbered when they are taken, so every number below the highest is in some worker's hands:
-// the smallest one that is not yet handed over is always being worked on. So a sink that waits for it cannot
-// wait for ever, and neither can a worker that waits because it is kMaxBatchesInFlight ahead.
+// Order. Units are numbered when they are taken, so every number below the highest is in some
+// worker's hands: the smallest one that is not yet handed over is always being worked on. So a sink
+// that waits for it cannot wait for ever, and neither can a worker that waits because it is
+// kMaxBatchesInFlight ahead.
 #include "images/sync_engine.h"
 
 #include <algorithm>
@@ -45,10 +47,7 @@ class Copier {
  public:
   Copier(const SyncPlan& plan, const std::vector<DiskSource*>& sources, PointSink& sink,
          const CopyOptions& options)
-      : plan_(plan),
-        sources_(sources),
-        sink_(sink),
-        options_(options),
+      : plan_(plan), sources_(sources), sink_(sink), options_(options),
         chunk_size_(sink.hasher().chunk_size()),
         shared_(Shared{CopyPlanner(plan, sources, chunk_size_, max_data_chunks(chunk_size_))}) {}
 
@@ -84,7 +83,8 @@ class Copier {
 };
 
 CopyProgress Copier::run() {
-  uint32_t thread_count = std::clamp<uint32_t>(options_.thread_count, 1, kMaxBatchesInFlight - kWaitingThreads);
+  uint32_t thread_count =
+      std::clamp<uint32_t>(options_.thread_count, 1, kMaxBatchesInFlight - kWaitingThreads);
   thread_count += kWaitingThreads;
   shared_.lock()->running = thread_count;
   {
@@ -135,7 +135,8 @@ CopyProgress Copier::progress(Shared& shared) const {
 void Copier::run_worker() {
   try {
     ChunkEncoder encoder(options_.compression_level);
-    auto buffer = std::make_unique_for_overwrite<uint8_t[]>(max_data_chunks(chunk_size_) * chunk_size_);
+    auto buffer =
+        std::make_unique_for_overwrite<uint8_t[]>(max_data_chunks(chunk_size_) * chunk_size_);
     while (auto unit = take_unit()) {
       read_unit(*unit, buffer.get());
       PreparedBatch prepared = prepare(*unit, buffer.get());
@@ -152,8 +153,8 @@ void Copier::run_worker() {
   changed_.notify_all();
 }
 
-// The lock is held while the planner asks a source for extents: extents() is for one thread at a time, and
-// the others would have nothing to do before it answers.
+// The lock is held while the planner asks a source for extents: extents() is for one thread at a
+// time, and the others would have nothing to do before it answers.
 std::optional<CopyUnit> Copier::take_unit() {
   auto shared = shared_.lock();
   if (shared->stopping) return std::nullopt;
@@ -207,7 +208,8 @@ PreparedBatch Copier::prepare(const CopyUnit& unit, const uint8_t* buffer) const
       append_zeros(prepared, run.index, run.count);
       continue;
     }
-    for (uint64_t index = run.index; index < run.index + run.count; ++index, buffer += chunk_size_) {
+    for (uint64_t index = run.index; index < run.index + run.count;
+         ++index, buffer += chunk_size_) {
       base::ByteView content(buffer, chunk_size_);
       if (base::is_all_zero(content)) {
         append_zeros(prepared, index, 1);
@@ -224,7 +226,8 @@ PreparedBatch Copier::prepare(const CopyUnit& unit, const uint8_t* buffer) const
 void Copier::append_zeros(PreparedBatch& prepared, uint64_t index, uint64_t count) const {
   if (!plan_.disks[prepared.batch.disk].base) return;
   auto& places = prepared.batch.places;
-  if (!places.empty() && places.back().id.is_zero() && places.back().index + places.back().count == index) {
+  if (!places.empty() && places.back().id.is_zero() &&
+      places.back().index + places.back().count == index) {
     places.back().count += count;
     return;
   }
@@ -234,8 +237,8 @@ void Copier::append_zeros(PreparedBatch& prepared, uint64_t index, uint64_t coun
 
 }  // namespace
 
-CopyProgress copy_disks(const SyncPlan& plan, const std::vector<DiskSource*>& sources, PointSink& sink,
-                        const CopyOptions& options) {
+CopyProgress copy_disks(const SyncPlan& plan, const std::vector<DiskSource*>& sources,
+                        PointSink& sink, const CopyOptions& options) {
   return Copier(plan, sources, sink, options).run();
 }
 

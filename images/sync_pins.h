@@ -1,7 +1,7 @@
-// Keeps what running syncs rely on from being freed. A sync that was told "the store has it" of a chunk no
-// point refers to (an unfinished sync's) remembers it here; one whose chunk loses its last reference later
-// is safe by its epoch: such a chunk is not freed while a sync that began before is running.
-// Thread-safe.
+// Keeps what running syncs rely on from being freed. A sync that was told "the store has it" of a
+// chunk no point refers to (an unfinished sync's) remembers it here; one whose chunk loses its last
+// reference later is safe by its epoch: such a chunk is not freed while a sync that began before is
+// running. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,8 @@ class SyncPins {
 // The syncs that run in one store.
 class SyncRegistry {
  public:
-  // A sync looks up chunks and pins them with this held shared; compaction frees with it held alone.
+  // A sync looks up chunks and pins them with this held shared; compaction frees with it held
+  // alone.
   std::shared_mutex freeing;
 
   // The sync runs as long as what this returns lives. The registry must outlive it.

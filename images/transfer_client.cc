@@ -23,17 +23,21 @@ Frame expect_frame(FrameChannel& channel, wire::FrameType type) {
   std::optional<Frame> frame = channel.next();
   const std::string& peer = channel.stream().peer();
   if (!frame) throw Error(ErrorCode::unavailable, peer + " ended the connection");
-  if (frame->type == wire::FrameType::error) throw wire::decode_error(frame->payload).with_context(peer);
+  if (frame->type == wire::FrameType::error)
+    throw wire::decode_error(frame->payload).with_context(peer);
   if (frame->type != type) {
-    throw Error(ErrorCode::corrupt, fmt::format("{} sent a frame of type {} where one of type {} belongs", peer,
-                                                static_cast<int>(frame->type), static_cast<int>(type)));
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{} sent a frame of type {} where one of type {} belongs", peer,
+                            static_cast<int>(frame->type), static_cast<int>(type)));
   }
   return *frame;
 }
 
 void greet(FrameChannel& channel) {
-  channel.write(wire::encode(wire::Hello{wire::kOldestVersion, wire::kVersion, "muletto-agent " MULETTO_VERSION}));
-  wire::Welcome welcome = wire::decode_welcome(expect_frame(channel, wire::FrameType::welcome).payload);
+  channel.write(wire::encode(
+      wire::Hello{wire::kOldestVersion, wire::kVersion, "muletto-agent " MULETTO_VERSION}));
+  wire::Welcome welcome =
+      wire::decode_welcome(expect_frame(channel, wire::FrameType::welcome).payload);
   if (welcome.version < wire::kOldestVersion || welcome.version > wire::kVersion) {
     throw Error(ErrorCode::unsupported, fmt::format("{} wants version {} of the transfer protocol",
                                                     channel.stream().peer(), welcome.version));
@@ -65,7 +69,8 @@ class RemoteSink : public PointSink {
     for (size_t i = 0; i < wanted.size(); ++i) {
       if (!wanted[i]) continue;
       EncodedChunk chunk = encode(i);
-      write(wire::encode(wire::Data{batch.sequence, static_cast<uint32_t>(i), chunk.codec, chunk.bytes}));
+      write(wire::encode(
+          wire::Data{batch.sequence, static_cast<uint32_t>(i), chunk.codec, chunk.bytes}));
       bytes_sent_ += chunk.bytes.size();
     }
   }
@@ -118,7 +123,8 @@ class RemoteSink : public PointSink {
   // The receiver takes kMaxBatchesInFlight batches from the smallest one on that it has not stored.
   void wait_for_room(const Batch& batch) {
     if (batch.places.size() > kMaxBatchPlaces) {
-      throw Error(ErrorCode::invalid_argument, fmt::format("a batch has {} places", batch.places.size()));
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a batch has {} places", batch.places.size()));
     }
     wait([&](const State& state) { return batch.sequence < state.floor + kMaxBatchesInFlight; });
     auto state = state_.lock();
@@ -131,7 +137,8 @@ class RemoteSink : public PointSink {
     return *state_.lock()->questions.extract(sequence).mapped().wanted;
   }
 
-  // When the peer refuses and closes, its reason is on the way to the reader while writing fails already.
+  // When the peer refuses and closes, its reason is on the way to the reader while writing fails
+  // already.
   void write(base::ByteView frame) {
     try {
       channel_.write(frame);
@@ -163,17 +170,12 @@ class RemoteSink : public PointSink {
     const std::string& peer = stream_->peer();
     auto state = state_.lock();
     switch (frame.type) {
-      case wire::FrameType::need:
-        take_need(*state, wire::decode_need(frame.payload));
-        break;
-      case wire::FrameType::done:
-        take_done(*state, wire::decode_done(frame.payload));
-        break;
+      case wire::FrameType::need: take_need(*state, wire::decode_need(frame.payload)); break;
+      case wire::FrameType::done: take_done(*state, wire::decode_done(frame.payload)); break;
       case wire::FrameType::committed:
         state->committed = wire::decode_committed(frame.payload);
         break;
-      case wire::FrameType::error:
-        throw wire::decode_error(frame.payload).with_context(peer);
+      case wire::FrameType::error: throw wire::decode_error(frame.payload).with_context(peer);
       default:
         throw Error(ErrorCode::corrupt,
                     fmt::format("{} sent a frame of type {}", peer, static_cast<int>(frame.type)));
@@ -184,9 +186,10 @@ class RemoteSink : public PointSink {
   void take_need(State& state, wire::Need need) {
     auto question = state.questions.find(need.sequence);
     auto batch = state.unstored.find(need.sequence);
-    bool good = question != state.questions.end() && batch != state.unstored.end() && !batch->second &&
-                question->second.place_count == need.wanted.size();
-    if (!good) throw Error(ErrorCode::corrupt, stream_->peer() + " answered an offer that was not made");
+    bool good = question != state.questions.end() && batch != state.unstored.end() &&
+                !batch->second && question->second.place_count == need.wanted.size();
+    if (!good)
+      throw Error(ErrorCode::corrupt, stream_->peer() + " answered an offer that was not made");
     question->second.wanted = std::move(need.wanted);
     batch->second = true;
   }
@@ -222,7 +225,8 @@ std::optional<wire::LastPoint> query_last_point(std::unique_ptr<base::ByteStream
   return answer;
 }
 
-std::unique_ptr<PointSink> open_remote_sink(std::unique_ptr<base::ByteStream> stream, const SyncPlan& plan) {
+std::unique_ptr<PointSink> open_remote_sink(std::unique_ptr<base::ByteStream> stream,
+                                            const SyncPlan& plan) {
   return std::make_unique<RemoteSink>(std::move(stream), plan);
 }
 

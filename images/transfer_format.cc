@@ -10,9 +10,9 @@ namespace images::wire {
 namespace {
 
 using base::ByteReader;
+using base::Bytes;
 using base::ByteView;
 using base::ByteWriter;
-using base::Bytes;
 using base::Error;
 using base::ErrorCode;
 
@@ -135,35 +135,21 @@ std::string_view cut_text(std::string_view text, size_t limit) {
 
 uint32_t max_payload_size(FrameType type) {
   switch (type) {
-    case FrameType::hello:
-      return 8 + 4 + 4 + kMaxSoftware;
-    case FrameType::welcome:
-      return 8 + 2 + 4 + kMaxSoftware;
-    case FrameType::query:
-      return 4 + kMaxName;
-    case FrameType::last_point:
-      return 1 + 16 + 8 + 4 + kMaxDisks * (4 + kMaxName + 8);
-    case FrameType::open:
-      return 4 + kMaxName + 4 + kMaxDisks * (4 + kMaxName + 8 + 1 + 16);
-    case FrameType::ready:
-      return 4 + 1 + 32;
-    case FrameType::offer:
-      return 16 + kMaxBatchPlaces * kPlaceSize;
-    case FrameType::need:
-      return 12 + kMaxBatchPlaces / 8;
-    case FrameType::data:
-      return kDataPrefixSize + kMaxChunkSize;
-    case FrameType::done:
-      return 8;
-    case FrameType::commit:
-      return kMaxCommitSize;
-    case FrameType::committed:
-      return 16 + 8;
+    case FrameType::hello: return 8 + 4 + 4 + kMaxSoftware;
+    case FrameType::welcome: return 8 + 2 + 4 + kMaxSoftware;
+    case FrameType::query: return 4 + kMaxName;
+    case FrameType::last_point: return 1 + 16 + 8 + 4 + kMaxDisks * (4 + kMaxName + 8);
+    case FrameType::open: return 4 + kMaxName + 4 + kMaxDisks * (4 + kMaxName + 8 + 1 + 16);
+    case FrameType::ready: return 4 + 1 + 32;
+    case FrameType::offer: return 16 + kMaxBatchPlaces * kPlaceSize;
+    case FrameType::need: return 12 + kMaxBatchPlaces / 8;
+    case FrameType::data: return kDataPrefixSize + kMaxChunkSize;
+    case FrameType::done: return 8;
+    case FrameType::commit: return kMaxCommitSize;
+    case FrameType::committed: return 16 + 8;
     case FrameType::ping:
-    case FrameType::pong:
-      return 0;
-    case FrameType::error:
-      return 4 + kMaxCodeName + 4 + kMaxSentence;
+    case FrameType::pong: return 0;
+    case FrameType::error: return 4 + kMaxCodeName + 4 + kMaxSentence;
   }
   return 0;
 }
@@ -174,12 +160,14 @@ FrameHeader decode_header(const std::array<uint8_t, kHeaderSize>& bytes) {
   header.size = in.u32();
   uint8_t type = in.u8();
   expect_zeros(in, 3);
-  if (type < static_cast<uint8_t>(FrameType::hello) || type > static_cast<uint8_t>(FrameType::error)) {
+  if (type < static_cast<uint8_t>(FrameType::hello) ||
+      type > static_cast<uint8_t>(FrameType::error)) {
     in.fail(fmt::format("has the unknown type {}", type));
   }
   header.type = static_cast<FrameType>(type);
   if (header.size > max_payload_size(header.type)) {
-    in.fail(fmt::format("of type {} claims {} bytes, which is more than its limit", type, header.size));
+    in.fail(
+        fmt::format("of type {} claims {} bytes, which is more than its limit", type, header.size));
   }
   return header;
 }
@@ -418,9 +406,11 @@ Bytes encode(const PointDetails& details) {
   write_definition(out, details.definition);
   Bytes frame = finish(std::move(out));
   if (frame.size() - kHeaderSize > kMaxCommitSize) {
-    throw Error(ErrorCode::invalid_argument, "the machine's definition and state are larger than 8 MiB");
+    throw Error(ErrorCode::invalid_argument,
+                "the machine's definition and state are larger than 8 MiB");
   }
-  decode_commit(ByteView(frame).subspan(kHeaderSize));  // what the peer would refuse is refused here
+  decode_commit(
+      ByteView(frame).subspan(kHeaderSize));  // what the peer would refuse is refused here
   return frame;
 }
 
@@ -430,7 +420,8 @@ PointDetails decode_commit(ByteView payload) {
   details.host = read_text(in, kMaxName);
   details.time_ms = in.u64();
   uint8_t consistency = in.u8();
-  if (consistency > static_cast<uint8_t>(Consistency::application)) in.fail("names an unknown consistency");
+  if (consistency > static_cast<uint8_t>(Consistency::application))
+    in.fail("names an unknown consistency");
   details.consistency = static_cast<Consistency>(consistency);
   details.figures = read_figures(in);
   details.note = read_text(in, kMaxNote);
@@ -471,7 +462,8 @@ Error decode_error(ByteView payload) {
   std::string message = in.string(kMaxSentence);
   in.expect_end();
   // It goes to a terminal: no control characters, and no halves of characters.
-  if (!base::is_valid_utf8(message)) message = "failed, and said why in letters this side cannot read";
+  if (!base::is_valid_utf8(message))
+    message = "failed, and said why in letters this side cannot read";
   for (char& c : message) {
     if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) c = ' ';
   }

@@ -1,9 +1,10 @@
-// The bytes of the transfer protocol: docs/protocol.md says what they mean. A frame is a header of 8 bytes
-// and a payload; integers are little-endian, strings have a u32 length in front. Pure functions.
+// The bytes of the transfer protocol: docs/protocol.md says what they mean. A frame is a header of
+// 8 bytes and a payload; integers are little-endian, strings have a u32 length in front. Pure
+// functions.
 //
-// encode() gives a whole frame, header included. decode_…() takes a payload and throws corrupt unless it is
-// exactly such a message within its limits; the values are then in range, but names, places and disk
-// numbers are still to be judged against the session.
+// encode() gives a whole frame, header included. decode_…() takes a payload and throws corrupt
+// unless it is exactly such a message within its limits; the values are then in range, but names,
+// places and disk numbers are still to be judged against the session.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +22,22 @@ namespace images::wire {
 constexpr const char* kUpgradePath = "/api/v1/transfer";
 constexpr const char* kUpgradeProtocol = "muletto-transfer";
 
-constexpr uint16_t kVersion = 1;      // the newest this program speaks
+constexpr uint16_t kVersion = 1;  // the newest this program speaks
 constexpr uint16_t kOldestVersion = 1;
 constexpr std::array<uint8_t, 8> kMagic = {'M', 'U', 'L', 'E', 'T', 'T', 'O', '\n'};
 
 constexpr size_t kHeaderSize = 8;
-constexpr uint32_t kMaxSoftware = 64;          // bytes of a program's name and version
-constexpr uint32_t kMaxName = 255;             // bytes of a machine's, disk's or host's name
+constexpr uint32_t kMaxSoftware = 64;  // bytes of a program's name and version
+constexpr uint32_t kMaxName = 255;     // bytes of a machine's, disk's or host's name
 constexpr uint32_t kMaxDisks = 64;
-constexpr uint32_t kMinChunkSize = 4096;       // bytes
-constexpr uint32_t kMaxChunkSize = 1 << 20;    // bytes
-constexpr uint32_t kMaxSentence = 2048;        // bytes of an error's message
-constexpr uint32_t kMaxNote = 4096;            // bytes
+constexpr uint32_t kMinChunkSize = 4096;     // bytes
+constexpr uint32_t kMaxChunkSize = 1 << 20;  // bytes
+constexpr uint32_t kMaxSentence = 2048;      // bytes of an error's message
+constexpr uint32_t kMaxNote = 4096;          // bytes
 constexpr uint32_t kMaxNetworkCards = 64;
-constexpr uint32_t kMaxLibvirtXml = 1 << 20;   // bytes
+constexpr uint32_t kMaxLibvirtXml = 1 << 20;  // bytes
 constexpr uint32_t kMaxStateFiles = 16;
-constexpr uint32_t kMaxCommitSize = 8 << 20;   // bytes, the whole COMMIT payload
+constexpr uint32_t kMaxCommitSize = 8 << 20;  // bytes, the whole COMMIT payload
 
 enum class FrameType : uint8_t {
   hello = 1,
@@ -90,8 +91,8 @@ struct LastPoint {
 };
 
 struct Ready {
-  uint32_t chunk_size = 0;               // bytes, a power of two
-  std::optional<base::Key256> id_key;    // a secret of the tenant
+  uint32_t chunk_size = 0;             // bytes, a power of two
+  std::optional<base::Key256> id_key;  // a secret of the tenant
 };
 
 struct Need {
@@ -111,8 +112,8 @@ struct Committed {
   uint64_t bytes_stored = 0;
 };
 
-// Throws corrupt for an unknown type, non-zero reserved bytes or a size beyond the type's limit. A header
-// is judged before a byte of its payload is read or room for it is made.
+// Throws corrupt for an unknown type, non-zero reserved bytes or a size beyond the type's limit. A
+// header is judged before a byte of its payload is read or room for it is made.
 FrameHeader decode_header(const std::array<uint8_t, kHeaderSize>& bytes);
 uint32_t max_payload_size(FrameType type);
 
@@ -120,17 +121,18 @@ base::Bytes encode(const Hello& hello);
 base::Bytes encode(const Welcome& welcome);
 base::Bytes encode(const Query& query);
 base::Bytes encode(const std::optional<LastPoint>& point);
-base::Bytes encode(const SyncPlan& plan);           // OPEN
+base::Bytes encode(const SyncPlan& plan);  // OPEN
 base::Bytes encode(const Ready& ready);
-base::Bytes encode(const Batch& batch);             // OFFER
+base::Bytes encode(const Batch& batch);  // OFFER
 base::Bytes encode(const Need& need);
 base::Bytes encode(const Data& data);
 base::Bytes encode_done(uint64_t sequence);
-base::Bytes encode(const PointDetails& details);    // COMMIT; throws invalid_argument beyond the limits
+base::Bytes encode(
+    const PointDetails& details);  // COMMIT; throws invalid_argument beyond the limits
 base::Bytes encode(const Committed& committed);
 base::Bytes encode_ping();
 base::Bytes encode_pong();
-base::Bytes encode(const base::Error& error);       // a longer sentence is cut
+base::Bytes encode(const base::Error& error);  // a longer sentence is cut
 
 Hello decode_hello(base::ByteView payload);
 Welcome decode_welcome(base::ByteView payload);

@@ -24,10 +24,7 @@ std::vector<uint64_t> sizes_of(const SyncPlan& plan) {
 
 TransferIngest::TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan,
                                std::unique_ptr<PointSink> sink, uint64_t window_size)
-    : channel_(channel),
-      host_(host),
-      plan_(plan),
-      sink_(std::move(sink)),
+    : channel_(channel), host_(host), plan_(plan), sink_(std::move(sink)),
       state_(State(BatchWindow(sizes_of(plan), sink_->hasher().chunk_size(), window_size))) {
   for (size_t i = 0; i < kTransferWorkers; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -47,7 +44,8 @@ void TransferIngest::run() {
     }
     throw_failure();
     if (state_.lock()->committed) return;
-    throw Error(ErrorCode::unavailable, channel_.stream().peer() + " went away before the point was committed");
+    throw Error(ErrorCode::unavailable,
+                channel_.stream().peer() + " went away before the point was committed");
   } catch (const Error& error) {
     Error cause = state_.lock()->failure.value_or(error);  // a worker's came first
     bool gone = cause.code() == ErrorCode::unavailable || cause.code() == ErrorCode::cancelled;
@@ -67,7 +65,8 @@ void TransferIngest::on_frame(const Frame& frame) {
     case wire::FrameType::offer: {
       Batch batch = wire::decode_offer(frame.payload);
       auto state = state_.lock();
-      if (state->to_commit) throw Error(ErrorCode::invalid_argument, "a batch was offered after COMMIT");
+      if (state->to_commit)
+        throw Error(ErrorCode::invalid_argument, "a batch was offered after COMMIT");
       state->window.offer(batch);
       state->to_look_up.push_back(std::move(batch));
       break;
@@ -87,15 +86,17 @@ void TransferIngest::on_frame(const Frame& frame) {
       PointDetails details = wire::decode_commit(frame.payload);
       auto state = state_.lock();
       if (state->to_commit) throw Error(ErrorCode::invalid_argument, "COMMIT came twice");
-      if (!state->window.is_idle()) throw Error(ErrorCode::invalid_argument, "COMMIT came before all batches were done");
+      if (!state->window.is_idle())
+        throw Error(ErrorCode::invalid_argument, "COMMIT came before all batches were done");
       state->to_commit = std::move(details);
       break;
     }
     case wire::FrameType::error:
       throw wire::decode_error(frame.payload).with_context(channel_.stream().peer() + " gave up");
     default:
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("a frame of type {} has no place in a sync", static_cast<int>(frame.type)));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("a frame of type {} has no place in a sync", static_cast<int>(frame.type)));
   }
   changed_.notify_all();
 }
@@ -137,7 +138,8 @@ std::optional<TransferIngest::Task> TransferIngest::next_task() {
   auto state = state_.lock();
   auto may_commit = [&] { return state->to_commit && !state->commit_taken; };
   state.wait(changed_, [&] {
-    return state->stopping || !state->to_store.empty() || !state->to_look_up.empty() || may_commit();
+    return state->stopping || !state->to_store.empty() || !state->to_look_up.empty() ||
+           may_commit();
   });
   if (state->stopping) return std::nullopt;
   Task task;
@@ -184,8 +186,9 @@ void TransferIngest::verify(const ReceivedBatch& received) {
   }
 }
 
-// The connection broke. What arrived is put into the store all the same, so that the next attempt need not
-// send it again, however short-lived connections are; the point itself is lost with the sink.
+// The connection broke. What arrived is put into the store all the same, so that the next attempt
+// need not send it again, however short-lived connections are; the point itself is lost with the
+// sink.
 void TransferIngest::salvage() noexcept {
   channel_.stream().abort();  // a worker may be writing to the peer that is gone
   try {

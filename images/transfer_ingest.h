@@ -17,8 +17,8 @@ namespace images {
 
 class TransferIngest {
  public:
-  TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan, std::unique_ptr<PointSink> sink,
-                 uint64_t window_size);
+  TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan,
+                 std::unique_ptr<PointSink> sink, uint64_t window_size);
   ~TransferIngest() { stop_workers(); }
 
   // Reads frames until the peer ends the connection. Throws the first failure, of whichever thread.

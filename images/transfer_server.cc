@@ -15,8 +15,8 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-// How long, and how much, is still read from a peer that was told why the session ends: closing with
-// unread bytes makes the kernel drop what the peer has not yet read.
+// How long, and how much, is still read from a peer that was told why the session ends: closing
+// with unread bytes makes the kernel drop what the peer has not yet read.
 constexpr std::chrono::milliseconds kLingerTimeout = std::chrono::seconds(5);
 constexpr uint64_t kLingerSize = 64ull << 20;  // bytes
 
@@ -25,7 +25,8 @@ void linger(base::ByteStream& stream) noexcept {
   try {
     base::Bytes ignored(64 << 10);
     for (uint64_t total = 0; total < kLingerSize;) {
-      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
       size_t count = left.count() <= 0 ? 0 : stream.read_some(ignored, left);
       if (count == 0) return;
       total += count;
@@ -37,7 +38,8 @@ void linger(base::ByteStream& stream) noexcept {
 
 Frame expect_frame(FrameChannel& channel) {
   std::optional<Frame> frame = channel.next();
-  if (!frame) throw Error(ErrorCode::unavailable, channel.stream().peer() + " left without a greeting");
+  if (!frame)
+    throw Error(ErrorCode::unavailable, channel.stream().peer() + " left without a greeting");
   return *frame;
 }
 
@@ -48,10 +50,11 @@ void greet(FrameChannel& channel) {
   }
   wire::Hello hello = wire::decode_hello(frame.payload);
   if (hello.newest_version < wire::kOldestVersion || hello.oldest_version > wire::kVersion) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("this side speaks the versions {} to {} of the transfer protocol, the other one {} to {}: "
-                            "update the older one",
-                            wire::kOldestVersion, wire::kVersion, hello.oldest_version, hello.newest_version));
+    throw Error(ErrorCode::unsupported, fmt::format("this side speaks the versions {} to {} of the "
+                                                    "transfer protocol, the other one {} to {}: "
+                                                    "update the older one",
+                                                    wire::kOldestVersion, wire::kVersion,
+                                                    hello.oldest_version, hello.newest_version));
   }
   uint16_t version = std::min(hello.newest_version, wire::kVersion);
   channel.write(wire::encode(wire::Welcome{version, "mulettod " MULETTO_VERSION}));
@@ -64,7 +67,8 @@ void answer_query(FrameChannel& channel, TransferHost& host, const Frame& frame)
   channel.write(wire::encode(host.last_point(query.machine_name)));
 }
 
-void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame, const TransferServerOptions& options) {
+void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame,
+            const TransferServerOptions& options) {
   SyncPlan plan = wire::decode_open(frame.payload);
   base::check_name(plan.machine_name, "machine's name");
   host.authorize(plan.machine_name);
@@ -75,7 +79,8 @@ void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame, const
   session.run();
 }
 
-void serve_requests(FrameChannel& channel, TransferHost& host, const TransferServerOptions& options) {
+void serve_requests(FrameChannel& channel, TransferHost& host,
+                    const TransferServerOptions& options) {
   for (size_t queries = 0; std::optional<Frame> frame = channel.next(); ++queries) {
     if (frame->type == wire::FrameType::open) return ingest(channel, host, *frame, options);
     if (frame->type == wire::FrameType::error) throw wire::decode_error(frame->payload);
@@ -88,7 +93,8 @@ void serve_requests(FrameChannel& channel, TransferHost& host, const TransferSer
 
 }  // namespace
 
-void serve_transfer(base::ByteStream& stream, TransferHost& host, const TransferServerOptions& options) {
+void serve_transfer(base::ByteStream& stream, TransferHost& host,
+                    const TransferServerOptions& options) {
   FrameChannel channel(stream);
   auto give_up = [&](const Error& error) {
     channel.end_with(error);

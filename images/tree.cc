@@ -24,8 +24,8 @@ TreeShape TreeShape::of(const format::StoreParameters& parameters) {
 
 TreeUpdater::TreeUpdater(const TreeShape& shape, const ChunkHasher& hasher, const ChunkId& old_root,
                          NodeLoader load, NodeStorer store)
-    : shape_(shape), hasher_(hasher), load_(std::move(load)), store_(std::move(store)), path_(shape.height),
-      open_from_(shape.height - 1) {
+    : shape_(shape), hasher_(hasher), load_(std::move(load)), store_(std::move(store)),
+      path_(shape.height), open_from_(shape.height - 1) {
   OpenNode& root = path_[open_from_];
   root.old_id = old_root;
   root.node = load_or_zero(old_root, open_from_);
@@ -106,7 +106,8 @@ void TreeUpdater::set(uint64_t index, uint64_t count, const ChunkId& id) {
   CHECK(end <= 1ull << (shape_.fanout_bits * shape_.height));
   next_index_ = end;
   while (index < end) {
-    // The largest whole subtree that begins here and fits: zeros never descend into what they cover.
+    // The largest whole subtree that begins here and fits: zeros never descend into what they
+    // cover.
     uint32_t level = 0;
     while (level + 1 < shape_.height) {
       uint64_t span = 1ull << (shape_.fanout_bits * (level + 1));
@@ -148,7 +149,9 @@ class ReferenceWalk {
     if (level < 0) return;
     static const ChunkId kZero{};
     for (uint32_t child = 0; child < shape_.fanout; ++child) {
-      auto id = [&](int i) -> const ChunkId& { return nodes[i] ? nodes[i]->children[child] : kZero; };
+      auto id = [&](int i) -> const ChunkId& {
+        return nodes[i] ? nodes[i]->children[child] : kZero;
+      };
       visit(level - 1, id(0), id(1), id(2));
     }
   }
@@ -175,7 +178,8 @@ class ReferenceWalk {
 }  // namespace
 
 void walk_reference_changes(const TreeShape& shape, const ChunkId& before, const ChunkId& point,
-                            const ChunkId& after, const NodeLoader& load, const ReferenceChange& change,
+                            const ChunkId& after, const NodeLoader& load,
+                            const ReferenceChange& change,
                             const std::function<void(const ChunkId&)>& lost) {
   ReferenceWalk walk(shape, load, change, lost);
   walk.visit(static_cast<int>(shape.height) - 1, before, point, after);

@@ -15,11 +15,15 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_store(add);
-  add("disk", value<std::string>()->value_name("NAME"), "the disk of the point; required unless it has just one")(
-      "to", value<std::string>()->value_name("FILE"), "the file to make, or a block device; required")(
+  add("disk", value<std::string>()->value_name("NAME"),
+      "the disk of the point; required unless it has just one")(
+      "to", value<std::string>()->value_name("FILE"),
+      "the file to make, or a block device; required")(
       "format", value<std::string>()->default_value("raw")->value_name("FORMAT"),
-      "raw, qcow2, vmdk, vhdx, vdi, vpc, qcow, qed or parallels")("force", "overwrite what is there")(
-      "threads", value<uint32_t>()->default_value(2)->value_name("COUNT"), "threads that decompress and write");
+      "raw, qcow2, vmdk, vhdx, vdi, vpc, qcow, qed or parallels")(
+      "force", "overwrite what is there")("threads",
+                                          value<uint32_t>()->default_value(2)->value_name("COUNT"),
+                                          "threads that decompress and write");
 }
 
 std::string choose_disk(const base::Arguments& arguments, const images::Point& point) {
@@ -49,14 +53,15 @@ int run(const base::Arguments& arguments) {
     result = restore_disk(*store, options);
   }
   if (arguments.json()) {
-    nlohmann::json object{{"point", point.id.hex()},        {"machine", point.machine_name},
-                          {"disk", options.disk_name},      {"target", options.target},
-                          {"format", options.format},       {"size", result.size},
+    nlohmann::json object{{"point", point.id.hex()},         {"machine", point.machine_name},
+                          {"disk", options.disk_name},       {"target", options.target},
+                          {"format", options.format},        {"size", result.size},
                           {"written", result.bytes_written}, {"duration_ms", result.duration_ms}};
     fmt::print("{}\n", object.dump());
   } else {
-    fmt::print("{} of {} is in {}: {}, {} written, {}\n", options.disk_name, point.machine_name, options.target,
-               base::format_size(result.size), base::format_size(result.bytes_written),
+    fmt::print("{} of {} is in {}: {}, {} written, {}\n", options.disk_name, point.machine_name,
+               options.target, base::format_size(result.size),
+               base::format_size(result.bytes_written),
                base::format_duration_ms(result.duration_ms));
   }
   return 0;
@@ -72,8 +77,10 @@ base::Command disk_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest or MACHINE@TIME. A file appears when it is complete;\n"
-      "until then, and after a failure, there is none. A block device is overwritten in place, with --force.";
+      "POINT is an id, a unique prefix of one, MACHINE@latest or MACHINE@TIME. A file appears when "
+      "it is complete;\n"
+      "until then, and after a failure, there is none. A block device is overwritten in place, "
+      "with --force.";
   return command;
 }
 

@@ -32,7 +32,8 @@ images::ExportOptions export_options(images::DiskReader& disk, const DiskRestore
   exported.store_directory = std::filesystem::absolute(options.store_directory).string();
   exported.point = options.point.hex();
   exported.disks = {disk.disk().name};
-  if (!options.key_file_path.empty()) exported.key_file_path = std::filesystem::absolute(options.key_file_path);
+  if (!options.key_file_path.empty())
+    exported.key_file_path = std::filesystem::absolute(options.key_file_path);
   if (!options.passphrase_file_path.empty()) {
     exported.passphrase_file_path = std::filesystem::absolute(options.passphrase_file_path);
   }
@@ -40,7 +41,8 @@ images::ExportOptions export_options(images::DiskReader& disk, const DiskRestore
   return exported;
 }
 
-std::vector<std::string> convert_command(const DiskRestore& options, const std::string& uri, const std::string& path) {
+std::vector<std::string> convert_command(const DiskRestore& options, const std::string& uri,
+                                         const std::string& path) {
   std::vector<std::string> command{"qemu-img", "convert", "-p", "-f", "raw", "-O", options.format};
   // Without it the format rounds the size to a geometry of cylinders.
   if (options.format == "vpc") command.insert(command.end(), {"-o", "force_size=on"});
@@ -72,9 +74,12 @@ std::string words_of(const std::string& output) {
 
 }  // namespace
 
-uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options, const std::string& path) {
-  base::ScratchDirectory scratch(std::filesystem::temp_directory_path().string(), "muletto-restore");
-  images::ExportProcess exported = images::ExportProcess::start(export_options(disk, options, scratch.path()));
+uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options,
+                       const std::string& path) {
+  base::ScratchDirectory scratch(std::filesystem::temp_directory_path().string(),
+                                 "muletto-restore");
+  images::ExportProcess exported =
+      images::ExportProcess::start(export_options(disk, options, scratch.path()));
   base::UniqueFd output(::memfd_create("qemu-img", MFD_CLOEXEC));
   if (!output) throw base::system_error(errno, "cannot make a file in memory");
   base::SubprocessOptions child_options;
@@ -83,7 +88,8 @@ uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options, con
   base::Subprocess child(convert_command(options, uri, path), child_options);
   std::optional<int> status;
   while (!(status = child.wait_for(kLookInterval))) {
-    if (options.stop.stop_requested()) throw Error(ErrorCode::cancelled, "interrupted");  // ends the child
+    if (options.stop.stop_requested())
+      throw Error(ErrorCode::cancelled, "interrupted");  // ends the child
     uint64_t done = disk.size() / 10000 * percent_times_100(tail_of(output.get()));
     if (options.on_progress) options.on_progress({disk.size(), done, done});
   }
@@ -95,7 +101,8 @@ uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options, con
     throw Error(full ? ErrorCode::no_space : ErrorCode::io, words);
   }
   struct stat file;
-  uint64_t written = ::stat(path.c_str(), &file) == 0 ? static_cast<uint64_t>(file.st_blocks) * 512 : 0;
+  uint64_t written =
+      ::stat(path.c_str(), &file) == 0 ? static_cast<uint64_t>(file.st_blocks) * 512 : 0;
   if (options.on_progress) options.on_progress({disk.size(), disk.size(), written});
   return written;
 }

@@ -9,9 +9,10 @@
 
 namespace restore {
 
-// Writes `path`, a new file; returns its size on disk. Throws no_space, io, cancelled with qemu-img ended
-// and the file left as it was at that moment. Call it from a thread that lives as long as the call's
-// children: they end with it.
-uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options, const std::string& path);
+// Writes `path`, a new file; returns its size on disk. Throws no_space, io, cancelled with qemu-img
+// ended and the file left as it was at that moment. Call it from a thread that lives as long as the
+// call's children: they end with it.
+uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options,
+                       const std::string& path);
 
 }  // namespace restore

@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP as a stop token. Make one in main's thread before any other thread exists; the
-// signals are blocked in all of them, and one thread waits for them.
+// SIGINT, SIGTERM and SIGHUP as a stop token. Make one in main's thread before any other thread
+// exists; the signals are blocked in all of them, and one thread waits for them.
 #pragma once
 
 #include <stop_token>

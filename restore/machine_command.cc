@@ -18,10 +18,12 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_store(add);
-  add("to", value<std::string>()->value_name("DIR"), "the folder to put it in; made if missing; required")(
-      "format", value<std::string>()->default_value("raw")->value_name("FORMAT"), "of the disks, as for 'disk'")(
-      "force", "overwrite files that are there")("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
-                                                 "threads that decompress and write");
+  add("to", value<std::string>()->value_name("DIR"),
+      "the folder to put it in; made if missing; required")(
+      "format", value<std::string>()->default_value("raw")->value_name("FORMAT"),
+      "of the disks, as for 'disk'")("force", "overwrite files that are there")(
+      "threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
+      "threads that decompress and write");
 }
 
 // A name that stays inside the folder.
@@ -77,14 +79,18 @@ int run(const base::Arguments& arguments) {
   std::vector<std::string> paths = write_definition(point, directory, options.overwrite);
   for (const images::PointDisk& disk : point.disks) {
     options.disk_name = disk.name;
-    options.target = base::join_path(directory, file_name(disk.name) + "." + extension(options.format));
+    options.target =
+        base::join_path(directory, file_name(disk.name) + "." + extension(options.format));
     ProgressDisplay display(disk.name);
     options.on_progress = [&](const CopyProgress& progress) { display.show(progress); };
     restore_disk(*store, options);
     paths.push_back(options.target);
   }
   if (arguments.json()) {
-    fmt::print("{}\n", nlohmann::json{{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}.dump());
+    fmt::print(
+        "{}\n",
+        nlohmann::json{{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}
+            .dump());
   } else {
     for (const std::string& path : paths) fmt::print("{}\n", path);
   }

@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   base::Program program;
   program.name = "muletto-restore";
   program.summary = "writes recovery points out of a store";
-  program.commands = {restore::disk_command(), restore::machine_command(), restore::points_command()};
+  program.commands = {restore::disk_command(), restore::machine_command(),
+                      restore::points_command()};
   return base::run_program(program, argc, argv);
 }

@@ -19,8 +19,9 @@ int run(const base::Arguments& arguments) {
                       {"size", point.size},
                       {"consistency", images::consistency_name(point.consistency)}});
     } else {
-      fmt::print("{}  {}  {:>10}  {:<11}  {}\n", point.id.hex(), base::format_time_ms(point.time_ms),
-                 base::format_size(point.size), images::consistency_name(point.consistency), point.machine_name);
+      fmt::print("{}  {}  {:>10}  {:<11}  {}\n", point.id.hex(),
+                 base::format_time_ms(point.time_ms), base::format_size(point.size),
+                 images::consistency_name(point.consistency), point.machine_name);
     }
   }
   if (arguments.json()) fmt::print("{}\n", nlohmann::json{{"points", list}}.dump());

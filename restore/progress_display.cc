@@ -17,7 +17,8 @@ constexpr uint64_t kBarWidth = 30;
 }  // namespace
 
 ProgressDisplay::ProgressDisplay(std::string what)
-    : what_(std::move(what)), is_terminal_(::isatty(STDERR_FILENO) != 0), begin_(Clock::now()), shown_(begin_) {}
+    : what_(std::move(what)), is_terminal_(::isatty(STDERR_FILENO) != 0), begin_(Clock::now()),
+      shown_(begin_) {}
 
 ProgressDisplay::~ProgressDisplay() {
   if (drawn_) fmt::print(stderr, "\n");
@@ -31,9 +32,11 @@ void ProgressDisplay::show(const CopyProgress& progress) {
   uint64_t percent = progress.bytes_done / (total / 100 + 1);
   if (progress.bytes_done >= progress.bytes_total) percent = 100;
   double seconds = std::chrono::duration<double>(now - begin_).count();
-  auto speed = static_cast<uint64_t>(static_cast<double>(progress.bytes_done) / (seconds > 0.001 ? seconds : 0.001));
-  std::string figures = fmt::format("{:3} %  {} of {}, {}/s", percent, base::format_size(progress.bytes_done),
-                                    base::format_size(progress.bytes_total), base::format_size(speed));
+  auto speed = static_cast<uint64_t>(static_cast<double>(progress.bytes_done) /
+                                     (seconds > 0.001 ? seconds : 0.001));
+  std::string figures =
+      fmt::format("{:3} %  {} of {}, {}/s", percent, base::format_size(progress.bytes_done),
+                  base::format_size(progress.bytes_total), base::format_size(speed));
   if (!is_terminal_) {
     fmt::print(stderr, "{}: {}\n", what_, figures);
     return;

@@ -1,5 +1,6 @@
-// The disk is cut into windows of 4 MiB. Each thread takes the next one, asks which parts hold data, and
-// reads and writes each such part in one piece. Threads share nothing but the number of the next window.
+// The disk is cut into windows of 4 MiB. Each thread takes the next one, asks which parts hold
+// data, and reads and writes each such part in one piece. Threads share nothing but the number of
+// the next window.
 #include "restore/raw_writer.h"
 
 #include <fcntl.h>
@@ -49,7 +50,8 @@ void write_zeros(int fd, uint64_t offset, uint64_t length, base::Bytes& buffer) 
 
 class RawCopy {
  public:
-  RawCopy(images::DiskReader& disk, int fd, const RawOptions& options) : disk_(disk), fd_(fd), options_(options) {}
+  RawCopy(images::DiskReader& disk, int fd, const RawOptions& options)
+      : disk_(disk), fd_(fd), options_(options) {}
 
   CopyProgress run() {
     std::vector<std::jthread> threads;
@@ -106,7 +108,8 @@ class RawCopy {
       written_ += run.length;
     }
     // Lets the target begin now what the final fsync would otherwise wait for.
-    ::sync_file_range(fd_, static_cast<off_t>(begin), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);
+    ::sync_file_range(fd_, static_cast<off_t>(begin), static_cast<off_t>(length),
+                      SYNC_FILE_RANGE_WRITE);
   }
 
   images::DiskReader& disk_;

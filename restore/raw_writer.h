@@ -1,5 +1,5 @@
-// Writes a disk of a point as raw bytes, by several threads, at the speed of decompression. Thread-safe:
-// it has no state.
+// Writes a disk of a point as raw bytes, by several threads, at the speed of decompression.
+// Thread-safe: it has no state.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct RawOptions {
 };
 
 // Writes the whole disk to `fd`, which is at least as large. Not durable before the caller's fsync.
-// Throws no_space, io, corrupt (naming the damaged place), cancelled; all threads have ended then, and the
-// target holds any part of the disk.
+// Throws no_space, io, corrupt (naming the damaged place), cancelled; all threads have ended then,
+// and the target holds any part of the disk.
 CopyProgress write_raw(images::DiskReader& disk, int fd, const RawOptions& options);
 
 }  // namespace restore

@@ -33,7 +33,8 @@ TargetKind check_target(const DiskRestore& options) {
   if (std::find(known.begin(), known.end(), options.format) == known.end()) {
     std::string all;
     for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
-    throw Error(ErrorCode::invalid_argument, fmt::format("there is no format '{}': {}", options.format, all));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("there is no format '{}': {}", options.format, all));
   }
   struct stat status;
   if (::stat(options.target.c_str(), &status) != 0) {
@@ -48,7 +49,8 @@ TargetKind check_target(const DiskRestore& options) {
   }
   if (S_ISREG(status.st_mode)) return TargetKind::file;
   if (!S_ISBLK(status.st_mode)) {
-    throw Error(ErrorCode::invalid_argument, options.target + " is neither a file nor a block device");
+    throw Error(ErrorCode::invalid_argument,
+                options.target + " is neither a file nor a block device");
   }
   if (options.format != "raw") {
     throw Error(ErrorCode::invalid_argument, "a block device takes only the raw format");
@@ -61,7 +63,8 @@ class FileInProgress {
  public:
   explicit FileInProgress(const std::string& target) : target_(target) {
     std::filesystem::path path(target);
-    std::string name = fmt::format(".{}.{}.part", path.filename().string(), base::to_hex(base::random_array<4>()));
+    std::string name =
+        fmt::format(".{}.{}.part", path.filename().string(), base::to_hex(base::random_array<4>()));
     path_ = (path.parent_path() / name).string();
   }
   ~FileInProgress() {
@@ -72,8 +75,10 @@ class FileInProgress {
   // Makes the content durable, then the name.
   void publish() {
     base::UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
-    if (!fd || ::fsync(fd.get()) != 0) throw base::system_error(errno, "cannot make durable " + target_);
-    if (::rename(path_.c_str(), target_.c_str()) != 0) throw base::system_error(errno, "cannot make " + target_);
+    if (!fd || ::fsync(fd.get()) != 0)
+      throw base::system_error(errno, "cannot make durable " + target_);
+    if (::rename(path_.c_str(), target_.c_str()) != 0)
+      throw base::system_error(errno, "cannot make " + target_);
     published_ = true;
     base::real_file_system().sync_directory(base::parent_path(target_));
   }
@@ -93,11 +98,13 @@ RawOptions raw_options(const DiskRestore& options, ZeroHandling zeros) {
   return raw;
 }
 
-uint64_t write_raw_file(images::DiskReader& disk, const DiskRestore& options, const FileInProgress& file) {
+uint64_t write_raw_file(images::DiskReader& disk, const DiskRestore& options,
+                        const FileInProgress& file) {
   base::UniqueFd fd(::open(file.path().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   if (!fd) throw base::system_error(errno, "cannot make a file beside " + options.target);
   if (::ftruncate(fd.get(), static_cast<off_t>(disk.size())) != 0) {
-    throw base::system_error(errno, fmt::format("a file of {} is not possible there", base::format_size(disk.size())));
+    throw base::system_error(
+        errno, fmt::format("a file of {} is not possible there", base::format_size(disk.size())));
   }
   return write_raw(disk, fd.get(), raw_options(options, ZeroHandling::skip)).bytes_written;
 }
@@ -109,13 +116,17 @@ uint64_t write_device(images::DiskReader& disk, const DiskRestore& options) {
   }
   if (!fd) throw base::system_error(errno, "cannot open " + options.target);
   uint64_t size = 0;
-  if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0) throw base::system_error(errno, "cannot measure " + options.target);
+  if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0)
+    throw base::system_error(errno, "cannot measure " + options.target);
   if (size < disk.size()) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("{} has {}, the disk needs {}", options.target,
-                                                         base::format_size(size), base::format_size(disk.size())));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} has {}, the disk needs {}", options.target, base::format_size(size),
+                            base::format_size(disk.size())));
   }
-  uint64_t written = write_raw(disk, fd.get(), raw_options(options, ZeroHandling::write)).bytes_written;
-  if (::fsync(fd.get()) != 0) throw base::system_error(errno, "cannot make durable " + options.target);
+  uint64_t written =
+      write_raw(disk, fd.get(), raw_options(options, ZeroHandling::write)).bytes_written;
+  if (::fsync(fd.get()) != 0)
+    throw base::system_error(errno, "cannot make durable " + options.target);
   return written;
 }
 
@@ -132,7 +143,7 @@ uint64_t write_target(images::DiskReader& disk, const DiskRestore& options, Targ
 }  // namespace
 
 const std::vector<std::string>& formats() {
-  static const std::vector<std::string> kFormats{"raw", "qcow2", "vmdk", "vhdx", "vdi",
+  static const std::vector<std::string> kFormats{"raw", "qcow2", "vmdk", "vhdx",     "vdi",
                                                  "vpc", "qcow",  "qed",  "parallels"};
   return kFormats;
 }
@@ -147,14 +158,17 @@ DiskResult restore_disk(images::StoreReader& reader, const DiskRestore& options)
     result.bytes_written = write_target(*disk, options, kind);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::no_space) {
-      throw error.with_context(fmt::format("{} was not restored to {}", options.disk_name, options.target));
+      throw error.with_context(
+          fmt::format("{} was not restored to {}", options.disk_name, options.target));
     }
-    throw Error(ErrorCode::no_space, fmt::format("{} was not restored to {}: the disk there is full. Nothing of it was "
-                                                 "kept; give it a place with more room",
-                                                 options.disk_name, options.target));
+    throw Error(ErrorCode::no_space,
+                fmt::format("{} was not restored to {}: the disk there is full. Nothing of it was "
+                            "kept; give it a place with more room",
+                            options.disk_name, options.target));
   }
   auto duration = std::chrono::steady_clock::now() - begin;
-  result.duration_ms = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+  result.duration_ms = static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   return result;
 }
 

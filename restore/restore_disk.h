@@ -21,8 +21,8 @@ struct DiskRestore {
   std::string passphrase_file_path;  // empty: none
   images::PointId point;
   std::string disk_name;
-  std::string target;                // a file to be made, or a block device
-  std::string format = "raw";        // one of formats()
+  std::string target;                       // a file to be made, or a block device
+  std::string format = "raw";               // one of formats()
   Overwrite overwrite = Overwrite::refuse;  // a block device always needs `replace`
   uint32_t thread_count = 2;
   ProgressCallback on_progress;
@@ -38,9 +38,9 @@ struct DiskResult {
 // "raw" and what qemu-img writes: qcow2, vmdk, vhdx, vdi, vpc, qcow, qed, parallels.
 const std::vector<std::string>& formats();
 
-// Durable when it returns. Throws already_exists, invalid_argument (unknown format, target too small),
-// busy (the device is in use), no_space, corrupt, cancelled, …; a file is not there then, or still the old
-// one, and a device holds part of the disk. `reader` is the open store.
+// Durable when it returns. Throws already_exists, invalid_argument (unknown format, target too
+// small), busy (the device is in use), no_space, corrupt, cancelled, …; a file is not there then,
+// or still the old one, and a device holds part of the disk. `reader` is the open store.
 DiskResult restore_disk(images::StoreReader& reader, const DiskRestore& options);
 
 }  // namespace restore

@@ -7,12 +7,14 @@ using base::options::value;
 void declare_store(base::options::options_description_easy_init add) {
   add("store", value<std::string>()->value_name("DIR"), "the store; required")(
       "key-file", value<std::string>()->value_name("FILE"), "key file of an encrypted store")(
-      "passphrase-file", value<std::string>()->value_name("FILE"), "file with the passphrase of an encrypted store");
+      "passphrase-file", value<std::string>()->value_name("FILE"),
+      "file with the passphrase of an encrypted store");
 }
 
 std::unique_ptr<images::StoreReader> open_store(const base::Arguments& arguments) {
-  images::KeySource key = images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
-                                                  arguments.get_or<std::string>("key-file", ""));
+  images::KeySource key =
+      images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
+                              arguments.get_or<std::string>("key-file", ""));
   return images::StoreReader::open(base::real_file_system(), arguments.get("store"), key);
 }
 

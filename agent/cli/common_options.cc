@@ -6,10 +6,13 @@ namespace agent::cli {
 
 void declare_common_options(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("config", value<std::string>()->value_name("FILE"), "settings, instead of /etc/muletto/agent.toml");
-  add("state-dir", value<std::string>()->value_name("DIR"), "tracking and scratch files, instead of the config's");
+  add("config", value<std::string>()->value_name("FILE"),
+      "settings, instead of /etc/muletto/agent.toml");
+  add("state-dir", value<std::string>()->value_name("DIR"),
+      "tracking and scratch files, instead of the config's");
   add("run-dir", value<std::string>()->value_name("DIR"), "sockets, instead of the config's");
-  add("connect,c", value<std::string>()->value_name("URI"), "the libvirt to use, instead of the config's");
+  add("connect,c", value<std::string>()->value_name("URI"),
+      "the libvirt to use, instead of the config's");
 }
 
 Config common_config(const base::Arguments& arguments) {

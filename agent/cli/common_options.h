@@ -1,4 +1,5 @@
-// Options that every command of muletto-agent has, and the settings they make together with the config file.
+// Options that every command of muletto-agent has, and the settings they make together with the
+// config file.
 #pragma once
 
 #include "agent/config.h"

@@ -19,7 +19,8 @@ constexpr size_t kMaxTokenFile = 4096;  // bytes
 
 std::string token_of(const Arguments& arguments) {
   if (arguments.has("token") == arguments.has("token-file")) {
-    throw base::Error(base::ErrorCode::invalid_argument, "give the token: --token TOKEN, or --token-file FILE");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "give the token: --token TOKEN, or --token-file FILE");
   }
   if (arguments.has("token")) return arguments.get("token");
   return base::trim(base::read_private_file(arguments.get("token-file"), kMaxTokenFile));
@@ -41,8 +42,8 @@ int run(const Arguments& arguments) {
   Enrollment enrollment = enroll(options);
   save_enrollment(config.state_directory, enrollment);
 
-  std::string expires =
-      base::format_time_ms(base::describe_certificate(enrollment.credentials.certificate_pem).not_after_ms);
+  std::string expires = base::format_time_ms(
+      base::describe_certificate(enrollment.credentials.certificate_pem).not_after_ms);
   if (arguments.json()) {
     nlohmann::json result{{"host", {{"id", enrollment.host_id}, {"name", enrollment.host_name}}},
                           {"tenant", enrollment.tenant},
@@ -50,8 +51,8 @@ int run(const Arguments& arguments) {
                           {"expires", expires}};
     fmt::print("{}\n", result.dump(2));
   } else {
-    fmt::print("enrolled at {} as '{}' ({}); the certificate is valid until {}\n", enrollment.appliance.text(),
-               enrollment.host_name, enrollment.host_id, expires);
+    fmt::print("enrolled at {} as '{}' ({}); the certificate is valid until {}\n",
+               enrollment.appliance.text(), enrollment.host_name, enrollment.host_id, expires);
   }
   return 0;
 }
@@ -65,15 +66,20 @@ base::Command enroll_command() {
   command.positional = {"HOST:PORT"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
-    add("token", value<std::string>()->value_name("TOKEN"), "the one-time token of 'muletto token create'");
-    add("token-file", value<std::string>()->value_name("FILE"), "a file with the token: other users see words, not files");
-    add("fingerprint", value<std::string>()->value_name("HEX"), "of the appliance's authority; shown with the token");
-    add("name", value<std::string>()->value_name("NAME"), "what the appliance calls this host, instead of its host name");
+    add("token", value<std::string>()->value_name("TOKEN"),
+        "the one-time token of 'muletto token create'");
+    add("token-file", value<std::string>()->value_name("FILE"),
+        "a file with the token: other users see words, not files");
+    add("fingerprint", value<std::string>()->value_name("HEX"),
+        "of the appliance's authority; shown with the token");
+    add("name", value<std::string>()->value_name("NAME"),
+        "what the appliance calls this host, instead of its host name");
     add("replace", "even if this host is enrolled already");
     declare_common_options(add);
   };
   command.notes =
-      "The token is sent only to the appliance whose certificate authority has the fingerprint. The private key is\n"
+      "The token is sent only to the appliance whose certificate authority has the fingerprint. "
+      "The private key is\n"
       "made here and never leaves this host. The port is 7443 if none is given.";
   command.run = run;
   return command;

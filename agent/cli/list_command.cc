@@ -20,7 +20,8 @@ int run(const base::Arguments& arguments) {
     fmt::print("{}\n", list.dump(2));
     return 0;
   }
-  for (const auto& domain : domains) fmt::print("{:<24} {}\n", domain.name, domain.running ? "running" : "shut off");
+  for (const auto& domain : domains)
+    fmt::print("{:<24} {}\n", domain.name, domain.running ? "running" : "shut off");
   return 0;
 }
 

@@ -21,13 +21,15 @@ int run(const base::Arguments& arguments) {
                       {"checkpoint", record.checkpoint},
                       {"tracked_disks", record.disks}});
     }
-    fmt::print("{}\n", nlohmann::json{{"state_dir", config.state_directory}, {"tracked", list}}.dump(2));
+    fmt::print("{}\n",
+               nlohmann::json{{"state_dir", config.state_directory}, {"tracked", list}}.dump(2));
     return 0;
   }
-  if (records.empty()) fmt::print("no machine's changes are being tracked (state in {})\n", config.state_directory);
+  if (records.empty())
+    fmt::print("no machine's changes are being tracked (state in {})\n", config.state_directory);
   for (const auto& [machine, record] : records) {
-    fmt::print("{:<24} changes of {} tracked since point {}\n", machine, fmt::join(record.disks, ", "),
-               record.point.hex());
+    fmt::print("{:<24} changes of {} tracked since point {}\n", machine,
+               fmt::join(record.disks, ", "), record.point.hex());
   }
   return 0;
 }

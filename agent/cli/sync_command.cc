@@ -29,14 +29,16 @@ std::vector<ImageDisk> image_disks(const Arguments& arguments) {
   for (const std::string& text : arguments.list("disk")) {
     size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
-      throw base::Error(base::ErrorCode::invalid_argument, "--disk is NAME=FILE, not '" + text + "'");
+      throw base::Error(base::ErrorCode::invalid_argument,
+                        "--disk is NAME=FILE, not '" + text + "'");
     }
     disks.push_back({text.substr(0, equals), text.substr(equals + 1), format});
   }
   return disks;
 }
 
-CaptureSettings capture_settings(const Arguments& arguments, const Config& config, const MachineConfig& machine) {
+CaptureSettings capture_settings(const Arguments& arguments, const Config& config,
+                                 const MachineConfig& machine) {
   CaptureSettings settings;
   settings.machine_name = arguments.get("MACHINE");
   base::check_name(settings.machine_name, "machine's name");
@@ -50,9 +52,11 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
 }
 
 std::unique_ptr<Target> open_target(const Arguments& arguments, const Config& config) {
-  if (!arguments.has("store")) return std::make_unique<ApplianceTarget>(load_enrollment(config.state_directory));
-  images::KeySource key = images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
-                                                  arguments.get_or<std::string>("key-file", ""));
+  if (!arguments.has("store"))
+    return std::make_unique<ApplianceTarget>(load_enrollment(config.state_directory));
+  images::KeySource key =
+      images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
+                              arguments.get_or<std::string>("key-file", ""));
   return std::make_unique<StoreTarget>(arguments.get("store"), key);
 }
 
@@ -60,11 +64,13 @@ std::unique_ptr<Target> open_target(const Arguments& arguments, const Config& co
 std::unique_ptr<RateLimit> rate_limit(const Arguments& arguments, std::stop_token stop) {
   if (!arguments.has("limit")) return nullptr;
   uint64_t rate = base::parse_size(arguments.get("limit"));
-  if (rate == 0) throw base::Error(base::ErrorCode::invalid_argument, "--limit must be more than 0");
+  if (rate == 0)
+    throw base::Error(base::ErrorCode::invalid_argument, "--limit must be more than 0");
   return std::make_unique<RateLimit>(rate, std::move(stop));
 }
 
-nlohmann::json to_json(const SyncResult& result, const std::string& machine_name, const Capture& capture) {
+nlohmann::json to_json(const SyncResult& result, const std::string& machine_name,
+                       const Capture& capture) {
   const images::PointDetails& details = result.details;
   nlohmann::json json{{"point", result.point.hex()},
                       {"machine", machine_name},
@@ -88,12 +94,16 @@ nlohmann::json to_json(const SyncResult& result, const std::string& machine_name
 
 void print_text(const SyncResult& result, const std::string& machine_name) {
   const images::PointDetails& details = result.details;
-  fmt::print("{}: point {} of {}, {}\n", machine_name, result.point.hex(), base::format_time_ms(details.time_ms),
-             details.consistency == images::Consistency::crash ? "crash-consistent" : "file systems consistent");
+  fmt::print("{}: point {} of {}, {}\n", machine_name, result.point.hex(),
+             base::format_time_ms(details.time_ms),
+             details.consistency == images::Consistency::crash ? "crash-consistent"
+                                                               : "file systems consistent");
   fmt::print("  {} read, {} sent, {} stored in {}", base::format_size(details.figures.bytes_read),
-             base::format_size(details.figures.bytes_sent), base::format_size(details.figures.bytes_stored),
+             base::format_size(details.figures.bytes_sent),
+             base::format_size(details.figures.bytes_stored),
              base::format_duration_ms(details.figures.duration_ms));
-  if (details.figures.frozen_ms > 0) fmt::print(", guest frozen for {} ms", details.figures.frozen_ms);
+  if (details.figures.frozen_ms > 0)
+    fmt::print(", guest frozen for {} ms", details.figures.frozen_ms);
   fmt::print("\n");
   if (!details.note.empty()) fmt::print("  {}\n", details.note);
 }
@@ -124,7 +134,8 @@ int run(const Arguments& arguments, std::stop_token stop) {
   if (limit) options.throttle = [&](uint64_t size) { limit->take(size); };
   std::optional<SyncResult> result;
   {
-    ProgressPrinter printer(name, arguments.has("quiet") ? ProgressStyle::none : progress_style_of_standard_error());
+    ProgressPrinter printer(
+        name, arguments.has("quiet") ? ProgressStyle::none : progress_style_of_standard_error());
     options.on_progress = [&](const images::CopyProgress& progress) { printer.show(progress); };
     result = run_sync(name, *capture, last, *target, options);
   }
@@ -138,28 +149,38 @@ int run(const Arguments& arguments, std::stop_token stop) {
 base::Command sync_command(std::stop_token stop) {
   base::Command command;
   command.name = "sync";
-  command.summary = "Makes a recovery point of a machine: a libvirt domain, running or shut off, or image files";
+  command.summary =
+      "Makes a recovery point of a machine: a libvirt domain, running or shut off, or image files";
   command.positional = {"MACHINE"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
     using Words = std::vector<std::string>;
-    add("image", value<std::string>()->value_name("FILE"), "capture this image as disk vda, instead of a domain");
-    add("disk", value<Words>()->value_name("NAME=FILE"), "capture this image as that disk; may be repeated");
-    add("format", value<std::string>()->value_name("FORMAT"), "of the images: raw, qcow2, …; default: found out");
-    add("domain", value<std::string>()->value_name("NAME"), "the domain, if it is not called MACHINE; or its UUID");
-    add("exclude", value<Words>()->value_name("DISK"), "leave this disk of the domain out; may be repeated");
+    add("image", value<std::string>()->value_name("FILE"),
+        "capture this image as disk vda, instead of a domain");
+    add("disk", value<Words>()->value_name("NAME=FILE"),
+        "capture this image as that disk; may be repeated");
+    add("format", value<std::string>()->value_name("FORMAT"),
+        "of the images: raw, qcow2, …; default: found out");
+    add("domain", value<std::string>()->value_name("NAME"),
+        "the domain, if it is not called MACHINE; or its UUID");
+    add("exclude", value<Words>()->value_name("DISK"),
+        "leave this disk of the domain out; may be repeated");
     add("full", "read everything, whatever change tracking says");
     add("no-freeze", "do not freeze the guest's file systems");
-    add("store", value<std::string>()->value_name("DIR"), "put the point into this store, instead of the appliance");
+    add("store", value<std::string>()->value_name("DIR"),
+        "put the point into this store, instead of the appliance");
     add("key-file", value<std::string>()->value_name("FILE"), "the store's key");
     add("passphrase-file", value<std::string>()->value_name("FILE"), "the store's passphrase");
-    add("limit", value<std::string>()->value_name("RATE"), "read at most this much a second, such as 20M");
+    add("limit", value<std::string>()->value_name("RATE"),
+        "read at most this much a second, such as 20M");
     add("quiet,q", "no progress");
     declare_common_options(add);
   };
   command.notes =
-      "Of a running domain, only what changed since the last point is read, if QEMU's record of changes continues\n"
-      "from that very point; otherwise everything is read, what the appliance has is not sent again, and the\n"
+      "Of a running domain, only what changed since the last point is read, if QEMU's record of "
+      "changes continues\n"
+      "from that very point; otherwise everything is read, what the appliance has is not sent "
+      "again, and the\n"
       "point's note says why. An interrupted sync leaves nothing behind.";
   command.run = [stop](const Arguments& arguments) { return run(arguments, stop); };
   return command;

@@ -12,10 +12,10 @@ constexpr char kExportedBitmap[] = "changed";
 
 struct BackupDisk {
   std::string name;
-  bool captured = false;      // the others are named too: libvirt would back up what is not
+  bool captured = false;  // the others are named too: libvirt would back up what is not
   std::string scratch_path;
-  std::string since;          // the checkpoint an incremental backup starts from; empty: a full one
-  bool tracked = false;       // the new checkpoint gets a bitmap of it
+  std::string since;     // the checkpoint an incremental backup starts from; empty: a full one
+  bool tracked = false;  // the new checkpoint gets a bitmap of it
 };
 
 std::string backup_xml(const std::string& socket_path, const std::vector<BackupDisk>& disks);

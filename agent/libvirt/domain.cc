@@ -37,7 +37,8 @@ Checkpoint describe(virDomainCheckpointPtr checkpoint) {
   Checkpoint found;
   found.name = ::virDomainCheckpointGetName(checkpoint);
   unsigned int flags = VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN;
-  std::string xml = take_string(::virDomainCheckpointGetXMLDesc(checkpoint, flags), "cannot read checkpoint " + found.name);
+  std::string xml = take_string(::virDomainCheckpointGetXMLDesc(checkpoint, flags),
+                                "cannot read checkpoint " + found.name);
   pugi::xml_document document;
   document.load_buffer(xml.data(), xml.size());
   pugi::xml_node root = document.child("domaincheckpoint");
@@ -67,7 +68,8 @@ Domain Connection::domain(const std::string& name) const {
     found = ::virDomainLookupByUUIDString(connection_.get(), name.c_str());
     if (found == nullptr) throw error;
   }
-  return Domain(connection_, std::shared_ptr<_virDomain>(found, [](virDomainPtr domain) { ::virDomainFree(domain); }));
+  return Domain(connection_, std::shared_ptr<_virDomain>(
+                                 found, [](virDomainPtr domain) { ::virDomainFree(domain); }));
 }
 
 std::vector<DomainSummary> Connection::domains() const {
@@ -78,18 +80,22 @@ std::vector<DomainSummary> Connection::domains() const {
   for (int i = 0; i < count; ++i) {
     std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
     ::virDomainGetUUIDString(list[i], uuid.data());
-    domains.push_back({::virDomainGetName(list[i]), uuid.data(), ::virDomainIsActive(list[i]) == 1});
+    domains.push_back(
+        {::virDomainGetName(list[i]), uuid.data(), ::virDomainIsActive(list[i]) == 1});
     ::virDomainFree(list[i]);
   }
   std::free(list);
-  std::sort(domains.begin(), domains.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(domains.begin(), domains.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return domains;
 }
 
 Domain::Domain(std::shared_ptr<_virConnect> connection, std::shared_ptr<_virDomain> domain)
-    : connection_(std::move(connection)), domain_(std::move(domain)), name_(::virDomainGetName(domain_.get())) {
+    : connection_(std::move(connection)), domain_(std::move(domain)),
+      name_(::virDomainGetName(domain_.get())) {
   std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
-  if (::virDomainGetUUIDString(domain_.get(), uuid.data()) != 0) throw last_error("cannot identify " + name_);
+  if (::virDomainGetUUIDString(domain_.get(), uuid.data()) != 0)
+    throw last_error("cannot identify " + name_);
   uuid_ = uuid.data();
 }
 
@@ -110,7 +116,8 @@ bool Domain::paused() const {
 bool Domain::persistent() const { return ::virDomainIsPersistent(domain_.get()) == 1; }
 
 std::string Domain::live_xml() const {
-  return take_string(::virDomainGetXMLDesc(domain_.get(), 0), "cannot read the description of " + name_);
+  return take_string(::virDomainGetXMLDesc(domain_.get(), 0),
+                     "cannot read the description of " + name_);
 }
 
 std::string Domain::inactive_xml() const {
@@ -129,7 +136,8 @@ uint64_t Domain::disk_size(const std::string& disk) const {
 void Domain::freeze() const {
   // Without a limit a guest agent that died with the port open would hold the sync for ever.
   ::virDomainAgentSetResponseTimeout(domain_.get(), kAgentTimeoutS, 0);
-  if (::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) < 0) throw last_error("cannot freeze " + name_);
+  if (::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) < 0)
+    throw last_error("cannot freeze " + name_);
 }
 
 void Domain::thaw() const {
@@ -141,16 +149,20 @@ BackupOutcome Domain::begin_backup(const std::string& backup_xml, const std::str
   const char* checkpoint = checkpoint_xml.empty() ? nullptr : checkpoint_xml.c_str();
   // Scratch files made beforehand save a QEMU job each, while the guest is frozen.
   unsigned int flags = VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL;
-  if (::virDomainBackupBegin(domain_.get(), backup_xml.c_str(), checkpoint, flags) == 0) return BackupOutcome::begun;
+  if (::virDomainBackupBegin(domain_.get(), backup_xml.c_str(), checkpoint, flags) == 0)
+    return BackupOutcome::begun;
   base::Error error = last_error("cannot begin a backup of " + name_);
-  if (last_code() != VIR_ERR_CHECKPOINT_INCONSISTENT && last_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT) throw error;
+  if (last_code() != VIR_ERR_CHECKPOINT_INCONSISTENT && last_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT)
+    throw error;
   why = error.message();
   return BackupOutcome::bitmap_unusable;
 }
 
 std::string Domain::backup_xml() const {
   char* xml = ::virDomainBackupGetXMLDesc(domain_.get(), 0);
-  if (xml == nullptr && (last_code() == VIR_ERR_NO_DOMAIN_BACKUP || last_code() == VIR_ERR_OPERATION_INVALID)) return "";
+  if (xml == nullptr &&
+      (last_code() == VIR_ERR_NO_DOMAIN_BACKUP || last_code() == VIR_ERR_OPERATION_INVALID))
+    return "";
   return take_string(xml, "cannot learn whether a backup of " + name_ + " runs");
 }
 
@@ -168,7 +180,8 @@ void Domain::end_backup() const {
     if (!backup_xml().empty()) asked = ::virDomainAbortJob(domain_.get()) == 0;
     if (std::chrono::steady_clock::now() > deadline) {
       if (!asked) throw last_error("cannot end the backup of " + name_);
-      throw base::Error(base::ErrorCode::unavailable, "libvirt does not end the backup of " + name_);
+      throw base::Error(base::ErrorCode::unavailable,
+                        "libvirt does not end the backup of " + name_);
     }
     std::this_thread::sleep_for(kEndBackupPoll);
   }
@@ -176,9 +189,11 @@ void Domain::end_backup() const {
 
 std::vector<Checkpoint> Domain::checkpoints() const {
   virDomainCheckpointPtr* list = nullptr;
-  int count = ::virDomainListAllCheckpoints(domain_.get(), &list, VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL);
+  int count =
+      ::virDomainListAllCheckpoints(domain_.get(), &list, VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL);
   if (count < 0) {
-    if (last_code() == VIR_ERR_NO_SUPPORT || last_code() == VIR_ERR_OPERATION_UNSUPPORTED) return {};
+    if (last_code() == VIR_ERR_NO_SUPPORT || last_code() == VIR_ERR_OPERATION_UNSUPPORTED)
+      return {};
     throw last_error("cannot list the checkpoints of " + name_);
   }
   std::vector<Checkpoint> checkpoints;
@@ -196,7 +211,8 @@ std::vector<Checkpoint> Domain::checkpoints() const {
 
 void Domain::delete_checkpoint(const std::string& checkpoint) const {
   std::shared_ptr<_virDomainCheckpoint> found(
-      ::virDomainCheckpointLookupByName(domain_.get(), checkpoint.c_str(), 0), [](virDomainCheckpointPtr pointer) {
+      ::virDomainCheckpointLookupByName(domain_.get(), checkpoint.c_str(), 0),
+      [](virDomainCheckpointPtr pointer) {
         if (pointer != nullptr) ::virDomainCheckpointFree(pointer);
       });
   if (!found) {

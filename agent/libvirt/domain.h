@@ -1,7 +1,7 @@
-// libvirt as the agent needs it: a connection, and one domain with its disks, its guest agent, its backup job
-// and its checkpoints. Everything here may throw base::Error with libvirt's words in it: not_found (no such
-// domain), unavailable (no libvirtd), busy, unsupported, io.
-// Objects may be used by several threads; libvirt does its own locking. A Domain keeps its connection open.
+// libvirt as the agent needs it: a connection, and one domain with its disks, its guest agent, its
+// backup job and its checkpoints. Everything here may throw base::Error with libvirt's words in it:
+// not_found (no such domain), unavailable (no libvirtd), busy, unsupported, io. Objects may be used
+// by several threads; libvirt does its own locking. A Domain keeps its connection open.
 #pragma once
 
 #include <cstdint>
@@ -52,21 +52,21 @@ class Domain {
 
   const std::string& name() const { return name_; }
   const std::string& uuid() const { return uuid_; }
-  bool running() const;              // paused counts: its QEMU has the disks
+  bool running() const;  // paused counts: its QEMU has the disks
   bool paused() const;
   bool persistent() const;           // a transient one cannot have checkpoints
   std::string live_xml() const;      // of a running domain; of another one as inactive_xml()
   std::string inactive_xml() const;  // as it would start next
   uint64_t disk_size(const std::string& disk) const;  // bytes, as the guest sees it
 
-  // Freezes all file systems of the guest; at most kAgentTimeoutS. Throws if the guest agent cannot.
+  // Freezes all file systems of the guest; at most kAgentTimeoutS. Throws if the guest agent
+  // cannot.
   void freeze() const;
   // Thaws them; no error if none is frozen.
   void thaw() const;
 
-  // Starts a pull backup into scratch files that exist, and makes the checkpoint at the same instant;
-  // `checkpoint_xml` may be empty.
-  // On `bitmap_unusable`, `why` gets libvirt's reason.
+  // Starts a pull backup into scratch files that exist, and makes the checkpoint at the same
+  // instant; `checkpoint_xml` may be empty. On `bitmap_unusable`, `why` gets libvirt's reason.
   BackupOutcome begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,
                              std::string& why) const;
   // The running backup job's XML; empty if there is none.
@@ -75,8 +75,8 @@ class Domain {
   void end_backup() const;
 
   std::vector<Checkpoint> checkpoints() const;
-  // Removes a checkpoint and its bitmaps; what it knew goes to the checkpoint before it. If bitmaps are
-  // broken or gone, or the domain is not running, libvirt's record of it is removed alone.
+  // Removes a checkpoint and its bitmaps; what it knew goes to the checkpoint before it. If bitmaps
+  // are broken or gone, or the domain is not running, libvirt's record of it is removed alone.
   void delete_checkpoint(const std::string& checkpoint) const;
 
  private:

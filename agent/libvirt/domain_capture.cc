@@ -28,7 +28,8 @@ std::unique_ptr<Capture> capture_domain(const std::string& uri, const std::strin
                                         const std::optional<LastPoint>& last, MachineLock lock,
                                         const CaptureSettings& settings) {
   Domain domain = Connection(uri).domain(domain_name);
-  remove_leftovers(domain, {settings.machine_name, settings.state_directory, settings.run_directory});
+  remove_leftovers(domain,
+                   {settings.machine_name, settings.state_directory, settings.run_directory});
   if (domain.running()) return capture_running(uri, domain, last, std::move(lock), settings);
   return capture_stopped(look_at_stopped(domain, settings), last, std::move(lock), settings);
 }

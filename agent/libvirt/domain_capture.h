@@ -1,5 +1,5 @@
-// A libvirt domain in whatever state it is: tidies up after a predecessor, then captures it running or
-// shut off.
+// A libvirt domain in whatever state it is: tidies up after a predecessor, then captures it running
+// or shut off.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@
 
 namespace agent::libvirt {
 
-// `domain_name` is its name or UUID in the libvirt at `uri`; `lock` is of the machine. Throws not_found,
-// unavailable, busy, unsupported, no_space.
+// `domain_name` is its name or UUID in the libvirt at `uri`; `lock` is of the machine. Throws
+// not_found, unavailable, busy, unsupported, no_space.
 std::unique_ptr<Capture> capture_domain(const std::string& uri, const std::string& domain_name,
                                         const std::optional<LastPoint>& last, MachineLock lock,
                                         const CaptureSettings& settings);

@@ -1,4 +1,5 @@
-// The map from libvirt's errors to base::Error. Functions are thread-safe: libvirt keeps errors per thread.
+// The map from libvirt's errors to base::Error. Functions are thread-safe: libvirt keeps errors per
+// thread.
 #pragma once
 
 #include <string>

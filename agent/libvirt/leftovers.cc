@@ -28,16 +28,19 @@ void end_own_backup(const Domain& domain, const SyncPlace& place) {
   std::string xml = domain.backup_xml();
   if (xml.empty()) return;
   // Its scratch files tell whose it is.
-  std::string ours = scratch_parent(place.state_directory) + "/" + machine_file_name(place.machine_name) + "-";
+  std::string ours =
+      scratch_parent(place.state_directory) + "/" + machine_file_name(place.machine_name) + "-";
   if (xml.find(ours) == std::string::npos) {
-    throw base::Error(base::ErrorCode::busy, "another program is making a backup of " + domain.name());
+    throw base::Error(base::ErrorCode::busy,
+                      "another program is making a backup of " + domain.name());
   }
   base::log().info("ending the backup job of an interrupted sync of {}", domain.name());
   domain.end_backup();
 }
 
 void delete_unknown_checkpoints(const Domain& domain, const SyncPlace& place) {
-  // Of a domain that is shut off only libvirt's record would go, and its bitmap would stay for ever.
+  // Of a domain that is shut off only libvirt's record would go, and its bitmap would stay for
+  // ever.
   if (!domain.running()) return;
   auto record = load_tracking(place.state_directory, place.machine_name);
   delete_other_checkpoints(domain, record ? record->checkpoint : "");

@@ -1,6 +1,6 @@
-// What an interrupted sync of a machine may leave in libvirt and in the agent's folders, and its removal.
-// Asked by three: a sync that fails, the guard of a sync that was killed, and the next sync, before it begins.
-// Whoever asks holds the machine's lock.
+// What an interrupted sync of a machine may leave in libvirt and in the agent's folders, and its
+// removal. Asked by three: a sync that fails, the guard of a sync that was killed, and the next
+// sync, before it begins. Whoever asks holds the machine's lock.
 #pragma once
 
 #include <string>
@@ -22,9 +22,9 @@ constexpr char kCheckpointPrefix[] = "muletto-";
 void mark_frozen(const SyncPlace& place);
 void unmark_frozen(const SyncPlace& place);
 
-// Thaws the guest if it may be frozen, ends a backup job that a sync of this machine began, deletes the
-// agent's checkpoints but the one that belongs to the last point, and removes the sync's folders. Tries
-// everything; throws the first failure at the end.
+// Thaws the guest if it may be frozen, ends a backup job that a sync of this machine began, deletes
+// the agent's checkpoints but the one that belongs to the last point, and removes the sync's
+// folders. Tries everything; throws the first failure at the end.
 void remove_leftovers(const Domain& domain, const SyncPlace& place);
 
 // The agent's checkpoints but `kept`. Failures are logged.

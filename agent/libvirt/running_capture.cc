@@ -6,12 +6,13 @@
 //   backup-begin          → the guard thaws, ends the job, deletes the new checkpoint
 //   thaw, copy            → the guard ends the job, deletes the new checkpoint
 //   end of the job        → the guard deletes the new checkpoint
-//   commit of the point   → the same: the record still names the old checkpoint and the old point, so the
+//   commit of the point   → the same: the record still names the old checkpoint and the old point,
+//   so the
 //                           next sync finds another last point and reads in full. Safe, and rare.
 //   the record is saved   → the guard deletes the old checkpoint instead
 //
-// The new checkpoint's changes go back to the old one when it is deleted, so after a failed sync the old one
-// still tells all changes since its own point.
+// The new checkpoint's changes go back to the old one when it is deleted, so after a failed sync
+// the old one still tells all changes since its own point.
 #include "agent/libvirt/running_capture.h"
 
 #include <fmt/format.h>
@@ -47,8 +48,8 @@ namespace {
 constexpr uint64_t kScratchReserve = 256u << 20;
 constexpr uint32_t kConnectionCount = 4;
 
-// Gives a folder or file to QEMU's user, who makes the socket and writes the scratch files. `label` is the
-// domain's DAC label, "+UID:+GID".
+// Gives a folder or file to QEMU's user, who makes the socket and writes the scratch files. `label`
+// is the domain's DAC label, "+UID:+GID".
 void give_to_qemu(const std::string& path, const std::string& label) {
   uid_t user = 0;
   gid_t group = 0;
@@ -57,23 +58,25 @@ void give_to_qemu(const std::string& path, const std::string& label) {
   if (!text.starts_with('+') || colon == std::string_view::npos || colon + 2 > text.size()) return;
   std::from_chars(text.data() + 1, text.data() + colon, user);
   std::from_chars(text.data() + colon + 2, text.data() + text.size(), group);
-  if (::chown(path.c_str(), user, group) != 0) throw base::system_error(errno, "cannot give " + path + " to QEMU");
+  if (::chown(path.c_str(), user, group) != 0)
+    throw base::system_error(errno, "cannot give " + path + " to QEMU");
 }
 
 uint64_t free_size(const std::string& directory) {
   struct statvfs status;
-  if (::statvfs(directory.c_str(), &status) != 0) throw base::system_error(errno, "cannot examine " + directory);
+  if (::statvfs(directory.c_str(), &status) != 0)
+    throw base::system_error(errno, "cannot examine " + directory);
   return uint64_t{status.f_bavail} * status.f_frsize;
 }
 
 class RunningCapture : public Capture {
  public:
-  RunningCapture(const std::string& uri, const Domain& domain, MachineLock lock, const CaptureSettings& settings)
+  RunningCapture(const std::string& uri, const Domain& domain, MachineLock lock,
+                 const CaptureSettings& settings)
       : domain_(domain),
-        settings_(settings),
-        place_{settings.machine_name, settings.state_directory, settings.run_directory},
-        lock_(std::move(lock)),
-        facts_(domain_facts(domain.live_xml())),
+        settings_(settings), place_{settings.machine_name, settings.state_directory,
+                                    settings.run_directory},
+        lock_(std::move(lock)), facts_(domain_facts(domain.live_xml())),
         checkpoint_(kCheckpointPrefix + base::to_hex(base::random_array<8>())),
         guard_(uri, domain, place_, lock_.fd()) {}
 
@@ -102,7 +105,9 @@ class RunningCapture : public Capture {
   void abandon() noexcept;
   bool tracks_any() const;
   std::string socket_path() const { return run_->path() + "/nbd.sock"; }
-  std::string scratch_path(const std::string& disk) const { return scratch_->path() + "/" + disk + ".qcow2"; }
+  std::string scratch_path(const std::string& disk) const {
+    return scratch_->path() + "/" + disk + ".qcow2";
+  }
 
   Domain domain_;
   CaptureSettings settings_;
@@ -178,18 +183,20 @@ void RunningCapture::make_scratch_files() {
 void RunningCapture::check_room() const {
   uint64_t room = free_size(scratch_->path());
   if (room >= kScratchReserve) return;
-  throw base::Error(base::ErrorCode::no_space,
-                    fmt::format("only {} are left in {} for blocks the guest overwrites during a sync; {} must "
-                                "stay free",
-                                base::format_size(room), scratch_parent(place_.state_directory),
-                                base::format_size(kScratchReserve)));
+  throw base::Error(
+      base::ErrorCode::no_space,
+      fmt::format("only {} are left in {} for blocks the guest overwrites during a sync; {} must "
+                  "stay free",
+                  base::format_size(room), scratch_parent(place_.state_directory),
+                  base::format_size(kScratchReserve)));
 }
 
 // True if the guest's file systems are frozen now. Not being able to is no failure of the sync.
 bool RunningCapture::freeze() {
   if (!settings_.freeze) return false;
   if (!facts_.guest_agent_connected || domain_.paused()) {
-    freeze_note_ = domain_.paused() ? "not frozen: the machine is paused" : "not frozen: no guest agent answers";
+    freeze_note_ = domain_.paused() ? "not frozen: the machine is paused"
+                                    : "not frozen: no guest agent answers";
     return false;
   }
   mark_frozen(place_);
@@ -215,7 +222,8 @@ void RunningCapture::thaw(bool frozen) {
   }
   bool in_time = guard_.thawed();
   if (frozen && !in_time) {
-    freeze_note_ = fmt::format("thawed after {} s, before the instant was taken", kLongestFreeze.count());
+    freeze_note_ =
+        fmt::format("thawed after {} s, before the instant was taken", kLongestFreeze.count());
   }
 }
 
@@ -238,8 +246,8 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
   uint64_t begun_ms = base::now_ms();
   thaw(true);
   details_.figures.frozen_ms = base::now_ms() - details_.time_ms;
-  base::log().info("{}: backup begun in {} ms, thawed in {} ms", domain_.name(), begun_ms - details_.time_ms,
-                   base::now_ms() - begun_ms);
+  base::log().info("{}: backup begun in {} ms, thawed in {} ms", domain_.name(),
+                   begun_ms - details_.time_ms, base::now_ms() - begun_ms);
   details_.consistency =
       freeze_note_.empty() ? images::Consistency::file_system : images::Consistency::crash;
   return outcome;
@@ -248,10 +256,12 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
 // libvirt refused a bitmap: the disks its message names are read in full, or all if it names none.
 void RunningCapture::distrust(const std::string& why) {
   bool named = false;
-  for (CapturedDisk& disk : disks_) named |= disk.decision.incremental && why.find("'" + disk.name + "'") != why.npos;
+  for (CapturedDisk& disk : disks_)
+    named |= disk.decision.incremental && why.find("'" + disk.name + "'") != why.npos;
   bool changed = false;
   for (CapturedDisk& disk : disks_) {
-    if (!disk.decision.incremental || (named && why.find("'" + disk.name + "'") == why.npos)) continue;
+    if (!disk.decision.incremental || (named && why.find("'" + disk.name + "'") == why.npos))
+      continue;
     disk.decision = {false, "its record of changes is lost or broken (" + why + ")"};
     changed = true;
   }
@@ -261,7 +271,8 @@ void RunningCapture::distrust(const std::string& why) {
 std::vector<BackupDisk> RunningCapture::backup_disks() const {
   std::vector<BackupDisk> out;
   for (const DomainDisk& disk : facts_.disks) {
-    auto captured = std::find_if(disks_.begin(), disks_.end(), [&](const auto& d) { return d.name == disk.name; });
+    auto captured = std::find_if(disks_.begin(), disks_.end(),
+                                 [&](const auto& d) { return d.name == disk.name; });
     BackupDisk backup{.name = disk.name};
     if (captured != disks_.end()) {
       backup.captured = true;
@@ -276,7 +287,8 @@ std::vector<BackupDisk> RunningCapture::backup_disks() const {
 
 bool RunningCapture::tracks_any() const {
   std::vector<BackupDisk> disks = backup_disks();
-  return std::any_of(disks.begin(), disks.end(), [](const BackupDisk& disk) { return disk.tracked; });
+  return std::any_of(disks.begin(), disks.end(),
+                     [](const BackupDisk& disk) { return disk.tracked; });
 }
 
 void RunningCapture::open_sources() {
@@ -288,7 +300,8 @@ void RunningCapture::open_sources() {
     options.connection_count = kConnectionCount;
     disk.source = std::make_unique<images::NbdDiskSource>(options);
     if (disk.source->size() == disk.size) continue;
-    throw base::Error(base::ErrorCode::busy, fmt::format("disk {} was resized while the sync began", disk.name));
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("disk {} was resized while the sync began", disk.name));
   }
 }
 
@@ -324,7 +337,8 @@ void RunningCapture::committed(const images::PointId& point) noexcept {
     guard_.finished();
     settled_ = true;
   } catch (const base::Error& error) {
-    base::log().warn("the next sync of {} will read in full: {}", place_.machine_name, error.message());
+    base::log().warn("the next sync of {} will read in full: {}", place_.machine_name,
+                     error.message());
   }
 }
 

@@ -31,7 +31,8 @@ constexpr auto kEndTimeout = std::chrono::seconds(60);
 constexpr int kThawAttempts = 30;
 constexpr auto kThawPause = std::chrono::seconds(1);
 
-// One byte within the timeout (negative: for ever); none when the other side is gone or says nothing.
+// One byte within the timeout (negative: for ever); none when the other side is gone or says
+// nothing.
 std::optional<char> hear(int fd, std::chrono::milliseconds timeout, bool& timed_out) {
   pollfd watched{fd, POLLIN, 0};
   int ready;
@@ -48,13 +49,15 @@ std::optional<char> hear(int fd, std::chrono::milliseconds timeout, bool& timed_
 class Guard {
  public:
   Guard(const std::string& uri, const std::string& uuid, SyncPlace place, base::UniqueFd socket)
-      : domain_(Connection(uri).domain(uuid)), place_(std::move(place)), socket_(std::move(socket)) {}
+      : domain_(Connection(uri).domain(uuid)), place_(std::move(place)),
+        socket_(std::move(socket)) {}
 
   int run() {
     say(kReady);
     while (true) {
       bool timed_out = false;
-      auto patience = clock_runs_ ? std::chrono::milliseconds(kLongestFreeze) : std::chrono::milliseconds(-1);
+      auto patience =
+          clock_runs_ ? std::chrono::milliseconds(kLongestFreeze) : std::chrono::milliseconds(-1);
       auto word = hear(socket_.get(), patience, timed_out);
       if (timed_out) {
         base::log().warn("{} was frozen for too long: thawing it", domain_.name());
@@ -74,7 +77,9 @@ class Guard {
   }
 
  private:
-  void say(char word) { [[maybe_unused]] ssize_t ignored = ::send(socket_.get(), &word, 1, MSG_NOSIGNAL); }
+  void say(char word) {
+    [[maybe_unused]] ssize_t ignored = ::send(socket_.get(), &word, 1, MSG_NOSIGNAL);
+  }
 
   void thaw() {
     for (int attempt = 0; attempt < kThawAttempts; ++attempt) {
@@ -111,16 +116,17 @@ class Guard {
 
 }  // namespace
 
-SyncGuard::SyncGuard(const std::string& uri, const Domain& domain, const SyncPlace& place, int lock_fd) {
+SyncGuard::SyncGuard(const std::string& uri, const Domain& domain, const SyncPlace& place,
+                     int lock_fd) {
   std::array<int, 2> ends;
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     throw base::system_error(errno, "cannot make a socket");
   }
   socket_.reset(ends[0]);
   base::UniqueFd theirs(ends[1]);
-  std::vector<std::string> command{"/proc/self/exe",        kGuardWord,         std::to_string(theirs.get()),
-                                   uri,                     domain.uuid(),      place.machine_name,
-                                   place.state_directory, place.run_directory};
+  std::vector<std::string> command{
+      "/proc/self/exe", kGuardWord,         std::to_string(theirs.get()), uri,
+      domain.uuid(),    place.machine_name, place.state_directory,        place.run_directory};
   base::SubprocessOptions options{.lifetime = base::Lifetime::independent,
                                   .inherited_fds = {theirs.get(), lock_fd}};
   process_ = std::make_unique<base::Subprocess>(command, options);
@@ -158,7 +164,8 @@ void SyncGuard::finished() {
 int run_sync_guard(int argc, char** argv) {
   constexpr int kArgumentCount = 8;
   if (argc != kArgumentCount) return 2;
-  // A terminal's Ctrl-C and a service's stop reach the whole group; the guard goes when the agent has gone.
+  // A terminal's Ctrl-C and a service's stop reach the whole group; the guard goes when the agent
+  // has gone.
   for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
   base::start_log("muletto-agent guard", "info");
   try {

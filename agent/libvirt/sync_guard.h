@@ -1,9 +1,11 @@
-// A small process beside every sync of a running domain. It has its own connection to libvirt and holds the
-// machine's lock too. If the agent dies, however that happens, its end of the socket closes, and the guard
-// thaws the guest, ends the backup job and removes what the sync made. If the agent hangs between freeze and
-// thaw, or the guest takes its time to freeze, the guard thaws the guest after kLongestFreeze.
+// A small process beside every sync of a running domain. It has its own connection to libvirt and
+// holds the machine's lock too. If the agent dies, however that happens, its end of the socket
+// closes, and the guard thaws the guest, ends the backup job and removes what the sync made. If the
+// agent hangs between freeze and thaw, or the guest takes its time to freeze, the guard thaws the
+// guest after kLongestFreeze.
 //
-// The guard is this program again, started with kGuardWord as its first argument. One thread an object.
+// The guard is this program again, started with kGuardWord as its first argument. One thread an
+// object.
 #pragma once
 
 #include <chrono>

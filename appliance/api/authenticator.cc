@@ -21,10 +21,12 @@ void expect_access(const Principal& principal, Access access) {
     case Access::anyone: return;
     case Access::agents:
       if (principal.role == Role::agent) return;
-      throw Error(ErrorCode::unauthorized, "only an enrolled agent may do this; its client certificate is missing");
+      throw Error(ErrorCode::unauthorized,
+                  "only an enrolled agent may do this; its client certificate is missing");
     case Access::operators:
       if (principal.role == Role::admin) return;
-      if (principal.role == Role::agent) throw Error(ErrorCode::unauthorized, "an agent may not do this");
+      if (principal.role == Role::agent)
+        throw Error(ErrorCode::unauthorized, "an agent may not do this");
       throw Error(ErrorCode::unauthorized,
                   "an operator's token is needed; make one on the appliance with "
                   "'muletto token create --for operator'");
@@ -33,7 +35,8 @@ void expect_access(const Principal& principal, Access access) {
 
 std::string bearer_secret(std::string_view authorization) {
   constexpr std::string_view kScheme = "Bearer ";
-  if (!authorization.starts_with(kScheme) || authorization.size() > kScheme.size() + kMaxSecretSize) {
+  if (!authorization.starts_with(kScheme) ||
+      authorization.size() > kScheme.size() + kMaxSecretSize) {
     throw Error(ErrorCode::unauthorized, "the Authorization header must be 'Bearer TOKEN'");
   }
   return base::trim(authorization.substr(kScheme.size()));
@@ -45,12 +48,14 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
     for (catalog::Host& host : catalog_.hosts()) {
       if (host.certificate_serial != *peer.certificate_serial) continue;
       if (host.revoked) {
-        throw Error(ErrorCode::unauthorized, fmt::format("the host '{}' was revoked; enrol it anew", host.name));
+        throw Error(ErrorCode::unauthorized,
+                    fmt::format("the host '{}' was revoked; enrol it anew", host.name));
       }
       std::string name = "host " + host.name;
       return {Role::agent, std::move(host), std::move(name)};
     }
-    throw Error(ErrorCode::unauthorized, "the client certificate belongs to no enrolled host; enrol it anew");
+    throw Error(ErrorCode::unauthorized,
+                "the client certificate belongs to no enrolled host; enrol it anew");
   }
   if (!authorization.empty()) {
     uint64_t now = base::now_ms();
@@ -58,10 +63,12 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
     auto token = catalog_.find_valid_token(catalog::TokenKind::operator_, hash, now);
     if (token) {
       constexpr uint64_t kTouchEveryMs = 60'000;  // each touch is an fsync
-      if (!token->used_ms || now - *token->used_ms > kTouchEveryMs) catalog_.touch_token(token->id, now);
+      if (!token->used_ms || now - *token->used_ms > kTouchEveryMs)
+        catalog_.touch_token(token->id, now);
       return {Role::admin, std::nullopt, "token " + token->id.hex()};
     }
-    // An enrolment token is no operator's: its holder stays a stranger, and the enrol route checks it.
+    // An enrolment token is no operator's: its holder stays a stranger, and the enrol route checks
+    // it.
     if (catalog_.find_valid_token(catalog::TokenKind::enrolment, hash, now)) return {};
     throw Error(ErrorCode::unauthorized, "the token is wrong, expired, used or revoked");
   }

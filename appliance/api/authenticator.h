@@ -12,17 +12,19 @@ namespace appliance::api {
 
 // What a connection proves about its peer, apart from what the request says.
 struct PeerFacts {
-  bool local_root = false;                        // came through the unix socket, which only root opens
-  std::optional<std::string> certificate_serial;  // of a client certificate our CA signed; hexadecimal
-  std::string address;                            // for the log
+  bool local_root = false;  // came through the unix socket, which only root opens
+  std::optional<std::string>
+      certificate_serial;  // of a client certificate our CA signed; hexadecimal
+  std::string address;     // for the log
 };
 
 class Authenticator {
  public:
   explicit Authenticator(catalog::Catalog& catalog) : catalog_(catalog) {}
 
-  // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong token
-  // and for the certificate of a revoked or unknown host; without either the principal is anonymous.
+  // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong
+  // token and for the certificate of a revoked or unknown host; without either the principal is
+  // anonymous.
   Principal authenticate(const PeerFacts& peer, std::string_view authorization);
 
  private:

@@ -55,7 +55,8 @@ std::string BodyFields::required_text(const char* name) {
 std::optional<uint64_t> BodyFields::natural(const char* name, uint64_t min, uint64_t max) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return std::nullopt;
-  bool good = value->is_number_unsigned() && value->get<uint64_t>() >= min && value->get<uint64_t>() <= max;
+  bool good =
+      value->is_number_unsigned() && value->get<uint64_t>() >= min && value->get<uint64_t>() <= max;
   if (!good) refuse(fmt::format("'{}' must be a whole number from {} to {}", name, min, max));
   return value->get<uint64_t>();
 }

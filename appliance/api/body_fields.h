@@ -10,7 +10,8 @@
 
 namespace appliance::api {
 
-// Every function throws invalid_argument with the field's name if the field has the wrong type or range.
+// Every function throws invalid_argument with the field's name if the field has the wrong type or
+// range.
 class BodyFields {
  public:
   // An empty body is an object without fields. Throws invalid_argument unless it is a JSON object.

@@ -23,7 +23,8 @@ constexpr uint64_t kMaxSerialChunk = 256 * 1024;  // bytes
 
 boot::BootOptions boot_options(BodyFields& body) {
   boot::BootOptions options;
-  if (auto count = body.natural("cpu_count", 1, kMaxCpus)) options.cpu_count = static_cast<uint32_t>(*count);
+  if (auto count = body.natural("cpu_count", 1, kMaxCpus))
+    options.cpu_count = static_cast<uint32_t>(*count);
   options.memory_size = body.natural("memory_size", kMinMemory, kMaxMemory);
   if (auto name = body.text("disk_bus")) options.disk_bus = boot::disk_bus_from_name(*name);
   if (auto name = body.text("firmware")) options.firmware = images::firmware_from_name(*name);
@@ -41,7 +42,8 @@ void run_start(Services& services, const std::string& tenant, const images::Poin
     context.log(step);
     context.set_progress({0, 0, std::string(step)});
   };
-  boot::InstantVm vm = services.boots.start(point_source(services, tenant, *writer), point, options, on_step);
+  boot::InstantVm vm =
+      services.boots.start(point_source(services, tenant, *writer), point, options, on_step);
   for (const std::string& note : vm.notes) context.log(note);
   json figures{{"boot", vm.id.hex()}, {"start_duration_ms", vm.start_duration_ms}};
   context.set_figures(figures.dump());
@@ -84,14 +86,16 @@ Response stop_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   boot::StopOptions options;
   options.keep_overlay = body.flag("keep_overlay");
-  options.shutdown_timeout_s =
-      static_cast<uint32_t>(body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
+  options.shutdown_timeout_s = static_cast<uint32_t>(
+      body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
   jobs::JobSpec spec{"stop", std::string(catalog::kDefaultTenant), vm.machine_name};
-  return accepted(services, services.jobs.submit(spec, [&services, id = vm.id, options](jobs::JobContext& context) {
+  return accepted(services, services.jobs.submit(spec, [&services, id = vm.id,
+                                                        options](jobs::JobContext& context) {
     services.boots.stop(id, options);
-    context.log(options.keep_overlay ? "stopped; its writes are kept" : "stopped; its writes are discarded");
+    context.log(options.keep_overlay ? "stopped; its writes are kept"
+                                     : "stopped; its writes are discarded");
   }));
 }
 
@@ -115,7 +119,8 @@ Response take_screenshot(Services& services, const Request& request) {
 Response show_console(Services& services, const Request& request) {
   boot::InstantVm vm = find_boot(services, request);
   if (vm.console.vnc_port == 0) {
-    throw base::Error(base::ErrorCode::busy, fmt::format("{} does not run, so it has no console", vm.machine_name));
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("{} does not run, so it has no console", vm.machine_name));
   }
   return json_response({{"console", console_json(vm.console)}});
 }
@@ -124,7 +129,8 @@ Response show_serial(Services& services, const Request& request) {
   uint64_t offset = request.query_number("offset", 0, INT64_MAX);
   Response response;
   response.content_type = "text/plain; charset=utf-8";
-  response.body = services.boots.serial_log(find_boot(services, request).id, offset, kMaxSerialChunk);
+  response.body =
+      services.boots.serial_log(find_boot(services, request).id, offset, kMaxSerialChunk);
   return response;
 }
 
@@ -134,17 +140,20 @@ Response wait_for_boot(Services& services, const Request& request) {
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
   jobs::JobSpec spec{"wait", std::string(catalog::kDefaultTenant), vm.machine_name};
-  return accepted(services, services.jobs.submit(spec, [&services, id = vm.id, plan](jobs::JobContext& context) {
-    wait_for_service(services.boots, id, plan, context);
-  }));
+  return accepted(services, services.jobs.submit(
+                                spec, [&services, id = vm.id, plan](jobs::JobContext& context) {
+                                  wait_for_service(services.boots, id, plan, context);
+                                }));
 }
 
 }  // namespace
 
 void add_boot_routes(Router& router, Services& services) {
-  auto add = [&](const char* method, const char* pattern, Response (*handler)(Services&, const Request&)) {
-    router.add({method, pattern, Access::operators,
-                [&services, handler](const Request& request) { return handler(services, request); }});
+  auto add = [&](const char* method, const char* pattern,
+                 Response (*handler)(Services&, const Request&)) {
+    router.add({method, pattern, Access::operators, [&services, handler](const Request& request) {
+                  return handler(services, request);
+                }});
   };
   add("GET", "/api/v1/boots", list_boots);
   add("POST", "/api/v1/boots", start_boot);

@@ -29,13 +29,15 @@ void pause(jobs::JobContext& context) {
 }
 
 // What shows that the VM is of use, or nothing yet.
-std::optional<std::string> look(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan) {
+std::optional<std::string> look(boot::BootService& boots, const boot::BootId& id,
+                                const WaitPlan& plan) {
   std::vector<std::string> addresses = boots.addresses(id);
   if (!plan.service && !addresses.empty()) return "it has the address " + addresses.front();
   for (const std::string& address : addresses) {
     if (!plan.service) break;
     boot::Answer answer = boot::ask(address, *plan.service, kAskTimeout);
-    if (answer.answered) return fmt::format("{} port {} answered: {}", address, plan.service->port, answer.detail);
+    if (answer.answered)
+      return fmt::format("{} port {} answered: {}", address, plan.service->port, answer.detail);
   }
   return std::nullopt;
 }
@@ -50,10 +52,12 @@ boot::Service parse_http(const std::string& text) {
     bool good = result.ec == std::errc() && result.ptr == text.data() + slash && service.port != 0;
     path = !good ? "" : slash == text.size() ? "/" : text.substr(slash);
   }
-  if (!path.starts_with('/') || path.find_first_of(" \r\n\t") != std::string::npos || path.size() > kMaxPath) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("'{}' is not a path to ask for; write it like /health or :8080/health",
-                                  text.substr(0, 80)));
+  if (!path.starts_with('/') || path.find_first_of(" \r\n\t") != std::string::npos ||
+      path.size() > kMaxPath) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' is not a path to ask for; write it like /health or :8080/health",
+                    text.substr(0, 80)));
   }
   service.path = path;
   return service;
@@ -61,15 +65,18 @@ boot::Service parse_http(const std::string& text) {
 
 void expect_still_running(const boot::InstantVm& vm) {
   if (vm.state == boot::VmState::ended || vm.state == boot::VmState::kept) {
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("the instant VM of {} is {}; it will not answer{}{}", vm.machine_name,
-                                  boot::vm_state_name(vm.state), vm.problem.empty() ? "" : ": ", vm.problem));
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("the instant VM of {} is {}; it will not answer{}{}", vm.machine_name,
+                    boot::vm_state_name(vm.state), vm.problem.empty() ? "" : ": ", vm.problem));
   }
   for (const boot::VmNetworkCard& card : vm.network_cards) {
     if (card.mode != boot::NetworkMode::none) return;
   }
-  throw base::Error(base::ErrorCode::invalid_argument,
-                    fmt::format("the instant VM of {} has no network, so nothing can be asked of it", vm.machine_name));
+  throw base::Error(
+      base::ErrorCode::invalid_argument,
+      fmt::format("the instant VM of {} has no network, so nothing can be asked of it",
+                  vm.machine_name));
 }
 
 }  // namespace
@@ -79,10 +86,12 @@ WaitPlan parse_wait_plan(BodyFields& body) {
   auto http = body.text("http");
   auto port = body.natural("tcp", 1, 65535);
   if (http && port) {
-    throw base::Error(base::ErrorCode::invalid_argument, "wait for 'http' or for 'tcp', not for both at once");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "wait for 'http' or for 'tcp', not for both at once");
   }
   if (http) plan.service = parse_http(*http);
-  if (port) plan.service = boot::Service{boot::Service::Kind::tcp, static_cast<uint16_t>(*port), ""};
+  if (port)
+    plan.service = boot::Service{boot::Service::Kind::tcp, static_cast<uint16_t>(*port), ""};
   if (auto timeout = body.text("timeout")) plan.timeout_ms = base::parse_duration_ms(*timeout);
   if (plan.timeout_ms > kMaxTimeoutMs) {
     throw base::Error(base::ErrorCode::invalid_argument, "the timeout is longer than a day");

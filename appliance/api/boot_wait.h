@@ -19,8 +19,8 @@ struct WaitPlan {
 // {"http"?: "/path" or ":8080/path", "tcp"?: 22, "timeout"?: "5m"}. Throws invalid_argument.
 WaitPlan parse_wait_plan(BodyFields& body);
 
-// Returns when the service has answered, with the time it took since the VM's start in the job's figures.
-// Throws unavailable after the timeout, busy when the VM no longer runs, cancelled.
+// Returns when the service has answered, with the time it took since the VM's start in the job's
+// figures. Throws unavailable after the timeout, busy when the VM no longer runs, cancelled.
 void wait_for_service(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
                       jobs::JobContext& context);
 

@@ -23,7 +23,7 @@ using base::Error;
 using base::ErrorCode;
 using Parser = http::request_parser<http::string_body>;
 
-constexpr size_t kReadSize = 16 * 1024;          // bytes
+constexpr size_t kReadSize = 16 * 1024;           // bytes
 constexpr size_t kLingerSize = 8 * kMaxBodySize;  // bytes
 constexpr std::chrono::seconds kLingerTime{2};
 
@@ -35,14 +35,17 @@ struct Connection {
   std::string pending;  // read, but not parsed yet
 };
 
-asio::awaitable<void> write_response(Connection& connection, const Response& response, bool keep_alive) {
+asio::awaitable<void> write_response(Connection& connection, const Response& response,
+                                     bool keep_alive) {
   auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(response.status)));
   std::string message = fmt::format(
-      "HTTP/1.1 {} {}\r\nServer: mulettod\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
+      "HTTP/1.1 {} {}\r\nServer: mulettod\r\nContent-Type: {}\r\nContent-Length: "
+      "{}\r\nCache-Control: no-store\r\n"
       "Connection: {}\r\n",
-      response.status, std::string_view(reason.data(), reason.size()), response.content_type, response.body.size(),
-      keep_alive ? "keep-alive" : "close");
-  for (const auto& [name, value] : response.headers) message += fmt::format("{}: {}\r\n", name, value);
+      response.status, std::string_view(reason.data(), reason.size()), response.content_type,
+      response.body.size(), keep_alive ? "keep-alive" : "close");
+  for (const auto& [name, value] : response.headers)
+    message += fmt::format("{}: {}\r\n", name, value);
   message += "\r\n" + response.body;
   connection.transport.set_deadline(connection.services.limits.request_timeout);
   co_await connection.transport.write_all(base::as_bytes(message));
@@ -63,19 +66,22 @@ Request make_request(Parser& parser) {
 }
 
 // Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
-Response answer(ConnectionServices& services, const PeerFacts& peer, const std::string& authorization,
-                Request request) {
+Response answer(ConnectionServices& services, const PeerFacts& peer,
+                const std::string& authorization, Request request) {
   try {
     request.principal = services.authenticator.authenticate(peer, authorization);
   } catch (const Error& error) {
-    base::log().warn("{} {} from {} refused: {}", request.method, request.target, peer.address, error.message());
+    base::log().warn("{} {} from {} refused: {}", request.method, request.target, peer.address,
+                     error.message());
     return error_response(error);
   } catch (const std::exception& error) {
-    base::log().error("{} {}: unexpected failure: {}", request.method, request.target, error.what());
+    base::log().error("{} {}: unexpected failure: {}", request.method, request.target,
+                      error.what());
     return error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log"));
   }
-  std::string line = fmt::format("{} {} by {}", request.method, request.target,
-                                 request.principal.name.empty() ? "a stranger" : request.principal.name);
+  std::string line =
+      fmt::format("{} {} by {}", request.method, request.target,
+                  request.principal.name.empty() ? "a stranger" : request.principal.name);
   Response response = services.router.handle(std::move(request));
   base::log().debug("{} from {}: {}", line, peer.address, response.status);
   return response;
@@ -84,20 +90,23 @@ Response answer(ConnectionServices& services, const PeerFacts& peer, const std::
 Response describe_parse_failure(const beast::error_code& failure) {
   Response response;
   if (failure == http::error::header_limit) {
-    response = error_response(Error(ErrorCode::invalid_argument, "the request's header is too large"));
+    response =
+        error_response(Error(ErrorCode::invalid_argument, "the request's header is too large"));
     response.status = 431;
   } else if (failure == http::error::body_limit) {
     response = error_response(
-        Error(ErrorCode::invalid_argument, fmt::format("the request's body is larger than {} bytes", kMaxBodySize)));
+        Error(ErrorCode::invalid_argument,
+              fmt::format("the request's body is larger than {} bytes", kMaxBodySize)));
     response.status = 413;
   } else {
-    response = error_response(Error(ErrorCode::invalid_argument, "this is no HTTP/1.1 request: " + failure.message()));
+    response = error_response(
+        Error(ErrorCode::invalid_argument, "this is no HTTP/1.1 request: " + failure.message()));
   }
   return response;
 }
 
-// A peer that is told off while it still sends would see its connection reset before it reads the answer: so
-// what it sends is taken for a moment, and thrown away.
+// A peer that is told off while it still sends would see its connection reset before it reads the
+// answer: so what it sends is taken for a moment, and thrown away.
 asio::awaitable<void> refuse(Connection& connection, const Response& response) {
   co_await write_response(connection, response, false);
   connection.transport.set_deadline(kLingerTime);
@@ -111,8 +120,8 @@ asio::awaitable<void> refuse(Connection& connection, const Response& response) {
 
 enum class Parsed { complete, ended, refused };
 
-// Feeds the parser until `done()` says so. The first byte may take the idle timeout, all others together the
-// request's. `refused`: an answer was written.
+// Feeds the parser until `done()` says so. The first byte may take the idle timeout, all others
+// together the request's. `refused`: an answer was written.
 asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::function<bool()> done) {
   const ServerLimits& limits = connection.services.limits;
   std::array<uint8_t, kReadSize> block;
@@ -148,10 +157,12 @@ asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& pa
   auto authenticate = [&]() -> asio::awaitable<Principal> {
     co_return connection.services.authenticator.authenticate(connection.peer, authorization);
   };
-  Principal principal = co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
+  Principal principal =
+      co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
   expect_access(principal, Access::agents);
   if (parser.get().method() != http::verb::get || !connection.pending.empty()) {
-    throw Error(ErrorCode::invalid_argument, "upgrade with GET, and send nothing before the answer 101");
+    throw Error(ErrorCode::invalid_argument,
+                "upgrade with GET, and send nothing before the answer 101");
   }
   co_return principal;
 }
@@ -168,15 +179,17 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   }
   HandOver hand_over = services.reserve_upgrade();
   if (!hand_over) {
-    Response response = error_response(Error(
-        ErrorCode::busy, fmt::format("{} agents stream already; try again later", services.limits.upgraded_connections)));
+    Response response = error_response(
+        Error(ErrorCode::busy, fmt::format("{} agents stream already; try again later",
+                                           services.limits.upgraded_connections)));
     response.status = 503;
     response.headers["Retry-After"] = "15";
     co_return response;
   }
   connection.transport.set_deadline(services.limits.request_timeout);
   std::string message =
-      fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n", kTransferProtocol);
+      fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n",
+                  kTransferProtocol);
   co_await connection.transport.write_all(base::as_bytes(message));
   hand_over(connection.transport.detach(), std::move(principal));
   co_return std::nullopt;
@@ -196,7 +209,8 @@ asio::awaitable<Next> serve_request(Connection& connection) {
     co_await write_response(connection, *refusal, false);
     co_return Next::close;
   }
-  if (parsed == Parsed::complete) parsed = co_await parse(connection, parser, [&] { return parser.is_done(); });
+  if (parsed == Parsed::complete)
+    parsed = co_await parse(connection, parser, [&] { return parser.is_done(); });
   if (parsed != Parsed::complete) co_return Next::close;
 
   bool keep_alive = parser.get().keep_alive();
@@ -205,14 +219,16 @@ asio::awaitable<Next> serve_request(Connection& connection) {
     co_return answer(connection.services, connection.peer, authorization, make_request(parser));
   };
   connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
-  Response response = co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
+  Response response =
+      co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
   co_await write_response(connection, response, keep_alive);
   co_return keep_alive ? Next::another : Next::close;
 }
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport, ConnectionServices& services) {
+asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
+                                       ConnectionServices& services) {
   try {
     Connection connection{*transport, services, {}, {}};
     transport->set_deadline(services.limits.handshake_timeout);

@@ -20,12 +20,13 @@ struct ConnectionServices {
   Authenticator& authenticator;
   const ServerLimits& limits;
   boost::asio::thread_pool& handlers;
-  // Takes a slot for an upgraded connection; empty when all are taken. The result is called once, or
-  // destroyed, which gives the slot back.
+  // Takes a slot for an upgraded connection; empty when all are taken. The result is called once,
+  // or destroyed, which gives the slot back.
   std::function<HandOver()> reserve_upgrade;
 };
 
 // Ends without throwing: a connection's failure is its own.
-boost::asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport, ConnectionServices& services);
+boost::asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
+                                              ConnectionServices& services);
 
 }  // namespace appliance::api

@@ -14,9 +14,9 @@ namespace {
 
 constexpr size_t kMaxVersion = 64;  // bytes
 
-// {"token", "name", "request" (PEM), "version"?}: turns a one-time token and a signing request into a
-// certificate. The token is looked at first, so that strangers cannot make the authority work, and used up
-// last, together with the host's row, so that a failure in between costs nothing.
+// {"token", "name", "request" (PEM), "version"?}: turns a one-time token and a signing request into
+// a certificate. The token is looked at first, so that strangers cannot make the authority work,
+// and used up last, together with the host's row, so that a failure in between costs nothing.
 Response enroll(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string secret = body.required_text("token");
@@ -32,8 +32,9 @@ Response enroll(Services& services, const Request& request) {
   auto token = services.catalog.find_valid_token(catalog::TokenKind::enrolment, hash, now);
   if (!token) {
     base::log().warn("enrolment of '{}' refused: no such valid token", name);
-    throw base::Error(base::ErrorCode::unauthorized,
-                      "the token is wrong, expired or used; make a new one with 'muletto token create'");
+    throw base::Error(
+        base::ErrorCode::unauthorized,
+        "the token is wrong, expired or used; make a new one with 'muletto token create'");
   }
   catalog::Host host;
   host.id = catalog::HostId::random();
@@ -58,8 +59,9 @@ void add_enroll_routes(Router& router, Services& services) {
               [&services](const Request& request) { return enroll(services, request); }});
   // With the right Upgrade header the server takes the connection before it gets here.
   router.add({"GET", kTransferPath, Access::agents, [](const Request&) {
-                Response response = error_response(base::Error(
-                    base::ErrorCode::invalid_argument, "this route wants the header 'Upgrade: muletto-transfer'"));
+                Response response = error_response(
+                    base::Error(base::ErrorCode::invalid_argument,
+                                "this route wants the header 'Upgrade: muletto-transfer'"));
                 response.status = 426;
                 response.headers["Upgrade"] = kTransferProtocol;
                 return response;

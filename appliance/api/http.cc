@@ -36,7 +36,8 @@ uint64_t Request::query_number(const std::string& name, uint64_t fallback, uint6
   auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size() || value > max) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("'{}' must be a whole number from 0 to {}, not '{}'", name, max, text.substr(0, 40)));
+                fmt::format("'{}' must be a whole number from 0 to {}, not '{}'", name, max,
+                            text.substr(0, 40)));
   }
   return value;
 }
@@ -72,7 +73,8 @@ std::string decode_percent(std::string_view text) {
     bool whole = text.size() - i > 2;
     int high = whole ? hex_value(text[i + 1]) : -1;
     int low = whole ? hex_value(text[i + 2]) : -1;
-    if (high < 0 || low < 0) throw Error(ErrorCode::invalid_argument, "the address holds a broken %-escape");
+    if (high < 0 || low < 0)
+      throw Error(ErrorCode::invalid_argument, "the address holds a broken %-escape");
     out.push_back(static_cast<char>(high << 4 | low));
     i += 2;
   }
@@ -83,7 +85,8 @@ std::string decode_percent(std::string_view text) {
 }
 
 Target parse_target(std::string_view target) {
-  if (target.size() > kMaxTargetSize) throw Error(ErrorCode::invalid_argument, "the address is too long");
+  if (target.size() > kMaxTargetSize)
+    throw Error(ErrorCode::invalid_argument, "the address is too long");
   size_t mark = target.find('?');
   Target result;
   result.path = std::string(target.substr(0, mark));

@@ -15,19 +15,20 @@
 namespace appliance::api {
 
 // Limits on what strangers send.
-constexpr size_t kMaxHeaderSize = 16 * 1024;   // bytes, all header lines together
-constexpr size_t kMaxBodySize = 1024 * 1024;   // bytes
-constexpr size_t kMaxTargetSize = 4096;        // bytes, path and query
+constexpr size_t kMaxHeaderSize = 16 * 1024;  // bytes, all header lines together
+constexpr size_t kMaxBodySize = 1024 * 1024;  // bytes
+constexpr size_t kMaxTargetSize = 4096;       // bytes, path and query
 constexpr size_t kMaxQueryFields = 32;
 
 constexpr const char* kTransferProtocol = "muletto-transfer";
 constexpr const char* kTransferPath = "/api/v1/transfer";
 
 struct Request {
-  std::string method;                              // "GET"
-  std::string target;                              // as sent: path and query, percent-encoded
-  std::map<std::string, std::string> query;        // decoded
-  std::map<std::string, std::string> path_values;  // what the {words} of the route stand for, decoded
+  std::string method;                        // "GET"
+  std::string target;                        // as sent: path and query, percent-encoded
+  std::map<std::string, std::string> query;  // decoded
+  std::map<std::string, std::string>
+      path_values;  // what the {words} of the route stand for, decoded
   std::string body;
   Principal principal;
 

@@ -20,8 +20,9 @@ jobs::JobId job_id(const Request& request) {
   jobs::JobId id;
   auto result = std::from_chars(text.data(), text.data() + text.size(), id.number);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size() || id.number < 1) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("'{}' is not the number of a job; see 'muletto job list'", text.substr(0, 80)));
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' is not the number of a job; see 'muletto job list'", text.substr(0, 80)));
   }
   return id;
 }
@@ -47,7 +48,8 @@ Response show_log(Services& services, const Request& request) {
   services.jobs.job(id);  // not_found beats an empty log
   auto after = static_cast<int64_t>(request.query_number("after", 0, INT64_MAX));
   json lines = json::array();
-  for (const auto& line : services.catalog.job_log(id, after, kMaxListedLines)) lines.push_back(job_log_line_json(line));
+  for (const auto& line : services.catalog.job_log(id, after, kMaxListedLines))
+    lines.push_back(job_log_line_json(line));
   return json_response({{"lines", lines}});
 }
 

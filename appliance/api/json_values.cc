@@ -56,25 +56,28 @@ json machine_json(const catalog::Machine& machine) {
 
 json job_json(const catalog::Job& job) {
   json error = nullptr;
-  if (job.error_code) error = {{"code", base::error_code_name(*job.error_code)}, {"message", job.error_message}};
+  if (job.error_code)
+    error = {{"code", base::error_code_name(*job.error_code)}, {"message", job.error_message}};
   json duration = nullptr;
   if (job.started_ms) {
     uint64_t end = job.ended_ms.value_or(base::now_ms());
     duration = end > *job.started_ms ? end - *job.started_ms : 0;
   }
   json figures = json::parse(job.figures, nullptr, false);
-  return {{"id", job.id.number},
-          {"kind", job.kind},
-          {"tenant", job.tenant},
-          {"subject", job.subject},
-          {"state", catalog::job_state_name(job.state)},
-          {"progress", {{"done", job.progress.done}, {"total", job.progress.total}, {"phase", job.progress.phase}}},
-          {"figures", figures.is_object() ? figures : json::object()},
-          {"error", error},
-          {"created", time_json(job.created_ms)},
-          {"started", time_json(job.started_ms)},
-          {"ended", time_json(job.ended_ms)},
-          {"duration_ms", duration}};
+  return {
+      {"id", job.id.number},
+      {"kind", job.kind},
+      {"tenant", job.tenant},
+      {"subject", job.subject},
+      {"state", catalog::job_state_name(job.state)},
+      {"progress",
+       {{"done", job.progress.done}, {"total", job.progress.total}, {"phase", job.progress.phase}}},
+      {"figures", figures.is_object() ? figures : json::object()},
+      {"error", error},
+      {"created", time_json(job.created_ms)},
+      {"started", time_json(job.started_ms)},
+      {"ended", time_json(job.ended_ms)},
+      {"duration_ms", duration}};
 }
 
 json job_log_line_json(const catalog::JobLogLine& line) {
@@ -111,7 +114,8 @@ json definition_json(const images::MachineDefinition& definition) {
 
 json disks_json(const std::vector<images::PointDisk>& disks) {
   json list = json::array();
-  for (const images::PointDisk& disk : disks) list.push_back({{"name", disk.name}, {"size", disk.size}});
+  for (const images::PointDisk& disk : disks)
+    list.push_back({{"name", disk.name}, {"size", disk.size}});
   return list;
 }
 
@@ -161,7 +165,8 @@ json boot_json(const boot::InstantVm& vm) {
   json cards = json::array();
   for (const boot::VmNetworkCard& card : vm.network_cards) {
     // A bridge is named behind a colon, as `boot start --network bridge:br0` names it.
-    std::string mode = boot::network_choice_name({card.mode, card.mode == boot::NetworkMode::bridge ? card.source : ""});
+    std::string mode = boot::network_choice_name(
+        {card.mode, card.mode == boot::NetworkMode::bridge ? card.source : ""});
     cards.push_back({{"mac", card.mac}, {"network", mode}, {"source", text_or_null(card.source)}});
   }
   return {{"id", vm.id.hex()},

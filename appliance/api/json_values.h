@@ -1,4 +1,5 @@
-// The JSON of everything the API shows. docs/api/openapi.yaml is normative for the fields. Pure functions.
+// The JSON of everything the API shows. docs/api/openapi.yaml is normative for the fields. Pure
+// functions.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

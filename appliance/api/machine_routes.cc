@@ -48,7 +48,8 @@ Response assign_machine(Services& services, const Request& request) {
     host_id = host.id;
   }
   services.catalog.assign_machine(request.tenant(), request.path_value("name"), host_id);
-  return json_response({{"machine", machine_json(services.catalog.machine(request.tenant(), request.path_value("name")))}});
+  return json_response({{"machine", machine_json(services.catalog.machine(
+                                        request.tenant(), request.path_value("name")))}});
 }
 
 }  // namespace

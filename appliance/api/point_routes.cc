@@ -13,7 +13,8 @@ using nlohmann::json;
 
 Response list_points(Services& services, const Request& request) {
   std::string machine = request.query_value("machine");
-  if (!machine.empty()) services.catalog.machine(request.tenant(), machine);  // not_found beats an empty list
+  if (!machine.empty())
+    services.catalog.machine(request.tenant(), machine);  // not_found beats an empty list
   json list = json::array();
   for (const catalog::PointRow& row : services.catalog.points(request.tenant(), machine)) {
     list.push_back(point_row_json(row));
@@ -44,10 +45,11 @@ Response delete_point(Services& services, const Request& request) {
   images::PointId id = writer->reader().find_point(request.path_value("point"));
   expect_no_boot_of(services, id);
   jobs::JobSpec spec{"delete", tenant, id.hex()};
-  return accepted(services, services.jobs.submit(spec, [&services, tenant, writer, id](jobs::JobContext&) {
-    writer->delete_point(id);
-    services.catalog.remove_point(tenant, id);
-  }));
+  return accepted(services,
+                  services.jobs.submit(spec, [&services, tenant, writer, id](jobs::JobContext&) {
+                    writer->delete_point(id);
+                    services.catalog.remove_point(tenant, id);
+                  }));
 }
 
 }  // namespace

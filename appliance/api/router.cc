@@ -16,8 +16,10 @@ using PathValues = std::map<std::string, std::string>;
 
 bool is_word(const std::string& segment) { return segment.starts_with('{'); }
 
-// Literal segments are compared as they were sent; only the words are decoded, so "%2F" is no separator.
-std::optional<PathValues> match(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+// Literal segments are compared as they were sent; only the words are decoded, so "%2F" is no
+// separator.
+std::optional<PathValues> match(const std::vector<std::string>& pattern,
+                                const std::vector<std::string>& path) {
   if (pattern.size() != path.size()) return std::nullopt;
   PathValues values;
   for (size_t i = 0; i < path.size(); ++i) {
@@ -53,8 +55,9 @@ const Route& Router::find(Request& request, std::string_view path, std::string& 
     allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
   if (!allowed.empty()) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("{} is not possible on {}; possible: {}", request.method, path, allowed));
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("{} is not possible on {}; possible: {}", request.method, path, allowed));
   }
   throw base::Error(base::ErrorCode::not_found, fmt::format("there is nothing at {}", path));
 }
@@ -75,8 +78,10 @@ Response Router::handle(Request request) const {
     response.headers["Allow"] = allowed;
     return response;
   } catch (const std::exception& error) {
-    base::log().error("{} {}: unexpected failure: {}", request.method, request.target, error.what());
-    return error_response(base::Error(base::ErrorCode::io, "unexpected failure; see the daemon's log"));
+    base::log().error("{} {}: unexpected failure: {}", request.method, request.target,
+                      error.what());
+    return error_response(
+        base::Error(base::ErrorCode::io, "unexpected failure; see the daemon's log"));
   }
 }
 

@@ -1,5 +1,5 @@
-// Finds the handler of a request by method and path pattern. Routes are added at start by one thread;
-// then find() and handle() are thread-safe.
+// Finds the handler of a request by method and path pattern. Routes are added at start by one
+// thread; then find() and handle() are thread-safe.
 #pragma once
 
 #include <functional>

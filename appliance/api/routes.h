@@ -1,5 +1,5 @@
-// What the handlers work with, and the functions that add each resource's routes. The route table is the
-// sum of them; docs/api/openapi.yaml describes every route, and a test compares the two.
+// What the handlers work with, and the functions that add each resource's routes. The route table
+// is the sum of them; docs/api/openapi.yaml describes every route, and a test compares the two.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,8 @@ struct Services {
   pki::Authority& authority;
   // Ends the sessions of a host that may no longer write.
   std::function<void(const catalog::HostId&)> cut_host;
-  // HOST:PORT by which agents reach this appliance. The port is known only once the server is bound.
+  // HOST:PORT by which agents reach this appliance. The port is known only once the server is
+  // bound.
   std::function<std::string()> public_address;
   uint64_t started_ms = 0;
 };
@@ -44,6 +45,7 @@ void add_all_routes(Router& router, Services& services);
 // {"job": {...}} with status 202: the work was accepted and is under way.
 Response accepted(Services& services, jobs::JobId id);
 // Where the tenant's points can be read from, for the boot service.
-boot::PointSource point_source(Services& services, const std::string& tenant, images::StoreWriter& writer);
+boot::PointSource point_source(Services& services, const std::string& tenant,
+                               images::StoreWriter& writer);
 
 }  // namespace appliance::api

@@ -31,7 +31,8 @@ using local = asio::local::stream_protocol;
 
 namespace {
 
-constexpr std::chrono::milliseconds kAcceptPause{200};  // after a failure such as "too many open files"
+constexpr std::chrono::milliseconds kAcceptPause{
+    200};  // after a failure such as "too many open files"
 
 [[noreturn]] void fail(const boost::system::error_code& reason, const std::string& action) {
   throw base::system_error(reason.value(), action);
@@ -39,7 +40,8 @@ constexpr std::chrono::milliseconds kAcceptPause{200};  // after a failure such 
 
 tcp::endpoint resolve(const ListenAddress& address) {
   boost::system::error_code failure;
-  auto ip = asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, failure);
+  auto ip =
+      asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, failure);
   if (failure) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("'{}' is not an IP address to listen on", address.host.substr(0, 80)));
@@ -58,10 +60,13 @@ tcp::acceptor bind_tcp(asio::io_context& context, const ListenAddress& address) 
   acceptor.bind(endpoint, failure);
   if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
   if (failure == asio::error::address_in_use) {
-    throw Error(ErrorCode::busy, fmt::format("{}: another program uses this port; choose one with --listen", action));
+    throw Error(
+        ErrorCode::busy,
+        fmt::format("{}: another program uses this port; choose one with --listen", action));
   }
   if (failure == asio::error::access_denied) fail(failure, action);
-  if (failure) throw Error(ErrorCode::invalid_argument, fmt::format("{}: {}", action, failure.message()));
+  if (failure)
+    throw Error(ErrorCode::invalid_argument, fmt::format("{}: {}", action, failure.message()));
   return acceptor;
 }
 
@@ -92,14 +97,15 @@ class Server::Implementation {
  public:
   Implementation(const ServerOptions& options, const Router& router, Authenticator& authenticator,
                  const base::TlsContext& tls, UpgradeHandler on_upgrade)
-      : options_(options),
-        on_upgrade_(std::move(on_upgrade)),
-        tls_(share(tls)),
+      : options_(options), on_upgrade_(std::move(on_upgrade)), tls_(share(tls)),
         tcp_acceptor_(bind_tcp(context_, options.listen)),
         local_acceptor_(bind_local(context_, options.socket_path)),
         handlers_(options.limits.handler_threads),
-        transfers_(options.limits.upgraded_connections),
-        services_{router, authenticator, options_.limits, handlers_, [this] { return reserve_upgrade(); }} {}
+        transfers_(options.limits.upgraded_connections), services_{router, authenticator,
+                                                                   options_.limits, handlers_,
+                                                                   [this] {
+                                                                     return reserve_upgrade();
+                                                                   }} {}
 
   ~Implementation() { stop(); }
 
@@ -142,10 +148,12 @@ class Server::Implementation {
       if (open_count >= options_.limits.connections) {
         failure = asio::error::no_descriptors;
       } else {
-        auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
+        auto socket =
+            co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (!failure) {
           ++open_count;
-          asio::co_spawn(context_, serve(std::move(socket)), [&open_count](std::exception_ptr) { --open_count; });
+          asio::co_spawn(context_, serve(std::move(socket)),
+                         [&open_count](std::exception_ptr) { --open_count; });
           continue;
         }
         base::log().warn("cannot accept a connection: {}", failure.message());
@@ -174,7 +182,8 @@ class Server::Implementation {
     try {
       on_upgrade_(*stream, principal);
     } catch (const std::exception& error) {
-      base::log().warn("the session of {} ({}) ended: {}", principal.name, stream->peer(), error.what());
+      base::log().warn("the session of {} ({}) ended: {}", principal.name, stream->peer(),
+                       error.what());
     }
     upgraded_.lock()->erase(stream.get());
   }
@@ -182,7 +191,8 @@ class Server::Implementation {
   const ServerOptions options_;
   UpgradeHandler on_upgrade_;
   std::atomic<bool> stopped_{false};
-  // Used by the network thread alone. Two, so that a crowd at the port does not keep the operator out.
+  // Used by the network thread alone. Two, so that a crowd at the port does not keep the operator
+  // out.
   size_t tcp_count_ = 0, local_count_ = 0;
   std::atomic<size_t> upgrade_count_{0};
   base::Guarded<std::set<base::ByteStream*>> upgraded_;
@@ -199,8 +209,8 @@ class Server::Implementation {
 
 Server::Server(const ServerOptions& options, const Router& router, Authenticator& authenticator,
                const base::TlsContext& tls, UpgradeHandler on_upgrade)
-    : implementation_(
-          std::make_unique<Implementation>(options, router, authenticator, tls, std::move(on_upgrade))) {}
+    : implementation_(std::make_unique<Implementation>(options, router, authenticator, tls,
+                                                       std::move(on_upgrade))) {}
 
 Server::~Server() = default;
 

@@ -1,7 +1,7 @@
-// The daemon's network edge: HTTP/1.1 over TLS 1.3 on a TCP port, and in the clear on a unix socket that
-// only root can open. Connections are Asio coroutines on one thread with a deadline on every wait;
-// handlers run on a small pool of threads that may block; an upgraded connection leaves Asio and is served
-// by blocking code on a bounded number of threads of its own.
+// The daemon's network edge: HTTP/1.1 over TLS 1.3 on a TCP port, and in the clear on a unix socket
+// that only root can open. Connections are Asio coroutines on one thread with a deadline on every
+// wait; handlers run on a small pool of threads that may block; an upgraded connection leaves Asio
+// and is served by blocking code on a bounded number of threads of its own.
 //
 // Threads: see docs/threads.md. Thread-safety: one thread owns a Server; its handlers run on many.
 #pragma once
@@ -20,12 +20,13 @@
 namespace appliance::api {
 
 struct ServerLimits {
-  size_t connections = 256;          // at a time, of each address; more wait in the kernel's queue
+  size_t connections = 256;  // at a time, of each address; more wait in the kernel's queue
   size_t handler_threads = 6;
-  size_t upgraded_connections = 8;   // each has a thread; more are told to try again
+  size_t upgraded_connections = 8;  // each has a thread; more are told to try again
   std::chrono::seconds handshake_timeout{10};
-  std::chrono::seconds request_timeout{30};  // from a request's first byte to its last, and for the answer
-  std::chrono::seconds idle_timeout{75};     // between two requests
+  std::chrono::seconds request_timeout{
+      30};  // from a request's first byte to its last, and for the answer
+  std::chrono::seconds idle_timeout{75};  // between two requests
 };
 
 struct ServerOptions {
@@ -34,8 +35,8 @@ struct ServerOptions {
   ServerLimits limits;
 };
 
-// Serves one upgraded connection to its end; runs on a thread of its own. What it throws is logged. The
-// stream is cut off by Server::stop().
+// Serves one upgraded connection to its end; runs on a thread of its own. What it throws is logged.
+// The stream is cut off by Server::stop().
 using UpgradeHandler = std::function<void(base::ByteStream& stream, const Principal& principal)>;
 
 class Server {

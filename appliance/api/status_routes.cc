@@ -15,7 +15,8 @@ using nlohmann::json;
 json free_space_json(const std::string& directory) {
   struct statvfs space;
   if (::statvfs(directory.c_str(), &space) != 0) return nullptr;
-  return {{"free", uint64_t{space.f_bavail} * space.f_frsize}, {"size", uint64_t{space.f_blocks} * space.f_frsize}};
+  return {{"free", uint64_t{space.f_bavail} * space.f_frsize},
+          {"size", uint64_t{space.f_blocks} * space.f_frsize}};
 }
 
 // Instant VMs may be out of reach while everything else works: then the answer says why.
@@ -72,7 +73,8 @@ Response accepted(Services& services, jobs::JobId id) {
   return json_response({{"job", job_json(services.jobs.job(id))}}, 202);
 }
 
-boot::PointSource point_source(Services& services, const std::string& tenant, images::StoreWriter& writer) {
+boot::PointSource point_source(Services& services, const std::string& tenant,
+                               images::StoreWriter& writer) {
   boot::PointSource source;
   source.reader = &writer.reader();
   source.store_directory = services.stores.directory_of(tenant);

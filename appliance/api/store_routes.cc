@@ -31,18 +31,22 @@ json check_figures(const images::CheckReport& report) {
           {"damaged_points", damaged}};
 }
 
-void run_check(Services& services, const std::string& tenant, bool deep, jobs::JobContext& context) {
+void run_check(Services& services, const std::string& tenant, bool deep,
+               jobs::JobContext& context) {
   images::CheckOptions options;
   options.deep = deep;
   options.stop = context.stop();
-  options.on_progress = [&](uint64_t done, uint64_t total) { context.set_progress({done, total, "reading packs"}); };
+  options.on_progress = [&](uint64_t done, uint64_t total) {
+    context.set_progress({done, total, "reading packs"});
+  };
   images::CheckReport report = services.stores.writer(tenant)->check(options);
   context.set_figures(check_figures(report).dump());
   for (const std::string& problem : report.problems) context.log(problem);
   if (!report.good()) {
-    throw base::Error(base::ErrorCode::corrupt,
-                      fmt::format("the store has {} problems; {} points are touched. The job's log names them",
-                                  report.problems.size(), report.damaged.size()));
+    throw base::Error(
+        base::ErrorCode::corrupt,
+        fmt::format("the store has {} problems; {} points are touched. The job's log names them",
+                    report.problems.size(), report.damaged.size()));
   }
 }
 
@@ -53,9 +57,10 @@ Response check_store(Services& services, const Request& request) {
   std::string tenant = request.tenant();
   services.stores.writer(tenant);
   jobs::JobSpec spec{"check", tenant, tenant};
-  return accepted(services, services.jobs.submit(spec, [&services, tenant, deep](jobs::JobContext& context) {
-    run_check(services, tenant, deep, context);
-  }));
+  return accepted(services,
+                  services.jobs.submit(spec, [&services, tenant, deep](jobs::JobContext& context) {
+                    run_check(services, tenant, deep, context);
+                  }));
 }
 
 Response compact_store(Services& services, const Request& request) {

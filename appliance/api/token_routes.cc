@@ -35,7 +35,8 @@ Response create_token(Services& services, const Request& request) {
   uint64_t lifetime_ms = services.config.token_lifetime_ms;
   if (expires) lifetime_ms = base::parse_duration_ms(*expires);
   if (lifetime_ms == 0 || lifetime_ms > kMaxLifetimeMs) {
-    throw base::Error(base::ErrorCode::invalid_argument, "a token lives longer than nothing and at most ten years");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "a token lives longer than nothing and at most ten years");
   }
   bool lasting = token.kind == catalog::TokenKind::operator_ && !expires;  // until it is revoked
   if (!lasting) token.expires_ms = token.created_ms + lifetime_ms;
@@ -48,8 +49,9 @@ Response create_token(Services& services, const Request& request) {
   result["address"] = services.public_address();
   result["command"] = nullptr;
   if (token.kind == catalog::TokenKind::enrolment) {
-    result["command"] = fmt::format("muletto-agent enroll {} --token {} --fingerprint {}", services.public_address(),
-                                    secret, services.authority.fingerprint());
+    result["command"] =
+        fmt::format("muletto-agent enroll {} --token {} --fingerprint {}",
+                    services.public_address(), secret, services.authority.fingerprint());
   }
   return json_response({{"token", result}}, 201);
 }

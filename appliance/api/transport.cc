@@ -31,8 +31,8 @@ void set_layer_deadline(Layer& layer, std::optional<std::chrono::seconds> from_n
 template <typename Stream>
 asio::awaitable<size_t> read_from(Stream& stream, base::MutableByteView out) {
   error_code failure;
-  size_t count = co_await stream.async_read_some(asio::buffer(out.data(), out.size()),
-                                                 asio::redirect_error(asio::use_awaitable, failure));
+  size_t count = co_await stream.async_read_some(
+      asio::buffer(out.data(), out.size()), asio::redirect_error(asio::use_awaitable, failure));
   bool ended = failure == asio::error::eof || failure == asio::ssl::error::stream_truncated;
   if (failure && !ended) throw boost::system::system_error(failure);
   co_return count;
@@ -40,7 +40,8 @@ asio::awaitable<size_t> read_from(Stream& stream, base::MutableByteView out) {
 
 class TlsTransport : public Transport {
  public:
-  TlsTransport(asio::ip::tcp::socket socket, asio::ssl::context& tls) : stream_(TcpLayer(std::move(socket)), tls) {}
+  TlsTransport(asio::ip::tcp::socket socket, asio::ssl::context& tls)
+      : stream_(TcpLayer(std::move(socket)), tls) {}
 
   void set_deadline(std::optional<std::chrono::seconds> from_now) override {
     set_layer_deadline(stream_.next_layer(), from_now);
@@ -58,10 +59,13 @@ class TlsTransport : public Transport {
     co_return peer;
   }
 
-  asio::awaitable<size_t> read_some(base::MutableByteView out) override { return read_from(stream_, out); }
+  asio::awaitable<size_t> read_some(base::MutableByteView out) override {
+    return read_from(stream_, out);
+  }
 
   asio::awaitable<void> write_all(base::ByteView bytes) override {
-    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()), asio::use_awaitable);
+    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
+                               asio::use_awaitable);
   }
 
   asio::awaitable<void> close() override { co_await stream_.async_shutdown(asio::use_awaitable); }
@@ -78,9 +82,12 @@ class TlsTransport : public Transport {
 
 class LocalTransport : public Transport {
  public:
-  explicit LocalTransport(asio::local::stream_protocol::socket socket) : stream_(std::move(socket)) {}
+  explicit LocalTransport(asio::local::stream_protocol::socket socket)
+      : stream_(std::move(socket)) {}
 
-  void set_deadline(std::optional<std::chrono::seconds> from_now) override { set_layer_deadline(stream_, from_now); }
+  void set_deadline(std::optional<std::chrono::seconds> from_now) override {
+    set_layer_deadline(stream_, from_now);
+  }
 
   asio::awaitable<PeerFacts> open() override {
     PeerFacts peer;
@@ -89,10 +96,13 @@ class LocalTransport : public Transport {
     co_return peer;
   }
 
-  asio::awaitable<size_t> read_some(base::MutableByteView out) override { return read_from(stream_, out); }
+  asio::awaitable<size_t> read_some(base::MutableByteView out) override {
+    return read_from(stream_, out);
+  }
 
   asio::awaitable<void> write_all(base::ByteView bytes) override {
-    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()), asio::use_awaitable);
+    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
+                               asio::use_awaitable);
   }
 
   asio::awaitable<void> close() override { co_return; }
@@ -104,7 +114,8 @@ class LocalTransport : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_tls_transport(asio::ip::tcp::socket socket, asio::ssl::context& tls) {
+std::unique_ptr<Transport> make_tls_transport(asio::ip::tcp::socket socket,
+                                              asio::ssl::context& tls) {
   return std::make_unique<TlsTransport>(std::move(socket), tls);
 }
 

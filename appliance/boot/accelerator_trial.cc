@@ -34,10 +34,19 @@ std::string read_text(const std::string& path) {
 }
 
 AcceleratorVerdict run_trial(const std::string& disk_path) {
-  std::vector<std::string> command{
-      kQemu, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc,accel=kvm", "-m", "16",
-      "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive",
-      "if=ide,format=raw,readonly=off,snapshot=on,file=" + disk_path};
+  std::vector<std::string> command{kQemu,
+                                   "-nodefaults",
+                                   "-no-user-config",
+                                   "-display",
+                                   "none",
+                                   "-machine",
+                                   "pc,accel=kvm",
+                                   "-m",
+                                   "16",
+                                   "-device",
+                                   "isa-debug-exit,iobase=0xf4,iosize=4",
+                                   "-drive",
+                                   "if=ide,format=raw,readonly=off,snapshot=on,file=" + disk_path};
   base::CommandResult result;
   auto begin = std::chrono::steady_clock::now();
   try {
@@ -48,11 +57,12 @@ AcceleratorVerdict run_trial(const std::string& disk_path) {
   }
   auto duration = std::chrono::steady_clock::now() - begin;
   if (result.status != kSuccess) {
-    return {Accelerator::tcg, fmt::format("A trial guest failed under KVM: {}", base::trim(result.errors))};
+    return {Accelerator::tcg,
+            fmt::format("A trial guest failed under KVM: {}", base::trim(result.errors))};
   }
   auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  return {Accelerator::kvm,
-          fmt::format("A trial guest ran under KVM in {}.", base::format_duration_ms(static_cast<uint64_t>(ms)))};
+  return {Accelerator::kvm, fmt::format("A trial guest ran under KVM in {}.",
+                                        base::format_duration_ms(static_cast<uint64_t>(ms)))};
 }
 
 // Another boot of the appliance, or another QEMU: another trial.
@@ -69,11 +79,13 @@ std::string cache_key() {
 }  // namespace
 
 AcceleratorVerdict try_kvm(const std::string& scratch_directory) {
-  if (::access("/dev/kvm", R_OK | W_OK) != 0) return {Accelerator::tcg, "This appliance has no /dev/kvm."};
-  std::string path = base::join_path(scratch_directory,
-                                     fmt::format("kvm-trial-{}.img", base::to_hex(base::random_array<4>())));
+  if (::access("/dev/kvm", R_OK | W_OK) != 0)
+    return {Accelerator::tcg, "This appliance has no /dev/kvm."};
+  std::string path = base::join_path(
+      scratch_directory, fmt::format("kvm-trial-{}.img", base::to_hex(base::random_array<4>())));
   try {
-    base::write_file_durably(base::real_file_system(), path, base::ByteView(muletto_trial_sector, 512));
+    base::write_file_durably(base::real_file_system(), path,
+                             base::ByteView(muletto_trial_sector, 512));
     AcceleratorVerdict verdict = run_trial(path);
     ::unlink(path.c_str());
     return verdict;
@@ -96,7 +108,8 @@ AcceleratorVerdict choose_accelerator(Accelerator wanted, const std::string& run
   AcceleratorVerdict verdict = try_kvm(run_directory);
   std::string reason = verdict.reason;
   std::replace(reason.begin(), reason.end(), '\n', ' ');
-  std::string text = fmt::format("{}\n{}\n{}\n", key, accelerator_name(verdict.accelerator), reason);
+  std::string text =
+      fmt::format("{}\n{}\n{}\n", key, accelerator_name(verdict.accelerator), reason);
   try {
     base::write_file_durably(base::real_file_system(), path, base::as_bytes(text));
   } catch (const base::Error&) {

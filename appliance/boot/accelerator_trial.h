@@ -1,5 +1,5 @@
-// Finds out by trying whether KVM can run a guest here. A device file says little: inside another VM, KVM
-// may be there and run guests so slowly that they seem to hang. Functions are thread-safe.
+// Finds out by trying whether KVM can run a guest here. A device file says little: inside another
+// VM, KVM may be there and run guests so slowly that they seem to hang. Functions are thread-safe.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ struct AcceleratorVerdict {
   std::string reason;                          // a sentence
 };
 
-// Boots a 512-byte disk under KVM: SeaBIOS, timer interrupts, long mode with paging, and a loop of 100
-// million instructions. KVM is usable if that ends within 4 s; where it works it takes 0.3 s.
+// Boots a 512-byte disk under KVM: SeaBIOS, timer interrupts, long mode with paging, and a loop of
+// 100 million instructions. KVM is usable if that ends within 4 s; where it works it takes 0.3 s.
 // Never throws: whatever goes wrong is the reason for TCG.
 AcceleratorVerdict try_kvm(const std::string& scratch_directory);
 

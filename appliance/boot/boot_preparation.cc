@@ -24,7 +24,8 @@ std::string fresh_password() {
   return password;
 }
 
-// The disk the machine boots from says most: the first with an EFI system partition, else the first.
+// The disk the machine boots from says most: the first with an EFI system partition, else the
+// first.
 DiskLook look_at_point(images::StoreReader& reader, const images::Point& point) {
   std::optional<DiskLook> first;
   for (const images::PointDisk& disk : point.disks) {
@@ -38,7 +39,8 @@ DiskLook look_at_point(images::StoreReader& reader, const images::Point& point) 
 void check_networks(const BootOptions& options, Hypervisor& hypervisor, MachinePlan& plan) {
   for (const NetworkChoice& choice : options.networks) {
     if (choice.mode == NetworkMode::bridge && !hypervisor.has_bridge(choice.bridge)) {
-      plan.reasons.push_back(fmt::format("there is no bridge '{}' on this appliance", choice.bridge));
+      plan.reasons.push_back(
+          fmt::format("there is no bridge '{}' on this appliance", choice.bridge));
     }
   }
 }
@@ -59,14 +61,16 @@ void name_networks(const BootSettings& settings, MachinePlan& plan) {
 
 }  // namespace
 
-Preparation prepare_boot(const PointSource& source, const images::PointId& point, const BootOptions& options,
-                         const BootSettings& settings, Hypervisor& hypervisor, uint64_t promised_memory) {
+Preparation prepare_boot(const PointSource& source, const images::PointId& point,
+                         const BootOptions& options, const BootSettings& settings,
+                         Hypervisor& hypervisor, uint64_t promised_memory) {
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
   DiskLook look = look_at_point(*source.reader, prepared.point);
   prepared.facts = hypervisor.facts();
   uint64_t promised = promised_memory + kMemoryReserve;
-  uint64_t unpromised = prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
+  uint64_t unpromised =
+      prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
   prepared.facts.memory_available = std::min(prepared.facts.memory_available, unpromised);
   prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
   name_networks(settings, prepared.plan);
@@ -76,7 +80,8 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
 }
 
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
-                      const BootOptions& options, const Preparation& prepared, const AcceleratorVerdict& verdict) {
+                      const BootOptions& options, const Preparation& prepared,
+                      const AcceleratorVerdict& verdict) {
   const MachinePlan& plan = prepared.plan;
   BootRecord record;
   record.key_file_path = source.key_file_path;
@@ -96,12 +101,15 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   vm.memory_size = plan.memory_size;
   vm.serial_log_path = places.serial_path;
   vm.notes = plan.notes;
-  if (verdict.accelerator == Accelerator::tcg) vm.notes.push_back("It runs without KVM. " + verdict.reason);
+  if (verdict.accelerator == Accelerator::tcg)
+    vm.notes.push_back("It runs without KVM. " + verdict.reason);
   for (const PlannedDisk& disk : plan.disks) {
-    vm.disks.push_back({.name = disk.name, .overlay_path = places.overlay_path(disk.name),
+    vm.disks.push_back({.name = disk.name,
+                        .overlay_path = places.overlay_path(disk.name),
                         .size = prepared.point.disk(disk.name).size});
   }
-  for (const PlannedCard& card : plan.cards) vm.network_cards.push_back({card.mac, card.mode, card.source});
+  for (const PlannedCard& card : plan.cards)
+    vm.network_cards.push_back({card.mac, card.mode, card.source});
   return record;
 }
 

@@ -1,5 +1,5 @@
-// What happens before anything of a boot exists: reading the point, planning the machine, and finding every
-// reason why it cannot be. Functions without state; thread-safe.
+// What happens before anything of a boot exists: reading the point, planning the machine, and
+// finding every reason why it cannot be. Functions without state; thread-safe.
 #pragma once
 
 #include "appliance/boot/boot_record.h"
@@ -14,13 +14,16 @@ struct Preparation {
   MachinePlan plan;  // its reasons are complete: machine, memory, networks, folders
 };
 
-// `promised_memory` is what VMs that run or are being started may use, whether they have touched it or not.
-Preparation prepare_boot(const PointSource& source, const images::PointId& point, const BootOptions& options,
-                         const BootSettings& settings, Hypervisor& hypervisor, uint64_t promised_memory);
+// `promised_memory` is what VMs that run or are being started may use, whether they have touched it
+// or not.
+Preparation prepare_boot(const PointSource& source, const images::PointId& point,
+                         const BootOptions& options, const BootSettings& settings,
+                         Hypervisor& hypervisor, uint64_t promised_memory);
 
 // The record of a boot that is about to begin, with a fresh console password.
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
-                      const BootOptions& options, const Preparation& prepared, const AcceleratorVerdict& verdict);
+                      const BootOptions& options, const Preparation& prepared,
+                      const AcceleratorVerdict& verdict);
 
 // The firmware for the plan; none for BIOS.
 const UefiFirmware* firmware_for(const MachinePlan& plan, const HypervisorFacts& facts);

@@ -37,13 +37,15 @@ json cards_to_json(const InstantVm& vm) {
   json cards = json::array();
   for (const VmNetworkCard& card : vm.network_cards) {
     NetworkChoice choice{card.mode, card.mode == NetworkMode::bridge ? card.source : ""};
-    cards.push_back({{"mac", card.mac}, {"network", network_choice_name(choice)}, {"source", card.source}});
+    cards.push_back(
+        {{"mac", card.mac}, {"network", network_choice_name(choice)}, {"source", card.source}});
   }
   return cards;
 }
 
 BootRecord parse_record(const json& object) {
-  if (object.at("version").get<int>() != kVersion) throw Error(ErrorCode::unsupported, "a newer version");
+  if (object.at("version").get<int>() != kVersion)
+    throw Error(ErrorCode::unsupported, "a newer version");
   BootRecord record;
   record.phase = phase_from_name(object.at("phase"));
   record.key_file_path = object.at("key_file");
@@ -66,7 +68,8 @@ BootRecord parse_record(const json& object) {
   vm.serial_log_path = object.at("serial_log");
   vm.notes = object.at("notes").get<std::vector<std::string>>();
   for (const json& disk : object.at("disks")) {
-    vm.disks.push_back({.name = disk.at("name"), .overlay_path = disk.at("overlay"), .size = disk.at("size")});
+    vm.disks.push_back(
+        {.name = disk.at("name"), .overlay_path = disk.at("overlay"), .size = disk.at("size")});
   }
   for (const json& card : object.at("cards")) {
     NetworkChoice choice = network_choice_from_name(card.at("network").get<std::string>());
@@ -81,13 +84,15 @@ std::string BootPlaces::overlay_path(std::string_view disk_name) const {
   // A disk's name may hold any character; a file's may not.
   std::string safe;
   for (char c : disk_name) {
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
     safe += plain ? std::string(1, c) : fmt::format("_{:02x}", static_cast<unsigned char>(c));
   }
   return base::join_path(folder, "overlay-" + safe + ".qcow2");
 }
 
-BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory, const BootId& id) {
+BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory,
+                       const BootId& id) {
   BootPlaces places;
   places.folder = base::join_path(base::join_path(state_directory, "vms"), id.hex());
   places.run_folder = base::join_path(base::join_path(run_directory, "vms"), id.hex());

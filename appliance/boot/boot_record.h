@@ -1,5 +1,5 @@
-// boot.json: what one boot is, written before anything of it exists and kept until nothing of it is left.
-// One thread an object; files are written durably.
+// boot.json: what one boot is, written before anything of it exists and kept until nothing of it is
+// left. One thread an object; files are written durably.
 #pragma once
 
 #include <string>
@@ -42,7 +42,8 @@ struct BootPlaces {
   std::string overlay_path(std::string_view disk_name) const;
 };
 
-BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory, const BootId& id);
+BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory,
+                       const BootId& id);
 
 std::string record_to_json(const BootRecord& record);
 // Throws corrupt, naming `what`.

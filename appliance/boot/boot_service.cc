@@ -1,9 +1,11 @@
 // The life of an instant VM, and why a crash at any line leaves nothing behind:
 //
-//   start   boot.json says "starting" (durable) → export → overlays → domain → boot.json says "started"
-//   stop    boot.json says "stopping" (durable) → domain → export → run folder → overlays → boot.json
+//   start   boot.json says "starting" (durable) → export → overlays → domain → boot.json says
+//   "started" stop    boot.json says "stopping" (durable) → domain → export → run folder → overlays
+//   → boot.json
 //
-// adopt() decides by two facts, the phase in boot.json and whether libvirt runs a domain with that boot id:
+// adopt() decides by two facts, the phase in boot.json and whether libvirt runs a domain with that
+// boot id:
 //
 //   phase      domain runs          no domain
 //   starting   it is started        clean away
@@ -11,7 +13,8 @@
 //   stopping   finish the stop      finish the stop
 //   kept       –                    end the export, keep the overlay
 //
-// A run folder without a state folder is the rest of a stop, or of a start cut off before boot.json.
+// A run folder without a state folder is the rest of a stop, or of a start cut off before
+// boot.json.
 #include "appliance/boot/boot_service.h"
 
 #include <fmt/format.h>
@@ -48,7 +51,8 @@ constexpr auto kResumeInterval = std::chrono::seconds(5);
 constexpr uint64_t kDomainXmlLimit = 4 << 20;
 
 uint64_t ms_since(Clock::time_point begin) {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
 }
 
 std::string join_reasons(const std::vector<std::string>& reasons) {
@@ -60,7 +64,8 @@ std::string join_reasons(const std::vector<std::string>& reasons) {
 VmState state_of(Phase phase, DomainState domain) {
   switch (domain) {
     case DomainState::running:
-    case DomainState::shutting_down: return phase == Phase::starting ? VmState::starting : VmState::running;
+    case DomainState::shutting_down:
+      return phase == Phase::starting ? VmState::starting : VmState::running;
     case DomainState::paused:
     case DomainState::paused_by_io_error: return VmState::paused;
     case DomainState::off: break;
@@ -83,12 +88,13 @@ class BootService::Implementation {
     return choose_accelerator(settings_.accelerator, settings_.run_directory);
   }
 
-  Preparation prepare(const PointSource& source, const images::PointId& point_id, const BootOptions& options) {
+  Preparation prepare(const PointSource& source, const images::PointId& point_id,
+                      const BootOptions& options) {
     return prepare_boot(source, point_id, options, settings_, hypervisor_, promised_memory());
   }
 
-  InstantVm start(const PointSource& source, const images::PointId& point_id, const BootOptions& options,
-                  const StepCallback& on_step) {
+  InstantVm start(const PointSource& source, const images::PointId& point_id,
+                  const BootOptions& options, const StepCallback& on_step) {
     auto begin = Clock::now();
     auto step = [&](std::string_view words) {
       if (on_step) on_step(words);
@@ -105,8 +111,9 @@ class BootService::Implementation {
       std::lock_guard<std::mutex> admission(admission_mutex_);
       prepared = prepare(source, point_id, options);
       if (!prepared.plan.reasons.empty()) {
-        throw Error(ErrorCode::unsupported, fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
-                                                        join_reasons(prepared.plan.reasons)));
+        throw Error(ErrorCode::unsupported,
+                    fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
+                                join_reasons(prepared.plan.reasons)));
       }
       record = new_record(places, id, source, options, prepared, verdict);
       write_first_record(places, record);
@@ -166,7 +173,8 @@ class BootService::Implementation {
     const std::string& domain = record.vm.domain_name;
     bool off = hypervisor_.state(domain) == DomainState::off;
     if (off != (action == PowerAction::power_on)) {
-      throw Error(ErrorCode::busy, fmt::format("{} {}", domain, off ? "does not run" : "runs already"));
+      throw Error(ErrorCode::busy,
+                  fmt::format("{} {}", domain, off ? "does not run" : "runs already"));
     }
     switch (action) {
       case PowerAction::shutdown: return hypervisor_.shutdown(domain);
@@ -192,7 +200,8 @@ class BootService::Implementation {
     }
     std::vector<BootId> known = boots_in(settings_.state_directory);
     for (const BootId& id : boots_in(settings_.run_directory)) {
-      if (std::find(known.begin(), known.end(), id) != known.end() || domains.contains(id)) continue;
+      if (std::find(known.begin(), known.end(), id) != known.end() || domains.contains(id))
+        continue;
       BootPlaces places = places_of(id);
       end_export(places);
       remove_run_folder(places);
@@ -200,7 +209,8 @@ class BootService::Implementation {
     }
     for (const auto& [id, state] : domains) {
       if (std::find(known.begin(), known.end(), id) != known.end()) continue;
-      report.problems.push_back(fmt::format("Boot {} runs in libvirt, but its folder is gone.", id.hex()));
+      report.problems.push_back(
+          fmt::format("Boot {} runs in libvirt, but its folder is gone.", id.hex()));
     }
     accelerator();  // tried now, so that the first start need not wait for it
     return report;
@@ -209,7 +219,7 @@ class BootService::Implementation {
   std::vector<std::string> tend() {
     std::vector<std::string> done;
     try {
-        std::map<BootId, DomainState> domains = our_domains();
+      std::map<BootId, DomainState> domains = our_domains();
       std::vector<ExportProcess> exports =
           ExportProcess::find_below(base::join_path(settings_.run_directory, "vms"));
       for (const BootId& id : boots_in(settings_.state_directory)) {
@@ -220,14 +230,16 @@ class BootService::Implementation {
         tend_one(id, known == domains.end() ? DomainState::off : known->second, exported, done);
       }
     } catch (const Error& error) {
-      done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.message()));
+      done.push_back(
+          fmt::format("The instant VMs could not be looked after: {}.", error.message()));
     }
     return done;
   }
 
   BootRecord open_record(const BootId& id) {
     std::optional<BootRecord> record = find_record(id);
-    if (!record) throw Error(ErrorCode::not_found, fmt::format("there is no instant VM {}", id.hex()));
+    if (!record)
+      throw Error(ErrorCode::not_found, fmt::format("there is no instant VM {}", id.hex()));
     return *record;
   }
 
@@ -309,7 +321,8 @@ class BootService::Implementation {
   void power_on(BootRecord& record) {
     BootPlaces places = places_of(record.vm.id);
     make_boot_folders(places, settings_.qemu_group);
-    base::Bytes xml = base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
+    base::Bytes xml =
+        base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
     if (!ExportProcess::find(places.socket_path)) start_export(record, places);
     record.phase = Phase::started;
     write_record(base::real_file_system(), places, record);
@@ -353,7 +366,8 @@ class BootService::Implementation {
       record.keep_overlay = false;
       finish_stop(record, places);
     } catch (const Error& error) {
-      base::log().error("boot {} could not be cleaned away: {}", record.vm.id.hex(), error.message());
+      base::log().error("boot {} could not be cleaned away: {}", record.vm.id.hex(),
+                        error.message());
     }
   }
 
@@ -366,7 +380,9 @@ class BootService::Implementation {
     return *mutex;
   }
   // Held for the whole of an operation on one VM, I/O included: that is its purpose.
-  std::unique_lock<std::mutex> lock_of(const BootId& id) { return std::unique_lock<std::mutex>(mutex_of(id)); }
+  std::unique_lock<std::mutex> lock_of(const BootId& id) {
+    return std::unique_lock<std::mutex>(mutex_of(id));
+  }
 
   std::optional<BootRecord> find_record(const BootId& id) {
     try {
@@ -392,7 +408,8 @@ class BootService::Implementation {
     uint64_t sum = 0;
     for (const BootId& id : boots_in(settings_.state_directory)) {
       std::optional<BootRecord> record = find_record(id);
-      if (record && (domains.contains(id) || record->phase == Phase::starting)) sum += record->vm.memory_size;
+      if (record && (domains.contains(id) || record->phase == Phase::starting))
+        sum += record->vm.memory_size;
     }
     return sum;
   }
@@ -402,7 +419,8 @@ class BootService::Implementation {
     vm.state = state_of(record.phase, domain);
     if (domain == DomainState::paused_by_io_error) {
       bool full = free_bytes(settings_.state_directory) < kFreeDiskToResume;
-      vm.problem = full ? "The appliance's disk is full: the VM waits for room." : "Its disk did not answer.";
+      vm.problem = full ? "The appliance's disk is full: the VM waits for room."
+                        : "Its disk did not answer.";
     }
     for (VmDisk& disk : vm.disks) disk.overlay_size = used_bytes(disk.overlay_path);
     if (domain != DomainState::off) {
@@ -432,8 +450,8 @@ class BootService::Implementation {
     if (record->phase == Phase::stopping || (record->phase == Phase::starting && !runs)) {
       bool was_start = record->phase == Phase::starting;
       finish_stop(*record, places);
-      report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was cut off.", id.hex(), record->vm.machine_name,
-                                           was_start ? "start" : "stop"));
+      report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was cut off.", id.hex(),
+                                           record->vm.machine_name, was_start ? "start" : "stop"));
       return;
     }
     if (record->phase == Phase::starting) {
@@ -449,7 +467,8 @@ class BootService::Implementation {
     report.resting.push_back(describe(*record, domain));
   }
 
-  void tend_one(const BootId& id, DomainState domain, bool exported, std::vector<std::string>& done) {
+  void tend_one(const BootId& id, DomainState domain, bool exported,
+                std::vector<std::string>& done) {
     std::unique_lock<std::mutex> lock(mutex_of(id), std::try_to_lock);
     if (!lock) return;  // somebody works on it
     std::optional<BootRecord> record = find_record(id);
@@ -484,13 +503,15 @@ class BootService::Implementation {
       place->second = Clock::now();
     }
     hypervisor_.resume(record.vm.domain_name);
-    done.push_back(fmt::format("The VM of {} had stopped for its disk; it goes on.", record.vm.machine_name));
+    done.push_back(
+        fmt::format("The VM of {} had stopped for its disk; it goes on.", record.vm.machine_name));
   }
 
   const BootSettings settings_;
   Hypervisor& hypervisor_;
-  std::mutex trial_mutex_;      // held during the KVM trial: two at once would disturb each other
-  std::mutex admission_mutex_;  // held from counting the promised memory until the record promises it
+  std::mutex trial_mutex_;  // held during the KVM trial: two at once would disturb each other
+  std::mutex
+      admission_mutex_;  // held from counting the promised memory until the record promises it
   base::Guarded<std::map<BootId, std::unique_ptr<std::mutex>>> mutexes_;
   base::Guarded<std::map<BootId, Clock::time_point>> last_resume_;
 };
@@ -501,13 +522,14 @@ BootService::~BootService() = default;
 
 AcceleratorVerdict BootService::accelerator() { return implementation_->accelerator(); }
 
-std::vector<std::string> BootService::reasons_against(const PointSource& source, const images::PointId& point,
+std::vector<std::string> BootService::reasons_against(const PointSource& source,
+                                                      const images::PointId& point,
                                                       const BootOptions& options) {
   return implementation_->prepare(source, point, options).plan.reasons;
 }
 
-InstantVm BootService::start(const PointSource& source, const images::PointId& point, const BootOptions& options,
-                             const StepCallback& on_step) {
+InstantVm BootService::start(const PointSource& source, const images::PointId& point,
+                             const BootOptions& options, const StepCallback& on_step) {
   return implementation_->start(source, point, options, on_step);
 }
 
@@ -519,18 +541,25 @@ BootId BootService::find(std::string_view selector) {
   for (const InstantVm& vm : implementation_->list()) {
     if (vm.id.hex() == selector) return vm.id;
     bool prefix = selector.size() >= 4 && vm.id.hex().starts_with(selector);
-    if (prefix || vm.machine_name == selector || vm.domain_name == selector) matches.push_back(vm.id);
+    if (prefix || vm.machine_name == selector || vm.domain_name == selector)
+      matches.push_back(vm.id);
   }
-  if (matches.empty()) throw Error(ErrorCode::not_found, fmt::format("there is no instant VM '{}'", selector));
+  if (matches.empty())
+    throw Error(ErrorCode::not_found, fmt::format("there is no instant VM '{}'", selector));
   if (matches.size() > 1) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("'{}' means {} instant VMs: give the id of one", selector, matches.size()));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' means {} instant VMs: give the id of one", selector, matches.size()));
   }
   return matches.front();
 }
 
-void BootService::stop(const BootId& id, const StopOptions& options) { implementation_->stop(id, options); }
-void BootService::power(const BootId& id, PowerAction action) { implementation_->power(id, action); }
+void BootService::stop(const BootId& id, const StopOptions& options) {
+  implementation_->stop(id, options);
+}
+void BootService::power(const BootId& id, PowerAction action) {
+  implementation_->power(id, action);
+}
 
 Screenshot BootService::screenshot(const BootId& id) {
   BootRecord record = implementation_->open_record(id);

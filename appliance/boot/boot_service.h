@@ -1,10 +1,10 @@
 // Starts, finds, operates and ends instant VMs.
 //
-// An instant VM is three things that outlive this process: a domain of libvirt, one nbdkit process that
-// exports the point's disks, and a folder STATE/vms/BOOT-ID with boot.json and the overlays. boot.json is
-// durable before anything is started, so after a crash at any moment adopt() can tell what to take up
-// again and what to clean away. The truth about running VMs is libvirt's (each domain carries its boot id
-// in its metadata); nothing is cached here.
+// An instant VM is three things that outlive this process: a domain of libvirt, one nbdkit process
+// that exports the point's disks, and a folder STATE/vms/BOOT-ID with boot.json and the overlays.
+// boot.json is durable before anything is started, so after a crash at any moment adopt() can tell
+// what to take up again and what to clean away. The truth about running VMs is libvirt's (each
+// domain carries its boot id in its metadata); nothing is cached here.
 //
 // Thread-safe: calls for different VMs run side by side, calls for one VM one after the other.
 #pragma once
@@ -24,16 +24,19 @@ namespace appliance::boot {
 
 struct BootSettings {
   std::string state_directory;  // "/var/lib/muletto": boots live in its folder vms/
-  std::string run_directory;    // "/run/muletto": sockets, in its folder vms/; a short path (107 bytes)
+  std::string
+      run_directory;  // "/run/muletto": sockets, in its folder vms/; a short path (107 bytes)
   Accelerator accelerator = Accelerator::automatic;
-  std::string plugin_path;      // of nbdkit-muletto-plugin.so; empty: MULETTO_PLUGIN, or beside the program
+  std::string
+      plugin_path;  // of nbdkit-muletto-plugin.so; empty: MULETTO_PLUGIN, or beside the program
   // Instead of the plugin and its parameters, for tests without a store. Empty: the plugin.
   std::vector<std::string> export_command;
   uint32_t export_thread_count = 16;         // requests one nbdkit works on at a time
   uint64_t export_cache_size = 64ull << 20;  // bytes of memory, each VM
   uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
   std::string qemu_group = "kvm";            // may open the exports' sockets
-  std::string isolated_network = "muletto-isolated";  // libvirt networks, made when they are first needed
+  std::string isolated_network =
+      "muletto-isolated";  // libvirt networks, made when they are first needed
   std::string nat_network = "muletto-nat";
   // While an export is away, QEMU holds the guest's requests that long before it stops the guest.
   uint32_t export_patience_s = 300;
@@ -42,9 +45,9 @@ struct BootSettings {
 // Where a point is read from. `reader` is used only during the call.
 struct PointSource {
   images::StoreReader* reader = nullptr;
-  std::string store_directory;      // absolute
-  std::string key_file_path;        // empty: none
-  std::string passphrase_file_path; // empty: none
+  std::string store_directory;       // absolute
+  std::string key_file_path;         // empty: none
+  std::string passphrase_file_path;  // empty: none
 };
 
 // What start() does at the moment: "Starting the export", … for a job's log.
@@ -70,16 +73,16 @@ class BootService {
   std::vector<std::string> reasons_against(const PointSource& source, const images::PointId& point,
                                            const BootOptions& options);
 
-  // Returns when QEMU runs. Throws unsupported or unavailable with all reasons if it cannot be booted,
-  // invalid_argument for options that make no sense; nothing is left behind then.
-  InstantVm start(const PointSource& source, const images::PointId& point, const BootOptions& options,
-                  const StepCallback& on_step = {});
+  // Returns when QEMU runs. Throws unsupported or unavailable with all reasons if it cannot be
+  // booted, invalid_argument for options that make no sense; nothing is left behind then.
+  InstantVm start(const PointSource& source, const images::PointId& point,
+                  const BootOptions& options, const StepCallback& on_step = {});
 
   // All there are, oldest first.
   std::vector<InstantVm> list();
   InstantVm get(const BootId& id);  // throws not_found
-  // The VM a person means: a boot id, a unique prefix of one, or the name of a machine with just one.
-  // Throws not_found, invalid_argument.
+  // The VM a person means: a boot id, a unique prefix of one, or the name of a machine with just
+  // one. Throws not_found, invalid_argument.
   BootId find(std::string_view selector);
 
   // Ends VM and export. Without keep_overlay no trace is left when it returns. Throws not_found.
@@ -93,11 +96,13 @@ class BootService {
   // At most `limit` bytes of the serial console's log from `offset`.
   std::string serial_log(const BootId& id, uint64_t offset, uint64_t limit);
 
-  // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done starts.
+  // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done
+  // starts.
   AdoptReport adopt();
 
-  // To be called every second or so: restarts exports that died under a running VM and lets a VM go on
-  // that stopped for it, ends exports whose VM has ended. Never throws; returns what it did, in sentences.
+  // To be called every second or so: restarts exports that died under a running VM and lets a VM go
+  // on that stopped for it, ends exports whose VM has ended. Never throws; returns what it did, in
+  // sentences.
   std::vector<std::string> tend();
 
  private:

@@ -16,7 +16,7 @@ constexpr uint8_t kMbrTypeProtective = 0xee;
 constexpr uint8_t kMbrTypeEfi = 0xef;
 constexpr uint8_t kMbrTypeNtfs = 0x07;
 constexpr uint8_t kMbrActive = 0x80;
-constexpr uint32_t kGptEntryLimit = 256;      // the usual table has 128
+constexpr uint32_t kGptEntryLimit = 256;       // the usual table has 128
 constexpr uint32_t kGptEntrySizeLimit = 1024;  // the usual entry has 128 bytes
 
 using Guid = std::array<uint8_t, 16>;
@@ -67,7 +67,8 @@ void look_at_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskLook& 
     look.has_partitions = true;
     if (type == kMbrTypeEfi) look.has_efi_system_partition = true;
     uint64_t start = uint64_t{base::load_u32(entry + 8)} * kMbrSize;
-    if (type == kMbrTypeNtfs && entry[0] == kMbrActive && starts_ntfs(disk, start)) look.has_windows = true;
+    if (type == kMbrTypeNtfs && entry[0] == kMbrActive && starts_ntfs(disk, start))
+      look.has_windows = true;
   }
 }
 

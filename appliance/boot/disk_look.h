@@ -1,6 +1,6 @@
-// What a disk's first sectors tell about the machine it came from: how its firmware boots it and which
-// kind of system it holds. Used where the machine's definition says nothing.
-// Formats: MBR; GPT (UEFI specification 2.10, chapter 5). Everything read here is hostile input.
+// What a disk's first sectors tell about the machine it came from: how its firmware boots it and
+// which kind of system it holds. Used where the machine's definition says nothing. Formats: MBR;
+// GPT (UEFI specification 2.10, chapter 5). Everything read here is hostile input.
 #pragma once
 
 #include "images/disk_reader.h"

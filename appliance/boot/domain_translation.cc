@@ -16,7 +16,8 @@ constexpr uint64_t kMiB = 1ull << 20;
 // TCG's cache of translated code. QEMU would take a quarter of the guest's memory or more.
 constexpr uint32_t kTranslationCacheMiB = 128;
 
-xml_node add(xml_node parent, const char* name, std::initializer_list<std::pair<const char*, std::string>> attributes = {}) {
+xml_node add(xml_node parent, const char* name,
+             std::initializer_list<std::pair<const char*, std::string>> attributes = {}) {
   xml_node node = parent.append_child(name);
   for (const auto& [key, value] : attributes) node.append_attribute(key) = value.c_str();
   return node;
@@ -42,7 +43,8 @@ void add_metadata(xml_node domain, const BootRecord& record, const DomainPlaces&
        {"state", places.state_directory}});
 }
 
-void add_os(xml_node domain, const MachinePlan& plan, const DomainPlaces& places, const UefiFirmware* firmware) {
+void add_os(xml_node domain, const MachinePlan& plan, const DomainPlaces& places,
+            const UefiFirmware* firmware) {
   xml_node os = add(domain, "os");
   xml_node type = add(os, "type", {{"arch", "x86_64"}, {"machine", plan.machine_type}});
   type.text() = "hvm";
@@ -69,13 +71,15 @@ void add_features(xml_node domain, const MachinePlan& plan, bool kvm) {
 }
 
 void add_cpu(xml_node domain, const MachinePlan& plan, bool kvm) {
-  // Under TCG the largest model: systems of today refuse CPUs without the instructions of x86-64-v2.
+  // Under TCG the largest model: systems of today refuse CPUs without the instructions of
+  // x86-64-v2.
   xml_node cpu = add(domain, "cpu", {{"mode", kvm ? "host-model" : "maximum"}});
   if (!plan.cpu_topology.empty()) {
     add_address(cpu, "topology", plan.cpu_topology);
   } else {
     // Desktop Windows uses at most two sockets, whatever the number of CPUs.
-    add(cpu, "topology", {{"sockets", "1"}, {"cores", std::to_string(plan.cpu_count)}, {"threads", "1"}});
+    add(cpu, "topology",
+        {{"sockets", "1"}, {"cores", std::to_string(plan.cpu_count)}, {"threads", "1"}});
   }
 }
 
@@ -102,15 +106,22 @@ void add_controllers(xml_node devices, const MachinePlan& plan) {
   bool has_scsi_disk = false, has_scsi = false;
   for (const PlannedDisk& disk : plan.disks) has_scsi_disk |= disk.bus == DiskBus::scsi;
   for (const PlannedController& each : plan.controllers) has_scsi |= each.type == "scsi";
-  if (has_scsi_disk && !has_scsi) add(devices, "controller", {{"type", "scsi"}, {"index", "0"}, {"model", "virtio-scsi"}});
+  if (has_scsi_disk && !has_scsi)
+    add(devices, "controller", {{"type", "scsi"}, {"index", "0"}, {"model", "virtio-scsi"}});
 }
 
-// The overlay is named with its backing export, so that libvirt need not probe either of them. A failed
-// request stops the guest instead of reaching it: the export is made anew and the guest goes on.
+// The overlay is named with its backing export, so that libvirt need not probe either of them. A
+// failed request stops the guest instead of reaching it: the export is made anew and the guest goes
+// on.
 void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPlaces& places) {
   xml_node node = add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
-  add(node, "driver", {{"name", "qemu"}, {"type", "qcow2"}, {"cache", "writeback"}, {"error_policy", "stop"},
-                       {"rerror_policy", "stop"}, {"discard", "unmap"}});
+  add(node, "driver",
+      {{"name", "qemu"},
+       {"type", "qcow2"},
+       {"cache", "writeback"},
+       {"error_policy", "stop"},
+       {"rerror_policy", "stop"},
+       {"discard", "unmap"}});
   add(node, "source", {{"file", places.paths.overlay_path(disk.name)}});
   xml_node backing = add(node, "backingStore", {{"type", "network"}});
   add(backing, "format", {{"type", "raw"}});
@@ -119,8 +130,10 @@ void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPlaces& pla
   add(backing, "backingStore");
   if (disk.logical_block_size != 0 || disk.physical_block_size != 0) {
     xml_node sizes = add(node, "blockio");
-    if (disk.logical_block_size != 0) sizes.append_attribute("logical_block_size") = disk.logical_block_size;
-    if (disk.physical_block_size != 0) sizes.append_attribute("physical_block_size") = disk.physical_block_size;
+    if (disk.logical_block_size != 0)
+      sizes.append_attribute("logical_block_size") = disk.logical_block_size;
+    if (disk.physical_block_size != 0)
+      sizes.append_attribute("physical_block_size") = disk.physical_block_size;
   }
   add(node, "target", {{"dev", disk.target}, {"bus", std::string(disk_bus_name(disk.bus))}});
   if (disk.boot_order != 0) add(node, "boot", {{"order", std::to_string(disk.boot_order)}});
@@ -135,11 +148,13 @@ void add_card(xml_node devices, const PlannedCard& card) {
   add(node, "mac", {{"address", card.mac}});
   add(node, "source", {{bridged ? "bridge" : "network", card.source}});
   add(node, "model", {{"type", card.model}});
-  add(node, "rom", {{"enabled", "no"}});  // it boots from its disks; network boot would only cost time
+  add(node, "rom",
+      {{"enabled", "no"}});  // it boots from its disks; network boot would only cost time
   add_address(node, "address", card.address);
 }
 
-void add_consoles(xml_node devices, const MachinePlan& plan, const BootRecord& record, const DomainPlaces& places) {
+void add_consoles(xml_node devices, const MachinePlan& plan, const BootRecord& record,
+                  const DomainPlaces& places) {
   xml_node serial = add(devices, "serial", {{"type", "pty"}});
   add(serial, "log", {{"file", places.paths.serial_path}, {"append", "on"}});
   add(serial, "target", {{"port", "0"}});
@@ -147,7 +162,10 @@ void add_consoles(xml_node devices, const MachinePlan& plan, const BootRecord& r
   add(agent, "target", {{"type", "virtio"}, {"name", "org.qemu.guest_agent.0"}});
   if (plan.has_tablet) add(devices, "input", {{"type", "tablet"}, {"bus", "usb"}});
   xml_node graphics = add(devices, "graphics",
-                          {{"type", "vnc"}, {"port", "-1"}, {"autoport", "yes"}, {"websocket", "-1"},
+                          {{"type", "vnc"},
+                           {"port", "-1"},
+                           {"autoport", "yes"},
+                           {"websocket", "-1"},
                            {"passwd", record.console_password}});
   add(graphics, "listen", {{"type", "address"}, {"address", "127.0.0.1"}});
   add(add(devices, "video"), "model", {{"type", "vga"}});
@@ -158,14 +176,15 @@ void add_consoles(xml_node devices, const MachinePlan& plan, const BootRecord& r
 std::string domain_name(const std::string& machine_name, const BootId& id) {
   std::string name;
   for (char c : machine_name.substr(0, 40)) {
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                 c == '-' || c == '.';
     name += plain ? c : '_';
   }
   return fmt::format("muletto-{}-{}", name, id.hex().substr(0, 8));
 }
 
-std::string domain_xml(const MachinePlan& plan, const BootRecord& record, const DomainPlaces& places,
-                       const UefiFirmware* firmware) {
+std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
+                       const DomainPlaces& places, const UefiFirmware* firmware) {
   bool kvm = record.vm.accelerator == Accelerator::kvm;
   pugi::xml_document document;
   xml_node domain = document.append_child("domain");
@@ -205,7 +224,8 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
     for (const pugi::xml_attribute& each : node.attributes()) {
       if (std::string_view(each.value()) != kMetadataUri) continue;
       try {
-        return DomainMark{BootId::from_hex(node.attribute("boot").as_string()), node.attribute("state").as_string()};
+        return DomainMark{BootId::from_hex(node.attribute("boot").as_string()),
+                          node.attribute("state").as_string()};
       } catch (const base::Error&) {
         return std::nullopt;  // somebody else wrote it
       }
@@ -220,7 +240,8 @@ VmConsole read_console(const std::string& xml) {
   if (!document.load_string(xml.c_str())) return console;
   for (const xml_node& node : document.child("domain").child("devices").children("graphics")) {
     if (std::string_view(node.attribute("type").as_string()) != "vnc") continue;
-    int port = node.attribute("port").as_int(-1), websocket = node.attribute("websocket").as_int(-1);
+    int port = node.attribute("port").as_int(-1),
+        websocket = node.attribute("websocket").as_int(-1);
     console.host = "127.0.0.1";
     console.vnc_port = port > 0 ? static_cast<uint16_t>(port) : uint16_t{0};
     console.websocket_port = websocket > 0 ? static_cast<uint16_t>(websocket) : uint16_t{0};

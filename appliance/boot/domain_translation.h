@@ -19,10 +19,10 @@ struct DomainPlaces {
   std::string state_directory;  // written into the metadata: tells two appliances on one host apart
 };
 
-// The domain of `record`, whose VM was planned as `plan`. For UEFI, `firmware` is the one to use and
-// paths.nvram_path the copy of its variables.
-std::string domain_xml(const MachinePlan& plan, const BootRecord& record, const DomainPlaces& places,
-                       const UefiFirmware* firmware);
+// The domain of `record`, whose VM was planned as `plan`. For UEFI, `firmware` is the one to use
+// and paths.nvram_path the copy of its variables.
+std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
+                       const DomainPlaces& places, const UefiFirmware* firmware);
 
 // "muletto-MACHINE-1f2e3d4c": at most 60 characters that libvirt and QEMU take in a name.
 std::string domain_name(const std::string& machine_name, const BootId& id);

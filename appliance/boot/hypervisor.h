@@ -1,6 +1,7 @@
 // What runs virtual machines, as far as the boot service needs it. Implementations: libvirt
 // (libvirt/libvirt_hypervisor.h) and, in tests, one in memory. Thread-safe.
-// Errors: unavailable if the hypervisor does not answer, not_found for a domain or network that is not there.
+// Errors: unavailable if the hypervisor does not answer, not_found for a domain or network that is
+// not there.
 #pragma once
 
 #include <cstdint>
@@ -27,20 +28,20 @@ struct DomainSummary {
 
 struct UefiFirmware {
   std::string code_path;
-  std::string variables_path;    // the template of a new machine's variables
-  uint64_t variables_size = 0;   // bytes; saved variables fit only a firmware with the same
+  std::string variables_path;   // the template of a new machine's variables
+  uint64_t variables_size = 0;  // bytes; saved variables fit only a firmware with the same
   bool secure_boot = false;
 };
 
 struct HypervisorFacts {
-  std::string version;                  // for people: "libvirt 9.0.0, QEMU 7.2.0"
+  std::string version;  // for people: "libvirt 9.0.0, QEMU 7.2.0"
   uint32_t cpu_count = 0;
-  uint64_t memory_size = 0;             // bytes
-  uint64_t memory_available = 0;        // bytes, now
+  uint64_t memory_size = 0;                  // bytes
+  uint64_t memory_available = 0;             // bytes, now
   std::vector<UefiFirmware> uefi_firmwares;  // best first
-  bool has_tpm = false;                 // TPM emulation
-  std::set<std::string> machine_types;  // "pc-i440fx-7.2", "pc", "q35", …
-  std::vector<std::string> domain_uuids;  // all that are defined or run
+  bool has_tpm = false;                      // TPM emulation
+  std::set<std::string> machine_types;       // "pc-i440fx-7.2", "pc", "q35", …
+  std::vector<std::string> domain_uuids;     // all that are defined or run
 };
 
 struct Screenshot {
@@ -56,7 +57,7 @@ struct NetworkPlan {
 
 // One NBD connection below a domain's overlay.
 struct BackingExport {
-  std::string disk_name;    // the domain's target
+  std::string disk_name;  // the domain's target
   std::string socket_path;
   std::string export_name;
   uint32_t patience_s = 0;  // how long requests wait for the export to come back
@@ -69,17 +70,20 @@ class Hypervisor {
   virtual HypervisorFacts facts() = 0;
   virtual bool has_bridge(const std::string& name) = 0;
   virtual bool has_network(const std::string& name) = 0;
-  // Makes the network, with addresses by DHCP, on a subnet nobody here uses; no error if it is there.
+  // Makes the network, with addresses by DHCP, on a subnet nobody here uses; no error if it is
+  // there.
   virtual void ensure_network(const NetworkPlan& plan) = 0;
 
   // Starts a transient domain; returns when QEMU runs. Throws with the hypervisor's own words.
   virtual void start(const std::string& domain_xml) = 0;
   // Makes reads of the domain's backing exports wait, instead of failing, while an export is away.
-  virtual void make_exports_patient(const std::string& name, const std::vector<BackingExport>& exports) = 0;
+  virtual void make_exports_patient(const std::string& name,
+                                    const std::vector<BackingExport>& exports) = 0;
 
   virtual std::vector<DomainSummary> list() = 0;
   virtual DomainState state(const std::string& name) = 0;  // off if there is none of that name
-  virtual std::string domain_xml(const std::string& name) = 0;  // of the running domain, without secrets
+  virtual std::string domain_xml(
+      const std::string& name) = 0;                   // of the running domain, without secrets
   virtual void destroy(const std::string& name) = 0;  // no error if there is none
   virtual void shutdown(const std::string& name) = 0;
   virtual void reset(const std::string& name) = 0;

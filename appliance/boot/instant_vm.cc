@@ -16,8 +16,10 @@ using Names = std::array<std::pair<Value, std::string_view>, kCount>;
 constexpr Names<Purpose, 2> kPurposes{{{Purpose::instant, "instant"}, {Purpose::test, "test"}}};
 constexpr Names<Accelerator, 3> kAccelerators{
     {{Accelerator::automatic, "auto"}, {Accelerator::kvm, "kvm"}, {Accelerator::tcg, "tcg"}}};
-constexpr Names<DiskBus, 4> kBuses{
-    {{DiskBus::virtio, "virtio"}, {DiskBus::scsi, "scsi"}, {DiskBus::sata, "sata"}, {DiskBus::ide, "ide"}}};
+constexpr Names<DiskBus, 4> kBuses{{{DiskBus::virtio, "virtio"},
+                                    {DiskBus::scsi, "scsi"},
+                                    {DiskBus::sata, "sata"},
+                                    {DiskBus::ide, "ide"}}};
 constexpr Names<VmState, 5> kStates{{{VmState::starting, "starting"},
                                      {VmState::running, "running"},
                                      {VmState::paused, "paused"},
@@ -49,20 +51,27 @@ Value value_of(const Names<Value, kCount>& names, std::string_view name, std::st
     if (known == name) return value;
     all += fmt::format("{}{}", all.empty() ? "" : ", ", known);
   }
-  throw base::Error(base::ErrorCode::invalid_argument, fmt::format("{} is one of {}, not '{}'", what, all, name));
+  throw base::Error(base::ErrorCode::invalid_argument,
+                    fmt::format("{} is one of {}, not '{}'", what, all, name));
 }
 
 }  // namespace
 
 std::string_view purpose_name(Purpose purpose) { return name_of(kPurposes, purpose); }
 Purpose purpose_from_name(std::string_view name) { return value_of(kPurposes, name, "a purpose"); }
-std::string_view accelerator_name(Accelerator accelerator) { return name_of(kAccelerators, accelerator); }
-Accelerator accelerator_from_name(std::string_view name) { return value_of(kAccelerators, name, "an accelerator"); }
+std::string_view accelerator_name(Accelerator accelerator) {
+  return name_of(kAccelerators, accelerator);
+}
+Accelerator accelerator_from_name(std::string_view name) {
+  return value_of(kAccelerators, name, "an accelerator");
+}
 std::string_view disk_bus_name(DiskBus bus) { return name_of(kBuses, bus); }
 DiskBus disk_bus_from_name(std::string_view name) { return value_of(kBuses, name, "a disk bus"); }
 std::string_view vm_state_name(VmState state) { return name_of(kStates, state); }
 std::string_view power_action_name(PowerAction action) { return name_of(kActions, action); }
-PowerAction power_action_from_name(std::string_view name) { return value_of(kActions, name, "a power action"); }
+PowerAction power_action_from_name(std::string_view name) {
+  return value_of(kActions, name, "a power action");
+}
 
 std::string network_choice_name(const NetworkChoice& choice) {
   std::string name(name_of(kModes, choice.mode));

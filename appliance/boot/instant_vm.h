@@ -1,5 +1,5 @@
-// What an instant VM is, as values: how it is asked for, and what is known about it while it exists.
-// Values; thread-safe.
+// What an instant VM is, as values: how it is asked for, and what is known about it while it
+// exists. Values; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -58,9 +58,9 @@ struct BootOptions {
 enum class VmState {
   starting,  // being made
   running,
-  paused,    // by a person, or because its disk does not answer: see InstantVm::problem
-  ended,     // the guest powered itself off, or QEMU died; the overlay is still there
-  kept,      // stopped with its overlay kept
+  paused,  // by a person, or because its disk does not answer: see InstantVm::problem
+  ended,   // the guest powered itself off, or QEMU died; the overlay is still there
+  kept,    // stopped with its overlay kept
 };
 
 struct VmConsole {
@@ -91,9 +91,9 @@ struct InstantVm {
   images::PointId point;
   std::string machine_name;
   std::string store_directory;
-  uint64_t started_ms = 0;         // UTC
-  uint64_t start_duration_ms = 0;  // from the request until QEMU ran
-  std::string domain_name;         // as libvirt knows it: "muletto-MACHINE-1f2e3d4c"
+  uint64_t started_ms = 0;                     // UTC
+  uint64_t start_duration_ms = 0;              // from the request until QEMU ran
+  std::string domain_name;                     // as libvirt knows it: "muletto-MACHINE-1f2e3d4c"
   Accelerator accelerator = Accelerator::tcg;  // kvm or tcg
   images::Firmware firmware = images::Firmware::bios;
   uint32_t cpu_count = 0;
@@ -106,8 +106,8 @@ struct InstantVm {
 };
 
 enum class PowerAction {
-  shutdown,   // asks the guest: agent, then ACPI; returns at once
-  reset,      // as the button does
+  shutdown,  // asks the guest: agent, then ACPI; returns at once
+  reset,     // as the button does
   pause,
   resume,
   power_off,  // cuts the power; the overlay stays
@@ -115,11 +115,13 @@ enum class PowerAction {
 };
 
 struct StopOptions {
-  bool keep_overlay = false;        // else the writes are discarded
-  uint32_t shutdown_timeout_s = 0;  // asks the guest first and waits that long; 0: cuts the power at once
+  bool keep_overlay = false;  // else the writes are discarded
+  uint32_t shutdown_timeout_s =
+      0;  // asks the guest first and waits that long; 0: cuts the power at once
 };
 
-// Words of the API, the command line and boot.json. The *_from_name functions throw invalid_argument.
+// Words of the API, the command line and boot.json. The *_from_name functions throw
+// invalid_argument.
 std::string_view purpose_name(Purpose purpose);
 Purpose purpose_from_name(std::string_view name);
 std::string_view accelerator_name(Accelerator accelerator);  // "auto", "kvm", "tcg"

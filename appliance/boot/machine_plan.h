@@ -1,11 +1,12 @@
-// The computer an instant VM gets: what its definition asks for, adapted to what this appliance has.
+// The computer an instant VM gets: what its definition asks for, adapted to what this appliance
+// has.
 //
-// Kept, so that the guest finds its disks and its network names: firmware, machine type, disk buses, disk
-// order, boot order, disk serial numbers, PCI addresses, MAC addresses (by choice), clock.
-// Replaced: CPU model, networks, paths. Dropped, with a note: devices of the old host (passed-through
-// devices, shared folders, CD-ROMs, …).
-// A machine without a libvirt definition gets hardware that an unprepared guest boots on: the disk
-// controllers every system has a driver for, firmware by the partition table. Pure functions.
+// Kept, so that the guest finds its disks and its network names: firmware, machine type, disk
+// buses, disk order, boot order, disk serial numbers, PCI addresses, MAC addresses (by choice),
+// clock. Replaced: CPU model, networks, paths. Dropped, with a note: devices of the old host
+// (passed-through devices, shared folders, CD-ROMs, …). A machine without a libvirt definition gets
+// hardware that an unprepared guest boots on: the disk controllers every system has a driver for,
+// firmware by the partition table. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,7 @@ struct PlannedDisk {
   uint32_t boot_order = 0;  // 1 is first; 0: not to be booted from
   std::string serial;
   std::string wwn;
-  uint32_t logical_block_size = 0;   // bytes; 0: the default
+  uint32_t logical_block_size = 0;  // bytes; 0: the default
   uint32_t physical_block_size = 0;
   Address address;  // empty: wherever there is room
 };
@@ -44,7 +45,7 @@ struct PlannedCard {
 };
 
 struct PlannedController {
-  std::string type;   // "pci", "scsi", "sata", "usb", "virtio-serial"
+  std::string type;  // "pci", "scsi", "sata", "usb", "virtio-serial"
   std::string index;
   std::string model;
   Address pci_target;  // chassis, port, …
@@ -60,8 +61,8 @@ struct MachinePlan {
   bool secure_boot = false;
   base::Bytes uefi_variables;  // captured with the point; empty: the firmware's own defaults
   uint32_t cpu_count = 1;
-  Address cpu_topology;        // empty: one socket with cpu_count cores
-  uint64_t memory_size = 0;    // bytes
+  Address cpu_topology;      // empty: one socket with cpu_count cores
+  uint64_t memory_size = 0;  // bytes
   std::string clock_offset = "utc";
   std::vector<std::string> hyperv;  // Hyper-V enlightenments the definition had, by name
   bool is_windows = false;
@@ -76,7 +77,7 @@ struct MachinePlan {
 
 // `look` describes the point's first disk (or the first with an EFI system partition).
 // Throws corrupt if the definition is no XML; everything else wrong is in `reasons`.
-MachinePlan plan_machine(const images::Point& point, const DiskLook& look, const BootOptions& options,
-                         const HypervisorFacts& facts);
+MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
+                         const BootOptions& options, const HypervisorFacts& facts);
 
 }  // namespace appliance::boot

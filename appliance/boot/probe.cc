@@ -29,7 +29,8 @@ constexpr auto kQuietTime = std::chrono::seconds(1);
 constexpr auto kPause = std::chrono::milliseconds(200);
 constexpr uint64_t kBodyLimit = 1 << 20;
 
-asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& address, const Service& service) {
+asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& address,
+                                 const Service& service) {
   http::request<http::empty_body> request(http::verb::get, service.path, 11);
   request.set(http::field::host, address);
   request.set(http::field::user_agent, "muletto");
@@ -43,24 +44,29 @@ asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& a
   co_return Answer{status < 500, fmt::format("HTTP {}", status)};
 }
 
-// A forwarder without a listener behind it closes at once; a service greets, or waits for the client.
+// A forwarder without a listener behind it closes at once; a service greets, or waits for the
+// client.
 asio::awaitable<Answer> ask_tcp(beast::tcp_stream& stream) {
   std::array<char, 128> greeting{};
   stream.expires_after(kQuietTime);
-  auto [error, count] = co_await stream.async_read_some(asio::buffer(greeting), asio::as_tuple(asio::use_awaitable));
+  auto [error, count] =
+      co_await stream.async_read_some(asio::buffer(greeting), asio::as_tuple(asio::use_awaitable));
   if (error == beast::error::timeout) co_return Answer{true, "connected"};
   if (error) co_return Answer{false, error.message()};
-  std::string line(greeting.data(), std::find_if(greeting.begin(), greeting.begin() + static_cast<ptrdiff_t>(count),
-                                                 [](char c) { return c < ' '; }));
+  std::string line(greeting.data(),
+                   std::find_if(greeting.begin(), greeting.begin() + static_cast<ptrdiff_t>(count),
+                                [](char c) { return c < ' '; }));
   co_return Answer{true, line};
 }
 
-asio::awaitable<Answer> ask_once(std::string address, Service service, std::chrono::milliseconds timeout) {
+asio::awaitable<Answer> ask_once(std::string address, Service service,
+                                 std::chrono::milliseconds timeout) {
   beast::tcp_stream stream(co_await asio::this_coro::executor);
   try {
     stream.expires_after(timeout);
-    co_await stream.async_connect(asio::ip::tcp::endpoint(asio::ip::make_address(address), service.port),
-                                  asio::use_awaitable);
+    co_await stream.async_connect(
+        asio::ip::tcp::endpoint(asio::ip::make_address(address), service.port),
+        asio::use_awaitable);
     if (service.kind == Service::Kind::http) co_return co_await ask_http(stream, address, service);
     co_return co_await ask_tcp(stream);
   } catch (const boost::system::system_error& error) {
@@ -73,15 +79,17 @@ asio::awaitable<Answer> ask_once(std::string address, Service service, std::chro
 Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout) {
   asio::io_context context;
   Answer answer{false, "no answer"};
-  asio::co_spawn(context, ask_once(address, service, timeout), [&](std::exception_ptr failure, Answer result) {
-    if (!failure) answer = std::move(result);
-  });
+  asio::co_spawn(context, ask_once(address, service, timeout),
+                 [&](std::exception_ptr failure, Answer result) {
+                   if (!failure) answer = std::move(result);
+                 });
   context.run();
   return answer;
 }
 
-Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses, const Service& service,
-                        std::chrono::milliseconds timeout, std::stop_token stop) {
+Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses,
+                        const Service& service, std::chrono::milliseconds timeout,
+                        std::stop_token stop) {
   auto deadline = Clock::now() + timeout;
   Answer last{false, "the guest has no address yet"};
   while (!stop.stop_requested()) {

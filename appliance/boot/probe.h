@@ -1,5 +1,6 @@
-// Asks a guest over the network whether a service answers. A connection alone proves nothing: forwarders
-// accept before the guest listens. Functions; thread-safe, each blocks its caller until its deadline.
+// Asks a guest over the network whether a service answers. A connection alone proves nothing:
+// forwarders accept before the guest listens. Functions; thread-safe, each blocks its caller until
+// its deadline.
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,8 @@ namespace appliance::boot {
 
 struct Service {
   enum class Kind {
-    tcp,   // sends its greeting by itself (SSH, SMTP), or at least keeps the connection open for a second
+    tcp,   // sends its greeting by itself (SSH, SMTP), or at least keeps the connection open for a
+           // second
     http,  // answers GET with any status below 500
   };
   Kind kind = Kind::http;
@@ -28,9 +30,10 @@ struct Answer {
 
 Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout);
 
-// Asks again until the service answers at one of the addresses (which are asked for each time, since a
-// guest gets its own late), the time is over, or `stop` is requested.
-Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses, const Service& service,
-                        std::chrono::milliseconds timeout, std::stop_token stop = {});
+// Asks again until the service answers at one of the addresses (which are asked for each time,
+// since a guest gets its own late), the time is over, or `stop` is requested.
+Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses,
+                        const Service& service, std::chrono::milliseconds timeout,
+                        std::stop_token stop = {});
 
 }  // namespace appliance::boot

@@ -33,7 +33,8 @@ void make_folder(const std::string& path, mode_t mode) {
 
 gid_t group_id(const std::string& name) {
   const group* entry = ::getgrnam(name.c_str());
-  if (entry == nullptr) throw Error(ErrorCode::not_found, "there is no group '" + name + "' for QEMU");
+  if (entry == nullptr)
+    throw Error(ErrorCode::not_found, "there is no group '" + name + "' for QEMU");
   return entry->gr_gid;
 }
 
@@ -57,10 +58,12 @@ std::optional<std::string> obstacle_on(const std::string& path, const std::strin
   for (fs::path place = fs::path(path); !place.empty(); place = place.parent_path()) {
     struct stat status;
     if (::stat(place.c_str(), &status) == 0) {
-      bool passable = (status.st_mode & S_IXOTH) != 0 || (status.st_gid == gid && (status.st_mode & S_IXGRP) != 0);
+      bool passable = (status.st_mode & S_IXOTH) != 0 ||
+                      (status.st_gid == gid && (status.st_mode & S_IXGRP) != 0);
       if (!passable) {
-        return fmt::format("QEMU's user cannot get into {}: run chmod o+x on it, or move the state folder",
-                           place.string());
+        return fmt::format(
+            "QEMU's user cannot get into {}: run chmod o+x on it, or move the state folder",
+            place.string());
       }
     }
     if (place == place.root_path()) break;
@@ -78,16 +81,18 @@ void make_boot_folders(const BootPlaces& places, const std::string& group) {
   }
 }
 
-void make_overlay(const std::string& path, const std::string& socket_path, const std::string& disk_name,
-                  uint64_t size) {
+void make_overlay(const std::string& path, const std::string& socket_path,
+                  const std::string& disk_name, uint64_t size) {
   base::run_checked({"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b",
                      images::export_uri(socket_path, disk_name), path, std::to_string(size)},
                     std::chrono::minutes(1));
 }
 
-void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan, const UefiFirmware& firmware) {
+void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,
+                         const UefiFirmware& firmware) {
   base::Bytes variables = plan.uefi_variables;
-  if (variables.empty()) variables = base::read_file(base::real_file_system(), firmware.variables_path, kFirmwareLimit);
+  if (variables.empty())
+    variables = base::read_file(base::real_file_system(), firmware.variables_path, kFirmwareLimit);
   base::write_file_durably(base::real_file_system(), places.nvram_path, variables);
 }
 

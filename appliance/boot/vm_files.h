@@ -1,6 +1,6 @@
 // The files of instant VMs: folders with the rights QEMU needs, overlays, UEFI variables, and their
-// removal. QEMU runs as a user of its own (libvirt-qemu, group kvm), which must get through to them.
-// Functions; thread-safe for different VMs.
+// removal. QEMU runs as a user of its own (libvirt-qemu, group kvm), which must get through to
+// them. Functions; thread-safe for different VMs.
 #pragma once
 
 #include <optional>
@@ -22,14 +22,15 @@ std::optional<std::string> obstacle_on(const std::string& path, const std::strin
 void make_boot_folders(const BootPlaces& places, const std::string& group);
 
 // An empty overlay over an export. Made without asking the export: its size is known.
-void make_overlay(const std::string& path, const std::string& socket_path, const std::string& disk_name,
-                  uint64_t size);
+void make_overlay(const std::string& path, const std::string& socket_path,
+                  const std::string& disk_name, uint64_t size);
 
 // The UEFI variables the VM starts with: those of the point, or the firmware's own.
-void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan, const UefiFirmware& firmware);
+void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,
+                         const UefiFirmware& firmware);
 
-// Everything of the boot but boot.json and, last of all, boot.json: so a removal that was cut off can be
-// finished. No error for what is not there.
+// Everything of the boot but boot.json and, last of all, boot.json: so a removal that was cut off
+// can be finished. No error for what is not there.
 void remove_boot_folders(const BootPlaces& places);
 void remove_run_folder(const BootPlaces& places);
 

@@ -16,7 +16,8 @@ Catalog::~Catalog() = default;
 std::unique_ptr<Catalog> Catalog::open(const std::string& path) {
   auto database = std::make_unique<Database>(path);
   migrate(*database);
-  database->prepare("INSERT INTO tenants(name, created_ms) VALUES (?, ?) ON CONFLICT(name) DO NOTHING")
+  database
+      ->prepare("INSERT INTO tenants(name, created_ms) VALUES (?, ?) ON CONFLICT(name) DO NOTHING")
       .bind(kDefaultTenant, base::now_ms())
       .run();
   return std::unique_ptr<Catalog>(new Catalog(std::move(database)));
@@ -26,7 +27,8 @@ int64_t Catalog::tenant_id(Database& database, std::string_view name) {
   Statement statement = database.prepare("SELECT id FROM tenants WHERE name = ?");
   statement.bind(name);
   if (!statement.step()) {
-    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no tenant '{}'", name.substr(0, 255)));
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no tenant '{}'", name.substr(0, 255)));
   }
   return statement.integer(0);
 }

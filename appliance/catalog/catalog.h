@@ -1,10 +1,10 @@
 // The appliance's memory: tenants, hosts, tokens, machines, points and jobs, in one SQLite file.
 // Points are derived data: set_points() makes them anew from what a store holds.
 //
-// Thread-safe: one connection behind one lock, which is held across SQLite's I/O because SQLite allows one
-// writer anyway and every call is short. What a function changed is durable when it returns.
-// Every function throws no_space, corrupt or io when the file cannot be read or written, and not_found for
-// a tenant that does not exist.
+// Thread-safe: one connection behind one lock, which is held across SQLite's I/O because SQLite
+// allows one writer anyway and every call is short. What a function changed is durable when it
+// returns. Every function throws no_space, corrupt or io when the file cannot be read or written,
+// and not_found for a tenant that does not exist.
 #pragma once
 
 #include <memory>
@@ -23,13 +23,13 @@ class Database;
 
 struct JobFilter {
   std::optional<JobState> state;
-  std::string kind;            // empty: any
-  std::string subject;         // empty: any
-  uint32_t limit = 100;        // the newest ones
+  std::string kind;      // empty: any
+  std::string subject;   // empty: any
+  uint32_t limit = 100;  // the newest ones
 };
 
-// Throws unauthorized unless the host may add points to the machine: it is the host's, or it is nobody's
-// and has no point that somebody else could have written.
+// Throws unauthorized unless the host may add points to the machine: it is the host's, or it is
+// nobody's and has no point that somebody else could have written.
 void expect_writable(const Machine& machine, const HostId& host);
 
 class Catalog {
@@ -46,7 +46,8 @@ class Catalog {
   // --- hosts and tokens (hosts.cc, tokens.cc) ---
   std::vector<Host> hosts();
   std::optional<Host> find_host(const HostId& id);
-  // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument if ambiguous.
+  // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument
+  // if ambiguous.
   Host host(std::string_view selector);
   void revoke_host(const HostId& id);
   void touch_host(const HostId& id, std::string_view version, uint64_t now_ms);
@@ -56,22 +57,24 @@ class Catalog {
   // By id or unique prefix of one. Throws not_found.
   void revoke_token(std::string_view selector);
   // The token if its secret is known, of that kind, not expired and, for an enrolment, not used.
-  std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash, uint64_t now_ms);
+  std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
+                                        uint64_t now_ms);
   void touch_token(const TokenId& id, uint64_t now_ms);
-  // Uses up the enrolment token and adds the host, both or neither. A host of the same name in the tenant
-  // must be revoked first. Throws unauthorized (no such valid token), already_exists.
+  // Uses up the enrolment token and adds the host, both or neither. A host of the same name in the
+  // tenant must be revoked first. Throws unauthorized (no such valid token), already_exists.
   void enroll_host(const base::Sha256& secret_hash, const Host& host, uint64_t now_ms);
 
   // --- machines and points (machines.cc, points.cc) ---
   std::vector<Machine> machines(std::string_view tenant);
   std::optional<Machine> find_machine(std::string_view tenant, std::string_view name);
   Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
-  // The machine for a host that is about to write it: an existing one of the host, or a new one that is
-  // the host's from now on. Throws as expect_writable().
+  // The machine for a host that is about to write it: an existing one of the host, or a new one
+  // that is the host's from now on. Throws as expect_writable().
   Machine claim_machine(std::string_view tenant, const images::MachineId& id, std::string_view name,
                         const HostId& host);
   // From now on `host` alone may write the machine; nullopt: nobody.
-  void assign_machine(std::string_view tenant, std::string_view name, const std::optional<HostId>& host);
+  void assign_machine(std::string_view tenant, std::string_view name,
+                      const std::optional<HostId>& host);
 
   // Makes the tenant's points exactly these; machines that are new get a row without a host.
   void set_points(std::string_view tenant, const std::vector<images::PointSummary>& points);

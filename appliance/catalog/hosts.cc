@@ -8,7 +8,8 @@ namespace appliance::catalog {
 namespace {
 
 constexpr std::string_view kSelect =
-    "SELECT h.id, t.name, h.name, h.certificate_serial, h.version, h.enrolled_ms, h.last_seen_ms, h.revoked "
+    "SELECT h.id, t.name, h.name, h.certificate_serial, h.version, h.enrolled_ms, h.last_seen_ms, "
+    "h.revoked "
     "FROM hosts h JOIN tenants t ON t.id = h.tenant ";
 
 Host read_host(Statement& row) {
@@ -34,7 +35,8 @@ std::vector<Host> read_hosts(Statement& statement) {
 
 std::vector<Host> Catalog::hosts() {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare(fmt::format("{} ORDER BY t.name, h.name, h.enrolled_ms", kSelect));
+  Statement statement =
+      (*database)->prepare(fmt::format("{} ORDER BY t.name, h.name, h.enrolled_ms", kSelect));
   return read_hosts(statement);
 }
 
@@ -57,7 +59,8 @@ Host Catalog::host(std::string_view selector) {
   }
   std::vector<Host>& found = named.empty() ? prefixed : named;
   if (found.empty()) {
-    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no host '{}'", selector.substr(0, 255)));
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no host '{}'", selector.substr(0, 255)));
   }
   if (found.size() > 1) {
     throw base::Error(base::ErrorCode::invalid_argument,
@@ -72,7 +75,9 @@ void Catalog::revoke_host(const HostId& id) {
 
 void Catalog::touch_host(const HostId& id, std::string_view version, uint64_t now_ms) {
   (*database_.lock())
-      ->prepare("UPDATE hosts SET last_seen_ms = ?2, version = CASE ?3 WHEN '' THEN version ELSE ?3 END WHERE id = ?1")
+      ->prepare(
+          "UPDATE hosts SET last_seen_ms = ?2, version = CASE ?3 WHEN '' THEN version ELSE ?3 END "
+          "WHERE id = ?1")
       .bind(id.hex(), now_ms, version)
       .run();
 }
@@ -82,23 +87,29 @@ void Catalog::enroll_host(const base::Sha256& secret_hash, const Host& host, uin
   Transaction transaction(**database);
   int64_t tenant = tenant_id(**database, host.tenant);
   (*database)
-      ->prepare("UPDATE tokens SET used_ms = ?2 WHERE secret_hash = ?1 AND kind = 'enrolment' AND tenant = ?3 "
-                "AND used_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2)")
+      ->prepare(
+          "UPDATE tokens SET used_ms = ?2 WHERE secret_hash = ?1 AND kind = 'enrolment' AND tenant "
+          "= ?3 "
+          "AND used_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2)")
       .bind(base::ByteView(secret_hash), now_ms, tenant)
       .run();
   if ((*database)->changed_rows() != 1) {
-    throw base::Error(base::ErrorCode::unauthorized,
-                      "the token is unknown, expired or used; make a new one with 'muletto token create'");
+    throw base::Error(
+        base::ErrorCode::unauthorized,
+        "the token is unknown, expired or used; make a new one with 'muletto token create'");
   }
-  Statement same_name = (*database)->prepare("SELECT 1 FROM hosts WHERE tenant = ? AND name = ? AND revoked = 0");
+  Statement same_name =
+      (*database)->prepare("SELECT 1 FROM hosts WHERE tenant = ? AND name = ? AND revoked = 0");
   if (same_name.bind(tenant, host.name).step()) {
-    throw base::Error(base::ErrorCode::already_exists,
-                      fmt::format("a host '{0}' is enrolled already; revoke it first: muletto host revoke {0}",
-                                  host.name));
+    throw base::Error(
+        base::ErrorCode::already_exists,
+        fmt::format("a host '{0}' is enrolled already; revoke it first: muletto host revoke {0}",
+                    host.name));
   }
   (*database)
-      ->prepare("INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms) "
-                "VALUES (?, ?, ?, ?, ?, ?)")
+      ->prepare(
+          "INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms) "
+          "VALUES (?, ?, ?, ?, ?, ?)")
       .bind(host.id.hex(), tenant, host.name, host.certificate_serial, host.version, now_ms)
       .run();
   transaction.commit();

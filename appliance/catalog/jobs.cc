@@ -7,8 +7,10 @@ namespace appliance::catalog {
 namespace {
 
 constexpr std::string_view kSelect =
-    "SELECT j.id, j.kind, t.name, j.subject, j.state, j.done, j.total, j.phase, j.figures, j.error_code, "
-    "j.error_message, j.created_ms, j.started_ms, j.ended_ms FROM jobs j JOIN tenants t ON t.id = j.tenant ";
+    "SELECT j.id, j.kind, t.name, j.subject, j.state, j.done, j.total, j.phase, j.figures, "
+    "j.error_code, "
+    "j.error_message, j.created_ms, j.started_ms, j.ended_ms FROM jobs j JOIN tenants t ON t.id = "
+    "j.tenant ";
 
 Job read_job(Statement& row) {
   Job job;
@@ -32,7 +34,9 @@ Job read_job(Statement& row) {
 JobId Catalog::add_job(const Job& job) {
   auto database = database_.lock();
   (*database)
-      ->prepare("INSERT INTO jobs(kind, tenant, subject, state, created_ms) VALUES (?, ?, ?, 'queued', ?)")
+      ->prepare(
+          "INSERT INTO jobs(kind, tenant, subject, state, created_ms) VALUES (?, ?, ?, 'queued', "
+          "?)")
       .bind(job.kind, tenant_id(**database, job.tenant), job.subject, job.created_ms)
       .run();
   return JobId{(*database)->last_row_id()};
@@ -56,18 +60,21 @@ void Catalog::end_job(const Job& job) {
   std::optional<std::string_view> code;
   if (job.error_code) code = base::error_code_name(*job.error_code);
   (*database_.lock())
-      ->prepare("UPDATE jobs SET state = ?, done = ?, total = ?, phase = ?, figures = ?, error_code = ?, "
-                "error_message = ?, ended_ms = ? WHERE id = ?")
-      .bind(job_state_name(job.state), job.progress.done, job.progress.total, job.progress.phase, job.figures, code,
-            job.error_message, job.ended_ms, job.id.number)
+      ->prepare(
+          "UPDATE jobs SET state = ?, done = ?, total = ?, phase = ?, figures = ?, error_code = ?, "
+          "error_message = ?, ended_ms = ? WHERE id = ?")
+      .bind(job_state_name(job.state), job.progress.done, job.progress.total, job.progress.phase,
+            job.figures, code, job.error_message, job.ended_ms, job.id.number)
       .run();
 }
 
 void Catalog::log_job(JobId id, std::string_view text, uint64_t now_ms) {
   (*database_.lock())
-      ->prepare("INSERT INTO job_log(job, sequence, time_ms, text) "
-                "SELECT ?1, n, ?2, ?3 FROM (SELECT coalesce(max(sequence), 0) + 1 AS n FROM job_log WHERE job = ?1) "
-                "WHERE n <= ?4")
+      ->prepare(
+          "INSERT INTO job_log(job, sequence, time_ms, text) "
+          "SELECT ?1, n, ?2, ?3 FROM (SELECT coalesce(max(sequence), 0) + 1 AS n FROM job_log "
+          "WHERE job = ?1) "
+          "WHERE n <= ?4")
       .bind(id.number, now_ms, text, kMaxLogLines)
       .run();
 }
@@ -82,12 +89,13 @@ std::optional<Job> Catalog::find_job(JobId id) {
 
 std::vector<Job> Catalog::jobs(const JobFilter& filter) {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare(fmt::format(
-      "{} WHERE (?1 = '' OR j.state = ?1) AND (?2 = '' OR j.kind = ?2) AND (?3 = '' OR j.subject = ?3) "
-      "ORDER BY j.id DESC LIMIT ?4",
-      kSelect));
-  statement.bind(filter.state ? job_state_name(*filter.state) : std::string_view(), filter.kind, filter.subject,
-                 filter.limit);
+  Statement statement =
+      (*database)->prepare(fmt::format("{} WHERE (?1 = '' OR j.state = ?1) AND (?2 = '' OR j.kind "
+                                       "= ?2) AND (?3 = '' OR j.subject = ?3) "
+                                       "ORDER BY j.id DESC LIMIT ?4",
+                                       kSelect));
+  statement.bind(filter.state ? job_state_name(*filter.state) : std::string_view(), filter.kind,
+                 filter.subject, filter.limit);
   std::vector<Job> jobs;
   while (statement.step()) jobs.push_back(read_job(statement));
   return jobs;
@@ -96,18 +104,22 @@ std::vector<Job> Catalog::jobs(const JobFilter& filter) {
 std::vector<JobLogLine> Catalog::job_log(JobId id, int64_t after_sequence, uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      "SELECT sequence, time_ms, text FROM job_log WHERE job = ? AND sequence > ? ORDER BY sequence LIMIT ?");
+      "SELECT sequence, time_ms, text FROM job_log WHERE job = ? AND sequence > ? ORDER BY "
+      "sequence LIMIT ?");
   statement.bind(id.number, after_sequence, limit);
   std::vector<JobLogLine> lines;
-  while (statement.step()) lines.push_back({statement.integer(0), statement.natural(1), statement.text(2)});
+  while (statement.step())
+    lines.push_back({statement.integer(0), statement.natural(1), statement.text(2)});
   return lines;
 }
 
 uint64_t Catalog::fail_unfinished_jobs(std::string_view why, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)
-      ->prepare("UPDATE jobs SET state = 'failed', error_code = 'unavailable', error_message = ?, ended_ms = ? "
-                "WHERE state IN ('queued', 'running')")
+      ->prepare(
+          "UPDATE jobs SET state = 'failed', error_code = 'unavailable', error_message = ?, "
+          "ended_ms = ? "
+          "WHERE state IN ('queued', 'running')")
       .bind(why, now_ms)
       .run();
   return static_cast<uint64_t>((*database)->changed_rows());
@@ -115,8 +127,9 @@ uint64_t Catalog::fail_unfinished_jobs(std::string_view why, uint64_t now_ms) {
 
 void Catalog::prune_jobs(uint64_t keep) {
   (*database_.lock())
-      ->prepare("DELETE FROM jobs WHERE ended_ms IS NOT NULL AND id NOT IN "
-                "(SELECT id FROM jobs WHERE ended_ms IS NOT NULL ORDER BY id DESC LIMIT ?)")
+      ->prepare(
+          "DELETE FROM jobs WHERE ended_ms IS NOT NULL AND id NOT IN "
+          "(SELECT id FROM jobs WHERE ended_ms IS NOT NULL ORDER BY id DESC LIMIT ?)")
       .bind(keep)
       .run();
 }

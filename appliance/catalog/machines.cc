@@ -8,7 +8,8 @@
 namespace appliance::catalog {
 namespace {
 
-// The latest point is the one with the greatest time, then the greatest id: as the store orders them.
+// The latest point is the one with the greatest time, then the greatest id: as the store orders
+// them.
 constexpr std::string_view kSelect = R"sql(
 SELECT m.id, t.name, m.name, m.host, h.name, m.created_ms,
        (SELECT count(*) FROM points p WHERE p.tenant = m.tenant AND p.machine = m.id),
@@ -36,7 +37,8 @@ Machine read_machine(Statement& row) {
 }
 
 std::optional<Machine> select_machine(Database& database, int64_t tenant, std::string_view name) {
-  Statement statement = database.prepare(fmt::format("{} WHERE m.tenant = ? AND m.name = ?", kSelect));
+  Statement statement =
+      database.prepare(fmt::format("{} WHERE m.tenant = ? AND m.name = ?", kSelect));
   statement.bind(tenant, name);
   if (!statement.step()) return std::nullopt;
   return read_machine(statement);
@@ -47,19 +49,22 @@ std::optional<Machine> select_machine(Database& database, int64_t tenant, std::s
 void expect_writable(const Machine& machine, const HostId& host) {
   if (machine.host && *machine.host != host) {
     throw base::Error(base::ErrorCode::unauthorized,
-                      fmt::format("the machine '{}' belongs to another host, '{}'", machine.name, machine.host_name));
+                      fmt::format("the machine '{}' belongs to another host, '{}'", machine.name,
+                                  machine.host_name));
   }
   if (!machine.host && machine.point_count > 0) {
-    throw base::Error(base::ErrorCode::unauthorized,
-                      fmt::format("the machine '{0}' has points but belongs to no host; an operator must assign "
-                                  "it: muletto machine assign '{0}' HOST",
-                                  machine.name));
+    throw base::Error(
+        base::ErrorCode::unauthorized,
+        fmt::format("the machine '{0}' has points but belongs to no host; an operator must assign "
+                    "it: muletto machine assign '{0}' HOST",
+                    machine.name));
   }
 }
 
 std::vector<Machine> Catalog::machines(std::string_view tenant) {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare(fmt::format("{} WHERE m.tenant = ? ORDER BY m.name", kSelect));
+  Statement statement =
+      (*database)->prepare(fmt::format("{} WHERE m.tenant = ? ORDER BY m.name", kSelect));
   statement.bind(tenant_id(**database, tenant));
   std::vector<Machine> machines;
   while (statement.step()) machines.push_back(read_machine(statement));
@@ -73,12 +78,13 @@ std::optional<Machine> Catalog::find_machine(std::string_view tenant, std::strin
 
 Machine Catalog::machine(std::string_view tenant, std::string_view name) {
   if (auto machine = find_machine(tenant, name)) return *machine;
-  throw base::Error(base::ErrorCode::not_found,
-                    fmt::format("there is no machine '{}'; see 'muletto machine list'", name.substr(0, 255)));
+  throw base::Error(
+      base::ErrorCode::not_found,
+      fmt::format("there is no machine '{}'; see 'muletto machine list'", name.substr(0, 255)));
 }
 
-Machine Catalog::claim_machine(std::string_view tenant, const images::MachineId& id, std::string_view name,
-                               const HostId& host) {
+Machine Catalog::claim_machine(std::string_view tenant, const images::MachineId& id,
+                               std::string_view name, const HostId& host) {
   base::check_name(name, "machine's name");
   auto database = database_.lock();
   Transaction transaction(**database);
@@ -86,15 +92,17 @@ Machine Catalog::claim_machine(std::string_view tenant, const images::MachineId&
   auto existing = select_machine(**database, tenant_number, name);
   if (existing) expect_writable(*existing, host);
   (*database)
-      ->prepare("INSERT INTO machines(tenant, id, name, host, created_ms) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT(tenant, id) DO UPDATE SET host = excluded.host")
+      ->prepare(
+          "INSERT INTO machines(tenant, id, name, host, created_ms) VALUES (?, ?, ?, ?, ?) "
+          "ON CONFLICT(tenant, id) DO UPDATE SET host = excluded.host")
       .bind(tenant_number, id.hex(), name, host.hex(), base::now_ms())
       .run();
   transaction.commit();
   return *select_machine(**database, tenant_number, name);
 }
 
-void Catalog::assign_machine(std::string_view tenant, std::string_view name, const std::optional<HostId>& host) {
+void Catalog::assign_machine(std::string_view tenant, std::string_view name,
+                             const std::optional<HostId>& host) {
   auto database = database_.lock();
   std::optional<std::string> host_hex;
   if (host) host_hex = host->hex();
@@ -103,7 +111,8 @@ void Catalog::assign_machine(std::string_view tenant, std::string_view name, con
       .bind(host_hex, tenant_id(**database, tenant), name)
       .run();
   if ((*database)->changed_rows() == 0) {
-    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no machine '{}'", name.substr(0, 255)));
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no machine '{}'", name.substr(0, 255)));
   }
 }
 

@@ -7,15 +7,18 @@
 namespace appliance::catalog {
 namespace {
 
-void insert_point(Database& database, int64_t tenant, const images::PointSummary& point, uint64_t now_ms) {
+void insert_point(Database& database, int64_t tenant, const images::PointSummary& point,
+                  uint64_t now_ms) {
   database
-      .prepare("INSERT INTO machines(tenant, id, name, created_ms) VALUES (?, ?, ?, ?) "
-               "ON CONFLICT(tenant, id) DO NOTHING")
+      .prepare(
+          "INSERT INTO machines(tenant, id, name, created_ms) VALUES (?, ?, ?, ?) "
+          "ON CONFLICT(tenant, id) DO NOTHING")
       .bind(tenant, point.machine.hex(), point.machine_name, now_ms)
       .run();
   database
-      .prepare("INSERT OR REPLACE INTO points(tenant, id, machine, time_ms, size, consistency) "
-               "VALUES (?, ?, ?, ?, ?, ?)")
+      .prepare(
+          "INSERT OR REPLACE INTO points(tenant, id, machine, time_ms, size, consistency) "
+          "VALUES (?, ?, ?, ?, ?, ?)")
       .bind(tenant, point.id.hex(), point.machine.hex(), point.time_ms, point.size,
             images::consistency_name(point.consistency))
       .run();
@@ -29,7 +32,8 @@ void Catalog::set_points(std::string_view tenant, const std::vector<images::Poin
   int64_t tenant_number = tenant_id(**database, tenant);
   (*database)->prepare("DELETE FROM points WHERE tenant = ?").bind(tenant_number).run();
   uint64_t now = base::now_ms();
-  for (const images::PointSummary& point : points) insert_point(**database, tenant_number, point, now);
+  for (const images::PointSummary& point : points)
+    insert_point(**database, tenant_number, point, now);
   transaction.commit();
 }
 

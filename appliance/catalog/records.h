@@ -43,10 +43,11 @@ struct Host {
 
 enum class TokenKind {
   enrolment,  // good for one `muletto-agent enroll`
-  operator_,  // lets the command line and scripts use the API from afar, until it expires or is revoked
+  operator_,  // lets the command line and scripts use the API from afar, until it expires or is
+              // revoked
 };
-std::string_view token_kind_name(TokenKind kind);        // "enrolment", "operator"
-TokenKind token_kind_from_name(std::string_view name);   // throws invalid_argument
+std::string_view token_kind_name(TokenKind kind);       // "enrolment", "operator"
+TokenKind token_kind_from_name(std::string_view name);  // throws invalid_argument
 
 // The secret itself is shown once and never stored.
 struct Token {
@@ -92,7 +93,7 @@ struct JobProgress {
 
 struct Job {
   JobId id;
-  std::string kind;     // "sync", "check", "compact", "delete", "wait", …
+  std::string kind;  // "sync", "check", "compact", "delete", "wait", …
   std::string tenant;
   std::string subject;  // what it works on: a machine, a point, …
   JobState state = JobState::queued;

@@ -10,7 +10,8 @@
 namespace appliance::catalog {
 namespace {
 
-// Migration i takes a database from version i to i + 1. A migration that was released is never edited.
+// Migration i takes a database from version i to i + 1. A migration that was released is never
+// edited.
 constexpr std::array<const char*, 1> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
@@ -107,9 +108,11 @@ int schema_version() { return static_cast<int>(kMigrations.size()); }
 void migrate(Database& database) {
   int version = user_version(database);
   if (version > schema_version() || version < 0) {
-    throw base::Error(base::ErrorCode::unsupported,
-                      fmt::format("the catalog has version {}, this mulettod knows up to {}; install the newer one",
-                                  version, schema_version()));
+    throw base::Error(
+        base::ErrorCode::unsupported,
+        fmt::format(
+            "the catalog has version {}, this mulettod knows up to {}; install the newer one",
+            version, schema_version()));
   }
   for (; version < schema_version(); ++version) {
     Transaction transaction(database);

@@ -8,8 +8,8 @@ namespace appliance::catalog {
 // The version this program writes: the count of migrations. Kept in SQLite's user_version.
 int schema_version();
 
-// Applies the migrations a database lacks, each in a transaction of its own. Throws unsupported for a
-// database that a newer version wrote.
+// Applies the migrations a database lacks, each in a transaction of its own. Throws unsupported for
+// a database that a newer version wrote.
 void migrate(Database& database);
 
 }  // namespace appliance::catalog

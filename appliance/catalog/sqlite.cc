@@ -33,7 +33,8 @@ base::ErrorCode code_of(int result) {
 [[noreturn]] void fail(sqlite3* connection, int result) {
   const char* path = connection != nullptr ? sqlite3_db_filename(connection, "main") : nullptr;
   const char* reason = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(result);
-  throw base::Error(code_of(result), fmt::format("catalog {}: {}", path != nullptr ? path : "", reason));
+  throw base::Error(code_of(result),
+                    fmt::format("catalog {}: {}", path != nullptr ? path : "", reason));
 }
 
 void expect_ok(sqlite3* connection, int result) {
@@ -42,12 +43,14 @@ void expect_ok(sqlite3* connection, int result) {
 
 }  // namespace
 
-void Statement::Finalizer::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+void Statement::Finalizer::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
 
 Statement::Statement(sqlite3* connection, std::string_view sql) : connection_(connection) {
   sqlite3_stmt* statement = nullptr;
-  expect_ok(connection, sqlite3_prepare_v2(connection, sql.data(), static_cast<int>(sql.size()), &statement,
-                                           nullptr));
+  expect_ok(connection, sqlite3_prepare_v2(connection, sql.data(), static_cast<int>(sql.size()),
+                                           &statement, nullptr));
   statement_.reset(statement);
 }
 
@@ -63,7 +66,9 @@ void Statement::run() {
   }
 }
 
-int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
+int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
 
 std::string Statement::text(int column) const {
   const unsigned char* text = sqlite3_column_text(statement_.get(), column);
@@ -85,12 +90,12 @@ bool Statement::is_null(int column) const {
 void Statement::bind_one(int place, std::string_view text) {
   const char* data = text.data() == nullptr ? "" : text.data();
   expect_ok(connection_, sqlite3_bind_text64(statement_.get(), place, data, text.size(),
-                                               SQLITE_TRANSIENT, SQLITE_UTF8));
+                                             SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 void Statement::bind_one(int place, base::ByteView blob) {
   expect_ok(connection_, sqlite3_bind_blob64(statement_.get(), place, blob.data(), blob.size(),
-                                               SQLITE_TRANSIENT));
+                                             SQLITE_TRANSIENT));
 }
 
 void Statement::bind_one(int place, std::nullopt_t) {
@@ -104,25 +109,29 @@ void Statement::bind_integer(int place, int64_t value) {
 void Database::Closer::operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
 
 Database::Database(const std::string& path) {
-  // Readable by the owner alone from its first byte; SQLite gives its -wal and -shm files the same mode.
+  // Readable by the owner alone from its first byte; SQLite gives its -wal and -shm files the same
+  // mode.
   base::UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!made) throw base::system_error(errno, "cannot open the catalog " + path);
   made.reset();
   sqlite3* connection = nullptr;
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   int result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
   connection_.reset(connection);
   if (result != SQLITE_OK) {
-    throw base::Error(code_of(result), fmt::format("cannot open the catalog {}: {}", path,
-                                                   connection != nullptr ? sqlite3_errmsg(connection)
-                                                                         : sqlite3_errstr(result)));
+    throw base::Error(
+        code_of(result),
+        fmt::format("cannot open the catalog {}: {}", path,
+                    connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(result)));
   }
   sqlite3_busy_timeout(connection, kBusyTimeoutMs);
   execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
 }
 
 void Database::execute(const std::string& sql) {
-  expect_ok(connection_.get(), sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr));
+  expect_ok(connection_.get(),
+            sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr));
 }
 
 int64_t Database::last_row_id() const { return sqlite3_last_insert_rowid(connection_.get()); }

@@ -1,5 +1,5 @@
-// The few SQLite calls the catalog needs, with base::Error for failures. Only appliance/catalog includes
-// this. One thread an object at a time; the Catalog's lock sees to that.
+// The few SQLite calls the catalog needs, with base::Error for failures. Only appliance/catalog
+// includes this. One thread an object at a time; the Catalog's lock sees to that.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ class Statement {
     (bind_one(++place, values), ...);
     return *this;
   }
-  // True if there is a row (another row), false at the end. Throws no_space, corrupt, already_exists (a
-  // constraint is violated), busy, io.
+  // True if there is a row (another row), false at the end. Throws no_space, corrupt,
+  // already_exists (a constraint is violated), busy, io.
   bool step();
   // For statements without rows.
   void run();
@@ -47,10 +47,8 @@ class Statement {
   void bind_one(int place, std::nullopt_t);
   void bind_integer(int place, int64_t value);
   template <typename T>
-    requires std::is_integral_v<T>
-  void bind_one(int place, T value) {
-    bind_integer(place, static_cast<int64_t>(value));
-  }
+  requires std::is_integral_v<T>
+  void bind_one(int place, T value) { bind_integer(place, static_cast<int64_t>(value)); }
   template <typename T>
   void bind_one(int place, const std::optional<T>& value) {
     if (value) {
@@ -69,7 +67,8 @@ class Statement {
 
 class Database {
  public:
-  // Opens or makes the file: WAL, synchronous FULL (a committed change survives power loss), foreign keys.
+  // Opens or makes the file: WAL, synchronous FULL (a committed change survives power loss),
+  // foreign keys.
   explicit Database(const std::string& path);
 
   Statement prepare(std::string_view sql) { return Statement(connection_.get(), sql); }
@@ -89,7 +88,9 @@ class Database {
 // All or nothing: rolled back when destroyed without commit().
 class Transaction {
  public:
-  explicit Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
+  explicit Transaction(Database& database) : database_(database) {
+    database_.execute("BEGIN IMMEDIATE");
+  }
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

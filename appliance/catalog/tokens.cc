@@ -28,8 +28,9 @@ Token read_token(Statement& row) {
 void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
   auto database = database_.lock();
   (*database)
-      ->prepare("INSERT INTO tokens(id, kind, tenant, secret_hash, note, created_ms, expires_ms) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)")
+      ->prepare(
+          "INSERT INTO tokens(id, kind, tenant, secret_hash, note, created_ms, expires_ms) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?)")
       .bind(token.id.hex(), token_kind_name(token.kind), tenant_id(**database, token.tenant),
             base::ByteView(secret_hash), token.note, token.created_ms, token.expires_ms)
       .run();
@@ -37,7 +38,8 @@ void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
 
 std::vector<Token> Catalog::tokens() {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare(fmt::format("{} ORDER BY k.created_ms, k.id", kSelect));
+  Statement statement =
+      (*database)->prepare(fmt::format("{} ORDER BY k.created_ms, k.id", kSelect));
   std::vector<Token> tokens;
   while (statement.step()) tokens.push_back(read_token(statement));
   return tokens;
@@ -49,8 +51,9 @@ void Catalog::revoke_token(std::string_view selector) {
     if (selector.size() >= 4 && token.id.hex().starts_with(selector)) found.push_back(token.id);
   }
   if (found.size() > 1) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("'{}' means {} tokens; give more digits", selector, found.size()));
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' means {} tokens; give more digits", selector, found.size()));
   }
   if (found.empty()) {
     throw base::Error(base::ErrorCode::not_found,
@@ -60,7 +63,8 @@ void Catalog::revoke_token(std::string_view selector) {
   (*database_.lock())->prepare("DELETE FROM tokens WHERE id = ?").bind(found.front().hex()).run();
 }
 
-std::optional<Token> Catalog::find_valid_token(TokenKind kind, const base::Sha256& secret_hash, uint64_t now_ms) {
+std::optional<Token> Catalog::find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
+                                               uint64_t now_ms) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format(
       "{} WHERE k.secret_hash = ?1 AND k.kind = ?2 AND (k.expires_ms IS NULL OR k.expires_ms > ?3) "
@@ -72,7 +76,10 @@ std::optional<Token> Catalog::find_valid_token(TokenKind kind, const base::Sha25
 }
 
 void Catalog::touch_token(const TokenId& id, uint64_t now_ms) {
-  (*database_.lock())->prepare("UPDATE tokens SET used_ms = ? WHERE id = ?").bind(now_ms, id.hex()).run();
+  (*database_.lock())
+      ->prepare("UPDATE tokens SET used_ms = ? WHERE id = ?")
+      .bind(now_ms, id.hex())
+      .run();
 }
 
 }  // namespace appliance::catalog

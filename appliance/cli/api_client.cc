@@ -34,9 +34,11 @@ Error answered_error(const base::HttpResponse& response, const std::string& plac
   nlohmann::json body = nlohmann::json::parse(response.body, nullptr, false);
   if (body.is_object() && body.contains("error") && body["error"].is_object()) {
     const nlohmann::json& error = body["error"];
-    return Error(base::error_code_from_name(error.value("code", "io")), error.value("message", "no reason given"));
+    return Error(base::error_code_from_name(error.value("code", "io")),
+                 error.value("message", "no reason given"));
   }
-  return Error(ErrorCode::unavailable, fmt::format("{} answered {} without a reason", place, response.status));
+  return Error(ErrorCode::unavailable,
+               fmt::format("{} answered {} without a reason", place, response.status));
 }
 
 }  // namespace
@@ -44,16 +46,21 @@ Error answered_error(const base::HttpResponse& response, const std::string& plac
 void declare_connection(base::options::options_description_easy_init add) {
   add("socket", value<std::string>()->value_name("PATH"),
       "the appliance's socket on this machine (default $MULETTO_SOCKET or /run/muletto/api.sock)")(
-      "appliance", value<std::string>()->value_name("HOST:PORT"), "an appliance elsewhere, instead of the socket")(
-      "token-file", value<std::string>()->value_name("FILE"), "holds an operator's token; with --appliance")(
-      "fingerprint", value<std::string>()->value_name("F"), "of the appliance's authority; with --appliance")(
+      "appliance", value<std::string>()->value_name("HOST:PORT"),
+      "an appliance elsewhere, instead of the socket")(
+      "token-file", value<std::string>()->value_name("FILE"),
+      "holds an operator's token; with --appliance")(
+      "fingerprint", value<std::string>()->value_name("F"),
+      "of the appliance's authority; with --appliance")(
       "tenant", value<std::string>()->value_name("NAME"), "whose machines (default: default)");
 }
 
-ApiClient::ApiClient(const base::Arguments& arguments) : tenant_(arguments.get_or<std::string>("tenant", "")) {
+ApiClient::ApiClient(const base::Arguments& arguments)
+    : tenant_(arguments.get_or<std::string>("tenant", "")) {
   if (!arguments.has("appliance")) {
     if (arguments.has("token-file") || arguments.has("fingerprint")) {
-      throw Error(ErrorCode::invalid_argument, "--token-file and --fingerprint go with --appliance");
+      throw Error(ErrorCode::invalid_argument,
+                  "--token-file and --fingerprint go with --appliance");
     }
     const char* variable = std::getenv("MULETTO_SOCKET");
     std::string fallback = variable != nullptr && *variable != '\0' ? variable : kDefaultSocket;
@@ -61,7 +68,8 @@ ApiClient::ApiClient(const base::Arguments& arguments) : tenant_(arguments.get_o
     client_ = std::make_unique<base::HttpClient>(base::HttpClient::over_unix(place_));
     return;
   }
-  if (arguments.has("socket")) throw Error(ErrorCode::invalid_argument, "give --socket or --appliance, not both");
+  if (arguments.has("socket"))
+    throw Error(ErrorCode::invalid_argument, "give --socket or --appliance, not both");
   base::Endpoint endpoint = base::parse_endpoint(arguments.get("appliance"), kDefaultPort);
   place_ = endpoint.text();
   token_ = read_token(arguments.get("token-file"));
@@ -79,10 +87,12 @@ nlohmann::json ApiClient::put(const std::string& path, const nlohmann::json& bod
   return request("PUT", path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-nlohmann::json ApiClient::request(const std::string& method, const std::string& path, const std::string& body) const {
+nlohmann::json ApiClient::request(const std::string& method, const std::string& path,
+                                  const std::string& body) const {
   base::HttpResponse response = send(method, path, body);
   nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, false);
-  if (!answer.is_object()) throw Error(ErrorCode::corrupt, place_ + " answered something else than JSON");
+  if (!answer.is_object())
+    throw Error(ErrorCode::corrupt, place_ + " answered something else than JSON");
   return answer;
 }
 
@@ -92,7 +102,8 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
   request.method = method;
   request.path = "/api/v1" + path;
   if (!tenant_.empty()) {
-    request.path += (path.find('?') == std::string::npos ? "?tenant=" : "&tenant=") + encode_segment(tenant_);
+    request.path +=
+        (path.find('?') == std::string::npos ? "?tenant=" : "&tenant=") + encode_segment(tenant_);
   }
   if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
   request.body = body;
@@ -103,7 +114,8 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
     bool no_socket = error.code() == ErrorCode::not_found;
     if (!no_socket) throw;
     throw Error(ErrorCode::unavailable,
-                fmt::format("no appliance answers at {}: is mulettod running? (--socket and --appliance choose another)",
+                fmt::format("no appliance answers at {}: is mulettod running? (--socket and "
+                            "--appliance choose another)",
                             place_));
   }
   if (response.status >= kFirstFailure) throw answered_error(response, place_);

@@ -1,5 +1,5 @@
-// The command line's way to an appliance: JSON requests over the unix socket or, from afar, over TLS with an
-// operator's token. Not thread-safe.
+// The command line's way to an appliance: JSON requests over the unix socket or, from afar, over
+// TLS with an operator's token. Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -14,17 +14,18 @@ namespace appliance::cli {
 
 constexpr const char* kDefaultSocket = "/run/muletto/api.sock";
 
-// --socket, --appliance, --token-file, --fingerprint, --tenant: for every command that asks an appliance.
+// --socket, --appliance, --token-file, --fingerprint, --tenant: for every command that asks an
+// appliance.
 void declare_connection(base::options::options_description_easy_init add);
 
 class ApiClient {
  public:
-  // As the options say, then $MULETTO_SOCKET, then the default socket. Connects at the first request.
-  // Throws invalid_argument, not_found (the token's file).
+  // As the options say, then $MULETTO_SOCKET, then the default socket. Connects at the first
+  // request. Throws invalid_argument, not_found (the token's file).
   explicit ApiClient(const base::Arguments& arguments);
 
-  // `path` is behind /api/v1 and encoded: "/machines". They throw the error the appliance answers with, and
-  // unavailable if it does not.
+  // `path` is behind /api/v1 and encoded: "/machines". They throw the error the appliance answers
+  // with, and unavailable if it does not.
   nlohmann::json get(const std::string& path) const { return request("GET", path, ""); }
   nlohmann::json post(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json put(const std::string& path, const nlohmann::json& body) const;
@@ -33,8 +34,10 @@ class ApiClient {
   base::HttpResponse download(const std::string& path) const { return send("GET", path, ""); }
 
  private:
-  nlohmann::json request(const std::string& method, const std::string& path, const std::string& body) const;
-  base::HttpResponse send(const std::string& method, const std::string& path, const std::string& body) const;
+  nlohmann::json request(const std::string& method, const std::string& path,
+                         const std::string& body) const;
+  base::HttpResponse send(const std::string& method, const std::string& path,
+                          const std::string& body) const;
 
   std::unique_ptr<base::HttpClient> client_;
   std::string place_;  // for sentences

@@ -18,7 +18,8 @@ int run(const base::Arguments& arguments) {
   const nlohmann::json& console = answer["console"];
   Sheet sheet;
   sheet.add("VNC", fmt::format("{}:{}", text_of(console, "host"), text_of(console, "vnc_port")));
-  sheet.add("WebSocket", fmt::format("{}:{}", text_of(console, "host"), text_of(console, "websocket_port")));
+  sheet.add("WebSocket",
+            fmt::format("{}:{}", text_of(console, "host"), text_of(console, "websocket_port")));
   sheet.add("Password", text_of(console, "password"));
   sheet.print();
   return 0;
@@ -33,7 +34,9 @@ base::Command boot_console_command() {
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  command.notes =
+      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
+      "VM.";
   return command;
 }
 

@@ -12,12 +12,19 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"ID"}, {"MACHINE"}, {"STATE"}, {"STARTED"}, {"CPUS", Align::right}, {"MEMORY", Align::right},
-               {"ACCELERATOR"}, {"POINT"}, {"PROBLEM"}});
+  Table table({{"ID"},
+               {"MACHINE"},
+               {"STATE"},
+               {"STARTED"},
+               {"CPUS", Align::right},
+               {"MEMORY", Align::right},
+               {"ACCELERATOR"},
+               {"POINT"},
+               {"PROBLEM"}});
   for (const nlohmann::json& boot : answer["boots"]) {
-    table.add({text_of(boot, "id"), text_of(boot, "machine"), text_of(boot, "state"), text_of(boot, "started"),
-               text_of(boot, "cpu_count"), size_of(boot, "memory_size"), text_of(boot, "accelerator"),
-               short_id(boot, "point"), text_of(boot, "problem")});
+    table.add({text_of(boot, "id"), text_of(boot, "machine"), text_of(boot, "state"),
+               text_of(boot, "started"), text_of(boot, "cpu_count"), size_of(boot, "memory_size"),
+               text_of(boot, "accelerator"), short_id(boot, "point"), text_of(boot, "problem")});
   }
   table.print("There are no instant VMs.");
   return 0;

@@ -29,7 +29,9 @@ base::Command boot_power_command() {
   command.positional = {"BOOT", "ACTION"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.\n"
+  command.notes =
+      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
+      "VM.\n"
       "ACTION is shutdown (asks the guest), reset, pause, resume, power-off or power-on.";
   return command;
 }

@@ -31,7 +31,9 @@ base::Command boot_screenshot_command() {
   command.positional = {"BOOT", "FILE"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  command.notes =
+      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
+      "VM.";
   return command;
 }
 

@@ -14,18 +14,22 @@ void print_boot(const nlohmann::json& boot) {
   sheet.add("State", text_of(boot, "state"));
   if (!boot["problem"].is_null()) sheet.add("Problem", text_of(boot, "problem"));
   sheet.add("Point", text_of(boot, "point"));
-  sheet.add("Started", fmt::format("{}, within {}", text_of(boot, "started"), duration_of(boot, "start_duration_ms")));
-  sheet.add("Hardware", fmt::format("{} CPUs, {}, {}, {}", text_of(boot, "cpu_count"), size_of(boot, "memory_size"),
-                                    text_of(boot, "firmware"), text_of(boot, "accelerator")));
+  sheet.add("Started", fmt::format("{}, within {}", text_of(boot, "started"),
+                                   duration_of(boot, "start_duration_ms")));
+  sheet.add("Hardware", fmt::format("{} CPUs, {}, {}, {}", text_of(boot, "cpu_count"),
+                                    size_of(boot, "memory_size"), text_of(boot, "firmware"),
+                                    text_of(boot, "accelerator")));
   for (const nlohmann::json& disk : boot["disks"]) {
-    sheet.add("Disk", fmt::format("{}, {}, {} written", text_of(disk, "name"), size_of(disk, "size"),
-                                  size_of(disk, "overlay_size")));
+    sheet.add("Disk", fmt::format("{}, {}, {} written", text_of(disk, "name"),
+                                  size_of(disk, "size"), size_of(disk, "overlay_size")));
   }
   for (const nlohmann::json& card : boot["network_cards"]) {
-    sheet.add("Network card", fmt::format("{} on {}", text_of(card, "mac"), text_of(card, "network")));
+    sheet.add("Network card",
+              fmt::format("{} on {}", text_of(card, "mac"), text_of(card, "network")));
   }
   if (boot.contains("addresses")) {
-    for (const nlohmann::json& address : boot["addresses"]) sheet.add("Address", address.get<std::string>());
+    for (const nlohmann::json& address : boot["addresses"])
+      sheet.add("Address", address.get<std::string>());
   }
   sheet.add("libvirt name", text_of(boot, "domain"));
   for (const nlohmann::json& note : boot["notes"]) sheet.add("Note", note.get<std::string>());

@@ -7,7 +7,8 @@ namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).get("/boots/" + encode_segment(arguments.get("BOOT")));
+  nlohmann::json answer =
+      ApiClient(arguments).get("/boots/" + encode_segment(arguments.get("BOOT")));
   if (arguments.json()) {
     print_json(answer);
   } else {
@@ -25,7 +26,9 @@ base::Command boot_show_command() {
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  command.notes =
+      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
+      "VM.";
   return command;
 }
 

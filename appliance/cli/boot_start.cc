@@ -19,8 +19,9 @@ constexpr uint64_t kMaxCpus = 1024;
 void declare_options(base::options::options_description_easy_init add) {
   add("network", value<std::vector<std::string>>()->value_name("N"),
       "none, isolated, nat or bridge:BRIDGE; once for each network card (default isolated)")(
-      "memory", value<std::string>()->value_name("SIZE"), "instead of the machine's own, such as 2G")(
-      "cpus", value<std::string>()->value_name("N"), "instead of the machine's own")(
+      "memory", value<std::string>()->value_name("SIZE"),
+      "instead of the machine's own, such as 2G")("cpus", value<std::string>()->value_name("N"),
+                                                  "instead of the machine's own")(
       "disk-bus", value<std::string>()->value_name("BUS"), "virtio, scsi, sata or ide")(
       "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
       "fresh-macs", "new MAC addresses, for a VM beside the original")(
@@ -43,14 +44,17 @@ nlohmann::json start_body(const base::Arguments& arguments) {
 int run(const base::Arguments& arguments) {
   nlohmann::json wait = wait_body(arguments);
   if (!wait.empty() && !arguments.has("wait")) {
-    throw base::Error(base::ErrorCode::invalid_argument, "--http, --tcp and --timeout go with --wait");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "--http, --tcp and --timeout go with --wait");
   }
   ApiClient client(arguments);
-  nlohmann::json job = follow_accepted(client, client.post("/boots", start_body(arguments)), FollowOutput::quiet);
+  nlohmann::json job =
+      follow_accepted(client, client.post("/boots", start_body(arguments)), FollowOutput::quiet);
   std::string path = "/boots/" + text_of(job["figures"], "boot");
   std::string answered;
   if (arguments.has("wait")) {
-    nlohmann::json waited = follow_accepted(client, client.post(path + "/wait", wait), FollowOutput::quiet);
+    nlohmann::json waited =
+        follow_accepted(client, client.post(path + "/wait", wait), FollowOutput::quiet);
     answered = fmt::format("{} after {}", text_of(waited["figures"], "answer"),
                            duration_of(waited["figures"], "since_start_ms"));
   }
@@ -73,7 +77,9 @@ base::Command boot_start_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as web@2026-11-21T08:00.";
+  command.notes =
+      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
+      "web@2026-11-21T08:00.";
   return command;
 }
 

@@ -18,7 +18,8 @@ void declare_options(base::options::options_description_easy_init add) {
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path = fmt::format("/boots/{}/wait", encode_segment(arguments.get("BOOT")));
-  nlohmann::json job = follow_accepted(client, client.post(path, wait_body(arguments)), FollowOutput::quiet);
+  nlohmann::json job =
+      follow_accepted(client, client.post(path, wait_body(arguments)), FollowOutput::quiet);
   if (arguments.json()) {
     print_json({{"job", job}});
   } else {
@@ -37,7 +38,9 @@ base::Command boot_wait_command() {
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant VM.";
+  command.notes =
+      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
+      "VM.";
   return command;
 }
 

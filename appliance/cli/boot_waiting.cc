@@ -7,8 +7,9 @@ namespace appliance::cli {
 void declare_wait(base::options::options_description_easy_init add) {
   using base::options::value;
   add("http", value<std::string>()->value_name("PATH"),
-      "until GET answers, such as /health or :8080/health (default: until the guest has an address)")(
-      "tcp", value<std::string>()->value_name("PORT"), "until the port greets or keeps a connection")(
+      "until GET answers, such as /health or :8080/health (default: until the guest has an "
+      "address)")("tcp", value<std::string>()->value_name("PORT"),
+                  "until the port greets or keeps a connection")(
       "timeout", value<std::string>()->value_name("DURATION"), "give up after it (default 5m)");
 }
 

@@ -26,10 +26,12 @@ class ProgressLine {
   void show(const json& job) {
     if (!is_terminal_) return;
     const json& progress = job["progress"];
-    uint64_t done = progress.value("done", uint64_t{0}), total = progress.value("total", uint64_t{0});
+    uint64_t done = progress.value("done", uint64_t{0}),
+             total = progress.value("total", uint64_t{0});
     std::string text = fmt::format("{} {}", text_of(job, "kind"), text_of(progress, "phase"));
     if (total > 0) {
-      text += fmt::format(", {:.0f} %", 100.0 * static_cast<double>(done) / static_cast<double>(total));
+      text +=
+          fmt::format(", {:.0f} %", 100.0 * static_cast<double>(done) / static_cast<double>(total));
     } else if (done > 0) {
       text += ", " + base::format_size(done);
     }

@@ -17,6 +17,7 @@ enum class FollowOutput {
 nlohmann::json follow_job(const ApiClient& client, int64_t id, FollowOutput output);
 
 // For an answer {"job": …}.
-nlohmann::json follow_accepted(const ApiClient& client, const nlohmann::json& answer, FollowOutput output);
+nlohmann::json follow_accepted(const ApiClient& client, const nlohmann::json& answer,
+                               FollowOutput output);
 
 }  // namespace appliance::cli

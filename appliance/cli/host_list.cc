@@ -14,8 +14,8 @@ int run(const base::Arguments& arguments) {
   }
   Table table({{"HOST"}, {"ID"}, {"AGENT"}, {"ENROLLED"}, {"LAST SEEN"}, {"REVOKED"}});
   for (const nlohmann::json& host : answer["hosts"]) {
-    table.add({text_of(host, "name"), short_id(host, "id"), text_of(host, "version"), text_of(host, "enrolled"),
-               text_of(host, "last_seen"), text_of(host, "revoked")});
+    table.add({text_of(host, "name"), short_id(host, "id"), text_of(host, "version"),
+               text_of(host, "enrolled"), text_of(host, "last_seen"), text_of(host, "revoked")});
   }
   table.print("No host is enrolled: 'muletto token create' tells how.");
   return 0;

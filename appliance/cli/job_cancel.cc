@@ -13,7 +13,8 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json(answer);
   } else {
-    fmt::print("Job {} was asked to stop; it is {}.\n", text_of(answer["job"], "id"), text_of(answer["job"], "state"));
+    fmt::print("Job {} was asked to stop; it is {}.\n", text_of(answer["job"], "id"),
+               text_of(answer["job"], "state"));
   }
   return 0;
 }

@@ -11,11 +11,13 @@ namespace {
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json job = client.get("/jobs/" + encode_segment(arguments.get("JOB")))["job"];
-  job = follow_job(client, job.value("id", int64_t{0}), arguments.json() ? FollowOutput::quiet : FollowOutput::log);
+  job = follow_job(client, job.value("id", int64_t{0}),
+                   arguments.json() ? FollowOutput::quiet : FollowOutput::log);
   if (arguments.json()) {
     print_json({{"job", job}});
   } else {
-    fmt::print("Job {} {} after {}.\n", text_of(job, "id"), text_of(job, "state"), duration_of(job, "duration_ms"));
+    fmt::print("Job {} {} after {}.\n", text_of(job, "id"), text_of(job, "state"),
+               duration_of(job, "duration_ms"));
   }
   return 0;
 }

@@ -13,28 +13,39 @@ using base::options::value;
 constexpr uint64_t kMaxListed = 1000;
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("state", value<std::string>()->value_name("STATE"), "queued, running, succeeded, failed or cancelled")(
-      "kind", value<std::string>()->value_name("KIND"), "sync, boot, stop, wait, delete, check, compact")(
+  add("state", value<std::string>()->value_name("STATE"),
+      "queued, running, succeeded, failed or cancelled")(
+      "kind", value<std::string>()->value_name("KIND"),
+      "sync, boot, stop, wait, delete, check, compact")(
       "limit", value<std::string>()->value_name("N"), "at most that many (default 50)");
   declare_connection(add);
 }
 
 int run(const base::Arguments& arguments) {
-  std::string path = fmt::format("/jobs?limit={}", number_option(arguments, "limit", 1, kMaxListed).value_or(50));
+  std::string path =
+      fmt::format("/jobs?limit={}", number_option(arguments, "limit", 1, kMaxListed).value_or(50));
   for (const char* name : {"state", "kind"}) {
-    if (arguments.has(name)) path += fmt::format("&{}={}", name, encode_segment(arguments.get(name)));
+    if (arguments.has(name))
+      path += fmt::format("&{}={}", name, encode_segment(arguments.get(name)));
   }
   nlohmann::json answer = ApiClient(arguments).get(path);
   if (arguments.json()) {
     print_json(answer);
     return 0;
   }
-  Table table({{"JOB", Align::right}, {"KIND"}, {"SUBJECT"}, {"STATE"}, {"STARTED"}, {"TOOK", Align::right},
+  Table table({{"JOB", Align::right},
+               {"KIND"},
+               {"SUBJECT"},
+               {"STATE"},
+               {"STARTED"},
+               {"TOOK", Align::right},
                {"OUTCOME"}});
   for (const nlohmann::json& job : answer["jobs"]) {
-    std::string outcome = job["error"].is_object() ? text_of(job["error"], "message") : text_of(job["progress"], "phase");
-    table.add({text_of(job, "id"), text_of(job, "kind"), text_of(job, "subject"), text_of(job, "state"),
-               text_of(job, "started"), duration_of(job, "duration_ms"), outcome});
+    std::string outcome = job["error"].is_object() ? text_of(job["error"], "message")
+                                                   : text_of(job["progress"], "phase");
+    table.add({text_of(job, "id"), text_of(job, "kind"), text_of(job, "subject"),
+               text_of(job, "state"), text_of(job, "started"), duration_of(job, "duration_ms"),
+               outcome});
   }
   table.print("There are no jobs.");
   return 0;

@@ -19,9 +19,11 @@ void print_job(const nlohmann::json& job) {
   sheet.add("Ended", text_of(job, "ended"));
   sheet.add("Took", duration_of(job, "duration_ms"));
   sheet.add("Phase", text_of(job["progress"], "phase"));
-  for (const auto& [name, value] : job["figures"].items()) sheet.add(name, text_of(job["figures"], name.c_str()));
+  for (const auto& [name, value] : job["figures"].items())
+    sheet.add(name, text_of(job["figures"], name.c_str()));
   if (job["error"].is_object()) {
-    sheet.add("Error", fmt::format("{} ({})", text_of(job["error"], "message"), text_of(job["error"], "code")));
+    sheet.add("Error", fmt::format("{} ({})", text_of(job["error"], "message"),
+                                   text_of(job["error"], "code")));
   }
   sheet.print();
 }

@@ -14,13 +14,19 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"MACHINE"}, {"HOST"}, {"POINTS", Align::right}, {"SIZE", Align::right}, {"LATEST POINT"}, {"ID"}});
+  Table table({{"MACHINE"},
+               {"HOST"},
+               {"POINTS", Align::right},
+               {"SIZE", Align::right},
+               {"LATEST POINT"},
+               {"ID"}});
   for (const nlohmann::json& machine : answer["machines"]) {
     const nlohmann::json& latest = machine["latest_point"];
     table.add({text_of(machine, "name"), text_of(machine, "host"), text_of(machine, "point_count"),
                size_of(machine, "size"), text_of(latest, "time"), short_id(latest, "id")});
   }
-  table.print("There are no machines yet: enrol an agent (muletto token create) and run its first sync.");
+  table.print(
+      "There are no machines yet: enrol an agent (muletto token create) and run its first sync.");
   return 0;
 }
 

@@ -27,15 +27,16 @@ void print_machine(const nlohmann::json& machine) {
   }
   if (definition.is_object()) {
     for (const nlohmann::json& card : definition["network_cards"]) {
-      sheet.add("Network card", fmt::format("{} {} on {}", text_of(card, "mac"), text_of(card, "model"),
-                                            text_of(card, "network")));
+      sheet.add("Network card", fmt::format("{} {} on {}", text_of(card, "mac"),
+                                            text_of(card, "model"), text_of(card, "network")));
     }
   }
   sheet.print();
 }
 
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).get("/machines/" + encode_segment(arguments.get("MACHINE")));
+  nlohmann::json answer =
+      ApiClient(arguments).get("/machines/" + encode_segment(arguments.get("MACHINE")));
   if (arguments.json()) {
     print_json(answer);
   } else {

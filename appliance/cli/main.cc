@@ -5,17 +5,18 @@ int main(int argc, char** argv) {
   using namespace appliance::cli;
   base::Program program{"muletto", "operates a Muletto appliance and its stores", {}};
   program.commands = {
-      status_command(),
-      machine_list_command(), machine_show_command(), machine_assign_command(),
-      point_list_command(), point_show_command(), point_delete_command(),
-      boot_start_command(), boot_list_command(), boot_show_command(), boot_wait_command(),
-      boot_screenshot_command(), boot_console_command(), boot_power_command(), boot_stop_command(),
-      job_list_command(), job_show_command(), job_follow_command(), job_cancel_command(),
-      host_list_command(), host_revoke_command(),
-      token_create_command(), token_list_command(), token_revoke_command(),
-      tenant_info_command(), tenant_check_command(), tenant_compact_command(), tenant_recompute_command(),
-      store_init_command(), store_info_command(), store_points_command(), store_import_command(),
-      store_check_command(), store_delete_command(), store_compact_command(), store_rebuild_command(),
+      status_command(),           machine_list_command(),  machine_show_command(),
+      machine_assign_command(),   point_list_command(),    point_show_command(),
+      point_delete_command(),     boot_start_command(),    boot_list_command(),
+      boot_show_command(),        boot_wait_command(),     boot_screenshot_command(),
+      boot_console_command(),     boot_power_command(),    boot_stop_command(),
+      job_list_command(),         job_show_command(),      job_follow_command(),
+      job_cancel_command(),       host_list_command(),     host_revoke_command(),
+      token_create_command(),     token_list_command(),    token_revoke_command(),
+      tenant_info_command(),      tenant_check_command(),  tenant_compact_command(),
+      tenant_recompute_command(), store_init_command(),    store_info_command(),
+      store_points_command(),     store_import_command(),  store_check_command(),
+      store_delete_command(),     store_compact_command(), store_rebuild_command(),
       store_serve_command(),
   };
   return base::run_program(program, argc, argv);

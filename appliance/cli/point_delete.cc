@@ -30,7 +30,9 @@ base::Command point_delete_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as web@2026-11-21T08:00.";
+  command.notes =
+      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
+      "web@2026-11-21T08:00.";
   return command;
 }
 

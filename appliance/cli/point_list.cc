@@ -21,8 +21,8 @@ int run(const base::Arguments& arguments) {
   }
   Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}});
   for (const nlohmann::json& point : answer["points"]) {
-    table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"), size_of(point, "size"),
-               text_of(point, "consistency")});
+    table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),
+               size_of(point, "size"), text_of(point, "consistency")});
   }
   table.print("There are no points.");
   return 0;

@@ -32,7 +32,8 @@ void print_point(const nlohmann::json& point) {
 }
 
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).get("/points/" + encode_segment(arguments.get("POINT")));
+  nlohmann::json answer =
+      ApiClient(arguments).get("/points/" + encode_segment(arguments.get("POINT")));
   if (arguments.json()) {
     print_json(answer);
   } else {
@@ -50,7 +51,9 @@ base::Command point_show_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as web@2026-11-21T08:00.";
+  command.notes =
+      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
+      "web@2026-11-21T08:00.";
   return command;
 }
 

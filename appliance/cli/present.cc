@@ -32,12 +32,15 @@ std::string text_of(const nlohmann::json& object, const char* field) {
 
 std::string size_of(const nlohmann::json& object, const char* field) {
   const nlohmann::json* value = find(object, field);
-  return value != nullptr && value->is_number_unsigned() ? base::format_size(value->get<uint64_t>()) : "-";
+  return value != nullptr && value->is_number_unsigned() ? base::format_size(value->get<uint64_t>())
+                                                         : "-";
 }
 
 std::string duration_of(const nlohmann::json& object, const char* field) {
   const nlohmann::json* value = find(object, field);
-  return value != nullptr && value->is_number_unsigned() ? base::format_duration_ms(value->get<uint64_t>()) : "-";
+  return value != nullptr && value->is_number_unsigned()
+             ? base::format_duration_ms(value->get<uint64_t>())
+             : "-";
 }
 
 std::string short_id(const nlohmann::json& object, const char* field) {
@@ -48,15 +51,17 @@ void print_json(const nlohmann::json& value) {
   fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name, uint64_t min,
-                                      uint64_t max) {
+std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name,
+                                      uint64_t min, uint64_t max) {
   if (!arguments.has(name)) return std::nullopt;
   std::string text = arguments.get(name);
   uint64_t value = 0;
   auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || value < min || value > max) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("--{} must be a whole number from {} to {}, not '{}'", name, min, max, text));
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || value < min ||
+      value > max) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("--{} must be a whole number from {} to {}, not '{}'", name, min, max, text));
   }
   return value;
 }

@@ -20,8 +20,8 @@ std::string short_id(const nlohmann::json& object, const char* field);
 void print_json(const nlohmann::json& value);
 
 // A whole number out of an option's text; throws invalid_argument with the option's name.
-std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name, uint64_t min,
-                                      uint64_t max);
+std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name,
+                                      uint64_t min, uint64_t max);
 // As "512M" or "2GiB", in bytes.
 std::optional<uint64_t> size_option(const base::Arguments& arguments, const char* name);
 

@@ -25,9 +25,10 @@ int run(const base::Arguments& arguments) {
   sheet.add("Machines", text_of(status, "machine_count"));
   sheet.add("Points", text_of(status, "point_count"));
   sheet.add("Jobs running", text_of(status, "running_job_count"));
-  sheet.add("Instant VMs", boots["problem"].is_null()
-                               ? fmt::format("{}, {} running", text_of(boots, "count"), text_of(boots, "running"))
-                               : "out of reach: " + text_of(boots, "problem"));
+  sheet.add("Instant VMs",
+            boots["problem"].is_null()
+                ? fmt::format("{}, {} running", text_of(boots, "count"), text_of(boots, "running"))
+                : "out of reach: " + text_of(boots, "problem"));
   sheet.print();
   return 0;
 }

@@ -28,8 +28,8 @@ nlohmann::json report_json(const images::CheckReport& report) {
 }
 
 void print_report(const images::CheckReport& report) {
-  fmt::print("{} chunks in {} packs and {} points were checked.\n", report.chunks_checked, report.packs_checked,
-             report.points_checked);
+  fmt::print("{} chunks in {} packs and {} points were checked.\n", report.chunks_checked,
+             report.packs_checked, report.points_checked);
   for (const std::string& problem : report.problems) fmt::print("{}\n", printable(problem));
   for (const images::PointSummary& point : report.damaged) {
     fmt::print("damaged: {} of {}, {}\n", point.id.hex(), printable(point.machine_name),
@@ -43,8 +43,8 @@ int run(const base::Arguments& arguments) {
   options.deep = arguments.has("deep");
   TerminalProgress progress("checking");
   options.on_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
-  images::CheckReport report =
-      images::check_store(base::real_file_system(), arguments.get("DIR"), key_of(arguments), options);
+  images::CheckReport report = images::check_store(base::real_file_system(), arguments.get("DIR"),
+                                                   key_of(arguments), options);
   progress.clear();
   if (arguments.json()) {
     print_json(report_json(report));
@@ -63,7 +63,9 @@ base::Command store_check_command() {
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "Exit code 8 if anything is damaged. What is damaged is sent again by the next sync that meets it.";
+  command.notes =
+      "Exit code 8 if anything is damaged. What is damaged is sent again by the next sync that "
+      "meets it.";
   return command;
 }
 

@@ -9,7 +9,8 @@ namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  auto writer = images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  auto writer =
+      images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   images::CompactResult result = writer->compact();
   if (arguments.json()) {
     print_json({{"packs_rewritten", result.packs_rewritten}, {"bytes_freed", result.bytes_freed}});

@@ -8,13 +8,15 @@ namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  auto writer = images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  auto writer =
+      images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   images::PointId id = writer->reader().find_point(arguments.get("POINT"));
   writer->delete_point(id);
   if (arguments.json()) {
     print_json({{"deleted", id.hex()}});
   } else {
-    fmt::print("The point {} is deleted. Its space comes back with 'muletto store compact'.\n", id.hex());
+    fmt::print("The point {} is deleted. Its space comes back with 'muletto store compact'.\n",
+               id.hex());
   }
   return 0;
 }
@@ -28,7 +30,9 @@ base::Command store_delete_command() {
   command.positional = {"DIR", "POINT"};
   command.declare_options = declare_key;
   command.run = run;
-  command.notes = "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as web@2026-11-21T08:00.";
+  command.notes =
+      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
+      "web@2026-11-21T08:00.";
   return command;
 }
 

@@ -23,14 +23,16 @@ void declare_options(base::options::options_description_easy_init add) {
       "disk", value<std::vector<std::string>>()->value_name("NAME=FILE"),
       "a disk and its image, raw or any format of QEMU; once for each disk")(
       "format", value<std::string>()->value_name("F"),
-      "of the images, such as raw or qcow2; say raw if a guest wrote the file (default: by its content)")(
-      "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
+      "of the images, such as raw or qcow2; say raw if a guest wrote the file (default: by its "
+      "content)")("firmware", value<std::string>()->value_name("F"), "bios or uefi")(
       "cpus", value<std::string>()->value_name("N"), "that the machine has")(
       "memory", value<std::string>()->value_name("SIZE"), "that the machine has, such as 2G")(
-      "libvirt-xml", value<std::string>()->value_name("FILE"), "the machine as 'virsh dumpxml' tells it")(
-      "time", value<std::string>()->value_name("TIME"), "of the images (default: now)")(
+      "libvirt-xml", value<std::string>()->value_name("FILE"),
+      "the machine as 'virsh dumpxml' tells it")("time", value<std::string>()->value_name("TIME"),
+                                                 "of the images (default: now)")(
       "note", value<std::string>()->value_name("TEXT"), "kept with the point")(
-      "base", value<std::string>()->value_name("POINT"), "the point whose changes --bitmap records")(
+      "base", value<std::string>()->value_name("POINT"),
+      "the point whose changes --bitmap records")(
       "bitmap", value<std::string>()->value_name("NAME"),
       "read only what this dirty bitmap of the qcow2 images marks; the rest is as in --base");
   declare_key(add);
@@ -46,25 +48,31 @@ std::vector<ImageArgument> image_arguments(const base::Arguments& arguments) {
   for (const std::string& text : arguments.list("disk")) {
     size_t equals = text.find('=');
     if (equals == 0 || equals == std::string::npos || equals + 1 == text.size()) {
-      throw base::Error(base::ErrorCode::invalid_argument,
-                        fmt::format("--disk '{}' is not NAME=FILE; write it like vda=disk.qcow2", text));
+      throw base::Error(
+          base::ErrorCode::invalid_argument,
+          fmt::format("--disk '{}' is not NAME=FILE; write it like vda=disk.qcow2", text));
     }
     images.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
-  if (images.empty()) throw base::Error(base::ErrorCode::invalid_argument, "--disk is missing; give at least one");
+  if (images.empty())
+    throw base::Error(base::ErrorCode::invalid_argument, "--disk is missing; give at least one");
   return images;
 }
 
 images::PointDetails point_details(const base::Arguments& arguments) {
   images::PointDetails details;
-  details.time_ms = arguments.has("time") ? base::parse_time_ms(arguments.get("time")) : base::now_ms();
+  details.time_ms =
+      arguments.has("time") ? base::parse_time_ms(arguments.get("time")) : base::now_ms();
   details.note = arguments.get_or<std::string>("note", "imported");
   images::MachineDefinition& definition = details.definition;
-  if (arguments.has("firmware")) definition.firmware = images::firmware_from_name(arguments.get("firmware"));
-  definition.cpu_count = static_cast<uint32_t>(number_option(arguments, "cpus", 1, kMaxCpus).value_or(0));
+  if (arguments.has("firmware"))
+    definition.firmware = images::firmware_from_name(arguments.get("firmware"));
+  definition.cpu_count =
+      static_cast<uint32_t>(number_option(arguments, "cpus", 1, kMaxCpus).value_or(0));
   definition.memory_size = size_option(arguments, "memory").value_or(0);
   if (arguments.has("libvirt-xml")) {
-    base::Bytes xml = base::read_file(base::real_file_system(), arguments.get("libvirt-xml"), kMaxXml);
+    base::Bytes xml =
+        base::read_file(base::real_file_system(), arguments.get("libvirt-xml"), kMaxXml);
     definition.libvirt_xml = std::string(base::as_text(xml));
   }
   return details;
@@ -78,7 +86,8 @@ struct Sources {
 };
 
 // The point of --base, which goes with --bitmap.
-std::optional<images::PointId> base_of(const base::Arguments& arguments, images::StoreReader& reader) {
+std::optional<images::PointId> base_of(const base::Arguments& arguments,
+                                       images::StoreReader& reader) {
   if (arguments.has("base") != arguments.has("bitmap")) {
     throw base::Error(base::ErrorCode::invalid_argument, "--base and --bitmap go together");
   }
@@ -86,7 +95,8 @@ std::optional<images::PointId> base_of(const base::Arguments& arguments, images:
   return reader.find_point(arguments.get("base"));
 }
 
-Sources open_sources(const base::Arguments& arguments, const std::optional<images::PointId>& base_point) {
+Sources open_sources(const base::Arguments& arguments,
+                     const std::optional<images::PointId>& base_point) {
   Sources sources;
   sources.plan.machine_name = arguments.get("machine");
   base::check_name(sources.plan.machine_name, "machine's name");
@@ -112,22 +122,26 @@ void print_outcome(const base::Arguments& arguments, const images::Point& point)
                 {"duration_ms", point.figures.duration_ms}});
     return;
   }
-  fmt::print("Point {} of {}: {} read, {} stored, {}.\n", point.id.hex(), printable(point.machine_name),
-             base::format_size(point.figures.bytes_read), base::format_size(point.figures.bytes_stored),
+  fmt::print("Point {} of {}: {} read, {} stored, {}.\n", point.id.hex(),
+             printable(point.machine_name), base::format_size(point.figures.bytes_read),
+             base::format_size(point.figures.bytes_stored),
              base::format_duration_ms(point.figures.duration_ms));
 }
 
 int run(const base::Arguments& arguments) {
   uint64_t begin_ms = base::now_ms();
   images::PointDetails details = point_details(arguments);
-  auto writer = images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  auto writer =
+      images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   Sources sources = open_sources(arguments, base_of(arguments, writer->reader()));
   images::PointId id;
   {
     auto sink = writer->begin(sources.plan);
     TerminalProgress progress("importing");
     images::CopyOptions options;
-    options.on_progress = [&](const images::CopyProgress& now) { progress.show(now.bytes_done, now.bytes_total); };
+    options.on_progress = [&](const images::CopyProgress& now) {
+      progress.show(now.bytes_done, now.bytes_total);
+    };
     images::CopyProgress copied = images::copy_disks(sources.plan, sources.disks, *sink, options);
     progress.clear();
     details.figures.bytes_read = copied.bytes_read;
@@ -147,7 +161,9 @@ base::Command store_import_command() {
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "The machine's earlier points are not needed: what the store has already is not stored again.";
+  command.notes =
+      "The machine's earlier points are not needed: what the store has already is not stored "
+      "again.";
   return command;
 }
 

@@ -12,7 +12,8 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   add("encrypt", "encrypt what is stored; needs --key-file or --passphrase-file")(
-      "chunk-size", value<std::string>()->value_name("SIZE"), "4K to 1M, a power of two (default 64K)");
+      "chunk-size", value<std::string>()->value_name("SIZE"),
+      "4K to 1M, a power of two (default 64K)");
   declare_key(add);
 }
 
@@ -21,19 +22,22 @@ int run(const base::Arguments& arguments) {
   options.key = key_of(arguments);
   bool encrypt = arguments.has("encrypt");
   if (encrypt && options.key.empty()) {
-    throw base::Error(base::ErrorCode::invalid_argument, "--encrypt needs --key-file or --passphrase-file");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "--encrypt needs --key-file or --passphrase-file");
   }
   if (!encrypt && !options.key.empty()) {
     throw base::Error(base::ErrorCode::invalid_argument, "a key is of use only with --encrypt");
   }
   if (auto size = size_option(arguments, "chunk-size")) {
-    if (*size > UINT32_MAX) throw base::Error(base::ErrorCode::invalid_argument, "--chunk-size is at most 1M");
+    if (*size > UINT32_MAX)
+      throw base::Error(base::ErrorCode::invalid_argument, "--chunk-size is at most 1M");
     options.chunk_size = static_cast<uint32_t>(*size);
   }
   std::string directory = arguments.get("DIR");
   images::init_store(base::real_file_system(), directory, options);
   if (arguments.json()) {
-    print_json({{"directory", directory}, {"encrypted", encrypt}, {"chunk_size", options.chunk_size}});
+    print_json(
+        {{"directory", directory}, {"encrypted", encrypt}, {"chunk_size", options.chunk_size}});
   } else {
     fmt::print("Made {} store at {}.\n", encrypt ? "an encrypted" : "a", directory);
   }

@@ -7,7 +7,8 @@ namespace appliance::cli {
 void declare_key(base::options::options_description_easy_init add) {
   using base::options::value;
   add("key-file", value<std::string>()->value_name("FILE"), "of an encrypted store: its key")(
-      "passphrase-file", value<std::string>()->value_name("FILE"), "or its passphrase, in the first line");
+      "passphrase-file", value<std::string>()->value_name("FILE"),
+      "or its passphrase, in the first line");
 }
 
 images::KeySource key_of(const base::Arguments& arguments) {

@@ -15,24 +15,28 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_key(add);
 }
 
-std::vector<images::PointSummary> points_of(images::StoreReader& reader, const base::Arguments& arguments) {
+std::vector<images::PointSummary> points_of(images::StoreReader& reader,
+                                            const base::Arguments& arguments) {
   if (!arguments.has("machine")) return reader.points();
   std::string machine = arguments.get("machine");
   std::vector<images::PointSummary> points = reader.points_of(machine);
   if (points.empty()) {
-    throw base::Error(base::ErrorCode::not_found, fmt::format("the store has no point of a machine '{}'", machine));
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("the store has no point of a machine '{}'", machine));
   }
   return points;
 }
 
 int run(const base::Arguments& arguments) {
-  auto reader = images::StoreReader::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+  auto reader =
+      images::StoreReader::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   nlohmann::json list = nlohmann::json::array();
   Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}});
   for (const images::PointSummary& point : points_of(*reader, arguments)) {
     list.push_back(summary_json(point));
     table.add({point.id.hex(), point.machine_name, base::format_time_ms(point.time_ms),
-               base::format_size(point.size), std::string(images::consistency_name(point.consistency))});
+               base::format_size(point.size),
+               std::string(images::consistency_name(point.consistency))});
   }
   if (arguments.json()) {
     print_json({{"points", list}});

@@ -11,15 +11,16 @@ namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  images::RebuildReport report = images::rebuild_index(base::real_file_system(), arguments.get("DIR"));
+  images::RebuildReport report =
+      images::rebuild_index(base::real_file_system(), arguments.get("DIR"));
   if (arguments.json()) {
     print_json({{"packs_read", report.packs_read},
                 {"chunks_found", report.chunks_found},
                 {"points_found", report.points_found},
                 {"problems", report.problems}});
   } else {
-    fmt::print("Found {} chunks in {} packs, and {} points.\n", report.chunks_found, report.packs_read,
-               report.points_found);
+    fmt::print("Found {} chunks in {} packs, and {} points.\n", report.chunks_found,
+               report.packs_read, report.points_found);
     for (const std::string& problem : report.problems) fmt::print("{}\n", printable(problem));
   }
   return report.problems.empty() ? 0 : base::exit_code(base::ErrorCode::corrupt);

@@ -44,11 +44,13 @@ images::ExportOptions export_options(const base::Arguments& arguments) {
 
 void print_uris(const base::Arguments& arguments, const images::ExportOptions& options) {
   nlohmann::json uris = nlohmann::json::object();
-  for (const std::string& disk : options.disks) uris[disk] = images::export_uri(options.socket_path, disk);
+  for (const std::string& disk : options.disks)
+    uris[disk] = images::export_uri(options.socket_path, disk);
   if (arguments.json()) {
     print_json({{"point", options.point}, {"socket", options.socket_path}, {"uris", uris}});
   } else {
-    for (const auto& [disk, uri] : uris.items()) fmt::print("{}  {}\n", disk, uri.get<std::string>());
+    for (const auto& [disk, uri] : uris.items())
+      fmt::print("{}  {}\n", disk, uri.get<std::string>());
     fmt::print("Serving until interrupted.\n");
   }
   std::fflush(stdout);
@@ -79,7 +81,9 @@ base::Command store_serve_command() {
   command.positional = {"DIR", "POINT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "Each disk is an export of its own, for instance: qemu-img info 'nbd+unix:///vda?socket=PATH'";
+  command.notes =
+      "Each disk is an export of its own, for instance: qemu-img info "
+      "'nbd+unix:///vda?socket=PATH'";
   return command;
 }
 

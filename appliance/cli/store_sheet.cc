@@ -15,10 +15,13 @@ void print_store_figures(const nlohmann::json& store) {
   sheet.add("Disks of all points", size_of(store, "logical_size"));
   sheet.add("Chunks", text_of(store, "chunk_count"));
   sheet.add("Needed", size_of(store, "live_size"));
-  sheet.add("On disk", fmt::format("{} in {} packs", size_of(store, "pack_size"), text_of(store, "pack_count")));
-  uint64_t stored = store.value("live_size", uint64_t{0}), logical = store.value("logical_size", uint64_t{0});
+  sheet.add("On disk", fmt::format("{} in {} packs", size_of(store, "pack_size"),
+                                   text_of(store, "pack_count")));
+  uint64_t stored = store.value("live_size", uint64_t{0}),
+           logical = store.value("logical_size", uint64_t{0});
   if (stored > 0) {
-    sheet.add("Reduction", fmt::format("{:.1f} : 1", static_cast<double>(logical) / static_cast<double>(stored)));
+    sheet.add("Reduction", fmt::format("{:.1f} : 1",
+                                       static_cast<double>(logical) / static_cast<double>(stored)));
   }
   sheet.print();
 }

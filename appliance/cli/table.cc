@@ -16,10 +16,17 @@ struct Range {
 };
 
 // East Asian Wide and Fullwidth (Unicode Standard Annex 11), in coarse blocks.
-constexpr std::array<Range, 9> kWide{{{0x1100, 0x115F}, {0x2E80, 0xA4CF}, {0xAC00, 0xD7A3}, {0xF900, 0xFAFF},
-                                      {0xFE30, 0xFE6F}, {0xFF00, 0xFF60}, {0xFFE0, 0xFFE6}, {0x1F300, 0x1FAFF},
+constexpr std::array<Range, 9> kWide{{{0x1100, 0x115F},
+                                      {0x2E80, 0xA4CF},
+                                      {0xAC00, 0xD7A3},
+                                      {0xF900, 0xFAFF},
+                                      {0xFE30, 0xFE6F},
+                                      {0xFF00, 0xFF60},
+                                      {0xFFE0, 0xFFE6},
+                                      {0x1F300, 0x1FAFF},
                                       {0x20000, 0x3FFFD}}};
-constexpr std::array<Range, 4> kCombining{{{0x0300, 0x036F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}}};
+constexpr std::array<Range, 4> kCombining{
+    {{0x0300, 0x036F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}}};
 
 template <size_t kCount>
 bool is_in(const std::array<Range, kCount>& ranges, uint32_t code) {
@@ -111,7 +118,8 @@ void Sheet::print() const {
   size_t width = 0;
   for (const auto& [name, value] : lines_) width = std::max(width, display_width(name));
   for (const auto& [name, value] : lines_) {
-    fmt::print("{}:{} {}\n", name, std::string(width - display_width(name) + 1, ' '), printable(value));
+    fmt::print("{}:{} {}\n", name, std::string(width - display_width(name) + 1, ' '),
+               printable(value));
   }
 }
 

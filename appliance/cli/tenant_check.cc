@@ -21,8 +21,9 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json({{"job", job}});
   } else {
-    fmt::print("The store is good: {} chunks in {} packs, {} points.\n", text_of(job["figures"], "chunks_checked"),
-               text_of(job["figures"], "packs_checked"), text_of(job["figures"], "points_checked"));
+    fmt::print("The store is good: {} chunks in {} packs, {} points.\n",
+               text_of(job["figures"], "chunks_checked"), text_of(job["figures"], "packs_checked"),
+               text_of(job["figures"], "points_checked"));
   }
   return 0;
 }

@@ -23,7 +23,8 @@ void declare_options(base::options::options_description_easy_init add) {
 nlohmann::json create_body(const base::Arguments& arguments) {
   std::string whom = arguments.get("for");
   if (whom != "agent" && whom != "operator") {
-    throw base::Error(base::ErrorCode::invalid_argument, fmt::format("--for is agent or operator, not '{}'", whom));
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      fmt::format("--for is agent or operator, not '{}'", whom));
   }
   nlohmann::json body{{"kind", whom == "agent" ? "enrolment" : "operator"}};
   if (arguments.has("expires")) body["expires"] = arguments.get("expires");
@@ -44,7 +45,8 @@ int run(const base::Arguments& arguments) {
   sheet.add("Expires", text_of(token, "expires"));
   sheet.print();
   fmt::print("The token is shown only this once.\n");
-  if (token["command"].is_string()) fmt::print("\nOn the host:\n  {}\n", printable(text_of(token, "command")));
+  if (token["command"].is_string())
+    fmt::print("\nOn the host:\n  {}\n", printable(text_of(token, "command")));
   return 0;
 }
 

@@ -14,8 +14,8 @@ int run(const base::Arguments& arguments) {
   }
   Table table({{"ID"}, {"KIND"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
   for (const nlohmann::json& token : answer["tokens"]) {
-    table.add({text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"), text_of(token, "expires"),
-               text_of(token, "used"), text_of(token, "note")});
+    table.add({text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"),
+               text_of(token, "expires"), text_of(token, "used"), text_of(token, "note")});
   }
   table.print("There are no tokens.");
   return 0;

@@ -9,12 +9,14 @@ namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).remove("/tokens/" + encode_segment(arguments.get("TOKEN")));
+  nlohmann::json answer =
+      ApiClient(arguments).remove("/tokens/" + encode_segment(arguments.get("TOKEN")));
   if (arguments.json()) {
     print_json(answer);
   } else {
-    fmt::print("The token {} is revoked. A host that enrolled with it stays: see 'muletto host revoke'.\n",
-               printable(arguments.get("TOKEN")));
+    fmt::print(
+        "The token {} is revoked. A host that enrolled with it stays: see 'muletto host revoke'.\n",
+        printable(arguments.get("TOKEN")));
   }
   return 0;
 }
@@ -28,7 +30,8 @@ base::Command token_revoke_command() {
   command.positional = {"TOKEN"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "TOKEN is the id that 'muletto token list' shows, or its first digits; not the secret.";
+  command.notes =
+      "TOKEN is the id that 'muletto token list' shows, or its first digits; not the secret.";
   return command;
 }
 

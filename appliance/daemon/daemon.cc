@@ -18,8 +18,8 @@
 namespace appliance::daemon {
 namespace {
 
-// QEMU's own user must reach sockets and overlays inside, so others may pass through but not look around;
-// what is secret (stores, keys, catalog) is closed by itself.
+// QEMU's own user must reach sockets and overlays inside, so others may pass through but not look
+// around; what is secret (stores, keys, catalog) is closed by itself.
 constexpr mode_t kPassableMode = 0711;
 constexpr mode_t kPrivateMode = 0700;
 
@@ -28,7 +28,8 @@ void make_directory(const std::string& path, mode_t mode) {
   base::FileSystem& files = base::real_file_system();
   std::string parent = base::parent_path(path);
   if (!files.exists(parent)) make_directory(parent, 0755);
-  if (::mkdir(path.c_str(), mode) != 0) throw base::system_error(errno, "cannot make the folder " + path);
+  if (::mkdir(path.c_str(), mode) != 0)
+    throw base::system_error(errno, "cannot make the folder " + path);
 }
 
 std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const char* option) {
@@ -36,9 +37,10 @@ std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const ch
     return base::real_file_system().lock(path, base::LockKind::exclusive);
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::busy) throw;
-    throw base::Error(base::ErrorCode::busy, fmt::format("another mulettod works in {}; give this one a folder of its "
-                                                         "own with {}",
-                                                         path, option));
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("another mulettod works in {}; give this one a folder of its "
+                                  "own with {}",
+                                  path, option));
   }
 }
 
@@ -79,9 +81,11 @@ Daemon::Daemon(const Config& config) : config_(config) {
   std::filesystem::remove(config_.ready_path());  // a dead daemon's
 
   catalog_ = catalog::Catalog::open(config_.catalog_path());
-  authority_ = pki::Authority::open(config_.pki_directory(), pki::local_server_names(host_of(config_.public_address)));
+  authority_ = pki::Authority::open(config_.pki_directory(),
+                                    pki::local_server_names(host_of(config_.public_address)));
   authenticator_ = std::make_unique<api::Authenticator>(*catalog_);
-  stores_ = std::make_unique<stores::TenantStores>(base::real_file_system(), config_.stores_directory(), *catalog_);
+  stores_ = std::make_unique<stores::TenantStores>(base::real_file_system(),
+                                                   config_.stores_directory(), *catalog_);
   jobs::JobLimits job_limits;
   job_limits.thread_count = config_.job_threads;
   jobs_ = std::make_unique<jobs::JobRunner>(*catalog_, job_limits);
@@ -100,7 +104,9 @@ Daemon::Daemon(const Config& config) : config_(config) {
   // Revoked hosts are refused by the authenticator, with a sentence instead of a TLS alert.
   server_ = std::make_unique<api::Server>(
       options, router_, *authenticator_, authority_->server_context({}),
-      [this](base::ByteStream& stream, const api::Principal& agent) { ingest_->serve(stream, *agent.host); });
+      [this](base::ByteStream& stream, const api::Principal& agent) {
+        ingest_->serve(stream, *agent.host);
+      });
 }
 
 Daemon::~Daemon() = default;
@@ -120,10 +126,12 @@ void Daemon::run(const StopSignals& signals) {
   stores_->open_existing();
   VmKeeper keeper(*boots_);
   server_->start();
-  write_ready_file(config_.ready_path(), {server_->port(), authority_->fingerprint(), config_.api_socket_path()});
+  write_ready_file(config_.ready_path(),
+                   {server_->port(), authority_->fingerprint(), config_.api_socket_path()});
   notify_service_manager("READY=1");
   base::log().info("mulettod {} listens on {}; the authority's fingerprint is {}", MULETTO_VERSION,
-                   ListenAddress{config_.listen.host, server_->port()}.text(), authority_->fingerprint());
+                   ListenAddress{config_.listen.host, server_->port()}.text(),
+                   authority_->fingerprint());
 
   int number = signals.wait();
   base::log().info("ending on signal {}; instant VMs run on", number);

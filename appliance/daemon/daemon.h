@@ -1,5 +1,5 @@
-// The whole daemon, wired by hand. The constructor does everything up to the bound port, so that a daemon
-// that cannot work says why and ends before it promises anything.
+// The whole daemon, wired by hand. The constructor does everything up to the bound port, so that a
+// daemon that cannot work says why and ends before it promises anything.
 #pragma once
 
 #include <csignal>
@@ -14,7 +14,8 @@
 
 namespace appliance::daemon {
 
-// SIGTERM, SIGINT and SIGHUP, kept from every thread that is started afterwards and waited for by one.
+// SIGTERM, SIGINT and SIGHUP, kept from every thread that is started afterwards and waited for by
+// one.
 class StopSignals {
  public:
   StopSignals();
@@ -26,8 +27,8 @@ class StopSignals {
 
 class Daemon {
  public:
-  // Throws busy when another daemon has the state or run directory or the port, and what opening the
-  // catalog and the authority throws. A store that cannot be opened is only logged.
+  // Throws busy when another daemon has the state or run directory or the port, and what opening
+  // the catalog and the authority throws. A store that cannot be opened is only logged.
   explicit Daemon(const Config& config);
   ~Daemon();
 

@@ -15,7 +15,8 @@ void declare_options(base::options::options_description_easy_init add) {
       "settings in TOML (default /etc/muletto/mulettod.toml, if it is there)")(
       "state-dir", value<std::string>()->value_name("DIR"), "stores, catalog, keys, overlays")(
       "run-dir", value<std::string>()->value_name("DIR"), "sockets and mulettod.json")(
-      "listen", value<std::string>()->value_name("HOST:PORT"), "TLS address; port 0 takes a free one")(
+      "listen", value<std::string>()->value_name("HOST:PORT"),
+      "TLS address; port 0 takes a free one")(
       "libvirt", value<std::string>()->value_name("URI"),
       "where instant VMs run (default $LIBVIRT_DEFAULT_URI or qemu:///system)")(
       "log-level", value<std::string>()->value_name("LEVEL"), "trace, debug, info, warn or error");
@@ -48,7 +49,9 @@ int main(int argc, char** argv) {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "When it is ready, RUN-DIR/mulettod.json holds its port, pid and the fingerprint of its authority.\n"
+      "When it is ready, RUN-DIR/mulettod.json holds its port, pid and the fingerprint of its "
+      "authority.\n"
       "SIGTERM ends it; instant VMs run on, and the next start finds them.";
-  return base::run_program({"mulettod", "the daemon of a Muletto appliance", {command}}, argc, argv);
+  return base::run_program({"mulettod", "the daemon of a Muletto appliance", {command}}, argc,
+                           argv);
 }

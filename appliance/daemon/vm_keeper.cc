@@ -38,7 +38,8 @@ bool VmKeeper::adopt() {
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
     return true;
   } catch (const base::Error& error) {
-    if (error.message() != last_problem_) base::log().warn("instant VMs are out of reach: {}", error.message());
+    if (error.message() != last_problem_)
+      base::log().warn("instant VMs are out of reach: {}", error.message());
     last_problem_ = error.message();
     return false;
   }

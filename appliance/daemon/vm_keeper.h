@@ -1,6 +1,6 @@
-// The thread that looks after instant VMs: takes up those that outlived the last daemon, then every second
-// lets the boot service tend them. libvirt may be down at any time: the keeper says so once, and goes on
-// when it is back.
+// The thread that looks after instant VMs: takes up those that outlived the last daemon, then every
+// second lets the boot service tend them. libvirt may be down at any time: the keeper says so once,
+// and goes on when it is back.
 #pragma once
 
 #include <string>

@@ -50,7 +50,8 @@ images::StoreWriter& AgentSession::writer() {
 
 void AgentSession::authorize(const std::string& machine_name) {
   auto host = ingest_.catalog_.find_host(host_.id);
-  if (!host || host->revoked) throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it anew");
+  if (!host || host->revoked)
+    throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it anew");
   auto machine = ingest_.catalog_.find_machine(host_.tenant, machine_name);
   if (machine) catalog::expect_writable(*machine, host_.id);
 }
@@ -73,7 +74,8 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
   auto sink = writer().begin(plan);
   job_ = ingest_.jobs_.attach({"sync", host_.tenant, plan.machine_name});
   on_cancel_.emplace(job_->context().stop(), [this] { stream_.abort(); });
-  job_->context().log(fmt::format("the agent on {} streams {} disks", host_.name, plan.disks.size()));
+  job_->context().log(
+      fmt::format("the agent on {} streams {} disks", host_.name, plan.disks.size()));
   return sink;
 }
 
@@ -81,7 +83,8 @@ void AgentSession::on_progress(const images::SinkProgress& progress) {
   if (job_ && !committed_) job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
 }
 
-// The point exists, whatever happens here: the catalog's row is derived and would be found at the next start.
+// The point exists, whatever happens here: the catalog's row is derived and would be found at the
+// next start.
 void AgentSession::on_commit(const images::PointId& id, const images::PointDetails&) {
   committed_ = true;
   try {
@@ -90,10 +93,11 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
     ingest_.catalog_.touch_host(host_.id, "", base::now_ms());
     job_->context().set_figures(sync_figures(point));
     job_->context().set_progress({point.figures.bytes_sent, point.figures.bytes_sent, "committed"});
-    job_->context().log(fmt::format("committed point {} of {}", id.hex(), base::format_time_ms(point.time_ms)));
+    job_->context().log(
+        fmt::format("committed point {} of {}", id.hex(), base::format_time_ms(point.time_ms)));
   } catch (const Error& error) {
-    base::log().error("point {} of host {} is committed, but the catalog does not know it yet: {}", id.hex(),
-                      host_.name, error.message());
+    base::log().error("point {} of host {} is committed, but the catalog does not know it yet: {}",
+                      id.hex(), host_.name, error.message());
   }
   on_cancel_.reset();
   job_->succeed();

@@ -1,4 +1,5 @@
-// What one connected agent may do with the appliance: see images::TransferHost. Private to the ingest.
+// What one connected agent may do with the appliance: see images::TransferHost. Private to the
+// ingest.
 #pragma once
 
 #include <memory>

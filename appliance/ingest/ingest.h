@@ -1,6 +1,6 @@
-// Takes syncs from agents into the tenants' stores: which machines an agent may write, a job for each sync
-// with live progress, and the catalog's row when the point is committed.
-// Thread-safe: serve() runs on one thread a session.
+// Takes syncs from agents into the tenants' stores: which machines an agent may write, a job for
+// each sync with live progress, and the catalog's row when the point is committed. Thread-safe:
+// serve() runs on one thread a session.
 #pragma once
 
 #include <map>

@@ -42,7 +42,8 @@ void JobContext::log(std::string_view text) {
   try {
     catalog_.log_job(id_, text, base::now_ms());
   } catch (const base::Error& error) {
-    base::log().warn("cannot write the log of job {}: {} (the line was: {})", id_.number, error.message(), text);
+    base::log().warn("cannot write the log of job {}: {} (the line was: {})", id_.number,
+                     error.message(), text);
   }
 }
 

@@ -13,11 +13,14 @@ using base::Error;
 using base::ErrorCode;
 using catalog::JobState;
 
-JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits) : catalog_(catalog), limits_(limits) {
-  uint64_t count = catalog_.fail_unfinished_jobs("interrupted by a restart of the daemon", base::now_ms());
+JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits)
+    : catalog_(catalog), limits_(limits) {
+  uint64_t count =
+      catalog_.fail_unfinished_jobs("interrupted by a restart of the daemon", base::now_ms());
   if (count > 0) base::log().warn("{} jobs were interrupted by the last end of the daemon", count);
   catalog_.prune_jobs(limits_.keep_finished);
-  for (uint32_t i = 0; i < limits_.thread_count; ++i) threads_.emplace_back([this] { run_tasks(); });
+  for (uint32_t i = 0; i < limits_.thread_count; ++i)
+    threads_.emplace_back([this] { run_tasks(); });
 }
 
 JobRunner::~JobRunner() { stop(); }
@@ -35,9 +38,11 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
 JobId JobRunner::submit(const JobSpec& spec, Work work) {
   {
     auto state = state_.lock();
-    if (state->stopping) throw Error(ErrorCode::busy, "the daemon is about to end and takes no more jobs");
+    if (state->stopping)
+      throw Error(ErrorCode::busy, "the daemon is about to end and takes no more jobs");
     if (state->queue.size() >= limits_.queue_size) {
-      throw Error(ErrorCode::busy, fmt::format("{} jobs are waiting already; try again later", limits_.queue_size));
+      throw Error(ErrorCode::busy,
+                  fmt::format("{} jobs are waiting already; try again later", limits_.queue_size));
     }
   }
   auto context = make_context(spec);
@@ -81,9 +86,11 @@ void JobRunner::run(Task& task) {
     task.work(context);
     end(context, JobState::succeeded, std::nullopt);
   } catch (const Error& error) {
-    end(context, error.code() == ErrorCode::cancelled ? JobState::cancelled : JobState::failed, error);
+    end(context, error.code() == ErrorCode::cancelled ? JobState::cancelled : JobState::failed,
+        error);
   } catch (const std::exception& error) {
-    end(context, JobState::failed, Error(ErrorCode::io, fmt::format("unexpected failure: {}", error.what())));
+    end(context, JobState::failed,
+        Error(ErrorCode::io, fmt::format("unexpected failure: {}", error.what())));
   }
 }
 
@@ -93,7 +100,8 @@ void JobRunner::end(JobContext& context, JobState outcome, std::optional<Error> 
     base::log().warn("job {} ({} {}) {}: {}", job.id.number, job.kind, job.subject,
                      catalog::job_state_name(outcome), error->message());
   } else {
-    base::log().info("job {} ({} {}) {}", job.id.number, job.kind, job.subject, catalog::job_state_name(outcome));
+    base::log().info("job {} ({} {}) {}", job.id.number, job.kind, job.subject,
+                     catalog::job_state_name(outcome));
   }
   bool saved = true;
   try {
@@ -125,11 +133,12 @@ void JobRunner::cancel(JobId id) {
   }
   if (!context || catalog::is_over(context->snapshot().state)) {
     Job over = job(id);
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("job {} is over: it {}", id.number, catalog::job_state_name(over.state)));
+    throw Error(ErrorCode::invalid_argument, fmt::format("job {} is over: it {}", id.number,
+                                                         catalog::job_state_name(over.state)));
   }
   context->stop_.request_stop();
-  if (queued) end(*context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
+  if (queued)
+    end(*context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
 }
 
 Job JobRunner::job(JobId id) {
@@ -160,7 +169,8 @@ Job JobRunner::wait(JobId id, std::chrono::milliseconds timeout) {
     auto left = deadline - std::chrono::steady_clock::now();
     if (catalog::is_over(now.state) || left.count() <= 0) return now;
     auto state = state_.lock();
-    state.wait_for(changed_, left, [&] { return state->ended_count != ended_before || state->stopping; });
+    state.wait_for(changed_, left,
+                   [&] { return state->ended_count != ended_before || state->stopping; });
     if (state->stopping) return now;
   }
 }
@@ -175,7 +185,8 @@ void JobRunner::stop() {
     changed_.notify_all();
   }
   for (Task& task : dropped) {
-    end(*task.context, JobState::cancelled, Error(ErrorCode::cancelled, "the daemon ended before it began"));
+    end(*task.context, JobState::cancelled,
+        Error(ErrorCode::cancelled, "the daemon ended before it began"));
   }
   threads_.clear();
 }
@@ -184,7 +195,8 @@ AttachedJob::AttachedJob(JobRunner& runner, std::shared_ptr<JobContext> context)
     : runner_(runner), context_(std::move(context)) {}
 
 AttachedJob::~AttachedJob() {
-  if (!over_) end(JobState::failed, Error(ErrorCode::unavailable, "it ended before it was complete"));
+  if (!over_)
+    end(JobState::failed, Error(ErrorCode::unavailable, "it ended before it was complete"));
 }
 
 JobId AttachedJob::id() const { return context_->id_; }

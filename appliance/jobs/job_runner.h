@@ -1,7 +1,7 @@
 // Long work: each job has an id, progress, figures, a log and an outcome that survives the daemon.
-// Submitted jobs run on a bounded number of threads in the order they came; a sync runs on its session's
-// thread and is attached. A job that runs when the daemon dies is marked failed at the next start.
-// Thread-safe.
+// Submitted jobs run on a bounded number of threads in the order they came; a sync runs on its
+// session's thread and is attached. A job that runs when the daemon dies is marked failed at the
+// next start. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -111,7 +111,8 @@ class JobRunner {
   // Waits until the job is over, at most `timeout`; the job as it is then.
   Job wait(JobId id, std::chrono::milliseconds timeout);
 
-  // Takes no more jobs, asks all to stop and waits for the threads. Attached jobs are their owners' care.
+  // Takes no more jobs, asks all to stop and waits for the threads. Attached jobs are their owners'
+  // care.
   void stop();
 
  private:

@@ -26,17 +26,20 @@ using base::ErrorCode;
 constexpr uint64_t kDay_ms = 24ull * 3600 * 1000;
 constexpr uint64_t kAuthorityLifetime_ms = 20 * 365 * kDay_ms;
 constexpr uint64_t kServerLifetime_ms = 10 * 365 * kDay_ms;
-// Enrolment is done once. An agent that fell silent because a date passed would be the very failure this
-// product exists against; what ends a certificate early is revocation.
+// Enrolment is done once. An agent that fell silent because a date passed would be the very failure
+// this product exists against; what ends a certificate early is revocation.
 constexpr uint64_t kHostLifetime_ms = 10 * 365 * kDay_ms;
 // A server certificate with less to go is made anew at the next start.
 constexpr uint64_t kServerRenewal_ms = 8 * 365 * kDay_ms;
 
-std::string path_of(const std::string& directory, const char* name) { return base::join_path(directory, name); }
+std::string path_of(const std::string& directory, const char* name) {
+  return base::join_path(directory, name);
+}
 
 bool exists(const std::string& path) { return base::real_file_system().exists(path); }
 
-Credentials read_credentials(const std::string& directory, const char* certificate, const char* key) {
+Credentials read_credentials(const std::string& directory, const char* certificate,
+                             const char* key) {
   return {base::read_private_file(path_of(directory, certificate), base::kMaxPemSize),
           base::read_private_file(path_of(directory, key), base::kMaxPemSize)};
 }
@@ -51,7 +54,8 @@ Credentials open_authority(const std::string& directory) {
     return made;
   }
   if (!exists(key)) {
-    throw Error(ErrorCode::corrupt, key + " is missing: put it back from a backup, or remove " + directory +
+    throw Error(ErrorCode::corrupt, key + " is missing: put it back from a backup, or remove " +
+                                        directory +
                                         " to start a new authority and enroll every agent again");
   }
   Credentials found = read_credentials(directory, "ca.crt", "ca.key");
@@ -67,15 +71,16 @@ Credentials make_server(const Credentials& authority, const ServerNames& names) 
   options.dns_names = names.dns_names;
   options.ip_addresses = names.ip_addresses;
   Credentials made{"", base::generate_key()};
-  made.certificate_pem =
-      base::issue_certificate(authority, made.key_pem, base::valid_from_now(options, kServerLifetime_ms));
+  made.certificate_pem = base::issue_certificate(authority, made.key_pem,
+                                                 base::valid_from_now(options, kServerLifetime_ms));
   return made;
 }
 
 // The server's certificate in the folder, if it may go on being used.
 std::optional<Credentials> find_server(const std::string& directory, const Credentials& authority,
                                        const ServerNames& names) {
-  if (!exists(path_of(directory, "server.crt")) || !exists(path_of(directory, "server.key"))) return std::nullopt;
+  if (!exists(path_of(directory, "server.crt")) || !exists(path_of(directory, "server.key")))
+    return std::nullopt;
   try {
     Credentials found = read_credentials(directory, "server.crt", "server.key");
     base::check_key_matches(found);
@@ -97,7 +102,8 @@ void add_once(std::vector<std::string>& list, const std::string& value) {
 
 bool is_address(const std::string& text) {
   in6_addr space;
-  return ::inet_pton(AF_INET, text.c_str(), &space) == 1 || ::inet_pton(AF_INET6, text.c_str(), &space) == 1;
+  return ::inet_pton(AF_INET, text.c_str(), &space) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &space) == 1;
 }
 
 }  // namespace
@@ -107,20 +113,24 @@ ServerNames local_server_names(const std::string& public_host) {
   char host[256] = {};
   if (::gethostname(host, sizeof host - 1) == 0 && host[0] != '\0') add_once(names.dns_names, host);
   ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) throw base::system_error(errno, "cannot list the network interfaces");
+  if (::getifaddrs(&list) != 0)
+    throw base::system_error(errno, "cannot list the network interfaces");
   for (ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
     if (entry->ifa_addr == nullptr) continue;
     int family = entry->ifa_addr->sa_family;
     if (family != AF_INET && family != AF_INET6) continue;
     char text[NI_MAXHOST];
     socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    if (::getnameinfo(entry->ifa_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) continue;
+    if (::getnameinfo(entry->ifa_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
+      continue;
     std::string address(text);
-    if (address.find('%') == std::string::npos) add_once(names.ip_addresses, address);  // not link-local ones
+    if (address.find('%') == std::string::npos)
+      add_once(names.ip_addresses, address);  // not link-local ones
   }
   ::freeifaddrs(list);
   std::sort(names.ip_addresses.begin(), names.ip_addresses.end());
-  if (!public_host.empty()) add_once(is_address(public_host) ? names.ip_addresses : names.dns_names, public_host);
+  if (!public_host.empty())
+    add_once(is_address(public_host) ? names.ip_addresses : names.dns_names, public_host);
   return names;
 }
 
@@ -140,7 +150,8 @@ std::unique_ptr<Authority> Authority::open(const std::string& directory, const S
   return std::unique_ptr<Authority>(new Authority(std::move(authority), std::move(*server)));
 }
 
-HostCertificate Authority::sign_host(const std::string& request_pem, const std::string& host_id) const {
+HostCertificate Authority::sign_host(const std::string& request_pem,
+                                     const std::string& host_id) const {
   base::CertificateOptions options;
   options.common_name = host_id;
   options.use = base::CertificateUse::client;
@@ -154,9 +165,10 @@ HostCertificate Authority::sign_host(const std::string& request_pem, const std::
   return signed_now;
 }
 
-base::TlsContext Authority::server_context(std::function<bool(const std::string& serial)> is_revoked) const {
-  return base::TlsContext::server(
-      {server_, authority_.certificate_pem, base::ClientCertificates::optional, std::move(is_revoked)});
+base::TlsContext Authority::server_context(
+    std::function<bool(const std::string& serial)> is_revoked) const {
+  return base::TlsContext::server({server_, authority_.certificate_pem,
+                                   base::ClientCertificates::optional, std::move(is_revoked)});
 }
 
 }  // namespace appliance::pki

@@ -1,8 +1,9 @@
 // The appliance's certificate authority, in a folder of its own (files 0600, folder 0700):
-//   ca.crt ca.key          made at the first start, valid for 20 years; agents know it by its fingerprint
-//   server.crt server.key  what the daemon shows; made anew when its names change or its time runs out
-// Losing ca.key cuts off every agent, so a folder with one half of the authority is an error and never
-// replaced.
+//   ca.crt ca.key          made at the first start, valid for 20 years; agents know it by its
+//   fingerprint server.crt server.key  what the daemon shows; made anew when its names change or
+//   its time runs out
+// Losing ca.key cuts off every agent, so a folder with one half of the authority is an error and
+// never replaced.
 //
 // Which certificates are revoked is known to the catalog, not here: server_context() asks.
 // Thread-safe once open.
@@ -25,8 +26,8 @@ struct ServerNames {
   bool operator==(const ServerNames&) const = default;
 };
 
-// localhost, this machine's name, and the addresses of its interfaces, without duplicates, in a stable
-// order. `public_host` (a name or an address; may be empty) is added.
+// localhost, this machine's name, and the addresses of its interfaces, without duplicates, in a
+// stable order. `public_host` (a name or an address; may be empty) is added.
 ServerNames local_server_names(const std::string& public_host);
 
 struct HostCertificate {
@@ -37,20 +38,21 @@ struct HostCertificate {
 
 class Authority {
  public:
-  // Opens the folder's authority, or makes it if the folder is new or empty. Durable when it returns.
-  // Throws corrupt (half of it is missing, or damaged), unauthorized, io.
+  // Opens the folder's authority, or makes it if the folder is new or empty. Durable when it
+  // returns. Throws corrupt (half of it is missing, or damaged), unauthorized, io.
   static std::unique_ptr<Authority> open(const std::string& directory, const ServerNames& names);
 
   const std::string& certificate_pem() const { return authority_.certificate_pem; }
   // 64 hexadecimal digits: what `muletto-agent enroll --fingerprint` wants.
   const std::string& fingerprint() const { return fingerprint_; }
 
-  // A certificate for an agent's key: common name `host_id` (hexadecimal), URI "muletto:host:HOST_ID", for
-  // clients only, valid for ten years. Throws invalid_argument for a bad request.
+  // A certificate for an agent's key: common name `host_id` (hexadecimal), URI
+  // "muletto:host:HOST_ID", for clients only, valid for ten years. Throws invalid_argument for a
+  // bad request.
   HostCertificate sign_host(const std::string& request_pem, const std::string& host_id) const;
 
-  // What the daemon serves with: client certificates are optional (people come without), but one that is
-  // shown must be good. `is_revoked`: see base::TlsServerOptions.
+  // What the daemon serves with: client certificates are optional (people come without), but one
+  // that is shown must be good. `is_revoked`: see base::TlsServerOptions.
   base::TlsContext server_context(std::function<bool(const std::string& serial)> is_revoked) const;
 
  private:

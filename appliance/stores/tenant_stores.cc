@@ -10,14 +10,16 @@ namespace appliance::stores {
 using base::Error;
 using base::ErrorCode;
 
-TenantStores::TenantStores(base::FileSystem& files, std::string directory, catalog::Catalog& catalog)
+TenantStores::TenantStores(base::FileSystem& files, std::string directory,
+                           catalog::Catalog& catalog)
     : files_(files), directory_(std::move(directory)), catalog_(catalog) {
   files_.make_directory(directory_);
 }
 
 std::string TenantStores::directory_of(std::string_view tenant) const {
   if (tenant.empty() || tenant.starts_with('.') || tenant.find('/') != std::string_view::npos) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("'{}' cannot be a tenant's name", tenant.substr(0, 80)));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' cannot be a tenant's name", tenant.substr(0, 80)));
   }
   return base::join_path(directory_, std::string(tenant));
 }
@@ -49,7 +51,9 @@ std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& ten
   return writer;
 }
 
-uint64_t TenantStores::recompute_points(const std::string& tenant) { return set_points(tenant, *writer(tenant)); }
+uint64_t TenantStores::recompute_points(const std::string& tenant) {
+  return set_points(tenant, *writer(tenant));
+}
 
 uint64_t TenantStores::set_points(const std::string& tenant, images::StoreWriter& writer) {
   std::vector<images::PointSummary> points = writer.reader().points();

@@ -1,6 +1,6 @@
-// The stores of all tenants, one each, under STATE/stores/<tenant>/: made when first needed, opened once,
-// kept open until the daemon ends. Also keeps the catalog's points equal to what the stores hold.
-// Thread-safe.
+// The stores of all tenants, one each, under STATE/stores/<tenant>/: made when first needed, opened
+// once, kept open until the daemon ends. Also keeps the catalog's points equal to what the stores
+// hold. Thread-safe.
 #pragma once
 
 #include <map>
@@ -24,13 +24,14 @@ class TenantStores {
   // is reported in the log and tried again when it is needed: the others must not suffer.
   void open_existing();
 
-  // The tenant's store; makes it if there is none. When it is opened the catalog's points are recomputed from
-  // it: somebody may have worked on it while no daemon ran. Throws not_found (no such tenant), busy (another
-  // program writes it), corrupt, no_space, … The result keeps the store open.
+  // The tenant's store; makes it if there is none. When it is opened the catalog's points are
+  // recomputed from it: somebody may have worked on it while no daemon ran. Throws not_found (no
+  // such tenant), busy (another program writes it), corrupt, no_space, … The result keeps the store
+  // open.
   std::shared_ptr<images::StoreWriter> writer(const std::string& tenant);
 
-  // Where a tenant's store is, whether or not it exists. Throws invalid_argument for a tenant whose name
-  // cannot be a folder's.
+  // Where a tenant's store is, whether or not it exists. Throws invalid_argument for a tenant whose
+  // name cannot be a folder's.
   std::string directory_of(std::string_view tenant) const;
 
   // Makes the catalog's points of the tenant anew from its store. Returns how many there are.

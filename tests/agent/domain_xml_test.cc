@@ -59,7 +59,8 @@ TEST_CASE("a domain's definition is kept") {
   CHECK(definition.network_cards[0].network == "office");
   CHECK(definition.network_cards[1].network == "user");
   CHECK(definition.libvirt_xml == kDomain);
-  CHECK(machine_definition("<domain><memory>1048576</memory><os/></domain>").memory_size == 1ull << 30);
+  CHECK(machine_definition("<domain><memory>1048576</memory><os/></domain>").memory_size ==
+        1ull << 30);
   CHECK(machine_definition("<domain><os/></domain>").firmware == images::Firmware::bios);
 }
 
@@ -69,7 +70,8 @@ TEST_CASE("what is no domain is refused") {
     CHECK_THROWS_AS(domain_facts(text), base::Error);
     CHECK_THROWS_AS(machine_definition(text), base::Error);
   }
-  CHECK_THROWS_AS(domain_facts("<domain><devices><disk><target/></disk></devices></domain>"), base::Error);
+  CHECK_THROWS_AS(domain_facts("<domain><devices><disk><target/></disk></devices></domain>"),
+                  base::Error);
 }
 
 }  // namespace

@@ -69,8 +69,10 @@ TEST_CASE("anything that does not fit is a full read, with its reason") {
 TEST_CASE("a note names disks with one reason together") {
   CHECK(full_read_note({}) == "");
   CHECK(full_read_note({{"vda", {true, ""}}}) == "");
-  CHECK(full_read_note({{"vda", {false, "x"}}, {"vdb", {true, ""}}, {"vdc", {false, "y"}}, {"vdd", {false, "x"}}}) ==
-        "vda, vdd read in full: x; vdc read in full: y");
+  CHECK(full_read_note({{"vda", {false, "x"}},
+                        {"vdb", {true, ""}},
+                        {"vdc", {false, "y"}},
+                        {"vdd", {false, "x"}}}) == "vda, vdd read in full: x; vdc read in full: y");
 }
 
 TEST_CASE("records survive, and damaged ones do not count") {
@@ -89,8 +91,9 @@ TEST_CASE("records survive, and damaged ones do not count") {
   CHECK(list_tracking(state)[0].first == machine);
   CHECK_FALSE(load_tracking(state, "other"));
 
-  for (const char* text : {"", "{", "{}", "[]", R"({"version": 99})", R"({"version": 1, "point": 7})",
-                           R"({"version":1,"point":"00","domain_uuid":"u","checkpoint":"c","disks":[]})"}) {
+  for (const char* text :
+       {"", "{", "{}", "[]", R"({"version": 99})", R"({"version": 1, "point": 7})",
+        R"({"version":1,"point":"00","domain_uuid":"u","checkpoint":"c","disks":[]})"}) {
     INFO(text);
     std::ofstream(tracking_path(state, machine)) << text;
     CHECK_FALSE(load_tracking(state, machine));

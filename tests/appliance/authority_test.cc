@@ -87,9 +87,10 @@ TEST_CASE("a host's certificate is its id's, and opens the door until it is revo
   CHECK(info.serial == certificate.serial);
 
   std::string revoked;
-  base::TlsContext server = authority->server_context([&](const std::string& serial) { return serial == revoked; });
-  base::TlsContext client =
-      base::TlsContext::client({authority->certificate_pem(), "", {certificate.certificate_pem, key}});
+  base::TlsContext server =
+      authority->server_context([&](const std::string& serial) { return serial == revoked; });
+  base::TlsContext client = base::TlsContext::client(
+      {authority->certificate_pem(), "", {certificate.certificate_pem, key}});
   auto pair = tests::connect_pair(server, client);
   CHECK(pair.server->peer_certificate()->serial == certificate.serial);
   revoked = certificate.serial;

@@ -19,7 +19,9 @@ base::ScratchDirectory make_scratch() {
   return base::ScratchDirectory(std::filesystem::temp_directory_path().string(), "muletto-catalog");
 }
 
-std::string path_in(const base::ScratchDirectory& scratch) { return scratch.path() + "/catalog.sqlite"; }
+std::string path_in(const base::ScratchDirectory& scratch) {
+  return scratch.path() + "/catalog.sqlite";
+}
 
 template <typename Call>
 ErrorCode code_of(Call call) {
@@ -44,7 +46,9 @@ Host make_host(const std::string& name) {
 // A host that enrolled with a token of its own.
 Host enrolled(Catalog& catalog, const std::string& name) {
   base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
-  catalog.add_token({TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}}, hash);
+  catalog.add_token(
+      {TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}},
+      hash);
   Host host = make_host(name);
   catalog.enroll_host(hash, host, 10);
   return host;
@@ -108,15 +112,18 @@ TEST_CASE("an enrolment token is good once and until it expires") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
   base::Sha256 hash = base::sha256(base::as_bytes("secret"));
-  Token token{TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}};
+  Token token{
+      TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}};
   catalog->add_token(token, hash);
   CHECK(catalog->find_valid_token(TokenKind::enrolment, hash, 999));
   CHECK_FALSE(catalog->find_valid_token(TokenKind::enrolment, hash, 1000));
   CHECK_FALSE(catalog->find_valid_token(TokenKind::operator_, hash, 10));
 
-  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("late"), 1000); }) == ErrorCode::unauthorized);
+  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("late"), 1000); }) ==
+        ErrorCode::unauthorized);
   catalog->enroll_host(hash, make_host("alpha"), 10);
-  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("beta"), 10); }) == ErrorCode::unauthorized);
+  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("beta"), 10); }) ==
+        ErrorCode::unauthorized);
   CHECK(catalog->hosts().size() == 1);
 }
 
@@ -125,8 +132,10 @@ TEST_CASE("a failed enrolment leaves the token unused") {
   auto catalog = Catalog::open(path_in(scratch));
   Host first = enrolled(*catalog, "alpha");
   base::Sha256 hash = base::sha256(base::as_bytes("second"));
-  catalog->add_token({TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, {}, {}}, hash);
-  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("alpha"), 10); }) == ErrorCode::already_exists);
+  catalog->add_token(
+      {TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, {}, {}}, hash);
+  CHECK(code_of([&] { catalog->enroll_host(hash, make_host("alpha"), 10); }) ==
+        ErrorCode::already_exists);
   CHECK(catalog->find_valid_token(TokenKind::enrolment, hash, 10));
 
   catalog->revoke_host(first.id);
@@ -142,7 +151,9 @@ TEST_CASE("a machine belongs to the host that first wrote it") {
   images::PointSummary point = make_point("web", 100);
   catalog->claim_machine(kDefaultTenant, point.machine, "web", alpha.id);
   catalog->claim_machine(kDefaultTenant, point.machine, "web", alpha.id);
-  auto claim_by_beta = [&] { catalog->claim_machine(kDefaultTenant, point.machine, "web", beta.id); };
+  auto claim_by_beta = [&] {
+    catalog->claim_machine(kDefaultTenant, point.machine, "web", beta.id);
+  };
   CHECK(code_of(claim_by_beta) == ErrorCode::unauthorized);
   catalog->assign_machine(kDefaultTenant, "web", beta.id);
   claim_by_beta();
@@ -164,7 +175,8 @@ TEST_CASE("points that nobody's host wrote are not for the first agent that come
 TEST_CASE("the catalog's points become exactly those of the store") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
-  images::PointSummary a = make_point("a", 100), b = make_point("b", 50), late = make_point("a", 200);
+  images::PointSummary a = make_point("a", 100), b = make_point("b", 50),
+                       late = make_point("a", 200);
   catalog->set_points(kDefaultTenant, {late, b, a});
   auto rows = catalog->points(kDefaultTenant, "");
   REQUIRE(rows.size() == 3);

@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 
 struct Fixture {
   base::ScratchDirectory scratch{std::filesystem::temp_directory_path().string(), "muletto-jobs"};
-  std::unique_ptr<catalog::Catalog> catalog = catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
+  std::unique_ptr<catalog::Catalog> catalog =
+      catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
   JobSpec spec{"test", "default", "web"};
 };
 

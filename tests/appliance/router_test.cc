@@ -49,8 +49,9 @@ TEST_CASE("requests that fit no route are answered with a sentence") {
   Response response = ask("DELETE", "/api/v1/machines/a");
   CHECK(response.status == 405);
   CHECK(response.headers["Allow"] == "GET");
-  for (const char* bad : {"/api/v1/machines/%", "/api/v1/machines/%4", "/api/v1/machines/%zz",
-                          "/api/v1/machines/%00", "/api/v1/machines/%ff", "/api/v1/machines?a=%f"}) {
+  for (const char* bad :
+       {"/api/v1/machines/%", "/api/v1/machines/%4", "/api/v1/machines/%zz", "/api/v1/machines/%00",
+        "/api/v1/machines/%ff", "/api/v1/machines?a=%f"}) {
     INFO(bad);
     CHECK(ask("GET", bad).status == 400);
   }
@@ -85,11 +86,14 @@ TEST_CASE("the fields of a body are checked one by one") {
   CHECK(code([] { BodyFields("{\"a\":"); }) == base::ErrorCode::invalid_argument);
   CHECK(code([] { BodyFields(std::string(100'000, '[')); }) == base::ErrorCode::invalid_argument);
   CHECK(code([] { BodyFields("{}").required_text("point"); }) == base::ErrorCode::invalid_argument);
-  CHECK(code([] { BodyFields("{\"n\":-1}").natural("n", 0, 9); }) == base::ErrorCode::invalid_argument);
-  CHECK(code([] { BodyFields("{\"n\":1e99}").natural("n", 0, 9); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"n\":-1}").natural("n", 0, 9); }) ==
+        base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"n\":1e99}").natural("n", 0, 9); }) ==
+        base::ErrorCode::invalid_argument);
   CHECK(code([] { BodyFields("{\"f\":1}").flag("f"); }) == base::ErrorCode::invalid_argument);
   CHECK(code([] { BodyFields("{\"l\":[1]}").texts("l", 4); }) == base::ErrorCode::invalid_argument);
-  CHECK(code([] { BodyFields("{\"typo\":1}").expect_no_more(); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"typo\":1}").expect_no_more(); }) ==
+        base::ErrorCode::invalid_argument);
   BodyFields body(R"({"point":"x","n":3,"f":true,"l":["a"],"gone":null})");
   CHECK(body.required_text("point") == "x");
   CHECK(body.natural("n", 0, 9) == 3u);

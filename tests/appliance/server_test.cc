@@ -29,8 +29,9 @@ class Fixture {
     options.listen = {"127.0.0.1", 0};
     options.socket_path = socket_path();
     options.limits = limits;
-    server_ = std::make_unique<Server>(options, router_, authenticator_, authority_->server_context({}),
-                                       [this](base::ByteStream& stream, const Principal&) { echo(stream); });
+    server_ = std::make_unique<Server>(
+        options, router_, authenticator_, authority_->server_context({}),
+        [this](base::ByteStream& stream, const Principal&) { echo(stream); });
     server_->start();
   }
 
@@ -52,7 +53,8 @@ class Fixture {
     base::HttpRequest request;
     request.path = kTransferPath;
     return agent().upgrade(request, kTransferProtocol, [](const base::HttpResponse& response) {
-      return base::Error(response.status == 503 ? base::ErrorCode::busy : base::ErrorCode::io, response.body);
+      return base::Error(response.status == 503 ? base::ErrorCode::busy : base::ErrorCode::io,
+                         response.body);
     });
   }
   Server& server() { return *server_; }
@@ -63,11 +65,14 @@ class Fixture {
  private:
   void enroll() {
     base::Sha256 hash = base::sha256(base::as_bytes("token"));
-    catalog_->add_token({catalog::TokenId::random(), catalog::TokenKind::enrolment, "default", "", 1, {}, {}}, hash);
+    catalog_->add_token(
+        {catalog::TokenId::random(), catalog::TokenKind::enrolment, "default", "", 1, {}, {}},
+        hash);
     host_.id = catalog::HostId::random();
     host_.tenant = "default";
     host_.name = "alpha";
-    pki::HostCertificate issued = authority_->sign_host(base::make_signing_request(key_, "alpha"), host_.id.hex());
+    pki::HostCertificate issued =
+        authority_->sign_host(base::make_signing_request(key_, "alpha"), host_.id.hex());
     certificate_ = issued.certificate_pem;
     host_.certificate_serial = issued.serial;
     catalog_->enroll_host(hash, host_, 5);
@@ -88,8 +93,10 @@ class Fixture {
     }
   }
 
-  base::ScratchDirectory scratch_{std::filesystem::temp_directory_path().string(), "muletto-server"};
-  std::unique_ptr<catalog::Catalog> catalog_ = catalog::Catalog::open(scratch_.path() + "/catalog.sqlite");
+  base::ScratchDirectory scratch_{std::filesystem::temp_directory_path().string(),
+                                  "muletto-server"};
+  std::unique_ptr<catalog::Catalog> catalog_ =
+      catalog::Catalog::open(scratch_.path() + "/catalog.sqlite");
   std::unique_ptr<pki::Authority> authority_ =
       pki::Authority::open(scratch_.path() + "/pki", pki::local_server_names(""));
   std::string key_ = base::generate_key();
@@ -118,8 +125,11 @@ TEST_CASE("who comes through the socket is an operator, a stranger is not") {
 
 TEST_CASE("a body may be as large as the limit and no larger") {
   Fixture fixture;
-  CHECK(fixture.local().send({"POST", "/api/v1/echo", {}, std::string(kMaxBodySize, 'x')}).status == 200);
-  CHECK(fixture.local().send({"POST", "/api/v1/echo", {}, std::string(kMaxBodySize + 1, 'x')}).status == 413);
+  CHECK(fixture.local().send({"POST", "/api/v1/echo", {}, std::string(kMaxBodySize, 'x')}).status ==
+        200);
+  CHECK(fixture.local()
+            .send({"POST", "/api/v1/echo", {}, std::string(kMaxBodySize + 1, 'x')})
+            .status == 413);
 }
 
 TEST_CASE("an agent's connection is handed over to the transfer protocol") {

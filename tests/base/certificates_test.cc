@@ -66,8 +66,9 @@ TEST_CASE("a request gives its key and nothing else", "[certificates]") {
   CHECK(base::describe_certificate(certificate).common_name == "agent-7");
   CHECK(request.find("PRIVATE") == std::string::npos);
   base::check_key_matches({certificate, key});
-  CHECK(code_of([&] { base::check_key_matches({certificate, base::generate_key()}); }) ==
-        ErrorCode::invalid_argument);
+  CHECK(code_of([&] {
+          base::check_key_matches({certificate, base::generate_key()});
+        }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("damaged requests are refused", "[certificates]") {

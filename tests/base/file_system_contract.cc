@@ -1,5 +1,5 @@
-// What every FileSystem promises, run on the real one, the one in memory, and one that may fail but was not
-// told to; then what only the last two do.
+// What every FileSystem promises, run on the real one, the one in memory, and one that may fail but
+// was not told to; then what only the last two do.
 #include <catch2/catch.hpp>
 
 #include <functional>
@@ -57,7 +57,8 @@ void write(FileSystem& files, const std::string& path, std::string_view text) {
 }  // namespace
 
 TEST_CASE("every file system keeps the contract") {
-  auto under_test = candidate(GENERATE(std::string("real"), std::string("memory"), std::string("faulty")));
+  auto under_test =
+      candidate(GENERATE(std::string("real"), std::string("memory"), std::string("faulty")));
   FileSystem& files = *under_test->files;
   const std::string top = under_test->top;
   INFO(under_test->name);

@@ -13,8 +13,8 @@ using base::ErrorCode;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 
-// Serves one connection: reads until the head's end and `body_size` bytes of a body, answers with fixed
-// bytes, and ends.
+// Serves one connection: reads until the head's end and `body_size` bytes of a body, answers with
+// fixed bytes, and ends.
 class OneAnswer {
  public:
   OneAnswer(std::string answer, size_t body_size) {
@@ -63,9 +63,12 @@ ErrorCode code_of_send(const std::string& answer) {
 }
 
 TEST_CASE("a request and its answer", "[http]") {
-  OneAnswer server("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}", 8);
-  base::HttpResponse response =
-      server.client().send({"POST", "/api/v1/things?x=1", {{"Authorization", "Bearer t"}}, "{\"b\": 2}"});
+  OneAnswer server(
+      "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: "
+      "7\r\n\r\n{\"a\":1}",
+      8);
+  base::HttpResponse response = server.client().send(
+      {"POST", "/api/v1/things?x=1", {{"Authorization", "Bearer t"}}, "{\"b\": 2}"});
   CHECK(response.status == 201);
   CHECK(response.content_type == "application/json");
   CHECK(response.body == "{\"a\":1}");
@@ -81,8 +84,10 @@ TEST_CASE("answers that are none", "[http]") {
   CHECK(code_of_send("") == ErrorCode::unavailable);
   CHECK(code_of_send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc") == ErrorCode::unavailable);
   CHECK(code_of_send("SSH-2.0-OpenSSH_9.2\r\n\r\n") == ErrorCode::corrupt);
-  CHECK(code_of_send("HTTP/1.1 200 OK\r\nX: " + std::string(20000, 'x') + "\r\n\r\n") == ErrorCode::corrupt);
-  CHECK(code_of_send("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n") == ErrorCode::corrupt);
+  CHECK(code_of_send("HTTP/1.1 200 OK\r\nX: " + std::string(20000, 'x') + "\r\n\r\n") ==
+        ErrorCode::corrupt);
+  CHECK(code_of_send("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n") ==
+        ErrorCode::corrupt);
 }
 
 TEST_CASE("headers cannot smuggle lines", "[http]") {
@@ -93,7 +98,8 @@ TEST_CASE("headers cannot smuggle lines", "[http]") {
 }
 
 TEST_CASE("upgrade gives the connection with what came behind the answer", "[http]") {
-  OneAnswer server("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: p/1\r\n\r\nhello", 0);
+  OneAnswer server(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: p/1\r\n\r\nhello", 0);
   auto refusal = [](const base::HttpResponse&) { return base::Error(ErrorCode::io, "refused"); };
   auto stream = server.client().upgrade({"GET", "/t", {}, ""}, "p/1", refusal);
   Bytes greeting(5);

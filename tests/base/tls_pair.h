@@ -1,5 +1,5 @@
-// For tests: an authority with certificates, a listener on a port the system picks, and two connected TLS
-// streams over loopback. One thread an object.
+// For tests: an authority with certificates, a listener on a port the system picks, and two
+// connected TLS streams over loopback. One thread an object.
 #pragma once
 
 #include <arpa/inet.h>
@@ -44,7 +44,9 @@ class Authority {
     return issue(base::valid_from_now(options, kHour_ms));
   }
 
-  base::TlsServerOptions server_options() const { return {server(), pem(), base::ClientCertificates::required, {}}; }
+  base::TlsServerOptions server_options() const {
+    return {server(), pem(), base::ClientCertificates::required, {}};
+  }
   base::TlsClientOptions client_options() const { return {pem(), "", client()}; }
 
  private:
@@ -85,7 +87,8 @@ struct TlsPair {
 
 inline TlsPair connect_pair(const base::TlsContext& server, const base::TlsContext& client) {
   Listener listener;
-  auto accepted = std::async(std::launch::async, [&] { return base::accept_tls(listener.accept(), server); });
+  auto accepted =
+      std::async(std::launch::async, [&] { return base::accept_tls(listener.accept(), server); });
   TlsPair pair;
   pair.client = base::connect_tls(listener.endpoint(), client);
   pair.server = accepted.get();

@@ -13,8 +13,8 @@ namespace {
 
 using base::Bytes;
 using base::ErrorCode;
-using tests::Authority;
 using Catch::Matchers::Contains;
+using tests::Authority;
 
 struct Failure {
   ErrorCode code;
@@ -32,8 +32,8 @@ Failure failure_of(Action action) {
   return {};
 }
 
-// What the two sides of one connection end with: an empty message for success. The client also reads one
-// byte, for TLS 1.3 tells a refused client only then.
+// What the two sides of one connection end with: an empty message for success. The client also
+// reads one byte, for TLS 1.3 tells a refused client only then.
 struct Meeting {
   Failure client{ErrorCode::io, ""};
   Failure server{ErrorCode::io, ""};
@@ -107,7 +107,8 @@ TEST_CASE("a client pins the authority by its fingerprint", "[tls]") {
   CHECK(imposter.client.code == ErrorCode::unauthorized);
 }
 
-TEST_CASE("expired, early, foreign, revoked, missing and misused certificates have sentences", "[tls]") {
+TEST_CASE("expired, early, foreign, revoked, missing and misused certificates have sentences",
+          "[tls]") {
   Authority authority, other;
   base::TlsServerOptions server = authority.server_options();
   base::TlsClientOptions client = authority.client_options();
@@ -116,7 +117,8 @@ TEST_CASE("expired, early, foreign, revoked, missing and misused certificates ha
     std::string client_says, server_says;
   } row;
   SECTION("expired client") {
-    client.credentials = authority.issue(named(base::CertificateUse::client, -2 * kDay_ms, -kDay_ms));
+    client.credentials =
+        authority.issue(named(base::CertificateUse::client, -2 * kDay_ms, -kDay_ms));
     row = {"expired client", "refused this side's certificate: it has expired", "has expired"};
   }
   SECTION("early client") {
@@ -136,7 +138,9 @@ TEST_CASE("expired, early, foreign, revoked, missing and misused certificates ha
     row = {"revoked client", "it was revoked", "was revoked"};
   }
   SECTION("a revocation list that fails refuses") {
-    server.is_revoked = [](const std::string&) -> bool { throw base::Error(ErrorCode::io, "disk"); };
+    server.is_revoked = [](const std::string&) -> bool {
+      throw base::Error(ErrorCode::io, "disk");
+    };
     row = {"revoked client", "it was revoked", "was revoked"};
   }
   SECTION("server's certificate used by a client") {
@@ -144,7 +148,8 @@ TEST_CASE("expired, early, foreign, revoked, missing and misused certificates ha
     row = {"misused", "another use", "another use"};
   }
   SECTION("expired server") {
-    server.credentials = authority.issue(named(base::CertificateUse::server, -2 * kDay_ms, -kDay_ms));
+    server.credentials =
+        authority.issue(named(base::CertificateUse::server, -2 * kDay_ms, -kDay_ms));
     row = {"expired server", "has expired", "refused this side's certificate: it has expired"};
   }
   SECTION("early server") {
@@ -174,7 +179,8 @@ TEST_CASE("a refused client learns why even if it only writes", "[tls]") {
   base::TlsContext server = base::TlsContext::server(options);
   tests::Listener listener;
   std::thread accepting([&] { failure_of([&] { base::accept_tls(listener.accept(), server); }); });
-  auto stream = base::connect_tls(listener.endpoint(), base::TlsContext::client(authority.client_options()));
+  auto stream =
+      base::connect_tls(listener.endpoint(), base::TlsContext::client(authority.client_options()));
   accepting.join();
   Failure failure = failure_of([&] {
     for (int i = 0; i < 1000; ++i) stream->write_all(Bytes(100000));
@@ -226,7 +232,8 @@ TEST_CASE("peers that do not speak TLS 1.3", "[tls]") {
     boost::asio::io_context io;
     boost::asio::ssl::context old(boost::asio::ssl::context::tlsv12_client);
     boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream(io, old);
-    stream.next_layer().connect({boost::asio::ip::make_address("127.0.0.1"), listener.endpoint().port});
+    stream.next_layer().connect(
+        {boost::asio::ip::make_address("127.0.0.1"), listener.endpoint().port});
     boost::system::error_code problem;
     stream.handshake(boost::asio::ssl::stream_base::client, problem);
     CHECK(problem);
@@ -261,7 +268,8 @@ TEST_CASE("both directions at once, by two threads a side", "[tls]") {
   Bytes sent(kTotal);
   for (size_t i = 0; i < kTotal; ++i) sent[i] = static_cast<uint8_t>(i * 2654435761u >> 13);
   auto write = [&](base::ByteStream& stream) {
-    for (size_t offset = 0, size = 1; offset < kTotal; offset += size, size = size * 7 % 200003 + 1) {
+    for (size_t offset = 0, size = 1; offset < kTotal;
+         offset += size, size = size * 7 % 200003 + 1) {
       size = std::min(size, kTotal - offset);
       stream.write_all({sent.data() + offset, size});
     }
@@ -275,7 +283,8 @@ TEST_CASE("both directions at once, by two threads a side", "[tls]") {
     }
     return received;
   };
-  std::thread client_writes([&] { write(*pair.client); }), server_writes([&] { write(*pair.server); });
+  std::thread client_writes([&] { write(*pair.client); }),
+      server_writes([&] { write(*pair.server); });
   auto server_reads = std::async(std::launch::async, [&] { return read_all(*pair.server); });
   bool client_good = read_all(*pair.client) == sent;
   bool server_good = server_reads.get() == sent;
@@ -310,7 +319,9 @@ TEST_CASE("an end without goodbye is no end", "[tls]") {
   }
   SECTION("silence") {
     CHECK_FALSE(pair.client->wait_readable(std::chrono::milliseconds(20)));
-    Failure failure = failure_of([&] { pair.client->read_some({&byte, 1}, std::chrono::milliseconds(20)); });
+    Failure failure = failure_of([&] {
+      pair.client->read_some({&byte, 1}, std::chrono::milliseconds(20));
+    });
     CHECK_THAT(failure.message, Contains("silent"));
   }
 }
@@ -341,7 +352,8 @@ TEST_CASE("a connection moves from Asio to a blocking stream", "[tls]") {
     char question[8];
     asio::read(stream, asio::buffer(question));
     asio::write(stream, asio::buffer("101!", 4));
-    adopted = base::adopt_tls(stream.native_handle(), base::UniqueFd(stream.next_layer().release()));
+    adopted =
+        base::adopt_tls(stream.native_handle(), base::UniqueFd(stream.next_layer().release()));
   }
   Bytes bulk(300000);
   REQUIRE(base::read_exactly(*adopted, bulk));

@@ -1,6 +1,6 @@
-// store_parallel_bench STORE IMAGE COUNT: COUNT machines are imported into one store, all at once, each with
-// the image's content made its own by a byte added everywhere. Prints JSON with the total rate. See
-// scripts/bench.
+// store_parallel_bench STORE IMAGE COUNT: COUNT machines are imported into one store, all at once,
+// each with the image's content made its own by a byte added everywhere. Prints JSON with the total
+// rate. See scripts/bench.
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -35,7 +35,8 @@ class ShiftedSource : public images::DiskSource {
 
 void import_machine(images::StoreWriter& writer, const std::string& image, uint32_t number) {
   ShiftedSource source(image, static_cast<uint8_t>(number));
-  images::SyncPlan plan{"machine-" + std::to_string(number), {{"vda", source.size(), std::nullopt}}};
+  images::SyncPlan plan{"machine-" + std::to_string(number),
+                        {{"vda", source.size(), std::nullopt}}};
   auto sink = writer.begin(plan);
   images::copy_disks(plan, {&source}, *sink, {});
   images::PointDetails details;
@@ -57,9 +58,11 @@ int main(int argc, char** argv) {
     auto begin = std::chrono::steady_clock::now();
     {
       std::vector<std::jthread> threads;
-      for (uint32_t i = 0; i < count; ++i) threads.emplace_back([&, i] { import_machine(*writer, argv[2], i); });
+      for (uint32_t i = 0; i < count; ++i)
+        threads.emplace_back([&, i] { import_machine(*writer, argv[2], i); });
     }
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::printf("{\"bytes_per_second\": %.0f}\n", static_cast<double>(size) * count / seconds);
     return 0;
   } catch (const base::Error& error) {

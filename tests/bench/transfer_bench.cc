@@ -1,6 +1,8 @@
-// Throughput of the transfer protocol on this machine, both ends in one process, incompressible chunks:
+// Throughput of the transfer protocol on this machine, both ends in one process, incompressible
+// chunks:
 //   transfer_bench [--size SIZE] [--over tls|plain] [--have]
-// Prints bytes a second and, because other work may share the processors, processor seconds a gigabyte.
+// Prints bytes a second and, because other work may share the processors, processor seconds a
+// gigabyte.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -32,7 +34,8 @@ class NullSink : public images::PointSink {
   std::vector<bool> lacking(std::span<const images::PlacedChunk> places) override {
     return std::vector<bool>(places.size(), lacks_);
   }
-  void send(const images::Batch& batch, const std::function<images::EncodedChunk(size_t)>& encode) override {
+  void send(const images::Batch& batch,
+            const std::function<images::EncodedChunk(size_t)>& encode) override {
     for (size_t i = 0; i < batch.places.size() && lacks_; ++i) bytes_ += encode(i).bytes.size();
   }
   images::SinkProgress progress() const override { return {bytes_, bytes_}; }
@@ -47,12 +50,14 @@ class NullSink : public images::PointSink {
 double processor_seconds() {
   rusage usage;
   ::getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// Sends `batches` batches by several threads. Each batch's chunks are numbered in their first bytes, so that
-// no two are equal.
+// Sends `batches` batches by several threads. Each batch's chunks are numbered in their first
+// bytes, so that no two are equal.
 void send_all(images::PointSink& sink, uint64_t batches, const std::vector<Bytes>& noise) {
   std::atomic<uint64_t> next{0};
   std::vector<std::thread> senders;
@@ -64,9 +69,12 @@ void send_all(images::PointSink& sink, uint64_t batches, const std::vector<Bytes
         for (uint64_t i = 0; i < kBatchPlaces; ++i) {
           chunks.push_back(noise[(sequence + i) % kDistinct]);
           base::store_u64(chunks.back().data(), sequence * kBatchPlaces + i);
-          batch.places.push_back({sequence * kBatchPlaces + i, 1, sink.hasher().id_of(chunks.back())});
+          batch.places.push_back(
+              {sequence * kBatchPlaces + i, 1, sink.hasher().id_of(chunks.back())});
         }
-        sink.send(batch, [&](size_t i) { return images::EncodedChunk{images::Codec::raw, std::move(chunks[i])}; });
+        sink.send(batch, [&](size_t i) {
+          return images::EncodedChunk{images::Codec::raw, std::move(chunks[i])};
+        });
       }
     });
   }
@@ -89,7 +97,9 @@ int run(const base::Arguments& arguments) {
   std::vector<Bytes> noise(kDistinct, Bytes(kChunk));
   for (Bytes& chunk : noise) base::fill_random(chunk);
   images::TestHost host;
-  host.make_sink = [&](const images::SyncPlan&) { return std::make_unique<NullSink>(!arguments.has("have")); };
+  host.make_sink = [&](const images::SyncPlan&) {
+    return std::make_unique<NullSink>(!arguments.has("have"));
+  };
   images::Serving serving(std::move(far), host);
   auto start = std::chrono::steady_clock::now();
   double processor_start = processor_seconds();
@@ -104,8 +114,9 @@ int run(const base::Arguments& arguments) {
   double processor = processor_seconds() - processor_start;
   rusage usage;
   ::getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{} {}: {:.0f} MB/s, {:.2f} processor seconds a GB, {} MiB resident at most\n", arguments.get("over"),
-             arguments.has("have") ? "ids only" : "all chunks", static_cast<double>(size) / 1e6 / elapsed.count(),
+  fmt::print("{} {}: {:.0f} MB/s, {:.2f} processor seconds a GB, {} MiB resident at most\n",
+             arguments.get("over"), arguments.has("have") ? "ids only" : "all chunks",
+             static_cast<double>(size) / 1e6 / elapsed.count(),
              processor / (static_cast<double>(size) / 1e9), usage.ru_maxrss / 1024);
   return 0;
 }
@@ -117,10 +128,13 @@ int main(int argc, char** argv) {
   command.summary = "Measures the transfer protocol on this machine";
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
-    add("size", value<std::string>()->default_value("2G")->value_name("SIZE"), "bytes of disk to send");
-    add("over", value<std::string>()->default_value("tls")->value_name("KIND"), "tls (loopback) or plain (socket pair)");
+    add("size", value<std::string>()->default_value("2G")->value_name("SIZE"),
+        "bytes of disk to send");
+    add("over", value<std::string>()->default_value("tls")->value_name("KIND"),
+        "tls (loopback) or plain (socket pair)");
     add("have", "the receiver has every chunk");
   };
   command.run = run;
-  return base::run_program({"transfer_bench", "measures the transfer protocol", {command}}, argc, argv);
+  return base::run_program({"transfer_bench", "measures the transfer protocol", {command}}, argc,
+                           argv);
 }

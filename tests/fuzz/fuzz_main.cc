@@ -21,7 +21,8 @@ void write_samples(const std::string& directory) {
   for (size_t i = 0; chosen != nullptr && i < chosen->samples.size(); ++i) {
     std::ofstream out(directory + "/" + chosen->name + "-" + std::to_string(i), std::ios::binary);
     const auto& bytes = chosen->samples[i];
-    out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    out.write(reinterpret_cast<const char*>(bytes.data()),
+              static_cast<std::streamsize>(bytes.size()));
   }
 }
 

@@ -37,7 +37,8 @@ Decode with_checksum64(Decode decode) {
     decode_quietly(decode, bytes);
     if (bytes.size() < 8) return;
     Bytes mended(bytes.begin(), bytes.end());
-    base::store_u64(mended.data() + mended.size() - 8, base::checksum64(bytes.first(bytes.size() - 8)));
+    base::store_u64(mended.data() + mended.size() - 8,
+                    base::checksum64(bytes.first(bytes.size() - 8)));
     decode_quietly(decode, mended);
   };
 }
@@ -49,7 +50,8 @@ Decode with_checksum32(Bytes key, Decode decode) {
     if (bytes.size() < 4) return;
     Bytes mended(bytes.begin(), bytes.end()), covered = key;
     covered.insert(covered.end(), bytes.begin(), bytes.end() - 4);
-    base::store_u32(mended.data() + mended.size() - 4, static_cast<uint32_t>(base::checksum64(covered)));
+    base::store_u32(mended.data() + mended.size() - 4,
+                    static_cast<uint32_t>(base::checksum64(covered)));
     decode_quietly(decode, mended);
   };
 }
@@ -59,7 +61,8 @@ Bytes sample_pack() {
   Bytes pack = format::encode_pack_header(samples::id<StoreId>(1), samples::id<PackId>(2));
   std::vector<format::DirectoryEntry> entries;
   auto add = [&](const Record& record) {
-    entries.push_back({record.header.kind, static_cast<uint32_t>(pack.size()), record.header.stored_size, record.header.id});
+    entries.push_back({record.header.kind, static_cast<uint32_t>(pack.size()),
+                       record.header.stored_size, record.header.id});
     format::encode_record_header(record.header, pack);
     pack.insert(pack.end(), record.stored.begin(), record.stored.end());
   };
@@ -74,13 +77,15 @@ void scan(ByteView bytes) {
   base::MemoryFileSystem files;
   auto store = samples::id<StoreId>(1);
   auto pack = samples::id<PackId>(2);
-  for (const std::string& folder : {std::string("/s"), std::string("/s/packs"), layout::pack_shard("/s", pack)}) {
+  for (const std::string& folder :
+       {std::string("/s"), std::string("/s/packs"), layout::pack_shard("/s", pack)}) {
     files.make_directory(folder);
   }
   files.create(layout::pack_file("/s", pack))->append(bytes);
   for (ScanDepth depth : {ScanDepth::directory, ScanDepth::every_record}) {
     for (const auto& record : scan_pack(files, "/s", store, pack, depth).records) {
-      if (record.offset + format::kRecordHeaderSize + record.stored_size > bytes.size()) std::abort();
+      if (record.offset + format::kRecordHeaderSize + record.stored_size > bytes.size())
+        std::abort();
     }
   }
 }
@@ -89,7 +94,8 @@ void open_records(ByteView bytes) {
   RecordCodec codec({samples::id<StoreId>(1), 4096, 64, false}, {});
   if (bytes.size() < format::kRecordHeaderSize) return;
   format::RecordHeader header = samples::record_header();
-  if (auto decoded = format::decode_record_header(bytes.first(format::kRecordHeaderSize))) header = *decoded;
+  if (auto decoded = format::decode_record_header(bytes.first(format::kRecordHeaderSize)))
+    header = *decoded;
   ByteView stored = bytes.subspan(format::kRecordHeaderSize);
   header.cipher = format::Cipher::none;
   header.stored_size = static_cast<uint32_t>(stored.size());
@@ -115,31 +121,46 @@ std::vector<FuzzTarget> file_targets() {
   format::encode_record_header(samples::record_header(), record_header);
   RecordCodec codec({store, 4096, 64, false}, {});
   return {
-      {"parameters", with_checksum64([](ByteView b) { format::decode_parameters(b); }),
+      {"parameters",
+       with_checksum64([](ByteView b) { format::decode_parameters(b); }),
        {format::encode_parameters(samples::parameters())}},
-      {"key_file", with_checksum64([](ByteView b) { format::decode_wrapped_key(b); }),
+      {"key_file",
+       with_checksum64([](ByteView b) { format::decode_wrapped_key(b); }),
        {format::encode_wrapped_key(samples::wrapped_key())}},
-      {"pack_header", with_checksum64([=](ByteView b) { format::check_pack_header(b, store, pack); }),
+      {"pack_header",
+       with_checksum64([=](ByteView b) { format::check_pack_header(b, store, pack); }),
        {format::encode_pack_header(store, pack)}},
-      {"pack_footer", with_checksum64([](ByteView b) { format::decode_pack_footer(b); }),
+      {"pack_footer",
+       with_checksum64([](ByteView b) { format::decode_pack_footer(b); }),
        {format::encode_pack_footer(500)}},
-      {"record_header", with_checksum32({}, [](ByteView b) { format::decode_record_header(b); }), {record_header}},
-      {"record", plainly(open_records),
-       {sample_record(codec.seal_chunk(samples::id<ChunkId>(3), ChunkEncoder(1).encode(Bytes(4096, 7)))),
-        sample_record(codec.seal_node(samples::id<ChunkId>(4), format::encode_node(samples::node())))}},
-      {"directory", plainly([](ByteView b) { format::decode_directory(b); }),
+      {"record_header",
+       with_checksum32({}, [](ByteView b) { format::decode_record_header(b); }),
+       {record_header}},
+      {"record",
+       plainly(open_records),
+       {sample_record(
+            codec.seal_chunk(samples::id<ChunkId>(3), ChunkEncoder(1).encode(Bytes(4096, 7)))),
+        sample_record(
+            codec.seal_node(samples::id<ChunkId>(4), format::encode_node(samples::node())))}},
+      {"directory",
+       plainly([](ByteView b) { format::decode_directory(b); }),
        {format::encode_directory(samples::directory())}},
       {"pack", plainly(scan), {sample_pack()}},
-      {"node", plainly([](ByteView b) {
-         for (uint32_t fanout : {16u, 64u, 256u}) decode_quietly([=](ByteView c) { format::decode_node(c, fanout); }, b);
+      {"node",
+       plainly([](ByteView b) {
+         for (uint32_t fanout : {16u, 64u, 256u})
+           decode_quietly([=](ByteView c) { format::decode_node(c, fanout); }, b);
        }),
        {format::encode_node(samples::node())}},
-      {"manifest", with_checksum64([](ByteView b) {
+      {"manifest",
+       with_checksum64([](ByteView b) {
          format::decode_public_manifest(b);
          format::decode_manifest(b, samples::key());
        }),
-       {format::encode_manifest(samples::point(), {}), format::encode_manifest(samples::point(), samples::key())}},
-      {"point_details", plainly([](ByteView b) {
+       {format::encode_manifest(samples::point(), {}),
+        format::encode_manifest(samples::point(), samples::key())}},
+      {"point_details",
+       plainly([](ByteView b) {
          decode_quietly([](ByteView c) { decode_details(c); }, b);
          decode_point_details(b);
        }),
@@ -152,15 +173,21 @@ std::vector<FuzzTarget> index_targets() {
   PackEntry pack{samples::id<PackId>(2), 1000, 900, true};
   Bytes name(base::as_bytes("epoch").begin(), base::as_bytes("epoch").end());
   return {
-      {"index_chunk", with_checksum32({id.bytes.begin(), id.bytes.end()}, [=](ByteView b) { index_format::decode_chunk(id, b); }),
+      {"index_chunk",
+       with_checksum32({id.bytes.begin(), id.bytes.end()},
+                       [=](ByteView b) { index_format::decode_chunk(id, b); }),
        {index_format::encode_chunk(id, samples::chunk_entry())}},
-      {"index_pack", with_checksum32({7, 0, 0, 0}, [](ByteView b) { index_format::decode_pack(7, b); }),
+      {"index_pack",
+       with_checksum32({7, 0, 0, 0}, [](ByteView b) { index_format::decode_pack(7, b); }),
        {index_format::encode_pack(7, pack)}},
-      {"index_point", with_checksum32({}, [](ByteView b) { index_format::decode_point(b); }),
+      {"index_point",
+       with_checksum32({}, [](ByteView b) { index_format::decode_point(b); }),
        {index_format::encode_point(samples::public_manifest())}},
-      {"index_change", with_checksum32({}, [](ByteView b) { index_format::decode_change(b); }),
+      {"index_change",
+       with_checksum32({}, [](ByteView b) { index_format::decode_change(b); }),
        {index_format::encode_change(samples::change())}},
-      {"index_number", with_checksum32(name, [](ByteView b) { index_format::decode_number("epoch", b); }),
+      {"index_number",
+       with_checksum32(name, [](ByteView b) { index_format::decode_number("epoch", b); }),
        {index_format::encode_number("epoch", 5)}},
   };
 }

@@ -1,5 +1,6 @@
-// Every decoder of bytes that lie in a store, as something a fuzzer can call. A target may throw base::Error
-// and nothing else, and may not read outside of what it is given. Functions; thread-safe.
+// Every decoder of bytes that lie in a store, as something a fuzzer can call. A target may throw
+// base::Error and nothing else, and may not read outside of what it is given. Functions;
+// thread-safe.
 #pragma once
 
 #include <functional>
@@ -16,8 +17,8 @@ struct FuzzTarget {
   std::vector<base::Bytes> samples;  // what a fuzzer begins with: whole records
 };
 
-// Where a record ends with a checksum, the target also decodes the bytes with the right one put in, so that
-// a fuzzer gets behind it.
+// Where a record ends with a checksum, the target also decodes the bytes with the right one put in,
+// so that a fuzzer gets behind it.
 std::vector<FuzzTarget> fuzz_targets();
 
 }  // namespace images

@@ -1,5 +1,6 @@
-// A bounded run of every fuzz target by a mutator of our own, the same on every machine: scripts/check runs
-// libFuzzer on them for longer. And crafted stores: whole, with right checksums, and nonsense inside.
+// A bounded run of every fuzz target by a mutator of our own, the same on every machine:
+// scripts/check runs libFuzzer on them for longer. And crafted stores: whole, with right checksums,
+// and nonsense inside.
 #include <catch2/catch.hpp>
 
 #include <filesystem>
@@ -22,14 +23,19 @@ namespace {
 using base::Bytes;
 
 void mutate(Bytes& bytes, std::mt19937& random) {
-  static constexpr uint32_t kInteresting[] = {0, 1, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
+  static constexpr uint32_t kInteresting[] = {0,      1,          0x7f,       0x80,      0xff,
+                                              0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
   for (uint32_t i = random() % 4 + 1; i > 0; --i) {
     size_t at = bytes.empty() ? 0 : random() % bytes.size();
     switch (random() % 6) {
       case 0: bytes.resize(at); break;
-      case 1: bytes.insert(bytes.begin() + static_cast<ptrdiff_t>(at), random() % 40, static_cast<uint8_t>(random())); break;
+      case 1:
+        bytes.insert(bytes.begin() + static_cast<ptrdiff_t>(at), random() % 40,
+                     static_cast<uint8_t>(random()));
+        break;
       case 2:
-        if (at + 4 <= bytes.size()) base::store_u32(bytes.data() + at, kInteresting[random() % std::size(kInteresting)]);
+        if (at + 4 <= bytes.size())
+          base::store_u32(bytes.data() + at, kInteresting[random() % std::size(kInteresting)]);
         break;
       case 3:
         if (at < bytes.size()) bytes.erase(bytes.begin() + static_cast<ptrdiff_t>(at));
@@ -40,7 +46,8 @@ void mutate(Bytes& bytes, std::mt19937& random) {
   }
 }
 
-// A store of one pack and some points in which every record is well formed and little fits together.
+// A store of one pack and some points in which every record is well formed and little fits
+// together.
 class CraftedStore {
  public:
   explicit CraftedStore(uint32_t seed) : random_(seed) {
@@ -67,10 +74,13 @@ class CraftedStore {
     std::vector<format::DirectoryEntry> entries;
     for (int i = 0; i < 16; ++i) {
       ChunkId id = any_id();
-      Record record = random_() % 4 == 0 ? codec.seal_chunk(id, ChunkEncoder(1).encode(Bytes(4096, 3)))
-                                         : codec.seal_node(id, any_node());
-      if (random_() % 8 == 0) record.header.plain_size = static_cast<uint32_t>(random_() % (1u << 20));
-      entries.push_back({record.header.kind, static_cast<uint32_t>(bytes.size()), record.header.stored_size, id});
+      Record record = random_() % 4 == 0
+                          ? codec.seal_chunk(id, ChunkEncoder(1).encode(Bytes(4096, 3)))
+                          : codec.seal_node(id, any_node());
+      if (random_() % 8 == 0)
+        record.header.plain_size = static_cast<uint32_t>(random_() % (1u << 20));
+      entries.push_back(
+          {record.header.kind, static_cast<uint32_t>(bytes.size()), record.header.stored_size, id});
       format::encode_record_header(record.header, bytes);
       bytes.insert(bytes.end(), record.stored.begin(), record.stored.end());
     }
@@ -100,10 +110,12 @@ class CraftedStore {
     for (uint32_t i = random_() % 3 + 1; i > 0; --i) {
       DiskKey key;
       key.bytes[0] = static_cast<uint8_t>(random_() % 2);
-      point.disks.push_back({"vda", random_() % 2 == 0 ? kMaxDiskSize : 512 * (random_() % 100 + 1), any_id(), key});
+      point.disks.push_back(
+          {"vda", random_() % 2 == 0 ? kMaxDiskSize : 512 * (random_() % 100 + 1), any_id(), key});
     }
     files.make_directory(layout::machine_directory("/store", point.machine));
-    files.create(layout::manifest_file("/store", point.machine, point.id))->append(format::encode_manifest(point, {}));
+    files.create(layout::manifest_file("/store", point.machine, point.id))
+        ->append(format::encode_manifest(point, {}));
   }
 
   std::mt19937 random_;
@@ -130,7 +142,8 @@ void use(base::FileSystem& files, const std::string& index) {
   }
   quietly([&] { writer->check({.deep = true}); });
   quietly([&] { writer->compact(); });
-  for (const PointSummary& point : writer->reader().points()) quietly([&] { writer->delete_point(point.id); });
+  for (const PointSummary& point : writer->reader().points())
+    quietly([&] { writer->delete_point(point.id); });
   quietly([&] { writer->compact(); });
   writer->figures();
 }

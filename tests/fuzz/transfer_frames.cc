@@ -6,8 +6,8 @@
 namespace tests {
 namespace {
 
-using base::ByteView;
 using base::Bytes;
+using base::ByteView;
 namespace wire = images::wire;
 
 // What `decode` accepts, encoded, must be accepted again and be the same bytes.
@@ -24,7 +24,8 @@ void decode_payload(wire::FrameType type, ByteView payload) {
     case wire::FrameType::hello: return round_trip(payload, wire::decode_hello, encode_any);
     case wire::FrameType::welcome: return round_trip(payload, wire::decode_welcome, encode_any);
     case wire::FrameType::query: return round_trip(payload, wire::decode_query, encode_any);
-    case wire::FrameType::last_point: return round_trip(payload, wire::decode_last_point, encode_any);
+    case wire::FrameType::last_point:
+      return round_trip(payload, wire::decode_last_point, encode_any);
     case wire::FrameType::open: return round_trip(payload, wire::decode_open, encode_any);
     case wire::FrameType::ready: return round_trip(payload, wire::decode_ready, encode_any);
     case wire::FrameType::offer: return round_trip(payload, wire::decode_offer, encode_any);

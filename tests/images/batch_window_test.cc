@@ -20,7 +20,8 @@ ChunkId chunk_id(uint32_t number) {
   return id;
 }
 
-Batch batch_of(uint64_t sequence, uint64_t first, const std::vector<uint32_t>& chunks, uint32_t disk = 0) {
+Batch batch_of(uint64_t sequence, uint64_t first, const std::vector<uint32_t>& chunks,
+               uint32_t disk = 0) {
   Batch batch{sequence, disk, {}};
   for (uint32_t number : chunks) batch.places.push_back({first++, 1, chunk_id(number)});
   return batch;
@@ -77,15 +78,14 @@ TEST_CASE("offers that cannot be are refused", "[transfer]") {
   Batch huge = batch_of(2, 12, {0});
   huge.places[0].count = ~0ull;
   Batch many = batch_of(2, 12, std::vector<uint32_t>(257, 0));
-  for (const Batch& bad : {
-           batch_of(1, 12, {3}),       // the sequence again
-           batch_of(16, 12, {3}),      // out of the window
-           batch_of(2, 999, {1, 2}),   // beyond the disk
-           batch_of(2, 11, {1}),       // not behind batch 1
-           batch_of(0, 10, {1}),       // not before batch 1
-           batch_of(2, 0, {1}, 2),     // no such disk
-           batch_of(2, 11, {1}, 1),    // beyond the other disk
-           overlap, repeated, none, huge, many}) {
+  for (const Batch& bad : {batch_of(1, 12, {3}),      // the sequence again
+                           batch_of(16, 12, {3}),     // out of the window
+                           batch_of(2, 999, {1, 2}),  // beyond the disk
+                           batch_of(2, 11, {1}),      // not behind batch 1
+                           batch_of(0, 10, {1}),      // not before batch 1
+                           batch_of(2, 0, {1}, 2),    // no such disk
+                           batch_of(2, 11, {1}, 1),   // beyond the other disk
+                           overlap, repeated, none, huge, many}) {
     CHECK_THROWS_AS(window.offer(bad), Error);
   }
   window.offer(batch_of(15, 12, {3}));
@@ -124,7 +124,9 @@ TEST_CASE("data that was not asked for is refused", "[transfer]") {
   CHECK_THROWS_AS(send(window, 0, 0), Error);  // twice
 }
 
-TEST_CASE("a chunk is asked for once, within a batch, across batches, and in spite of an old lookup", "[transfer]") {
+TEST_CASE(
+    "a chunk is asked for once, within a batch, across batches, and in spite of an old lookup",
+    "[transfer]") {
   BatchWindow window = new_window();
   window.offer(batch_of(0, 0, {1, 1, 2}));
   window.offer(batch_of(1, 3, {2, 3}));
@@ -180,8 +182,8 @@ TEST_CASE("grants stay below the limit, and one batch always gets through", "[tr
   CHECK(advance(window).needs.size() == 1);
 }
 
-// Random batches in random order, with lookups that are late: every batch gets stored, no chunk is asked
-// for twice, no grant is above the limit.
+// Random batches in random order, with lookups that are late: every batch gets stored, no chunk is
+// asked for twice, no grant is above the limit.
 TEST_CASE("random transfers", "[transfer]") {
   for (uint32_t seed = 1; seed <= 60; ++seed) {
     CAPTURE(seed);
@@ -222,7 +224,8 @@ TEST_CASE("random transfers", "[transfer]") {
           window.offer(open[next_offer].batch);
           place += chunks.size();
           // Looked up at once, told later: as by a slow worker.
-          for (uint32_t chunk : chunks) open[next_offer].looked_up.push_back(chunk != 0 && !stored.contains(chunk));
+          for (uint32_t chunk : chunks)
+            open[next_offer].looked_up.push_back(chunk != 0 && !stored.contains(chunk));
           lookups.push_back(next_offer++);
           break;
         }
@@ -251,7 +254,8 @@ TEST_CASE("random transfers", "[transfer]") {
             if (!received.chunks[i].bytes.empty()) stored.insert(number);
           }
           for (const PlacedChunk& chunk : received.batch.places) {
-            if (!chunk.id.is_zero()) REQUIRE(stored.contains(number_of(chunk.id)));  // nothing is missing
+            if (!chunk.id.is_zero())
+              REQUIRE(stored.contains(number_of(chunk.id)));  // nothing is missing
           }
           window.finish(sequence);
           finished.insert(sequence);

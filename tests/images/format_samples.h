@@ -1,4 +1,5 @@
-// One value of each record of the store's format: for golden bytes, and as what a fuzzer begins with.
+// One value of each record of the store's format: for golden bytes, and as what a fuzzer begins
+// with.
 #pragma once
 
 #include "images/chunk_index.h"
@@ -31,12 +32,19 @@ inline format::WrappedKey wrapped_key() {
 }
 
 inline format::RecordHeader record_header() {
-  return {format::RecordKind::chunk, Codec::zstd, format::Cipher::aes_256_gcm, 1234, 65536, id<ChunkId>(9),
-          bytes<12>(200), 0x0123456789abcdef};
+  return {format::RecordKind::chunk,
+          Codec::zstd,
+          format::Cipher::aes_256_gcm,
+          1234,
+          65536,
+          id<ChunkId>(9),
+          bytes<12>(200),
+          0x0123456789abcdef};
 }
 
 inline std::vector<format::DirectoryEntry> directory() {
-  return {{format::RecordKind::chunk, 64, 100, id<ChunkId>(9)}, {format::RecordKind::node, 236, 48, id<ChunkId>(10)}};
+  return {{format::RecordKind::chunk, 64, 100, id<ChunkId>(9)},
+          {format::RecordKind::node, 236, 48, id<ChunkId>(10)}};
 }
 
 inline format::Node node() {
@@ -63,18 +71,24 @@ inline Point point() {
   made.definition.network_cards = {{"52:54:00:12:34:56", "virtio", "lan"}};
   made.definition.libvirt_xml = "<domain/>";
   made.definition.state_files = {{"vars", {1, 2, 3}}};
-  made.disks = {{"vda", 40ull << 30, id<ChunkId>(5), id<DiskKey>(6)}, {"vdb", 512, {}, id<DiskKey>(7)}};
+  made.disks = {{"vda", 40ull << 30, id<ChunkId>(5), id<DiskKey>(6)},
+                {"vdb", 512, {}, id<DiskKey>(7)}};
   made.figures = {1, 2, 3, 4, 5};
   made.note = "full read";
   return made;
 }
 
 inline format::PublicManifest public_manifest() {
-  return {id<PointId>(3), id<MachineId>(4), 1795000000000, Consistency::application,
+  return {id<PointId>(3),
+          id<MachineId>(4),
+          1795000000000,
+          Consistency::application,
           {{id<DiskKey>(6), 40ull << 30, id<ChunkId>(5)}}};
 }
 
-inline ChunkEntry chunk_entry() { return {7, 64, 1234, 3, 2, format::RecordKind::node, true, false}; }
+inline ChunkEntry chunk_entry() {
+  return {7, 64, 1234, 3, 2, format::RecordKind::node, true, false};
+}
 
 inline TimelineChange change() {
   return {TimelineChange::Kind::remove, public_manifest(), public_manifest().disks, {}, 65536};

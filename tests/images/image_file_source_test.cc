@@ -30,7 +30,8 @@ base::ErrorCode failure(const std::string& path, const ImageOptions& options = {
     open_image_source(path, options);
   } catch (const base::Error& error) {
     INFO(error.message());
-    CHECK(error.message().find(std::filesystem::path(path).filename().string()) != std::string::npos);
+    CHECK(error.message().find(std::filesystem::path(path).filename().string()) !=
+          std::string::npos);
     return error.code();
   }
   FAIL("opened " << path);
@@ -81,7 +82,8 @@ TEST_CASE("every format QEMU knows is read alike") {
     image.disk->read(0, found);
     CHECK(found == expected);
     // VHDX allocates in blocks larger than this hole.
-    if (image.format != "vhdx") CHECK(image.disk->extents(kMiB, 2 * kMiB).front().kind == ExtentKind::zero);
+    if (image.format != "vhdx")
+      CHECK(image.disk->extents(kMiB, 2 * kMiB).front().kind == ExtentKind::zero);
   }
   CHECK(leftover_count(scratch.path()) == 0);
 }
@@ -92,8 +94,10 @@ TEST_CASE("what cannot be read is refused with a reason") {
   CHECK(failure(scratch.path() + "/missing.qcow2", here) == base::ErrorCode::not_found);
   CHECK(failure(scratch.path(), here) == base::ErrorCode::invalid_argument);
   std::string raw = sparse_file(scratch.path() + "/raw", kMiB);
-  CHECK(failure(raw, {.format = "qcow2", .runtime_directory = scratch.path()}) == base::ErrorCode::unsupported);
-  CHECK(failure(raw, {.format = "bogus", .runtime_directory = scratch.path()}) == base::ErrorCode::unsupported);
+  CHECK(failure(raw, {.format = "qcow2", .runtime_directory = scratch.path()}) ==
+        base::ErrorCode::unsupported);
+  CHECK(failure(raw, {.format = "bogus", .runtime_directory = scratch.path()}) ==
+        base::ErrorCode::unsupported);
   CHECK(leftover_count(scratch.path()) == 0);
 }
 
@@ -103,7 +107,8 @@ TEST_CASE("a detected image does not lead to other files") {
   std::string path = scratch.path() + "/overlay.qcow2";
   base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", raw, path});
   CHECK(failure(path, {.runtime_directory = scratch.path()}) == base::ErrorCode::invalid_argument);
-  ImageSource told = open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path()});
+  ImageSource told =
+      open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path()});
   base::Bytes bytes(512);
   told.disk->read(0, bytes);
   CHECK(bytes[0] == 'a');
@@ -113,13 +118,16 @@ TEST_CASE("an image somebody writes to is refused") {
   base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   for (std::string format : {"raw", "qcow2"}) {
     INFO(format);
-    std::string path = scratch.path() + "/image." + format, socket = scratch.path() + "/" + format + ".sock";
+    std::string path = scratch.path() + "/image." + format,
+                socket = scratch.path() + "/" + format + ".sock";
     base::run_checked({"qemu-img", "create", "-q", "-f", format, path, "4M"});
     base::Subprocess writer({"qemu-nbd", "-t", "-f", format, "-k", socket, path});
-    while (!std::filesystem::exists(socket)) REQUIRE(!writer.wait_for(std::chrono::milliseconds(5)));
+    while (!std::filesystem::exists(socket))
+      REQUIRE(!writer.wait_for(std::chrono::milliseconds(5)));
     // The socket is there before the image is open; an answer comes only after.
     base::run_checked({"qemu-img", "info", "-f", "raw", "nbd+unix:///?socket=" + socket});
-    CHECK(failure(path, {.format = format, .runtime_directory = scratch.path()}) == base::ErrorCode::busy);
+    CHECK(failure(path, {.format = format, .runtime_directory = scratch.path()}) ==
+          base::ErrorCode::busy);
     ImageSource shared = open_image_source(
         path, {.format = format, .runtime_directory = scratch.path(), .share_with_writers = true});
     CHECK(shared.disk->size() == 4 * kMiB);

@@ -9,8 +9,10 @@ IndexContents index_contents(const std::string& index_directory, const StoreId& 
   transaction->for_each_chunk([&](const ChunkId& id, const ChunkEntry& entry) {
     if (entry.references != 0) contents.references[id] = entry.references;
   });
-  transaction->for_each_point([&](const auto& point) { contents.points[point.id] = point.time_ms; });
-  transaction->for_each_pack([&](uint32_t, const PackEntry& row) { contents.live_size += row.live_size; });
+  transaction->for_each_point(
+      [&](const auto& point) { contents.points[point.id] = point.time_ms; });
+  transaction->for_each_pack(
+      [&](uint32_t, const PackEntry& row) { contents.live_size += row.live_size; });
   return contents;
 }
 

@@ -8,8 +8,8 @@
 
 namespace images {
 
-// Everything that a rebuild must bring out alike: references, points, live bytes. (Numbers of packs, epochs
-// and what no point refers to may differ.)
+// Everything that a rebuild must bring out alike: references, points, live bytes. (Numbers of
+// packs, epochs and what no point refers to may differ.)
 struct IndexContents {
   std::map<ChunkId, uint64_t> references;
   std::map<PointId, uint64_t> points;

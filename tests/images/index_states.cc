@@ -14,7 +14,8 @@ void put_file(const std::string& directory, const base::Bytes& bytes) {
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
   std::ofstream out(directory + "/data.mdb", std::ios::binary);
-  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
 }
 
 void overwrite_page(base::Bytes& bytes, bool garbage, std::mt19937_64& random) {

@@ -36,7 +36,8 @@ void ModelSink::send(const Batch& batch, const std::function<EncodedChunk(size_t
     state->bytes_sent += chunk.bytes.size();
     state->encoded += 1;
     base::Bytes plain = decode(chunk, hasher_.chunk_size());
-    if (hasher_.id_of(plain) != batch.places[i].id) state->broken.push_back("a chunk is not what its id says");
+    if (hasher_.id_of(plain) != batch.places[i].id)
+      state->broken.push_back("a chunk is not what its id says");
     state->chunks.emplace(batch.places[i].id, std::move(plain));
   }
   for (const PlacedChunk& chunk : batch.places) place(*state, batch, chunk);
@@ -45,7 +46,8 @@ void ModelSink::send(const Batch& batch, const std::function<EncodedChunk(size_t
 void ModelSink::check_order(State& state, const Batch& batch) {
   auto broken = [&](const char* rule) { state.broken.push_back(rule); };
   if (!state.sequences.insert(batch.sequence).second) broken("a sequence came twice");
-  if (batch.sequence >= state.smallest_missing + kMaxBatchesInFlight) broken("too many batches in flight");
+  if (batch.sequence >= state.smallest_missing + kMaxBatchesInFlight)
+    broken("too many batches in flight");
   while (state.sequences.contains(state.smallest_missing)) state.smallest_missing += 1;
   if (batch.places.size() > kMaxBatchPlaces) broken("a batch is too large");
   if (batch.places.empty()) return;
@@ -54,13 +56,16 @@ void ModelSink::check_order(State& state, const Batch& batch) {
   for (const PlacedChunk& chunk : batch.places) {
     if (chunk.index < behind || chunk.count == 0) broken("places overlap");
     if (chunk.count > 1 && !chunk.id.is_zero()) broken("a run that is not of zeros");
-    if (chunk.id.is_zero() && !state.disks[batch.disk].planned.base) broken("zeros sent without need");
+    if (chunk.id.is_zero() && !state.disks[batch.disk].planned.base)
+      broken("zeros sent without need");
     behind = chunk.index + chunk.count;
   }
   auto& ends = state.ends[batch.disk];
   auto [here, fresh] = ends.emplace(batch.sequence, std::pair(batch.places.front().index, behind));
-  if (here != ends.begin() && std::prev(here)->second.second > here->second.first) broken("batches out of order");
-  if (std::next(here) != ends.end() && std::next(here)->second.first < behind) broken("batches out of order");
+  if (here != ends.begin() && std::prev(here)->second.second > here->second.first)
+    broken("batches out of order");
+  if (std::next(here) != ends.end() && std::next(here)->second.first < behind)
+    broken("batches out of order");
 }
 
 void ModelSink::place(State& state, const Batch& batch, const PlacedChunk& chunk) {
@@ -80,7 +85,8 @@ void ModelSink::place(State& state, const Batch& batch, const PlacedChunk& chunk
     }
     const base::Bytes& plain = state.chunks.at(chunk.id);
     std::copy_n(plain.begin(), length, to);
-    if (!base::is_all_zero(base::ByteView(plain).subspan(length))) state.broken.push_back("no zero filling");
+    if (!base::is_all_zero(base::ByteView(plain).subspan(length)))
+      state.broken.push_back("no zero filling");
   }
 }
 
@@ -91,7 +97,8 @@ SinkProgress ModelSink::progress() const {
 
 PointId ModelSink::commit(const PointDetails&) {
   auto state = state_.lock();
-  if (state->smallest_missing != state->sequences.size()) state->broken.push_back("sequences have gaps");
+  if (state->smallest_missing != state->sequences.size())
+    state->broken.push_back("sequences have gaps");
   return PointId::random();
 }
 

@@ -1,5 +1,5 @@
-// A PointSink that keeps every disk as plain bytes, and checks that the engine keeps the sink's rules.
-// Thread-safe.
+// A PointSink that keeps every disk as plain bytes, and checks that the engine keeps the sink's
+// rules. Thread-safe.
 #pragma once
 
 #include <map>
@@ -41,7 +41,8 @@ class ModelSink : public PointSink {
   struct State {
     std::vector<ModelDisk> disks;
     std::unordered_map<ChunkId, base::Bytes> chunks;
-    // Per disk and batch: the first chunk and the one behind the last, to check the order of batches.
+    // Per disk and batch: the first chunk and the one behind the last, to check the order of
+    // batches.
     std::vector<std::map<uint64_t, std::pair<uint64_t, uint64_t>>> ends;
     std::set<uint64_t> sequences;
     uint64_t smallest_missing = 0;

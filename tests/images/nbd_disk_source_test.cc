@@ -29,10 +29,13 @@ std::string kinds(const std::vector<Extent>& extents) {
   return out;
 }
 
-// A qcow2 image of 8 MiB with data at 1 MiB, then a bitmap, then changes: data at 2 MiB, zeros at 4 MiB.
+// A qcow2 image of 8 MiB with data at 1 MiB, then a bitmap, then changes: data at 2 MiB, zeros at 4
+// MiB.
 std::string image_with_bitmap(const base::ScratchDirectory& scratch) {
   std::string path = scratch.path() + "/a,b:c.qcow2";
-  auto io = [&](const std::string& command) { base::run_checked({"qemu-io", "-f", "qcow2", "-c", command, path}); };
+  auto io = [&](const std::string& command) {
+    base::run_checked({"qemu-io", "-f", "qcow2", "-c", command, path});
+  };
   base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", path, "8M"});
   io("write -P 1 1M 1M");
   io("write -P 1 4M 1M");
@@ -46,11 +49,13 @@ TEST_CASE("an NBD disk tells data, zeros and what did not change") {
   base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
 
-  ImageSource all = open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path()});
+  ImageSource all =
+      open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path()});
   REQUIRE(all.disk->size() == 8 * kMiB);
   CHECK(kinds(all.disk->extents(0, 8 * kMiB)) == "16z 19d 31z 14d 48z ");
 
-  ImageOptions options{.format = "qcow2", .runtime_directory = scratch.path(), .dirty_bitmap = "changes"};
+  ImageOptions options{
+      .format = "qcow2", .runtime_directory = scratch.path(), .dirty_bitmap = "changes"};
   ImageSource changed = open_image_source(path, options);
   CHECK(kinds(changed.disk->extents(0, 8 * kMiB)) == "32- 3d 29- 2z 62- ");
   CHECK(kinds(changed.disk->extents(2 * kMiB + 65536, 65536)) == "1d ");
@@ -59,8 +64,8 @@ TEST_CASE("an NBD disk tells data, zeros and what did not change") {
 TEST_CASE("an NBD disk reads in parallel") {
   base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
-  ImageSource image =
-      open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path(), .connection_count = 3});
+  ImageSource image = open_image_source(
+      path, {.format = "qcow2", .runtime_directory = scratch.path(), .connection_count = 3});
   std::vector<std::jthread> readers;
   std::atomic<int> wrong = 0;
   for (int i = 0; i < 8; ++i) {
@@ -79,8 +84,10 @@ TEST_CASE("an NBD disk reads in parallel") {
 TEST_CASE("an NBD disk without the bitmap or without a server is refused") {
   base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   std::string path = image_with_bitmap(scratch);
-  CHECK_THROWS_AS(open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path(), .dirty_bitmap = "x"}),
-                  base::Error);
+  CHECK_THROWS_AS(
+      open_image_source(
+          path, {.format = "qcow2", .runtime_directory = scratch.path(), .dirty_bitmap = "x"}),
+      base::Error);
   NbdOptions nobody;
   nobody.socket_path = scratch.path() + "/nobody.sock";
   try {

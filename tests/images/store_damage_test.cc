@@ -1,5 +1,5 @@
-// Bytes that change where they lie: check finds every one, names the points it touches, and all others stay
-// readable; a later sync heals; a rebuild brings out the same.
+// Bytes that change where they lie: check finds every one, names the points it touches, and all
+// others stay readable; a later sync heals; a rebuild brings out the same.
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
@@ -25,7 +25,8 @@ namespace {
 constexpr uint32_t kChunk = 4096;
 
 struct DamagedStore {
-  base::ScratchDirectory scratch{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp", "muletto-damage-test"};
+  base::ScratchDirectory scratch{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp",
+                                 "muletto-damage-test"};
   std::string path = scratch.path() + "/store";
   base::FileSystem& files = base::real_file_system();
   KeySource key;
@@ -50,7 +51,8 @@ struct DamagedStore {
   }
   std::vector<std::string> packs() {
     std::vector<std::string> paths;
-    for (const PackId& pack : list_packs(files, path)) paths.push_back(layout::pack_file(path, pack));
+    for (const PackId& pack : list_packs(files, path))
+      paths.push_back(layout::pack_file(path, pack));
     return paths;
   }
   CheckReport check(bool deep = false) { return check_store(files, path, key, {.deep = deep}); }
@@ -80,7 +82,9 @@ Place place_of(DamagedStore& store, const ChunkId& id) {
           entry->offset + format::kRecordHeaderSize};
 }
 
-ChunkId id_of_seed(uint32_t seed) { return ChunkHasher(kChunk, {}).id_of(chunk_of_seed(seed, kChunk)); }
+ChunkId id_of_seed(uint32_t seed) {
+  return ChunkHasher(kChunk, {}).id_of(chunk_of_seed(seed, kChunk));
+}
 
 std::vector<PointId> damaged_points(const CheckReport& report) {
   std::vector<PointId> ids;
@@ -91,7 +95,8 @@ std::vector<PointId> damaged_points(const CheckReport& report) {
 
 }  // namespace
 
-TEST_CASE("without the key, check finds one flipped bit in every byte of pack, manifest and key file") {
+TEST_CASE(
+    "without the key, check finds one flipped bit in every byte of pack, manifest and key file") {
   DamagedStore store({"correct horse", {}});
   PointId point = store.add("machine", 1, {1, 0, 2});
   std::vector<std::string> paths = store.packs();
@@ -105,7 +110,8 @@ TEST_CASE("without the key, check finds one flipped bit in every byte of pack, m
       auto bits = static_cast<uint8_t>(1u << (offset * 5 % 8));
       flip(path, offset, bits);
       CheckReport report = keyless->check({});
-      if (report.problems.empty()) FAIL_CHECK("byte " << offset << " of " << path << " is not watched");
+      if (report.problems.empty())
+        FAIL_CHECK("byte " << offset << " of " << path << " is not watched");
       flip(path, offset, bits);
       ++tried;
     }
@@ -128,7 +134,8 @@ TEST_CASE("a flipped bit of the format file is told, whichever it is") {
   CHECK(store.check().good());
 }
 
-TEST_CASE("damage names the points it touches; the next sync that has the chunk heals them, for good") {
+TEST_CASE(
+    "damage names the points it touches; the next sync that has the chunk heals them, for good") {
   DamagedStore store;
   PointId touched = store.add("a", 1, {1, 2, 3}), also_touched = store.add("b", 1, {9, 2}),
           spared = store.add("c", 1, {1, 3, 4});
@@ -140,7 +147,8 @@ TEST_CASE("damage names the points it touches; the next sync that has the chunk 
   CHECK(damaged_points(report) == expected);
   {
     auto reader = StoreReader::open(store.files, store.path);
-    CHECK(differences(*reader, {{spared, {"c", 1, {{"vda", {1, 3, 4}}}}}}).size() == 1);  // "3 points, not 1"
+    CHECK(differences(*reader, {{spared, {"c", 1, {{"vda", {1, 3, 4}}}}}}).size() ==
+          1);  // "3 points, not 1"
     base::Bytes bytes(kChunk);
     CHECK_THROWS_AS(reader->open_disk(touched, "vda")->read(kChunk, bytes), base::Error);
     reader->open_disk(touched, "vda")->read(0, bytes);  // its other chunks are readable
@@ -153,7 +161,8 @@ TEST_CASE("damage names the points it touches; the next sync that has the chunk 
                    {healer, {"d", 1, {{"vda", {2}}}}}};
   auto expect_healed = [&] {
     CHECK(damaged_points(store.check(true)).empty());
-    CHECK(differences(*StoreReader::open(store.files, store.path), model) == std::vector<std::string>{});
+    CHECK(differences(*StoreReader::open(store.files, store.path), model) ==
+          std::vector<std::string>{});
   };
   expect_healed();
   // Both copies lie in the store: whichever pack a rebuild meets first, it takes the good one.
@@ -172,10 +181,10 @@ TEST_CASE("a pack that is gone damages its points only, and a full sync brings t
   StoreReader::open(store.files, store.path)->open_disk(kept, "vda")->read(0, bytes);
   PointId again = store.add("a", 2, {1, 2, 3});
   CHECK(damaged_points(store.check(true)).empty());
-  CHECK(differences(*StoreReader::open(store.files, store.path), {{lost, {"a", 1, {{"vda", {1, 2, 3}}}}},
-                                                                 {kept, {"b", 1, {{"vda", {4, 5}}}}},
-                                                                 {again, {"a", 2, {{"vda", {1, 2, 3}}}}}}) ==
-        std::vector<std::string>{});
+  CHECK(differences(*StoreReader::open(store.files, store.path),
+                    {{lost, {"a", 1, {{"vda", {1, 2, 3}}}}},
+                     {kept, {"b", 1, {{"vda", {4, 5}}}}},
+                     {again, {"a", 2, {{"vda", {1, 2, 3}}}}}}) == std::vector<std::string>{});
 }
 
 TEST_CASE("a manifest that cannot be read is named, keeps its chunks, and can be deleted") {
@@ -187,11 +196,11 @@ TEST_CASE("a manifest that cannot be read is named, keeps its chunks, and can be
   rebuild_index(store.files, store.path);
   CHECK(damaged_points(store.check()) == std::vector<PointId>{point});
   CHECK_THROWS_AS(store.open()->compact(), base::Error);  // nothing is freed while it is uncertain
-  flip(manifest, 20, 1);  // a copy of it was found
+  flip(manifest, 20, 1);                                  // a copy of it was found
   rebuild_index(store.files, store.path);
   CHECK(differences(*StoreReader::open(store.files, store.path),
-                    {{point, {"a", 1, {{"vda", {1, 2, 3}}}}}, {other, {"a", 2, {{"vda", {1, 5}}}}}}) ==
-        std::vector<std::string>{});
+                    {{point, {"a", 1, {{"vda", {1, 2, 3}}}}},
+                     {other, {"a", 2, {{"vda", {1, 5}}}}}}) == std::vector<std::string>{});
   flip(manifest, 20, 1);
   rebuild_index(store.files, store.path);
   store.open()->delete_point(point);
@@ -263,7 +272,8 @@ TEST_CASE("a reader outlives a rebuild of the index and the compaction after it"
   disk->read(0, bytes);
   for (size_t i = 0; i < content.size(); ++i) {
     base::Bytes wanted = chunk_of_seed(content[i], kChunk);
-    REQUIRE(std::equal(wanted.begin(), wanted.end(), bytes.begin() + static_cast<ptrdiff_t>(i * kChunk)));
+    REQUIRE(std::equal(wanted.begin(), wanted.end(),
+                       bytes.begin() + static_cast<ptrdiff_t>(i * kChunk)));
   }
 }
 

@@ -1,11 +1,13 @@
-// The store under faults. A seeded workload runs on a file system in memory; its I/Os are counted, and for
-// each of them in turn
-//   - the power is cut there: what was not synced is lost or torn, the index comes back in any state; the
-//     store is opened again (sometimes the power goes again meanwhile, or an I/O of the recovery fails),
-//     checked, compared with the model, worked on, and cut once more;
-//   - that I/O fails (I/O error, disk full, a part written), and the workload goes on as well as it can.
-// Quick by default; MULETTO_FAULT_SWEEP=full takes every I/O (tests/CMakeLists.txt runs it as store_faults).
-// MULETTO_TEST_SEED=N replays one run.
+// The store under faults. A seeded workload runs on a file system in memory; its I/Os are counted,
+// and for each of them in turn
+//   - the power is cut there: what was not synced is lost or torn, the index comes back in any
+//   state; the
+//     store is opened again (sometimes the power goes again meanwhile, or an I/O of the recovery
+//     fails), checked, compared with the model, worked on, and cut once more;
+//   - that I/O fails (I/O error, disk full, a part written), and the workload goes on as well as it
+//   can.
+// Quick by default; MULETTO_FAULT_SWEEP=full takes every I/O (tests/CMakeLists.txt runs it as
+// store_faults). MULETTO_TEST_SEED=N replays one run.
 #include <catch2/catch.hpp>
 
 #include <atomic>
@@ -67,7 +69,8 @@ std::string scratch_root() { return std::filesystem::exists("/dev/shm") ? "/dev/
 // A workload on a store of its own, with reopenings in between.
 class Run {
  public:
-  Run(uint32_t seed, std::string index) : workload({.seed = seed}), index_directory(std::move(index)), random_(seed),
+  Run(uint32_t seed, std::string index)
+      : workload({.seed = seed}), index_directory(std::move(index)), random_(seed),
         key_(seed % 2 == 0 ? kKey : KeySource{}) {
     memory.make_directory(kStore);
     memory.sync_directory("/");
@@ -123,7 +126,8 @@ Problems verify(base::FileSystem& files, const std::string& index, Expectation& 
 }
 
 // Work on a store that was recovered; it must be as good as new.
-Problems work_on(base::FileSystem& files, const std::string& index, Expectation& expected, uint32_t seed) {
+Problems work_on(base::FileSystem& files, const std::string& index, Expectation& expected,
+                 uint32_t seed) {
   StoreWorkload more({.seed = seed, .chunk_count = 60, .most_points = 20});
   more.expected = expected;
   // Behind every time there is, so that the model can tell points apart.
@@ -142,13 +146,14 @@ Problems work_on(base::FileSystem& files, const std::string& index, Expectation&
 // The power went: `memory` holds what is left, `states` what the index may be.
 class Aftermath {
  public:
-  Aftermath(const base::MemoryFileSystem& memory, const IndexStates& states, Expectation expected, std::string index,
-            uint64_t seed, Tally& tally)
-      : memory_(memory.clone()), states_(states), expected_(std::move(expected)), index_(std::move(index)),
-        random_(seed), tally_(tally) {}
+  Aftermath(const base::MemoryFileSystem& memory, const IndexStates& states, Expectation expected,
+            std::string index, uint64_t seed, Tally& tally)
+      : memory_(memory.clone()), states_(states), expected_(std::move(expected)),
+        index_(std::move(index)), random_(seed), tally_(tally) {}
 
   Problems run() {
-    // A process that was killed leaves its writes to the system: they are visible, but not durable yet.
+    // A process that was killed leaves its writes to the system: they are visible, but not durable
+    // yet.
     bool killed = random_() % 4 == 0;
     if (!killed) memory_->power_cut(random_());
     std::string what = states_.restore(index_, random_);
@@ -163,7 +168,8 @@ class Aftermath {
   // Fails one I/O of the recovery, or cuts the power at it.
   void disturb_recovery() {
     base::FaultyFileSystem faulty(*memory_);
-    faulty.fail_at(random_() % 60 + 1, random_() % 2 == 0 ? base::Fault::power_cut : base::Fault::io_error);
+    faulty.fail_at(random_() % 60 + 1,
+                   random_() % 2 == 0 ? base::Fault::power_cut : base::Fault::io_error);
     try {
       StoreWriter::open(faulty, kStore, key_of_store(*memory_), index_, kLimits);
     } catch (const base::Error&) {
@@ -195,15 +201,18 @@ class Aftermath {
 };
 
 // Runs the workload once and cuts the power before each `stride`-th of its I/Os.
-Problems cut_everywhere(uint32_t seed, uint64_t stride, uint64_t first, const std::string& scratch, Tally& tally) {
+Problems cut_everywhere(uint32_t seed, uint64_t stride, uint64_t first, const std::string& scratch,
+                        Tally& tally) {
   Run run(seed, scratch + "/index");
   IndexStates states(run.index_directory);
   Problems problems;
   run.files.before_each([&](uint64_t number) {
     states.remember();
     if (number % stride != first % stride || problems.size() > 20) return;
-    Aftermath aftermath(run.memory, states, run.workload.expected, scratch + "/cut", seed * 1000003 + number, tally);
-    append(problems, with_context(aftermath.run(), "seed " + std::to_string(seed) + ", I/O " + std::to_string(number)));
+    Aftermath aftermath(run.memory, states, run.workload.expected, scratch + "/cut",
+                        seed * 1000003 + number, tally);
+    append(problems, with_context(aftermath.run(), "seed " + std::to_string(seed) + ", I/O " +
+                                                       std::to_string(number)));
   });
   run.open();
   for (int number = 0; number < Run::kSteps; ++number) run.step(number);
@@ -221,7 +230,8 @@ uint64_t count_of(uint32_t seed, const std::string& scratch) {
 }
 
 // One workload in which one I/O fails.
-Problems fail_once(uint32_t seed, uint64_t at, base::Fault fault, const std::string& scratch, Tally& tally) {
+Problems fail_once(uint32_t seed, uint64_t at, base::Fault fault, const std::string& scratch,
+                   Tally& tally) {
   std::filesystem::remove_all(scratch + "/index");
   Run run(seed, scratch + "/index");
   run.files.fail_at(at, fault);
@@ -251,13 +261,16 @@ Problems fail_once(uint32_t seed, uint64_t at, base::Fault fault, const std::str
   if (fault == base::Fault::power_cut) run.memory.power_cut(random());
   append(problems, verify(run.files, run.index_directory, run.workload.expected));
   run.memory.power_cut(random());
-  append(problems, with_context(verify(run.files, run.index_directory, run.workload.expected), "then a power cut"));
+  append(problems, with_context(verify(run.files, run.index_directory, run.workload.expected),
+                                "then a power cut"));
   return with_context(std::move(problems), "seed " + std::to_string(seed) + ", fault " +
-                                               std::to_string(static_cast<int>(fault)) + " at I/O " + std::to_string(at));
+                                               std::to_string(static_cast<int>(fault)) +
+                                               " at I/O " + std::to_string(at));
 }
 
 // Shares work(0) … work(count - 1) out to two threads, each with a folder of its own.
-Problems in_parallel(uint64_t count, const std::function<Problems(uint64_t, const std::string&)>& work) {
+Problems in_parallel(uint64_t count,
+                     const std::function<Problems(uint64_t, const std::string&)>& work) {
   std::atomic<uint64_t> next{0};
   base::Guarded<Problems> problems;
   auto loop = [&] {
@@ -303,14 +316,15 @@ TEST_CASE("no committed point is lost whichever I/O fails") {
   const uint32_t seed = first_seed();
   const uint64_t ios = count_of(seed, scratch.path());
   const uint64_t count = full ? ios : 60;
-  constexpr base::Fault kFaults[] = {base::Fault::io_error, base::Fault::no_space, base::Fault::short_write,
-                                     base::Fault::power_cut};
+  constexpr base::Fault kFaults[] = {base::Fault::io_error, base::Fault::no_space,
+                                     base::Fault::short_write, base::Fault::power_cut};
   Problems problems = in_parallel(count, [&](uint64_t i, const std::string& folder) {
     uint64_t at = full ? i + 1 : (i * ios / count) + 1;
     return fail_once(seed, at, kFaults[(i + i / 4) % 4], folder, tally);
   });
-  std::cout << tally.faults << " runs with a fault of " << ios << " I/Os, " << tally.fired << " fired; went on "
-            << tally.continued << " times, reopened " << tally.reopened << " times\n";
+  std::cout << tally.faults << " runs with a fault of " << ios << " I/Os, " << tally.fired
+            << " fired; went on " << tally.continued << " times, reopened " << tally.reopened
+            << " times\n";
   CHECK(problems == Problems{});
   CHECK(tally.fired * 100 >= tally.faults * 95);
 }

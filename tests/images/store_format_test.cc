@@ -1,4 +1,5 @@
-// Golden bytes: each record of docs/format.md as it was written once. A change here is a new format version.
+// Golden bytes: each record of docs/format.md as it was written once. A change here is a new format
+// version.
 #include <catch2/catch.hpp>
 
 #include <functional>
@@ -32,7 +33,8 @@ bool is_corrupt(const std::function<void()>& decode) {
 void expect_watched(const Bytes& bytes, const std::function<void(ByteView)>& decode) {
   decode(bytes);
   for (size_t size = 0; size < bytes.size(); ++size) {
-    if (!is_corrupt([&] { decode(ByteView(bytes).first(size)); })) FAIL_CHECK("cut to " << size << " bytes");
+    if (!is_corrupt([&] { decode(ByteView(bytes).first(size)); }))
+      FAIL_CHECK("cut to " << size << " bytes");
   }
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     Bytes changed = bytes;
@@ -54,7 +56,8 @@ TEST_CASE("format: the format file") {
   format::StoreParameters parameters = samples::parameters();
   Bytes bytes = format::encode_parameters(parameters);
   CHECK(to_hex(bytes) ==
-        "4d554c53544f524501000000010000000102030405060708090a0b0c0d0e0f100000010040000000179d418fb801669c");
+        "4d554c53544f524501000000010000000102030405060708090a0b0c0d0e0f100000010040000000179d418fb8"
+        "01669c");
   auto decoded = format::decode_parameters(bytes);
   CHECK(decoded.id == parameters.id);
   CHECK(decoded.chunk_size == parameters.chunk_size);
@@ -67,8 +70,10 @@ TEST_CASE("format: the key file") {
   format::WrappedKey key = samples::wrapped_key();
   Bytes bytes = format::encode_wrapped_key(key);
   CHECK(to_hex(bytes) ==
-        "4d554c4b4559533101000000100000000a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223242526272829"
-        "32333435363738393a3b3c3d464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f60616263646566676869"
+        "4d554c4b4559533101000000100000000a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223242526"
+        "272829"
+        "32333435363738393a3b3c3d464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f60616263646566"
+        "676869"
         "6a6b6c6d6e6f707172737475fe6340b52ebd50cb");
   auto decoded = format::decode_wrapped_key(bytes);
   CHECK(decoded.derivation == key.derivation);
@@ -84,7 +89,8 @@ TEST_CASE("format: a pack's header and footer") {
   auto pack = samples::id<PackId>(2);
   Bytes bytes = format::encode_pack_header(store, pack);
   CHECK(to_hex(bytes) ==
-        "4d554c5041434b3101000000000000000102030405060708090a0b0c0d0e0f1002030405060708090a0b0c0d0e0f1011"
+        "4d554c5041434b3101000000000000000102030405060708090a0b0c0d0e0f1002030405060708090a0b0c0d0e"
+        "0f1011"
         "00000000000000001eef1007600cd224");
   expect_watched(bytes, [&](ByteView b) { format::check_pack_header(b, store, pack); });
   CHECK(is_corrupt([&] { format::check_pack_header(bytes, store, samples::id<PackId>(3)); }));
@@ -100,7 +106,8 @@ TEST_CASE("format: a record's header") {
   Bytes bytes;
   format::encode_record_header(header, bytes);
   CHECK(to_hex(bytes) ==
-        "4d55524301010100d204000000000100090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728"
+        "4d55524301010100d204000000000100090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425"
+        "262728"
         "c8c9cacbcccdcecfd0d1d2d3efcdab8967452301dcd41039");
   auto decoded = or_corrupt(format::decode_record_header(bytes));
   CHECK(decoded.kind == header.kind);
@@ -120,7 +127,8 @@ TEST_CASE("format: a pack's directory") {
   auto entries = samples::directory();
   Bytes bytes = format::encode_directory(entries);
   CHECK(to_hex(bytes) ==
-        "010000004000000064000000090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223242526272802000000"
+        "010000004000000064000000090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223242526272802"
+        "000000"
         "ec000000300000000a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223242526272829");
   CHECK(format::decode_directory(bytes) == entries);
   CHECK(format::decode_directory({}).empty());
@@ -131,8 +139,10 @@ TEST_CASE("format: a tree node") {
   format::Node node = samples::node();
   Bytes bytes = format::encode_node(node);
   CHECK(to_hex(bytes) ==
-        "4d4e4f440300000001000200000000800102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"
-        "02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021030405060708090a0b0c0d0e0f101112"
+        "4d4e4f440300000001000200000000800102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d"
+        "1e1f20"
+        "02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021030405060708090a0b0c0d0e0f"
+        "101112"
         "131415161718191a1b1c1d1e1f202122");
   auto decoded = format::decode_node(bytes, 64);
   CHECK(decoded.level == node.level);
@@ -147,18 +157,30 @@ TEST_CASE("format: a manifest, open and sealed") {
   Point point = samples::point();
   Bytes bytes = format::encode_manifest(point, {});
   CHECK(to_hex(bytes) ==
-        "4d554c504f494e540100000000000000030405060708090a0b0c0d0e0f1011120405060708090a0b0c0d0e0f10111213"
-        "005e56eea10100000100000002000000060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c"
-        "0d0e0f101112131415161718191a1b1c1d1e1f20212223240708090a0b0c0d0e0f101112131415160002000000000000"
-        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000088010000"
-        "7b22646566696e6974696f6e223a7b226370755f636f756e74223a342c226669726d77617265223a2275656669222c22"
-        "6c6962766972745f786d6c223a223c646f6d61696e2f3e222c226d656d6f72795f73697a65223a383538393933343539"
-        "322c226e6574776f726b5f6361726473223a5b7b226d6163223a2235323a35343a30303a31323a33343a3536222c226d"
-        "6f64656c223a2276697274696f222c226e6574776f726b223a226c616e227d5d2c2273746174655f66696c6573223a5b"
-        "7b22686578223a22303130323033222c226e616d65223a2276617273227d5d7d2c226469736b73223a5b22766461222c"
-        "22766462225d2c2266696775726573223a7b2262797465735f72656164223a312c2262797465735f73656e74223a322c"
-        "2262797465735f73746f726564223a332c226475726174696f6e5f6d73223a342c2266726f7a656e5f6d73223a357d2c"
-        "22686f7374223a226b766d31222c226d616368696e65223a226163636f756e74696e67222c226e6f7465223a2266756c"
+        "4d554c504f494e540100000000000000030405060708090a0b0c0d0e0f1011120405060708090a0b0c0d0e0f10"
+        "111213"
+        "005e56eea10100000100000002000000060708090a0b0c0d0e0f101112131415000000000a0000000506070809"
+        "0a0b0c"
+        "0d0e0f101112131415161718191a1b1c1d1e1f20212223240708090a0b0c0d0e0f101112131415160002000000"
+        "000000"
+        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000088"
+        "010000"
+        "7b22646566696e6974696f6e223a7b226370755f636f756e74223a342c226669726d77617265223a2275656669"
+        "222c22"
+        "6c6962766972745f786d6c223a223c646f6d61696e2f3e222c226d656d6f72795f73697a65223a383538393933"
+        "343539"
+        "322c226e6574776f726b5f6361726473223a5b7b226d6163223a2235323a35343a30303a31323a33343a353622"
+        "2c226d"
+        "6f64656c223a2276697274696f222c226e6574776f726b223a226c616e227d5d2c2273746174655f66696c6573"
+        "223a5b"
+        "7b22686578223a22303130323033222c226e616d65223a2276617273227d5d7d2c226469736b73223a5b227664"
+        "61222c"
+        "22766462225d2c2266696775726573223a7b2262797465735f72656164223a312c2262797465735f73656e7422"
+        "3a322c"
+        "2262797465735f73746f726564223a332c226475726174696f6e5f6d73223a342c2266726f7a656e5f6d73223a"
+        "357d2c"
+        "22686f7374223a226b766d31222c226d616368696e65223a226163636f756e74696e67222c226e6f7465223a22"
+        "66756c"
         "6c2072656164227d437c79f54e014b6e");
   for (const auto& key : {std::optional<base::Key256>{}, std::optional(samples::key())}) {
     Bytes written = format::encode_manifest(point, key);
@@ -208,16 +230,21 @@ TEST_CASE("format: the index's values") {
 
   bytes = index_format::encode_point(samples::public_manifest());
   CHECK(to_hex(bytes) ==
-        "030405060708090a0b0c0d0e0f1011120405060708090a0b0c0d0e0f10111213005e56eea10100000200000001000000"
-        "060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c0d0e0f101112131415161718191a1b1c"
+        "030405060708090a0b0c0d0e0f1011120405060708090a0b0c0d0e0f10111213005e56eea10100000200000001"
+        "000000"
+        "060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c0d0e0f10111213141516171819"
+        "1a1b1c"
         "1d1e1f20212223242eba186d");
   expect_watched(bytes, [](ByteView b) { index_format::decode_point(b); });
 
   bytes = index_format::encode_change(samples::change());
   CHECK(to_hex(bytes) ==
-        "02030405060708090a0b0c0d0e0f1011120405060708090a0b0c0d0e0f10111213005e56eea101000002000000010000"
-        "00060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c0d0e0f101112131415161718191a1b"
-        "1c1d1e1f202122232401000000060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c0d0e0f"
+        "02030405060708090a0b0c0d0e0f1011120405060708090a0b0c0d0e0f10111213005e56eea101000002000000"
+        "010000"
+        "00060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c0d0e0f101112131415161718"
+        "191a1b"
+        "1c1d1e1f202122232401000000060708090a0b0c0d0e0f101112131415000000000a00000005060708090a0b0c"
+        "0d0e0f"
         "101112131415161718191a1b1c1d1e1f202122232400000000000001000000000038db8323");
   CHECK(index_format::decode_change(bytes).applied == samples::change().applied);
   expect_watched(bytes, [](ByteView b) { index_format::decode_change(b); });
@@ -226,7 +253,8 @@ TEST_CASE("format: the index's values") {
   CHECK(to_hex(bytes) == "4d000000000000009801a0f8");
   CHECK(index_format::decode_number("epoch", bytes) == 77);
   expect_watched(bytes, [](ByteView b) { index_format::decode_number("epoch", b); });
-  CHECK(to_hex(index_format::timeline_key(samples::id<MachineId>(4), 0x0102030405, samples::id<PointId>(3))) ==
+  CHECK(to_hex(index_format::timeline_key(samples::id<MachineId>(4), 0x0102030405,
+                                          samples::id<PointId>(3))) ==
         "0405060708090a0b0c0d0e0f101112130000000102030405030405060708090a0b0c0d0e0f101112");
 }
 
@@ -237,7 +265,8 @@ TEST_CASE("each record of one chunk has a nonce of its own, and none opens under
   RecordCodec codec(parameters, StoreKeys{samples::key(), samples::key(), samples::key()});
   std::set<base::GcmNonce> nonces;
   EncodedChunk chunk{Codec::raw, Bytes(4096, 5)};
-  for (int i = 0; i < 1000; ++i) nonces.insert(codec.seal_chunk(samples::id<ChunkId>(1), chunk).header.nonce);
+  for (int i = 0; i < 1000; ++i)
+    nonces.insert(codec.seal_chunk(samples::id<ChunkId>(1), chunk).header.nonce);
   CHECK(nonces.size() == 1000);
   Record record = codec.seal_chunk(samples::id<ChunkId>(1), chunk);
   Bytes plain(4096);

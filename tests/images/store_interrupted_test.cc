@@ -1,5 +1,5 @@
-// One commit, and one deletion, cut short at each of their I/Os: by an error after which the process goes on,
-// and by a kill that leaves what was written visible but not durable.
+// One commit, and one deletion, cut short at each of their I/Os: by an error after which the
+// process goes on, and by a kill that leaves what was written visible but not durable.
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
@@ -74,7 +74,8 @@ class Scene {
 
   Problems verify() {
     Problems problems = settle(writer->reader(), expected);
-    for (const std::string& problem : writer->check({.deep = true}).problems) problems.push_back(problem);
+    for (const std::string& problem : writer->check({.deep = true}).problems)
+      problems.push_back(problem);
     return problems;
   }
 
@@ -101,7 +102,8 @@ class Scene {
     expected.maybe_deleted.clear();
   }
 
-  base::ScratchDirectory scratch_{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp", "muletto-interrupted"};
+  base::ScratchDirectory scratch_{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp",
+                                  "muletto-interrupted"};
   base::MemoryFileSystem memory_;
   std::optional<base::FaultyFileSystem> files_;
   const std::string index_ = scratch_.path() + "/copy";
@@ -110,7 +112,9 @@ class Scene {
 
 }  // namespace
 
-TEST_CASE("a commit or deletion that failed anywhere, and then compactions by the same process, lose nothing") {
+TEST_CASE(
+    "a commit or deletion that failed anywhere, and then compactions by the same process, lose "
+    "nothing") {
   auto level = base::log().level();
   base::log().set_level(spdlog::level::off);
   Scene scene;
@@ -131,7 +135,9 @@ TEST_CASE("a commit or deletion that failed anywhere, and then compactions by th
   base::log().set_level(level);
 }
 
-TEST_CASE("what a killed process left visible stays as the next one found it, whatever the power does then") {
+TEST_CASE(
+    "what a killed process left visible stays as the next one found it, whatever the power does "
+    "then") {
   auto level = base::log().level();
   base::log().set_level(spdlog::level::off);
   Scene scene;
@@ -165,12 +171,15 @@ TEST_CASE("a sync that was told another one brings a chunk fails if that one's w
   for (uint64_t at = 1; fired; ++at) {
     INFO("I/O " << at << " behind the first sync's last chunk");
     scene.begin(0, base::Fault::io_error);
-    auto begin_sync = [&](const char* machine) { return scene.writer->begin({machine, {{"vda", 4096, {}}}}); };
+    auto begin_sync = [&](const char* machine) {
+      return scene.writer->begin({machine, {{"vda", 4096, {}}}});
+    };
     auto first = begin_sync("first"), second = begin_sync("second");
     Batch batch{0, 0, {{0, 1, first->hasher().id_of(chunk_of_seed(99, 4096))}}};
     auto encode = [](size_t) { return EncodedChunk{Codec::raw, chunk_of_seed(99, 4096)}; };
     first->send(batch, encode);
-    second->send(batch, [](size_t) -> EncodedChunk { throw std::logic_error("it is on its way already"); });
+    second->send(
+        batch, [](size_t) -> EncodedChunk { throw std::logic_error("it is on its way already"); });
     scene.faulty().fail_at(scene.faulty().count() + at, base::Fault::io_error);
     for (auto* sink : {&first, &second}) {
       ModelPoint point{sink == &first ? "first" : "second", 7, {{"vda", {99}}}};

@@ -1,15 +1,15 @@
-// Kills a process that works on a store with SIGKILL, again and again, at random moments of syncs, deletions
-// and compactions, on a real file system; after each kill the store is opened, checked, and compared with
-// what the process had said it did. Its own program, since it starts itself:
+// Kills a process that works on a store with SIGKILL, again and again, at random moments of syncs,
+// deletions and compactions, on a real file system; after each kill the store is opened, checked,
+// and compared with what the process had said it did. Its own program, since it starts itself:
 //
 //   store_kill_test [KILLS [SEED [DIRECTORY]]]      ends with 1 and what is wrong, in words
 //
-// The worker writes a journal before and behind each operation. A kill loses nothing that was handed to the
-// system, so the journal is complete up to the kill.
-#include <csignal>
+// The worker writes a journal before and behind each operation. A kill loses nothing that was
+// handed to the system, so the journal is complete up to the kill.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <chrono>
 #include <cstdlib>
@@ -33,10 +33,12 @@ constexpr WriterLimits kLimits{.pack_size = 192 << 10, .reference_slice = 30};
 std::string store_of(const std::string& directory) { return directory + "/store"; }
 std::string journal_of(const std::string& directory) { return directory + "/journal"; }
 
-// A line of the journal: an operation, a point's id (or "-"), machine number, time, and its chunks' seeds.
+// A line of the journal: an operation, a point's id (or "-"), machine number, time, and its chunks'
+// seeds.
 std::string line_of(const std::string& operation, const std::string& id, const ModelPoint& point) {
   std::ostringstream line;
-  line << operation << ' ' << id << ' ' << point.machine.back() << ' ' << point.time_ms << ' ' << point.disks.size();
+  line << operation << ' ' << id << ' ' << point.machine.back() << ' ' << point.time_ms << ' '
+       << point.disks.size();
   for (const auto& [name, content] : point.disks) {
     line << ' ' << name << ' ' << content.size();
     for (uint32_t seed : content) line << ' ' << seed;
@@ -67,7 +69,8 @@ std::string text_of(const Expectation& expected) {
   std::string text = "begin\n";
   for (const auto& [id, point] : expected.points) text += line_of("has", id.hex(), point);
   for (const ModelPoint& point : expected.maybe_added) text += line_of("adds", "-", point);
-  for (const auto& [id, point] : expected.maybe_deleted) text += line_of("deletes", id.hex(), point);
+  for (const auto& [id, point] : expected.maybe_deleted)
+    text += line_of("deletes", id.hex(), point);
   return text + "end\n";
 }
 
@@ -87,7 +90,9 @@ Expectation read_journal(const std::string& path) {
       words >> id;
       ModelPoint point = point_of(words);
       if (operation == "adds") current.maybe_added.push_back(point);
-      else (operation == "has" ? current.points : current.maybe_deleted)[PointId::from_hex(id)] = point;
+      else
+        (operation == "has" ? current.points : current.maybe_deleted)[PointId::from_hex(id)] =
+            point;
     }
   }
   return whole;
@@ -97,7 +102,8 @@ void write_journal(int fd, const std::string& text) {
   CHECK(::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
 }
 
-// The helper that looks at an index ends with its parent, and with it the parent's lock: but not at once.
+// The helper that looks at an index ends with its parent, and with it the parent's lock: but not at
+// once.
 std::unique_ptr<StoreWriter> open_soon(const std::string& directory) {
   for (int attempt = 0;; ++attempt) {
     try {
@@ -137,7 +143,8 @@ int work(const std::string& directory, uint32_t seed) {
 }
 
 // Runs the worker for a while; true if it was killed, false if it failed.
-bool run_and_kill(const std::string& program, const std::string& directory, uint32_t seed, uint64_t life_ms) {
+bool run_and_kill(const std::string& program, const std::string& directory, uint32_t seed,
+                  uint64_t life_ms) {
   pid_t worker = ::fork();
   CHECK(worker >= 0);
   if (worker == 0) {
@@ -170,7 +177,8 @@ int kill_often(const std::string& program, int kills, uint32_t seed, const std::
     std::ofstream(journal_of(scratch.path())) << text_of(expected);
     // Some die while they still open the store.
     uint64_t life_ms = number % 5 == 0 ? random() % 20 : 20 + random() % 250;
-    if (!run_and_kill(program, scratch.path(), seed * 1000 + static_cast<uint32_t>(number) + 1, life_ms)) {
+    if (!run_and_kill(program, scratch.path(), seed * 1000 + static_cast<uint32_t>(number) + 1,
+                      life_ms)) {
       std::cerr << "the worker failed by itself (kill " << number << ", seed " << seed << ")\n";
       return 1;
     }
@@ -184,8 +192,8 @@ int kill_often(const std::string& program, int kills, uint32_t seed, const std::
     }
     points_seen += expected.points.size();
   }
-  std::cout << kills << " kills, " << with_open_operation << " of them in a sync or a deletion; " << points_seen
-            << " points read afterwards\n";
+  std::cout << kills << " kills, " << with_open_operation << " of them in a sync or a deletion; "
+            << points_seen << " points read afterwards\n";
   if (with_open_operation * 10 < static_cast<uint64_t>(kills)) {
     std::cerr << "too few kills met an operation under way\n";
     return 1;
@@ -204,7 +212,8 @@ int main(int argument_count, char** arguments) {
       return images::work(words[1], static_cast<uint32_t>(std::stoul(words[2])));
     }
     int kills = words.empty() ? 200 : std::stoi(words[0]);
-    uint32_t seed = words.size() < 2 ? std::random_device{}() % 1000000 : static_cast<uint32_t>(std::stoul(words[1]));
+    uint32_t seed = words.size() < 2 ? std::random_device{}() % 1000000
+                                     : static_cast<uint32_t>(std::stoul(words[1]));
     return images::kill_often("/proc/self/exe", kills, seed, words.size() < 3 ? "/tmp" : words[2]);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

@@ -1,4 +1,5 @@
-// The limits that docs/format.md names, reached; and the count of references against a plain recount.
+// The limits that docs/format.md names, reached; and the count of references against a plain
+// recount.
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
@@ -18,7 +19,8 @@ namespace {
 
 // In memory: what counts here is numbers, not disks.
 struct MemoryStore {
-  base::ScratchDirectory scratch{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp", "muletto-limits-test"};
+  base::ScratchDirectory scratch{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp",
+                                 "muletto-limits-test"};
   std::string index = scratch.path() + "/index";
   base::MemoryFileSystem files;
 
@@ -33,17 +35,21 @@ struct MemoryStore {
 };
 
 // A sync of single chunks of one disk: chunk number → seed.
-PointId sync_places(StoreWriter& writer, const std::string& machine, uint64_t size, uint64_t time_ms,
-                    const std::map<uint64_t, uint32_t>& places, std::optional<PointId> base = {}) {
+PointId sync_places(StoreWriter& writer, const std::string& machine, uint64_t size,
+                    uint64_t time_ms, const std::map<uint64_t, uint32_t>& places,
+                    std::optional<PointId> base = {}) {
   auto sink = writer.begin({machine, {{"vda", size, base}}});
   uint32_t chunk_size = sink->hasher().chunk_size();
   Batch batch{0, 0, {}};
   std::vector<uint32_t> seeds;
   for (const auto& [index, seed] : places) {
-    batch.places.push_back({index, 1, seed == 0 ? ChunkId{} : sink->hasher().id_of(chunk_of_seed(seed, chunk_size))});
+    batch.places.push_back(
+        {index, 1, seed == 0 ? ChunkId{} : sink->hasher().id_of(chunk_of_seed(seed, chunk_size))});
     seeds.push_back(seed);
   }
-  sink->send(batch, [&](size_t i) { return EncodedChunk{Codec::raw, chunk_of_seed(seeds[i], chunk_size)}; });
+  sink->send(batch, [&](size_t i) {
+    return EncodedChunk{Codec::raw, chunk_of_seed(seeds[i], chunk_size)};
+  });
   PointDetails details;
   details.time_ms = time_ms;
   return sink->commit(details);
@@ -78,7 +84,8 @@ std::map<ChunkId, uint64_t> recount(const ModelStore& model, const ChunkHasher& 
     }
   }
   std::map<ChunkId, uint64_t> references;
-  for (const auto& [seed, count] : runs) references[hasher.id_of(chunk_of_seed(seed, hasher.chunk_size()))] += count;
+  for (const auto& [seed, count] : runs)
+    references[hasher.id_of(chunk_of_seed(seed, hasher.chunk_size()))] += count;
   return references;
 }
 
@@ -86,7 +93,8 @@ std::map<ChunkId, uint64_t> chunk_references(const MemoryStore& store, const Sto
   std::map<ChunkId, uint64_t> references;
   auto index = ChunkIndex::open(store.index, id, false);
   index->read()->for_each_chunk([&](const ChunkId& chunk, const ChunkEntry& entry) {
-    if (entry.references != 0 && entry.kind == format::RecordKind::chunk) references[chunk] = entry.references;
+    if (entry.references != 0 && entry.kind == format::RecordKind::chunk)
+      references[chunk] = entry.references;
   });
   return references;
 }
@@ -103,7 +111,8 @@ TEST_CASE("limit: a disk of 64 TiB, its first and last chunk, with every chunk s
     auto disk = writer->reader().open_disk(second, "vda");
     CHECK(disk->size() == kMaxDiskSize);
     base::Bytes bytes(chunk_size);
-    for (auto [place, seed] : std::map<uint64_t, uint32_t>{{0, 5}, {1, 0}, {last / 2, 6}, {last - 1, 0}, {last, 8}}) {
+    for (auto [place, seed] :
+         std::map<uint64_t, uint32_t>{{0, 5}, {1, 0}, {last / 2, 6}, {last - 1, 0}, {last, 8}}) {
       disk->read(place * chunk_size, bytes);
       CHECK(bytes == chunk_of_seed(seed, chunk_size));
     }
@@ -130,7 +139,9 @@ TEST_CASE("limit: 10,000 points of one machine") {
   CHECK(writer->reader().points_of("m").size() == count);
   CHECK(writer->reader().find_point("m@latest") == points.back());
   base::Bytes bytes(4096);
-  writer->reader().open_disk(points[count / 2], "vda")->read(uint64_t{count / 2 % 200} * 4096, bytes);
+  writer->reader()
+      .open_disk(points[count / 2], "vda")
+      ->read(uint64_t{count / 2 % 200} * 4096, bytes);
   CHECK(bytes == chunk_of_seed(count / 2 + 1, 4096));
   for (uint32_t i = 0; i < count; i += 3) writer->delete_point(points[i]);
   CHECK(writer->check({}).good());
@@ -141,7 +152,8 @@ TEST_CASE("limit: 10,000 points of one machine") {
 }
 
 TEST_CASE("limit: 1,000 machines, with names in any script") {
-  const std::vector<std::string> scripts{"сервер", "機械", "🦊", "ملف", "é", "e\u0301", "Ω ≈ 5", "../../etc/passwd", " "};
+  const std::vector<std::string> scripts{
+      "сервер", "機械", "🦊", "ملف", "é", "e\u0301", "Ω ≈ 5", "../../etc/passwd", " "};
   MemoryStore store;
   auto writer = store.open();
   const uint32_t count = 1000;
@@ -159,8 +171,9 @@ TEST_CASE("limit: 1,000 machines, with names in any script") {
   std::set<std::string> listed;
   for (const auto& point : writer->reader().points()) listed.insert(point.machine_name);
   CHECK(listed.size() == points.size());
-  for (const std::string& bad : {std::string(), std::string(256, 'x'), std::string("a\nb"), std::string("\xff\xfe"),
-                                 std::string("a\0b", 3), std::string("\xed\xa0\x80")}) {
+  for (const std::string& bad :
+       {std::string(), std::string(256, 'x'), std::string("a\nb"), std::string("\xff\xfe"),
+        std::string("a\0b", 3), std::string("\xed\xa0\x80")}) {
     CHECK(is_refused([&] { sync_places(*writer, bad, 4096, 1, {{0, 1}}); }));
   }
 }
@@ -177,7 +190,8 @@ TEST_CASE("limit: a definition too large for a manifest is refused before anythi
   CHECK(writer->reader().points().size() == 1);
 }
 
-TEST_CASE("after thousands of random additions and deletions, references are what a plain recount says") {
+TEST_CASE(
+    "after thousands of random additions and deletions, references are what a plain recount says") {
   auto level = base::log().level();
   base::log().set_level(spdlog::level::warn);
   MemoryStore store;
@@ -194,8 +208,10 @@ TEST_CASE("after thousands of random additions and deletions, references are wha
       model.erase(victim);
     } else {
       // Few seeds and places, so that runs are cut and joined all the time.
-      ModelPoint point{"machine " + std::to_string(random() % 2), random() % 50, {{"vda", ModelContent(90)}}};
-      for (uint32_t& seed : point.disks["vda"]) seed = random() % 3 == 0 ? static_cast<uint32_t>(random() % 6) : 1;
+      ModelPoint point{
+          "machine " + std::to_string(random() % 2), random() % 50, {{"vda", ModelContent(90)}}};
+      for (uint32_t& seed : point.disks["vda"])
+        seed = random() % 3 == 0 ? static_cast<uint32_t>(random() % 6) : 1;
       model[sync_model_point(*writer, point, {}, nullptr)] = point;
     }
     if (step % 100 != 0) continue;

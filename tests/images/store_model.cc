@@ -11,7 +11,8 @@ base::Bytes chunk_of_seed(uint32_t seed, uint32_t chunk_size) {
   base::Bytes bytes(chunk_size);
   if (seed == 0) return bytes;
   std::mt19937 random(seed);
-  for (size_t i = 0; i < chunk_size / 2; i += 4) base::store_u32(bytes.data() + i, static_cast<uint32_t>(random()));
+  for (size_t i = 0; i < chunk_size / 2; i += 4)
+    base::store_u32(bytes.data() + i, static_cast<uint32_t>(random()));
   for (size_t i = chunk_size / 2; i < chunk_size; ++i) bytes[i] = static_cast<uint8_t>(seed);
   return bytes;
 }
@@ -27,13 +28,14 @@ void change_at_random(ModelContent& content, size_t changes, std::mt19937& rando
   }
 }
 
-PointId sync_model_point(StoreWriter& writer, const ModelPoint& point, const std::optional<PointId>& base,
-                         const ModelPoint* base_content) {
+PointId sync_model_point(StoreWriter& writer, const ModelPoint& point,
+                         const std::optional<PointId>& base, const ModelPoint* base_content) {
   const uint32_t chunk_size = writer.reader().hasher().chunk_size();
   SyncPlan plan{point.machine, {}};
   for (const auto& [name, content] : point.disks) {
     bool relative = base && base_content->disks.count(name) != 0;
-    plan.disks.push_back({name, content.size() * uint64_t{chunk_size}, relative ? base : std::nullopt});
+    plan.disks.push_back(
+        {name, content.size() * uint64_t{chunk_size}, relative ? base : std::nullopt});
   }
   auto sink = writer.begin(plan);
   uint64_t sequence = 0;
@@ -45,13 +47,15 @@ PointId sync_model_point(StoreWriter& writer, const ModelPoint& point, const std
     auto send = [&] {
       batch.sequence = sequence++;
       ChunkEncoder encoder(1);
-      sink->send(batch, [&](size_t i) { return encoder.encode(chunk_of_seed(seeds[i], chunk_size)); });
+      sink->send(batch,
+                 [&](size_t i) { return encoder.encode(chunk_of_seed(seeds[i], chunk_size)); });
       batch.places.clear();
       seeds.clear();
     };
     for (size_t i = 0; i < content.size(); ++i) {
       if (old != nullptr ? (*old)[i] == content[i] : content[i] == 0) continue;
-      ChunkId id = content[i] == 0 ? ChunkId{} : sink->hasher().id_of(chunk_of_seed(content[i], chunk_size));
+      ChunkId id =
+          content[i] == 0 ? ChunkId{} : sink->hasher().id_of(chunk_of_seed(content[i], chunk_size));
       batch.places.push_back({i, 1, id});
       seeds.push_back(content[i]);
       if (batch.places.size() == 16) send();
@@ -68,7 +72,8 @@ std::vector<std::string> differences(StoreReader& reader, const ModelStore& mode
   std::vector<std::string> found;
   const uint32_t chunk_size = reader.hasher().chunk_size();
   size_t listed = reader.points().size();
-  if (listed != model.size()) found.push_back(fmt::format("{} points are listed, not {}", listed, model.size()));
+  if (listed != model.size())
+    found.push_back(fmt::format("{} points are listed, not {}", listed, model.size()));
   for (const auto& [id, point] : model) {
     for (const auto& [name, content] : point.disks) {
       try {
@@ -77,7 +82,9 @@ std::vector<std::string> differences(StoreReader& reader, const ModelStore& mode
         disk->read(0, bytes);
         for (size_t i = 0; i < content.size(); ++i) {
           base::Bytes wanted = chunk_of_seed(content[i], chunk_size);
-          if (std::equal(wanted.begin(), wanted.end(), bytes.begin() + static_cast<ptrdiff_t>(i * chunk_size))) continue;
+          if (std::equal(wanted.begin(), wanted.end(),
+                         bytes.begin() + static_cast<ptrdiff_t>(i * chunk_size)))
+            continue;
           found.push_back(fmt::format("point {} disk {} chunk {} differs", id.hex(), name, i));
         }
       } catch (const base::Error& error) {

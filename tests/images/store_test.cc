@@ -28,7 +28,8 @@ struct TestStore {
 };
 
 IndexContents contents_of(const std::string& store) {
-  return index_contents(layout::index_directory(store), read_parameters(base::real_file_system(), store).id);
+  return index_contents(layout::index_directory(store),
+                        read_parameters(base::real_file_system(), store).id);
 }
 
 ModelPoint first_point(std::mt19937& random, const std::string& machine) {
@@ -37,7 +38,8 @@ ModelPoint first_point(std::mt19937& random, const std::string& machine) {
   ModelContent content(600);  // more than one leaf of the tree
   change_at_random(content, 200, random);
   point.disks["vda"] = content;
-  if (random() % 2 == 0) point.disks["vdb"] = ModelContent(100, static_cast<uint32_t>(random() % 5));
+  if (random() % 2 == 0)
+    point.disks["vdb"] = ModelContent(100, static_cast<uint32_t>(random() % 5));
   return point;
 }
 

@@ -19,7 +19,8 @@ class ModelSync {
   ModelSync(StoreWriter& writer, const ModelPoint& point)
       : point_(point), chunk_size_(writer.reader().hasher().chunk_size()) {
     SyncPlan plan{point.machine, {}};
-    for (const auto& [name, content] : point.disks) plan.disks.push_back({name, content.size() * chunk_size_, {}});
+    for (const auto& [name, content] : point.disks)
+      plan.disks.push_back({name, content.size() * chunk_size_, {}});
     sink_ = writer.begin(plan);
   }
 
@@ -31,11 +32,14 @@ class ModelSync {
     size_t first = next_;
     for (; next_ < content.size() && next_ < first + count; ++next_) {
       ChunkId id;
-      if (content[next_] != 0) id = sink_->hasher().id_of(chunk_of_seed(content[next_], chunk_size_));
+      if (content[next_] != 0)
+        id = sink_->hasher().id_of(chunk_of_seed(content[next_], chunk_size_));
       batch.places.push_back({next_, 1, id});
     }
     ChunkEncoder encoder(1);
-    sink_->send(batch, [&](size_t i) { return encoder.encode(chunk_of_seed(content[first + i], chunk_size_)); });
+    sink_->send(batch, [&](size_t i) {
+      return encoder.encode(chunk_of_seed(content[first + i], chunk_size_));
+    });
     return true;
   }
 
@@ -75,7 +79,8 @@ std::vector<std::string> settle(StoreReader& reader, Expectation& expected) {
     }
   }
   for (const auto& [id, point] : expected.points) {
-    if (found.count(id) == 0) problems.push_back("point " + id.hex() + " of " + point.machine + " is lost");
+    if (found.count(id) == 0)
+      problems.push_back("point " + id.hex() + " of " + point.machine + " is lost");
   }
   expected = {found, {}, {}};
   std::vector<std::string> differing = differences(reader, found);
@@ -143,7 +148,9 @@ void StoreWorkload::commit(const ModelPoint& point, const std::function<PointId(
 void StoreWorkload::add(StoreWriter& writer) {
   std::optional<PointId> base;
   ModelPoint point = next_point(base);
-  commit(point, [&] { return sync_model_point(writer, point, base, base ? &expected.points.at(*base) : nullptr); });
+  commit(point, [&] {
+    return sync_model_point(writer, point, base, base ? &expected.points.at(*base) : nullptr);
+  });
 }
 
 // Two syncs take turns; they share half of what they send.
@@ -186,14 +193,16 @@ void StoreWorkload::read(StoreWriter& writer) {
     auto point = choose_point("");
     if (!point) return;
     auto disk = writer.reader().open_disk(*point, "vda");
-    held_ = std::make_unique<Held>(Held{*point, std::move(disk), expected.points.at(*point).disks.at("vda")});
+    held_ = std::make_unique<Held>(
+        Held{*point, std::move(disk), expected.points.at(*point).disks.at("vda")});
   }
   uint32_t chunk_size = writer.reader().hasher().chunk_size();
   base::Bytes bytes(chunk_size);
   for (int i = 0; i < 8; ++i) {
     size_t place = random_() % held_->content.size();
     held_->disk->read(uint64_t{place} * chunk_size, bytes);
-    if (bytes != chunk_of_seed(held_->content[place], chunk_size)) complaints.push_back("a reader saw wrong bytes");
+    if (bytes != chunk_of_seed(held_->content[place], chunk_size))
+      complaints.push_back("a reader saw wrong bytes");
   }
 }
 

@@ -1,6 +1,6 @@
-// Random work on a store, and what must be true of it afterwards, however it was interrupted. The sequence
-// follows from a seed alone (ids are random, and nothing is decided by them), so that the I/Os of two runs
-// are the same up to the first fault. One thread an object.
+// Random work on a store, and what must be true of it afterwards, however it was interrupted. The
+// sequence follows from a seed alone (ids are random, and nothing is decided by them), so that the
+// I/Os of two runs are the same up to the first fault. One thread an object.
 #pragma once
 
 #include <functional>
@@ -16,13 +16,13 @@ namespace images {
 
 // What a store must hold, and what it may hold because a step was cut short.
 struct Expectation {
-  ModelStore points;                   // commit() returned, delete_point() was not called
+  ModelStore points;                    // commit() returned, delete_point() was not called
   std::vector<ModelPoint> maybe_added;  // commit() threw, or is under way
-  ModelStore maybe_deleted;            // delete_point() threw, or is under way
+  ModelStore maybe_deleted;             // delete_point() threw, or is under way
 };
 
-// Compares a store that was just opened with `expected`; what is wrong, in words. What was uncertain is
-// settled: afterwards `points` says what the store holds, and it has to stay so.
+// Compares a store that was just opened with `expected`; what is wrong, in words. What was
+// uncertain is settled: afterwards `points` says what the store holds, and it has to stay so.
 std::vector<std::string> settle(StoreReader& reader, Expectation& expected);
 
 struct WorkloadOptions {
@@ -33,10 +33,12 @@ struct WorkloadOptions {
 
 class StoreWorkload {
  public:
-  explicit StoreWorkload(const WorkloadOptions& options) : options_(options), random_(options.seed) {}
+  explicit StoreWorkload(const WorkloadOptions& options)
+      : options_(options), random_(options.seed) {}
 
-  // One step: a sync, two syncs at once, a deletion, a compaction, a check, or reads of a disk that stays
-  // open over several steps. Throws what the store throws; `expected` then says what is uncertain.
+  // One step: a sync, two syncs at once, a deletion, a compaction, a check, or reads of a disk that
+  // stays open over several steps. Throws what the store throws; `expected` then says what is
+  // uncertain.
   void step(StoreWriter& writer);
   // Called whenever `expected` has changed: before and behind what may be cut short.
   void on_change(std::function<void()> call) { on_change_ = std::move(call); }

@@ -1,4 +1,5 @@
-// Throughput of the engine into a sink that lacks everything and keeps nothing. Not part of the tests:
+// Throughput of the engine into a sink that lacks everything and keeps nothing. Not part of the
+// tests:
 //   unit_tests "[bench]"           with MULETTO_BENCH_IMAGE=FILE for an image of your own
 #include <fcntl.h>
 
@@ -46,7 +47,8 @@ void write_sample(const std::string& path, uint64_t size) {
     for (size_t i = 0; i < block.size(); ++i) {
       if (i / 2048 % 2 == 0) block[i] = static_cast<uint8_t>('a' + block[i] % 8);
     }
-    file.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(block.size()));
+    file.write(reinterpret_cast<const char*>(block.data()),
+               static_cast<std::streamsize>(block.size()));
   }
 }
 
@@ -57,9 +59,10 @@ void measure(const std::string& path, bool lacks, uint32_t thread_count) {
   auto start = std::chrono::steady_clock::now();
   CopyProgress figures = copy_disks(plan, {image.disk.get()}, sink, {.thread_count = thread_count});
   std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  std::cout << (lacks ? "hash and compress" : "hash only        ") << ", " << thread_count << " threads: "
-            << static_cast<double>(figures.bytes_read) / 1e6 / elapsed.count() << " MB/s of disk, "
-            << figures.bytes_sent / 1000000 << " MB out of " << figures.bytes_read / 1000000 << "\n";
+  std::cout << (lacks ? "hash and compress" : "hash only        ") << ", " << thread_count
+            << " threads: " << static_cast<double>(figures.bytes_read) / 1e6 / elapsed.count()
+            << " MB/s of disk, " << figures.bytes_sent / 1000000 << " MB out of "
+            << figures.bytes_read / 1000000 << "\n";
 }
 
 TEST_CASE("throughput into a sink that keeps nothing", "[.][bench]") {

@@ -35,7 +35,8 @@ class MemorySource : public DiskSource {
   }
   void read(uint64_t offset, base::MutableByteView out) override {
     bytes_read += out.size();
-    if (offset + out.size() > fail_behind) throw base::Error(base::ErrorCode::io, "the disk is broken");
+    if (offset + out.size() > fail_behind)
+      throw base::Error(base::ErrorCode::io, "the disk is broken");
     std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
   }
 
@@ -53,8 +54,8 @@ struct RandomDisk {
   std::unique_ptr<MemorySource> source;
 };
 
-// A disk whose extents are a random walk of sectors: what is `unchanged` has the base's bytes, `zero` zeros,
-// `data` either fresh bytes, repeated ones, or zeros nobody knew of.
+// A disk whose extents are a random walk of sectors: what is `unchanged` has the base's bytes,
+// `zero` zeros, `data` either fresh bytes, repeated ones, or zeros nobody knew of.
 RandomDisk random_disk(Random& random, const std::string& name, uint64_t max_sectors) {
   RandomDisk disk;
   uint64_t size = 512 * std::uniform_int_distribution<uint64_t>(1, max_sectors)(random);
@@ -74,7 +75,9 @@ RandomDisk random_disk(Random& random, const std::string& name, uint64_t max_sec
     uint64_t flavour = random() % 3;
     for (uint64_t i = offset; i < offset + length && kind != ExtentKind::unchanged; ++i) {
       bool blank = kind == ExtentKind::zero || flavour == 0;
-      disk.content[i] = blank ? 0 : flavour == 1 ? static_cast<uint8_t>(random()) : static_cast<uint8_t>(i / 512 % 7);
+      disk.content[i] = blank          ? 0
+                        : flavour == 1 ? static_cast<uint8_t>(random())
+                                       : static_cast<uint8_t>(i / 512 % 7);
     }
     extents.push_back({offset, length, kind});
     offset += length;
@@ -110,9 +113,11 @@ std::vector<DiskSource*> sources_of(const std::vector<RandomDisk>& disks) {
 std::vector<RandomDisk> full_disk(uint64_t size) {
   std::vector<RandomDisk> disks(1);
   disks[0].content.resize(size);
-  for (uint64_t i = 0; i < size; ++i) disks[0].content[i] = static_cast<uint8_t>(1 + (i / 4096) % 251);
+  for (uint64_t i = 0; i < size; ++i)
+    disks[0].content[i] = static_cast<uint8_t>(1 + (i / 4096) % 251);
   disks[0].model = {{"vda", size, std::nullopt}, base::Bytes(size)};
-  disks[0].source = std::make_unique<MemorySource>(disks[0].content, std::vector<Extent>{{0, size, ExtentKind::data}});
+  disks[0].source = std::make_unique<MemorySource>(
+      disks[0].content, std::vector<Extent>{{0, size, ExtentKind::data}});
   return disks;
 }
 
@@ -165,10 +170,13 @@ TEST_CASE("chunks are widened to what must be read") {
     return out;
   };
   CHECK(kinds({{0, 8192, Kind::data}, {8192, 8192, Kind::zero}}) == "ddzz");
-  CHECK(kinds({{0, 512, Kind::data}, {512, 8192 - 512, Kind::zero}, {8192, 4096, Kind::unchanged}}) == "dz-");
+  CHECK(
+      kinds({{0, 512, Kind::data}, {512, 8192 - 512, Kind::zero}, {8192, 4096, Kind::unchanged}}) ==
+      "dz-");
   CHECK(kinds({{0, 6144, Kind::zero}, {6144, 6144, Kind::unchanged}}) == "zd-");
   CHECK(kinds({{0, 512, Kind::zero}, {512, 512, Kind::unchanged}, {1024, 512, Kind::zero}}) == "d");
-  CHECK(kinds({{0, 4096, Kind::unchanged}, {4096, 512, Kind::zero}, {4608, 512, Kind::data}}) == "-d");
+  CHECK(kinds({{0, 4096, Kind::unchanged}, {4096, 512, Kind::zero}, {4608, 512, Kind::data}}) ==
+        "-d");
 }
 
 TEST_CASE("only what changed is read") {
@@ -177,9 +185,10 @@ TEST_CASE("only what changed is read") {
   disks[0].model.planned.base = PointId::random();
   disks[0].model.content = disks[0].content;
   disks[0].source = std::make_unique<MemorySource>(
-      disks[0].content, std::vector<Extent>{{0, 10'000'384, ExtentKind::unchanged},
-                                            {10'000'384, 512, ExtentKind::data},
-                                            {10'000'896, kSize - 10'000'896, ExtentKind::unchanged}});
+      disks[0].content,
+      std::vector<Extent>{{0, 10'000'384, ExtentKind::unchanged},
+                          {10'000'384, 512, ExtentKind::data},
+                          {10'000'896, kSize - 10'000'896, ExtentKind::unchanged}});
   SyncPlan plan = plan_of(disks);
   ModelSink sink(models_of(disks), kDefaultChunkSize);
   CopyProgress figures = copy_disks(plan, sources_of(disks), sink, {});

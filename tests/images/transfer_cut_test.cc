@@ -1,5 +1,5 @@
-// Connections that break: what was committed is whole, what was not is invisible, and what arrived is not
-// sent again.
+// Connections that break: what was committed is whole, what was not is invisible, and what arrived
+// is not sent again.
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -52,9 +52,10 @@ struct StoreSetup {
     host.make_sink = [this](const SyncPlan& plan) { return store->begin(plan); };
   }
 
-  // One attempt over a connection that breaks after `limit` bytes. How it ended, and the bytes the sender
-  // wrote.
-  std::pair<Ending, uint64_t> sync(const Bytes& content, std::optional<PointId> base, uint64_t limit = ~0ull) {
+  // One attempt over a connection that breaks after `limit` bytes. How it ended, and the bytes the
+  // sender wrote.
+  std::pair<Ending, uint64_t> sync(const Bytes& content, std::optional<PointId> base,
+                                   uint64_t limit = ~0ull) {
     auto [near, far] = base::make_stream_pair();
     CutStream::Counters counters;
     counters.limit = limit;
@@ -98,8 +99,8 @@ TEST_CASE("connections cut anywhere", "[transfer]") {
     uint64_t limit = random() % (round % 3 == 0 ? 3000 : 200000);
     auto [ending, written] = setup.sync(content, base, limit);
     std::vector<PointSummary> points = setup.store->reader().points();
-    // The last frames may be lost after the point was committed: then it is there although the sender
-    // was told otherwise. Nothing else may be.
+    // The last frames may be lost after the point was committed: then it is there although the
+    // sender was told otherwise. Nothing else may be.
     bool is_new = points.size() == committed.size() + 1;
     if (!ending.message.empty()) ++broken;
     REQUIRE((is_new || points.size() == committed.size()));

@@ -8,8 +8,8 @@
 namespace images {
 namespace {
 
-using base::ByteView;
 using base::Bytes;
+using base::ByteView;
 
 std::string hex_of(const Bytes& frame) { return base::to_hex(frame); }
 
@@ -62,34 +62,161 @@ std::vector<Sample> samples() {
   wanted[0] = wanted[9] = true;
   Bytes content = {0xaa, 0xbb};
   return {
-      {"HELLO", wire::encode(wire::Hello{1, 2, "a 1"}), "13000000" "01" "000000" "4d554c4554544f0a" "0100" "0200" "03000000" "612031"},
-      {"WELCOME", wire::encode(wire::Welcome{1, "d"}), "0f000000" "02" "000000" "4d554c4554544f0a" "0100" "01000000" "64"},
-      {"QUERY", wire::encode(wire::Query{"db"}), "06000000" "03" "000000" "02000000" "6462"},
-      {"LAST_POINT, none", wire::encode(std::optional<wire::LastPoint>()), "01000000" "04" "000000" "00"},
+      {"HELLO", wire::encode(wire::Hello{1, 2, "a 1"}),
+       "13000000"
+       "01"
+       "000000"
+       "4d554c4554544f0a"
+       "0100"
+       "0200"
+       "03000000"
+       "612031"},
+      {"WELCOME", wire::encode(wire::Welcome{1, "d"}),
+       "0f000000"
+       "02"
+       "000000"
+       "4d554c4554544f0a"
+       "0100"
+       "01000000"
+       "64"},
+      {"QUERY", wire::encode(wire::Query{"db"}),
+       "06000000"
+       "03"
+       "000000"
+       "02000000"
+       "6462"},
+      {"LAST_POINT, none", wire::encode(std::optional<wire::LastPoint>()),
+       "01000000"
+       "04"
+       "000000"
+       "00"},
       {"LAST_POINT", wire::encode(std::optional(last)),
-       "2c000000" "04" "000000" "01" + kId16 + "0700000000000000" "01000000" "03000000" "766461" "0002000000000000"},
+       "2c000000"
+       "04"
+       "000000"
+       "01" +
+           kId16 +
+           "0700000000000000"
+           "01000000"
+           "03000000"
+           "766461"
+           "0002000000000000"},
       {"OPEN", wire::encode(plan),
-       "3a000000" "05" "000000" "02000000" "6462" "02000000" "03000000" "766461" "0000010000000000" "01" + kId16 +
-           "03000000" "766462" "0002000000000000" "00"},
-      {"READY, no key", wire::encode(wire::Ready{65536, std::nullopt}), "05000000" "06" "000000" "00000100" "00"},
-      {"READY", wire::encode(wire::Ready{65536, id_of<ChunkId>(0).bytes}), "25000000" "06" "000000" "00000100" "01" + kId32},
+       "3a000000"
+       "05"
+       "000000"
+       "02000000"
+       "6462"
+       "02000000"
+       "03000000"
+       "766461"
+       "0000010000000000"
+       "01" +
+           kId16 +
+           "03000000"
+           "766462"
+           "0002000000000000"
+           "00"},
+      {"READY, no key", wire::encode(wire::Ready{65536, std::nullopt}),
+       "05000000"
+       "06"
+       "000000"
+       "00000100"
+       "00"},
+      {"READY", wire::encode(wire::Ready{65536, id_of<ChunkId>(0).bytes}),
+       "25000000"
+       "06"
+       "000000"
+       "00000100"
+       "01" +
+           kId32},
       {"OFFER", wire::encode(batch),
-       "70000000" "07" "000000" "0500000000000000" "01000000" "02000000" "0200000000000000" "0100000000000000" +
-           kId32 + "0300000000000000" "0900000000000000" + repeat("00", 32)},
-      {"NEED", wire::encode(wire::Need{5, wanted}), "0e000000" "08" "000000" "0500000000000000" "0a000000" "0102"},
+       "70000000"
+       "07"
+       "000000"
+       "0500000000000000"
+       "01000000"
+       "02000000"
+       "0200000000000000"
+       "0100000000000000" +
+           kId32 +
+           "0300000000000000"
+           "0900000000000000" +
+           repeat("00", 32)},
+      {"NEED", wire::encode(wire::Need{5, wanted}),
+       "0e000000"
+       "08"
+       "000000"
+       "0500000000000000"
+       "0a000000"
+       "0102"},
       {"DATA", wire::encode(wire::Data{5, 9, Codec::zstd, content}),
-       "12000000" "09" "000000" "0500000000000000" "09000000" "01" "000000" "aabb"},
-      {"DONE", wire::encode_done(5), "08000000" "0a" "000000" "0500000000000000"},
+       "12000000"
+       "09"
+       "000000"
+       "0500000000000000"
+       "09000000"
+       "01"
+       "000000"
+       "aabb"},
+      {"DONE", wire::encode_done(5),
+       "08000000"
+       "0a"
+       "000000"
+       "0500000000000000"},
       {"COMMIT", wire::encode(sample_details()),
-       "7a000000" "0b" "000000" "05000000" "616c706861" "0504030201000000" "01" "0100000000000000" "0200000000000000"
-       "0300000000000000" "0400000000000000" "0500000000000000" "02000000" "6f6b" "02" "04000000" "0000000001000000"
-       "01000000" "01000000" "6d" "01000000" "76" "01000000" "6e" "04000000" "3c782f3e" "01000000" "04000000"
-       "76617273" "02000000" "ff00"},
-      {"COMMITTED", wire::encode(wire::Committed{id_of<PointId>(0), 9}), "18000000" "0c" "000000" + kId16 + "0900000000000000"},
-      {"PING", wire::encode_ping(), "00000000" "0d" "000000"},
-      {"PONG", wire::encode_pong(), "00000000" "0e" "000000"},
+       "7a000000"
+       "0b"
+       "000000"
+       "05000000"
+       "616c706861"
+       "0504030201000000"
+       "01"
+       "0100000000000000"
+       "0200000000000000"
+       "0300000000000000"
+       "0400000000000000"
+       "0500000000000000"
+       "02000000"
+       "6f6b"
+       "02"
+       "04000000"
+       "0000000001000000"
+       "01000000"
+       "01000000"
+       "6d"
+       "01000000"
+       "76"
+       "01000000"
+       "6e"
+       "04000000"
+       "3c782f3e"
+       "01000000"
+       "04000000"
+       "76617273"
+       "02000000"
+       "ff00"},
+      {"COMMITTED", wire::encode(wire::Committed{id_of<PointId>(0), 9}),
+       "18000000"
+       "0c"
+       "000000" +
+           kId16 + "0900000000000000"},
+      {"PING", wire::encode_ping(),
+       "00000000"
+       "0d"
+       "000000"},
+      {"PONG", wire::encode_pong(),
+       "00000000"
+       "0e"
+       "000000"},
       {"ERROR", wire::encode(base::Error(base::ErrorCode::busy, "no")),
-       "0e000000" "0f" "000000" "04000000" "62757379" "02000000" "6e6f"},
+       "0e000000"
+       "0f"
+       "000000"
+       "04000000"
+       "62757379"
+       "02000000"
+       "6e6f"},
   };
 }
 
@@ -132,7 +259,8 @@ TEST_CASE("a frame cut short or made longer is corrupt", "[transfer]") {
     bool open_ended = sample.name == "DATA";  // its content goes to the end
     for (size_t size = wire::kHeaderSize; size < sample.frame.size(); ++size) {
       if (open_ended && size > wire::kHeaderSize + 16) continue;
-      CHECK_THROWS_AS(reencode(Bytes(sample.frame.begin(), sample.frame.begin() + static_cast<ptrdiff_t>(size))),
+      CHECK_THROWS_AS(reencode(Bytes(sample.frame.begin(),
+                                     sample.frame.begin() + static_cast<ptrdiff_t>(size))),
                       base::Error);
     }
     Bytes longer = sample.frame;
@@ -172,10 +300,11 @@ TEST_CASE("the largest legal messages fit their limits", "[transfer]") {
     last.disks.push_back({std::string(255, 'd'), ~0ull});
   }
   Batch batch{~0ull, 63, std::vector<PlacedChunk>(kMaxBatchPlaces)};
-  for (const Bytes& frame : {wire::encode(plan), wire::encode(std::optional(last)), wire::encode(batch),
-                             wire::encode(wire::Need{1, std::vector<bool>(kMaxBatchPlaces, true)}),
-                             wire::encode(wire::Data{1, 1, Codec::raw, Bytes(wire::kMaxChunkSize)}),
-                             wire::encode(base::Error(base::ErrorCode::invalid_argument, std::string(9999, 'x')))}) {
+  for (const Bytes& frame :
+       {wire::encode(plan), wire::encode(std::optional(last)), wire::encode(batch),
+        wire::encode(wire::Need{1, std::vector<bool>(kMaxBatchPlaces, true)}),
+        wire::encode(wire::Data{1, 1, Codec::raw, Bytes(wire::kMaxChunkSize)}),
+        wire::encode(base::Error(base::ErrorCode::invalid_argument, std::string(9999, 'x')))}) {
     CHECK(reencode(frame) == frame);
   }
   PointDetails details = sample_details();
@@ -210,8 +339,13 @@ TEST_CASE("mutated frames are decoded or refused", "[transfer]") {
       switch (random() % 4) {
         case 0: input[place] = static_cast<uint8_t>(random()); break;
         case 1: input[place] = static_cast<uint8_t>(input[place] ^ 1u << random() % 8); break;
-        case 2: input.insert(input.begin() + static_cast<ptrdiff_t>(place), static_cast<uint8_t>(random())); break;
-        default: if (input.size() > 1) input.erase(input.begin() + static_cast<ptrdiff_t>(place)); break;
+        case 2:
+          input.insert(input.begin() + static_cast<ptrdiff_t>(place),
+                       static_cast<uint8_t>(random()));
+          break;
+        default:
+          if (input.size() > 1) input.erase(input.begin() + static_cast<ptrdiff_t>(place));
+          break;
       }
     }
     tests::decode_frames(input, statistics);

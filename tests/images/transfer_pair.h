@@ -1,5 +1,5 @@
-// For tests of the transfer protocol: a host over any sink, a serving thread, and a stream that counts and can
-// be cut.
+// For tests of the transfer protocol: a host over any sink, a serving thread, and a stream that
+// counts and can be cut.
 #pragma once
 
 #include <atomic>
@@ -39,7 +39,9 @@ class BorrowedSink : public PointSink {
  public:
   explicit BorrowedSink(PointSink& sink) : sink_(sink) {}
   const ChunkHasher& hasher() const override { return sink_.hasher(); }
-  std::vector<bool> lacking(std::span<const PlacedChunk> places) override { return sink_.lacking(places); }
+  std::vector<bool> lacking(std::span<const PlacedChunk> places) override {
+    return sink_.lacking(places);
+  }
   void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) override {
     sink_.send(batch, encode);
   }
@@ -65,7 +67,9 @@ class CutStream : public base::ByteStream {
     pass(count);
     return count;
   }
-  bool wait_readable(std::chrono::milliseconds timeout) override { return stream_->wait_readable(timeout); }
+  bool wait_readable(std::chrono::milliseconds timeout) override {
+    return stream_->wait_readable(timeout);
+  }
   void write_all(base::ByteView bytes, std::chrono::milliseconds timeout) override {
     for (size_t done = 0; done < bytes.size();) {
       size_t size = std::min<size_t>(bytes.size() - done, 4096);
@@ -98,7 +102,8 @@ struct Ending {
 // Serves one connection on a thread of its own.
 class Serving {
  public:
-  Serving(std::unique_ptr<base::ByteStream> stream, TransferHost& host, TransferServerOptions options = {})
+  Serving(std::unique_ptr<base::ByteStream> stream, TransferHost& host,
+          TransferServerOptions options = {})
       : stream_(std::move(stream)), ending_(std::async(std::launch::async, [this, &host, options] {
           Ending ending;
           try {

@@ -15,8 +15,8 @@
 namespace images {
 namespace {
 
-using base::ByteView;
 using base::Bytes;
+using base::ByteView;
 using base::Error;
 using base::ErrorCode;
 using Catch::Matchers::Contains;
@@ -48,7 +48,8 @@ Bytes sample_disk(size_t chunks, uint32_t seed) {
     if (kind == 0) continue;
     std::mt19937 bytes(random() % 300);
     for (size_t i = 0; i < kChunk; ++i) {
-      content[chunk * kChunk + i] = static_cast<uint8_t>(kind == 1 ? bytes() : 'a' + i % 7 + bytes() % 2);
+      content[chunk * kChunk + i] =
+          static_cast<uint8_t>(kind == 1 ? bytes() : 'a' + i % 7 + bytes() % 2);
     }
   }
   return content;
@@ -62,7 +63,8 @@ uint64_t distinct_size(Bytes content) {
   uint64_t size = 0;
   for (size_t offset = 0; offset < content.size(); offset += kChunk) {
     ByteView plain(content.data() + offset, kChunk);
-    if (base::is_all_zero(plain) || !seen.insert(Bytes(plain.begin(), plain.end())).second) continue;
+    if (base::is_all_zero(plain) || !seen.insert(Bytes(plain.begin(), plain.end())).second)
+      continue;
     size += encoder.encode(plain).bytes.size();
   }
   return size;
@@ -81,7 +83,9 @@ struct ModelSetup {
 class ForgetfulSink : public PointSink {
  public:
   const ChunkHasher& hasher() const override { return hasher_; }
-  std::vector<bool> lacking(std::span<const PlacedChunk> places) override { return std::vector<bool>(places.size()); }
+  std::vector<bool> lacking(std::span<const PlacedChunk> places) override {
+    return std::vector<bool>(places.size());
+  }
   void send(const Batch&, const std::function<EncodedChunk(size_t)>&) override {}
   SinkProgress progress() const override { return {}; }
   PointId commit(const PointDetails&) override { return PointId::random(); }
@@ -96,7 +100,8 @@ TEST_CASE("a disk goes over the wire, each chunk once", "[transfer]") {
   Bytes content = sample_disk(3000, 7);
   ModelSetup setup(content.size());
   auto [near, far] = base::make_stream_pair();
-  Serving serving(std::move(far), setup.host, {.window_size = GENERATE(1ull, 300000ull, kSessionWindow)});
+  Serving serving(std::move(far), setup.host,
+                  {.window_size = GENERATE(1ull, 300000ull, kSessionWindow)});
   MemorySource source(content);
   std::vector<DiskSource*> sources{&source};
   {
@@ -426,7 +431,9 @@ TEST_CASE("hostile receivers end the sync with a sentence", "[transfer]") {
   });
   auto sink = open_remote_sink(std::move(near), plan_of(kChunk));
   Ending ending = ending_of([&] {
-    sink->send(Batch{0, 0, {{0, 1, ChunkId::random()}}}, [](size_t) { return EncodedChunk{Codec::raw, noise(1)}; });
+    sink->send(Batch{0, 0, {{0, 1, ChunkId::random()}}}, [](size_t) {
+      return EncodedChunk{Codec::raw, noise(1)};
+    });
     sink->commit({});
   });
   CHECK((ending.code == ErrorCode::corrupt || ending.code == ErrorCode::no_space));

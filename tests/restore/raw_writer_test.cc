@@ -22,7 +22,8 @@ class ModelDisk : public images::DiskReader {
     std::mt19937_64 random(seed);
     for (uint64_t at = 0; at < size; at += kChunk) {
       if (random() % 3 == 0) continue;
-      for (uint64_t i = at; i < std::min(size, at + kChunk); i += 512) content_[i] = static_cast<uint8_t>(random() | 1);
+      for (uint64_t i = at; i < std::min(size, at + kChunk); i += 512)
+        content_[i] = static_cast<uint8_t>(random() | 1);
     }
   }
   const base::Bytes& content() const { return content_; }
@@ -31,7 +32,8 @@ class ModelDisk : public images::DiskReader {
   const images::PointDisk& disk() const override { return disk_; }
   uint64_t size() const override { return content_.size(); }
   void read(uint64_t offset, base::MutableByteView out) override {
-    if (fail_at >= offset && fail_at < offset + out.size()) throw base::Error(base::ErrorCode::corrupt, "damaged");
+    if (fail_at >= offset && fail_at < offset + out.size())
+      throw base::Error(base::ErrorCode::corrupt, "damaged");
     std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
   }
   std::vector<images::Extent> extents(uint64_t offset, uint64_t length) override {

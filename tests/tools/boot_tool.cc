@@ -1,6 +1,8 @@
-// The boot service as a program of its own, for system tests: what the daemon does, without the daemon.
+// The boot service as a program of its own, for system tests: what the daemon does, without the
+// daemon.
 //   boot-tool start POINT --store DIR | start NAME --image vda=FILE    [options]
-//   boot-tool list | adopt | tend | stop BOOT | power BOOT ACTION | wait BOOT --port 80 | screenshot BOOT FILE
+//   boot-tool list | adopt | tend | stop BOOT | power BOOT ACTION | wait BOOT --port 80 |
+//   screenshot BOOT FILE
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -30,7 +32,8 @@ void declare_common(options::options_description_easy_init add) {
   add("run", options::value<std::string>(), "run folder");
   add("connect", options::value<std::string>()->default_value("qemu:///system"), "libvirt");
   add("accelerator", options::value<std::string>()->default_value("tcg"), "auto, kvm or tcg");
-  add("image", options::value<std::vector<std::string>>(), "NAME=FILE: boots this file instead of a point");
+  add("image", options::value<std::vector<std::string>>(),
+      "NAME=FILE: boots this file instead of a point");
   add("store", options::value<std::string>(), "a store");
   add("definition", options::value<std::string>(), "libvirt XML of the machine, with --image");
   add("memory", options::value<std::string>(), "");
@@ -38,14 +41,16 @@ void declare_common(options::options_description_easy_init add) {
   add("firmware", options::value<std::string>(), "");
   add("network", options::value<std::vector<std::string>>(), "");
   add("keep", "keep the overlay");
-  add("shutdown", options::value<uint32_t>()->default_value(0), "seconds to wait for the guest's own shutdown");
+  add("shutdown", options::value<uint32_t>()->default_value(0),
+      "seconds to wait for the guest's own shutdown");
   add("port", options::value<uint16_t>()->default_value(80), "");
   add("timeout", options::value<std::string>()->default_value("60s"), "");
   add("hold", "start: do not exit");
 }
 
 struct Session {
-  explicit Session(const base::Arguments& arguments) : hypervisor(libvirt::connect(arguments.get("connect"))) {
+  explicit Session(const base::Arguments& arguments)
+      : hypervisor(libvirt::connect(arguments.get("connect"))) {
     BootSettings settings;
     settings.state_directory = arguments.get("state");
     settings.run_directory = arguments.get("run");
@@ -77,8 +82,10 @@ int start(const base::Arguments& arguments) {
   BootOptions boot;
   if (arguments.has("memory")) boot.memory_size = base::parse_size(arguments.get("memory"));
   if (arguments.has("bus")) boot.disk_bus = disk_bus_from_name(arguments.get("bus"));
-  if (arguments.has("firmware")) boot.firmware = images::firmware_from_name(arguments.get("firmware"));
-  for (const std::string& name : arguments.list("network")) boot.networks.push_back(network_choice_from_name(name));
+  if (arguments.has("firmware"))
+    boot.firmware = images::firmware_from_name(arguments.get("firmware"));
+  for (const std::string& name : arguments.list("network"))
+    boot.networks.push_back(network_choice_from_name(name));
   std::unique_ptr<images::StoreReader> store;
   if (arguments.has("store")) {
     store = images::StoreReader::open(base::real_file_system(), arguments.get("store"));
@@ -97,8 +104,9 @@ int start(const base::Arguments& arguments) {
     store = std::move(files);
   }
   PointSource source{store.get(), arguments.get_or<std::string>("store", "/nowhere"), "", ""};
-  InstantVm vm = session.service->start(source, store->find_point(arguments.get("POINT")), boot,
-                                         [](std::string_view step) { base::log().info("{}", step); });
+  InstantVm vm =
+      session.service->start(source, store->find_point(arguments.get("POINT")), boot,
+                             [](std::string_view step) { base::log().info("{}", step); });
   fmt::print("{}\n", to_json(vm).dump());
   std::fflush(stdout);
   while (arguments.has("hold")) ::pause();
@@ -106,7 +114,8 @@ int start(const base::Arguments& arguments) {
 }
 
 int list(const base::Arguments& arguments) {
-  for (const InstantVm& vm : Session(arguments).service->list()) fmt::print("{}\n", to_json(vm).dump());
+  for (const InstantVm& vm : Session(arguments).service->list())
+    fmt::print("{}\n", to_json(vm).dump());
   return 0;
 }
 
@@ -115,8 +124,11 @@ int adopt(const base::Arguments& arguments) {
   json running = json::array(), resting = json::array();
   for (const InstantVm& vm : report.running) running.push_back(vm.id.hex());
   for (const InstantVm& vm : report.resting) resting.push_back(vm.id.hex());
-  fmt::print("{}\n", json{{"running", running}, {"resting", resting}, {"cleaned", report.cleaned},
-                          {"problems", report.problems}}.dump());
+  fmt::print("{}\n", json{{"running", running},
+                          {"resting", resting},
+                          {"cleaned", report.cleaned},
+                          {"problems", report.problems}}
+                         .dump());
   return 0;
 }
 
@@ -142,9 +154,10 @@ int power(const base::Arguments& arguments) {
 int wait(const base::Arguments& arguments) {
   Session session(arguments);
   BootId id = session.service->find(arguments.get("BOOT"));
-  Answer answer = wait_for_service([&] { return session.service->addresses(id); },
-                                   {Service::Kind::http, arguments.get<uint16_t>("port"), "/"},
-                                   std::chrono::milliseconds(base::parse_duration_ms(arguments.get("timeout"))));
+  Answer answer = wait_for_service(
+      [&] { return session.service->addresses(id); },
+      {Service::Kind::http, arguments.get<uint16_t>("port"), "/"},
+      std::chrono::milliseconds(base::parse_duration_ms(arguments.get("timeout"))));
   std::vector<std::string> addresses = session.service->addresses(id);
   fmt::print("{} {}\n", addresses.empty() ? "-" : addresses.front(), answer.detail);
   return answer.answered ? 0 : 6;
@@ -154,7 +167,8 @@ int screenshot(const base::Arguments& arguments) {
   Session session(arguments);
   Screenshot picture = session.service->screenshot(session.service->find(arguments.get("BOOT")));
   std::ofstream file(arguments.get("FILE"), std::ios::binary);
-  file.write(reinterpret_cast<const char*>(picture.bytes.data()), static_cast<std::streamsize>(picture.bytes.size()));
+  file.write(reinterpret_cast<const char*>(picture.bytes.data()),
+             static_cast<std::streamsize>(picture.bytes.size()));
   fmt::print("{}\n", picture.mime_type);
   return 0;
 }
@@ -169,15 +183,17 @@ int try_accelerator(const base::Arguments& arguments) {
 
 int main(int argc, char** argv) {
   base::start_log("boot-tool", "warn");
-  base::Program program{"boot-tool", "the boot service, for tests", {
-      {"start", "start a VM", {"POINT"}, declare_common, start, ""},
-      {"list", "list VMs", {}, declare_common, list, ""},
-      {"adopt", "take up what runs", {}, declare_common, adopt, ""},
-      {"tend", "look after VMs once", {}, declare_common, tend, ""},
-      {"stop", "stop a VM", {"BOOT"}, declare_common, stop, ""},
-      {"power", "press a button", {"BOOT", "ACTION"}, declare_common, power, ""},
-      {"wait", "wait for a web server", {"BOOT"}, declare_common, wait, ""},
-      {"screenshot", "take a picture", {"BOOT", "FILE"}, declare_common, screenshot, ""},
-      {"accelerator", "what VMs run under", {}, declare_common, try_accelerator, ""}}};
+  base::Program program{
+      "boot-tool",
+      "the boot service, for tests",
+      {{"start", "start a VM", {"POINT"}, declare_common, start, ""},
+       {"list", "list VMs", {}, declare_common, list, ""},
+       {"adopt", "take up what runs", {}, declare_common, adopt, ""},
+       {"tend", "look after VMs once", {}, declare_common, tend, ""},
+       {"stop", "stop a VM", {"BOOT"}, declare_common, stop, ""},
+       {"power", "press a button", {"BOOT", "ACTION"}, declare_common, power, ""},
+       {"wait", "wait for a web server", {"BOOT"}, declare_common, wait, ""},
+       {"screenshot", "take a picture", {"BOOT", "FILE"}, declare_common, screenshot, ""},
+       {"accelerator", "what VMs run under", {}, declare_common, try_accelerator, ""}}};
   return base::run_program(program, argc, argv);
 }

@@ -29,12 +29,15 @@ void read_descriptor(const std::filesystem::path& path, HypervisorFacts& facts) 
     UefiFirmware firmware;
     firmware.code_path = mapping.at("executable").at("filename");
     firmware.variables_path = mapping.at("nvram-template").at("filename");
-    auto is_secure = [](const json& feature) { return feature == "secure-boot" || feature == "requires-smm"; };
+    auto is_secure = [](const json& feature) {
+      return feature == "secure-boot" || feature == "requires-smm";
+    };
     const json& features = object.at("features");
     firmware.secure_boot = std::any_of(features.begin(), features.end(), is_secure);
     std::error_code error;
     firmware.variables_size = std::filesystem::file_size(firmware.variables_path, error);
-    if (!error && std::filesystem::exists(firmware.code_path, error)) facts.uefi_firmwares.push_back(firmware);
+    if (!error && std::filesystem::exists(firmware.code_path, error))
+      facts.uefi_firmwares.push_back(firmware);
   } catch (const json::exception&) {
     // Another kind of firmware, such as one of confidential VMs.
   }
@@ -45,12 +48,15 @@ void add_small_firmware(HypervisorFacts& facts) {
   UefiFirmware firmware{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd", 0, false};
   std::error_code error;
   firmware.variables_size = std::filesystem::file_size(firmware.variables_path, error);
-  if (!error && std::filesystem::exists(firmware.code_path, error)) facts.uefi_firmwares.push_back(firmware);
+  if (!error && std::filesystem::exists(firmware.code_path, error))
+    facts.uefi_firmwares.push_back(firmware);
 }
 
 uint64_t meminfo(const std::string& text, const std::string& key) {
   size_t at = text.find(key + ":");
-  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + key.size() + 1, nullptr, 10) * 1024;
+  return at == std::string::npos
+             ? 0
+             : std::strtoull(text.c_str() + at + key.size() + 1, nullptr, 10) * 1024;
 }
 
 }  // namespace
@@ -72,8 +78,11 @@ void read_domain_capabilities(const std::string& xml, HypervisorFacts& facts) {
   pugi::xml_document document;
   document.load_string(xml.c_str());
   pugi::xml_node tpm = document.child("domainCapabilities").child("devices").child("tpm");
-  auto is_emulator = [](const pugi::xml_node& node) { return std::string_view(node.text().as_string()) == "emulator"; };
-  facts.has_tpm = std::string_view(tpm.attribute("supported").as_string()) == "yes" && tpm.find_node(is_emulator);
+  auto is_emulator = [](const pugi::xml_node& node) {
+    return std::string_view(node.text().as_string()) == "emulator";
+  };
+  facts.has_tpm = std::string_view(tpm.attribute("supported").as_string()) == "yes" &&
+                  tpm.find_node(is_emulator);
 }
 
 void read_host(HypervisorFacts& facts) {

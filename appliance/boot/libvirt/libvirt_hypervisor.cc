@@ -29,7 +29,8 @@ using base::ErrorCode;
 // libvirt's words for the last failed call of this thread.
 Error last_error(const std::string& action) {
   virErrorPtr error = virGetLastError();
-  std::string words = error == nullptr || error->message == nullptr ? "libvirt gave no reason" : error->message;
+  std::string words =
+      error == nullptr || error->message == nullptr ? "libvirt gave no reason" : error->message;
   ErrorCode code = ErrorCode::io;
   switch (error == nullptr ? VIR_ERR_OK : static_cast<virErrorNumber>(error->code)) {
     case VIR_ERR_NO_DOMAIN:
@@ -68,7 +69,8 @@ DomainState state_of(virDomainPtr domain) {
     case VIR_DOMAIN_RUNNING:
     case VIR_DOMAIN_BLOCKED: return DomainState::running;
     case VIR_DOMAIN_PAUSED:
-      return reason == VIR_DOMAIN_PAUSED_IOERROR ? DomainState::paused_by_io_error : DomainState::paused;
+      return reason == VIR_DOMAIN_PAUSED_IOERROR ? DomainState::paused_by_io_error
+                                                 : DomainState::paused;
     case VIR_DOMAIN_PMSUSPENDED: return DomainState::paused;
     case VIR_DOMAIN_SHUTDOWN: return DomainState::shutting_down;
     default: return DomainState::off;
@@ -85,14 +87,17 @@ class LibvirtHypervisor : public Hypervisor {
     unsigned long libvirt_version = 0, qemu_version = 0;
     virConnectGetLibVersion(connection.get(), &libvirt_version);
     virConnectGetVersion(connection.get(), &qemu_version);
-    facts.version = fmt::format("libvirt {}, QEMU {}", version_text(libvirt_version), version_text(qemu_version));
+    facts.version = fmt::format("libvirt {}, QEMU {}", version_text(libvirt_version),
+                                version_text(qemu_version));
     read_capabilities(take_text(virConnectGetCapabilities(connection.get())), facts);
-    read_domain_capabilities(
-        take_text(virConnectGetDomainCapabilities(connection.get(), nullptr, "x86_64", "q35", "qemu", 0)), facts);
+    read_domain_capabilities(take_text(virConnectGetDomainCapabilities(connection.get(), nullptr,
+                                                                       "x86_64", "q35", "qemu", 0)),
+                             facts);
     read_host(facts);
     for (const Domain& domain : all_domains(connection)) {
       std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
-      if (virDomainGetUUIDString(domain.get(), uuid.data()) == 0) facts.domain_uuids.emplace_back(uuid.data());
+      if (virDomainGetUUIDString(domain.get(), uuid.data()) == 0)
+        facts.domain_uuids.emplace_back(uuid.data());
     }
     return facts;
   }
@@ -115,7 +120,8 @@ class LibvirtHypervisor : public Hypervisor {
     Network known(virNetworkLookupByName(connection.get(), plan.name.c_str()));
     if (known != nullptr && virNetworkIsActive(known.get()) == 1) return;
     if (known != nullptr) {
-      if (virNetworkCreate(known.get()) != 0) throw last_error("cannot start the network " + plan.name);
+      if (virNetworkCreate(known.get()) != 0)
+        throw last_error("cannot start the network " + plan.name);
       return;
     }
     Network made(virNetworkCreateXML(connection.get(), network_xml(plan).c_str()));
@@ -128,7 +134,8 @@ class LibvirtHypervisor : public Hypervisor {
     if (domain == nullptr) throw last_error("QEMU did not start");
   }
 
-  void make_exports_patient(const std::string& name, const std::vector<BackingExport>& exports) override {
+  void make_exports_patient(const std::string& name,
+                            const std::vector<BackingExport>& exports) override {
     Connection connection = connect_now();
     Domain domain = open(connection, name);
     reopen_patiently(exports, [&](const std::string& request) {
@@ -191,16 +198,20 @@ class LibvirtHypervisor : public Hypervisor {
     if (!asked) throw last_error("cannot ask the guest of " + name + " to shut down");
   }
 
-  void reset(const std::string& name) override { apply(name, "reset", [](virDomainPtr d) { return virDomainReset(d, 0); }); }
+  void reset(const std::string& name) override {
+    apply(name, "reset", [](virDomainPtr d) { return virDomainReset(d, 0); });
+  }
   void pause(const std::string& name) override { apply(name, "pause", virDomainSuspend); }
   void resume(const std::string& name) override { apply(name, "resume", virDomainResume); }
 
   Screenshot screenshot(const std::string& name) override {
     Connection connection = connect_now();
     Domain domain = open(connection, name);
-    std::unique_ptr<virStream, Free<virStream, virStreamFree>> stream(virStreamNew(connection.get(), 0));
+    std::unique_ptr<virStream, Free<virStream, virStreamFree>> stream(
+        virStreamNew(connection.get(), 0));
     Screenshot picture;
-    char* type = stream == nullptr ? nullptr : virDomainScreenshot(domain.get(), stream.get(), 0, 0);
+    char* type =
+        stream == nullptr ? nullptr : virDomainScreenshot(domain.get(), stream.get(), 0, 0);
     if (type == nullptr) throw last_error("cannot take a picture of " + name);
     picture.mime_type = take_text(type);
     auto append = [](virStreamPtr, const char* data, size_t size, void* opaque) {
@@ -210,7 +221,8 @@ class LibvirtHypervisor : public Hypervisor {
       bytes->insert(bytes->end(), data, data + size);
       return static_cast<int>(size);
     };
-    if (virStreamRecvAll(stream.get(), append, &picture.bytes) != 0) throw last_error("cannot read the picture of " + name);
+    if (virStreamRecvAll(stream.get(), append, &picture.bytes) != 0)
+      throw last_error("cannot read the picture of " + name);
     virStreamFinish(stream.get());
     return picture;
   }
@@ -219,8 +231,9 @@ class LibvirtHypervisor : public Hypervisor {
     Connection connection = connect_now();
     Domain domain = open(connection, name);
     std::vector<std::string> found;
-    for (unsigned int source : {VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
-                                VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP}) {
+    for (unsigned int source :
+         {VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
+          VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP}) {
       collect_addresses(domain.get(), source, found);
       if (!found.empty()) break;
     }
@@ -234,12 +247,15 @@ class LibvirtHypervisor : public Hypervisor {
     return fmt::format("{}.{}.{}", version / 1000000, version / 1000 % 1000, version % 1000);
   }
 
-  static void collect_addresses(virDomainPtr domain, unsigned int source, std::vector<std::string>& found) {
+  static void collect_addresses(virDomainPtr domain, unsigned int source,
+                                std::vector<std::string>& found) {
     virDomainInterfacePtr* interfaces = nullptr;
     int count = virDomainInterfaceAddresses(domain, &interfaces, source, 0);
     for (int i = 0; i < count; ++i) {
-      bool loopback = interfaces[i]->name != nullptr && std::string_view(interfaces[i]->name) == "lo";
-      for (unsigned int j = 0; j < interfaces[i]->naddrs && !loopback; ++j) found.emplace_back(interfaces[i]->addrs[j].addr);
+      bool loopback =
+          interfaces[i]->name != nullptr && std::string_view(interfaces[i]->name) == "lo";
+      for (unsigned int j = 0; j < interfaces[i]->naddrs && !loopback; ++j)
+        found.emplace_back(interfaces[i]->addrs[j].addr);
       virDomainInterfaceFree(interfaces[i]);
     }
     ::free(interfaces);
@@ -251,7 +267,8 @@ class LibvirtHypervisor : public Hypervisor {
     virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // else libvirt prints every error itself
     virConnectPtr fresh = virConnectOpen(uri_.c_str());
     if (fresh == nullptr) {
-      Error error = last_error(fmt::format("libvirt at {} does not answer (is libvirtd running?)", uri_));
+      Error error =
+          last_error(fmt::format("libvirt at {} does not answer (is libvirtd running?)", uri_));
       throw Error(ErrorCode::unavailable, error.message());
     }
     *connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
@@ -297,6 +314,8 @@ class LibvirtHypervisor : public Hypervisor {
 
 }  // namespace
 
-std::unique_ptr<Hypervisor> connect(const std::string& uri) { return std::make_unique<LibvirtHypervisor>(uri); }
+std::unique_ptr<Hypervisor> connect(const std::string& uri) {
+  return std::make_unique<LibvirtHypervisor>(uri);
+}
 
 }  // namespace appliance::boot::libvirt

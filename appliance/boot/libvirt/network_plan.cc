@@ -28,9 +28,11 @@ unsigned int free_subnet(const std::string& routes) {
     std::string interface;
     unsigned long destination = 0, gateway = 0, mask = 0;
     std::string flags, references, use, metric;
-    words >> interface >> std::hex >> destination >> gateway >> flags >> references >> use >> metric >> mask;
+    words >> interface >> std::hex >> destination >> gateway >> flags >> references >> use >>
+        metric >> mask;
     if (mask == 0) continue;  // the default route
-    // Numbers are in network order as a little-endian host reads them: the first byte is the lowest.
+    // Numbers are in network order as a little-endian host reads them: the first byte is the
+    // lowest.
     for (unsigned int third = kFirstSubnet; third <= kLastSubnet; ++third) {
       unsigned long subnet = 192u | 168u << 8 | third << 16;
       if ((subnet & mask & 0xffffff) == (destination & 0xffffff & mask)) taken.insert(third);
@@ -50,10 +52,12 @@ std::string network_xml(const NetworkPlan& plan) {
   pugi::xml_document document;
   pugi::xml_node network = document.append_child("network");
   network.append_child("name").text() = plan.name.c_str();
-  if (plan.mode == NetworkMode::nat) network.append_child("forward").append_attribute("mode") = "nat";
+  if (plan.mode == NetworkMode::nat)
+    network.append_child("forward").append_attribute("mode") = "nat";
   pugi::xml_node bridge = network.append_child("bridge");
   // At most 15 characters; two appliances on one host have networks of different names.
-  bridge.append_attribute("name") = fmt::format("mul{}", base::to_hex(base::random_array<4>())).c_str();
+  bridge.append_attribute("name") =
+      fmt::format("mul{}", base::to_hex(base::random_array<4>())).c_str();
   bridge.append_attribute("stp") = "off";
   bridge.append_attribute("delay") = "0";
   pugi::xml_node ip = network.append_child("ip");

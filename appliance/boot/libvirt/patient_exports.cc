@@ -17,9 +17,11 @@ json ask(const Monitor& monitor, const std::string& command, const json& argumen
   json request{{"execute", command}};
   if (!arguments.is_null()) request["arguments"] = arguments;
   json answer = json::parse(monitor(request.dump()), nullptr, false);
-  if (answer.is_discarded() || !answer.is_object()) throw Error(ErrorCode::io, "QEMU's answer is no JSON");
+  if (answer.is_discarded() || !answer.is_object())
+    throw Error(ErrorCode::io, "QEMU's answer is no JSON");
   if (answer.contains("error")) {
-    throw Error(ErrorCode::io, fmt::format("QEMU refuses {}: {}", command, answer["error"].value("desc", "")));
+    throw Error(ErrorCode::io,
+                fmt::format("QEMU refuses {}: {}", command, answer["error"].value("desc", "")));
   }
   return answer.value("return", json());
 }
@@ -36,7 +38,8 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
     for (const json& node : nodes) {
       if (node.value("drv", "") == "raw" && node.value("file", "") == file) raw = &node;
     }
-    if (raw == nullptr) throw Error(ErrorCode::not_found, fmt::format("QEMU has no connection to {}", file));
+    if (raw == nullptr)
+      throw Error(ErrorCode::not_found, fmt::format("QEMU has no connection to {}", file));
     std::string patient = fmt::format("muletto-export-{}", number++);
     ask(monitor, "blockdev-add",
         {{"node-name", patient},
@@ -46,7 +49,10 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
          {"read-only", true},
          {"discard", "unmap"},
          {"reconnect-delay", each.patience_s}});
-    json reopened{{"node-name", raw->value("node-name", "")}, {"driver", "raw"}, {"read-only", true}, {"file", patient}};
+    json reopened{{"node-name", raw->value("node-name", "")},
+                  {"driver", "raw"},
+                  {"read-only", true},
+                  {"file", patient}};
     ask(monitor, "blockdev-reopen", {{"options", json::array({reopened})}});
   }
 }

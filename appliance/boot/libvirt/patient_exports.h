@@ -1,9 +1,10 @@
 // Makes QEMU wait for an export that is away.
 //
-// libvirt 9.0 cannot give an NBD connection a reconnect delay, and without one a lost connection is never
-// made again. QEMU cannot change the delay of a connection either, but it can change the connection under a
-// running guest: a second one is added, with a delay, and the raw node above the first is reopened on it.
-// The first stays, idle, since libvirt knows it by name. Nodes are found by socket and export name.
+// libvirt 9.0 cannot give an NBD connection a reconnect delay, and without one a lost connection is
+// never made again. QEMU cannot change the delay of a connection either, but it can change the
+// connection under a running guest: a second one is added, with a delay, and the raw node above the
+// first is reopened on it. The first stays, idle, since libvirt knows it by name. Nodes are found
+// by socket and export name.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// The boot service with real exports and overlays, and a hypervisor in memory. Each crash is made by
-// putting the state on disk that it would leave, and forgetting the service.
+// The boot service with real exports and overlays, and a hypervisor in memory. Each crash is made
+// by putting the state on disk that it would leave, and forgetting the service.
 #include "appliance/boot/boot_service.h"
 
 #include <fmt/format.h>
@@ -42,11 +42,15 @@ class Appliance {
   InstantVm start(const BootOptions& options = {}) {
     return service_->start({&store_, "/nowhere", "", ""}, store_.point().id, options);
   }
-  BootPlaces places(const BootId& id) { return boot_places(directory_ + "/state", directory_ + "/run", id); }
-  std::vector<ExportProcess> exports() { return ExportProcess::find_below(directory_ + "/run/vms"); }
+  BootPlaces places(const BootId& id) {
+    return boot_places(directory_ + "/state", directory_ + "/run", id);
+  }
+  std::vector<ExportProcess> exports() {
+    return ExportProcess::find_below(directory_ + "/run/vms");
+  }
   bool nothing_left() {
-    return fs::is_empty(directory_ + "/state/vms") && fs::is_empty(directory_ + "/run/vms") && exports().empty() &&
-           hypervisor_.domains.empty();
+    return fs::is_empty(directory_ + "/state/vms") && fs::is_empty(directory_ + "/run/vms") &&
+           exports().empty() && hypervisor_.domains.empty();
   }
   void set_phase(const BootId& id, Phase phase) {
     BootRecord record = read_record(base::real_file_system(), places(id));
@@ -147,7 +151,8 @@ TEST_CASE("a failed start leaves nothing behind", "[boot]") {
 TEST_CASE("memory is promised once", "[boot]") {
   if (!can_run()) return;
   Appliance appliance;
-  appliance.hypervisor().memory_available = 2600ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
+  appliance.hypervisor().memory_available =
+      2600ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
   appliance.start();
   CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
   CHECK(appliance.service().list().size() == 1);
@@ -230,8 +235,10 @@ TEST_CASE("boot.json is read as it was written, and nothing else is", "[boot]") 
   record.vm.notes = {"A note."};
   std::string text = record_to_json(record);
   CHECK(record_to_json(record_from_json(text, "test")) == text);
-  for (const char* wrong : {"", "[]", "{}", "{\"version\": 2}"}) CHECK_THROWS_AS(record_from_json(wrong, "test"), base::Error);
-  for (size_t i = 0; i < text.size(); i += 7) CHECK_THROWS_AS(record_from_json(text.substr(0, i), "test"), base::Error);
+  for (const char* wrong : {"", "[]", "{}", "{\"version\": 2}"})
+    CHECK_THROWS_AS(record_from_json(wrong, "test"), base::Error);
+  for (size_t i = 0; i < text.size(); i += 7)
+    CHECK_THROWS_AS(record_from_json(text.substr(0, i), "test"), base::Error);
 }
 
 }  // namespace appliance::boot

@@ -46,7 +46,8 @@ base::Bytes with_gpt(size_t sector_size, std::string_view type_hex) {
   base::store_u32(bytes.data() + sector_size + 80, 128);
   base::store_u32(bytes.data() + sector_size + 84, 128);
   base::Bytes type = base::from_hex(type_hex, 16);
-  std::copy(type.begin(), type.end(), bytes.begin() + static_cast<ptrdiff_t>(2 * sector_size + 128));
+  std::copy(type.begin(), type.end(),
+            bytes.begin() + static_cast<ptrdiff_t>(2 * sector_size + 128));
   return bytes;
 }
 
@@ -88,7 +89,8 @@ TEST_CASE("a damaged or hostile partition table is no table", "[boot]") {
   for (int i = 0; i < 2000; ++i) {
     base::Bytes fuzzed = with_gpt(512, kEsp);
     fuzzed.resize(512 + random() % 65536);
-    for (int j = 0; j < 8; ++j) fuzzed[random() % std::min<size_t>(fuzzed.size(), 2048)] = static_cast<uint8_t>(random());
+    for (int j = 0; j < 8; ++j)
+      fuzzed[random() % std::min<size_t>(fuzzed.size(), 2048)] = static_cast<uint8_t>(random());
     look(fuzzed);
   }
 }

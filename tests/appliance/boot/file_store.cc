@@ -21,7 +21,8 @@ class FileDisk : public images::DiskReader {
   const images::PointDisk& disk() const override { return disk_; }
   uint64_t size() const override { return disk_.size; }
   void read(uint64_t offset, base::MutableByteView out) override {
-    if (::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset)) != static_cast<ssize_t>(out.size())) {
+    if (::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset)) !=
+        static_cast<ssize_t>(out.size())) {
       throw base::system_error(errno, "cannot read disk " + disk_.name);
     }
   }
@@ -32,7 +33,8 @@ class FileDisk : public images::DiskReader {
     for (uint64_t end = offset + length; offset < end; offset += chunk.size()) {
       chunk.resize(std::min<uint64_t>(images::kDefaultChunkSize, end - offset));
       read(offset, chunk);
-      images::ExtentKind kind = base::is_all_zero(chunk) ? images::ExtentKind::zero : images::ExtentKind::data;
+      images::ExtentKind kind =
+          base::is_all_zero(chunk) ? images::ExtentKind::zero : images::ExtentKind::data;
       extents.push_back({offset, chunk.size(), kind});
     }
     return extents;
@@ -69,9 +71,11 @@ std::vector<images::PointSummary> FileStore::points_of(std::string_view) { retur
 images::PointId FileStore::find_point(std::string_view) { return point_.id; }
 images::Point FileStore::read_point(const images::PointId&) { return point_; }
 
-std::unique_ptr<images::DiskReader> FileStore::open_disk(const images::PointId&, std::string_view disk_name) {
+std::unique_ptr<images::DiskReader> FileStore::open_disk(const images::PointId&,
+                                                         std::string_view disk_name) {
   for (size_t i = 0; i < point_.disks.size(); ++i) {
-    if (point_.disks[i].name == disk_name) return std::make_unique<FileDisk>(point_.disks[i], paths_[i]);
+    if (point_.disks[i].name == disk_name)
+      return std::make_unique<FileDisk>(point_.disks[i], paths_[i]);
   }
   throw base::Error(base::ErrorCode::not_found, "no disk " + std::string(disk_name));
 }

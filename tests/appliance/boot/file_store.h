@@ -1,4 +1,5 @@
-// A store of one point whose disks are raw files: boots without packs and plugin. One thread an object.
+// A store of one point whose disks are raw files: boots without packs and plugin. One thread an
+// object.
 #pragma once
 
 #include <string>
@@ -21,7 +22,8 @@ class FileStore : public images::StoreReader {
   std::vector<images::PointSummary> points_of(std::string_view machine_name) override;
   images::PointId find_point(std::string_view selector) override;
   images::Point read_point(const images::PointId& id) override;
-  std::unique_ptr<images::DiskReader> open_disk(const images::PointId& id, std::string_view disk_name) override;
+  std::unique_ptr<images::DiskReader> open_disk(const images::PointId& id,
+                                                std::string_view disk_name) override;
 
  private:
   images::ChunkHasher hasher_{images::kDefaultChunkSize};

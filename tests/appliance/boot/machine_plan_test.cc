@@ -1,5 +1,6 @@
-// Definitions in data/NAME.xml become the domains in data/NAME.expected.xml. With MULETTO_UPDATE_GOLDEN=1
-// in the environment the expected files are written instead of compared: then read the difference.
+// Definitions in data/NAME.xml become the domains in data/NAME.expected.xml. With
+// MULETTO_UPDATE_GOLDEN=1 in the environment the expected files are written instead of compared:
+// then read the difference.
 #include "appliance/boot/machine_plan.h"
 
 #include <catch2/catch.hpp>
@@ -13,7 +14,9 @@
 namespace appliance::boot {
 namespace {
 
-std::string data_path(const std::string& name) { return std::string(MULETTO_TEST_DATA) + "/appliance/boot/data/" + name; }
+std::string data_path(const std::string& name) {
+  return std::string(MULETTO_TEST_DATA) + "/appliance/boot/data/" + name;
+}
 
 std::string read_text(const std::string& path) {
   std::ifstream file(path);
@@ -27,7 +30,8 @@ HypervisorFacts usual_facts() {
   facts.cpu_count = 8;
   facts.memory_size = 32ull << 30;
   facts.memory_available = 16ull << 30;
-  facts.uefi_firmwares = {{"/fw/CODE.fd", "/fw/VARS.fd", 540672, false}, {"/fw/CODE.secure.fd", "/fw/VARS.fd", 540672, true}};
+  facts.uefi_firmwares = {{"/fw/CODE.fd", "/fw/VARS.fd", 540672, false},
+                          {"/fw/CODE.secure.fd", "/fw/VARS.fd", 540672, true}};
   facts.has_tpm = true;
   facts.machine_types = {"pc", "pc-i440fx-7.2", "q35", "pc-q35-7.2"};
   return facts;
@@ -55,9 +59,11 @@ std::string translate(const MachinePlan& plan, Accelerator accelerator) {
   record.vm.accelerator = accelerator;
   record.vm.domain_name = domain_name(record.vm.machine_name, record.vm.id);
   record.console_password = "secret78";
-  UefiFirmware firmware{plan.secure_boot ? "/fw/CODE.secure.fd" : "/fw/CODE.fd", "/fw/VARS.fd", 540672, plan.secure_boot};
+  UefiFirmware firmware{plan.secure_boot ? "/fw/CODE.secure.fd" : "/fw/CODE.fd", "/fw/VARS.fd",
+                        540672, plan.secure_boot};
   DomainPlaces places{boot_places("/state", "/run", record.vm.id), "/state"};
-  return domain_xml(plan, record, places, plan.firmware == images::Firmware::uefi ? &firmware : nullptr);
+  return domain_xml(plan, record, places,
+                    plan.firmware == images::Firmware::uefi ? &firmware : nullptr);
 }
 
 // Networks get their libvirt names from the service; here a fixed one.
@@ -106,7 +112,8 @@ TEST_CASE("a UEFI machine with q35 keeps secure boot when its variables were cap
   CHECK(has_note(plan, "Secure boot is off"));
 }
 
-TEST_CASE("SCSI disks keep their order and controllers, what is not in the point is left out", "[boot]") {
+TEST_CASE("SCSI disks keep their order and controllers, what is not in the point is left out",
+          "[boot]") {
   images::Point point = point_of(read_text(data_path("scsi-disks.xml")), {"sda", "sdb"});
   MachinePlan plan = plan_with_networks(point);
   REQUIRE(plan.reasons.empty());
@@ -126,7 +133,8 @@ TEST_CASE("nothing of the old host's files and devices comes along", "[boot]") {
   MachinePlan plan = plan_with_networks(point, {.macs = MacChoice::keep});
   REQUIRE(plan.reasons.empty());
   CHECK(plan.cpu_count == 8);
-  for (const char* words : {"passed-through devices", "shared folders", "sound cards", "64 CPUs", "52:54:00:99:99:99"}) {
+  for (const char* words : {"passed-through devices", "shared folders", "sound cards", "64 CPUs",
+                            "52:54:00:99:99:99"}) {
     CAPTURE(words);
     CHECK(has_note(plan, words));
   }
@@ -135,7 +143,8 @@ TEST_CASE("nothing of the old host's files and devices comes along", "[boot]") {
   CHECK(plan.cards[1].mac.substr(0, 9) == "52:54:00:");  // a multicast address is no card's own
   plan.cards[1].mac = "52:54:00:00:00:00";
   std::string xml = translate(plan, Accelerator::tcg);
-  for (const char* words : {"evil", "shadow", "etc/passwd", "hostdev", "filesystem", "eth0", "seclabel"}) {
+  for (const char* words :
+       {"evil", "shadow", "etc/passwd", "hostdev", "filesystem", "eth0", "seclabel"}) {
     CAPTURE(words);
     CHECK(xml.find(words) == std::string::npos);
   }
@@ -145,7 +154,8 @@ TEST_CASE("nothing of the old host's files and devices comes along", "[boot]") {
 TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[boot]") {
   images::Point point = point_of("", {"vda", "data"});
   SECTION("BIOS") {
-    MachinePlan plan = plan_machine(point, {.has_partitions = true, .has_boot_code = true}, {}, usual_facts());
+    MachinePlan plan =
+        plan_machine(point, {.has_partitions = true, .has_boot_code = true}, {}, usual_facts());
     REQUIRE(plan.reasons.empty());
     CHECK(plan.firmware == images::Firmware::bios);
     CHECK(plan.machine_type == "pc");
@@ -159,12 +169,14 @@ TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[b
     CHECK(plan.cards[0].mode == NetworkMode::isolated);
   }
   SECTION("UEFI by the partition table") {
-    MachinePlan plan = plan_machine(point, {.has_partitions = true, .has_efi_system_partition = true}, {}, usual_facts());
+    MachinePlan plan = plan_machine(
+        point, {.has_partitions = true, .has_efi_system_partition = true}, {}, usual_facts());
     CHECK(plan.firmware == images::Firmware::uefi);
     CHECK(plan.reasons.empty());
   }
   SECTION("Windows with UEFI was on AHCI") {
-    MachinePlan plan = plan_machine(point, {.has_efi_system_partition = true, .has_windows = true}, {}, usual_facts());
+    MachinePlan plan = plan_machine(point, {.has_efi_system_partition = true, .has_windows = true},
+                                    {}, usual_facts());
     CHECK(plan.disks[0].bus == DiskBus::sata);
     CHECK(plan.machine_type == "q35");
     CHECK(plan.cards[0].model == "e1000e");
@@ -201,7 +213,8 @@ TEST_CASE("what cannot be booted is refused with reasons", "[boot]") {
   CHECK(plan.reasons[0].find("ovmf") != std::string::npos);
   CHECK(plan.reasons[1].find("4.0 GiB of memory") != std::string::npos);
 
-  point.definition.libvirt_xml = "<domain><os><type arch='aarch64' machine='virt'>hvm</type></os></domain>";
+  point.definition.libvirt_xml =
+      "<domain><os><type arch='aarch64' machine='virt'>hvm</type></os></domain>";
   plan = plan_machine(point, {}, {}, usual_facts());
   REQUIRE(!plan.reasons.empty());
   CHECK(plan.reasons[0].find("aarch64") != std::string::npos);
@@ -215,7 +228,8 @@ TEST_CASE("what cannot be booted is refused with reasons", "[boot]") {
 
 TEST_CASE("a test boot never has the identity of the original", "[boot]") {
   images::Point point = point_of(read_text(data_path("bios-i440fx.xml")), {"vda"});
-  CHECK(plan_machine(point, {}, {.purpose = Purpose::test}, usual_facts()).uuid != "5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b");
+  CHECK(plan_machine(point, {}, {.purpose = Purpose::test}, usual_facts()).uuid !=
+        "5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b");
   HypervisorFacts facts = usual_facts();
   facts.domain_uuids = {"5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b"};
   CHECK(plan_machine(point, {}, {}, facts).uuid != "5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b");
@@ -229,7 +243,9 @@ TEST_CASE("a domain is known by its metadata", "[boot]") {
   CHECK(mark->boot.hex() == "123456789abcdef0");
   CHECK(mark->state_directory == "/state");
   CHECK(!read_mark("<domain><metadata><x xmlns='urn:other' boot='00'/></metadata></domain>"));
-  CHECK(!read_mark("<domain><metadata><m:vm xmlns:m='urn:muletto:instant-vm:1' boot='zz'/></metadata></domain>"));
+  CHECK(
+      !read_mark("<domain><metadata><m:vm xmlns:m='urn:muletto:instant-vm:1' "
+                 "boot='zz'/></metadata></domain>"));
 }
 
 }  // namespace appliance::boot
