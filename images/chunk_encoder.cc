@@ -21,7 +21,16 @@ ChunkEncoder::ChunkEncoder(int level) : state_(std::make_unique<State>()) {
                       fmt::format("compression level {} is not in 1 to {}", level, kMaxLevel));
   }
   CHECK(state_->context != nullptr);
-  CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(state_->context, ZSTD_c_compressionLevel, level)));
+  auto set = [&](ZSTD_cParameter parameter, int value) {
+    CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(state_->context, parameter, value)));
+  };
+  set(ZSTD_c_compressionLevel, level);
+  if (level == 1) {
+    // Measured on pieces of 64 KiB: a smaller table with shorter matches than the level's own is 6
+    // % faster and stores half a per cent less (docs/performance.md).
+    set(ZSTD_c_hashLog, 12);
+    set(ZSTD_c_minMatch, 5);
+  }
 }
 
 ChunkEncoder::~ChunkEncoder() = default;

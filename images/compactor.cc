@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "images/disk_order.h"
 #include "images/layout.h"
 #include "images/pack_appender.h"
 #include "images/pack_scanner.h"
@@ -33,7 +34,7 @@ class Compaction {
  public:
   Compaction(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
              const CompactOptions& options)
-      : store_(store), registry_(registry), timeline_(timeline), options_(options) {}
+      : store_(store), registry_(registry), timeline_(timeline), options_(options), order_(store) {}
 
   CompactResult run() {
     std::vector<Candidate> candidates;
@@ -48,6 +49,10 @@ class Compaction {
         [](const Candidate& candidate) { return candidate.staying_size == 0; });
     if (live != candidates.begin()) rewrite({candidates.begin(), live});
     candidates.erase(candidates.begin(), live);
+    order_.find_places(options_.stop);
+    std::stable_sort(candidates.begin(), candidates.end(), [&](const auto& a, const auto& b) {
+      return order_.first_place(a.number) < order_.first_place(b.number);
+    });
     rewrite_in_groups(candidates);
     return result_;
   }
@@ -161,43 +166,64 @@ class Compaction {
         if (stays(candidate.number, record))
           candidate.staying_size += format::kRecordHeaderSize + record.stored_size;
       }
-      return is_sparse(candidate.staying_size, candidate.row) || is_small(candidate.row);
+      if (!is_sparse(candidate.staying_size, candidate.row) && !is_small(candidate.row))
+        return false;
+      if (candidate.staying_size == 0) return true;
+      for (const auto& record : contents.records) {
+        if (record.kind == format::RecordKind::chunk) order_.want(record.id, candidate.number);
+      }
+      return true;
     } catch (const Error& error) {
       base::log().warn("pack {} is not compacted: {}", candidate.row.id.hex(), error.message());
       return false;
     }
   }
 
+  // What stays of a group, in the disk order of the newest points; nodes and what only older points
+  // hold come last, in the order of their packs.
+  std::vector<Move> staying_records(const std::vector<Candidate>& group) {
+    std::vector<Move> moves;
+    for (const Candidate& candidate : group) {
+      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
+                                candidate.row.id, ScanDepth::directory);
+      for (const auto& record : contents.records) {
+        if (stays(candidate.number, record)) moves.push_back({record, candidate.number, 0});
+      }
+    }
+    std::stable_sort(moves.begin(), moves.end(), [&](const Move& a, const Move& b) {
+      return order_.place_of(a.from.id) < order_.place_of(b.from.id);
+    });
+    return moves;
+  }
+
   // Copies what is to stay into a new pack, durable when this returns; its size, 0 if nothing
   // stays.
   uint64_t copy_records(const std::vector<Candidate>& group, const PackId& new_pack,
                         std::vector<Move>& moves, std::vector<format::DirectoryEntry>& directory) {
-    std::unique_ptr<base::WritableFile> file;
+    moves = staying_records(group);
+    if (moves.empty()) return 0;
+    PackFiles sources(store_.files, store_.directory);  // opened as needed: there may be thousands
+    std::unordered_map<uint32_t, PackId> pack_ids;
+    for (const Candidate& candidate : group) pack_ids[candidate.number] = candidate.row.id;
     base::Bytes buffer;
-    for (const Candidate& candidate : group) {
-      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
-                                candidate.row.id, ScanDepth::directory);
-      auto source = store_.files.open(layout::pack_file(store_.directory, candidate.row.id));
-      for (const auto& record : contents.records) {
-        if (!stays(candidate.number, record)) continue;
-        if (!file) file = create_pack(new_pack, buffer);
-        uint64_t offset = file->size() + buffer.size();
-        if (offset > 2 * store_.pack_size) {
-          throw Error(ErrorCode::busy, "syncs took up much of what was to be freed; compact again");
-        }
-        moves.push_back({record, candidate.number, static_cast<uint32_t>(offset)});
-        directory.push_back(
-            {record.kind, static_cast<uint32_t>(offset), record.stored_size, record.id});
-        size_t start = buffer.size();
-        buffer.resize(start + format::kRecordHeaderSize + record.stored_size);
-        source->read_at(record.offset, base::MutableByteView(buffer).subspan(start));
-        if (buffer.size() >= (1u << 20)) {
-          file->append(buffer);
-          buffer.clear();
-        }
+    std::unique_ptr<base::WritableFile> file = create_pack(new_pack, buffer);
+    for (Move& move : moves) {
+      const format::DirectoryEntry& record = move.from;
+      uint64_t offset = file->size() + buffer.size();
+      if (offset > 2 * store_.pack_size) {
+        throw Error(ErrorCode::busy, "syncs took up much of what was to be freed; compact again");
+      }
+      move.new_offset = static_cast<uint32_t>(offset);
+      directory.push_back({record.kind, move.new_offset, record.stored_size, record.id});
+      size_t start = buffer.size();
+      buffer.resize(start + format::kRecordHeaderSize + record.stored_size);
+      sources.open(pack_ids.at(move.old_pack))
+          ->read_at(record.offset, base::MutableByteView(buffer).subspan(start));
+      if (buffer.size() >= (1u << 20)) {
+        file->append(buffer);
+        buffer.clear();
       }
     }
-    if (!file) return 0;
     base::Bytes tail = encode_pack_tail(file->size() + buffer.size(), directory);
     buffer.insert(buffer.end(), tail.begin(), tail.end());
     file->append(buffer);
@@ -259,6 +285,7 @@ class Compaction {
   SyncRegistry& registry_;
   TimelineGuard& timeline_;
   const CompactOptions& options_;
+  DiskOrder order_;
   CompactResult result_;
   uint32_t fresh_limit_ = 0;
 };

@@ -136,6 +136,17 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
   return contents;
 }
 
+void remove_unfinished_packs(base::FileSystem& files, const std::string& store) {
+  std::string top = layout::packs_directory(store);
+  for (const std::string& shard : files.list(top)) {
+    if (shard.size() != 2) continue;
+    std::string folder = base::join_path(top, shard);
+    for (const std::string& name : files.list(folder)) {
+      if (name.ends_with(".pack.tmp")) files.remove(base::join_path(folder, name));
+    }
+  }
+}
+
 std::vector<PackId> list_packs(base::FileSystem& files, const std::string& store) {
   std::vector<PackId> packs;
   std::string top = layout::packs_directory(store);

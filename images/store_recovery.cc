@@ -254,6 +254,7 @@ bool try_mend(OpenStore& store, const std::string& index_directory) {
 }  // namespace
 
 void recover_store(OpenStore& store, const std::string& index_directory) {
+  remove_unfinished_packs(store.files, store.directory);
   if (try_mend(store, index_directory)) return;
   RebuildReport report = rebuild_from_packs(store, index_directory);
   for (const std::string& problem : report.problems) base::log().error("{}", problem);

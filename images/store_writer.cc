@@ -93,6 +93,16 @@ class IndexedWriter : public StoreWriter {
     }
   }
 
+  bool usable() override {
+    if (!timeline_.sound) return false;
+    try {
+      store_->index().write();
+      return true;
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::no_space;  // it may have room again
+    }
+  }
+
   StoreReader& reader() override { return *reader_; }
 
   std::unique_ptr<PointSink> begin(const SyncPlan& plan) override {
@@ -274,8 +284,11 @@ CheckReport check_store(base::FileSystem& files, const std::string& directory, c
     store->open_index(layout::index_directory(directory), false);
     return check_open_store(*store, options, DamageNotes::report);
   }
-  recover_store(*store, prepare_index_directory(directory, ""));
-  return check_open_store(*store, options, DamageNotes::keep);
+  std::string index_path = prepare_index_directory(directory, "");
+  recover_store(*store, index_path);
+  CheckReport report = check_open_store(*store, options, DamageNotes::keep);
+  leave_clean_mark(index_path);
+  return report;
 }
 
 RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,

@@ -79,6 +79,11 @@ class StoreWriter {
                                            const WriterLimits& limits = {});
   virtual ~StoreWriter() = default;
 
+  // False once the index could not follow a change of the points, or LMDB gave up after a failed
+  // commit (a full disk): nothing is written any more, reading goes on, and whoever opens the store
+  // anew mends it.
+  virtual bool usable() = 0;
+
   // Reads through the same process. Valid as long as the writer.
   virtual StoreReader& reader() = 0;
 

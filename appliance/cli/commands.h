@@ -44,5 +44,6 @@ base::Command store_import_command();
 base::Command store_points_command();
 base::Command store_delete_command();
 base::Command store_serve_command();
+base::Command store_key_command();
 
 }  // namespace appliance::cli

@@ -40,7 +40,10 @@ std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& ten
   std::string directory = directory_of(tenant);
   auto open = open_.lock();
   auto found = open->find(tenant);
-  if (found != open->end()) return found->second;
+  if (found != open->end()) {
+    if (found->second->usable()) return found->second;
+    close_unusable(*open, found);
+  }
   if (!files_.exists(directory) || files_.list(directory).empty()) {
     images::init_store(files_, directory);
     base::log().info("made a store for tenant {} at {}", tenant, directory);
@@ -49,6 +52,18 @@ std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& ten
   set_points(tenant, *writer);
   open->emplace(tenant, writer);
   return writer;
+}
+
+// A writer that gave up is closed once nobody uses it any more; the next one mends the store.
+void TenantStores::close_unusable(Writers& open, Writers::iterator found) {
+  if (found->second.use_count() > 1) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("the store of tenant {} has to be opened again, and is as soon as what "
+                            "still reads it has ended: try again in a moment",
+                            found->first));
+  }
+  base::log().warn("the store of tenant {} gave up, and is opened again", found->first);
+  open.erase(found);
 }
 
 uint64_t TenantStores::recompute_points(const std::string& tenant) {

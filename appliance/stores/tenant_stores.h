@@ -25,9 +25,10 @@ class TenantStores {
   void open_existing();
 
   // The tenant's store; makes it if there is none. When it is opened the catalog's points are
-  // recomputed from it: somebody may have worked on it while no daemon ran. Throws not_found (no
-  // such tenant), busy (another program writes it), corrupt, no_space, … The result keeps the store
-  // open.
+  // recomputed from it: somebody may have worked on it while no daemon ran. One that gave up
+  // (StoreWriter::usable) is opened anew. Throws not_found (no such tenant), unavailable (it gave
+  // up, and somebody still uses it), busy (another program writes it), corrupt, no_space, … The
+  // result keeps the store open.
   std::shared_ptr<images::StoreWriter> writer(const std::string& tenant);
 
   // Where a tenant's store is, whether or not it exists. Throws invalid_argument for a tenant whose
@@ -41,13 +42,16 @@ class TenantStores {
   void close();
 
  private:
+  using Writers = std::map<std::string, std::shared_ptr<images::StoreWriter>>;
+
+  void close_unusable(Writers& open, Writers::iterator found);
   uint64_t set_points(const std::string& tenant, images::StoreWriter& writer);
 
   base::FileSystem& files_;
   const std::string directory_;
   catalog::Catalog& catalog_;
   // Held while a store is opened (seconds after a crash), so that nobody opens it a second time.
-  base::Guarded<std::map<std::string, std::shared_ptr<images::StoreWriter>>> open_;
+  base::Guarded<Writers> open_;
 };
 
 }  // namespace appliance::stores

@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/store_options.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  declare_key(add);
+  add("new-key-file", value<std::string>()->value_name("FILE"), "the key to use from now on")(
+      "new-passphrase-file", value<std::string>()->value_name("FILE"),
+      "or the passphrase, in the first line");
+}
+
+int run(const base::Arguments& arguments) {
+  images::KeySource new_key =
+      images::read_key_source(arguments.get_or<std::string>("new-passphrase-file", ""),
+                              arguments.get_or<std::string>("new-key-file", ""));
+  if (new_key.empty()) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "give the new key: --new-key-file or --new-passphrase-file");
+  }
+  std::string directory = arguments.get("DIR");
+  images::change_store_key(base::real_file_system(), directory, key_of(arguments), new_key);
+  if (arguments.json()) {
+    print_json({{"directory", directory}, {"changed", true}});
+  } else {
+    fmt::print(
+        "The store at {} opens with the new key only. No pack was rewritten: the old key still "
+        "opens old copies of the file {}/key.\n",
+        directory, directory);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command store_key_command() {
+  base::Command command;
+  command.name = "store key";
+  command.summary = "Changes the key or passphrase of an encrypted store";
+  command.positional = {"DIR"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli
