@@ -1,0 +1,66 @@
+// What a policy says about its machines: when to sync, what to keep, how to verify, how fast. A
+// policy is kept as the texts people write; compile() gives their meaning. Values; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/policy/bandwidth.h"
+#include "appliance/policy/retention.h"
+#include "appliance/policy/schedule.h"
+
+namespace appliance::policy {
+
+// Each tenant has one of this name, for machines that were given no other.
+constexpr std::string_view kDefaultPolicy = "default";
+
+struct PolicyText {
+  std::string name;
+  std::vector<std::string> schedule{"every 1h"};
+  std::string timezone = "UTC";
+  std::vector<std::string> blackout;  // windows in which no sync begins
+  std::string jitter = "0s";
+  std::string keep = "all";
+  std::string verification = "off";  // off | after-sync | nightly HH:MM
+  std::string bandwidth;             // empty: no limit
+  std::string rpo;                   // the oldest its newest point may be; empty: by the schedule
+  uint32_t priority = 5;             // 1 to 9; 9 goes first
+  bool protect_new = false;  // of the default policy: machines that are noticed are protected
+};
+
+enum class Verification { off, after_sync, nightly };
+
+struct Policy {
+  PolicyText text;
+  Schedule schedule;
+  TimeZone zone{"UTC"};
+  std::vector<Window> blackout;
+  int64_t jitter_ms = 0;
+  Retention retention;
+  Verification verification = Verification::off;
+  int verification_minute = 0;  // of the day, when nightly
+  Bandwidth bandwidth;
+  std::optional<int64_t> rpo_ms;
+
+  bool in_blackout(int64_t utc_ms) const;
+  // When the machine is due next after that instant, blackouts left aside.
+  std::optional<int64_t> next_due(const std::string& machine_name, int64_t after_ms) const;
+};
+
+// Throws invalid_argument, naming the field.
+Policy compile(const PolicyText& text);
+
+// When a machine whose newest point is of `latest_ms` counts as overdue: after the policy's RPO, or
+// when a due sync has had its time (twice the interval, at most 15 minutes). With the schedule off
+// it is kAgeWithoutSchedule.
+constexpr int64_t kAgeWithoutSchedule = kDayMs;
+int64_t overdue_at(const Policy& policy, const std::string& machine_name, int64_t latest_ms);
+
+std::string policy_to_json(const PolicyText& text);
+// The text of policy_to_json(), over the defaults. Throws invalid_argument.
+PolicyText policy_from_json(const std::string& name, const std::string& json);
+
+}  // namespace appliance::policy
