@@ -1,4 +1,4 @@
-// When a machine is to be synced, as people write it (docs/schedules.md):
+// When a machine is to be synced, as people write it:
 //   every 15m | every 1h mon-fri 7-19 | hourly mon-fri 7-19 | daily 22:00 | daily 22:00 mon-fri |
 //   weekly sun 03:00 | five fields as in crontab(5) | off
 // Several rules may stand side by side. Pure: the time comes as an argument. Values; thread-safe.
