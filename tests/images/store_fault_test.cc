@@ -64,7 +64,12 @@ KeySource key_of_store(base::FileSystem& files) {
   return files.exists(std::string(kStore) + "/key") ? kKey : KeySource{};
 }
 
-std::string scratch_root() { return std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp"; }
+// Memory is much faster than a disk here, but containers often have next to none of it to give.
+std::string scratch_root() {
+  std::error_code absent;
+  std::filesystem::space_info memory = std::filesystem::space("/dev/shm", absent);
+  return !absent && memory.available >= (1ULL << 30) ? "/dev/shm" : "/tmp";
+}
 
 // A workload on a store of its own, with reopenings in between.
 class Run {
@@ -276,14 +281,20 @@ Problems in_parallel(uint64_t count,
   auto loop = [&] {
     base::ScratchDirectory scratch(scratch_root(), "muletto-fault-test");
     for (uint64_t i = next++; i < count; i = next++) {
-      Problems found = work(i, scratch.path());
+      Problems found;
+      try {
+        found = work(i, scratch.path());
+      } catch (const std::exception& error) {
+        found = {"run " + std::to_string(i) + " ended with: " + error.what()};
+      }
       append(*problems.lock(), found);
       if (problems.lock()->size() > 20) return;
     }
   };
-  std::thread other(loop);
-  loop();
-  other.join();
+  {
+    std::jthread other(loop);
+    loop();
+  }
   return *problems.lock();
 }
 
