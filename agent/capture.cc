@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 
@@ -9,20 +10,32 @@
 
 namespace agent {
 
-std::vector<std::string> wanted_disks(const std::vector<std::string>& names,
+namespace {
+
+bool fits(const std::string& rule, const DiskLabel& disk) {
+  const std::string& subject = rule.find('/') == std::string::npos ? disk.name : disk.path;
+  return rule == subject || ::fnmatch(rule.c_str(), subject.c_str(), 0) == 0;
+}
+
+}  // namespace
+
+std::vector<std::string> wanted_disks(const std::vector<DiskLabel>& disks,
                                       const CaptureSettings& settings) {
-  auto has = [](const std::vector<std::string>& list, const std::string& name) {
-    return std::find(list.begin(), list.end(), name) != list.end();
-  };
-  for (const std::string& excluded : settings.excluded_disks) {
-    if (has(names, excluded)) continue;
+  std::vector<std::string> names;
+  std::vector<std::string> wanted;
+  for (const DiskLabel& disk : disks) {
+    names.push_back(disk.name);
+    bool excluded = std::any_of(settings.excluded_disks.begin(), settings.excluded_disks.end(),
+                                [&](const std::string& rule) { return fits(rule, disk); });
+    if (!excluded) wanted.push_back(disk.name);
+  }
+  for (const std::string& rule : settings.excluded_disks) {
+    // A plain name that fits nothing is a slip; a pattern may find nothing today.
+    if (rule.find_first_of("*?[/") != std::string::npos) continue;
+    if (std::find(names.begin(), names.end(), rule) != names.end()) continue;
     throw base::Error(base::ErrorCode::not_found,
                       fmt::format("machine {} has no disk {} to exclude; it has {}",
-                                  settings.machine_name, excluded, fmt::join(names, ", ")));
-  }
-  std::vector<std::string> wanted;
-  for (const std::string& name : names) {
-    if (!has(settings.excluded_disks, name)) wanted.push_back(name);
+                                  settings.machine_name, rule, fmt::join(names, ", ")));
   }
   if (wanted.empty()) {
     throw base::Error(base::ErrorCode::invalid_argument,

@@ -51,12 +51,26 @@ struct CaptureSettings {
   std::string run_directory;    // absolute, and short enough for sockets in it
   bool full = false;            // no use of change tracking
   bool freeze = true;           // ask the guest agent, if there is one
+  // Rules: a disk's name, a pattern of names ("vd[b-d]", "sd*"), or, with a slash in it, a pattern
+  // of the paths of its image ("/srv/scratch/*").
   std::vector<std::string> excluded_disks;
+  // What a guest may overwrite during a sync, bytes in scratch files; beyond it the sync is given
+  // up and the guest goes on. 0: whatever the disk has room for.
+  uint64_t scratch_limit = 0;
+  // The guest's freeze hooks report (docs/hooks): ask for it, and call the point
+  // application-consistent if they ran.
+  bool hooks = false;
+  std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
 };
 
-// The disks of `names` that are not excluded; throws not_found for an excluded name that none has,
-// and invalid_argument if nothing is left.
-std::vector<std::string> wanted_disks(const std::vector<std::string>& names,
+struct DiskLabel {
+  std::string name;
+  std::string path;  // may be empty
+};
+
+// The names of the disks that no rule excludes. Throws not_found for a rule without wildcards that
+// fits none, and invalid_argument if nothing is left.
+std::vector<std::string> wanted_disks(const std::vector<DiskLabel>& disks,
                                       const CaptureSettings& settings);
 
 }  // namespace agent

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace agent {
 namespace {
@@ -44,11 +45,13 @@ void refuse_unknown(const toml::table& table, const std::array<std::string_view,
 }
 
 MachineConfig parse_machine(const toml::table& table, const std::string& path) {
-  static constexpr std::array<std::string_view, 3> kKnown{"domain", "exclude_disks", "freeze"};
+  static constexpr std::array<std::string_view, 4> kKnown{"domain", "exclude_disks", "freeze",
+                                                          "hooks"};
   refuse_unknown(table, kKnown, path);
   MachineConfig machine;
   machine.domain = value_of<std::string>(table, "domain", "", path);
   machine.freeze = value_of<bool>(table, "freeze", true, path);
+  machine.hooks = value_of<bool>(table, "hooks", false, path);
   if (const toml::node* list = table.get("exclude_disks")) {
     const toml::array* names = list->as_array();
     if (names == nullptr) refuse(path, "exclude_disks is a list of names");
@@ -62,13 +65,23 @@ MachineConfig parse_machine(const toml::table& table, const std::string& path) {
 
 Config parse(const toml::table& table, const std::string& path) {
   // Other parts of the agent have tables of their own here.
-  static constexpr std::array<std::string_view, 7> kKnown{
-      "libvirt", "state_dir", "run_dir", "threads", "compression", "machines", "appliance"};
+  static constexpr std::array<std::string_view, 9> kKnown{
+      "libvirt",  "state_dir", "run_dir", "threads",      "compression",
+      "machines", "appliance", "tpm_dir", "scratch_limit"};
   refuse_unknown(table, kKnown, path);
   Config config;
   config.libvirt_uri = value_of<std::string>(table, "libvirt", config.libvirt_uri, path);
   config.state_directory = value_of<std::string>(table, "state_dir", config.state_directory, path);
   config.run_directory = value_of<std::string>(table, "run_dir", config.run_directory, path);
+  config.tpm_directory = value_of<std::string>(table, "tpm_dir", config.tpm_directory, path);
+  if (table.contains("scratch_limit")) {
+    try {
+      config.scratch_limit =
+          base::parse_size(value_of<std::string>(table, "scratch_limit", "", path));
+    } catch (const base::Error& error) {
+      refuse(path, "scratch_limit: " + error.message());
+    }
+  }
   auto thread_count = value_of<int64_t>(table, "threads", config.thread_count, path);
   if (thread_count < 1 || thread_count > 14) refuse(path, "threads is 1 to 14");
   config.thread_count = static_cast<uint32_t>(thread_count);

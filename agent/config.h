@@ -1,9 +1,18 @@
 // The agent's settings: /etc/muletto/agent.toml, every key optional.
+//
 //   libvirt = "qemu:///system"
-//   state_dir = "/var/lib/muletto-agent"     tracking, scratch files; needs room for what guests
-//   overwrite run_dir = "/run/muletto-agent"           sockets threads = 2 compression = 1 zstd, 1
-//   to 19 [machines.NAME] domain = "web01"                         its domain, if it is not called
-//   NAME exclude_disks = ["vdb"] freeze = true
+//   state_dir = "/var/lib/muletto-agent"   tracking, scratch files: room for what guests overwrite
+//   run_dir = "/run/muletto-agent"         sockets
+//   tpm_dir = "/var/lib/libvirt/swtpm"     where libvirt keeps emulated TPMs
+//   scratch_limit = "20GiB"                a guest may overwrite so much during a sync
+//   threads = 2
+//   compression = 1                        zstd, 1 to 19
+//   [machines.NAME]
+//   domain = "web01"                       its domain, if it is not called NAME
+//   exclude_disks = ["vdb", "sd*"]         rules: agent/capture.h
+//   freeze = true
+//   hooks = true                           the guest's freeze hooks report: docs/capture.md
+//
 // Values; thread-safe.
 #pragma once
 
@@ -18,12 +27,15 @@ struct MachineConfig {
   std::string domain;
   std::vector<std::string> exclude_disks;
   bool freeze = true;
+  bool hooks = false;
 };
 
 struct Config {
   std::string libvirt_uri = "qemu:///system";
   std::string state_directory = "/var/lib/muletto-agent";
   std::string run_directory = "/run/muletto-agent";
+  std::string tpm_directory = "/var/lib/libvirt/swtpm";
+  uint64_t scratch_limit = 0;  // bytes; 0: none
   uint32_t thread_count = 2;
   int compression_level = 1;
   std::map<std::string, MachineConfig> machines;

@@ -9,15 +9,16 @@ namespace {
 
 constexpr uint64_t kMaxStateFileSize = 16u << 20;
 
-// Where libvirt keeps an emulated TPM 2.0's permanent state.
-std::string tpm_path(const std::string& domain_uuid) {
-  return "/var/lib/libvirt/swtpm/" + domain_uuid + "/tpm2/tpm2-00.permall";
+// Where libvirt lets swtpm keep a TPM 2.0's permanent state. swtpm replaces the file as a whole, so
+// that it can be read at any time.
+std::string tpm_path(const std::string& tpm_directory, const std::string& domain_uuid) {
+  return tpm_directory + "/" + domain_uuid + "/tpm2/tpm2-00.permall";
 }
 
 }  // namespace
 
-std::vector<std::pair<std::string, base::Bytes>> read_state_files(const DomainFacts& facts,
-                                                                  const std::string& domain_uuid) {
+std::vector<std::pair<std::string, base::Bytes>> read_state_files(
+    const DomainFacts& facts, const std::string& domain_uuid, const std::string& tpm_directory) {
   std::vector<std::pair<std::string, base::Bytes>> files;
   auto take = [&](const std::string& name, const std::string& path) {
     try {
@@ -27,7 +28,7 @@ std::vector<std::pair<std::string, base::Bytes>> read_state_files(const DomainFa
     }
   };
   if (!facts.nvram_path.empty()) take("nvram", facts.nvram_path);
-  if (facts.has_tpm) take("tpm", tpm_path(domain_uuid));
+  if (facts.has_tpm) take("tpm", tpm_path(tpm_directory, domain_uuid));
   return files;
 }
 

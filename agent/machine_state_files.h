@@ -11,9 +11,11 @@
 
 namespace agent {
 
-// What is there; a file that cannot be read is logged and left out, since the disks alone are worth
+// `tpm_directory` is where libvirt keeps emulated TPMs, a folder for each domain's UUID. What is
+// there; a file that cannot be read is logged and left out, since the disks alone are worth
 // keeping.
 std::vector<std::pair<std::string, base::Bytes>> read_state_files(const DomainFacts& facts,
-                                                                  const std::string& domain_uuid);
+                                                                  const std::string& domain_uuid,
+                                                                  const std::string& tpm_directory);
 
 }  // namespace agent

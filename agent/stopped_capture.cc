@@ -29,7 +29,11 @@ bool has_sound_bitmap(const std::string& path, const std::string& bitmap) {
   for (const auto& entry : bitmaps) {
     if (entry.value("name", "") != bitmap) continue;
     auto flags = entry.value("flags", nlohmann::json::array());
-    return std::find(flags.begin(), flags.end(), "in-use") == flags.end();
+    auto has = [&](const char* flag) {
+      return std::find(flags.begin(), flags.end(), flag) != flags.end();
+    };
+    // Without "auto" nobody writes into it: it was switched off.
+    return has("auto") && !has("in-use");
   }
   return false;
 }
@@ -63,9 +67,9 @@ class StoppedCapture : public Capture {
 };
 
 void StoppedCapture::begin(const std::optional<LastPoint>& last) {
-  std::vector<std::string> names;
-  for (const DomainDisk& disk : facts_.disks) names.push_back(disk.name);
-  std::vector<std::string> wanted = wanted_disks(names, settings_);
+  std::vector<DiskLabel> labels;
+  for (const DomainDisk& disk : facts_.disks) labels.push_back({disk.name, disk.path});
+  std::vector<std::string> wanted = wanted_disks(labels, settings_);
   record_ = load_tracking(settings_.state_directory, settings_.machine_name);
   TrackingEvidence evidence{.full_wanted = settings_.full, .last = last, .record = record_};
   evidence.domain_uuid = domain_.uuid;
@@ -110,7 +114,7 @@ void StoppedCapture::describe() {
   // Its guest has closed its files: nothing can be more consistent than a disk that is not in use.
   details_.consistency = images::Consistency::file_system;
   details_.definition = machine_definition(domain_.inactive_xml);
-  details_.definition.state_files = read_state_files(facts_, domain_.uuid);
+  details_.definition.state_files = read_state_files(facts_, domain_.uuid, settings_.tpm_directory);
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
   details_.note = full_read_note(decisions);

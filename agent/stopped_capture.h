@@ -1,9 +1,9 @@
 // A domain that is shut off, captured from its image files. Reading does not keep it from being
 // started; if it is started meanwhile, the sync fails and nothing is saved.
 //
-// Its qcow2 images still hold the bitmap of the last point's checkpoint, so the sync may be
-// incremental. A new checkpoint cannot be made; the old one goes on: it then tells the changes
-// since an earlier point, which are at least those since the new one.
+// Its qcow2 images still hold the bitmap of the last running point's checkpoint, so the sync may be
+// incremental, relative to that point. A new checkpoint cannot be made; the old one goes on, and
+// later syncs are relative to the same point again (agent/tracking.h, TrackingRecord).
 #pragma once
 
 #include <functional>

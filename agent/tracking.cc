@@ -15,7 +15,7 @@ namespace agent {
 namespace {
 
 constexpr uint64_t kMaxRecordSize = 1u << 20;
-constexpr int kRecordVersion = 1;
+constexpr int kRecordVersion = 2;
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -31,6 +31,7 @@ TrackingRecord parse_record(std::string_view text, std::string* machine_name = n
     }
     TrackingRecord record;
     record.point = images::PointId::from_hex(json.at("point").get<std::string>());
+    record.origin = images::PointId::from_hex(json.at("origin").get<std::string>());
     record.domain_uuid = json.at("domain_uuid");
     record.checkpoint = json.at("checkpoint");
     record.disks = json.at("disks").get<std::vector<std::string>>();
@@ -71,7 +72,7 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
   if (!evidence.checkpoint_exists) return full("the checkpoint of the last point was deleted");
   if (!contains(evidence.checkpoint_disks, disk.name))
     return full("the last checkpoint does not have the disk");
-  return {true, ""};
+  return {true, "", record.origin};
 }
 
 std::string full_read_note(const std::vector<std::pair<std::string, DiskDecision>>& decisions) {
@@ -107,9 +108,13 @@ std::optional<TrackingRecord> load_tracking(const std::string& state_directory,
 
 void save_tracking(const std::string& state_directory, std::string_view machine_name,
                    const TrackingRecord& record) {
-  nlohmann::json json{{"version", kRecordVersion},       {"machine", machine_name},
-                      {"point", record.point.hex()},     {"domain_uuid", record.domain_uuid},
-                      {"checkpoint", record.checkpoint}, {"disks", record.disks}};
+  nlohmann::json json{{"version", kRecordVersion},
+                      {"machine", machine_name},
+                      {"point", record.point.hex()},
+                      {"origin", record.origin.hex()},
+                      {"domain_uuid", record.domain_uuid},
+                      {"checkpoint", record.checkpoint},
+                      {"disks", record.disks}};
   base::write_file_durably(base::real_file_system(), tracking_path(state_directory, machine_name),
                            base::as_bytes(json.dump(2) + "\n"));
 }

@@ -22,10 +22,14 @@
 
 namespace agent {
 
-// The checkpoint `name` was made at the instant of `point`, or earlier: the disks differ from the
-// point at most where its bitmap says so.
+// The checkpoint was made at the instant of `origin`: a disk differs from that point at most where
+// the bitmap in its image says so. This holds whatever becomes of the image, since content and
+// bitmap are of one file: also of an older copy of it that somebody put back. `point` is the
+// machine's newest: `origin` itself, or a later one, made of the domain while it was shut off, when
+// no new checkpoint could be made.
 struct TrackingRecord {
   images::PointId point;
+  images::PointId origin;
   std::string domain_uuid;
   std::string checkpoint;
   std::vector<std::string> disks;  // those whose bitmap it has
@@ -50,7 +54,8 @@ struct TrackingEvidence {
 
 struct DiskDecision {
   bool incremental = false;
-  std::string reason;  // for a full read, in words
+  std::string reason;       // for a full read, in words
+  images::PointId since{};  // of an incremental one: the point the bitmap continues from
 };
 
 // A bitmap can only be kept inside such an image.

@@ -45,6 +45,11 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
   settings.state_directory = config.state_directory;
   settings.run_directory = config.run_directory;
   settings.full = arguments.has("full");
+  settings.hooks = machine.hooks || arguments.has("hooks");
+  settings.tpm_directory = config.tpm_directory;
+  settings.scratch_limit = arguments.has("scratch-limit")
+                               ? base::parse_size(arguments.get("scratch-limit"))
+                               : config.scratch_limit;
   settings.freeze = machine.freeze && !arguments.has("no-freeze");
   settings.excluded_disks = machine.exclude_disks;
   for (const std::string& name : arguments.list("exclude")) settings.excluded_disks.push_back(name);
@@ -92,12 +97,19 @@ nlohmann::json to_json(const SyncResult& result, const std::string& machine_name
   return json;
 }
 
+const char* consistency_words(images::Consistency consistency) {
+  switch (consistency) {
+    case images::Consistency::crash: return "crash-consistent";
+    case images::Consistency::file_system: return "file systems consistent";
+    case images::Consistency::application: return "applications consistent";
+  }
+  return "";
+}
+
 void print_text(const SyncResult& result, const std::string& machine_name) {
   const images::PointDetails& details = result.details;
   fmt::print("{}: point {} of {}, {}\n", machine_name, result.point.hex(),
-             base::format_time_ms(details.time_ms),
-             details.consistency == images::Consistency::crash ? "crash-consistent"
-                                                               : "file systems consistent");
+             base::format_time_ms(details.time_ms), consistency_words(details.consistency));
   fmt::print("  {} read, {} sent, {} stored in {}", base::format_size(details.figures.bytes_read),
              base::format_size(details.figures.bytes_sent),
              base::format_size(details.figures.bytes_stored),
@@ -164,9 +176,14 @@ base::Command sync_command(std::stop_token stop) {
     add("domain", value<std::string>()->value_name("NAME"),
         "the domain, if it is not called MACHINE; or its UUID");
     add("exclude", value<Words>()->value_name("DISK"),
-        "leave this disk of the domain out; may be repeated");
+        "leave disks out: a name, a pattern like 'vd[b-d]', or of image paths like '/scratch/*'; "
+        "may be repeated");
     add("full", "read everything, whatever change tracking says");
     add("no-freeze", "do not freeze the guest's file systems");
+    add("hooks", "the guest's freeze hooks report: ask whether they ran");
+    add("scratch-limit", value<std::string>()->value_name("SIZE"),
+        "give the sync up when the guest has overwritten so much meanwhile; default: when the "
+        "disk is nearly full");
     add("store", value<std::string>()->value_name("DIR"),
         "put the point into this store, instead of the appliance");
     add("key-file", value<std::string>()->value_name("FILE"), "the store's key");

@@ -158,6 +158,11 @@ BackupOutcome Domain::begin_backup(const std::string& backup_xml, const std::str
   return BackupOutcome::bitmap_unusable;
 }
 
+std::string Domain::agent_command(const std::string& command) const {
+  char* answer = ::virDomainQemuAgentCommand(domain_.get(), command.c_str(), kAgentTimeoutS, 0);
+  return take_string(answer, "the guest agent of " + name_ + " does not do as asked");
+}
+
 std::string Domain::backup_xml() const {
   char* xml = ::virDomainBackupGetXMLDesc(domain_.get(), 0);
   if (xml == nullptr &&

@@ -65,6 +65,10 @@ class Domain {
   // Thaws them; no error if none is frozen.
   void thaw() const;
 
+  // One command of the guest agent's own, and its answer, both JSON. libvirt marks the domain as
+  // tainted by it.
+  std::string agent_command(const std::string& command) const;
+
   // Starts a pull backup into scratch files that exist, and makes the checkpoint at the same
   // instant; `checkpoint_xml` may be empty. On `bitmap_unusable`, `why` gets libvirt's reason.
   BackupOutcome begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,

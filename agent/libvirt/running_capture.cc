@@ -28,6 +28,7 @@
 #include "agent/domain_xml.h"
 #include "agent/host_name.h"
 #include "agent/libvirt/backup_xml.h"
+#include "agent/libvirt/hook_report.h"
 #include "agent/libvirt/leftovers.h"
 #include "agent/libvirt/sync_guard.h"
 #include "agent/machine_state_files.h"
@@ -46,6 +47,7 @@ namespace {
 
 // A full scratch disk makes QEMU fail the guest's writes: before that the sync is given up.
 constexpr uint64_t kScratchReserve = 256u << 20;
+constexpr uint64_t kStatBlock = 512;
 constexpr uint32_t kConnectionCount = 4;
 
 // Gives a folder or file to QEMU's user, who makes the socket and writes the scratch files. `label`
@@ -86,7 +88,7 @@ class RunningCapture : public Capture {
 
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
   const images::PointDetails& details() const override { return details_; }
-  void check() override { check_room(); }
+  void check() override;
   void end_reading() override;
   void committed(const images::PointId& point) noexcept override;
 
@@ -95,6 +97,7 @@ class RunningCapture : public Capture {
   void prepare_folders();
   void make_scratch_files();
   void check_room() const;
+  void note_hooks(const std::string& before);
   bool freeze();
   void thaw(bool frozen);
   BackupOutcome switch_over(std::string& why);
@@ -142,9 +145,9 @@ void RunningCapture::begin(const std::optional<LastPoint>& last) {
 
 // Finds out what is there, and decides per disk between incremental and full.
 void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
-  std::vector<std::string> names;
-  for (const DomainDisk& disk : facts_.disks) names.push_back(disk.name);
-  std::vector<std::string> wanted = wanted_disks(names, settings_);
+  std::vector<DiskLabel> labels;
+  for (const DomainDisk& disk : facts_.disks) labels.push_back({disk.name, disk.path});
+  std::vector<std::string> wanted = wanted_disks(labels, settings_);
 
   TrackingEvidence evidence{.full_wanted = settings_.full, .last = last};
   evidence.record = load_tracking(place_.state_directory, place_.machine_name);
@@ -181,6 +184,19 @@ void RunningCapture::make_scratch_files() {
 }
 
 void RunningCapture::check_room() const {
+  uint64_t used = 0;
+  struct stat status;
+  for (const CapturedDisk& disk : disks_) {
+    if (::stat(scratch_path(disk.name).c_str(), &status) == 0)
+      used += static_cast<uint64_t>(status.st_blocks) * kStatBlock;
+  }
+  if (settings_.scratch_limit != 0 && used > settings_.scratch_limit) {
+    throw base::Error(
+        base::ErrorCode::no_space,
+        fmt::format("the guest overwrote more than scratch_limit ({}) before its disks were read: "
+                    "this sync of {} was given up, the guest goes on",
+                    base::format_size(settings_.scratch_limit), place_.machine_name));
+  }
   uint64_t room = free_size(scratch_->path());
   if (room >= kScratchReserve) return;
   throw base::Error(
@@ -189,6 +205,16 @@ void RunningCapture::check_room() const {
                   "stay free",
                   base::format_size(room), scratch_parent(place_.state_directory),
                   base::format_size(kScratchReserve)));
+}
+
+// At the bound the backup job ends at once, whatever the copy waits for: the guest comes first.
+void RunningCapture::check() {
+  try {
+    check_room();
+  } catch (const base::Error&) {
+    domain_.end_backup();
+    throw;
+  }
 }
 
 // True if the guest's file systems are frozen now. Not being able to is no failure of the sync.
@@ -233,6 +259,7 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
   std::string backup = backup_xml(socket_path(), disks);
   std::string checkpoint = tracks_any() ? checkpoint_xml(checkpoint_, disks) : "";
   freeze_note_.clear();
+  std::string hooks_before = settings_.hooks ? read_hook_report(domain_) : "";
   bool frozen = freeze();
   details_.time_ms = base::now_ms();
   BackupOutcome outcome = BackupOutcome::bitmap_unusable;
@@ -250,7 +277,14 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
                    begun_ms - details_.time_ms, base::now_ms() - begun_ms);
   details_.consistency =
       freeze_note_.empty() ? images::Consistency::file_system : images::Consistency::crash;
+  if (settings_.hooks && freeze_note_.empty()) note_hooks(hooks_before);
   return outcome;
+}
+
+void RunningCapture::note_hooks(const std::string& before) {
+  std::string complaint = hooks_complaint(before, read_hook_report(domain_));
+  if (complaint.empty()) details_.consistency = images::Consistency::application;
+  else freeze_note_ = complaint;
 }
 
 // libvirt refused a bitmap: the disks its message names are read in full, or all if it names none.
@@ -308,7 +342,8 @@ void RunningCapture::open_sources() {
 void RunningCapture::describe() {
   details_.host = host_name();
   details_.definition = machine_definition(domain_.inactive_xml());
-  details_.definition.state_files = read_state_files(facts_, domain_.uuid());
+  details_.definition.state_files =
+      read_state_files(facts_, domain_.uuid(), settings_.tpm_directory);
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
   details_.note = full_read_note(decisions);
@@ -324,7 +359,7 @@ void RunningCapture::end_reading() {
 
 void RunningCapture::committed(const images::PointId& point) noexcept {
   try {
-    TrackingRecord record{point, domain_.uuid(), checkpoint_, {}};
+    TrackingRecord record{point, point, domain_.uuid(), checkpoint_, {}};
     for (const BackupDisk& disk : backup_disks()) {
       if (disk.tracked) record.disks.push_back(disk.name);
     }
