@@ -118,3 +118,41 @@ expect_nothing_left() {
   found=$(virsh checkpoint-list "$1" --name | grep -c muletto || true)
   [ "$found" -eq "$2" ] || fail "$found checkpoints are left, not $2"
 }
+
+# sync_paused MACHINE [OPTION...]   a sync of the paused machine, whose point must be what its images hold, byte
+# for byte. Its JSON is in $WORK/result. Paused, so that disks can be compared after the sync.
+sync_paused() {
+  local machine=$1 disk image
+  shift
+  virsh suspend "$machine" > /dev/null
+  agent_sync "$machine" --quiet "$@" > "$WORK/result" 2> "$WORK/result.err" \
+    || fail "the sync failed: $(cat "$WORK/result.err")"
+  expect_point_is_images "$machine"
+  virsh resume "$machine" > /dev/null
+}
+
+# expect_point_is_images MACHINE   the point of $WORK/result equals the machine's images.
+expect_point_is_images() {
+  local disk image point format
+  point=$(json .point < "$WORK/result")
+  for disk in $(json '.disks[].name' < "$WORK/result"); do
+    image=$(virsh domblklist "$1" | awk -v disk="$disk" '$1 == disk { print $2 }')
+    format=$(qemu-img info -U --output json "$image" | json .format)
+    point_disk "$point" "$disk" "$WORK/point"
+    qemu-img compare -U -q -f raw -F "$format" "$WORK/point" "$image" > /dev/null \
+      || fail "disk $disk of the point is not what the machine has: $(cat "$WORK/result")"
+    rm "$WORK/point"
+  done
+}
+
+# expect_read DISKS REASON   of the last sync exactly these disks were read in full, for that reason.
+expect_read() {
+  [ "$(json '[.disks[] | select(.incremental | not) | .name] | join(" ")' < "$WORK/result")" = "$1" ] \
+    || fail "read in full were not '$1': $(cat "$WORK/result")"
+  [[ $(json .note < "$WORK/result") == *$2* ]] || fail "no '$2' in the note: $(cat "$WORK/result")"
+}
+
+# bitmap_of IMAGE   the name of the agent's bitmap in an image that is not in use.
+bitmap_of() {
+  qemu-img info --output json "$1" | json '."format-specific".data.bitmaps[]?.name' | grep muletto | head -n 1
+}
