@@ -8,6 +8,7 @@
 #include "agent/cli/common_options.h"
 #include "agent/image_capture.h"
 #include "agent/libvirt/domain_capture.h"
+#include "agent/physical_capture.h"
 #include "agent/progress.h"
 #include "agent/rate_limit.h"
 #include "agent/state_layout.h"
@@ -132,7 +133,10 @@ int run(const Arguments& arguments, std::stop_token stop) {
   std::unique_ptr<Target> target = open_target(arguments, config);
   std::optional<LastPoint> last = target->last_point(name);
   std::unique_ptr<Capture> capture;
-  if (!images.empty()) {
+  if (arguments.has("physical")) {
+    capture = capture_physical(images, arguments.get_or<std::string>("sysroot", ""),
+                               std::move(lock), settings);
+  } else if (!images.empty()) {
     capture = capture_images(images, settings);
   } else {
     std::string domain = arguments.get_or("domain", machine.domain.empty() ? name : machine.domain);
@@ -162,7 +166,9 @@ base::Command sync_command(std::stop_token stop) {
   base::Command command;
   command.name = "sync";
   command.summary =
-      "Makes a recovery point of a machine: a libvirt domain, running or shut off, or image files";
+      "Makes a recovery point of a machine: a libvirt domain, running or shut off, image files, or "
+      "this "
+      "server";
   command.positional = {"MACHINE"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
@@ -171,6 +177,11 @@ base::Command sync_command(std::stop_token stop) {
         "capture this image as disk vda, instead of a domain");
     add("disk", value<Words>()->value_name("NAME=FILE"),
         "capture this image as that disk; may be repeated");
+    add("physical",
+        "capture this server itself: every fixed disk, or those of --disk; LVM volumes from a "
+        "snapshot");
+    add("sysroot", value<std::string>()->value_name("DIR"),
+        "with --physical: find /sys, /proc and /dev of the server below DIR");
     add("format", value<std::string>()->value_name("FORMAT"),
         "of the images: raw, qcow2, …; default: found out");
     add("domain", value<std::string>()->value_name("NAME"),
