@@ -1,0 +1,34 @@
+// What can be seen of a running guest from outside, beyond its screen and its disks' exports: its
+// agent, how much it reads and writes, whether it restarts itself. Implementation: libvirt
+// (libvirt/libvirt_guest_watch.h). Thread-safe. Errors: unavailable if the hypervisor does not
+// answer, not_found for a domain that is not there.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace appliance::boot {
+
+struct DiskCounters {
+  uint64_t read_size = 0;  // bytes since the start, all disks
+  uint64_t written_size = 0;
+};
+
+class GuestWatch {
+ public:
+  virtual ~GuestWatch() = default;
+
+  // Sends one command (JSON) to the guest agent. Nothing if no agent answers within `timeout`.
+  virtual std::optional<std::string> ask_agent(const std::string& domain_name,
+                                               const std::string& command,
+                                               std::chrono::seconds timeout) = 0;
+  virtual DiskCounters disk_counters(const std::string& domain_name) = 0;
+  // Restarts by the guest since it was first asked for; counted from events, none is missed.
+  virtual uint32_t reboot_count(const std::string& domain_name) = 0;
+  virtual void forget(const std::string& domain_name) = 0;
+  virtual void remove_network(const std::string& name) = 0;  // no error if it is not there
+};
+
+}  // namespace appliance::boot

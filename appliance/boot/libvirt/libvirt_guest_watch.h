@@ -1,0 +1,14 @@
+// GuestWatch by libvirt, over a connection of its own, whose events a thread of its own receives.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "appliance/boot/guest_watch.h"
+
+namespace appliance::boot::libvirt {
+
+// `uri` as for connect(); connects when it is first used, and again after libvirtd was gone.
+std::unique_ptr<GuestWatch> watch_guests(const std::string& uri);
+
+}  // namespace appliance::boot::libvirt

@@ -1,0 +1,64 @@
+#include "appliance/verify/evidence.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace appliance::verify {
+
+bool means_failure(TextMeaning meaning) { return meaning >= TextMeaning::no_system; }
+
+std::string_view meaning_sentence(TextMeaning meaning) {
+  switch (meaning) {
+    case TextMeaning::nothing: return "There is nothing to be read";
+    case TextMeaning::other: return "There is text that says nothing certain";
+    case TextMeaning::booting: return "The machine is starting";
+    case TextMeaning::login: return "The system asks for a user";
+    case TextMeaning::no_system: return "The firmware found nothing to boot from";
+    case TextMeaning::boot_loader: return "The boot loader does not find its files";
+    case TextMeaning::no_root: return "The root file system is missing or cannot be mounted";
+    case TextMeaning::emergency: return "The system gave up starting and asks for help";
+    case TextMeaning::kernel_panic: return "The kernel panicked";
+    case TextMeaning::blue_screen: return "Windows stopped with an error";
+  }
+  return "";
+}
+
+std::string_view verdict_name(VerdictKind kind) {
+  switch (kind) {
+    case VerdictKind::pass: return "pass";
+    case VerdictKind::fail: return "fail";
+    case VerdictKind::inconclusive: return "inconclusive";
+  }
+  return "";
+}
+
+VerdictKind verdict_from_name(std::string_view name) {
+  for (auto kind : {VerdictKind::pass, VerdictKind::fail, VerdictKind::inconclusive}) {
+    if (verdict_name(kind) == name) return kind;
+  }
+  throw base::Error(base::ErrorCode::invalid_argument,
+                    fmt::format("'{}' is no verdict: pass, fail or inconclusive", name));
+}
+
+std::string_view signal_name(Signal signal) {
+  switch (signal) {
+    case Signal::agent: return "agent";
+    case Signal::service: return "service";
+    case Signal::script: return "script";
+    case Signal::screen: return "screen";
+    case Signal::serial: return "serial";
+    case Signal::address: return "address";
+    case Signal::reboot: return "reboot";
+    case Signal::power_off: return "power off";
+    case Signal::file_system: return "file system";
+    case Signal::trouble: return "trouble";
+  }
+  return "";
+}
+
+void Evidence::add(Observation observation) {
+  if (observations.size() < kMaxObservations) observations.push_back(std::move(observation));
+}
+
+}  // namespace appliance::verify

@@ -1,0 +1,83 @@
+// What a test boot saw of its guest, as values: the one input of the verdict, and what a person is
+// shown to believe it. Times are milliseconds since QEMU was started. Values; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace appliance::verify {
+
+enum class Signal {
+  agent,        // the guest agent answers
+  service,      // a TCP port or an HTTP server: `subject` is the check, "tcp:22", "http:80/"
+  script,       // a command in the guest or on the appliance: `subject` is the check
+  screen,       // the screen shows something new; `meaning` is what its text says
+  serial,       // the serial console said something that means something
+  address,      // the guest took an address on the network
+  reboot,       // the guest restarted itself
+  power_off,    // the guest switched itself off
+  file_system,  // a file system was checked: `subject` is "vda at 1 MiB"
+  trouble,      // the appliance's own: nothing is said about the machine
+};
+
+// What a text on a screen or a serial line says about a boot.
+enum class TextMeaning {
+  nothing,       // empty, or too little to be read
+  other,         // readable, but it says nothing certain
+  booting,       // firmware, boot loader or kernel at work
+  login,         // the system is up and asks for a user
+  no_system,     // no bootable device, no boot code
+  boot_loader,   // the boot loader is lost: GRUB rescue, BOOTMGR is missing
+  no_root,       // the root file system is not there or cannot be mounted; an initramfs shell
+  emergency,     // the system gave up starting: emergency or recovery mode
+  kernel_panic,  // the kernel ended itself
+  blue_screen,   // Windows ended itself
+};
+bool means_failure(TextMeaning meaning);
+std::string_view meaning_sentence(TextMeaning meaning);  // "The kernel panicked", for reasons
+
+struct Observation {
+  uint64_t at_ms = 0;
+  Signal signal = Signal::screen;
+  bool good = false;    // of agent, service, script, file_system
+  std::string subject;  // which one of several
+  std::string detail;   // for people: "SSH-2.0-…", the line of text that decided
+  TextMeaning meaning = TextMeaning::nothing;  // of screen and serial
+};
+
+// In the order of time. Only changes are noted, so a long test boot stays small.
+struct Evidence {
+  std::vector<Observation> observations;
+  uint64_t last_change_ms = 0;       // when screen, serial line or disks last moved
+  uint64_t last_read_ms = 0;         // when the disks last moved
+  uint32_t pending_check_count = 0;  // file systems still being checked
+
+  static constexpr size_t kMaxObservations = 1000;
+  void add(Observation observation);
+};
+
+// What a machine must show to pass, beyond being up.
+struct Expectation {
+  std::string check;     // "agent", "tcp:22", "http:80/", "guest:COMMAND", "appliance:NAME"
+  bool learned = false;  // it answered in earlier passes; nobody asked for it
+};
+
+enum class VerdictKind { pass, fail, inconclusive };
+std::string_view verdict_name(VerdictKind kind);
+VerdictKind verdict_from_name(std::string_view name);  // throws invalid_argument
+
+struct Verdict {
+  VerdictKind kind = VerdictKind::inconclusive;
+  std::vector<std::string> reasons;    // sentences, the decisive one first
+  std::optional<uint64_t> service_ms;  // until all that was demanded answered
+  uint64_t decisive_ms = 0;            // when the decisive signal was seen
+};
+
+std::string_view signal_name(Signal signal);
+
+}  // namespace appliance::verify

@@ -1,0 +1,273 @@
+// The order of the questions is the order of certainty:
+//
+//   1  is the appliance itself in trouble?                        inconclusive
+//   2  did the guest switch itself off, or restart for ever?      fail
+//   3  does a text say that it failed, and stays?                 fail
+//   4  is a file system damaged?                                  fail
+//   5  is it up, and does everything demanded answer?             pass
+//   6  is it up, and something demanded stays silent?             fail
+//   7  does nothing move any more?                                fail if its text shows a start
+//   that
+//                                                                 hangs, else inconclusive
+//   8  is the time over?                                          inconclusive
+//
+// Signs of life before the last restart do not count. A missing guest agent is never a reason,
+// unless it was demanded.
+#include "appliance/verify/verdict.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace appliance::verify {
+namespace {
+
+std::string after(uint64_t ms) { return base::format_duration_ms(ms); }
+
+std::string quoted(const Observation& seen) {
+  return seen.detail.empty() ? "" : fmt::format(": \"{}\"", seen.detail);
+}
+
+// What counts now: since the last restart.
+struct Summary {
+  const Observation* trouble = nullptr;
+  const Observation* power_off = nullptr;
+  const Observation* damage = nullptr;
+  const Observation* failure = nullptr;  // a text that means failure and nothing contradicts
+  const Observation* screen = nullptr;   // the last one
+  const Observation* address = nullptr;
+  const Observation* first_sign = nullptr;
+  std::vector<const Observation*> signs;  // the first of each kind
+  uint32_t reboot_count = 0;
+  uint64_t last_reboot_ms = 0;
+};
+
+bool is_sign(const Observation& seen) {
+  switch (seen.signal) {
+    case Signal::agent:
+    case Signal::service: return seen.good;
+    case Signal::screen:
+    case Signal::serial: return seen.meaning == TextMeaning::login;
+    default: return false;
+  }
+}
+
+void note_sign(Summary& summary, const Observation& seen) {
+  if (summary.first_sign == nullptr) summary.first_sign = &seen;
+  bool known =
+      std::any_of(summary.signs.begin(), summary.signs.end(), [&](const Observation* each) {
+        return each->signal == seen.signal && each->subject == seen.subject;
+      });
+  if (!known) summary.signs.push_back(&seen);
+}
+
+// A later text of the same source takes a failure back, but for a panic, which is an end.
+void note_text(Summary& summary, const Observation& seen) {
+  if (seen.signal == Signal::screen) summary.screen = &seen;
+  if (means_failure(seen.meaning)) {
+    bool same = summary.failure != nullptr && summary.failure->meaning == seen.meaning;
+    bool panic =
+        summary.failure != nullptr && summary.failure->meaning == TextMeaning::kernel_panic;
+    if (!same && !panic) summary.failure = &seen;
+    return;
+  }
+  bool takes_back = seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::booting;
+  if (summary.failure != nullptr && takes_back && summary.failure->signal == seen.signal &&
+      summary.failure->meaning != TextMeaning::kernel_panic)
+    summary.failure = nullptr;
+}
+
+void forget_before_reboot(Summary& summary, const Observation& seen) {
+  ++summary.reboot_count;
+  summary.last_reboot_ms = seen.at_ms;
+  summary.failure = nullptr;
+  summary.screen = nullptr;
+  summary.first_sign = nullptr;
+  summary.signs.clear();
+}
+
+Summary summarize(const Evidence& evidence) {
+  Summary summary;
+  for (const Observation& seen : evidence.observations) {
+    switch (seen.signal) {
+      case Signal::trouble: summary.trouble = &seen; break;
+      case Signal::power_off: summary.power_off = &seen; break;
+      case Signal::reboot: forget_before_reboot(summary, seen); break;
+      case Signal::address: summary.address = &seen; break;
+      case Signal::file_system:
+        if (!seen.good) summary.damage = &seen;
+        break;
+      case Signal::screen:
+      case Signal::serial: note_text(summary, seen); break;
+      default: break;
+    }
+    if (is_sign(seen)) note_sign(summary, seen);
+  }
+  return summary;
+}
+
+const Observation* answer_of(const Evidence& evidence, const Summary& summary,
+                             const std::string& check) {
+  for (const Observation& seen : evidence.observations) {
+    if (seen.at_ms < summary.last_reboot_ms || !seen.good) continue;
+    bool is_check = seen.signal == Signal::agent || seen.signal == Signal::service ||
+                    seen.signal == Signal::script;
+    if (is_check && seen.subject == check) return &seen;
+  }
+  return nullptr;
+}
+
+// What the check said last while it was not good.
+std::string last_words_of(const Evidence& evidence, const std::string& check) {
+  std::string words;
+  for (const Observation& seen : evidence.observations) {
+    if (seen.subject == check && !seen.good) words = seen.detail;
+  }
+  return words;
+}
+
+std::string sign_sentence(const Observation& seen) {
+  switch (seen.signal) {
+    case Signal::agent: return fmt::format("The guest agent answered after {}.", after(seen.at_ms));
+    case Signal::service:
+      return fmt::format("{} answered after {}{}.", seen.subject, after(seen.at_ms), quoted(seen));
+    case Signal::screen:
+      return fmt::format("The screen asks for a user after {}{}.", after(seen.at_ms), quoted(seen));
+    default:
+      return fmt::format("The serial console asks for a user after {}{}.", after(seen.at_ms),
+                         quoted(seen));
+  }
+}
+
+Verdict failed(const Observation& seen, std::string reason) {
+  return {VerdictKind::fail, {std::move(reason)}, std::nullopt, seen.at_ms};
+}
+
+std::optional<Verdict> judge_ends(const Summary& summary, const VerdictLimits& limits,
+                                  uint64_t now_ms) {
+  if (summary.trouble != nullptr) {
+    return Verdict{
+        VerdictKind::inconclusive, {summary.trouble->detail}, std::nullopt, summary.trouble->at_ms};
+  }
+  if (summary.failure != nullptr) {
+    bool panic = summary.failure->meaning == TextMeaning::kernel_panic;
+    if (panic || now_ms >= summary.failure->at_ms + limits.settle_failure_ms ||
+        summary.power_off != nullptr) {
+      return failed(*summary.failure,
+                    fmt::format("{}{}.", meaning_sentence(summary.failure->meaning),
+                                quoted(*summary.failure)));
+    }
+  }
+  if (summary.power_off != nullptr) {
+    return failed(*summary.power_off, fmt::format("The machine switched itself off after {}.",
+                                                  after(summary.power_off->at_ms)));
+  }
+  if (summary.reboot_count >= limits.reboot_count) {
+    Verdict verdict{VerdictKind::fail, {}, std::nullopt, summary.last_reboot_ms};
+    verdict.reasons.push_back(fmt::format("The machine restarted itself {} times within {}.",
+                                          summary.reboot_count, after(summary.last_reboot_ms)));
+    return verdict;
+  }
+  if (summary.damage != nullptr) {
+    return failed(*summary.damage, fmt::format("The file system on {} is damaged{}.",
+                                               summary.damage->subject, quoted(*summary.damage)));
+  }
+  return std::nullopt;
+}
+
+std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary,
+                                const std::vector<Expectation>& expected,
+                                const VerdictLimits& limits, uint64_t now_ms) {
+  uint64_t up_ms = summary.first_sign->at_ms, service_ms = up_ms;
+  std::vector<std::string> reasons, missing;
+  for (const Expectation& each : expected) {
+    const Observation* answer = answer_of(evidence, summary, each.check);
+    if (answer != nullptr) {
+      service_ms = std::max(service_ms, answer->at_ms);
+      if (answer->signal == Signal::script)
+        reasons.push_back(
+            fmt::format("The check {} succeeded after {}.", each.check, after(answer->at_ms)));
+      continue;
+    }
+    std::string words = last_words_of(evidence, each.check);
+    missing.push_back(fmt::format("The system is up, but {} does not answer{}{}.", each.check,
+                                  words.empty() ? "" : " (" + words + ")",
+                                  each.learned ? "; it did in earlier test boots" : ""));
+  }
+  std::vector<std::string> signs;
+  for (const Observation* sign : summary.signs) signs.push_back(sign_sentence(*sign));
+  if (missing.empty()) {
+    bool settled = now_ms >= service_ms + (service_ms > up_ms ? 0 : limits.settle_up_ms) &&
+                   now_ms >= up_ms + limits.settle_up_ms && summary.failure == nullptr;
+    if (!settled || evidence.pending_check_count != 0) return std::nullopt;
+    Verdict verdict{VerdictKind::pass, std::move(signs), service_ms, service_ms};
+    verdict.reasons.insert(verdict.reasons.end(), reasons.begin(), reasons.end());
+    return verdict;
+  }
+  bool idle = now_ms >= std::max(evidence.last_read_ms, up_ms) + limits.idle_grace_ms;
+  if (!idle && now_ms < up_ms + limits.service_grace_ms) return std::nullopt;
+  uint64_t decisive = idle ? std::max(evidence.last_read_ms, up_ms) + limits.idle_grace_ms
+                           : up_ms + limits.service_grace_ms;
+  Verdict verdict{VerdictKind::fail, std::move(missing), std::nullopt, decisive};
+  verdict.reasons.insert(verdict.reasons.end(), signs.begin(), signs.end());
+  return verdict;
+}
+
+Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t now_ms) {
+  uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
+  Verdict verdict{VerdictKind::inconclusive, {}, std::nullopt, evidence.last_change_ms};
+  TextMeaning meaning = summary.screen == nullptr ? TextMeaning::nothing : summary.screen->meaning;
+  std::string standing =
+      fmt::format("nothing has moved on screen, serial console and disks for {}", after(still));
+  if (meaning == TextMeaning::booting && summary.address == nullptr) {
+    verdict.kind = VerdictKind::fail;
+    verdict.reasons.push_back(
+        fmt::format("The start hangs: {}{}.", standing, quoted(*summary.screen)));
+  } else if (meaning == TextMeaning::nothing) {
+    verdict.reasons.push_back(
+        fmt::format("There is no sign of life, and the screen cannot be read; {}.", standing));
+  } else {
+    verdict.reasons.push_back(
+        fmt::format("There is no certain sign of life; {}. The screen reads{}.", standing,
+                    summary.screen->detail.empty() ? " nothing known" : quoted(*summary.screen)));
+  }
+  if (summary.address != nullptr) {
+    verdict.reasons.push_back(
+        fmt::format("It took the address {} after {}, but no known service answers there.",
+                    summary.address->subject, after(summary.address->at_ms)));
+  }
+  return verdict;
+}
+
+}  // namespace
+
+std::optional<Verdict> judge(const Evidence& evidence, const std::vector<Expectation>& expected,
+                             const VerdictLimits& limits, uint64_t now_ms) {
+  Summary summary = summarize(evidence);
+  if (auto verdict = judge_ends(summary, limits, now_ms)) return verdict;
+  if (summary.first_sign != nullptr) {
+    if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
+  } else if (now_ms >= evidence.last_change_ms + limits.still_ms &&
+             evidence.pending_check_count == 0) {
+    return judge_still(evidence, summary, now_ms);
+  }
+  if (now_ms < limits.total_ms) return std::nullopt;
+  return Verdict{VerdictKind::inconclusive,
+                 {fmt::format("Nothing was certain after {}.", after(limits.total_ms))},
+                 std::nullopt,
+                 limits.total_ms};
+}
+
+std::vector<std::string> good_checks(const Evidence& evidence) {
+  Summary summary = summarize(evidence);
+  std::vector<std::string> checks;
+  for (const Observation* sign : summary.signs) {
+    bool is_check = sign->signal == Signal::agent || sign->signal == Signal::service;
+    if (is_check) checks.push_back(sign->subject);
+  }
+  return checks;
+}
+
+}  // namespace appliance::verify

@@ -1,0 +1,211 @@
+// The verdict on recorded evidence, and the reading of consoles.
+#include "appliance/verify/verdict.h"
+
+#include <catch2/catch.hpp>
+
+#include "appliance/verify/console_text.h"
+#include "appliance/verify/picture.h"
+
+namespace appliance::verify {
+namespace {
+
+Observation text(uint64_t at_ms, TextMeaning meaning, Signal signal = Signal::screen) {
+  return {.at_ms = at_ms, .signal = signal, .detail = "the line", .meaning = meaning};
+}
+Observation good(uint64_t at_ms, Signal signal, std::string subject) {
+  return {.at_ms = at_ms, .signal = signal, .good = true, .subject = std::move(subject)};
+}
+Observation bad(uint64_t at_ms, Signal signal, std::string subject) {
+  return {.at_ms = at_ms, .signal = signal, .subject = std::move(subject), .detail = "refused"};
+}
+
+Evidence evidence_of(std::vector<Observation> observations) {
+  Evidence evidence;
+  for (Observation& each : observations) {
+    evidence.last_change_ms = evidence.last_read_ms = each.at_ms;
+    evidence.add(std::move(each));
+  }
+  return evidence;
+}
+
+const VerdictLimits kLimits;
+
+// Judged every 100 ms, as a test boot is: the first verdict and when it came.
+std::pair<Verdict, uint64_t> first_verdict(const Evidence& whole,
+                                           const std::vector<Expectation>& expected) {
+  for (uint64_t now = 0; now <= kLimits.total_ms; now += 100) {
+    Evidence until;
+    for (const Observation& each : whole.observations) {
+      if (each.at_ms > now) break;
+      until.last_change_ms = until.last_read_ms = each.at_ms;
+      until.add(each);
+    }
+    if (auto verdict = judge(until, expected, kLimits, now)) return {*verdict, now};
+  }
+  FAIL("no verdict at all");
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a verdict comes within 5 s of the decisive signal", "[verify]") {
+  struct Case {
+    const char* name;
+    Evidence evidence;
+    std::vector<Expectation> expected;
+    VerdictKind kind;
+    uint64_t decisive_ms;
+  };
+  std::vector<Case> cases{
+      {"a login prompt",
+       evidence_of({text(1000, TextMeaning::booting), text(9000, TextMeaning::login)}),
+       {},
+       VerdictKind::pass,
+       9000},
+      {"a login prompt on serial alone",
+       evidence_of({text(9000, TextMeaning::login, Signal::serial)}),
+       {},
+       VerdictKind::pass,
+       9000},
+      {"a service that was asked for",
+       evidence_of({text(9000, TextMeaning::login), good(30000, Signal::service, "http:80/")}),
+       {{"http:80/"}},
+       VerdictKind::pass,
+       30000},
+      {"a panic",
+       evidence_of({text(4000, TextMeaning::kernel_panic, Signal::serial)}),
+       {},
+       VerdictKind::fail,
+       4000},
+      {"nothing to boot from",
+       evidence_of({text(2000, TextMeaning::no_system)}),
+       {},
+       VerdictKind::fail,
+       2000},
+      {"a damaged file system",
+       evidence_of({bad(3000, Signal::file_system, "vda at 1 MiB")}),
+       {},
+       VerdictKind::fail,
+       3000},
+      {"three restarts",
+       evidence_of({bad(4000, Signal::reboot, ""), bad(8000, Signal::reboot, ""),
+                    bad(12000, Signal::reboot, "")}),
+       {},
+       VerdictKind::fail,
+       12000},
+      {"one restart, then a login",
+       evidence_of({bad(4000, Signal::reboot, ""), text(9000, TextMeaning::login)}),
+       {},
+       VerdictKind::pass,
+       9000},
+      {"switched itself off",
+       evidence_of({bad(6000, Signal::power_off, "")}),
+       {},
+       VerdictKind::fail,
+       6000},
+      {"the appliance's own trouble",
+       evidence_of({bad(100, Signal::trouble, "")}),
+       {},
+       VerdictKind::inconclusive,
+       100},
+  };
+  for (const Case& each : cases) {
+    INFO(each.name);
+    auto [verdict, when] = first_verdict(each.evidence, each.expected);
+    CHECK(verdict.kind == each.kind);
+    CHECK(when >= each.decisive_ms);
+    CHECK(when <= each.decisive_ms + 5000);
+    CHECK_FALSE(verdict.reasons.empty());
+  }
+}
+
+TEST_CASE("a service that is silent while the system is up fails only a machine that owes it",
+          "[verify]") {
+  Evidence evidence =
+      evidence_of({text(9000, TextMeaning::login), bad(9500, Signal::service, "http:80/")});
+  CHECK(first_verdict(evidence, {}).first.kind == VerdictKind::pass);
+  auto [verdict, when] = first_verdict(evidence, {{"http:80/", true}});
+  CHECK(verdict.kind == VerdictKind::fail);
+  CHECK(verdict.reasons.front().find("http:80/") != std::string::npos);
+  CHECK(verdict.reasons.front().find("earlier") != std::string::npos);
+  CHECK(when <= 9500 + kLimits.idle_grace_ms + 5000);
+}
+
+TEST_CASE("no guest agent is no failure; one that was demanded is", "[verify]") {
+  Evidence evidence = evidence_of({text(9000, TextMeaning::login)});
+  CHECK(first_verdict(evidence, {}).first.kind == VerdictKind::pass);
+  CHECK(first_verdict(evidence, {{"agent"}}).first.kind == VerdictKind::fail);
+}
+
+TEST_CASE("what was seen before a restart does not count", "[verify]") {
+  Evidence evidence = evidence_of({text(9000, TextMeaning::login), bad(9500, Signal::reboot, ""),
+                                   text(14000, TextMeaning::kernel_panic)});
+  CHECK(first_verdict(evidence, {}).first.kind == VerdictKind::fail);
+  CHECK(good_checks(evidence_of({good(1, Signal::agent, "agent"), bad(2, Signal::reboot, "")}))
+            .empty());
+}
+
+TEST_CASE("a firmware's failed first try is taken back by the next one", "[verify]") {
+  Evidence evidence =
+      evidence_of({text(1000, TextMeaning::no_system), text(2500, TextMeaning::booting),
+                   text(8000, TextMeaning::login)});
+  CHECK(first_verdict(evidence, {}).first.kind == VerdictKind::pass);
+}
+
+TEST_CASE("a screen that cannot be read is inconclusive, a start that hangs is a fail",
+          "[verify]") {
+  CHECK(first_verdict(evidence_of({text(2000, TextMeaning::nothing)}), {}).first.kind ==
+        VerdictKind::inconclusive);
+  CHECK(first_verdict(evidence_of({text(2000, TextMeaning::other)}), {}).first.kind ==
+        VerdictKind::inconclusive);
+  CHECK(first_verdict(evidence_of({text(2000, TextMeaning::booting)}), {}).first.kind ==
+        VerdictKind::fail);
+}
+
+TEST_CASE("consoles are read as a person reads them", "[verify]") {
+  using enum TextMeaning;
+  std::vector<std::pair<const char*, TextMeaning>> samples{
+      {"Debian GNU/Linux 12 web tty1\n\nweb login: _", login},
+      {"web 1ogin:", login},  // as recognition may give it
+      {"Last login: Mon Nov 23\nroot@web:~#", other},
+      {"Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device.",
+       no_system},
+      {"Booting from DVD/CD...\nBoot failed: Could not read from CDROM\nBooting from Hard Disk...",
+       booting},
+      {"error: no such device: 1234.\nEntering rescue mode...\ngrub rescue> ", boot_loader},
+      {"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs\n[ 1.3] ---[ end",
+       kernel_panic},
+      {"BusyBox v1.35\n(initramfs) _", no_root},
+      {"You are in emergency mode. After logging in\nGive root password for maintenance\n(or press "
+       "Control-D to continue):",
+       emergency},
+      {"Your PC ran into a problem and needs to restart.", blue_screen},
+      {"\x1b[2J\x1b[1;1Hweb \x1b[32mlogin\x1b[0m: ", login},
+      {" . ,", nothing},
+      {"", nothing},
+  };
+  for (const auto& [sample, meaning] : samples) {
+    INFO(sample);
+    CHECK(read_console(sample).meaning == meaning);
+  }
+  CHECK(plain_text("a\xff\x01z") == "a?z");
+}
+
+TEST_CASE("pictures: PPM in, PNG out and in again, cut ones refused", "[verify]") {
+  std::string head = "P6\n40 40\n255\n";
+  base::Bytes ppm(head.begin(), head.end());
+  for (int i = 0; i < 40 * 40 * 3; ++i) ppm.push_back(static_cast<uint8_t>(i % 251));
+  Picture picture = decode_picture("image/x-portable-pixmap", ppm);
+  CHECK(picture.width == 40);
+  Picture again = decode_picture("image/png", encode_png(picture));
+  CHECK(again.rgb == picture.rgb);
+  CHECK_FALSE(is_different(picture, again));
+  ppm.resize(ppm.size() - 1);
+  CHECK_THROWS(decode_picture("image/x-portable-pixmap", ppm));
+  CHECK_THROWS(decode_picture("image/png", ppm));
+  Picture black{.width = 40, .height = 40, .rgb = base::Bytes(40 * 40 * 3)};
+  CHECK(is_blank(black));
+  CHECK_FALSE(is_blank(picture));
+}
+
+}  // namespace appliance::verify
