@@ -13,6 +13,10 @@
 #include "appliance/pki/authority.h"
 #include "appliance/stores/tenant_stores.h"
 
+namespace appliance::verify {
+class VerifyService;
+}
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it outlives the router and is thread-safe.
@@ -29,6 +33,7 @@ struct Services {
   // bound.
   std::function<std::string()> public_address;
   uint64_t started_ms = 0;
+  verify::VerifyService* verification = nullptr;  // never null in the daemon
 };
 
 void add_status_routes(Router& router, Services& services);
@@ -40,6 +45,7 @@ void add_store_routes(Router& router, Services& services);
 void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
+void add_verify_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 
 // {"job": {...}} with status 202: the work was accepted and is under way.

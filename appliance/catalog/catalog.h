@@ -20,6 +20,8 @@
 namespace appliance::catalog {
 
 class Database;
+struct Verification;
+struct VerificationPicture;
 
 struct JobFilter {
   std::optional<JobState> state;
@@ -98,6 +100,20 @@ class Catalog {
   uint64_t fail_unfinished_jobs(std::string_view why, uint64_t now_ms);
   // Forgets all but the newest `keep` finished jobs.
   void prune_jobs(uint64_t keep);
+
+  // --- test boots (verifications.cc) ---
+  // Fills in the number, which it returns.
+  int64_t add_verification(const Verification& seen,
+                           const std::vector<VerificationPicture>& pictures);
+  // Newest first; of one machine, or of all if it is empty.
+  std::vector<Verification> verifications(std::string_view tenant, std::string_view machine_name,
+                                          uint32_t limit);
+  Verification verification(std::string_view tenant, int64_t number);  // throws not_found
+  std::vector<VerificationPicture> verification_pictures(int64_t number);
+  // What the machine must answer in a test boot: a JSON array of checks; "[]" if nothing was asked.
+  std::string machine_checks(std::string_view tenant, std::string_view machine_name);
+  void set_machine_checks(std::string_view tenant, std::string_view machine_name,
+                          std::string_view checks);
 
   static constexpr int64_t kMaxLogLines = 2000;
 

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 1> kMigrations{
+constexpr std::array<const char*, 2> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -92,6 +92,42 @@ CREATE TABLE job_log (
   text TEXT NOT NULL,
   PRIMARY KEY (job, sequence)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // 2: test boots, with their pictures, and what a machine must answer in one.
+    R"sql(
+CREATE TABLE verifications (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  point TEXT NOT NULL,
+  point_time_ms INTEGER NOT NULL,
+  why TEXT NOT NULL,
+  verdict TEXT NOT NULL,
+  reasons TEXT NOT NULL,
+  checks TEXT NOT NULL,
+  evidence TEXT NOT NULL,
+  serial TEXT NOT NULL,
+  recovery_ms INTEGER,
+  started_ms INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX verifications_by_machine ON verifications(tenant, machine);
+
+CREATE TABLE verification_pictures (
+  verification INTEGER NOT NULL REFERENCES verifications(id) ON DELETE CASCADE,
+  sequence INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  png BLOB NOT NULL,
+  PRIMARY KEY (verification, sequence)
+) STRICT;
+
+CREATE TABLE machine_checks (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  checks TEXT NOT NULL,
+  PRIMARY KEY (tenant, machine)
+) STRICT;
 )sql",
 };
 

@@ -9,6 +9,7 @@
 #include <climits>
 #include <filesystem>
 
+#include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
 #include "base/error.h"
@@ -89,13 +90,20 @@ Daemon::Daemon(const Config& config) : config_(config) {
   jobs::JobLimits job_limits;
   job_limits.thread_count = config_.job_threads;
   jobs_ = std::make_unique<jobs::JobRunner>(*catalog_, job_limits);
+  // First: connections that are made before libvirt's event loop get no events.
+  guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(config_), *hypervisor_);
+  verify::VerifySettings verify_settings;
+  verify_settings.boot = boot_settings(config_);
+  verification_ = std::make_unique<verify::VerifyService>(
+      verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
                                     [this] { return public_address(); }, base::now_ms()});
+  services_->verification = verification_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;
@@ -138,6 +146,7 @@ void Daemon::run(const StopSignals& signals) {
   notify_service_manager("STOPPING=1");
   std::filesystem::remove(config_.ready_path());
   server_->stop();
+  verification_->stop();
   jobs_->stop();
   stores_->close();
 }

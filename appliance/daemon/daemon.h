@@ -10,6 +10,7 @@
 #include "appliance/config.h"
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
+#include "appliance/verify/verify_service.h"
 #include "base/file_system.h"
 
 namespace appliance::daemon {
@@ -48,6 +49,8 @@ class Daemon {
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;
   std::unique_ptr<boot::BootService> boots_;
+  std::unique_ptr<boot::GuestWatch> guest_watch_;
+  std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;

@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/body_fields.h"
+#include "appliance/api/routes.h"
+#include "appliance/catalog/verification_records.h"
+#include "appliance/verify/verify_service.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxListed = 1000;
+constexpr size_t kMaxChecks = 50;
+
+int64_t number_in(const Request& request, const char* name) {
+  const std::string& text = request.path_value(name);
+  int64_t number = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || number < 1) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' is not a number; see 'muletto verify list'", text.substr(0, 80)));
+  }
+  return number;
+}
+
+json verification_json(const catalog::Verification& seen) {
+  return {{"number", seen.number},
+          {"machine", seen.machine_name},
+          {"point", seen.point.hex()},
+          {"point_time", base::format_time_ms(seen.point_time_ms)},
+          {"why", seen.why},
+          {"verdict", seen.verdict},
+          {"reasons", json::parse(seen.reasons)},
+          {"checks", json::parse(seen.checks)},
+          {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
+          {"started", base::format_time_ms(seen.started_ms)},
+          {"duration_ms", seen.duration_ms},
+          {"picture_count", seen.picture_count}};
+}
+
+Response start_verification(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string point = body.required_text("point");
+  body.expect_no_more();
+  return accepted(services, services.verification->request(request.tenant(), point, "order"));
+}
+
+Response list_verifications(Services& services, const Request& request) {
+  std::string machine = request.query_value("machine");
+  auto limit = static_cast<uint32_t>(request.query_number("limit", 50, kMaxListed));
+  json list = json::array();
+  for (const auto& seen : services.catalog.verifications(request.tenant(), machine, limit))
+    list.push_back(verification_json(seen));
+  json answer{{"verifications", list}};
+  if (!machine.empty()) {
+    verify::ProvedRecovery proved = services.verification->recovery(request.tenant(), machine);
+    answer["recovery"] = {
+        {"count", proved.count}, {"last_ms", proved.last_ms}, {"median_ms", proved.median_ms}};
+  }
+  return json_response(answer);
+}
+
+Response show_verification(Services& services, const Request& request) {
+  catalog::Verification seen =
+      services.catalog.verification(request.tenant(), number_in(request, "number"));
+  json result = verification_json(seen);
+  result["evidence"] = json::parse(seen.evidence);
+  result["serial"] = seen.serial;
+  json pictures = json::array();
+  for (const auto& picture : services.catalog.verification_pictures(seen.number))
+    pictures.push_back({{"at_ms", picture.at_ms}, {"text", picture.text}});
+  result["pictures"] = pictures;
+  return json_response({{"verification", result}});
+}
+
+Response show_picture(Services& services, const Request& request) {
+  catalog::Verification seen =
+      services.catalog.verification(request.tenant(), number_in(request, "number"));
+  auto pictures = services.catalog.verification_pictures(seen.number);
+  auto index = static_cast<size_t>(number_in(request, "picture"));
+  if (index > pictures.size()) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("test boot {} has {} pictures", seen.number, pictures.size()));
+  }
+  Response response;
+  response.content_type = "image/png";
+  response.body = std::string(base::as_text(pictures[index - 1].png));
+  return response;
+}
+
+Response show_checks(Services& services, const Request& request) {
+  const std::string& machine = request.path_value("name");
+  services.catalog.machine(request.tenant(), machine);
+  return json_response({{"checks", services.verification->checks(request.tenant(), machine)}});
+}
+
+Response set_checks(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::vector<std::string> checks = body.texts("checks", kMaxChecks);
+  body.expect_no_more();
+  services.verification->set_checks(request.tenant(), request.path_value("name"), checks);
+  return show_checks(services, request);
+}
+
+Response start_bisect(Services& services, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  return accepted(services, services.verification->request_bisect(request.tenant(),
+                                                                  request.path_value("name")));
+}
+
+}  // namespace
+
+void add_verify_routes(Router& router, Services& services) {
+  auto add = [&](const char* method, const char* pattern,
+                 Response (*handler)(Services&, const Request&)) {
+    router.add({method, pattern, Access::operators, [&services, handler](const Request& request) {
+                  return handler(services, request);
+                }});
+  };
+  add("GET", "/api/v1/verifications", list_verifications);
+  add("POST", "/api/v1/verifications", start_verification);
+  add("GET", "/api/v1/verifications/{number}", show_verification);
+  add("GET", "/api/v1/verifications/{number}/pictures/{picture}", show_picture);
+  add("GET", "/api/v1/machines/{name}/checks", show_checks);
+  add("PUT", "/api/v1/machines/{name}/checks", set_checks);
+  add("POST", "/api/v1/machines/{name}/bisect", start_bisect);
+}
+
+}  // namespace appliance::api

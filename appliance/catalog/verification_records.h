@@ -1,0 +1,38 @@
+// A judged test boot as the catalog keeps it. Values; times are milliseconds since 1970 in UTC.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "images/ids.h"
+
+namespace appliance::catalog {
+
+struct Verification {
+  int64_t number = 0;  // 1, 2, 3, …
+  std::string tenant;
+  std::string machine_name;
+  images::PointId point;
+  uint64_t point_time_ms = 0;
+  std::string why;                      // "order", "sync", "nightly", "bisect"
+  std::string verdict;                  // "pass", "fail", "inconclusive"
+  std::string reasons;                  // JSON: an array of sentences, the decisive one first
+  std::string checks;                   // JSON: an array of what answered, "agent", "tcp:22", …
+  std::string evidence;                 // JSON: an array of what was seen, in the order of time
+  std::string serial;                   // the end of the serial console's log
+  std::optional<uint64_t> recovery_ms;  // from the order until all that is demanded answered
+  uint64_t started_ms = 0;
+  uint64_t duration_ms = 0;
+  uint32_t picture_count = 0;
+};
+
+struct VerificationPicture {
+  uint64_t at_ms = 0;  // since QEMU was started
+  std::string text;    // what was recognised on it
+  base::Bytes png;
+};
+
+}  // namespace appliance::catalog

@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite.h"
+#include "appliance/catalog/verification_records.h"
+#include "base/error.h"
+
+namespace appliance::catalog {
+namespace {
+
+constexpr std::string_view kSelect =
+    "SELECT v.id, t.name, v.machine, v.point, v.point_time_ms, v.why, v.verdict, v.reasons, "
+    "v.checks, v.evidence, v.serial, v.recovery_ms, v.started_ms, v.duration_ms, "
+    "(SELECT count(*) FROM verification_pictures p WHERE p.verification = v.id) "
+    "FROM verifications v JOIN tenants t ON t.id = v.tenant ";
+
+Verification read_verification(Statement& row) {
+  Verification seen;
+  seen.number = row.integer(0);
+  seen.tenant = row.text(1);
+  seen.machine_name = row.text(2);
+  seen.point = images::PointId::from_hex(row.text(3));
+  seen.point_time_ms = row.natural(4);
+  seen.why = row.text(5);
+  seen.verdict = row.text(6);
+  seen.reasons = row.text(7);
+  seen.checks = row.text(8);
+  seen.evidence = row.text(9);
+  seen.serial = row.text(10);
+  if (!row.is_null(11)) seen.recovery_ms = row.natural(11);
+  seen.started_ms = row.natural(12);
+  seen.duration_ms = row.natural(13);
+  seen.picture_count = static_cast<uint32_t>(row.natural(14));
+  return seen;
+}
+
+}  // namespace
+
+int64_t Catalog::add_verification(const Verification& seen,
+                                  const std::vector<VerificationPicture>& pictures) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  (*database)
+      ->prepare(
+          "INSERT INTO verifications(tenant, machine, point, point_time_ms, why, verdict, reasons, "
+          "checks, evidence, serial, recovery_ms, started_ms, duration_ms) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(tenant_id(**database, seen.tenant), seen.machine_name, seen.point.hex(),
+            seen.point_time_ms, seen.why, seen.verdict, seen.reasons, seen.checks, seen.evidence,
+            seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms)
+      .run();
+  int64_t number = (*database)->last_row_id();
+  int64_t sequence = 0;
+  for (const VerificationPicture& picture : pictures) {
+    (*database)
+        ->prepare(
+            "INSERT INTO verification_pictures(verification, sequence, at_ms, text, png) "
+            "VALUES (?, ?, ?, ?, ?)")
+        .bind(number, ++sequence, picture.at_ms, std::string_view(picture.text),
+              base::ByteView(picture.png))
+        .run();
+  }
+  transaction.commit();
+  return number;
+}
+
+std::vector<Verification> Catalog::verifications(std::string_view tenant,
+                                                 std::string_view machine_name, uint32_t limit) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE v.tenant = ?1 AND (?2 = '' OR v.machine = ?2) ORDER BY v.id DESC "
+                  "LIMIT ?3",
+                  kSelect));
+  statement.bind(tenant_id(**database, tenant), machine_name, limit);
+  std::vector<Verification> rows;
+  while (statement.step()) rows.push_back(read_verification(statement));
+  return rows;
+}
+
+Verification Catalog::verification(std::string_view tenant, int64_t number) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare(fmt::format("{} WHERE v.tenant = ? AND v.id = ?", kSelect));
+  statement.bind(tenant_id(**database, tenant), number);
+  if (!statement.step()) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no test boot {}; see 'muletto verify list'", number));
+  }
+  return read_verification(statement);
+}
+
+std::vector<VerificationPicture> Catalog::verification_pictures(int64_t number) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT at_ms, text, png FROM verification_pictures WHERE verification = ? "
+      "ORDER BY sequence");
+  statement.bind(number);
+  std::vector<VerificationPicture> pictures;
+  while (statement.step())
+    pictures.push_back({statement.natural(0), statement.text(1), statement.blob(2)});
+  return pictures;
+}
+
+std::string Catalog::machine_checks(std::string_view tenant, std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare("SELECT checks FROM machine_checks WHERE tenant = ? AND machine = ?");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  return statement.step() ? statement.text(0) : "[]";
+}
+
+void Catalog::set_machine_checks(std::string_view tenant, std::string_view machine_name,
+                                 std::string_view checks) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare("INSERT OR REPLACE INTO machine_checks(tenant, machine, checks) VALUES (?, ?, ?)")
+      .bind(tenant_id(**database, tenant), machine_name, checks)
+      .run();
+}
+
+}  // namespace appliance::catalog

@@ -1,0 +1,40 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/file_system.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  std::string path = fmt::format("/machines/{}/bisect", encode_segment(arguments.get("MACHINE")));
+  nlohmann::json job =
+      follow_accepted(client, client.post(path, nlohmann::json::object()), FollowOutput::quiet);
+  if (arguments.json()) {
+    print_json(job["figures"]);
+  } else {
+    fmt::print("The newest point that boots is {}\n", text_of(job["figures"], "point"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command verify_bisect_command() {
+  base::Command command;
+  command.name = "verify bisect";
+  command.summary = "Finds the newest point of a machine that boots";
+  command.positional = {"MACHINE"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes = "";
+  return command;
+}
+
+}  // namespace appliance::cli

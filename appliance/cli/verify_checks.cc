@@ -1,0 +1,60 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/file_system.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("set", base::options::value<std::vector<std::string>>()->value_name("CHECK"),
+      "demands this; once for each; replaces what was demanded before")("clear",
+                                                                        "demands nothing more");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  std::string path = fmt::format("/machines/{}/checks", encode_segment(arguments.get("MACHINE")));
+  nlohmann::json answer;
+  if (arguments.has("set") && arguments.has("clear")) {
+    throw base::Error(base::ErrorCode::invalid_argument, "either --set or --clear, not both");
+  }
+  if (arguments.has("set")) {
+    answer = client.put(path, {{"checks", arguments.list("set")}});
+  } else if (arguments.has("clear")) {
+    answer = client.put(path, {{"checks", nlohmann::json::array()}});
+  } else {
+    answer = client.get(path);
+  }
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  for (const nlohmann::json& each : answer["checks"])
+    fmt::print("{}\n", printable(each.get<std::string>()));
+  if (answer["checks"].empty()) fmt::print("Nothing is demanded beyond what was learned.\n");
+  return 0;
+}
+
+}  // namespace
+
+base::Command verify_checks_command() {
+  base::Command command;
+  command.name = "verify checks";
+  command.summary = "Shows or sets what a machine must answer in its test boots";
+  command.positional = {"MACHINE"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "CHECK is agent, tcp:PORT, http:PORT/PATH, guest:COMMAND (run by the guest agent) or "
+      "appliance:NAME (a program in STATE-DIR/checks, with the guest's address in MULETTO_GUEST).";
+  return command;
+}
+
+}  // namespace appliance::cli

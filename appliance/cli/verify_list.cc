@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/file_system.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("machine", base::options::value<std::string>()->value_name("NAME"), "of this machine only");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  std::string query =
+      arguments.has("machine") ? "?machine=" + encode_segment(arguments.get("machine")) : "";
+  nlohmann::json answer = ApiClient(arguments).get("/verifications" + query);
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"NUMBER", Align::right},
+               {"MACHINE"},
+               {"POINT OF"},
+               {"VERDICT"},
+               {"UP AFTER", Align::right},
+               {"STARTED"},
+               {"WHY"},
+               {"REASON"}});
+  for (const nlohmann::json& each : answer["verifications"]) {
+    std::string reason = each["reasons"].empty() ? "" : each["reasons"][0].get<std::string>();
+    table.add({text_of(each, "number"), text_of(each, "machine"), text_of(each, "point_time"),
+               text_of(each, "verdict"), duration_of(each, "recovery_ms"), text_of(each, "started"),
+               text_of(each, "why"), printable(reason)});
+  }
+  table.print("There were no test boots.");
+  if (answer.contains("recovery") && answer["recovery"]["count"] != 0) {
+    const nlohmann::json& proved = answer["recovery"];
+    fmt::print("Proved recovery time: {} last, {} median of {}\n", duration_of(proved, "last_ms"),
+               duration_of(proved, "median_ms"), text_of(proved, "count"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command verify_list_command() {
+  base::Command command;
+  command.name = "verify list";
+  command.summary = "Lists test boots, newest first";
+  command.positional = {};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes = "";
+  return command;
+}
+
+}  // namespace appliance::cli

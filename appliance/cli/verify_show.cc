@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/file_system.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("pictures", base::options::value<std::string>()->value_name("DIR"),
+      "saves the pictures of the screen there, as 1.png, 2.png, …");
+  declare_connection(add);
+}
+
+void print_seen(const nlohmann::json& seen) {
+  Sheet sheet;
+  sheet.add("Test boot", text_of(seen, "number"));
+  sheet.add("Machine", text_of(seen, "machine"));
+  sheet.add("Point", fmt::format("{} of {}", short_id(seen, "point"), text_of(seen, "point_time")));
+  sheet.add("Verdict", text_of(seen, "verdict"));
+  for (const nlohmann::json& reason : seen["reasons"])
+    sheet.add("Reason", printable(reason.get<std::string>()));
+  sheet.add("Up after", duration_of(seen, "recovery_ms"));
+  sheet.add("Took", duration_of(seen, "duration_ms"));
+  sheet.print();
+  for (const nlohmann::json& each : seen["evidence"]) {
+    std::string good = each.contains("good") ? (each["good"] == true ? "answers" : "silent") : "";
+    fmt::print("{:>8.1f} s  {:<11} {} {} {} {}\n", each["at_ms"].get<double>() / 1000,
+               text_of(each, "signal"), printable(each.value("subject", "")), good,
+               printable(each.value("meaning", "")), printable(each.value("detail", "")));
+  }
+}
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  std::string path = "/verifications/" + encode_segment(arguments.get("NUMBER"));
+  nlohmann::json answer = client.get(path);
+  const nlohmann::json& seen = answer["verification"];
+  if (arguments.has("pictures")) {
+    for (size_t i = 1; i <= seen["pictures"].size(); ++i) {
+      base::HttpResponse picture = client.download(fmt::format("{}/pictures/{}", path, i));
+      base::write_file_durably(base::real_file_system(),
+                               fmt::format("{}/{}.png", arguments.get("pictures"), i),
+                               base::as_bytes(picture.body));
+    }
+  }
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    print_seen(seen);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command verify_show_command() {
+  base::Command command;
+  command.name = "verify show";
+  command.summary = "Shows one test boot with its evidence";
+  command.positional = {"NUMBER"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes = "";
+  return command;
+}
+
+}  // namespace appliance::cli

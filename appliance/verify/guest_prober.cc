@@ -1,0 +1,173 @@
+#include "appliance/verify/guest_prober.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "appliance/boot/probe.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/subprocess.h"
+#include "base/text.h"
+
+namespace appliance::verify {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kPause{500};
+constexpr std::chrono::milliseconds kAskTimeout{1500};
+constexpr std::chrono::seconds kAgentTimeout{2};
+constexpr std::chrono::seconds kScriptTimeout{30};
+constexpr size_t kMaxDetail = 160;
+constexpr size_t kMaxCheck = 1000;
+// Services by which most servers are known, asked without being demanded.
+constexpr std::array kKnownChecks{"tcp:22", "http:80/", "tcp:443", "tcp:445", "tcp:3389"};
+
+void sleep_unless_stopped(const std::stop_token& stop, std::chrono::milliseconds duration) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::unique_lock lock(mutex);
+  changed.wait_for(lock, stop, duration, [] { return false; });
+}
+
+std::optional<boot::Service> service_of(const std::string& check) {
+  bool http = check.starts_with("http:");
+  if (!http && !check.starts_with("tcp:")) return std::nullopt;
+  const char* begin = check.data() + (http ? 5 : 4);
+  const char* end = check.data() + check.size();
+  boot::Service service;
+  auto result = std::from_chars(begin, end, service.port);
+  if (result.ec != std::errc() || service.port == 0) return std::nullopt;
+  service.kind = http ? boot::Service::Kind::http : boot::Service::Kind::tcp;
+  service.path = std::string(result.ptr, end);
+  if (http && service.path.empty()) service.path = "/";
+  bool good = http ? service.path.starts_with('/') &&
+                         service.path.find_first_of(" \r\n\t") == std::string::npos
+                   : service.path.empty();
+  return good ? std::optional(service) : std::nullopt;
+}
+
+std::string short_text(const std::string& text) {
+  std::string line = base::trim(text).substr(0, kMaxDetail);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) >= 0x7f) c = ' ';
+  }
+  return line;
+}
+
+}  // namespace
+
+void check_expectation(const std::string& check) {
+  bool script = check.starts_with("appliance:") && check.size() > 10 &&
+                check.find('/') == std::string::npos && check[10] != '.';
+  bool guest = check.starts_with("guest:") && check.size() > 6;
+  if (check.size() <= kMaxCheck && base::is_valid_utf8(check) &&
+      (check == "agent" || script || guest || service_of(check)))
+    return;
+  throw base::Error(base::ErrorCode::invalid_argument,
+                    fmt::format("'{}' is no check; write agent, tcp:PORT, http:PORT/PATH, "
+                                "guest:COMMAND or appliance:NAME",
+                                short_text(check)));
+}
+
+GuestProber::GuestProber(ProbeTarget target)
+    : target_(std::move(target)), thread_([this](std::stop_token stop) { run(stop); }) {}
+
+GuestProber::~GuestProber() = default;
+
+std::vector<Observation> GuestProber::take() {
+  auto answers = answers_.lock();
+  return std::exchange(*answers, {});
+}
+
+void GuestProber::put(Observation answer) { answers_.lock()->push_back(std::move(answer)); }
+
+void GuestProber::run(const std::stop_token& stop) {
+  std::vector<std::string> checks = target_.checks;
+  for (const char* known : kKnownChecks) {
+    if (std::find(checks.begin(), checks.end(), known) == checks.end()) checks.emplace_back(known);
+  }
+  while (!stop.stop_requested()) {
+    try {
+      bool agent =
+          target_.watch.ask_agent(target_.domain_name, R"({"execute":"guest-ping"})", kAgentTimeout)
+              .has_value();
+      put({.signal = Signal::agent, .good = agent, .subject = "agent"});
+      std::vector<std::string> addresses;
+      if (target_.has_network) addresses = target_.boots.addresses(target_.id);
+      std::string address = addresses.empty() ? "" : addresses.front();
+      if (!address.empty()) put({.signal = Signal::address, .good = true, .subject = address});
+      for (const std::string& check : checks) {
+        if (stop.stop_requested()) return;
+        bool needs_address = !check.starts_with("guest:");
+        if (check == "agent" || (needs_address && address.empty())) continue;
+        if (!needs_address && !agent) continue;
+        put(ask(check, address));
+      }
+    } catch (const base::Error&) {
+      // The guest has just ended or libvirt is away: who watches the screen sees that, too.
+    }
+    sleep_unless_stopped(stop, kPause);
+  }
+}
+
+Observation GuestProber::ask(const std::string& check, const std::string& address) {
+  if (check.starts_with("guest:")) return ask_guest(check);
+  if (check.starts_with("appliance:")) return ask_script(check, address);
+  std::optional<boot::Service> service = service_of(check);
+  boot::Answer answer = service ? boot::ask(address, *service, kAskTimeout) : boot::Answer{};
+  return {.signal = Signal::service,
+          .good = answer.answered,
+          .subject = check,
+          .detail = short_text(answer.detail)};
+}
+
+Observation GuestProber::ask_guest(const std::string& check) {
+  Observation seen{.signal = Signal::script, .subject = check};
+  json command{{"execute", "guest-exec"},
+               {"arguments",
+                {{"path", "/bin/sh"}, {"arg", {"-c", check.substr(6)}}, {"capture-output", true}}}};
+  auto started = target_.watch.ask_agent(target_.domain_name, command.dump(), kAgentTimeout);
+  json answer = json::parse(started.value_or("{}"), nullptr, false);
+  if (answer.is_discarded() || !answer.contains("return") || !answer["return"].contains("pid")) {
+    seen.detail = "the guest agent does not run commands";
+    return seen;
+  }
+  json status{{"execute", "guest-exec-status"}, {"arguments", {{"pid", answer["return"]["pid"]}}}};
+  auto deadline = std::chrono::steady_clock::now() + kScriptTimeout;
+  while (std::chrono::steady_clock::now() < deadline &&
+         !thread_.get_stop_token().stop_requested()) {
+    auto text = target_.watch.ask_agent(target_.domain_name, status.dump(), kAgentTimeout);
+    json state = json::parse(text.value_or("{}"), nullptr, false);
+    if (state.is_object() && state.contains("return") && state["return"].value("exited", false)) {
+      int code = state["return"].value("exitcode", -1);
+      seen.good = code == 0;
+      seen.detail = fmt::format("exit status {}", code);
+      return seen;
+    }
+    sleep_unless_stopped(thread_.get_stop_token(), kPause / 2);
+  }
+  seen.detail = "it did not end in time";
+  return seen;
+}
+
+Observation GuestProber::ask_script(const std::string& check, const std::string& address) {
+  Observation seen{.signal = Signal::script, .subject = check};
+  std::string program = base::join_path(target_.scripts_directory, check.substr(10));
+  try {
+    base::CommandResult result =
+        base::run_command({"env", "MULETTO_GUEST=" + address, program}, kScriptTimeout);
+    seen.good = result.status == 0;
+    seen.detail = short_text(
+        seen.good ? result.output : fmt::format("exit status {} {}", result.status, result.errors));
+  } catch (const base::Error& error) {
+    seen.detail = short_text(error.message());
+  }
+  return seen;
+}
+
+}  // namespace appliance::verify

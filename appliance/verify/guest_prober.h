@@ -1,0 +1,53 @@
+// Asks a guest again and again, on a thread of its own, whether its agent, its ports and the
+// configured checks answer: such a question may take seconds, and the screen must be watched
+// meanwhile. Thread-safe.
+#pragma once
+
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "appliance/boot/boot_service.h"
+#include "appliance/boot/guest_watch.h"
+#include "appliance/verify/evidence.h"
+#include "base/guarded.h"
+
+namespace appliance::verify {
+
+// "agent", "tcp:22", "http:80/path", "guest:COMMAND" (a shell command in the guest, by its agent;
+// exit status 0 is good), "appliance:NAME" (the program NAME in the folder STATE/checks, with the
+// guest's address in MULETTO_GUEST). Throws invalid_argument for anything else.
+void check_expectation(const std::string& check);
+
+struct ProbeTarget {
+  boot::BootService& boots;
+  boot::GuestWatch& watch;
+  boot::BootId id;
+  std::string domain_name;
+  bool has_network = true;
+  std::string scripts_directory;    // STATE/checks
+  std::vector<std::string> checks;  // those that are demanded; well-known ports are asked anyway
+};
+
+class GuestProber {
+ public:
+  explicit GuestProber(ProbeTarget target);  // starts
+  ~GuestProber();                            // ends, within seconds
+
+  // Answers since the last call, without times.
+  std::vector<Observation> take();
+
+ private:
+  void run(const std::stop_token& stop);
+  Observation ask(const std::string& check, const std::string& address);
+  Observation ask_guest(const std::string& check);
+  Observation ask_script(const std::string& check, const std::string& address);
+  void put(Observation answer);
+
+  ProbeTarget target_;
+  base::Guarded<std::vector<Observation>> answers_;
+  std::jthread thread_;
+};
+
+}  // namespace appliance::verify

@@ -1,0 +1,282 @@
+#include "appliance/verify/test_boot.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sstream>
+
+#include "appliance/verify/console_text.h"
+#include "appliance/verify/guest_prober.h"
+#include "appliance/verify/picture.h"
+#include "appliance/verify/text_recognition.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/scratch_directory.h"
+
+namespace appliance::verify {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using base::Error;
+using base::ErrorCode;
+
+constexpr std::chrono::milliseconds kRound{300};
+constexpr uint64_t kSerialPiece = 64 << 10;
+constexpr size_t kSerialKept = 64 << 10;      // bytes of evidence
+constexpr size_t kSerialReadBack = 16 << 10;  // bytes that are read for their meaning
+constexpr uint64_t kPausedLimitMs = 15'000;
+constexpr uint64_t kTendEveryMs = 1000;
+constexpr int kNice = 10;
+constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as ioprio_set(2) codes it
+
+// Everything that works for this VM gives way: QEMU and the export, by the id in their arguments.
+void lower_priority(const boot::BootId& id) {
+  std::error_code ignored;
+  for (const auto& process : std::filesystem::directory_iterator("/proc", ignored)) {
+    std::ifstream file(process.path() / "cmdline");
+    std::stringstream arguments;
+    arguments << file.rdbuf();
+    if (arguments.str().find(id.hex()) == std::string::npos) continue;
+    for (const auto& task : std::filesystem::directory_iterator(process.path() / "task", ignored)) {
+      std::string name = task.path().filename();
+      int number = 0;
+      if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc())
+        continue;
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(number), kNice);
+      ::syscall(SYS_ioprio_set, 1, number, kLowestBestEffort);
+    }
+  }
+}
+
+class Watcher {
+ public:
+  Watcher(boot::BootService& boots, boot::GuestWatch& watch, const boot::InstantVm& vm,
+          const TestBootPlan& plan)
+      : boots_(boots), watch_(watch), vm_(vm), plan_(plan), scratch_("/var/tmp", "muletto-screen") {
+    watch_.reboot_count(vm.domain_name);
+  }
+
+  TestBootResult run(jobs::JobContext& context) {
+    std::vector<std::string> checks;
+    for (const Expectation& each : plan_.expected) checks.push_back(each.check);
+    bool networked = std::any_of(
+        vm_.network_cards.begin(), vm_.network_cards.end(),
+        [](const boot::VmNetworkCard& card) { return card.mode != boot::NetworkMode::none; });
+    GuestProber prober({boots_, watch_, vm_.id, vm_.domain_name, networked, plan_.scripts_directory,
+                        std::move(checks)});
+    TestBootResult result;
+    result.start_ms = vm_.start_duration_ms;
+    while (true) {
+      context.throw_if_stopped();
+      look(prober);
+      if (auto verdict = judge(evidence_, plan_.expected, plan_.limits, now())) {
+        result.verdict = std::move(*verdict);
+        break;
+      }
+      context.set_progress({now(), 0, fmt::format("watching {}", vm_.machine_name)});
+      pause(context);
+    }
+    take_picture(true);
+    result.evidence = std::move(evidence_);
+    result.pictures = std::move(pictures_);
+    if (serial_.size() > kSerialKept) serial_.erase(0, serial_.size() - kSerialKept);
+    result.serial = plain_text(serial_);
+    return result;
+  }
+
+ private:
+  uint64_t now() const {
+    return static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_).count());
+  }
+
+  static void pause(jobs::JobContext& context) {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, context.stop(), kRound, [] { return false; });
+  }
+
+  void note(Observation seen) {
+    seen.at_ms = now();
+    evidence_.add(std::move(seen));
+  }
+
+  void look(GuestProber& prober) {
+    try {
+      look_at_life();
+      look_at_disks();
+      look_at_serial();
+      take_picture(false);
+      take_answers(prober);
+      answering_ms_ = now();
+    } catch (const Error& error) {
+      // The guest may have ended in this moment; the next round sees it.
+      if (now() > answering_ms_ + kPausedLimitMs) {
+        note({.signal = Signal::trouble,
+              .detail = fmt::format("The guest cannot be watched: {}.", error.message())});
+      }
+    }
+  }
+
+  void look_at_life() {
+    if (now() >= tended_ms_ + kTendEveryMs) {
+      boots_.tend();
+      tended_ms_ = now();
+    }
+    boot::InstantVm vm = boots_.get(vm_.id);
+    if (vm.state == boot::VmState::ended && !ended_) {
+      ended_ = true;
+      note({.signal = Signal::power_off});
+    }
+    if (vm.state != boot::VmState::paused) running_ms_ = now();
+    if (now() > running_ms_ + kPausedLimitMs) {
+      note({.signal = Signal::trouble,
+            .detail = vm.problem.empty() ? "The VM stands still." : vm.problem});
+    }
+    uint32_t count = watch_.reboot_count(vm_.domain_name);
+    for (; reboots_ < count; ++reboots_) {
+      note({.signal = Signal::reboot});
+      serial_begin_ = serial_.size();
+      answers_.clear();
+      last_meaning_ = last_serial_ = TextMeaning::nothing;
+      shown_ = {};
+      evidence_.last_change_ms = now();
+    }
+  }
+
+  void look_at_disks() {
+    if (ended_) return;
+    boot::DiskCounters counters = watch_.disk_counters(vm_.domain_name);
+    uint64_t sum = counters.read_size + counters.written_size;
+    if (sum != disk_sum_) evidence_.last_read_ms = evidence_.last_change_ms = now();
+    disk_sum_ = sum;
+  }
+
+  void look_at_serial() {
+    std::string piece = boots_.serial_log(vm_.id, serial_offset_, kSerialPiece);
+    if (piece.empty()) return;
+    serial_offset_ += piece.size();
+    serial_ += piece;
+    evidence_.last_change_ms = now();
+    size_t begin = std::max(
+        serial_begin_, serial_.size() > kSerialReadBack ? serial_.size() - kSerialReadBack : 0);
+    TextReading reading = read_console(std::string_view(serial_).substr(begin));
+    if (reading.meaning == last_serial_ || reading.meaning <= TextMeaning::other) return;
+    last_serial_ = reading.meaning;
+    note({.signal = Signal::serial, .detail = reading.line, .meaning = reading.meaning});
+  }
+
+  // A picture is read only when it differs from the last one by more than a cursor.
+  void take_picture(bool is_last) try {
+    if (ended_) return;
+    boot::Screenshot raw = boots_.screenshot(vm_.id);
+    Picture picture = decode_picture(raw.mime_type, raw.bytes);
+    bool same = shown_.width != 0 && !is_different(picture, shown_);
+    if (same && (!is_last || kept_)) return;
+    std::string text;
+    uint64_t at_ms = now();
+    if (!same) {
+      evidence_.last_change_ms = at_ms;
+      text = plain_text(recognise_text(picture, scratch_.path()));
+      TextReading reading = read_console(text);
+      if (reading.meaning != last_meaning_ || reading.line != last_line_) {
+        last_meaning_ = reading.meaning;
+        last_line_ = reading.line;
+        evidence_.add({.at_ms = at_ms,
+                       .signal = Signal::screen,
+                       .detail = reading.line,
+                       .meaning = reading.meaning});
+      }
+    }
+    if (pictures_.size() >= kMaxPictures) pictures_.erase(pictures_.begin() + 1);
+    pictures_.push_back({at_ms, std::move(text), encode_png(picture)});
+    kept_ = true;
+    shown_ = std::move(picture);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found && error.message().find("tesseract") == 0) throw;
+    base::log().debug("no picture of {}: {}", vm_.machine_name, error.message());
+  }
+
+  void take_answers(GuestProber& prober) {
+    for (Observation& answer : prober.take()) {
+      std::string key = fmt::format("{}/{}", signal_name(answer.signal), answer.subject);
+      std::string state = fmt::format("{}{}", answer.good, answer.good ? "" : answer.detail);
+      auto [known, is_new] = answers_.try_emplace(key, state);
+      if (!is_new && known->second == state) continue;
+      known->second = state;
+      bool silent_agent = answer.signal == Signal::agent && !answer.good && is_new;
+      if (!silent_agent) note(std::move(answer));
+    }
+  }
+
+  boot::BootService& boots_;
+  boot::GuestWatch& watch_;
+  const boot::InstantVm vm_;
+  const TestBootPlan& plan_;
+  base::ScratchDirectory scratch_;
+  const Clock::time_point begin_ = Clock::now();
+  Evidence evidence_;
+  std::vector<catalog::VerificationPicture> pictures_;
+  std::map<std::string, std::string> answers_;  // what each check said last
+  std::string serial_;
+  uint64_t serial_offset_ = 0;
+  size_t serial_begin_ = 0;  // of what was said since the last restart
+  Picture shown_;
+  bool kept_ = false;
+  TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
+  std::string last_line_;
+  uint64_t disk_sum_ = 0, answering_ms_ = 0, running_ms_ = 0, tended_ms_ = 0;
+  uint32_t reboots_ = 0;
+  bool ended_ = false;
+};
+
+TestBootResult not_started(const Error& error) {
+  TestBootResult result;
+  bool damaged = error.code() == ErrorCode::corrupt;
+  result.verdict.kind = damaged ? VerdictKind::fail : VerdictKind::inconclusive;
+  result.verdict.reasons.push_back(fmt::format("It could not be started: {}.", error.message()));
+  return result;
+}
+
+}  // namespace
+
+TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
+                             const TestBootPlan& plan, jobs::JobContext& context) {
+  boot::BootOptions options;
+  options.purpose = boot::Purpose::test;
+  boot::InstantVm vm;
+  try {
+    vm = boots.start(plan.source, plan.point, options,
+                     [&](std::string_view step) { context.log(step); });
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    return not_started(error);
+  }
+  struct Ending {
+    boot::BootService& boots;
+    boot::GuestWatch& watch;
+    const boot::InstantVm& vm;
+    ~Ending() {
+      try {
+        boots.stop(vm.id);
+        watch.forget(vm.domain_name);
+      } catch (const Error& error) {
+        base::log().error("the test boot of {} was not cleaned away: {}", vm.machine_name,
+                          error.message());
+      }
+    }
+  } ending{boots, watch, vm};
+  lower_priority(vm.id);
+  return Watcher(boots, watch, vm, plan).run(context);
+}
+
+}  // namespace appliance::verify

@@ -1,0 +1,40 @@
+// One test boot from start to nothing left: starts the point as an instant VM on a network of its
+// own, collects evidence until it can be judged, and throws the VM away. One thread a call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/boot/boot_service.h"
+#include "appliance/boot/guest_watch.h"
+#include "appliance/catalog/verification_records.h"
+#include "appliance/jobs/job_runner.h"
+#include "appliance/verify/evidence.h"
+#include "appliance/verify/verdict.h"
+
+namespace appliance::verify {
+
+struct TestBootPlan {
+  boot::PointSource source;
+  images::PointId point;
+  std::vector<Expectation> expected;
+  VerdictLimits limits;
+  std::string scripts_directory;  // of "appliance:NAME" checks
+};
+
+struct TestBootResult {
+  Verdict verdict;
+  Evidence evidence;
+  std::vector<catalog::VerificationPicture> pictures;  // at most kMaxPictures, the last is the end
+  std::string serial;                                  // the end of the serial log
+  uint64_t start_ms = 0;                               // from the order until QEMU ran
+};
+
+constexpr size_t kMaxPictures = 12;
+
+// `boots` holds no other VM, and its isolated network is this test boot's alone. Returns also when
+// the VM could not be started (inconclusive, or fail for a damaged image). Throws cancelled.
+TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
+                             const TestBootPlan& plan, jobs::JobContext& context);
+
+}  // namespace appliance::verify

@@ -1,0 +1,318 @@
+#include "appliance/verify/verify_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "appliance/verify/guest_prober.h"
+#include "appliance/verify/test_boot.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::verify {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kWake{500};
+constexpr std::chrono::seconds kRetryClean{3};
+constexpr uint32_t kLearnedFrom = 3;    // passes whose common answers are demanded from then on
+constexpr uint32_t kRecoveryFrom = 20;  // passes the median is made from
+constexpr uint32_t kLookedAt = 100;     // test boots looked through for those passes
+
+std::vector<std::string> texts_of(const std::string& text) {
+  json parsed = json::parse(text, nullptr, false);
+  std::vector<std::string> texts;
+  if (!parsed.is_array()) return texts;
+  for (const json& each : parsed) {
+    if (each.is_string()) texts.push_back(each.get<std::string>());
+  }
+  return texts;
+}
+
+bool contains(const std::vector<std::string>& texts, const std::string& text) {
+  return std::find(texts.begin(), texts.end(), text) != texts.end();
+}
+
+std::string evidence_json(const Evidence& evidence) {
+  json list = json::array();
+  for (const Observation& seen : evidence.observations) {
+    json each{{"at_ms", seen.at_ms}, {"signal", signal_name(seen.signal)}};
+    bool answer = seen.signal == Signal::agent || seen.signal == Signal::service ||
+                  seen.signal == Signal::script || seen.signal == Signal::file_system;
+    if (answer) each["good"] = seen.good;
+    if (!seen.subject.empty()) each["subject"] = seen.subject;
+    if (!seen.detail.empty()) each["detail"] = seen.detail;
+    if (seen.signal == Signal::screen || seen.signal == Signal::serial)
+      each["meaning"] = meaning_sentence(seen.meaning);
+    list.push_back(std::move(each));
+  }
+  return list.dump();
+}
+
+boot::BootSettings worker_settings(const boot::BootSettings& common, uint32_t number) {
+  boot::BootSettings settings = common;
+  settings.state_directory = fmt::format("{}/verify/{}", common.state_directory, number);
+  settings.run_directory = fmt::format("{}/verify/{}", common.run_directory, number);
+  // Two appliances may share one libvirt.
+  size_t hash = std::hash<std::string>()(common.state_directory) & 0xffffff;
+  settings.isolated_network = fmt::format("muletto-test-{:06x}-{}", hash, number);
+  for (const std::string& path : {settings.state_directory, settings.run_directory}) {
+    std::filesystem::create_directories(path);
+    // QEMU's own user passes through, as it does for other VMs.
+    for (const std::string& each : {base::parent_path(path), path}) {
+      std::filesystem::permissions(each, static_cast<std::filesystem::perms>(0711));
+    }
+  }
+  return settings;
+}
+
+}  // namespace
+
+struct VerifyService::Worker {
+  boot::BootSettings settings;
+  std::unique_ptr<boot::BootService> boots;
+};
+
+VerifyService::VerifyService(VerifySettings settings, boot::Hypervisor& hypervisor,
+                             boot::GuestWatch& watch, catalog::Catalog& catalog,
+                             stores::TenantStores& stores, jobs::JobRunner& jobs)
+    : settings_(std::move(settings)), hypervisor_(hypervisor), watch_(watch), catalog_(catalog),
+      stores_(stores), jobs_(jobs) {
+  for (uint32_t number = 1; number <= settings_.worker_count; ++number) {
+    workers_.emplace_back(
+        [this, number](const std::stop_token& stop) { run_worker(number, stop); });
+  }
+}
+
+VerifyService::~VerifyService() { stop(); }
+
+void VerifyService::stop() {
+  std::vector<jobs::JobId> running;
+  {
+    auto state = state_.lock();
+    state->stopping = true;
+    running = state->running_ids;
+  }
+  for (jobs::JobId id : running) {
+    try {
+      jobs_.cancel(id);
+    } catch (const Error&) {
+      // It has just ended.
+    }
+  }
+  changed_.notify_all();
+  for (std::jthread& each : workers_) each.request_stop();
+  workers_.clear();
+}
+
+jobs::JobId VerifyService::submit(const jobs::JobSpec& spec, Work work) {
+  auto state = state_.lock();
+  if (state->stopping || state->queue.size() >= settings_.queue_size)
+    throw Error(ErrorCode::busy, "too many test boots are waiting; try again later");
+  std::shared_ptr<jobs::AttachedJob> job = jobs_.attach(spec);
+  jobs::JobId id = job->id();
+  job->context().set_progress({0, 0, "waiting for its turn"});
+  state->queue.push_back({std::move(job), std::move(work)});
+  changed_.notify_one();
+  return id;
+}
+
+jobs::JobId VerifyService::request(const std::string& tenant, const std::string& point_selector,
+                                   const std::string& why) {
+  auto writer = stores_.writer(tenant);
+  images::PointId point = writer->reader().find_point(point_selector);
+  std::string machine = writer->reader().read_point(point).machine_name;
+  return submit({"verify", tenant, machine}, [=, this](Worker& worker, jobs::JobContext& context) {
+    verify_point(worker, tenant, point, why, context);
+  });
+}
+
+jobs::JobId VerifyService::request_bisect(const std::string& tenant,
+                                          const std::string& machine_name) {
+  catalog_.machine(tenant, machine_name);
+  return submit({"bisect", tenant, machine_name},
+                [=, this](Worker& worker, jobs::JobContext& context) {
+                  bisect(worker, tenant, machine_name, context);
+                });
+}
+
+void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
+  Worker worker;
+  bool clean_now = false;
+  while (!stop.stop_requested()) {
+    if (!clean_now) {
+      try {
+        if (!worker.boots) {
+          worker.settings = worker_settings(settings_.boot, number);
+          worker.boots = std::make_unique<boot::BootService>(worker.settings, hypervisor_);
+        }
+        clean(worker);
+        clean_now = true;
+      } catch (const std::exception& error) {
+        base::log().warn("test boots wait: {}", error.what());
+        auto state = state_.lock();
+        state.wait_for(changed_, kRetryClean, [&] { return stop.stop_requested(); });
+        continue;
+      }
+    }
+    Task task;
+    {
+      auto state = state_.lock();
+      state.wait_for(changed_, kWake,
+                     [&] { return stop.stop_requested() || !state->queue.empty(); });
+      if (stop.stop_requested()) return;
+      if (state->queue.empty()) continue;
+      task = std::move(state->queue.front());
+      state->queue.pop_front();
+      state->running_ids.push_back(task.job->id());
+    }
+    try {
+      task.job->context().throw_if_stopped();
+      task.work(worker, task.job->context());
+      task.job->succeed();
+    } catch (const Error& error) {
+      task.job->fail(error);
+    } catch (const std::exception& error) {
+      task.job->fail(Error(ErrorCode::io, error.what()));
+    }
+    std::erase(state_.lock()->running_ids, task.job->id());
+  }
+}
+
+// Test boots never outlive their daemon's interest in them.
+void VerifyService::clean(Worker& worker) {
+  worker.boots->adopt();
+  for (const boot::InstantVm& vm : worker.boots->list()) {
+    base::log().info("the test boot of {} was cut off and is cleaned away", vm.machine_name);
+    worker.boots->stop(vm.id);
+  }
+  watch_.remove_network(worker.settings.isolated_network);
+}
+
+std::vector<Expectation> VerifyService::expectations(const std::string& tenant,
+                                                     const std::string& machine_name) {
+  std::vector<Expectation> expected;
+  std::vector<std::string> asked = checks(tenant, machine_name);
+  for (const std::string& check : asked) expected.push_back({check, false});
+  std::vector<std::string> common;
+  uint32_t count = 0;
+  for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
+    if (seen.verdict != verdict_name(VerdictKind::pass)) continue;
+    std::vector<std::string> answered = texts_of(seen.checks);
+    if (count == 0) common = answered;
+    std::erase_if(common, [&](const std::string& each) { return !contains(answered, each); });
+    if (++count == kLearnedFrom) break;
+  }
+  for (const std::string& check : common) {
+    if (!contains(asked, check)) expected.push_back({check, true});
+  }
+  return expected;
+}
+
+catalog::Verification VerifyService::verify_point(Worker& worker, const std::string& tenant,
+                                                  const images::PointId& point,
+                                                  const std::string& why,
+                                                  jobs::JobContext& context) {
+  auto writer = stores_.writer(tenant);
+  images::Point manifest = writer->reader().read_point(point);
+  catalog::Verification seen;
+  seen.tenant = tenant;
+  seen.machine_name = manifest.machine_name;
+  seen.point = point;
+  seen.point_time_ms = manifest.time_ms;
+  seen.why = why;
+  seen.started_ms = base::now_ms();
+  TestBootPlan plan;
+  plan.source.reader = &writer->reader();
+  plan.source.store_directory = stores_.directory_of(tenant);
+  plan.point = point;
+  plan.expected = expectations(tenant, manifest.machine_name);
+  plan.limits = settings_.limits;
+  plan.scripts_directory = settings_.boot.state_directory + "/checks";
+  TestBootResult result;
+  try {
+    result = run_test_boot(*worker.boots, watch_, plan, context);
+  } catch (...) {
+    watch_.remove_network(worker.settings.isolated_network);
+    throw;
+  }
+  watch_.remove_network(worker.settings.isolated_network);
+  seen.verdict = verdict_name(result.verdict.kind);
+  seen.reasons = json(result.verdict.reasons).dump();
+  seen.checks = json(good_checks(result.evidence)).dump();
+  seen.evidence = evidence_json(result.evidence);
+  seen.serial = result.serial;
+  if (result.verdict.service_ms) seen.recovery_ms = result.start_ms + *result.verdict.service_ms;
+  seen.duration_ms = base::now_ms() - seen.started_ms;
+  seen.number = catalog_.add_verification(seen, result.pictures);
+  context.log(fmt::format("{}: {}", seen.verdict,
+                          result.verdict.reasons.empty() ? "" : result.verdict.reasons.front()));
+  context.set_figures(json{{"verification", seen.number},
+                           {"verdict", seen.verdict},
+                           {"point", point.hex()},
+                           {"decisive_ms", result.verdict.decisive_ms}}
+                          .dump());
+  return seen;
+}
+
+// Points before the newest good one are taken to be good, those after it bad. An inconclusive one
+// counts as bad: it must not be called the newest that boots.
+void VerifyService::bisect(Worker& worker, const std::string& tenant,
+                           const std::string& machine_name, jobs::JobContext& context) {
+  std::vector<images::PointSummary> points =
+      stores_.writer(tenant)->reader().points_of(machine_name);
+  size_t good = 0, bad = points.size();  // all before `good` boot, as far as known; [bad, end) not
+  std::optional<images::PointId> newest;
+  while (good < bad) {
+    size_t middle = good + (bad - good) / 2;
+    catalog::Verification seen = verify_point(worker, tenant, points[middle].id, "bisect", context);
+    if (seen.verdict == verdict_name(VerdictKind::pass)) {
+      newest = points[middle].id;
+      good = middle + 1;
+    } else {
+      bad = middle;
+    }
+  }
+  if (!newest) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("none of the points of {} that were tried boots", machine_name));
+  }
+  context.log(fmt::format("the newest point that boots is {}, of {}", newest->hex(),
+                          base::format_time_ms(points[good - 1].time_ms)));
+  context.set_figures(json{{"point", newest->hex()}, {"verdict", "pass"}}.dump());
+}
+
+std::vector<std::string> VerifyService::checks(const std::string& tenant,
+                                               const std::string& machine_name) {
+  return texts_of(catalog_.machine_checks(tenant, machine_name));
+}
+
+void VerifyService::set_checks(const std::string& tenant, const std::string& machine_name,
+                               const std::vector<std::string>& checks) {
+  catalog_.machine(tenant, machine_name);
+  for (const std::string& each : checks) check_expectation(each);
+  catalog_.set_machine_checks(tenant, machine_name, json(checks).dump());
+}
+
+ProvedRecovery VerifyService::recovery(const std::string& tenant, const std::string& machine_name) {
+  std::vector<uint64_t> times;
+  for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
+    if (seen.recovery_ms && times.size() < kRecoveryFrom) times.push_back(*seen.recovery_ms);
+  }
+  ProvedRecovery proved;
+  if (times.empty()) return proved;
+  proved.count = static_cast<uint32_t>(times.size());
+  proved.last_ms = times.front();
+  std::sort(times.begin(), times.end());
+  proved.median_ms = times[times.size() / 2];
+  return proved;
+}
+
+}  // namespace appliance::verify

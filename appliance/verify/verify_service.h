@@ -1,0 +1,98 @@
+// Test boots by order: a queue, a few workers, the verdicts in the catalog.
+//
+// Each worker has a boot service of its own (STATE/verify/N, RUN/verify/N) with an isolated network
+// of its own: machines with one identity never meet, people's instant VMs are elsewhere, and what a
+// killed daemon left is known to be rubbish. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "appliance/boot/boot_service.h"
+#include "appliance/boot/guest_watch.h"
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/verification_records.h"
+#include "appliance/jobs/job_runner.h"
+#include "appliance/stores/tenant_stores.h"
+#include "appliance/verify/verdict.h"
+#include "base/guarded.h"
+
+namespace appliance::verify {
+
+struct VerifySettings {
+  boot::BootSettings boot;    // as of the appliance's other VMs; folders and network are replaced
+  uint32_t worker_count = 3;  // test boots at once, as far as memory allows
+  size_t queue_size = 500;
+  VerdictLimits limits;
+};
+
+// How fast a machine came back in test boots that passed.
+struct ProvedRecovery {
+  uint32_t count = 0;  // of the newest passes these are made from
+  uint64_t last_ms = 0;
+  uint64_t median_ms = 0;
+};
+
+class VerifyService {
+ public:
+  // All outlive the service. Workers first clean away what a dead daemon left; while libvirt is
+  // away they wait for it.
+  VerifyService(VerifySettings settings, boot::Hypervisor& hypervisor, boot::GuestWatch& watch,
+                catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs);
+  ~VerifyService();  // as stop()
+
+  // Queues a test boot; `why` is "order", "sync" or "nightly". The job's figures name the
+  // verification and its verdict. Throws not_found (no such point), busy (too many).
+  jobs::JobId request(const std::string& tenant, const std::string& point_selector,
+                      const std::string& why);
+  // Looks for the newest point that boots, by halving: one test boot a step.
+  jobs::JobId request_bisect(const std::string& tenant, const std::string& machine_name);
+
+  std::vector<std::string> checks(const std::string& tenant, const std::string& machine_name);
+  // Throws not_found, invalid_argument.
+  void set_checks(const std::string& tenant, const std::string& machine_name,
+                  const std::vector<std::string>& checks);
+  ProvedRecovery recovery(const std::string& tenant, const std::string& machine_name);
+
+  void stop();  // asks running test boots to end, and waits
+
+ private:
+  struct Worker;
+  using Work = std::function<void(Worker&, jobs::JobContext&)>;
+  struct Task {
+    std::shared_ptr<jobs::AttachedJob> job;
+    Work work;
+  };
+  struct State {
+    std::deque<Task> queue;
+    std::vector<jobs::JobId> running_ids;
+    bool stopping = false;
+  };
+
+  jobs::JobId submit(const jobs::JobSpec& spec, Work work);
+  void run_worker(uint32_t number, const std::stop_token& stop);
+  void clean(Worker& worker);
+  std::vector<Expectation> expectations(const std::string& tenant, const std::string& machine_name);
+  catalog::Verification verify_point(Worker& worker, const std::string& tenant,
+                                     const images::PointId& point, const std::string& why,
+                                     jobs::JobContext& context);
+  void bisect(Worker& worker, const std::string& tenant, const std::string& machine_name,
+              jobs::JobContext& context);
+
+  const VerifySettings settings_;
+  boot::Hypervisor& hypervisor_;
+  boot::GuestWatch& watch_;
+  catalog::Catalog& catalog_;
+  stores::TenantStores& stores_;
+  jobs::JobRunner& jobs_;
+  base::Guarded<State> state_;
+  std::condition_variable changed_;
+  std::vector<std::jthread> workers_;
+};
+
+}  // namespace appliance::verify
