@@ -20,8 +20,14 @@ using base::Error;
 using base::ErrorCode;
 using Connection = std::shared_ptr<virConnect>;
 using Domain = std::unique_ptr<virDomain, int (*)(virDomainPtr)>;
-using RebootCounts = base::Guarded<std::map<std::string, uint32_t>>;
+struct Reboots {
+  uint32_t count = 0;
+  std::chrono::steady_clock::time_point last{};
+};
+using RebootCounts = base::Guarded<std::map<std::string, Reboots>>;
 
+// A kernel that restarts tries several ways, and QEMU tells each: together they are one restart.
+constexpr std::chrono::milliseconds kOneReboot{2500};
 constexpr int kWakeEvery = 500;  // ms: how soon the thread sees that it shall end
 
 std::string last_words() {
@@ -32,7 +38,11 @@ std::string last_words() {
 int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
   auto counts = static_cast<RebootCounts*>(opaque)->lock();
   const char* name = virDomainGetName(domain);
-  if (name != nullptr) ++(*counts)[name];
+  if (name == nullptr) return 0;
+  Reboots& reboots = (*counts)[name];
+  auto now = std::chrono::steady_clock::now();
+  if (reboots.count == 0 || now - reboots.last > kOneReboot) ++reboots.count;
+  reboots.last = now;
   return 0;
 }
 
@@ -82,7 +92,7 @@ class LibvirtGuestWatch : public GuestWatch {
 
   uint32_t reboot_count(const std::string& name) override {
     connect_now();
-    return (*counts_.lock())[name];
+    return (*counts_.lock())[name].count;
   }
 
   void forget(const std::string& name) override { counts_.lock()->erase(name); }
