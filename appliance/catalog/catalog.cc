@@ -35,6 +35,17 @@ int64_t Catalog::tenant_id(Database& database, std::string_view name) {
 
 void Catalog::expect_tenant(std::string_view name) { tenant_id(**database_.lock(), name); }
 
+void Catalog::add_tenant(std::string_view name, uint64_t now_ms) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare("INSERT INTO tenants(name, created_ms) VALUES (?, ?) ON CONFLICT(name) DO NOTHING")
+      .bind(name, now_ms)
+      .run();
+  if ((*database)->changed_rows() == 1) return;
+  throw base::Error(base::ErrorCode::already_exists,
+                    fmt::format("there is a tenant '{}' already", name));
+}
+
 std::vector<Tenant> Catalog::tenants() {
   auto database = database_.lock();
   Statement statement = (*database)->prepare("SELECT name, created_ms FROM tenants ORDER BY name");

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "appliance/catalog/records.h"
@@ -44,6 +45,7 @@ class Catalog {
   // --- tenants ---
   std::vector<Tenant> tenants();
   void expect_tenant(std::string_view name);
+  void add_tenant(std::string_view name, uint64_t now_ms);  // throws already_exists
 
   // --- hosts and tokens (hosts.cc, tokens.cc) ---
   std::vector<Host> hosts();
@@ -84,6 +86,31 @@ class Catalog {
   void remove_point(std::string_view tenant, const images::PointId& id);
   // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.
   std::vector<PointRow> points(std::string_view tenant, std::string_view machine_name);
+
+  // --- policies and protections (protections.cc) ---
+  // A policy's body is opaque here: appliance/policy knows it.
+  std::vector<std::pair<std::string, std::string>> policies(std::string_view tenant);
+  void set_policy(std::string_view tenant, std::string_view name, std::string_view body);
+  // Throws not_found, and busy while machines have it.
+  void remove_policy(std::string_view tenant, std::string_view name);
+  std::vector<Protection> protections(std::string_view tenant);
+  std::optional<Protection> find_protection(std::string_view tenant, std::string_view machine);
+  void save_protection(const Protection& protection);
+  // How long the machine was without a newer point, at worst: gaps that ended since then.
+  RecoveryGaps recovery_gaps(std::string_view tenant, std::string_view machine, uint64_t now_ms);
+  void save_report(const HostReport& report);
+  std::optional<HostReport> find_report(const HostId& host);
+
+  // --- alerts (alerts.cc) ---
+  // Opens the alert, or gives an open one the message. True if it is new.
+  bool open_alert(const Alert& alert);
+  // False if none was open.
+  bool close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,
+                   uint64_t now_ms);
+  void acknowledge_alert(int64_t id, uint64_t now_ms);  // throws not_found
+  std::optional<Alert> find_alert(int64_t id);
+  // Newest first; closed ones too if wanted. Of one tenant, or of all if it is empty.
+  std::vector<Alert> alerts(std::string_view tenant, bool closed_too, uint32_t limit);
 
   // --- jobs (jobs.cc) ---
   // Fills in the id; the job is queued.

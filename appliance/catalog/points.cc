@@ -24,6 +24,22 @@ void insert_point(Database& database, int64_t tenant, const images::PointSummary
       .run();
 }
 
+// Remembers how long the machine was without a newer point until this one came.
+void remember_gap(Database& database, int64_t tenant, const images::PointSummary& point) {
+  constexpr uint64_t kKeepMs = 8ull * 24 * 3'600'000;
+  uint64_t oldest = point.time_ms > kKeepMs ? point.time_ms - kKeepMs : 0;
+  database.prepare("DELETE FROM recovery_gaps WHERE tenant = ? AND machine = ? AND time_ms < ?")
+      .bind(tenant, point.machine_name, oldest)
+      .run();
+  database
+      .prepare(
+          "INSERT OR IGNORE INTO recovery_gaps(tenant, machine, time_ms, gap_ms) "
+          "SELECT ?1, ?2, ?3, ?3 - max(time_ms) FROM points "
+          "WHERE tenant = ?1 AND machine = ?4 AND time_ms < ?3 HAVING max(time_ms) IS NOT NULL")
+      .bind(tenant, point.machine_name, point.time_ms, point.machine.hex())
+      .run();
+}
+
 }  // namespace
 
 void Catalog::set_points(std::string_view tenant, const std::vector<images::PointSummary>& points) {
@@ -40,7 +56,9 @@ void Catalog::set_points(std::string_view tenant, const std::vector<images::Poin
 void Catalog::add_point(std::string_view tenant, const images::PointSummary& point) {
   auto database = database_.lock();
   Transaction transaction(**database);
-  insert_point(**database, tenant_id(**database, tenant), point, base::now_ms());
+  int64_t tenant_number = tenant_id(**database, tenant);
+  remember_gap(**database, tenant_number, point);
+  insert_point(**database, tenant_number, point, base::now_ms());
   transaction.commit();
 }
 

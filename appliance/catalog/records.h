@@ -106,6 +106,45 @@ struct Job {
   std::optional<uint64_t> ended_ms;
 };
 
+// Whether a machine is to be synced by the appliance's schedule, and how that goes. A machine
+// without one was never noticed by an agent that runs as a service, nor spoken of by an operator.
+struct Protection {
+  std::string tenant;
+  std::string machine;
+  bool wanted = false;
+  std::string policy;       // empty: the tenant's default
+  uint64_t noticed_ms = 0;  // first seen on a host
+  uint64_t begun_ms = 0;    // when a sync was last ordered; 0: never
+  bool in_flight = false;   // and has neither ended nor failed
+  uint32_t failures = 0;    // in a row
+  uint64_t retry_ms = 0;    // not before, after a failure
+  std::string last_error;
+};
+
+// What the agent of a host last said: a JSON object (docs/protocol.md, "Reports").
+struct HostReport {
+  HostId host;
+  uint64_t time_ms = 0;
+  std::string body;
+};
+
+// The longest time that a machine was without a newer point.
+struct RecoveryGaps {
+  uint64_t worst_day_ms = 0;
+  uint64_t worst_week_ms = 0;
+};
+
+struct Alert {
+  int64_t id = 0;
+  std::string tenant;
+  std::string kind;
+  std::string subject;
+  std::string message;
+  uint64_t opened_ms = 0;
+  std::optional<uint64_t> closed_ms;
+  std::optional<uint64_t> acknowledged_ms;
+};
+
 struct JobLogLine {
   int64_t sequence = 0;  // ascending within a job
   uint64_t time_ms = 0;

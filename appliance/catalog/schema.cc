@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 2> kMigrations{
+constexpr std::array<const char*, 3> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -128,6 +128,56 @@ CREATE TABLE machine_checks (
   checks TEXT NOT NULL,
   PRIMARY KEY (tenant, machine)
 ) STRICT;
+)sql",
+    // 3: policies, which machines are to be synced and how that goes, reports of agents, alerts.
+    R"sql(
+CREATE TABLE policies (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  name TEXT NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (tenant, name)
+) STRICT;
+
+CREATE TABLE protections (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  wanted INTEGER NOT NULL,
+  policy TEXT NOT NULL DEFAULT '',
+  noticed_ms INTEGER NOT NULL,
+  begun_ms INTEGER NOT NULL DEFAULT 0,
+  in_flight INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  retry_ms INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (tenant, machine)
+) STRICT;
+
+-- Between a point and the one before it, when it came: retention may delete either.
+CREATE TABLE recovery_gaps (
+  tenant INTEGER NOT NULL,
+  machine TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  gap_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant, machine, time_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE host_reports (
+  host TEXT PRIMARY KEY REFERENCES hosts(id),
+  time_ms INTEGER NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE alerts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  message TEXT NOT NULL,
+  opened_ms INTEGER NOT NULL,
+  closed_ms INTEGER,
+  acknowledged_ms INTEGER
+) STRICT;
+CREATE UNIQUE INDEX open_alerts ON alerts(tenant, kind, subject) WHERE closed_ms IS NULL;
 )sql",
 };
 

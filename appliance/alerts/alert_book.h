@@ -1,0 +1,46 @@
+// Alerts and their life: opened when a condition is seen, closed when it is gone, acknowledged by
+// an operator in between. Whoever wants to be told gives a hook. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "appliance/alerts/conditions.h"
+#include "appliance/catalog/catalog.h"
+
+namespace appliance::alerts {
+
+enum class AlertChange { opened, closed };
+using AlertHook = std::function<void(const catalog::Alert&, AlertChange)>;
+
+class AlertBook {
+ public:
+  // `hook` may be empty; it is called after the change is durable and must not block.
+  AlertBook(catalog::Catalog& catalog, AlertHook hook);
+
+  // Opens one alert, or renews its message.
+  void raise(const Condition& condition, uint64_t now_ms);
+  // Closes it, if it is open.
+  void clear(const Condition& condition, uint64_t now_ms);
+
+  // Makes the open alerts of these kinds exactly the conditions.
+  void settle(const std::set<std::string>& kinds, const std::vector<Condition>& conditions,
+              uint64_t now_ms);
+
+ private:
+  catalog::Catalog& catalog_;
+  AlertHook hook_;
+};
+
+// The hook of the settings: starts `command KIND STATE SUBJECT MESSAGE`, and posts JSON to the URL
+// with curl. Throws what running them throws; waits at most half a minute.
+struct HookSettings {
+  std::string command;  // empty: none
+  std::string webhook;  // empty: none
+};
+void run_hook(const HookSettings& settings, const catalog::Alert& alert, AlertChange change);
+
+}  // namespace appliance::alerts

@@ -1,0 +1,71 @@
+#include "appliance/alerts/conditions.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace appliance::alerts {
+namespace {
+
+bool is_silent(const HostFacts& host, uint64_t now_ms) {
+  return host.is_service && now_ms > host.last_seen_ms + kSilentAfterMs;
+}
+
+// Why no newer point has come, the nearest reason first.
+std::string reason_of(const MachineFacts& machine, uint64_t now_ms) {
+  if (!machine.wanted) return "it is not protected: muletto machine protect";
+  if (machine.schedule_off) return "the schedule of its policy is off";
+  if (!machine.host) return "no host has it";
+  if (machine.host->revoked) return fmt::format("its host '{}' was revoked", machine.host->name);
+  if (is_silent(*machine.host, now_ms)) {
+    return fmt::format("its host '{}' is silent since {}", machine.host->name,
+                       base::format_time_ms(machine.host->last_seen_ms));
+  }
+  if (!machine.host->is_service) {
+    return fmt::format("no agent runs on its host '{}': muletto-agent run", machine.host->name);
+  }
+  if (machine.failures > 0) return "its syncs fail: " + machine.last_error;
+  return "no sync has come to an end";
+}
+
+}  // namespace
+
+std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
+  std::vector<Condition> found;
+  for (const MachineFacts& machine : facts.machines) {
+    auto add = [&](const char* kind, std::string message) {
+      found.push_back({kind, machine.tenant, machine.name, std::move(message)});
+    };
+    if (!machine.wanted) {
+      add(kMachineUnprotected,
+          fmt::format("the machine '{0}' is not protected; protect it: muletto machine protect {0}",
+                      machine.name));
+    }
+    if ((machine.wanted || machine.latest_ms) && now_ms > machine.overdue_at_ms) {
+      std::string latest =
+          machine.latest_ms ? "its newest point is of " + base::format_time_ms(*machine.latest_ms)
+                            : "it has no point";
+      add(kMachineOverdue, fmt::format("the machine '{}' should have a newer point; {}; {}",
+                                       machine.name, latest, reason_of(machine, now_ms)));
+    }
+    if (machine.wanted && machine.failures >= kFailingAfter) {
+      add(kSyncFailing, fmt::format("{} syncs of '{}' in a row have failed: {}", machine.failures,
+                                    machine.name, machine.last_error));
+    }
+  }
+  for (const HostFacts& host : facts.hosts) {
+    if (host.revoked || !is_silent(host, now_ms)) continue;
+    found.push_back({kHostSilent, host.tenant, host.name,
+                     fmt::format("the agent of '{}' was last heard at {}", host.name,
+                                 base::format_time_ms(host.last_seen_ms))});
+  }
+  for (const StoreFacts& store : facts.stores) {
+    if (store.size == 0 || store.free >= store.size / kFreeShare) continue;
+    found.push_back({kStoreNearlyFull, store.tenant, store.tenant,
+                     fmt::format("the store of '{}' has {} left of {}", store.tenant,
+                                 base::format_size(store.free), base::format_size(store.size))});
+  }
+  return found;
+}
+
+}  // namespace appliance::alerts

@@ -1,0 +1,65 @@
+// What is wrong, out of what is known: a pure function, so that every reason for silence can be
+// tested. Times are milliseconds since 1970 in UTC.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace appliance::alerts {
+
+constexpr const char* kMachineOverdue = "machine-overdue";
+constexpr const char* kMachineUnprotected = "machine-unprotected";
+constexpr const char* kSyncFailing = "sync-failing";
+constexpr const char* kHostSilent = "host-silent";
+constexpr const char* kStoreNearlyFull = "store-nearly-full";
+constexpr const char* kVerificationFailed = "verification-failed";  // raised by who verifies
+
+struct Condition {
+  std::string kind;
+  std::string tenant;
+  std::string subject;
+  std::string message;
+};
+
+struct HostFacts {
+  std::string tenant;
+  std::string name;
+  bool revoked = false;
+  bool is_service = false;  // its agent has reported at least once
+  uint64_t last_seen_ms = 0;
+};
+
+struct MachineFacts {
+  std::string tenant;
+  std::string name;
+  bool wanted = false;        // to be synced by schedule
+  bool schedule_off = false;  // but its policy never does
+  std::optional<uint64_t> latest_ms;
+  uint64_t overdue_at_ms = 0;  // when a newer point should have come
+  uint32_t failures = 0;
+  std::string last_error;
+  std::optional<HostFacts> host;  // whose agent writes it
+};
+
+struct StoreFacts {
+  std::string tenant;
+  uint64_t free = 0;  // bytes
+  uint64_t size = 0;  // bytes, of the file system
+};
+
+struct Facts {
+  std::vector<MachineFacts> machines;
+  std::vector<HostFacts> hosts;
+  std::vector<StoreFacts> stores;
+};
+
+constexpr uint64_t kSilentAfterMs = 3 * 60'000;
+constexpr uint32_t kFailingAfter = 3;  // syncs in a row
+constexpr uint64_t kFreeShare = 10;    // nearly full below 1/10
+
+// A machine that should have a newer point and has not is always among them.
+std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms);
+
+}  // namespace appliance::alerts

@@ -1,0 +1,138 @@
+// Policies, which machines are to be synced, what their agents report, and the gaps between points.
+#include <fmt/format.h>
+
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite.h"
+#include "base/error.h"
+
+namespace appliance::catalog {
+namespace {
+
+constexpr std::string_view kSelect =
+    "SELECT t.name, p.machine, p.wanted, p.policy, p.noticed_ms, p.begun_ms, p.in_flight, "
+    "p.failures, p.retry_ms, p.last_error FROM protections p JOIN tenants t ON t.id = p.tenant ";
+
+Protection read_protection(Statement& row) {
+  Protection protection;
+  protection.tenant = row.text(0);
+  protection.machine = row.text(1);
+  protection.wanted = row.integer(2) != 0;
+  protection.policy = row.text(3);
+  protection.noticed_ms = row.natural(4);
+  protection.begun_ms = row.natural(5);
+  protection.in_flight = row.integer(6) != 0;
+  protection.failures = static_cast<uint32_t>(row.natural(7));
+  protection.retry_ms = row.natural(8);
+  protection.last_error = row.text(9);
+  return protection;
+}
+
+uint64_t worst_gap(Database& database, int64_t tenant, std::string_view machine, uint64_t since) {
+  Statement statement = database.prepare(
+      "SELECT coalesce(max(gap_ms), 0) FROM recovery_gaps WHERE tenant = ? AND machine = ? AND "
+      "time_ms >= ?");
+  statement.bind(tenant, machine, since);
+  return statement.step() ? statement.natural(0) : 0;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> Catalog::policies(std::string_view tenant) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare("SELECT name, body FROM policies WHERE tenant = ? ORDER BY name");
+  statement.bind(tenant_id(**database, tenant));
+  std::vector<std::pair<std::string, std::string>> policies;
+  while (statement.step()) policies.emplace_back(statement.text(0), statement.text(1));
+  return policies;
+}
+
+void Catalog::set_policy(std::string_view tenant, std::string_view name, std::string_view body) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare("INSERT OR REPLACE INTO policies(tenant, name, body) VALUES (?, ?, ?)")
+      .bind(tenant_id(**database, tenant), name, body)
+      .run();
+}
+
+void Catalog::remove_policy(std::string_view tenant, std::string_view name) {
+  auto database = database_.lock();
+  int64_t tenant_number = tenant_id(**database, tenant);
+  Statement users = (*database)->prepare(
+      "SELECT machine FROM protections WHERE tenant = ? AND policy = ? LIMIT 1");
+  if (users.bind(tenant_number, name).step()) {
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("the machine '{}' has the policy '{}'; give it another one first",
+                                  users.text(0), name));
+  }
+  (*database)
+      ->prepare("DELETE FROM policies WHERE tenant = ? AND name = ?")
+      .bind(tenant_number, name)
+      .run();
+  if ((*database)->changed_rows() == 0) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no policy '{}'", name.substr(0, 255)));
+  }
+}
+
+std::vector<Protection> Catalog::protections(std::string_view tenant) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare(fmt::format("{} WHERE p.tenant = ? ORDER BY p.machine", kSelect));
+  statement.bind(tenant_id(**database, tenant));
+  std::vector<Protection> protections;
+  while (statement.step()) protections.push_back(read_protection(statement));
+  return protections;
+}
+
+std::optional<Protection> Catalog::find_protection(std::string_view tenant,
+                                                   std::string_view machine) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare(fmt::format("{} WHERE p.tenant = ? AND p.machine = ?", kSelect));
+  statement.bind(tenant_id(**database, tenant), machine);
+  if (!statement.step()) return std::nullopt;
+  return read_protection(statement);
+}
+
+void Catalog::save_protection(const Protection& protection) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare(
+          "INSERT OR REPLACE INTO protections(tenant, machine, wanted, policy, noticed_ms, "
+          "begun_ms, in_flight, failures, retry_ms, last_error) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(tenant_id(**database, protection.tenant), protection.machine, protection.wanted ? 1 : 0,
+            protection.policy, protection.noticed_ms, protection.begun_ms,
+            protection.in_flight ? 1 : 0, protection.failures, protection.retry_ms,
+            protection.last_error)
+      .run();
+}
+
+RecoveryGaps Catalog::recovery_gaps(std::string_view tenant, std::string_view machine,
+                                    uint64_t now_ms) {
+  constexpr uint64_t kDay = 24ull * 3'600'000;
+  auto database = database_.lock();
+  int64_t number = tenant_id(**database, tenant);
+  auto since = [&](uint64_t age) { return now_ms > age ? now_ms - age : 0; };
+  return {worst_gap(**database, number, machine, since(kDay)),
+          worst_gap(**database, number, machine, since(7 * kDay))};
+}
+
+void Catalog::save_report(const HostReport& report) {
+  (*database_.lock())
+      ->prepare("INSERT OR REPLACE INTO host_reports(host, time_ms, body) VALUES (?, ?, ?)")
+      .bind(report.host.hex(), report.time_ms, report.body)
+      .run();
+}
+
+std::optional<HostReport> Catalog::find_report(const HostId& host) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare("SELECT time_ms, body FROM host_reports WHERE host = ?");
+  statement.bind(host.hex());
+  if (!statement.step()) return std::nullopt;
+  return HostReport{host, statement.natural(0), statement.text(1)};
+}
+
+}  // namespace appliance::catalog
