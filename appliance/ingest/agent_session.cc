@@ -72,7 +72,10 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
   ingest_.catalog_.claim_machine(host_.tenant, id, plan.machine_name, host_.id);
   ingest_.begin_machine(stream_, plan.machine_name);
   auto sink = writer().begin(plan);
-  job_ = ingest_.jobs_.attach({"sync", host_.tenant, plan.machine_name});
+  if (ingest_.orders_ != nullptr)
+    job_ = ingest_.orders_->adopt(host_.tenant, plan.machine_name, host_.id);
+  ordered_ = job_ != nullptr;
+  if (!job_) job_ = ingest_.jobs_.attach({"sync", host_.tenant, plan.machine_name});
   on_cancel_.emplace(job_->context().stop(), [this] { stream_.abort(); });
   job_->context().log(
       fmt::format("the agent on {} streams {} disks", host_.name, plan.disks.size()));
@@ -80,7 +83,7 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
 }
 
 void AgentSession::on_progress(const images::SinkProgress& progress) {
-  if (job_ && !committed_) job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
+  if (job_ && !committed_ && !ordered_) job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
 }
 
 // The point exists, whatever happens here: the catalog's row is derived and would be found at the
@@ -91,6 +94,7 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
     images::Point point = writer().reader().read_point(id);
     ingest_.catalog_.add_point(host_.tenant, summarize(point));
     ingest_.catalog_.touch_host(host_.id, "", base::now_ms());
+    if (ingest_.orders_ != nullptr) ingest_.orders_->committed(host_.tenant, point.machine_name);
     job_->context().set_figures(sync_figures(point));
     job_->context().set_progress({point.figures.bytes_sent, point.figures.bytes_sent, "committed"});
     job_->context().log(

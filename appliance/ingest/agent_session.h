@@ -34,6 +34,7 @@ class AgentSession : public images::TransferHost {
   std::shared_ptr<images::StoreWriter> writer_;
   std::unique_ptr<jobs::AttachedJob> job_;
   std::optional<std::stop_callback<std::function<void()>>> on_cancel_;
+  bool ordered_ = false;  // then the agent tells of progress by its polls
   std::atomic<bool> committed_{false};
 };
 

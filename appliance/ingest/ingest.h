@@ -7,6 +7,7 @@
 #include <string>
 
 #include "appliance/catalog/catalog.h"
+#include "appliance/ingest/sync_orders.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/stores/tenant_stores.h"
 #include "base/byte_stream.h"
@@ -18,6 +19,9 @@ class Ingest {
  public:
   Ingest(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs)
       : catalog_(catalog), stores_(stores), jobs_(jobs) {}
+
+  // Before the first session. `orders` outlives the ingest.
+  void set_orders(SyncOrders& orders) { orders_ = &orders; }
 
   // Serves one agent's connection to its end. Throws what ended it out of order.
   void serve(base::ByteStream& stream, const catalog::Host& host);
@@ -37,6 +41,7 @@ class Ingest {
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
+  SyncOrders* orders_ = nullptr;
   // Streams are alive while they are in here.
   base::Guarded<std::map<base::ByteStream*, Session>> sessions_;
 };

@@ -141,6 +141,17 @@ void JobRunner::cancel(JobId id) {
     end(*context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
 }
 
+void JobRunner::set_progress(JobId id, const JobProgress& progress) {
+  std::shared_ptr<JobContext> context;
+  {
+    auto state = state_.lock();
+    auto found = state->live.find(id);
+    if (found == state->live.end()) return;
+    context = found->second;
+  }
+  if (!catalog::is_over(context->snapshot().state)) context->set_progress(progress);
+}
+
 Job JobRunner::job(JobId id) {
   std::shared_ptr<JobContext> context;
   {

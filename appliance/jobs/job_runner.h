@@ -105,6 +105,9 @@ class JobRunner {
   // Asks the job to stop; it may take a while. Throws not_found, invalid_argument (it is over).
   void cancel(JobId id);
 
+  // Of a job that is under way; nothing happens to one that is over.
+  void set_progress(JobId id, const JobProgress& progress);
+
   // With live progress. Throws not_found.
   Job job(JobId id);
   std::vector<Job> jobs(const catalog::JobFilter& filter);  // newest first

@@ -86,6 +86,10 @@ std::optional<int64_t> Policy::next_due(const std::string& machine_name, int64_t
   return next ? std::optional(*next + shift) : std::nullopt;
 }
 
+std::optional<uint64_t> Policy::rate_at(int64_t utc_ms) const {
+  return policy::rate_at(bandwidth, zone.local_of(utc_ms));
+}
+
 int64_t overdue_at(const Policy& policy, const std::string& machine_name, int64_t latest_ms) {
   if (policy.rpo_ms) return latest_ms + *policy.rpo_ms;
   auto due = policy.next_due(machine_name, latest_ms);

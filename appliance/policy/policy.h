@@ -46,6 +46,8 @@ struct Policy {
   std::optional<int64_t> rpo_ms;
 
   bool in_blackout(int64_t utc_ms) const;
+  // Bytes a second at that time; nullopt: no limit.
+  std::optional<uint64_t> rate_at(int64_t utc_ms) const;
   // When the machine is due next after that instant, blackouts left aside.
   std::optional<int64_t> next_due(const std::string& machine_name, int64_t after_ms) const;
 };

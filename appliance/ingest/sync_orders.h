@@ -1,0 +1,24 @@
+// What the ingest asks whoever orders syncs. Implementations are thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "appliance/catalog/records.h"
+#include "appliance/jobs/job_runner.h"
+
+namespace appliance::ingest {
+
+class SyncOrders {
+ public:
+  virtual ~SyncOrders() = default;
+
+  // The job of the order that this sync answers; null if nobody ordered it.
+  virtual std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant,
+                                                   const std::string& machine,
+                                                   const catalog::HostId& host) = 0;
+  // A point of the machine is durable, ordered or not.
+  virtual void committed(const std::string& tenant, const std::string& machine) = 0;
+};
+
+}  // namespace appliance::ingest

@@ -1,0 +1,175 @@
+// What an agent that asks for orders says, and what it is told.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "appliance/schedule/scheduler.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::schedule {
+
+using base::Error;
+using base::ErrorCode;
+
+namespace {
+
+constexpr uint64_t kLongestWaitMs = 5000;  // how late an order by hand may come
+constexpr uint64_t kShortestWaitMs = 100;
+constexpr uint64_t kProgressWaitMs = 1000;  // while something is under way
+constexpr uint64_t kShortestRetryMs = 10'000;
+constexpr uint64_t kLongestRetryMs = 15 * 60'000;
+constexpr size_t kMaxMachines = 2000;  // of a host
+
+uint64_t retry_pause(uint32_t failures) {
+  return std::min(kLongestRetryMs, kShortestRetryMs << std::min(failures - 1, 10u));
+}
+
+}  // namespace
+
+void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms) {
+  LiveHost& live = state.hosts[host.id];
+  live.tenant = host.tenant;
+  live.polled_ms = now_ms;
+  if (!poll.report) return;
+  catalog_.save_report({host.id, now_ms, *poll.report});
+  live.machines.clear();
+  for (const std::string& name : poll.machines) {
+    if (live.machines.size() >= kMaxMachines) break;
+    base::check_name(name, "machine's name");
+    auto machine = catalog_.find_machine(host.tenant, name);
+    if (machine && machine->host && *machine->host != host.id) continue;
+    live.machines.insert(name);
+    if (catalog_.find_protection(host.tenant, name)) continue;
+    catalog::Protection protection;
+    protection.tenant = host.tenant;
+    protection.machine = name;
+    protection.noticed_ms = now_ms;
+    protection.wanted = policy_of(state, host.tenant, "")->text.protect_new;
+    catalog_.save_protection(protection);
+    base::log().info("host {} has a new machine: {}{}", host.name, name,
+                     protection.wanted ? ", protected from now on" : "");
+  }
+}
+
+void Scheduler::failed(const Key& key, const std::string& error, uint64_t now_ms) {
+  auto protection = catalog_.find_protection(key.first, key.second);
+  if (!protection) return;
+  ++protection->failures;
+  protection->last_error = error;
+  protection->retry_ms = now_ms + retry_pause(protection->failures);
+  catalog_.save_protection(*protection);
+}
+
+void Scheduler::take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
+                             uint64_t now_ms) {
+  for (auto order = state.orders.begin(); order != state.orders.end(); ++order) {
+    if (order->second.id != outcome.order || order->second.host != host.id) continue;
+    if (!outcome.succeeded) failed(order->first, outcome.error, now_ms);
+    if (order->second.waiting) {
+      order->second.waiting->fail(Error(ErrorCode::unavailable, outcome.error));
+      order->second.waiting.reset();
+    }
+    state.orders.erase(order);
+    return;
+  }
+}
+
+void Scheduler::take_running(State& state, const catalog::Host& host, const Poll& poll,
+                             uint64_t now_ms) {
+  std::set<uint64_t> running;
+  for (const SyncUnderWay& sync : poll.running) {
+    running.insert(sync.order);
+    auto found = state.orders.find({host.tenant, sync.machine});
+    if (found == state.orders.end()) {
+      // Of an earlier daemon: its job is over, the sync is not.
+      LiveOrder order;
+      order.id = sync.order;
+      order.host = host.id;
+      order.given = true;
+      found = state.orders.emplace(Key{host.tenant, sync.machine}, std::move(order)).first;
+    }
+    if (found->second.id != sync.order || found->second.job.number == 0 || sync.total == 0)
+      continue;
+    jobs_.set_progress(found->second.job, {sync.done, sync.total, "syncing"});
+  }
+  // What the agent was told and does not know of is lost: its process died, or the answer did.
+  for (auto order = state.orders.begin(); order != state.orders.end();) {
+    LiveOrder& live = order->second;
+    if (live.host != host.id || !live.given || running.contains(live.id)) {
+      ++order;
+      continue;
+    }
+    if (live.waiting) {
+      live.waiting->fail(Error(ErrorCode::unavailable, "the agent ended before the sync began"));
+      live.waiting.reset();
+    }
+    if (auto protection = catalog_.find_protection(order->first.first, order->first.second)) {
+      protection->failures = std::max(protection->failures, 1u);
+      protection->retry_ms = now_ms;
+      protection->last_error = "the agent ended during the sync";
+      catalog_.save_protection(*protection);
+    }
+    order = state.orders.erase(order);
+  }
+}
+
+void Scheduler::give_orders(State& state, const catalog::Host& host, uint64_t now_ms,
+                            PollAnswer& answer) {
+  uint64_t next_ms = now_ms + kLongestWaitMs;
+  uint32_t of_all = 0, of_host = 0;
+  for (const auto& [key, order] : state.orders) {
+    if (!order.given) continue;
+    ++of_all;
+    if (order.host == host.id) ++of_host;
+  }
+  auto full = [&] { return of_all >= limits_.syncs || of_host >= limits_.host_syncs; };
+  auto give = [&](const Key& key, LiveOrder& order) {
+    order.given = true;
+    ++of_all;
+    ++of_host;
+    answer.orders.push_back({order.id, key.second});
+  };
+  // What people asked for goes first.
+  for (auto& [key, order] : state.orders) {
+    if (order.host == host.id && !order.given && !full()) give(key, order);
+  }
+  for (Candidate& candidate : candidates(state, host, now_ms, next_ms)) {
+    if (full()) break;
+    const Key key{host.tenant, candidate.protection.machine};
+    LiveOrder order;
+    order.id = ++state.next_order;
+    order.host = host.id;
+    order.policy = candidate.protection.policy;
+    order.waiting = jobs_.attach({"sync", key.first, key.second});
+    order.waiting->context().set_progress({0, 0, "ordered"});
+    order.job = order.waiting->id();
+    candidate.protection.begun_ms = now_ms;
+    catalog_.save_protection(candidate.protection);
+    give(key, state.orders.emplace(key, std::move(order)).first->second);
+  }
+  for (const auto& [key, order] : state.orders) {
+    if (order.host != host.id) continue;
+    auto rate = policy_of(state, key.first, order.policy)->rate_at(static_cast<int64_t>(now_ms));
+    if (rate && (!answer.rate || *rate < *answer.rate)) answer.rate = rate;
+  }
+  if (of_host > 0) next_ms = std::min(next_ms, now_ms + kProgressWaitMs);
+  answer.wait_ms = std::max(kShortestWaitMs, next_ms - now_ms);
+}
+
+PollAnswer Scheduler::poll(const catalog::Host& host, const Poll& poll) {
+  uint64_t now = base::now_ms();
+  PollAnswer answer;
+  auto state = state_.lock();
+  if (state->stopping) throw Error(ErrorCode::unavailable, "the appliance is about to end");
+  answer.wants_report = !poll.report && !state->hosts.contains(host.id);
+  notice(*state, host, poll, now);
+  for (const SyncOutcome& outcome : poll.outcomes) take_outcome(*state, host, outcome, now);
+  take_running(*state, host, poll, now);
+  give_orders(*state, host, now, answer);
+  if (answer.wants_report) answer.wait_ms = kShortestWaitMs;
+  return answer;
+}
+
+}  // namespace appliance::schedule

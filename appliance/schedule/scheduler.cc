@@ -1,0 +1,236 @@
+#include "appliance/schedule/scheduler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::schedule {
+
+using base::Error;
+using base::ErrorCode;
+
+namespace {
+
+// A hook that cannot be run must not stop the alerts.
+alerts::AlertHook hook_of(const alerts::HookSettings& settings) {
+  if (settings.command.empty() && settings.webhook.empty()) return {};
+  return [settings](const catalog::Alert& alert, alerts::AlertChange change) {
+    try {
+      alerts::run_hook(settings, alert, change);
+    } catch (const Error& error) {
+      base::log().error("the hook for alerts failed: {}", error.message());
+    }
+  };
+}
+
+const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
+                             const std::string& name) {
+  auto found = std::find_if(machines.begin(), machines.end(),
+                            [&](const catalog::Machine& machine) { return machine.name == name; });
+  return found == machines.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
+                     const Limits& limits, const alerts::HookSettings& hooks,
+                     std::function<void(const images::PointId&)> expect_deletable)
+    : catalog_(catalog), stores_(stores), jobs_(jobs), limits_(limits),
+      expect_deletable_(std::move(expect_deletable)), alerts_(catalog, hook_of(hooks)) {
+  // Never a number that an order of an earlier daemon had.
+  state_.lock()->next_order = base::now_ms();
+}
+
+Scheduler::~Scheduler() { stop(); }
+
+void Scheduler::start() {
+  thread_ = std::jthread([this] { watch(); });
+}
+
+void Scheduler::stop() {
+  state_.lock()->stopping = true;
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  auto state = state_.lock();
+  for (auto& [key, order] : state->orders) {
+    if (!order.waiting) continue;
+    order.waiting->fail(Error(ErrorCode::cancelled, "the daemon ended before the sync began"));
+    order.waiting.reset();
+  }
+}
+
+policy::PolicyText Scheduler::policy_text(const std::string& tenant, const std::string& name) {
+  for (const auto& [other, body] : catalog_.policies(tenant)) {
+    if (other == name) return policy::policy_from_json(name, body);
+  }
+  if (name != policy::kDefaultPolicy)
+    throw Error(ErrorCode::not_found, fmt::format("there is no policy '{}'", name.substr(0, 255)));
+  policy::PolicyText text;
+  text.name = name;
+  return text;
+}
+
+// One that was removed or cannot be read counts as the default one.
+Scheduler::PolicyPointer Scheduler::policy_of(State& state, const std::string& tenant,
+                                              const std::string& name) {
+  std::string wanted = name.empty() ? std::string(policy::kDefaultPolicy) : name;
+  policy::PolicyText text;
+  text.name = wanted;
+  try {
+    text = policy_text(tenant, wanted);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found && error.code() != ErrorCode::invalid_argument) throw;
+  }
+  std::string body = policy::policy_to_json(text);
+  auto& [known, meaning] = state.policies[{tenant, wanted}];
+  if (!meaning || known != body) {
+    meaning = std::make_shared<const policy::Policy>(policy::compile(text));
+    known = body;
+  }
+  return meaning;
+}
+
+// When the machine is to be synced next: at once if it never was, after a failure when it has had
+// its pause, else by its schedule.
+std::optional<uint64_t> Scheduler::due_of(State& state, const catalog::Protection& protection,
+                                          std::optional<uint64_t> latest_ms) {
+  if (!protection.wanted) return std::nullopt;
+  PolicyPointer policy = policy_of(state, protection.tenant, protection.policy);
+  if (policy->schedule.is_off()) return std::nullopt;
+  if (protection.failures > 0) return protection.retry_ms;
+  uint64_t last = std::max(protection.begun_ms, latest_ms.value_or(0));
+  if (last == 0) return protection.noticed_ms;
+  auto due = policy->next_due(protection.machine, static_cast<int64_t>(last));
+  if (!due) return std::nullopt;
+  return static_cast<uint64_t>(*due);
+}
+
+void Scheduler::protect(const std::string& tenant, const std::string& machine, bool wanted,
+                        const std::optional<std::string>& policy) {
+  auto state = state_.lock();
+  auto protection = catalog_.find_protection(tenant, machine);
+  if (!protection) {
+    catalog_.machine(tenant, machine);  // throws not_found
+    protection.emplace();
+    protection->tenant = tenant;
+    protection->machine = machine;
+    protection->noticed_ms = base::now_ms();
+  }
+  if (policy) {
+    if (!policy->empty()) policy_text(tenant, *policy);
+    protection->policy = *policy;
+  }
+  protection->wanted = wanted;
+  catalog_.save_protection(*protection);
+}
+
+Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& machine) {
+  auto state = state_.lock();
+  uint64_t now = base::now_ms();
+  catalog::Protection protection =
+      catalog_.find_protection(tenant, machine.name).value_or(catalog::Protection{});
+  protection.tenant = tenant;
+  protection.machine = machine.name;
+  PolicyPointer policy = policy_of(*state, tenant, protection.policy);
+  Standing standing;
+  standing.wanted = protection.wanted;
+  standing.policy = policy->text.name;
+  standing.next_due_ms = due_of(*state, protection, machine.latest_ms);
+  standing.gaps = catalog_.recovery_gaps(tenant, machine.name, now);
+  if (machine.latest_ms) {
+    standing.age_ms = now > *machine.latest_ms ? now - *machine.latest_ms : 0;
+    standing.gaps.worst_day_ms = std::max(standing.gaps.worst_day_ms, *standing.age_ms);
+    standing.gaps.worst_week_ms = std::max(standing.gaps.worst_week_ms, *standing.age_ms);
+  }
+  uint64_t since = machine.latest_ms.value_or(protection.noticed_ms);
+  standing.overdue_at_ms = protection.wanted
+                               ? static_cast<uint64_t>(policy::overdue_at(
+                                     *policy, machine.name, static_cast<int64_t>(since)))
+                               : since + policy::kAgeWithoutSchedule;
+  standing.failures = protection.failures;
+  standing.last_error = protection.last_error;
+  return standing;
+}
+
+jobs::JobId Scheduler::request(const std::string& tenant, const std::string& machine) {
+  auto state = state_.lock();
+  auto under_way = state->orders.find({tenant, machine});
+  if (under_way != state->orders.end()) {
+    throw Error(ErrorCode::busy, fmt::format("the machine '{}' is being synced already: job {}",
+                                             machine, under_way->second.job.number));
+  }
+  auto known = catalog_.find_machine(tenant, machine);
+  if (!known && !catalog_.find_protection(tenant, machine)) catalog_.machine(tenant, machine);
+  uint64_t now = base::now_ms();
+  for (auto& [id, host] : state->hosts) {
+    if (host.tenant != tenant || !host.machines.contains(machine)) continue;
+    if (known && known->host && *known->host != id) continue;
+    if (now > host.polled_ms + alerts::kSilentAfterMs) continue;
+    LiveOrder order;
+    order.id = ++state->next_order;
+    order.host = id;
+    order.waiting = jobs_.attach({"sync", tenant, machine});
+    order.waiting->context().set_progress({0, 0, "waiting for the agent"});
+    order.job = order.waiting->id();
+    jobs::JobId job = order.job;
+    state->orders.emplace(Key{tenant, machine}, std::move(order));
+    return job;
+  }
+  throw Error(ErrorCode::unavailable,
+              fmt::format("no agent that runs as a service has the machine '{}' now; see muletto "
+                          "host list",
+                          machine));
+}
+
+std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const std::string& tenant,
+                                                    const std::string& machine,
+                                                    const catalog::HostId& host) {
+  auto state = state_.lock();
+  auto found = state->orders.find({tenant, machine});
+  if (found == state->orders.end() || found->second.host != host || !found->second.given)
+    return nullptr;
+  return std::move(found->second.waiting);
+}
+
+void Scheduler::committed(const std::string& tenant, const std::string& machine) {
+  auto state = state_.lock();
+  auto protection = catalog_.find_protection(tenant, machine);
+  if (!protection || protection->failures == 0) return;
+  protection->failures = 0;
+  protection->retry_ms = 0;
+  protection->last_error.clear();
+  catalog_.save_protection(*protection);
+}
+
+std::vector<Scheduler::Candidate> Scheduler::candidates(State& state, const catalog::Host& host,
+                                                        uint64_t now_ms, uint64_t& next_ms) {
+  std::vector<catalog::Machine> machines = catalog_.machines(host.tenant);
+  const std::set<std::string>& seen = state.hosts[host.id].machines;
+  std::vector<Candidate> due;
+  for (catalog::Protection& protection : catalog_.protections(host.tenant)) {
+    if (!seen.contains(protection.machine)) continue;
+    if (state.orders.contains({host.tenant, protection.machine})) continue;
+    const catalog::Machine* machine = find(machines, protection.machine);
+    if (machine != nullptr && machine->host && *machine->host != host.id) continue;
+    auto when = due_of(state, protection, machine != nullptr ? machine->latest_ms : std::nullopt);
+    if (!when) continue;
+    if (*when > now_ms) {
+      next_ms = std::min(next_ms, *when);
+      continue;
+    }
+    PolicyPointer policy = policy_of(state, host.tenant, protection.policy);
+    if (policy->in_blackout(static_cast<int64_t>(now_ms))) continue;
+    due.push_back({std::move(protection), std::move(policy), *when});
+  }
+  std::sort(due.begin(), due.end(), [](const Candidate& a, const Candidate& b) {
+    uint32_t first = a.policy->text.priority, second = b.policy->text.priority;
+    return first != second ? first > second : a.due_ms < b.due_ms;
+  });
+  return due;
+}
+
+}  // namespace appliance::schedule

@@ -1,0 +1,161 @@
+// Which machine is synced when. Agents ask for orders (poll); what is due, and within the limits,
+// is given to them in order of priority. A machine never has two orders at once; one that was
+// missed is made up for once. A thread of its own settles the alerts and applies the retention.
+// Thread-safe. Errors: as the catalog's.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "appliance/alerts/alert_book.h"
+#include "appliance/catalog/catalog.h"
+#include "appliance/ingest/sync_orders.h"
+#include "appliance/jobs/job_runner.h"
+#include "appliance/policy/policy.h"
+#include "appliance/stores/tenant_stores.h"
+#include "base/guarded.h"
+
+namespace appliance::schedule {
+
+// What an agent says when it asks for orders (docs/protocol.md, "Orders").
+struct SyncOutcome {
+  uint64_t order = 0;
+  bool succeeded = false;
+  std::string error;
+};
+struct SyncUnderWay {
+  uint64_t order = 0;
+  std::string machine;
+  uint64_t done = 0;   // bytes of all disks dealt with
+  uint64_t total = 0;  // bytes; 0: not known yet
+};
+struct Poll {
+  std::optional<std::string> report;  // JSON; none: as before
+  std::vector<std::string> machines;  // that the report names
+  std::vector<SyncOutcome> outcomes;
+  std::vector<SyncUnderWay> running;
+};
+
+struct Order {
+  uint64_t id = 0;
+  std::string machine;
+};
+struct PollAnswer {
+  std::vector<Order> orders;
+  std::optional<uint64_t> rate;  // bytes a second, of all syncs of the host together
+  uint64_t wait_ms = 0;          // until the next poll, unless a sync ends earlier
+  bool wants_report = false;
+};
+
+struct Limits {
+  uint32_t syncs = 8;       // at once, of the appliance
+  uint32_t host_syncs = 2;  // at once, of each host
+};
+
+// How well a machine is protected now.
+struct Standing {
+  bool wanted = false;
+  std::string policy;
+  std::optional<uint64_t> next_due_ms;
+  std::optional<uint64_t> age_ms;  // of its newest point
+  catalog::RecoveryGaps gaps;      // the present one included
+  uint64_t overdue_at_ms = 0;
+  uint32_t failures = 0;
+  std::string last_error;
+};
+
+class Scheduler : public ingest::SyncOrders {
+ public:
+  // `expect_deletable` throws if a point is in use. Everything outlives the scheduler.
+  Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
+            const Limits& limits, const alerts::HookSettings& hooks,
+            std::function<void(const images::PointId&)> expect_deletable);
+  ~Scheduler() override;  // as stop()
+
+  void start();
+  // Ends the thread; orders that nobody began fail as cancelled.
+  void stop();
+
+  PollAnswer poll(const catalog::Host& host, const Poll& poll);
+
+  // Orders a sync now. Throws not_found, busy (one is under way), unavailable (no agent that
+  // could).
+  jobs::JobId request(const std::string& tenant, const std::string& machine);
+
+  // Throws not_found for a machine or a policy nobody knows.
+  void protect(const std::string& tenant, const std::string& machine, bool wanted,
+               const std::optional<std::string>& policy);
+  Standing standing(const std::string& tenant, const catalog::Machine& machine);
+  // The text of a policy; the default one exists always. Throws not_found.
+  policy::PolicyText policy_text(const std::string& tenant, const std::string& name);
+
+  std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant, const std::string& machine,
+                                           const catalog::HostId& host) override;
+  void committed(const std::string& tenant, const std::string& machine) override;
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // tenant, machine
+  using PolicyPointer = std::shared_ptr<const policy::Policy>;
+
+  struct LiveOrder {
+    uint64_t id = 0;
+    catalog::HostId host;
+    bool given = false;
+    jobs::JobId job;
+    std::unique_ptr<jobs::AttachedJob> waiting;  // until the sync begins
+    std::string policy;
+  };
+  struct LiveHost {
+    std::string tenant;
+    std::set<std::string> machines;
+    uint64_t polled_ms = 0;
+  };
+  struct Candidate {
+    catalog::Protection protection;
+    PolicyPointer policy;
+    uint64_t due_ms = 0;
+  };
+  struct State {
+    std::map<Key, LiveOrder> orders;
+    std::map<catalog::HostId, LiveHost> hosts;
+    std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
+    uint64_t next_order = 0;
+    uint64_t retained_ms = 0;  // when retention was last applied
+    bool stopping = false;
+  };
+
+  PolicyPointer policy_of(State& state, const std::string& tenant, const std::string& name);
+  std::optional<uint64_t> due_of(State& state, const catalog::Protection& protection,
+                                 std::optional<uint64_t> latest_ms);
+  void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
+  void take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
+                    uint64_t now_ms);
+  void take_running(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
+  std::vector<Candidate> candidates(State& state, const catalog::Host& host, uint64_t now_ms,
+                                    uint64_t& next_ms);
+  void give_orders(State& state, const catalog::Host& host, uint64_t now_ms, PollAnswer& answer);
+  void failed(const Key& key, const std::string& error, uint64_t now_ms);
+  alerts::Facts facts(State& state, uint64_t now_ms);
+  void retain(State& state, uint64_t now_ms);
+  void watch();
+
+  catalog::Catalog& catalog_;
+  stores::TenantStores& stores_;
+  jobs::JobRunner& jobs_;
+  const Limits limits_;
+  std::function<void(const images::PointId&)> expect_deletable_;
+  alerts::AlertBook alerts_;  // used by the thread alone
+  base::Guarded<State> state_;
+  std::condition_variable changed_;  // with state_: `stopping`
+  std::jthread thread_;
+};
+
+}  // namespace appliance::schedule

@@ -1,0 +1,158 @@
+// The scheduler's thread: alerts, and the retention of points.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "appliance/schedule/scheduler.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::schedule {
+namespace {
+
+constexpr std::chrono::seconds kWatchEvery{2};
+constexpr uint64_t kRetainEveryMs = 60'000;
+
+const std::set<std::string> kSettled{alerts::kMachineOverdue, alerts::kMachineUnprotected,
+                                     alerts::kSyncFailing, alerts::kHostSilent,
+                                     alerts::kStoreNearlyFull};
+
+}  // namespace
+
+alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
+  alerts::Facts facts;
+  std::map<catalog::HostId, alerts::HostFacts> hosts;
+  for (const catalog::Host& host : catalog_.hosts()) {
+    alerts::HostFacts known;
+    known.tenant = host.tenant;
+    known.name = host.name;
+    known.revoked = host.revoked;
+    known.last_seen_ms = host.last_seen_ms.value_or(host.enrolled_ms);
+    if (auto report = catalog_.find_report(host.id)) {
+      known.is_service = true;
+      auto live = state.hosts.find(host.id);
+      uint64_t polled = live != state.hosts.end() ? live->second.polled_ms : report->time_ms;
+      known.last_seen_ms = std::max(known.last_seen_ms, polled);
+    }
+    hosts[host.id] = known;
+    facts.hosts.push_back(known);
+  }
+  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    std::map<std::string, catalog::Machine> machines;
+    for (catalog::Machine& machine : catalog_.machines(tenant.name))
+      machines[machine.name] = std::move(machine);
+    std::map<std::string, catalog::Protection> protections;
+    for (catalog::Protection& protection : catalog_.protections(tenant.name))
+      protections[protection.machine] = std::move(protection);
+    for (const auto& [name, machine] : machines) {
+      if (!machine.host || protections.contains(name)) continue;
+      protections[name] = {
+          .tenant = tenant.name, .machine = name, .noticed_ms = machine.created_ms};
+    }
+    for (const auto& [name, protection] : protections) {
+      PolicyPointer policy = policy_of(state, tenant.name, protection.policy);
+      alerts::MachineFacts known;
+      known.tenant = tenant.name;
+      known.name = name;
+      known.wanted = protection.wanted;
+      known.schedule_off = policy->schedule.is_off();
+      known.failures = protection.failures;
+      known.last_error = protection.last_error;
+      auto machine = machines.find(name);
+      if (machine != machines.end()) {
+        known.latest_ms = machine->second.latest_ms;
+        if (machine->second.host) known.host = hosts[*machine->second.host];
+      }
+      for (const auto& [id, live] : state.hosts) {
+        if (!known.host && live.tenant == tenant.name && live.machines.contains(name))
+          known.host = hosts[id];
+      }
+      auto since = static_cast<int64_t>(known.latest_ms.value_or(protection.noticed_ms));
+      known.overdue_at_ms =
+          static_cast<uint64_t>(known.wanted ? policy::overdue_at(*policy, name, since)
+                                             : since + policy::kAgeWithoutSchedule);
+      facts.machines.push_back(std::move(known));
+    }
+    std::error_code absent;
+    auto space = std::filesystem::space(stores_.directory_of(tenant.name), absent);
+    if (!absent) facts.stores.push_back({tenant.name, space.available, space.capacity});
+  }
+  // A host that fell silent with orders in its hands gives them up.
+  for (auto order = state.orders.begin(); order != state.orders.end();) {
+    if (now_ms <= state.hosts[order->second.host].polled_ms + alerts::kSilentAfterMs) {
+      ++order;
+      continue;
+    }
+    if (order->second.waiting) {
+      order->second.waiting->fail(
+          base::Error(base::ErrorCode::unavailable, "the agent of its host is silent"));
+      order->second.waiting.reset();
+    }
+    order = state.orders.erase(order);
+  }
+  return facts;
+}
+
+void Scheduler::retain(State& state, uint64_t now_ms) {
+  if (now_ms < state.retained_ms + kRetainEveryMs) return;
+  state.retained_ms = now_ms;
+  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
+      PolicyPointer policy = policy_of(state, tenant.name, protection.policy);
+      if (!protection.wanted || policy->retention.keeps_all()) continue;
+      std::vector<policy::DatedPoint> points;
+      if (!catalog_.find_machine(tenant.name, protection.machine)) continue;
+      for (const catalog::PointRow& row : catalog_.points(tenant.name, protection.machine))
+        points.push_back({row.summary.id, static_cast<int64_t>(row.summary.time_ms)});
+      auto old = policy::points_to_delete(std::move(points), policy->retention, policy->zone);
+      if (old.empty()) continue;
+      std::string name = tenant.name;
+      jobs_.submit({"retention", name, protection.machine}, [this, name,
+                                                             old](jobs::JobContext& context) {
+        auto writer = stores_.writer(name);
+        for (const images::PointId& id : old) {
+          context.throw_if_stopped();
+          try {
+            expect_deletable_(id);
+            writer->delete_point(id);
+          } catch (const base::Error& error) {
+            if (error.code() != base::ErrorCode::busy && error.code() != base::ErrorCode::not_found)
+              throw;
+            context.log(fmt::format("{} stays: {}", id.hex(), error.message()));
+            if (error.code() == base::ErrorCode::busy) continue;
+          }
+          catalog_.remove_point(name, id);
+          context.log("deleted " + id.hex());
+        }
+      });
+    }
+  }
+}
+
+void Scheduler::watch() {
+  std::string last_problem;
+  auto ending = [&] {
+    auto state = state_.lock();
+    return state.wait_for(changed_, kWatchEvery, [&] { return state->stopping; });
+  };
+  while (!ending()) {
+    try {
+      uint64_t now = base::now_ms();
+      alerts::Facts known;
+      {
+        auto state = state_.lock();
+        known = facts(*state, now);
+        retain(*state, now);
+      }
+      alerts_.settle(kSettled, alerts::conditions_of(known, now), now);
+      last_problem.clear();
+    } catch (const base::Error& error) {
+      if (error.message() != last_problem)
+        base::log().error("alerts and retention are held up: {}", error.message());
+      last_problem = error.message();
+    }
+  }
+}
+
+}  // namespace appliance::schedule
