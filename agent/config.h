@@ -28,6 +28,8 @@ struct MachineConfig {
   std::vector<std::string> exclude_disks;
   bool freeze = true;
   bool hooks = false;
+  std::map<std::string, std::string> images;  // disk: image file; then the machine is no domain
+  std::string image_format;                   // of them; empty: found out
 };
 
 struct Config {

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   program.commands = {
       agent::cli::enroll_command(),
       agent::cli::sync_command(signals.token()),
+      agent::cli::run_command(signals.token()),
       agent::cli::list_command(),
       agent::cli::status_command(),
   };

@@ -2,17 +2,19 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-
 namespace agent {
 
-RateLimit::RateLimit(uint64_t rate, std::stop_token stop) : rate_(rate), stop_(std::move(stop)) {
-  CHECK(rate > 0);
+RateLimit::RateLimit(uint64_t rate, std::stop_token stop) : rate_(rate), stop_(std::move(stop)) {}
+
+void RateLimit::set_rate(uint64_t rate) {
+  std::lock_guard lock(mutex_);
+  rate_ = rate;
 }
 
 void RateLimit::take(uint64_t size) {
-  std::chrono::duration<double> duration(static_cast<double>(size) / static_cast<double>(rate_));
   std::unique_lock lock(mutex_);
+  if (rate_ == 0) return;
+  std::chrono::duration<double> duration(static_cast<double>(size) / static_cast<double>(rate_));
   // What was not used before is not made up for.
   Clock::time_point passed =
       std::max(free_at_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(duration);

@@ -11,8 +11,10 @@ namespace agent {
 
 class RateLimit {
  public:
-  // `rate` is bytes a second, more than 0.
+  // `rate` is bytes a second; 0: no limit.
   RateLimit(uint64_t rate, std::stop_token stop);
+
+  void set_rate(uint64_t rate);  // for what is taken from now on
 
   // Returns when `size` more bytes may pass: those before them, and they themselves, have had their
   // time. At once when asked to stop.

@@ -70,6 +70,12 @@ const std::map<std::string, Setter>& setters() {
        [](Config& config, const toml::node& node, const std::string& name) {
          config.sync_sessions = count_of(node, name, 256);
        }},
+      {"limits.host_syncs",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.host_syncs = count_of(node, name, 64);
+       }},
+      {"alerts.command", text_into(&Config::alert_command)},
+      {"alerts.webhook", text_into(&Config::alert_webhook)},
       {"limits.chunk_cache",
        [](Config& config, const toml::node& node, const std::string& name) {
          config.chunk_cache_size = base::parse_size(text_of(node, name));

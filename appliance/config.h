@@ -33,6 +33,9 @@ struct Config {
   std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   uint32_t job_threads = 8;
   uint32_t sync_sessions = 8;               // agents that stream at the same time
+  uint32_t host_syncs = 2;                  // at once of each host, by schedule
+  std::string alert_command;                // started with KIND STATE SUBJECT MESSAGE; empty: none
+  std::string alert_webhook;                // a URL that gets each alert as JSON; empty: none
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
   uint64_t token_lifetime_ms =
       3'600'000;  // of an enrolment token, unless the operator says otherwise

@@ -34,6 +34,7 @@ class Subprocess {
   ~Subprocess();
 
   pid_t pid() const { return pid_; }
+  int descriptor() const { return pidfd_.get(); }  // readable once it has ended
   // The exit status (128 + signal for a killed one) once it has ended; waits at most `timeout`.
   std::optional<int> wait_for(std::chrono::milliseconds timeout);
   void signal(int number);

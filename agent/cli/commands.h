@@ -9,6 +9,7 @@ namespace agent::cli {
 
 base::Command enroll_command();
 base::Command sync_command(std::stop_token stop);
+base::Command run_command(std::stop_token stop);
 base::Command list_command();
 base::Command status_command();
 

@@ -11,6 +11,7 @@
 #include "agent/physical_capture.h"
 #include "agent/progress.h"
 #include "agent/rate_limit.h"
+#include "agent/service_files.h"
 #include "agent/state_layout.h"
 #include "agent/store_target.h"
 #include "agent/sync.h"
@@ -23,7 +24,7 @@ namespace {
 using base::Arguments;
 
 // "vda=/x/y.qcow2" of --disk, and "/x/y.qcow2" of --image, which is vda.
-std::vector<ImageDisk> image_disks(const Arguments& arguments) {
+std::vector<ImageDisk> image_disks(const Arguments& arguments, const MachineConfig& machine) {
   std::string format = arguments.get_or<std::string>("format", "");
   std::vector<ImageDisk> disks;
   if (arguments.has("image")) disks.push_back({"vda", arguments.get("image"), format});
@@ -34,6 +35,11 @@ std::vector<ImageDisk> image_disks(const Arguments& arguments) {
                         "--disk is NAME=FILE, not '" + text + "'");
     }
     disks.push_back({text.substr(0, equals), text.substr(equals + 1), format});
+  }
+  // Those of the settings, unless the command line says what to capture.
+  if (disks.empty() && !arguments.has("domain")) {
+    for (const auto& [name, path] : machine.images)
+      disks.push_back({name, path, format.empty() ? machine.image_format : format});
   }
   return disks;
 }
@@ -68,6 +74,7 @@ std::unique_ptr<Target> open_target(const Arguments& arguments, const Config& co
 
 // None without --limit.
 std::unique_ptr<RateLimit> rate_limit(const Arguments& arguments, std::stop_token stop) {
+  if (arguments.has("limit-file")) return std::make_unique<RateLimit>(0, std::move(stop));
   if (!arguments.has("limit")) return nullptr;
   uint64_t rate = base::parse_size(arguments.get("limit"));
   if (rate == 0)
@@ -126,7 +133,7 @@ int run(const Arguments& arguments, std::stop_token stop) {
   std::string name = arguments.get("MACHINE");
   MachineConfig machine = config.machines[name];
   CaptureSettings settings = capture_settings(arguments, config, machine);
-  std::vector<ImageDisk> images = image_disks(arguments);
+  std::vector<ImageDisk> images = image_disks(arguments, machine);
   make_agent_directories(config.state_directory, config.run_directory);
 
   MachineLock lock(config.state_directory, name);
@@ -148,11 +155,19 @@ int run(const Arguments& arguments, std::stop_token stop) {
   options.stop = stop;
   std::unique_ptr<RateLimit> limit = rate_limit(arguments, stop);
   if (limit) options.throttle = [&](uint64_t size) { limit->take(size); };
+  std::optional<RateFollower> follower;
+  if (arguments.has("limit-file")) follower.emplace(arguments.get("limit-file"), *limit);
+  std::optional<PositionFile> position;
+  if (arguments.has("progress-file")) position.emplace(arguments.get("progress-file"));
   std::optional<SyncResult> result;
   {
     ProgressPrinter printer(
         name, arguments.has("quiet") ? ProgressStyle::none : progress_style_of_standard_error());
-    options.on_progress = [&](const images::CopyProgress& progress) { printer.show(progress); };
+    options.on_progress = [&](const images::CopyProgress& progress) {
+      printer.show(progress);
+      if (follower) follower->look();
+      if (position) position->show({progress.bytes_done, progress.bytes_total});
+    };
     result = run_sync(name, *capture, last, *target, options);
   }
   if (arguments.json()) fmt::print("{}\n", to_json(*result, name, *capture).dump(2));
@@ -201,6 +216,10 @@ base::Command sync_command(std::stop_token stop) {
     add("passphrase-file", value<std::string>()->value_name("FILE"), "the store's passphrase");
     add("limit", value<std::string>()->value_name("RATE"),
         "read at most this much a second, such as 20M");
+    add("limit-file", value<std::string>()->value_name("FILE"),
+        "as --limit, bytes a second out of a file that may change; for muletto-agent run");
+    add("progress-file", value<std::string>()->value_name("FILE"),
+        "tell there how far the sync is; for muletto-agent run");
     add("quiet,q", "no progress");
     declare_common_options(add);
   };

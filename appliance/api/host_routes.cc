@@ -2,6 +2,7 @@
 
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
+#include "base/text.h"
 
 namespace appliance::api {
 namespace {
@@ -15,7 +16,15 @@ Response list_hosts(Services& services, const Request&) {
 }
 
 Response show_host(Services& services, const Request& request) {
-  return json_response({{"host", host_json(services.catalog.host(request.path_value("host")))}});
+  catalog::Host host = services.catalog.host(request.path_value("host"));
+  json result = host_json(host);
+  result["report"] = nullptr;
+  result["reported"] = nullptr;
+  if (auto report = services.catalog.find_report(host.id)) {
+    result["report"] = json::parse(report->body, nullptr, false);
+    result["reported"] = base::format_time_ms(report->time_ms);
+  }
+  return json_response({{"host", result}});
 }
 
 // From now on the host's certificate opens nothing; a session it has is cut.

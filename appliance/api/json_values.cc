@@ -63,21 +63,33 @@ json job_json(const catalog::Job& job) {
     uint64_t end = job.ended_ms.value_or(base::now_ms());
     duration = end > *job.started_ms ? end - *job.started_ms : 0;
   }
+  json rate = nullptr, left = nullptr;
+  if (job.state == catalog::JobState::running && duration.is_number() && job.progress.done > 0) {
+    double seconds = std::max(1.0, duration.get<double>()) / 1000;
+    double speed = static_cast<double>(job.progress.done) / seconds;
+    rate = static_cast<uint64_t>(speed);
+    if (job.progress.total >= job.progress.done)
+      left = static_cast<uint64_t>(static_cast<double>(job.progress.total - job.progress.done) /
+                                   speed * 1000);
+  }
   json figures = json::parse(job.figures, nullptr, false);
-  return {
-      {"id", job.id.number},
-      {"kind", job.kind},
-      {"tenant", job.tenant},
-      {"subject", job.subject},
-      {"state", catalog::job_state_name(job.state)},
-      {"progress",
-       {{"done", job.progress.done}, {"total", job.progress.total}, {"phase", job.progress.phase}}},
-      {"figures", figures.is_object() ? figures : json::object()},
-      {"error", error},
-      {"created", time_json(job.created_ms)},
-      {"started", time_json(job.started_ms)},
-      {"ended", time_json(job.ended_ms)},
-      {"duration_ms", duration}};
+  return {{"id", job.id.number},
+          {"kind", job.kind},
+          {"tenant", job.tenant},
+          {"subject", job.subject},
+          {"state", catalog::job_state_name(job.state)},
+          {"progress",
+           {{"done", job.progress.done},
+            {"total", job.progress.total},
+            {"phase", job.progress.phase},
+            {"rate", rate},
+            {"left_ms", left}}},
+          {"figures", figures.is_object() ? figures : json::object()},
+          {"error", error},
+          {"created", time_json(job.created_ms)},
+          {"started", time_json(job.started_ms)},
+          {"ended", time_json(job.ended_ms)},
+          {"duration_ms", duration}};
 }
 
 json job_log_line_json(const catalog::JobLogLine& line) {

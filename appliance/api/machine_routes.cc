@@ -1,4 +1,5 @@
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "appliance/api/body_fields.h"
 #include "appliance/api/json_values.h"
@@ -12,8 +13,24 @@ using nlohmann::json;
 
 Response list_machines(Services& services, const Request& request) {
   json list = json::array();
+  std::set<std::string> with_points;
   for (const catalog::Machine& machine : services.catalog.machines(request.tenant())) {
-    list.push_back(machine_json(machine));
+    json entry = machine_json(machine);
+    entry["protection"] = standing_json(services.scheduler.standing(machine.tenant, machine));
+    list.push_back(std::move(entry));
+    with_points.insert(machine.name);
+  }
+  // Machines that agents have seen, and that have no point yet.
+  for (const catalog::Protection& seen : services.catalog.protections(request.tenant())) {
+    if (with_points.contains(seen.machine)) continue;
+    catalog::Machine machine;
+    machine.tenant = seen.tenant;
+    machine.name = seen.machine;
+    machine.created_ms = seen.noticed_ms;
+    json entry = machine_json(machine);
+    entry["id"] = nullptr;
+    entry["protection"] = standing_json(services.scheduler.standing(seen.tenant, machine));
+    list.push_back(std::move(entry));
   }
   return json_response({{"machines", list}});
 }
@@ -22,6 +39,7 @@ Response list_machines(Services& services, const Request& request) {
 Response show_machine(Services& services, const Request& request) {
   catalog::Machine machine = services.catalog.machine(request.tenant(), request.path_value("name"));
   json result = machine_json(machine);
+  result["protection"] = standing_json(services.scheduler.standing(machine.tenant, machine));
   result["disks"] = nullptr;
   result["definition"] = nullptr;
   if (machine.latest_point) {

@@ -28,17 +28,6 @@ Response show_point(Services& services, const Request& request) {
   return json_response({{"point", point_json(writer->reader().read_point(id))}});
 }
 
-// An overlay, running or kept, is worthless without the point below it.
-void expect_no_boot_of(Services& services, const images::PointId& id) {
-  for (const boot::InstantVm& vm : services.boots.list()) {
-    if (vm.point != id) continue;
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("the instant VM {0} of {1} needs this point; stop it first: "
-                                  "muletto boot stop {0} --discard --yes",
-                                  vm.id.hex(), vm.machine_name));
-  }
-}
-
 Response delete_point(Services& services, const Request& request) {
   std::string tenant = request.tenant();
   auto writer = services.stores.writer(tenant);
@@ -53,6 +42,17 @@ Response delete_point(Services& services, const Request& request) {
 }
 
 }  // namespace
+
+// An overlay, running or kept, is worthless without the point below it.
+void expect_no_boot_of(Services& services, const images::PointId& id) {
+  for (const boot::InstantVm& vm : services.boots.list()) {
+    if (vm.point != id) continue;
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("the instant VM {0} of {1} needs this point; stop it first: "
+                                  "muletto boot stop {0} --discard --yes",
+                                  vm.id.hex(), vm.machine_name));
+  }
+}
 
 void add_point_routes(Router& router, Services& services) {
   router.add({"GET", "/api/v1/points", Access::operators,

@@ -11,6 +11,7 @@
 #include "appliance/config.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/pki/authority.h"
+#include "appliance/schedule/scheduler.h"
 #include "appliance/stores/tenant_stores.h"
 
 namespace appliance::verify {
@@ -26,6 +27,7 @@ struct Services {
   stores::TenantStores& stores;
   jobs::JobRunner& jobs;
   boot::BootService& boots;
+  schedule::Scheduler& scheduler;
   pki::Authority& authority;
   // Ends the sessions of a host that may no longer write.
   std::function<void(const catalog::HostId&)> cut_host;
@@ -46,10 +48,14 @@ void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
+void add_schedule_routes(Router& router, Services& services);
+void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 
 // {"job": {...}} with status 202: the work was accepted and is under way.
 Response accepted(Services& services, jobs::JobId id);
+// Throws busy while a VM runs from the point, or its writes are kept.
+void expect_no_boot_of(Services& services, const images::PointId& id);
 // Where the tenant's points can be read from, for the boot service.
 boot::PointSource point_source(Services& services, const std::string& tenant,
                                images::StoreWriter& writer);

@@ -100,7 +100,14 @@ Daemon::Daemon(const Config& config) : config_(config) {
       verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
 
-  services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, *authority_,
+  scheduler_ = std::make_unique<schedule::Scheduler>(
+      *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
+      alerts::HookSettings{config_.alert_command, config_.alert_webhook},
+      [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); });
+  ingest_->set_orders(*scheduler_);
+
+  services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, *scheduler_,
+                                    *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
                                     [this] { return public_address(); }, base::now_ms()});
   services_->verification = verification_.get();
@@ -134,6 +141,7 @@ void Daemon::run(const StopSignals& signals) {
   stores_->open_existing();
   VmKeeper keeper(*boots_);
   server_->start();
+  scheduler_->start();
   write_ready_file(config_.ready_path(),
                    {server_->port(), authority_->fingerprint(), config_.api_socket_path()});
   notify_service_manager("READY=1");
@@ -147,6 +155,7 @@ void Daemon::run(const StopSignals& signals) {
   std::filesystem::remove(config_.ready_path());
   server_->stop();
   verification_->stop();
+  scheduler_->stop();
   jobs_->stop();
   stores_->close();
 }

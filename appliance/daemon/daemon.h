@@ -52,6 +52,7 @@ class Daemon {
   std::unique_ptr<boot::GuestWatch> guest_watch_;
   std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::Ingest> ingest_;
+  std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;
   std::unique_ptr<api::Authenticator> authenticator_;

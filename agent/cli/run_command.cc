@@ -1,0 +1,45 @@
+#include <filesystem>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/common_options.h"
+#include "agent/daemon/service.h"
+#include "base/log.h"
+
+namespace agent::cli {
+namespace {
+
+int run(const base::Arguments& arguments, std::stop_token stop) {
+  Config config = common_config(arguments);
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "sync",
+                                   "--quiet"};
+  auto forward = [&](const char* option, const std::string& value) {
+    command.push_back(option);
+    command.push_back(value);
+  };
+  if (arguments.has("config"))
+    forward("--config", std::filesystem::absolute(arguments.get("config")).string());
+  forward("--state-dir", config.state_directory);
+  forward("--run-dir", config.run_directory);
+  forward("--connect", config.libvirt_uri);
+  base::log().info("muletto-agent {} serves", MULETTO_VERSION);
+  daemon::run_service(config, command, stop);
+  base::log().info("ended");
+  return 0;
+}
+
+}  // namespace
+
+base::Command run_command(std::stop_token stop) {
+  base::Command command;
+  command.name = "run";
+  command.summary = "Serves the appliance: reports this host's machines and syncs them on order";
+  command.declare_options = declare_common_options;
+  command.notes =
+      "Runs until it is told to end, as a service: agent/dist/muletto-agent.service. Which machine "
+      "is synced when\n"
+      "is decided on the appliance: muletto policy, muletto machine protect.";
+  command.run = [stop](const base::Arguments& arguments) { return run(arguments, stop); };
+  return command;
+}
+
+}  // namespace agent::cli

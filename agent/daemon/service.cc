@@ -1,0 +1,199 @@
+#include "agent/daemon/service.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+
+#include "agent/daemon/order_book.h"
+#include "agent/enrollment.h"
+#include "agent/libvirt/domain.h"
+#include "agent/state_layout.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+
+namespace agent::daemon {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using nlohmann::json;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kFirstPause{500};
+constexpr milliseconds kLongestPause{30'000};
+constexpr milliseconds kLongestWait{60'000};  // whatever the appliance says
+constexpr std::chrono::seconds kReportEvery{60};
+
+// The machines of the settings, and libvirt's domains under the names the settings give them.
+json machines_of(const Config& config, json& problem) {
+  json machines = json::array();
+  std::map<std::string, std::string> names;  // domain: machine
+  std::set<std::string> told;
+  for (const auto& [name, machine] : config.machines) {
+    if (!machine.images.empty()) {
+      machines.push_back({{"name", name}, {"kind", "images"}, {"running", false}});
+      told.insert(name);
+    } else if (!machine.domain.empty()) {
+      names[machine.domain] = name;
+    }
+  }
+  try {
+    for (const auto& domain : libvirt::Connection(config.libvirt_uri).domains()) {
+      std::string name = domain.name;
+      if (names.contains(domain.name)) name = names[domain.name];
+      if (names.contains(domain.uuid)) name = names[domain.uuid];
+      if (!told.insert(name).second) continue;
+      machines.push_back({{"name", name}, {"kind", "domain"}, {"running", domain.running}});
+    }
+  } catch (const Error& error) {
+    problem = error.message();
+  }
+  return machines;
+}
+
+json report_of(const Config& config) {
+  json problem = nullptr;
+  json machines = machines_of(config, problem);
+  std::error_code unknown;
+  auto space = std::filesystem::space(config.state_directory, unknown);
+  // In steps, so that a report does not differ from the last one for a few bytes.
+  constexpr uint64_t kStep = 1ull << 30;
+  return {{"version", MULETTO_VERSION},
+          {"libvirt_problem", problem},
+          {"scratch_free", unknown ? 0 : space.available / kStep * kStep},
+          {"machines", machines}};
+}
+
+class Service {
+ public:
+  Service(const Config& config, const std::vector<std::string>& sync_command, std::stop_token stop)
+      : config_(config), orders_(sync_command, config.run_directory + "/orders"), stop_(stop),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
+          uint64_t one = 1;
+          (void)!::write(wake_.get(), &one, sizeof one);
+        }) {}
+
+  void run() {
+    milliseconds pause = kFirstPause;
+    while (!stop_.stop_requested()) {
+      milliseconds wait = pause;
+      try {
+        wait = poll_once();
+        if (!problem_.empty()) base::log().info("the appliance answers again");
+        problem_.clear();
+        pause = kFirstPause;
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::unauthorized) throw;
+        if (error.message() != problem_) base::log().warn("{}", error.message());
+        problem_ = error.message();
+        // Up to twice as long, so that a hundred agents do not come back in one instant.
+        wait = pause + milliseconds(random_() % static_cast<uint64_t>(pause.count()));
+        pause = std::min(pause * 2, kLongestPause);
+      }
+      sleep(wait);
+    }
+    orders_.end_all();
+  }
+
+ private:
+  // Anew each time: the host may have been enrolled at another appliance meanwhile.
+  milliseconds poll_once() {
+    Enrollment enrollment = load_enrollment(config_.state_directory);
+    for (Outcome& outcome : orders_.collect()) outcomes_.push_back(std::move(outcome));
+    json message{{"outcomes", json::array()}, {"running", json::array()}};
+    for (const Outcome& outcome : outcomes_) {
+      message["outcomes"].push_back(
+          {{"order", outcome.order}, {"succeeded", outcome.succeeded}, {"error", outcome.error}});
+    }
+    for (const RunningSync& sync : orders_.running()) {
+      message["running"].push_back({{"order", sync.order},
+                                    {"machine", sync.machine},
+                                    {"done", sync.done},
+                                    {"total", sync.total}});
+    }
+    json report = report_of(config_);
+    bool wanted = report != reported_ || Clock::now() - reported_at_ > kReportEvery;
+    if (wanted) message["report"] = report;
+    auto replace = json::error_handler_t::replace;
+    base::HttpResponse answer =
+        appliance_client(enrollment)
+            .send({"POST", "/api/v1/agent/poll", {}, message.dump(-1, ' ', false, replace)});
+    if (answer.status != 200) {
+      throw error_of_answer(answer).with_context("the appliance " + enrollment.appliance.text() +
+                                                 " refused");
+    }
+    if (wanted) {
+      reported_ = std::move(report);
+      reported_at_ = Clock::now();
+    }
+    outcomes_.clear();
+    return obey(answer.body);
+  }
+
+  milliseconds obey(const std::string& body) {
+    try {
+      json answer = json::parse(body);
+      std::optional<uint64_t> rate;
+      if (answer.at("rate").is_number()) rate = answer["rate"].get<uint64_t>();
+      orders_.set_rate(rate);
+      for (const json& order : answer.at("orders"))
+        orders_.begin(order.at("order").get<uint64_t>(), order.at("machine").get<std::string>());
+      if (answer.value("wants_report", false)) reported_ = nullptr;
+      return std::clamp(milliseconds(answer.at("wait_ms").get<uint64_t>()), milliseconds(50),
+                        kLongestWait);
+    } catch (const json::exception& error) {
+      throw Error(ErrorCode::corrupt,
+                  std::string("the appliance's answer cannot be read: ") + error.what());
+    }
+  }
+
+  // Until then, or until a sync ends or the service is to end.
+  void sleep(milliseconds duration) {
+    std::vector<pollfd> events{{wake_.get(), POLLIN, 0}};
+    if (problem_.empty()) {
+      for (int descriptor : orders_.descriptors()) events.push_back({descriptor, POLLIN, 0});
+    }
+    ::poll(events.data(), events.size(), static_cast<int>(duration.count()));
+  }
+
+  const Config& config_;
+  OrderBook orders_;
+  std::stop_token stop_;
+  base::UniqueFd wake_;
+  std::stop_callback<std::function<void()>> on_stop_;
+  std::vector<Outcome> outcomes_;  // not told yet
+  json reported_ = nullptr;
+  Clock::time_point reported_at_{};
+  std::string problem_;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace
+
+void run_service(const Config& config, const std::vector<std::string>& sync_command,
+                 std::stop_token stop) {
+  load_enrollment(config.state_directory);
+  make_agent_directories(config.state_directory, config.run_directory);
+  std::unique_ptr<base::FileLock> lock;
+  try {
+    lock = base::real_file_system().lock(config.run_directory, base::LockKind::exclusive);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::busy) throw;
+    throw Error(ErrorCode::busy,
+                "muletto-agent runs already as a service in " + config.run_directory);
+  }
+  Service(config, sync_command, std::move(stop)).run();
+}
+
+}  // namespace agent::daemon

@@ -1,0 +1,19 @@
+// `muletto-agent run`: tells the appliance what this host has and how it does, runs the syncs the
+// appliance orders, and comes back by itself when either side was away.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+
+namespace agent::daemon {
+
+// Runs until `stop`. `sync_command` starts a sync when a machine's name is put behind it. Throws
+// not_found (not enrolled), unauthorized (the appliance revoked this host), busy (another service
+// runs here).
+void run_service(const Config& config, const std::vector<std::string>& sync_command,
+                 std::stop_token stop);
+
+}  // namespace agent::daemon

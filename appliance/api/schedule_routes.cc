@@ -1,0 +1,174 @@
+// Policies, which machines are protected, syncs on order, alerts, tenants.
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/body_fields.h"
+#include "appliance/api/json_values.h"
+#include "appliance/api/routes.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+json alert_json(const catalog::Alert& alert) {
+  auto time = [](const std::optional<uint64_t>& time_ms) {
+    return time_ms ? json(base::format_time_ms(*time_ms)) : json(nullptr);
+  };
+  return {{"id", alert.id},
+          {"tenant", alert.tenant},
+          {"kind", alert.kind},
+          {"subject", alert.subject},
+          {"message", alert.message},
+          {"opened", base::format_time_ms(alert.opened_ms)},
+          {"closed", time(alert.closed_ms)},
+          {"acknowledged", time(alert.acknowledged_ms)}};
+}
+
+json policy_json(Services& services, const std::string& tenant, const std::string& name) {
+  return json::parse(policy::policy_to_json(services.scheduler.policy_text(tenant, name)));
+}
+
+Response list_policies(Services& services, const Request& request) {
+  json list = json::array();
+  bool has_default = false;
+  for (const auto& [name, body] : services.catalog.policies(request.tenant())) {
+    has_default = has_default || name == policy::kDefaultPolicy;
+    list.push_back(policy_json(services, request.tenant(), name));
+  }
+  if (!has_default) {
+    list.insert(list.begin(),
+                policy_json(services, request.tenant(), std::string(policy::kDefaultPolicy)));
+  }
+  return json_response({{"policies", list}});
+}
+
+Response show_policy(Services& services, const Request& request) {
+  return json_response(
+      {{"policy", policy_json(services, request.tenant(), request.path_value("name"))}});
+}
+
+// The fields that are given replace those of the policy, or of the defaults if it is new.
+Response set_policy(Services& services, const Request& request) {
+  std::string tenant = request.tenant(), name = request.path_value("name");
+  base::check_name(name, "policy's name");
+  json given = json::parse(request.body, nullptr, false);
+  if (!given.is_object())
+    throw base::Error(base::ErrorCode::invalid_argument, "the body must be a JSON object");
+  policy::PolicyText former;
+  former.name = name;
+  try {
+    former = services.scheduler.policy_text(tenant, name);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ErrorCode::not_found) throw;
+  }
+  json merged = json::parse(policy::policy_to_json(former));
+  for (const auto& [field, value] : given.items()) {
+    if (field == "name" || !merged.contains(field)) {
+      throw base::Error(base::ErrorCode::invalid_argument,
+                        "a policy has no field '" + field.substr(0, 80) + "'");
+    }
+    merged[field] = value;
+  }
+  policy::PolicyText text = policy::policy_from_json(name, merged.dump());
+  policy::compile(text);
+  services.catalog.set_policy(tenant, name, policy::policy_to_json(text));
+  return json_response({{"policy", policy_json(services, tenant, name)}});
+}
+
+Response delete_policy(Services& services, const Request& request) {
+  services.catalog.remove_policy(request.tenant(), request.path_value("name"));
+  return json_response(json::object());
+}
+
+// {"wanted": bool, "policy": NAME, or "" for the default one}
+Response protect_machine(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  bool wanted = body.flag("wanted");
+  auto policy = body.text("policy");
+  body.expect_no_more();
+  std::string tenant = request.tenant(), name = request.path_value("name");
+  services.scheduler.protect(tenant, name, wanted, policy);
+  catalog::Machine machine;
+  machine.name = name;
+  if (auto known = services.catalog.find_machine(tenant, name)) machine = *known;
+  return json_response(
+      {{"protection", standing_json(services.scheduler.standing(tenant, machine))}});
+}
+
+Response sync_machine(Services& services, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  return accepted(services,
+                  services.scheduler.request(request.tenant(), request.path_value("name")));
+}
+
+Response list_alerts(Services& services, const Request& request) {
+  json list = json::array();
+  bool all = request.query_value("closed") == "true";
+  for (const catalog::Alert& alert : services.catalog.alerts(request.tenant(), all, 1000))
+    list.push_back(alert_json(alert));
+  return json_response({{"alerts", list}});
+}
+
+Response acknowledge_alert(Services& services, const Request& request) {
+  int64_t id = 0;
+  try {
+    id = std::stoll(request.path_value("id"));
+  } catch (const std::exception&) {
+    throw base::Error(base::ErrorCode::invalid_argument, "an alert's id is a whole number");
+  }
+  services.catalog.acknowledge_alert(id, base::now_ms());
+  return json_response({{"alert", alert_json(services.catalog.find_alert(id).value())}});
+}
+
+Response list_tenants(Services& services, const Request&) {
+  json list = json::array();
+  for (const catalog::Tenant& tenant : services.catalog.tenants())
+    list.push_back({{"name", tenant.name}, {"created", base::format_time_ms(tenant.created_ms)}});
+  return json_response({{"tenants", list}});
+}
+
+Response create_tenant(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string name = body.required_text("name");
+  body.expect_no_more();
+  services.stores.directory_of(name);  // throws for a name that no folder can have
+  services.catalog.add_tenant(name, base::now_ms());
+  return json_response({{"tenant", {{"name", name}}}}, 201);
+}
+
+}  // namespace
+
+json standing_json(const schedule::Standing& standing) {
+  return {{"wanted", standing.wanted},
+          {"policy", standing.policy},
+          {"next_due", standing.next_due_ms ? json(base::format_time_ms(*standing.next_due_ms))
+                                            : json(nullptr)},
+          {"age_ms", standing.age_ms ? json(*standing.age_ms) : json(nullptr)},
+          {"worst_day_ms", standing.gaps.worst_day_ms},
+          {"worst_week_ms", standing.gaps.worst_week_ms},
+          {"overdue", base::now_ms() > standing.overdue_at_ms},
+          {"failures", standing.failures},
+          {"last_error", standing.last_error.empty() ? json(nullptr) : json(standing.last_error)}};
+}
+
+void add_schedule_routes(Router& router, Services& services) {
+  using Handle = Response (*)(Services&, const Request&);
+  auto add = [&](const char* method, const char* path, Handle handle) {
+    router.add({method, path, Access::operators,
+                [&services, handle](const Request& request) { return handle(services, request); }});
+  };
+  add("GET", "/api/v1/policies", list_policies);
+  add("GET", "/api/v1/policies/{name}", show_policy);
+  add("PUT", "/api/v1/policies/{name}", set_policy);
+  add("DELETE", "/api/v1/policies/{name}", delete_policy);
+  add("PUT", "/api/v1/machines/{name}/protection", protect_machine);
+  add("POST", "/api/v1/machines/{name}/sync", sync_machine);
+  add("GET", "/api/v1/alerts", list_alerts);
+  add("POST", "/api/v1/alerts/{id}/acknowledge", acknowledge_alert);
+  add("GET", "/api/v1/tenants", list_tenants);
+  add("POST", "/api/v1/tenants", create_tenant);
+}
+
+}  // namespace appliance::api
