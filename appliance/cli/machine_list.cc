@@ -19,11 +19,18 @@ int run(const base::Arguments& arguments) {
                {"POINTS", Align::right},
                {"SIZE", Align::right},
                {"LATEST POINT"},
+               {"WORST GAP, DAY", Align::right},
+               {"POLICY"},
+               {"NEXT DUE"},
                {"ID"}});
   for (const nlohmann::json& machine : answer["machines"]) {
     const nlohmann::json& latest = machine["latest_point"];
+    const nlohmann::json& protection = machine["protection"];
     table.add({text_of(machine, "name"), text_of(machine, "host"), text_of(machine, "point_count"),
-               size_of(machine, "size"), text_of(latest, "time"), short_id(latest, "id")});
+               size_of(machine, "size"), text_of(latest, "time"),
+               duration_of(protection, "worst_day_ms"),
+               protection.value("wanted", false) ? text_of(protection, "policy") : "not protected",
+               text_of(protection, "next_due"), short_id(latest, "id")});
   }
   table.print(
       "There are no machines yet: enrol an agent (muletto token create) and run its first sync.");

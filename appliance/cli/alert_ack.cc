@@ -1,0 +1,32 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).post(
+      fmt::format("/alerts/{}/acknowledge", encode_segment(arguments.get("ID"))),
+      nlohmann::json::object());
+  if (arguments.json()) print_json(answer);
+  else fmt::print("Acknowledged: {}\n", printable(text_of(answer["alert"], "message")));
+  return 0;
+}
+
+}  // namespace
+
+base::Command alert_ack_command() {
+  base::Command command;
+  command.name = "alert ack";
+  command.summary = "Says that somebody knows of an alert";
+  command.positional = {"ID"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

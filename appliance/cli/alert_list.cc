@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("closed", "those that are over, too");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer =
+      ApiClient(arguments).get(arguments.has("closed") ? "/alerts?closed=true" : "/alerts");
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"ID", Align::right}, {"KIND"}, {"OPENED"}, {"CLOSED"}, {"ACKNOWLEDGED"}, {"WHAT"}});
+  for (const nlohmann::json& alert : answer["alerts"]) {
+    table.add({text_of(alert, "id"), text_of(alert, "kind"), text_of(alert, "opened"),
+               text_of(alert, "closed"), text_of(alert, "acknowledged"),
+               text_of(alert, "message")});
+  }
+  table.print("Nothing is wrong.");
+  return 0;
+}
+
+}  // namespace
+
+base::Command alert_list_command() {
+  base::Command command;
+  command.name = "alert list";
+  command.summary = "Lists what is wrong";
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("policy", base::options::value<std::string>()->value_name("POLICY"),
+      "with this one; '' for the tenant's default");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json body{{"wanted", true}};
+  if (arguments.has("policy")) body["policy"] = arguments.get("policy");
+  std::string path =
+      fmt::format("/machines/{}/protection", encode_segment(arguments.get("MACHINE")));
+  nlohmann::json answer = ApiClient(arguments).put(path, body);
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("The machine {} is protected by the policy {}; due next: {}.\n",
+               printable(arguments.get("MACHINE")),
+               printable(text_of(answer["protection"], "policy")),
+               text_of(answer["protection"], "next_due"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command machine_protect_command() {
+  base::Command command;
+  command.name = "machine protect";
+  command.summary = "Syncs a machine by its policy's schedule from now on";
+  command.positional = {"MACHINE"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

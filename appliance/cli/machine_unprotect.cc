@@ -1,0 +1,33 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  std::string path =
+      fmt::format("/machines/{}/protection", encode_segment(arguments.get("MACHINE")));
+  nlohmann::json answer = ApiClient(arguments).put(path, {{"wanted", false}});
+  if (arguments.json()) print_json(answer);
+  else
+    fmt::print("The machine {} is not protected any more.\n", printable(arguments.get("MACHINE")));
+  return 0;
+}
+
+}  // namespace
+
+base::Command machine_unprotect_command() {
+  base::Command command;
+  command.name = "machine unprotect";
+  command.summary = "Syncs a machine by schedule no longer; its points stay";
+  command.positional = {"MACHINE"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,31 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer =
+      ApiClient(arguments).remove("/policies/" + encode_segment(arguments.get("POLICY")));
+  if (arguments.json()) print_json(answer);
+  else fmt::print("The policy {} is gone.\n", printable(arguments.get("POLICY")));
+  return 0;
+}
+
+}  // namespace
+
+base::Command policy_delete_command() {
+  base::Command command;
+  command.name = "policy delete";
+  command.summary = "Removes a policy that no machine has";
+  command.positional = {"POLICY"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

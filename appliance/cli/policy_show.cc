@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer =
+      ApiClient(arguments).get("/policies/" + encode_segment(arguments.get("POLICY")));
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  const nlohmann::json& policy = answer["policy"];
+  auto list = [&](const char* field) {
+    std::string text;
+    for (const nlohmann::json& word : policy[field])
+      text += (text.empty() ? "" : "; ") + word.get<std::string>();
+    return text.empty() ? std::string("-") : printable(text);
+  };
+  auto text = [&](const char* field) {
+    std::string value = policy.value(field, "");
+    return value.empty() ? std::string("-") : printable(value);
+  };
+  Sheet sheet;
+  sheet.add("Policy", text("name"));
+  sheet.add("Schedule", list("schedule"));
+  sheet.add("Time zone", text("timezone"));
+  sheet.add("Blackout", list("blackout"));
+  sheet.add("Jitter", text("jitter"));
+  sheet.add("Keeps", text("keep"));
+  sheet.add("Recovery point objective", text("rpo"));
+  sheet.add("Bandwidth", text("bandwidth"));
+  sheet.add("Priority", text_of(policy, "priority"));
+  sheet.add("Verification", text("verification"));
+  sheet.add("New machines", policy.value("protect_new", false) ? "protected" : "reported");
+  sheet.print();
+  return 0;
+}
+
+}  // namespace
+
+base::Command policy_show_command() {
+  base::Command command;
+  command.name = "policy show";
+  command.summary = "Shows one policy";
+  command.positional = {"POLICY"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

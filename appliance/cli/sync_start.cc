@@ -1,0 +1,45 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("follow,f", "wait for its end, and show how far it is");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  nlohmann::json answer =
+      client.post(fmt::format("/machines/{}/sync", encode_segment(arguments.get("MACHINE"))),
+                  nlohmann::json::object());
+  if (arguments.has("follow")) {
+    nlohmann::json job =
+        follow_accepted(client, answer, arguments.json() ? FollowOutput::quiet : FollowOutput::log);
+    if (arguments.json()) print_json({{"job", job}});
+    return 0;
+  }
+  if (arguments.json()) print_json(answer);
+  else fmt::print("Ordered as job {}.\n", text_of(answer["job"], "id"));
+  return 0;
+}
+
+}  // namespace
+
+base::Command sync_start_command() {
+  base::Command command;
+  command.name = "sync start";
+  command.summary = "Has a machine synced now by the agent of its host";
+  command.positional = {"MACHINE"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/tenants");
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  Table table({{"TENANT"}, {"CREATED"}});
+  for (const nlohmann::json& tenant : answer["tenants"])
+    table.add({text_of(tenant, "name"), text_of(tenant, "created")});
+  table.print("There is no tenant.");
+  return 0;
+}
+
+}  // namespace
+
+base::Command tenant_list_command() {
+  base::Command command;
+  command.name = "tenant list";
+  command.summary = "Lists the tenants";
+  command.declare_options = declare_connection;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli
