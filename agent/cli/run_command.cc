@@ -3,7 +3,6 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/common_options.h"
 #include "agent/daemon/service.h"
-#include "base/log.h"
 
 namespace agent::cli {
 namespace {
@@ -21,9 +20,7 @@ int run(const base::Arguments& arguments, std::stop_token stop) {
   forward("--state-dir", config.state_directory);
   forward("--run-dir", config.run_directory);
   forward("--connect", config.libvirt_uri);
-  base::log().info("muletto-agent {} serves", MULETTO_VERSION);
   daemon::run_service(config, command, stop);
-  base::log().info("ended");
   return 0;
 }
 

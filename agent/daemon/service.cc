@@ -85,6 +85,7 @@ class Service {
         }) {}
 
   void run() {
+    base::log().info("muletto-agent {} serves", MULETTO_VERSION);
     milliseconds pause = kFirstPause;
     while (!stop_.stop_requested()) {
       milliseconds wait = pause;
@@ -104,6 +105,7 @@ class Service {
       sleep(wait);
     }
     orders_.end_all();
+    base::log().info("ended");
   }
 
  private:

@@ -200,12 +200,13 @@ void migrate(Database& database) {
             "the catalog has version {}, this mulettod knows up to {}; install the newer one",
             version, schema_version()));
   }
+  const bool is_new = version == 0;
   for (; version < schema_version(); ++version) {
     Transaction transaction(database);
     database.execute(kMigrations[static_cast<size_t>(version)]);
     database.execute(fmt::format("PRAGMA user_version = {}", version + 1));
     transaction.commit();
-    if (version > 0) base::log().info("the catalog was migrated to version {}", version + 1);
+    if (!is_new) base::log().info("the catalog was migrated to version {}", version + 1);
   }
 }
 

@@ -83,7 +83,8 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
 }
 
 void AgentSession::on_progress(const images::SinkProgress& progress) {
-  if (job_ && !committed_ && !ordered_) job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
+  if (job_ && !committed_ && !ordered_)
+    job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
 }
 
 // The point exists, whatever happens here: the catalog's row is derived and would be found at the
