@@ -45,13 +45,14 @@ void refuse_unknown(const toml::table& table, const std::array<std::string_view,
 }
 
 MachineConfig parse_machine(const toml::table& table, const std::string& path) {
-  static constexpr std::array<std::string_view, 6> kKnown{
-      "domain", "exclude_disks", "freeze", "hooks", "images", "image_format"};
+  static constexpr std::array<std::string_view, 7> kKnown{
+      "domain", "exclude_disks", "freeze", "hooks", "images", "image_format", "physical"};
   refuse_unknown(table, kKnown, path);
   MachineConfig machine;
   machine.domain = value_of<std::string>(table, "domain", "", path);
   machine.freeze = value_of<bool>(table, "freeze", true, path);
   machine.hooks = value_of<bool>(table, "hooks", false, path);
+  machine.physical = value_of<bool>(table, "physical", false, path);
   machine.image_format = value_of<std::string>(table, "image_format", "", path);
   if (const toml::node* images = table.get("images")) {
     if (!images->is_table()) refuse(path, "images is a table: { vda = \"/path/to/image\" }");

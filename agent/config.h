@@ -12,6 +12,9 @@
 //   exclude_disks = ["vdb", "sd*"]         rules: agent/capture.h
 //   freeze = true
 //   hooks = true                           the guest's freeze hooks report: docs/capture.md
+//   images = { vda = "/dev/sda" }          a machine that is no domain: its disks
+//   image_format = "raw"
+//   physical = true                        … but this server itself
 //
 // Values; thread-safe.
 #pragma once
@@ -30,6 +33,7 @@ struct MachineConfig {
   bool hooks = false;
   std::map<std::string, std::string> images;  // disk: image file; then the machine is no domain
   std::string image_format;                   // of them; empty: found out
+  bool physical = false;                      // this server itself; `images` are its disks
 };
 
 struct Config {

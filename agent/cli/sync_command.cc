@@ -140,7 +140,7 @@ int run(const Arguments& arguments, std::stop_token stop) {
   std::unique_ptr<Target> target = open_target(arguments, config);
   std::optional<LastPoint> last = target->last_point(name);
   std::unique_ptr<Capture> capture;
-  if (arguments.has("physical")) {
+  if (arguments.has("physical") || machine.physical) {
     capture = capture_physical(images, arguments.get_or<std::string>("sysroot", ""),
                                std::move(lock), settings);
   } else if (!images.empty()) {

@@ -41,8 +41,9 @@ json machines_of(const Config& config, json& problem) {
   std::map<std::string, std::string> names;  // domain: machine
   std::set<std::string> told;
   for (const auto& [name, machine] : config.machines) {
-    if (!machine.images.empty()) {
-      machines.push_back({{"name", name}, {"kind", "images"}, {"running", false}});
+    if (!machine.images.empty() || machine.physical) {
+      machines.push_back(
+          {{"name", name}, {"kind", machine.physical ? "physical" : "images"}, {"running", false}});
       told.insert(name);
     } else if (!machine.domain.empty()) {
       names[machine.domain] = name;

@@ -103,7 +103,11 @@ Daemon::Daemon(const Config& config) : config_(config) {
   scheduler_ = std::make_unique<schedule::Scheduler>(
       *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
       alerts::HookSettings{config_.alert_command, config_.alert_webhook},
-      [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); });
+      schedule::Others{
+          [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); },
+          [this](const std::string& tenant, const std::string& machine, const char* why) {
+            verification_->request(tenant, machine + "@latest", why);
+          }});
   ingest_->set_orders(*scheduler_);
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, *scheduler_,
@@ -154,8 +158,8 @@ void Daemon::run(const StopSignals& signals) {
   notify_service_manager("STOPPING=1");
   std::filesystem::remove(config_.ready_path());
   server_->stop();
-  verification_->stop();
   scheduler_->stop();
+  verification_->stop();
   jobs_->stop();
   stores_->close();
 }

@@ -37,12 +37,13 @@ const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
 }  // namespace
 
 Scheduler::Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
-                     const Limits& limits, const alerts::HookSettings& hooks,
-                     std::function<void(const images::PointId&)> expect_deletable)
-    : catalog_(catalog), stores_(stores), jobs_(jobs), limits_(limits),
-      expect_deletable_(std::move(expect_deletable)), alerts_(catalog, hook_of(hooks)) {
+                     const Limits& limits, const alerts::HookSettings& hooks, Others others)
+    : catalog_(catalog), stores_(stores), jobs_(jobs), limits_(limits), others_(std::move(others)),
+      alerts_(catalog, hook_of(hooks)) {
   // Never a number that an order of an earlier daemon had.
-  state_.lock()->next_order = base::now_ms();
+  auto state = state_.lock();
+  state->next_order = base::now_ms();
+  state->verified_ms = state->next_order;
 }
 
 Scheduler::~Scheduler() { stop(); }
@@ -197,13 +198,21 @@ std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const std::string& tenant,
 }
 
 void Scheduler::committed(const std::string& tenant, const std::string& machine) {
-  auto state = state_.lock();
-  auto protection = catalog_.find_protection(tenant, machine);
-  if (!protection || protection->failures == 0) return;
-  protection->failures = 0;
-  protection->retry_ms = 0;
-  protection->last_error.clear();
-  catalog_.save_protection(*protection);
+  bool wanted = false;
+  {
+    auto state = state_.lock();
+    auto protection = catalog_.find_protection(tenant, machine);
+    if (!protection) return;
+    PolicyPointer policy = policy_of(*state, tenant, protection->policy);
+    wanted = protection->wanted && policy->verification == policy::Verification::after_sync;
+    if (protection->failures > 0) {
+      protection->failures = 0;
+      protection->retry_ms = 0;
+      protection->last_error.clear();
+      catalog_.save_protection(*protection);
+    }
+  }
+  if (wanted) verify({tenant, machine}, "sync");
 }
 
 std::vector<Scheduler::Candidate> Scheduler::candidates(State& state, const catalog::Host& host,

@@ -72,12 +72,20 @@ struct Standing {
   std::string last_error;
 };
 
+// What the scheduler has others do. Called on its thread or a session's, never under its lock.
+struct Others {
+  // Throws busy if a point is in use.
+  std::function<void(const images::PointId&)> expect_deletable;
+  // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly".
+  std::function<void(const std::string& tenant, const std::string& machine, const char* why)>
+      verify;
+};
+
 class Scheduler : public ingest::SyncOrders {
  public:
-  // `expect_deletable` throws if a point is in use. Everything outlives the scheduler.
+  // Everything outlives the scheduler.
   Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
-            const Limits& limits, const alerts::HookSettings& hooks,
-            std::function<void(const images::PointId&)> expect_deletable);
+            const Limits& limits, const alerts::HookSettings& hooks, Others others);
   ~Scheduler() override;  // as stop()
 
   void start();
@@ -129,6 +137,7 @@ class Scheduler : public ingest::SyncOrders {
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
     uint64_t next_order = 0;
     uint64_t retained_ms = 0;  // when retention was last applied
+    uint64_t verified_ms = 0;  // up to when nightly test boots were ordered
     bool stopping = false;
   };
 
@@ -145,13 +154,15 @@ class Scheduler : public ingest::SyncOrders {
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
   alerts::Facts facts(State& state, uint64_t now_ms);
   void retain(State& state, uint64_t now_ms);
+  std::vector<Key> due_verifications(State& state, uint64_t now_ms);
+  void verify(const Key& machine, const char* why);
   void watch();
 
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
   const Limits limits_;
-  std::function<void(const images::PointId&)> expect_deletable_;
+  const Others others_;
   alerts::AlertBook alerts_;  // used by the thread alone
   base::Guarded<State> state_;
   std::condition_variable changed_;  // with state_: `stopping`

@@ -114,7 +114,7 @@ void Scheduler::retain(State& state, uint64_t now_ms) {
         for (const images::PointId& id : old) {
           context.throw_if_stopped();
           try {
-            expect_deletable_(id);
+            others_.expect_deletable(id);
             writer->delete_point(id);
           } catch (const base::Error& error) {
             if (error.code() != base::ErrorCode::busy && error.code() != base::ErrorCode::not_found)
@@ -130,6 +130,37 @@ void Scheduler::retain(State& state, uint64_t now_ms) {
   }
 }
 
+// Those whose nightly instant came since the last look.
+std::vector<Scheduler::Key> Scheduler::due_verifications(State& state, uint64_t now_ms) {
+  std::vector<Key> due;
+  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
+      PolicyPointer policy = policy_of(state, tenant.name, protection.policy);
+      if (!protection.wanted || policy->verification != policy::Verification::nightly) continue;
+      auto machine = catalog_.find_machine(tenant.name, protection.machine);
+      if (!machine || machine->point_count == 0) continue;
+      int minute = policy->verification_minute;
+      auto nightly =
+          policy::Schedule::parse({fmt::format("daily {:02}:{:02}", minute / 60, minute % 60)});
+      auto next = nightly.next_after(static_cast<int64_t>(state.verified_ms), policy->zone);
+      if (next && static_cast<uint64_t>(*next) <= now_ms)
+        due.emplace_back(tenant.name, protection.machine);
+    }
+  }
+  state.verified_ms = now_ms;
+  return due;
+}
+
+// A test boot that cannot be ordered costs nobody his sync.
+void Scheduler::verify(const Key& machine, const char* why) {
+  if (!others_.verify) return;
+  try {
+    others_.verify(machine.first, machine.second, why);
+  } catch (const base::Error& error) {
+    base::log().warn("no test boot of {}: {}", machine.second, error.message());
+  }
+}
+
 void Scheduler::watch() {
   std::string last_problem;
   auto ending = [&] {
@@ -140,11 +171,14 @@ void Scheduler::watch() {
     try {
       uint64_t now = base::now_ms();
       alerts::Facts known;
+      std::vector<Key> to_verify;
       {
         auto state = state_.lock();
         known = facts(*state, now);
         retain(*state, now);
+        to_verify = due_verifications(*state, now);
       }
+      for (const Key& machine : to_verify) verify(machine, "nightly");
       alerts_.settle(kSettled, alerts::conditions_of(known, now), now);
       last_problem.clear();
     } catch (const base::Error& error) {
