@@ -94,10 +94,6 @@ Daemon::Daemon(const Config& config) : config_(config) {
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(config_), *hypervisor_);
-  verify::VerifySettings verify_settings;
-  verify_settings.boot = boot_settings(config_);
-  verification_ = std::make_unique<verify::VerifyService>(
-      verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
 
   scheduler_ = std::make_unique<schedule::Scheduler>(
@@ -114,7 +110,6 @@ Daemon::Daemon(const Config& config) : config_(config) {
                                     *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
                                     [this] { return public_address(); }, base::now_ms()});
-  services_->verification = verification_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;
@@ -126,6 +121,12 @@ Daemon::Daemon(const Config& config) : config_(config) {
       [this](base::ByteStream& stream, const api::Principal& agent) {
         ingest_->serve(stream, *agent.host);
       });
+  // Last: its workers begin at once, and a daemon that cannot bind its port starts nothing.
+  verify::VerifySettings verify_settings;
+  verify_settings.boot = boot_settings(config_);
+  verification_ = std::make_unique<verify::VerifyService>(
+      verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
+  services_->verification = verification_.get();
 }
 
 Daemon::~Daemon() = default;
