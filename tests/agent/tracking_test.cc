@@ -14,7 +14,11 @@ TrackingEvidence good_evidence() {
   TrackingEvidence evidence;
   images::PointId point = images::PointId::random();
   evidence.last = LastPoint{point, 1, {{"vda", 512000}}};
-  evidence.record = TrackingRecord{point, "uuid", "muletto-1", {"vda"}};
+  evidence.record = TrackingRecord{.point = point,
+                                   .origin = images::PointId::random(),
+                                   .domain_uuid = "uuid",
+                                   .checkpoint = "muletto-1",
+                                   .disks = {"vda"}};
   evidence.domain_uuid = "uuid";
   evidence.checkpoint_exists = true;
   evidence.checkpoint_disks = {"vda"};
@@ -30,8 +34,10 @@ std::string reason(const TrackingEvidence& evidence, const TrackedDisk& disk = k
 }
 
 TEST_CASE("a bitmap counts when everything fits") {
-  CHECK(decide(good_evidence(), kDisk).incremental);
-  CHECK(decide(good_evidence(), kDisk).reason.empty());
+  TrackingEvidence evidence = good_evidence();
+  CHECK(decide(evidence, kDisk).incremental);
+  CHECK(decide(evidence, kDisk).reason.empty());
+  CHECK(decide(evidence, kDisk).since == evidence.record->origin);
 }
 
 TEST_CASE("anything that does not fit is a full read, with its reason") {
