@@ -1,0 +1,164 @@
+#include "appliance/schedule/scheduler.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/scratch_directory.h"
+#include "base/text.h"
+
+namespace appliance::schedule {
+namespace {
+
+using catalog::Catalog;
+using catalog::Host;
+
+const std::string kTenant(catalog::kDefaultTenant);
+
+// A scheduler of one appliance, with agents that the test plays.
+struct Appliance {
+  base::ScratchDirectory scratch{"/tmp", "muletto-scheduler-test"};
+  std::unique_ptr<Catalog> catalog = Catalog::open(scratch.path() + "/catalog.sqlite");
+  stores::TenantStores stores{base::real_file_system(), scratch.path() + "/stores", *catalog};
+  jobs::JobRunner jobs{*catalog, {.thread_count = 1}};
+  Scheduler scheduler;
+
+  explicit Appliance(const Limits& limits) : scheduler(*catalog, stores, jobs, limits, {}, {}) {}
+
+  Host enroll(const std::string& name) {
+    base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
+    catalog->add_token(
+        {catalog::TokenId::random(), catalog::TokenKind::enrolment, kTenant, "", 1, 1000, {}},
+        hash);
+    Host host;
+    host.id = catalog::HostId::random();
+    host.tenant = kTenant;
+    host.name = name;
+    host.certificate_serial = host.id.hex();
+    catalog->enroll_host(hash, host, 10);
+    return host;
+  }
+
+  void set_policy(const std::string& name, const std::string& json) {
+    catalog->set_policy(kTenant, name,
+                        policy::policy_to_json(policy::policy_from_json(name, json)));
+  }
+};
+
+Poll report(const std::vector<std::string>& machines) {
+  Poll poll;
+  poll.report = "{}";
+  poll.machines = machines;
+  return poll;
+}
+
+std::vector<std::string> names(const PollAnswer& answer) {
+  std::vector<std::string> names;
+  for (const Order& order : answer.orders) names.push_back(order.machine);
+  return names;
+}
+
+// As an agent says it that took all these up.
+Poll running(const PollAnswer& answer) {
+  Poll poll;
+  for (const Order& order : answer.orders) poll.running.push_back({order.id, order.machine, 0, 0});
+  return poll;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("what is due goes out by priority, within the limit of a host and of the appliance") {
+  Appliance appliance({.syncs = 3, .host_syncs = 2});
+  Host alpha = appliance.enroll("alpha"), beta = appliance.enroll("beta");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  appliance.set_policy("urgent", R"({"priority": 9})");
+  appliance.scheduler.poll(alpha, report({}));
+  appliance.scheduler.poll(beta, report({}));
+
+  CHECK(appliance.scheduler.poll(beta, report({"b1", "b2"})).orders.size() == 2);
+  // One place is left, and it is for the machine with the highest priority.
+  for (const char* name : {"a1", "a2", "a3"}) {
+    catalog::Protection protection;
+    protection.tenant = kTenant;
+    protection.machine = name;
+    protection.wanted = true;
+    protection.noticed_ms = 1;
+    if (std::string(name) == "a3") protection.policy = "urgent";
+    appliance.catalog->save_protection(protection);
+  }
+  CHECK(names(appliance.scheduler.poll(alpha, report({"a1", "a2", "a3"}))) == Names{"a3"});
+}
+
+TEST_CASE("a machine has one order at a time, and one that got lost is given again") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true, "schedule": ["every 1h"]})");
+  PollAnswer first = appliance.scheduler.poll(alpha, report({"web"}));
+  REQUIRE(names(first) == Names{"web"});
+  CHECK(appliance.scheduler.poll(alpha, running(first)).orders.empty());
+  CHECK_THROWS_AS(appliance.scheduler.request(kTenant, "web"), base::Error);
+  // The agent was restarted: it does not name the order any more.
+  PollAnswer again = appliance.scheduler.poll(alpha, {});
+  REQUIRE(names(again) == Names{"web"});
+  CHECK(again.orders[0].id != first.orders[0].id);
+  // A sync that ended well is not due again within the hour.
+  Poll done;
+  done.outcomes.push_back({again.orders[0].id, true, ""});
+  appliance.scheduler.committed(kTenant, "web");
+  CHECK(appliance.scheduler.poll(alpha, done).orders.empty());
+}
+
+TEST_CASE("a failed sync is tried again after a pause, and says why") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  PollAnswer first = appliance.scheduler.poll(alpha, report({"web"}));
+  Poll failed;
+  failed.outcomes.push_back({first.orders.at(0).id, false, "the disk is on fire"});
+  CHECK(appliance.scheduler.poll(alpha, failed).orders.empty());
+  auto protection = appliance.catalog->find_protection(kTenant, "web");
+  REQUIRE(protection);
+  CHECK(protection->failures == 1);
+  CHECK(protection->last_error == "the disk is on fire");
+  CHECK(protection->retry_ms > base::now_ms());
+  CHECK(appliance.jobs.jobs({}).at(0).error_message == "the disk is on fire");
+}
+
+TEST_CASE("no sync begins in a blackout, with the schedule off, or unprotected; by hand it does") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true, "blackout": ["0-24"]})");
+  CHECK(appliance.scheduler.poll(alpha, report({"web"})).orders.empty());
+  appliance.set_policy("default", R"({"protect_new": true, "schedule": ["off"]})");
+  CHECK(appliance.scheduler.poll(alpha, {}).orders.empty());
+  appliance.set_policy("default", "{}");
+  appliance.scheduler.protect(kTenant, "web", false, std::nullopt);
+  CHECK(appliance.scheduler.poll(alpha, {}).orders.empty());
+  appliance.scheduler.request(kTenant, "web");
+  CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
+}
+
+TEST_CASE("a host is told the bandwidth of the policies whose machines it syncs") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true, "bandwidth": "20M"})");
+  PollAnswer answer = appliance.scheduler.poll(alpha, report({"web"}));
+  REQUIRE(answer.orders.size() == 1);
+  REQUIRE(answer.rate);
+  CHECK(*answer.rate == base::parse_size("20M"));
+  appliance.set_policy("default", R"({"protect_new": true})");
+  CHECK_FALSE(appliance.scheduler.poll(alpha, running(answer)).rate);
+}
+
+TEST_CASE("an order that an earlier daemon gave is taken over") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  Poll poll = report({"web"});
+  poll.running.push_back({77, "web", 1, 2});
+  CHECK(appliance.scheduler.poll(alpha, poll).orders.empty());
+}
+
+}  // namespace appliance::schedule
