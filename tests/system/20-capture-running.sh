@@ -12,9 +12,11 @@ add_disk shop vdb 64M qcow2
 add_disk shop vdc 32M raw
 run_in_guest shop "head -c 20000000 /dev/urandom > /dev/vdb; head -c 5000000 /dev/urandom > /dev/vdc; sync"
 
-# A guest that never stops writing, on all disks.
+# A guest that never stops writing, on all disks; to the same places, so that how fast it runs does not
+# decide how much there is to read.
 guest_agent shop guest-exec "$(jq -nc '{path: "/bin/sh", arg: ["-c", "while :; do
-  head -c 65536 /dev/urandom > /data/noise; head -c 8192 /dev/urandom > /dev/vdb; date > /dev/vdc; sync; sleep 0.1
+  head -c 65536 /dev/urandom | dd of=/data/noise bs=65536 conv=notrunc,fsync 2> /dev/null
+  head -c 8192 /dev/urandom > /dev/vdb; date > /dev/vdc; sync; sleep 0.2
 done"]}')" > /dev/null
 
 start_sync first shop --limit 8M
