@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/direct_writer.h"
 #include "base/error.h"
 #include "base/unique_fd.h"
 
@@ -49,19 +50,17 @@ class RealReadableFile : public ReadableFile {
 class RealWritableFile : public WritableFile {
  public:
   RealWritableFile(UniqueFd fd, std::string path, uint64_t size)
-      : fd_(std::move(fd)), path_(std::move(path)), size_(size), writing_back_(size) {}
+      : fd_(std::move(fd)), writer_(fd_.get()), path_(std::move(path)), size_(size) {}
 
   uint64_t size() const override { return size_; }
 
   void append(ByteView bytes) override {
-    while (!bytes.empty()) {
-      ssize_t count = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) fail("write to", path_);
-      bytes = bytes.subspan(static_cast<size_t>(count));
-      size_ += static_cast<uint64_t>(count);
+    try {
+      writer_.write_at(size_, bytes);
+    } catch (const Error& error) {
+      throw error.with_context(path_);
     }
-    start_writing_back();
+    size_ += bytes.size();
   }
 
   void sync() override {
@@ -69,21 +68,10 @@ class RealWritableFile : public WritableFile {
   }
 
  private:
-  static constexpr uint64_t kWriteBackSize = 4u << 20;
-
-  // The disk works while the next bytes are computed, and the sync to come has less to wait for. It
-  // makes nothing durable, so a failure means nothing.
-  void start_writing_back() {
-    if (size_ - writing_back_ < kWriteBackSize) return;
-    ::sync_file_range(fd_.get(), static_cast<off_t>(writing_back_),
-                      static_cast<off_t>(size_ - writing_back_), SYNC_FILE_RANGE_WRITE);
-    writing_back_ = size_;
-  }
-
   UniqueFd fd_;
+  DirectWriter writer_;
   std::string path_;
   uint64_t size_;
-  uint64_t writing_back_;  // bytes the kernel was told to write
 };
 
 class RealFileLock : public FileLock {

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "base/sha256_pair.h"
+
 namespace images {
 namespace {
 
@@ -22,6 +24,12 @@ NameId id_of_name(const ChunkHasher& hasher, std::string_view kind, std::string_
 
 ChunkId ChunkHasher::id_of(base::ByteView plain) const {
   return ChunkId{id_key_ ? base::hmac_sha256(*id_key_, plain) : base::sha256(plain)};
+}
+
+std::array<ChunkId, 2> ChunkHasher::ids_of(base::ByteView first, base::ByteView second) const {
+  auto hashes =
+      id_key_ ? base::hmac_sha256_pair(*id_key_, first, second) : base::sha256_pair(first, second);
+  return {ChunkId{hashes[0]}, ChunkId{hashes[1]}};
 }
 
 MachineId ChunkHasher::machine_id(std::string_view machine_name) const {

@@ -2,6 +2,7 @@
 // so that equal chunks of two tenants are unrelated. Immutable; thread-safe.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -27,6 +28,8 @@ class ChunkHasher {
   // zeros), or of a node's bytes. Zero chunks get the zero id without hashing: call is_all_zero()
   // first.
   ChunkId id_of(base::ByteView plain) const;
+  // The same for two of one size, in little more than half the time.
+  std::array<ChunkId, 2> ids_of(base::ByteView first, base::ByteView second) const;
 
   MachineId machine_id(std::string_view machine_name) const;
   DiskKey disk_key(std::string_view disk_name) const;

@@ -69,6 +69,7 @@ class Copier {
   void read_unit(const CopyUnit& unit, uint8_t* buffer);
   PreparedBatch prepare(const CopyUnit& unit, const uint8_t* buffer) const;
   void append_zeros(PreparedBatch& prepared, uint64_t index, uint64_t count) const;
+  void name_chunks(PreparedBatch& prepared) const;
   void wait_for_workers();
   CopyProgress progress(Shared& shared) const;
 
@@ -215,18 +216,39 @@ PreparedBatch Copier::prepare(const CopyUnit& unit, const uint8_t* buffer) const
         append_zeros(prepared, index, 1);
         continue;
       }
-      prepared.batch.places.push_back({index, 1, sink_.hasher().id_of(content)});
+      prepared.batch.places.push_back({index, 1, ChunkId{}});
       prepared.contents.push_back(buffer);
     }
   }
+  name_chunks(prepared);
   return prepared;
+}
+
+// Gives the places with content their ids, two at a time.
+void Copier::name_chunks(PreparedBatch& prepared) const {
+  std::optional<size_t> waiting;
+  auto content = [&](size_t place) {
+    return base::ByteView(prepared.contents[place], chunk_size_);
+  };
+  for (size_t i = 0; i < prepared.contents.size(); ++i) {
+    if (prepared.contents[i] == nullptr) continue;
+    if (!waiting) {
+      waiting = i;
+      continue;
+    }
+    auto ids = sink_.hasher().ids_of(content(*waiting), content(i));
+    prepared.batch.places[*waiting].id = ids[0];
+    prepared.batch.places[i].id = ids[1];
+    waiting.reset();
+  }
+  if (waiting) prepared.batch.places[*waiting].id = sink_.hasher().id_of(content(*waiting));
 }
 
 // Without a base the disk is zero wherever nothing is sent.
 void Copier::append_zeros(PreparedBatch& prepared, uint64_t index, uint64_t count) const {
   if (!plan_.disks[prepared.batch.disk].base) return;
   auto& places = prepared.batch.places;
-  if (!places.empty() && places.back().id.is_zero() &&
+  if (!places.empty() && prepared.contents.back() == nullptr &&
       places.back().index + places.back().count == index) {
     places.back().count += count;
     return;

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/direct_writer.h"
 #include "base/error.h"
 #include "base/guarded.h"
 
@@ -28,24 +29,16 @@ using base::ErrorCode;
 constexpr uint64_t kWindow = 4ull << 20;
 constexpr auto kProgressInterval = std::chrono::milliseconds(250);
 
-void write_all(int fd, uint64_t offset, base::ByteView bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw base::system_error(errno, fmt::format("cannot write at {}", offset));
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += static_cast<uint64_t>(count);
-  }
-}
-
 // The device does it itself if it can.
-void write_zeros(int fd, uint64_t offset, uint64_t length, base::Bytes& buffer) {
-  if (::fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                  static_cast<off_t>(length)) == 0) {
+void write_zeros(int fd, const images::Extent& extent, base::AlignedBuffer& buffer,
+                 base::DirectWriter& writer) {
+  if (::fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(extent.offset),
+                  static_cast<off_t>(extent.length)) == 0) {
     return;
   }
-  buffer.assign(length, 0);
-  write_all(fd, offset, buffer);
+  base::MutableByteView zeros = buffer.first(extent.length);
+  std::fill(zeros.begin(), zeros.end(), uint8_t{0});
+  writer.write_at(extent.offset, zeros);
 }
 
 class RawCopy {
@@ -76,12 +69,13 @@ class RawCopy {
 
   void work() {
     try {
-      base::Bytes buffer;
+      base::AlignedBuffer buffer(kWindow);
+      base::DirectWriter writer(fd_);
       while (!failed_ && !options_.stop.stop_requested()) {
         uint64_t begin = next_.fetch_add(kWindow);
         if (begin >= disk_.size()) break;
         uint64_t length = std::min(kWindow, disk_.size() - begin);
-        copy_window(begin, length, buffer);
+        copy_window(begin, length, buffer, writer);
         done_ += length;
       }
     } catch (...) {
@@ -93,23 +87,21 @@ class RawCopy {
     thread_ended_.notify_all();
   }
 
-  void copy_window(uint64_t begin, uint64_t length, base::Bytes& buffer) {
+  void copy_window(uint64_t begin, uint64_t length, base::AlignedBuffer& buffer,
+                   base::DirectWriter& writer) {
     std::vector<images::Extent> extents = disk_.extents(begin, length);
     for (size_t i = 0; i < extents.size();) {
       images::Extent run = extents[i++];
       while (i < extents.size() && extents[i].kind == run.kind) run.length += extents[i++].length;
       if (run.kind == images::ExtentKind::zero) {
-        if (options_.zeros == ZeroHandling::write) write_zeros(fd_, run.offset, run.length, buffer);
+        if (options_.zeros == ZeroHandling::write) write_zeros(fd_, run, buffer, writer);
         continue;
       }
-      buffer.resize(run.length);
-      disk_.read(run.offset, buffer);
-      write_all(fd_, run.offset, buffer);
+      base::MutableByteView bytes = buffer.first(run.length);
+      disk_.read(run.offset, bytes);
+      writer.write_at(run.offset, bytes);
       written_ += run.length;
     }
-    // Lets the target begin now what the final fsync would otherwise wait for.
-    ::sync_file_range(fd_, static_cast<off_t>(begin), static_cast<off_t>(length),
-                      SYNC_FILE_RANGE_WRITE);
   }
 
   images::DiskReader& disk_;
