@@ -31,7 +31,7 @@ cat > "$WORK/extra/www/cgi-bin/seal" << 'SEAL'
 session=00000009400000090000000000
 printf 'Content-type: text/plain\r\n\r\n'
 tpm "80020000002d0000012a40000001${session}0000000e01500010000b0206000600000010"
-tpm "800200000033000001374000000101500010${session}00106d756c6574746f2d6b6565702d6d650000"
+tpm "800200000033000001374000000101500010${session}00106d756c6574746f2d6b6565702d6d65000000"
 mount -t efivarfs e /sys/firmware/efi/efivars
 printf '\7\0\0\0keep me' > /sys/firmware/efi/efivars/Muletto-5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b
 SEAL
@@ -53,10 +53,10 @@ chmod 755 "$WORK"/extra/sbin/tpm "$WORK"/extra/www/cgi-bin/*
 define_secure() {
   chown libvirt-qemu "$WORK/$1.img"
   virsh define /dev/stdin > /dev/null << XML
-<domain type='qemu'><name>$1</name><memory unit='MiB'>256</memory><vcpu>1</vcpu>
+<domain type='qemu'><name>$1</name><memory unit='MiB'>512</memory><vcpu>1</vcpu>
   <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type>
     <firmware><feature enabled='yes' name='secure-boot'/><feature enabled='yes' name='enrolled-keys'/></firmware>
-    <nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'>$WORK/$1.nvram</nvram></os>
+    <nvram>$WORK/$1.nvram</nvram></os>
   <features><acpi/><smm state='on'/><tcg><tb-cache unit='MiB'>128</tb-cache></tcg></features>
   <cpu mode='maximum'/>
   <devices>
