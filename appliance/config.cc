@@ -62,6 +62,8 @@ const std::map<std::string, Setter>& setters() {
       {"log_level", text_into(&Config::log_level)},
       {"boot.accelerator", text_into(&Config::accelerator)},
       {"boot.libvirt_uri", text_into(&Config::libvirt_uri)},
+      {"boot.tpm_directory", text_into(&Config::tpm_directory)},
+      {"console.novnc_directory", text_into(&Config::novnc_directory)},
       {"limits.job_threads",
        [](Config& config, const toml::node& node, const std::string& name) {
          config.job_threads = count_of(node, name, 64);

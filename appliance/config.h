@@ -31,6 +31,8 @@ struct Config {
   std::string log_level = "info";
   std::string accelerator = "auto";  // auto (try KVM, fall back), kvm, tcg
   std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
+  std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
+  std::string novnc_directory = "/usr/share/novnc";      // what the console's page is made of
   uint32_t job_threads = 8;
   uint32_t sync_sessions = 8;               // agents that stream at the same time
   uint32_t host_syncs = 2;                  // at once of each host, by schedule

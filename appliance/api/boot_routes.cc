@@ -19,7 +19,6 @@ constexpr uint64_t kMinMemory = 16ull << 20;
 constexpr uint64_t kMaxMemory = 1ull << 46;
 constexpr size_t kMaxNetworks = 64;
 constexpr uint64_t kMaxShutdownTimeoutS = 3600;
-constexpr uint64_t kMaxSerialChunk = 256 * 1024;  // bytes
 
 boot::BootOptions boot_options(BodyFields& body) {
   boot::BootOptions options;
@@ -64,8 +63,20 @@ Response start_boot(Services& services, const Request& request) {
   }));
 }
 
-boot::InstantVm find_boot(Services& services, const Request& request) {
-  return services.boots.get(services.boots.find(request.path_value("boot")));
+// Answered at once: what a start would do, and every reason against it.
+Response check_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string selector = body.required_text("point");
+  boot::BootOptions options = boot_options(body);
+  body.expect_no_more();
+  std::string tenant = request.tenant();
+  auto writer = services.stores.writer(tenant);
+  images::PointId point = writer->reader().find_point(selector);
+  boot::BootCheck check =
+      services.boots.check(point_source(services, tenant, *writer), point, options);
+  json result = boot_check_json(check);
+  result["point"] = point.hex();
+  return json_response({{"check", result}});
 }
 
 Response list_boots(Services& services, const Request&) {
@@ -108,32 +119,6 @@ Response power_boot(Services& services, const Request& request) {
   return json_response({{"boot", boot_json(services.boots.get(vm.id))}});
 }
 
-Response take_screenshot(Services& services, const Request& request) {
-  boot::Screenshot picture = services.boots.screenshot(find_boot(services, request).id);
-  Response response;
-  response.content_type = picture.mime_type;
-  response.body = std::string(base::as_text(picture.bytes));
-  return response;
-}
-
-Response show_console(Services& services, const Request& request) {
-  boot::InstantVm vm = find_boot(services, request);
-  if (vm.console.vnc_port == 0) {
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("{} does not run, so it has no console", vm.machine_name));
-  }
-  return json_response({{"console", console_json(vm.console)}});
-}
-
-Response show_serial(Services& services, const Request& request) {
-  uint64_t offset = request.query_number("offset", 0, INT64_MAX);
-  Response response;
-  response.content_type = "text/plain; charset=utf-8";
-  response.body =
-      services.boots.serial_log(find_boot(services, request).id, offset, kMaxSerialChunk);
-  return response;
-}
-
 Response wait_for_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   WaitPlan plan = parse_wait_plan(body);
@@ -148,6 +133,10 @@ Response wait_for_boot(Services& services, const Request& request) {
 
 }  // namespace
 
+boot::InstantVm find_boot(Services& services, const Request& request) {
+  return services.boots.get(services.boots.find(request.path_value("boot")));
+}
+
 void add_boot_routes(Router& router, Services& services) {
   auto add = [&](const char* method, const char* pattern,
                  Response (*handler)(Services&, const Request&)) {
@@ -157,13 +146,11 @@ void add_boot_routes(Router& router, Services& services) {
   };
   add("GET", "/api/v1/boots", list_boots);
   add("POST", "/api/v1/boots", start_boot);
+  add("POST", "/api/v1/boots/check", check_boot);
   add("GET", "/api/v1/boots/{boot}", show_boot);
   add("POST", "/api/v1/boots/{boot}/stop", stop_boot);
   add("POST", "/api/v1/boots/{boot}/power", power_boot);
   add("POST", "/api/v1/boots/{boot}/wait", wait_for_boot);
-  add("GET", "/api/v1/boots/{boot}/screenshot", take_screenshot);
-  add("GET", "/api/v1/boots/{boot}/console", show_console);
-  add("GET", "/api/v1/boots/{boot}/serial", show_serial);
 }
 
 }  // namespace appliance::api

@@ -4,12 +4,15 @@
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 #include <optional>
 
+#include "appliance/api/console_session.h"
 #include "appliance/api/errors.h"
 #include "base/log.h"
 
@@ -197,6 +200,40 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
 
 enum class Next { another, close, gone };
 
+// Joins the connection to a VM's screen until one of them ends.
+asio::awaitable<Next> tunnel(Connection& connection, const Parser& parser,
+                             const VncTunnel& target) {
+  ConnectionServices& services = connection.services;
+  Response refusal;
+  if (!beast::websocket::is_upgrade(parser.get())) {
+    refusal = error_response(Error(ErrorCode::invalid_argument, "this is for WebSockets alone"));
+    refusal.status = 426;
+    refusal.headers["Upgrade"] = "websocket";
+  } else if (!connection.pending.empty()) {
+    refusal = error_response(
+        Error(ErrorCode::invalid_argument, "send nothing before the answer to the upgrade"));
+  } else if (services.console_count >= services.limits.consoles) {
+    refusal = error_response(Error(
+        ErrorCode::unavailable,
+        fmt::format("{} consoles are open already: close one first", services.limits.consoles)));
+  } else {
+    ++services.console_count;
+    std::unique_ptr<size_t, void (*)(size_t*)> slot(&services.console_count,
+                                                    [](size_t* count) { --*count; });
+    try {
+      co_await serve_console(connection.transport, co_await asio::this_coro::executor, parser.get(),
+                             target);
+      co_return Next::gone;
+    } catch (const Error& error) {
+      base::log().warn("a console for {} was not opened: {}", connection.peer.address,
+                       error.message());
+      refusal = error_response(error);
+    }
+  }
+  co_await write_response(connection, refusal, false);
+  co_return Next::close;
+}
+
 // Reads one request and answers it.
 asio::awaitable<Next> serve_request(Connection& connection) {
   Parser parser;
@@ -221,6 +258,7 @@ asio::awaitable<Next> serve_request(Connection& connection) {
   connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
   Response response =
       co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
+  if (response.tunnel) co_return co_await tunnel(connection, parser, *response.tunnel);
   co_await write_response(connection, response, keep_alive);
   co_return keep_alive ? Next::another : Next::close;
 }

@@ -23,6 +23,7 @@ struct ConnectionServices {
   // Takes a slot for an upgraded connection; empty when all are taken. The result is called once,
   // or destroyed, which gives the slot back.
   std::function<HandOver()> reserve_upgrade;
+  size_t console_count = 0;  // WebSockets that are open; used by the network thread alone
 };
 
 // Ends without throwing: a connection's failure is its own.

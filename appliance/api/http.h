@@ -41,11 +41,19 @@ struct Request {
   std::string tenant() const;
 };
 
+// A VM's screen, which the connection is to be joined to.
+struct VncTunnel {
+  std::string host;
+  uint16_t port = 0;
+  std::string password;  // a secret
+};
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::map<std::string, std::string> headers;  // beyond type and length
+  std::optional<VncTunnel> tunnel;  // instead of an answer, for a request to upgrade to a WebSocket
 };
 
 Response json_response(const nlohmann::json& body, int status = 200);

@@ -166,6 +166,41 @@ json console_json(const boot::VmConsole& console) {
           {"password", console.password}};
 }
 
+json boot_check_json(const boot::BootCheck& check) {
+  const boot::MachinePlan& plan = check.plan;
+  json disks = json::array(), cards = json::array();
+  for (const boot::PlannedDisk& disk : plan.disks) {
+    disks.push_back({{"name", disk.name},
+                     {"bus", boot::disk_bus_name(disk.bus)},
+                     {"target", disk.target},
+                     {"boot_order", disk.boot_order}});
+  }
+  for (const boot::PlannedCard& card : plan.cards) {
+    std::string mode = boot::network_choice_name(
+        {card.mode, card.mode == boot::NetworkMode::bridge ? card.source : ""});
+    cards.push_back({{"mac", card.mac},
+                     {"model", card.model},
+                     {"network", mode},
+                     {"source", text_or_null(card.source)}});
+  }
+  return {{"machine", check.machine_name},
+          {"possible", plan.reasons.empty()},
+          {"reasons", plan.reasons},
+          {"notes", plan.notes},
+          {"machine_type", plan.machine_type},
+          {"firmware", images::firmware_name(plan.firmware)},
+          {"secure_boot", plan.secure_boot},
+          {"uefi_variables", !plan.uefi_variables.empty()},
+          {"tpm", !plan.has_tpm            ? "none"
+                  : plan.tpm_state.empty() ? "new"
+                                           : "kept"},
+          {"accelerator", boot::accelerator_name(check.accelerator.accelerator)},
+          {"cpu_count", plan.cpu_count},
+          {"memory_size", plan.memory_size},
+          {"disks", disks},
+          {"network_cards", cards}};
+}
+
 json boot_json(const boot::InstantVm& vm) {
   json disks = json::array();
   for (const boot::VmDisk& disk : vm.disks) {

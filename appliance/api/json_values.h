@@ -4,6 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "appliance/boot/boot_service.h"
 #include "appliance/boot/instant_vm.h"
 #include "appliance/catalog/records.h"
 #include "appliance/schedule/scheduler.h"
@@ -24,6 +25,7 @@ nlohmann::json definition_json(const images::MachineDefinition& definition);
 nlohmann::json disks_json(const std::vector<images::PointDisk>& disks);
 nlohmann::json store_figures_json(const images::StoreFigures& figures);
 nlohmann::json boot_json(const boot::InstantVm& vm);
+nlohmann::json boot_check_json(const boot::BootCheck& check);
 nlohmann::json console_json(const boot::VmConsole& console);  // with its password
 
 }  // namespace appliance::api

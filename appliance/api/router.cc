@@ -20,9 +20,19 @@ bool is_word(const std::string& segment) { return segment.starts_with('{'); }
 // separator.
 std::optional<PathValues> match(const std::vector<std::string>& pattern,
                                 const std::vector<std::string>& path) {
-  if (pattern.size() != path.size()) return std::nullopt;
+  bool takes_rest = pattern.back().ends_with("...}");
+  if (takes_rest && path.size() >= pattern.size() && path[pattern.size() - 1].empty())
+    return std::nullopt;
+  if (pattern.size() != path.size() && !(takes_rest && path.size() > pattern.size()))
+    return std::nullopt;
   PathValues values;
-  for (size_t i = 0; i < path.size(); ++i) {
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (takes_rest && i + 1 == pattern.size()) {
+      std::string rest;
+      for (size_t j = i; j < path.size(); ++j) rest += (j > i ? "/" : "") + decode_percent(path[j]);
+      values[pattern[i].substr(1, pattern[i].size() - 5)] = rest;
+      break;
+    }
     if (!is_word(pattern[i])) {
       if (pattern[i] != path[i]) return std::nullopt;
     } else if (path[i].empty()) {

@@ -16,7 +16,8 @@ using Handler = std::function<Response(const Request&)>;
 
 struct Route {
   std::string method;
-  std::string pattern;  // "/api/v1/machines/{name}": a {word} stands for one non-empty segment
+  std::string pattern;  // "/api/v1/machines/{name}": a {word} stands for one non-empty segment,
+                        // a last {word...} for all that follow
   Access access;
   Handler handler;
 };

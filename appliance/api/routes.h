@@ -43,6 +43,7 @@ void add_machine_routes(Router& router, Services& services);
 void add_point_routes(Router& router, Services& services);
 void add_job_routes(Router& router, Services& services);
 void add_boot_routes(Router& router, Services& services);
+void add_console_routes(Router& router, Services& services);
 void add_store_routes(Router& router, Services& services);
 void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
@@ -52,6 +53,8 @@ void add_schedule_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 
+// The instant VM that the path's {boot} means. Throws not_found, invalid_argument.
+boot::InstantVm find_boot(Services& services, const Request& request);
 // {"job": {...}} with status 202: the work was accepted and is under way.
 Response accepted(Services& services, jobs::JobId id);
 // Throws busy while a VM runs from the point, or its writes are kept.

@@ -101,11 +101,13 @@ class Server::Implementation {
         tcp_acceptor_(bind_tcp(context_, options.listen)),
         local_acceptor_(bind_local(context_, options.socket_path)),
         handlers_(options.limits.handler_threads),
-        transfers_(options.limits.upgraded_connections), services_{router, authenticator,
-                                                                   options_.limits, handlers_,
+        transfers_(options.limits.upgraded_connections), services_{router,
+                                                                   authenticator,
+                                                                   options_.limits,
+                                                                   handlers_,
                                                                    [this] {
-                                                                     return reserve_upgrade();
-                                                                   }} {}
+                                                                     return reserve_upgrade(); },
+                                                                   0} {}
 
   ~Implementation() { stop(); }
 

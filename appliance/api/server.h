@@ -23,6 +23,7 @@ struct ServerLimits {
   size_t connections = 256;  // at a time, of each address; more wait in the kernel's queue
   size_t handler_threads = 6;
   size_t upgraded_connections = 8;  // each has a thread; more are told to try again
+  size_t consoles = 64;  // WebSockets to the screens of VMs; they count as connections, too
   std::chrono::seconds handshake_timeout{10};
   std::chrono::seconds request_timeout{
       30};  // from a request's first byte to its last, and for the answer

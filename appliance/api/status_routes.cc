@@ -63,6 +63,7 @@ void add_all_routes(Router& router, Services& services) {
   add_point_routes(router, services);
   add_job_routes(router, services);
   add_boot_routes(router, services);
+  add_console_routes(router, services);
   add_store_routes(router, services);
   add_token_routes(router, services);
   add_host_routes(router, services);
@@ -81,6 +82,7 @@ boot::PointSource point_source(Services& services, const std::string& tenant,
   boot::PointSource source;
   source.reader = &writer.reader();
   source.store_directory = services.stores.directory_of(tenant);
+  source.tenant = tenant;
   return source;
 }
 

@@ -68,6 +68,8 @@ class TlsTransport : public Transport {
                                asio::use_awaitable);
   }
 
+  void cut() noexcept override { beast::close_socket(stream_.next_layer()); }
+
   asio::awaitable<void> close() override { co_await stream_.async_shutdown(asio::use_awaitable); }
 
   std::unique_ptr<base::ByteStream> detach() override {
@@ -106,6 +108,7 @@ class LocalTransport : public Transport {
   }
 
   asio::awaitable<void> close() override { co_return; }
+  void cut() noexcept override { beast::close_socket(stream_); }
   std::unique_ptr<base::ByteStream> detach() override { return nullptr; }
 
  private:

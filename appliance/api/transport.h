@@ -32,6 +32,8 @@ class Transport {
   virtual boost::asio::awaitable<void> write_all(base::ByteView bytes) = 0;
   // Tells the peer that this is the end.
   virtual boost::asio::awaitable<void> close() = 0;
+  // Ends it at once: everything that waits fails.
+  virtual void cut() noexcept = 0;
   // Takes the connection out of Asio; the transport is of no use afterwards. None if it cannot be
   // upgraded.
   virtual std::unique_ptr<base::ByteStream> detach() = 0;

@@ -6,13 +6,21 @@
 #include <optional>
 #include <string_view>
 
+#include "appliance/boot/disk_check.h"
 #include "appliance/boot/domain_translation.h"
+#include "appliance/boot/neighbours.h"
+#include "appliance/boot/tpm_state.h"
 #include "appliance/boot/vm_files.h"
 #include "base/crypto.h"
+#include "base/error.h"
+#include "base/file_system.h"
 #include "base/text.h"
 
 namespace appliance::boot {
 namespace {
+
+using base::Error;
+using base::ErrorCode;
 
 constexpr uint64_t kMemoryReserve = 512ull << 20;  // of the appliance, for itself
 
@@ -24,25 +32,62 @@ std::string fresh_password() {
   return password;
 }
 
+void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
 // The disk the machine boots from says most: the first with an EFI system partition, else the
-// first.
-DiskLook look_at_point(images::StoreReader& reader, const images::Point& point) {
-  std::optional<DiskLook> first;
+// first. A disk that is damaged where a boot begins is a reason against it.
+DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
+                       std::vector<std::string>& reasons) {
+  std::optional<DiskLook> best;
   for (const images::PointDisk& disk : point.disks) {
-    DiskLook look = look_at(*reader.open_disk(point.id, disk.name));
-    if (look.has_efi_system_partition) return look;
-    if (!first) first = look;
+    DiskLook look;
+    std::optional<std::string> damage;
+    try {
+      auto disk_reader = reader.open_disk(point.id, disk.name);
+      look = look_at(*disk_reader);
+      damage = damage_where_boot_begins(*disk_reader, look);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt) throw;
+      damage = error.message();
+    }
+    if (damage) {
+      reasons.push_back(fmt::format(
+          "the image of its disk {} is damaged ({}): choose another point (muletto point list "
+          "--machine {}), and let 'muletto tenant check' look for what else is",
+          disk.name, *damage, point.machine_name));
+    }
+    if (!best || (look.has_efi_system_partition && !best->has_efi_system_partition)) best = look;
   }
-  return first.value_or(DiskLook{});
+  return best.value_or(DiskLook{});
 }
 
 void check_networks(const BootOptions& options, Hypervisor& hypervisor, MachinePlan& plan) {
   for (const NetworkChoice& choice : options.networks) {
-    if (choice.mode == NetworkMode::bridge && !hypervisor.has_bridge(choice.bridge)) {
-      plan.reasons.push_back(
-          fmt::format("there is no bridge '{}' on this appliance", choice.bridge));
+    if (choice.mode == NetworkMode::bridge && !hypervisor.has_bridge(choice.name)) {
+      plan.reasons.push_back(fmt::format(
+          "there is no bridge '{}' on this appliance: 'ip link show type bridge' lists those there "
+          "are",
+          choice.name));
     }
   }
+}
+
+std::vector<VmNetworkCard> cards_of(const MachinePlan& plan) {
+  std::vector<VmNetworkCard> cards;
+  for (const PlannedCard& card : plan.cards) cards.push_back({card.mac, card.mode, card.source});
+  return cards;
+}
+
+std::vector<Sighting> sightings_for(const std::vector<VmNetworkCard>& cards,
+                                    Hypervisor& hypervisor) {
+  std::vector<Sighting> all;
+  for (const VmNetworkCard& card : cards) {
+    if (card.mode != NetworkMode::bridge) continue;
+    for (Sighting& each : hypervisor.seen_on(card.source)) all.push_back(std::move(each));
+  }
+  return all;
 }
 
 void check_folders(const BootSettings& settings, MachinePlan& plan) {
@@ -52,10 +97,11 @@ void check_folders(const BootSettings& settings, MachinePlan& plan) {
 }
 
 // Isolated and NAT networks are libvirt's, under the names of the settings.
-void name_networks(const BootSettings& settings, MachinePlan& plan) {
+void name_networks(const BootSettings& settings, const std::string& tenant, MachinePlan& plan) {
   for (PlannedCard& card : plan.cards) {
     if (card.mode == NetworkMode::nat) card.source = settings.nat_network;
-    if (card.mode == NetworkMode::isolated) card.source = settings.isolated_network;
+    if (card.mode == NetworkMode::isolated)
+      card.source = isolated_network_name(settings.isolated_network, tenant, card.source);
   }
 }
 
@@ -63,30 +109,54 @@ void name_networks(const BootSettings& settings, MachinePlan& plan) {
 
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
-                         Hypervisor& hypervisor, uint64_t promised_memory) {
+                         Hypervisor& hypervisor, const std::vector<InstantVm>& active) {
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
-  DiskLook look = look_at_point(*source.reader, prepared.point);
+  std::vector<std::string> damages;
+  DiskLook look = look_at_point(*source.reader, prepared.point, damages);
   prepared.facts = hypervisor.facts();
-  uint64_t promised = promised_memory + kMemoryReserve;
+  uint64_t promised = kMemoryReserve;
+  for (const InstantVm& vm : active) promised += vm.memory_size;
   uint64_t unpromised =
       prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
   prepared.facts.memory_available = std::min(prepared.facts.memory_available, unpromised);
   prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
-  name_networks(settings, prepared.plan);
-  check_networks(options, hypervisor, prepared.plan);
-  check_folders(settings, prepared.plan);
+  MachinePlan& plan = prepared.plan;
+  // A TPM that is there under this name is another machine's, or this one's on its old host.
+  if (plan.has_tpm &&
+      base::real_file_system().exists(tpm_folder(settings.tpm_directory, plan.uuid)))
+    plan.uuid = fresh_uuid();
+  name_networks(settings, source.tenant, plan);
+  append(plan.reasons, damages);
+  check_networks(options, hypervisor, plan);
+  check_folders(settings, plan);
+  Newcomer newcomer{prepared.point.machine_name, source.store_directory, "",
+                    options.macs == MacChoice::fresh, cards_of(plan)};
+  append(plan.reasons, identity_conflicts(newcomer, active, prepared.facts.cards_in_use,
+                                          sightings_for(newcomer.cards, hypervisor)));
   return prepared;
 }
 
+std::vector<std::string> conflicts_of(const BootRecord& record,
+                                      const std::vector<InstantVm>& active,
+                                      Hypervisor& hypervisor) {
+  const InstantVm& vm = record.vm;
+  Newcomer newcomer{vm.machine_name, vm.store_directory, vm.domain_name, record.has_fresh_macs,
+                    vm.network_cards};
+  return identity_conflicts(newcomer, active, hypervisor.facts().cards_in_use,
+                            sightings_for(vm.network_cards, hypervisor));
+}
+
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
-                      const BootOptions& options, const Preparation& prepared,
-                      const AcceleratorVerdict& verdict) {
+                      const BootOptions& options, const BootSettings& settings,
+                      const Preparation& prepared, const AcceleratorVerdict& verdict) {
   const MachinePlan& plan = prepared.plan;
   BootRecord record;
   record.key_file_path = source.key_file_path;
   record.passphrase_file_path = source.passphrase_file_path;
   record.console_password = fresh_password();
+  record.has_fresh_macs = options.macs == MacChoice::fresh;
+  if (plan.has_tpm) record.tpm_folder = tpm_folder(settings.tpm_directory, plan.uuid);
   InstantVm& vm = record.vm;
   vm.id = id;
   vm.purpose = options.purpose;
@@ -108,8 +178,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
                         .overlay_path = places.overlay_path(disk.name),
                         .size = prepared.point.disk(disk.name).size});
   }
-  for (const PlannedCard& card : plan.cards)
-    vm.network_cards.push_back({card.mac, card.mode, card.source});
+  vm.network_cards = cards_of(plan);
   return record;
 }
 

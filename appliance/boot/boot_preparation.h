@@ -14,16 +14,21 @@ struct Preparation {
   MachinePlan plan;  // its reasons are complete: machine, memory, networks, folders
 };
 
-// `promised_memory` is what VMs that run or are being started may use, whether they have touched it
-// or not.
+// `active` are the VMs that run or are being started: they may use all the memory they were
+// promised, whether they have touched it or not, and nobody else may have their identity on their
+// networks.
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
-                         Hypervisor& hypervisor, uint64_t promised_memory);
+                         Hypervisor& hypervisor, const std::vector<InstantVm>& active);
+
+// The reasons why a VM that rests may not join its networks again now.
+std::vector<std::string> conflicts_of(const BootRecord& record,
+                                      const std::vector<InstantVm>& active, Hypervisor& hypervisor);
 
 // The record of a boot that is about to begin, with a fresh console password.
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
-                      const BootOptions& options, const Preparation& prepared,
-                      const AcceleratorVerdict& verdict);
+                      const BootOptions& options, const BootSettings& settings,
+                      const Preparation& prepared, const AcceleratorVerdict& verdict);
 
 // The firmware for the plan; none for BIOS.
 const UefiFirmware* firmware_for(const MachinePlan& plan, const HypervisorFacts& facts);

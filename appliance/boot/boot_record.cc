@@ -52,6 +52,8 @@ BootRecord parse_record(const json& object) {
   record.passphrase_file_path = object.at("passphrase_file");
   record.console_password = object.at("console_password");
   record.keep_overlay = object.at("keep_overlay");
+  record.tpm_folder = object.value("tpm_folder", "");
+  record.has_fresh_macs = object.value("fresh_macs", false);
   InstantVm& vm = record.vm;
   vm.id = BootId::from_hex(object.at("boot").get<std::string>());
   vm.purpose = purpose_from_name(object.at("purpose").get<std::string>());
@@ -114,6 +116,8 @@ std::string record_to_json(const BootRecord& record) {
       {"key_file", record.key_file_path},
       {"passphrase_file", record.passphrase_file_path},
       {"console_password", record.console_password},
+      {"tpm_folder", record.tpm_folder},
+      {"fresh_macs", record.has_fresh_macs},
       {"boot", vm.id.hex()},
       {"purpose", purpose_name(vm.purpose)},
       {"point", vm.point.hex()},

@@ -25,7 +25,9 @@ struct BootRecord {
   std::string key_file_path;
   std::string passphrase_file_path;
   std::string console_password;
-  bool keep_overlay = false;  // what a stop that is under way was told
+  std::string tpm_folder;       // where its TPM's state is; empty: none of ours
+  bool has_fresh_macs = false;  // it was made to stand beside the original
+  bool keep_overlay = false;    // what a stop that is under way was told
 };
 
 // Where the parts of one boot lie.

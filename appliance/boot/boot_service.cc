@@ -31,6 +31,7 @@
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/machine_plan.h"
+#include "appliance/boot/tpm_state.h"
 #include "appliance/boot/vm_files.h"
 #include "base/error.h"
 #include "base/guarded.h"
@@ -90,7 +91,7 @@ class BootService::Implementation {
 
   Preparation prepare(const PointSource& source, const images::PointId& point_id,
                       const BootOptions& options) {
-    return prepare_boot(source, point_id, options, settings_, hypervisor_, promised_memory());
+    return prepare_boot(source, point_id, options, settings_, hypervisor_, active_vms());
   }
 
   InstantVm start(const PointSource& source, const images::PointId& point_id,
@@ -115,7 +116,7 @@ class BootService::Implementation {
                     fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
                                 join_reasons(prepared.plan.reasons)));
       }
-      record = new_record(places, id, source, options, prepared, verdict);
+      record = new_record(places, id, source, options, settings_, prepared, verdict);
       write_first_record(places, record);
     }
     try {
@@ -274,6 +275,7 @@ class BootService::Implementation {
     }
     const UefiFirmware* firmware = firmware_for(plan, prepared.facts);
     if (firmware != nullptr) make_uefi_variables(places, plan, *firmware);
+    if (!plan.tpm_state.empty()) install_tpm_state(record.tpm_folder, plan.tpm_state);
     std::string xml = domain_xml(plan, record, {places, settings_.state_directory}, firmware);
     base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(xml));
     step("Starting QEMU");
@@ -319,6 +321,8 @@ class BootService::Implementation {
   }
 
   void power_on(BootRecord& record) {
+    std::vector<std::string> conflicts = conflicts_of(record, active_vms(), hypervisor_);
+    if (!conflicts.empty()) throw Error(ErrorCode::busy, join_reasons(conflicts));
     BootPlaces places = places_of(record.vm.id);
     make_boot_folders(places, settings_.qemu_group);
     base::Bytes xml =
@@ -347,13 +351,33 @@ class BootService::Implementation {
   void finish_stop(BootRecord& record, const BootPlaces& places) {
     hypervisor_.destroy(record.vm.domain_name);
     end_export(places);
+    remove_unused_networks(record);
     if (!record.keep_overlay) {
+      if (!record.tpm_folder.empty()) remove_tpm_folder(record.tpm_folder);
       remove_boot_folders(places);
       return;
     }
     remove_run_folder(places);
     record.phase = Phase::kept;
     write_record(base::real_file_system(), places, record);
+  }
+
+  // Isolated networks are made for a recovery, and go with its last VM.
+  void remove_unused_networks(const BootRecord& record) {
+    std::lock_guard<std::mutex> admission(admission_mutex_);  // nobody joins one meanwhile
+    for (const VmNetworkCard& card : record.vm.network_cards) {
+      if (card.mode != NetworkMode::isolated) continue;
+      bool used = false;
+      for (const InstantVm& vm : active_vms()) {
+        for (const VmNetworkCard& other : vm.network_cards)
+          used |= vm.id != record.vm.id && other.source == card.source;
+      }
+      try {
+        if (!used) hypervisor_.remove_network(card.source);
+      } catch (const Error& error) {
+        base::log().warn("{}", error.message());  // it costs a subnet until the next VM ends there
+      }
+    }
   }
 
   void end_export(const BootPlaces& places) {
@@ -402,16 +426,16 @@ class BootService::Implementation {
     return domains;
   }
 
-  // Memory of VMs that run or are being started, whether they have touched it yet or not.
-  uint64_t promised_memory() {
+  // VMs that run or are being started.
+  std::vector<InstantVm> active_vms() {
     std::map<BootId, DomainState> domains = our_domains();
-    uint64_t sum = 0;
+    std::vector<InstantVm> active;
     for (const BootId& id : boots_in(settings_.state_directory)) {
       std::optional<BootRecord> record = find_record(id);
       if (record && (domains.contains(id) || record->phase == Phase::starting))
-        sum += record->vm.memory_size;
+        active.push_back(record->vm);
     }
-    return sum;
+    return active;
   }
 
   InstantVm describe(const BootRecord& record, DomainState domain) {
@@ -522,10 +546,10 @@ BootService::~BootService() = default;
 
 AcceleratorVerdict BootService::accelerator() { return implementation_->accelerator(); }
 
-std::vector<std::string> BootService::reasons_against(const PointSource& source,
-                                                      const images::PointId& point,
-                                                      const BootOptions& options) {
-  return implementation_->prepare(source, point, options).plan.reasons;
+BootCheck BootService::check(const PointSource& source, const images::PointId& point,
+                             const BootOptions& options) {
+  Preparation prepared = implementation_->prepare(source, point, options);
+  return {std::move(prepared.plan), prepared.point.machine_name, accelerator()};
 }
 
 InstantVm BootService::start(const PointSource& source, const images::PointId& point,

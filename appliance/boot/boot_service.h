@@ -18,6 +18,7 @@
 #include "appliance/boot/accelerator_trial.h"
 #include "appliance/boot/hypervisor.h"
 #include "appliance/boot/instant_vm.h"
+#include "appliance/boot/machine_plan.h"
 #include "images/store_reader.h"
 
 namespace appliance::boot {
@@ -38,6 +39,7 @@ struct BootSettings {
   std::string isolated_network =
       "muletto-isolated";  // libvirt networks, made when they are first needed
   std::string nat_network = "muletto-nat";
+  std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
   // While an export is away, QEMU holds the guest's requests that long before it stops the guest.
   uint32_t export_patience_s = 300;
 };
@@ -48,6 +50,14 @@ struct PointSource {
   std::string store_directory;       // absolute
   std::string key_file_path;         // empty: none
   std::string passphrase_file_path;  // empty: none
+  std::string tenant;                // whose it is: isolated networks are not shared with others
+};
+
+// What a start would do, and every reason why it would be refused.
+struct BootCheck {
+  MachinePlan plan;  // its notes and reasons are complete
+  std::string machine_name;
+  AcceleratorVerdict accelerator;
 };
 
 // What start() does at the moment: "Starting the export", … for a job's log.
@@ -69,9 +79,9 @@ class BootService {
   // What instant VMs run under here, and why. The first call may take some seconds: it tries KVM.
   AcceleratorVerdict accelerator();
 
-  // Every reason why this point would not start now, as sentences; empty: it would.
-  std::vector<std::string> reasons_against(const PointSource& source, const images::PointId& point,
-                                           const BootOptions& options);
+  // What start() would do now; nothing is changed. Reads little: see disk_check.h.
+  BootCheck check(const PointSource& source, const images::PointId& point,
+                  const BootOptions& options);
 
   // Returns when QEMU runs. Throws unsupported or unavailable with all reasons if it cannot be
   // booted, invalid_argument for options that make no sense; nothing is left behind then.

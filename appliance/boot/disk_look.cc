@@ -52,7 +52,10 @@ bool look_at_gpt(images::DiskReader& disk, uint64_t sector_size, DiskLook& look)
   for (uint64_t at = 0; at + entry_size <= entries.size(); at += entry_size) {
     Guid type;
     std::copy_n(entries.begin() + static_cast<ptrdiff_t>(at), type.size(), type.begin());
-    if (type != Guid{}) look.has_partitions = true;
+    if (type == Guid{}) continue;
+    look.has_partitions = true;
+    uint64_t start = base::load_u64(entries.data() + at + 32);
+    if (start < disk.size() / sector_size) look.partition_starts.push_back(start * sector_size);
     if (type == kEfiSystem) look.has_efi_system_partition = true;
     if (type == kMicrosoftReserved) look.has_windows = true;
   }
@@ -67,6 +70,7 @@ void look_at_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskLook& 
     look.has_partitions = true;
     if (type == kMbrTypeEfi) look.has_efi_system_partition = true;
     uint64_t start = uint64_t{base::load_u32(entry + 8)} * kMbrSize;
+    if (start < disk.size()) look.partition_starts.push_back(start);
     if (type == kMbrTypeNtfs && entry[0] == kMbrActive && starts_ntfs(disk, start))
       look.has_windows = true;
   }

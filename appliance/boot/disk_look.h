@@ -3,6 +3,9 @@
 // GPT (UEFI specification 2.10, chapter 5). Everything read here is hostile input.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "images/disk_reader.h"
 
 namespace appliance::boot {
@@ -12,6 +15,7 @@ struct DiskLook {
   bool has_efi_system_partition = false;
   bool has_boot_code = false;  // the first sector is code for a BIOS
   bool has_windows = false;    // a Microsoft reserved partition, or NTFS on an active one
+  std::vector<uint64_t> partition_starts;  // bytes, within the disk
 };
 
 // Reads at most a few hundred KiB. Throws what the reader throws; a damaged table is no table.

@@ -208,8 +208,11 @@ std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
   for (const PlannedCard& card : plan.cards) add_card(devices, card);
   add_consoles(devices, plan, record, places);
   if (plan.has_tpm) {
-    xml_node tpm = add(devices, "tpm", {{"model", plan.is_q35 ? "tpm-crb" : "tpm-tis"}});
-    add(tpm, "backend", {{"type", "emulator"}, {"version", "2.0"}});
+    std::string model =
+        plan.tpm_model.empty() ? (plan.is_q35 ? "tpm-crb" : "tpm-tis") : plan.tpm_model;
+    xml_node tpm = add(devices, "tpm", {{"model", model}});
+    // Its state is ours to remove, at the end of the VM and not of its domain.
+    add(tpm, "backend", {{"type", "emulator"}, {"version", "2.0"}, {"persistent_state", "yes"}});
   }
   add(devices, "memballoon", {{"model", "virtio"}});
   std::ostringstream text;

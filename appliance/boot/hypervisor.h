@@ -33,6 +33,20 @@ struct UefiFirmware {
   bool secure_boot = false;
 };
 
+// A network card of a domain that runs.
+struct CardInUse {
+  std::string domain_name;
+  std::string mac;
+  std::string source;  // the bridge or libvirt network
+};
+
+// What a bridge remembers of a station: it forgets after five minutes.
+struct Sighting {
+  std::string bridge;
+  std::string mac;
+  uint64_t age_ms = 0;  // since it last sent something
+};
+
 struct HypervisorFacts {
   std::string version;  // for people: "libvirt 9.0.0, QEMU 7.2.0"
   uint32_t cpu_count = 0;
@@ -42,6 +56,7 @@ struct HypervisorFacts {
   bool has_tpm = false;                      // TPM emulation
   std::set<std::string> machine_types;       // "pc-i440fx-7.2", "pc", "q35", …
   std::vector<std::string> domain_uuids;     // all that are defined or run
+  std::vector<CardInUse> cards_in_use;       // of all domains that run, whoever started them
 };
 
 struct Screenshot {
@@ -69,10 +84,15 @@ class Hypervisor {
 
   virtual HypervisorFacts facts() = 0;
   virtual bool has_bridge(const std::string& name) = 0;
+  // The stations the bridge has learned of, those of this host left out; none if there is no such
+  // bridge.
+  virtual std::vector<Sighting> seen_on(const std::string& bridge) = 0;
   virtual bool has_network(const std::string& name) = 0;
   // Makes the network, with addresses by DHCP, on a subnet nobody here uses; no error if it is
   // there.
   virtual void ensure_network(const NetworkPlan& plan) = 0;
+  // Takes a network of ours away; no error if it is not there.
+  virtual void remove_network(const std::string& name) = 0;
 
   // Starts a transient domain; returns when QEMU runs. Throws with the hypervisor's own words.
   virtual void start(const std::string& domain_xml) = 0;

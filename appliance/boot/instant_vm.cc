@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <utility>
 
 #include "base/error.h"
@@ -55,6 +57,8 @@ Value value_of(const Names<Value, kCount>& names, std::string_view name, std::st
                     fmt::format("{} is one of {}, not '{}'", what, all, name));
 }
 
+bool is_plain(unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; }
+
 }  // namespace
 
 std::string_view purpose_name(Purpose purpose) { return name_of(kPurposes, purpose); }
@@ -75,16 +79,26 @@ PowerAction power_action_from_name(std::string_view name) {
 
 std::string network_choice_name(const NetworkChoice& choice) {
   std::string name(name_of(kModes, choice.mode));
-  return choice.mode == NetworkMode::bridge ? name + ":" + choice.bridge : name;
+  return choice.name.empty() ? name : name + ":" + choice.name;
 }
 
 NetworkChoice network_choice_from_name(std::string_view name) {
   size_t colon = name.find(':');
-  NetworkChoice choice{.mode = value_of(kModes, name.substr(0, colon), "a network"), .bridge = {}};
-  if (colon != std::string_view::npos) choice.bridge = name.substr(colon + 1);
-  if ((choice.mode == NetworkMode::bridge) == choice.bridge.empty()) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("'{}' is no network: none, isolated, nat or bridge:NAME", name));
+  NetworkChoice choice{.mode = value_of(kModes, name.substr(0, colon), "a network"), .name = {}};
+  if (colon != std::string_view::npos) choice.name = name.substr(colon + 1);
+  constexpr size_t kNameLimit = 15;  // of an interface in Linux
+  bool may_have_name = choice.mode == NetworkMode::bridge || choice.mode == NetworkMode::isolated;
+  bool good = colon == std::string_view::npos
+                  ? choice.mode != NetworkMode::bridge
+                  : may_have_name && !choice.name.empty() && choice.name.size() <= kNameLimit &&
+                        std::all_of(choice.name.begin(), choice.name.end(), is_plain);
+  if (!good) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format(
+            "'{}' is no network: none, isolated, isolated:NAME, nat or bridge:NAME; a NAME has "
+            "at most {} letters, digits, '-', '_' or '.'",
+            name, kNameLimit));
   }
   return choice;
 }

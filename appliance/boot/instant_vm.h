@@ -31,7 +31,7 @@ enum class DiskBus { virtio, scsi, sata, ide };
 
 enum class NetworkMode {
   none,      // no card
-  isolated,  // the appliance and the VMs of the isolated network reach each other, nobody else
+  isolated,  // the VMs of one isolated network and the appliance reach each other, nobody else
   nat,       // as isolated, and out to the world behind the appliance's address
   bridge,    // on the named bridge of the appliance: the client's own network
 };
@@ -40,7 +40,8 @@ enum class MacChoice { keep, fresh };
 
 struct NetworkChoice {
   NetworkMode mode = NetworkMode::isolated;
-  std::string bridge;  // its name; for NetworkMode::bridge only
+  std::string
+      name;  // of the bridge; of an isolated network beside the tenant's usual one, or empty
 };
 
 // What the caller wants different from the machine's definition.
@@ -131,7 +132,8 @@ DiskBus disk_bus_from_name(std::string_view name);
 std::string_view vm_state_name(VmState state);
 std::string_view power_action_name(PowerAction action);  // "shutdown", "power-off", …
 PowerAction power_action_from_name(std::string_view name);
-// "none", "isolated", "nat", "bridge:br0".
+// "none", "isolated", "isolated:drill", "nat", "bridge:br0". Names have at most 15 letters, digits,
+// '-', '_' and '.'.
 std::string network_choice_name(const NetworkChoice& choice);
 NetworkChoice network_choice_from_name(std::string_view name);
 

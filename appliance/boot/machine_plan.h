@@ -68,12 +68,18 @@ struct MachinePlan {
   bool is_windows = false;
   bool has_tablet = false;
   bool has_tpm = false;
+  std::string tpm_model;        // "tpm-crb", "tpm-tis"; empty: as the machine type usually has it
+  bool tpm_is_readable = true;  // false: its captured state is of no use here
+  base::Bytes tpm_state;        // permanent state captured with the point; empty: a new TPM
   std::vector<PlannedController> controllers;
   std::vector<PlannedDisk> disks;
   std::vector<PlannedCard> cards;
   std::vector<std::string> notes;    // sentences
   std::vector<std::string> reasons;  // why it cannot be booted, sentences; empty: it can
 };
+
+// A random one, as a new machine gets it.
+std::string fresh_uuid();
 
 // `look` describes the point's first disk (or the first with an EFI system partition).
 // Throws corrupt if the definition is no XML; everything else wrong is in `reasons`.

@@ -10,16 +10,18 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   std::string path = fmt::format("/boots/{}/console", encode_segment(arguments.get("BOOT")));
-  nlohmann::json answer = ApiClient(arguments).get(path);
+  ApiClient client(arguments);
+  nlohmann::json answer = client.get(path);
+  answer["ticket"] = client.post(path + "/ticket", nlohmann::json::object())["ticket"];
   if (arguments.json()) {
     print_json(answer);
     return 0;
   }
   const nlohmann::json& console = answer["console"];
   Sheet sheet;
+  sheet.add("Link", text_of(answer["ticket"], "url"));
+  sheet.add("Good once, until", text_of(answer["ticket"], "expires"));
   sheet.add("VNC", fmt::format("{}:{}", text_of(console, "host"), text_of(console, "vnc_port")));
-  sheet.add("WebSocket",
-            fmt::format("{}:{}", text_of(console, "host"), text_of(console, "websocket_port")));
   sheet.add("Password", text_of(console, "password"));
   sheet.print();
   return 0;
@@ -30,13 +32,15 @@ int run(const base::Arguments& arguments) {
 base::Command boot_console_command() {
   base::Command command;
   command.name = "boot console";
-  command.summary = "Tells where the screen of an instant VM is served";
+  command.summary = "Prints a link to the screen of an instant VM";
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
       "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+      "VM.\n"
+      "The link opens the screen in a browser, once and without a login. VNC and its password are "
+      "for a program on the appliance itself.";
   return command;
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "appliance/cli/api_client.h"
+#include "appliance/cli/boot_machine_options.h"
 #include "appliance/cli/boot_sheet.h"
 #include "appliance/cli/boot_waiting.h"
 #include "appliance/cli/commands.h"
@@ -12,33 +13,11 @@
 namespace appliance::cli {
 namespace {
 
-using base::options::value;
-
-constexpr uint64_t kMaxCpus = 1024;
-
 void declare_options(base::options::options_description_easy_init add) {
-  add("network", value<std::vector<std::string>>()->value_name("N"),
-      "none, isolated, nat or bridge:BRIDGE; once for each network card (default isolated)")(
-      "memory", value<std::string>()->value_name("SIZE"),
-      "instead of the machine's own, such as 2G")("cpus", value<std::string>()->value_name("N"),
-                                                  "instead of the machine's own")(
-      "disk-bus", value<std::string>()->value_name("BUS"), "virtio, scsi, sata or ide")(
-      "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
-      "fresh-macs", "new MAC addresses, for a VM beside the original")(
-      "wait", "until the guest answers; see --http, --tcp, --timeout");
+  declare_machine(add);
+  add("wait", "until the guest answers; see --http, --tcp, --timeout");
   declare_wait(add);
   declare_connection(add);
-}
-
-nlohmann::json start_body(const base::Arguments& arguments) {
-  nlohmann::json body{{"point", arguments.get("POINT")}};
-  if (arguments.has("network")) body["networks"] = arguments.list("network");
-  if (auto size = size_option(arguments, "memory")) body["memory_size"] = *size;
-  if (auto count = number_option(arguments, "cpus", 1, kMaxCpus)) body["cpu_count"] = *count;
-  if (arguments.has("disk-bus")) body["disk_bus"] = arguments.get("disk-bus");
-  if (arguments.has("firmware")) body["firmware"] = arguments.get("firmware");
-  if (arguments.has("fresh-macs")) body["fresh_macs"] = true;
-  return body;
 }
 
 int run(const base::Arguments& arguments) {
@@ -49,7 +28,7 @@ int run(const base::Arguments& arguments) {
   }
   ApiClient client(arguments);
   nlohmann::json job =
-      follow_accepted(client, client.post("/boots", start_body(arguments)), FollowOutput::quiet);
+      follow_accepted(client, client.post("/boots", machine_body(arguments)), FollowOutput::quiet);
   std::string path = "/boots/" + text_of(job["figures"], "boot");
   std::string answered;
   if (arguments.has("wait")) {

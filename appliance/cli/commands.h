@@ -20,6 +20,8 @@ base::Command boot_power_command();
 base::Command boot_wait_command();
 base::Command boot_screenshot_command();
 base::Command boot_console_command();
+base::Command boot_check_command();
+base::Command boot_serial_command();
 base::Command job_list_command();
 base::Command job_show_command();
 base::Command job_follow_command();

@@ -42,6 +42,23 @@ TEST_CASE("words of a path and of the query are decoded after splitting") {
   CHECK(body["query"]["r"] == "&");
 }
 
+TEST_CASE("a last word may take the rest of the path") {
+  Router router;
+  router.add({"GET", "/files/{path...}", Access::anyone, [](const Request& request) {
+                return json_response({{"path", request.path_values}});
+              }});
+  auto get = [&](const std::string& target) {
+    Request request;
+    request.method = "GET";
+    request.target = target;
+    return router.handle(std::move(request));
+  };
+  CHECK(nlohmann::json::parse(get("/files/a/b/c%2Fd").body)["path"]["path"] == "a/b/c/d");
+  CHECK(nlohmann::json::parse(get("/files/a").body)["path"]["path"] == "a");
+  CHECK(get("/files").status == 404);
+  CHECK(get("/files/").status == 404);
+}
+
 TEST_CASE("requests that fit no route are answered with a sentence") {
   CHECK(ask("GET", "/api/v1/nothing").status == 404);
   CHECK(ask("GET", "/api/v1/machines/").status == 404);

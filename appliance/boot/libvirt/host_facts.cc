@@ -1,5 +1,7 @@
 #include "appliance/boot/libvirt/host_facts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +9,8 @@
 #include <pugixml.hpp>
 #include <sstream>
 #include <thread>
+
+#include "base/bytes.h"
 
 namespace appliance::boot::libvirt {
 namespace {
@@ -83,6 +87,38 @@ void read_domain_capabilities(const std::string& xml, HypervisorFacts& facts) {
   };
   facts.has_tpm = std::string_view(tpm.attribute("supported").as_string()) == "yes" &&
                   tpm.find_node(is_emulator);
+}
+
+void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts) {
+  pugi::xml_document document;
+  document.load_string(domain_xml.c_str());
+  pugi::xml_node domain = document.child("domain");
+  for (const pugi::xml_node& card : domain.child("devices").children("interface")) {
+    pugi::xml_node source = card.child("source");
+    CardInUse use;
+    use.domain_name = domain.child("name").text().as_string();
+    use.mac = card.child("mac").attribute("address").as_string();
+    // A running domain's XML names the bridge of its network, too; networks go by their own name.
+    use.source = source.attribute("network").as_string(source.attribute("bridge").as_string());
+    facts.cards_in_use.push_back(std::move(use));
+  }
+}
+
+std::vector<Sighting> read_forwarding_table(const std::string& bridge, std::string_view table) {
+  constexpr size_t kRecordSize = 16, kLocal = 7, kAge = 8;
+  constexpr uint64_t kTicks = 100;  // USER_HZ: clock_t to user space is hundredths of a second
+  std::vector<Sighting> sightings;
+  for (size_t at = 0; at + kRecordSize <= table.size(); at += kRecordSize) {
+    base::ByteView record = base::as_bytes(table.substr(at, kRecordSize));
+    if (record[kLocal] != 0) continue;
+    Sighting sighting;
+    sighting.bridge = bridge;
+    for (size_t i = 0; i < 6; ++i)
+      sighting.mac += fmt::format("{}{:02x}", i == 0 ? "" : ":", record[i]);
+    sighting.age_ms = uint64_t{base::load_u32(record.data() + kAge)} * 1000 / kTicks;
+    sightings.push_back(std::move(sighting));
+  }
+  return sightings;
 }
 
 void read_host(HypervisorFacts& facts) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "appliance/boot/hypervisor.h"
 
@@ -11,6 +13,11 @@ void read_capabilities(const std::string& xml,
                        HypervisorFacts& facts);  // virConnectGetCapabilities
 void read_domain_capabilities(const std::string& xml,
                               HypervisorFacts& facts);  // virConnectGetDomainCapabilities
+// Adds the network cards of a domain that runs, from its XML.
+void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts);
+// As Hypervisor::seen_on(). `table` is the content of /sys/class/net/BRIDGE/brforward: records of
+// struct __fdb_entry (linux/if_bridge.h).
+std::vector<Sighting> read_forwarding_table(const std::string& bridge, std::string_view table);
 // CPUs, memory, and the UEFI firmwares of QEMU's descriptors in /usr/share/qemu/firmware
 // (qemu: docs/interop/firmware.json).
 void read_host(HypervisorFacts& facts);

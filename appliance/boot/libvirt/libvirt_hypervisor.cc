@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <fstream>
 #include <mutex>
 #include <vector>
 
@@ -98,6 +99,8 @@ class LibvirtHypervisor : public Hypervisor {
       std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
       if (virDomainGetUUIDString(domain.get(), uuid.data()) == 0)
         facts.domain_uuids.emplace_back(uuid.data());
+      if (virDomainIsActive(domain.get()) == 1)
+        read_cards_in_use(take_text(virDomainGetXMLDesc(domain.get(), 0)), facts);
     }
     return facts;
   }
@@ -106,6 +109,16 @@ class LibvirtHypervisor : public Hypervisor {
     struct stat status;
     return !name.empty() && name.find('/') == std::string::npos &&
            ::stat(fmt::format("/sys/class/net/{}/bridge", name).c_str(), &status) == 0;
+  }
+
+  std::vector<Sighting> seen_on(const std::string& bridge) override {
+    if (!has_bridge(bridge)) return {};
+    std::ifstream file(fmt::format("/sys/class/net/{}/brforward", bridge), std::ios::binary);
+    constexpr size_t kLimit = 1 << 20;
+    std::string table(kLimit, '\0');
+    file.read(table.data(), static_cast<std::streamsize>(table.size()));
+    table.resize(static_cast<size_t>(file.gcount()));
+    return read_forwarding_table(bridge, table);
   }
 
   bool has_network(const std::string& name) override {
@@ -126,6 +139,14 @@ class LibvirtHypervisor : public Hypervisor {
     }
     Network made(virNetworkCreateXML(connection.get(), network_xml(plan).c_str()));
     if (made == nullptr) throw last_error("cannot make the network " + plan.name);
+  }
+
+  void remove_network(const std::string& name) override {
+    std::lock_guard<std::mutex> one_at_a_time(network_mutex_);
+    Connection connection = connect_now();
+    Network network(virNetworkLookupByName(connection.get(), name.c_str()));
+    if (network != nullptr && virNetworkDestroy(network.get()) != 0)
+      throw last_error("cannot take away the network " + name);
   }
 
   void start(const std::string& domain_xml) override {

@@ -129,6 +129,27 @@ TEST_CASE("an instant VM starts and leaves nothing behind", "[boot]") {
   }
 }
 
+TEST_CASE("two VMs of one machine never share a network", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  BootOptions drill, fresh;
+  drill.networks = {{NetworkMode::isolated, "drill"}};
+  fresh.macs = MacChoice::fresh;
+  InstantVm first = appliance.start();
+  CHECK_THROWS_WITH(appliance.start(),
+                    Catch::Contains("same machine") && Catch::Contains("--fresh-macs"));
+  InstantVm second = appliance.start(drill), third = appliance.start(fresh);
+  CHECK(appliance.hypervisor().networks.size() == 2);
+  appliance.service().stop(second.id, {.keep_overlay = true});
+  CHECK(appliance.hypervisor().networks.size() == 1);  // the drill's last VM has left
+  InstantVm fourth = appliance.start(drill);
+  CHECK_THROWS_WITH(appliance.service().power(second.id, PowerAction::power_on),
+                    Catch::Contains("same machine"));
+  for (const InstantVm& vm : {first, second, third, fourth}) appliance.service().stop(vm.id);
+  CHECK(appliance.nothing_left());
+  CHECK(appliance.hypervisor().networks.empty());
+}
+
 TEST_CASE("a failed start leaves nothing behind", "[boot]") {
   if (!can_run()) return;
   Appliance appliance;

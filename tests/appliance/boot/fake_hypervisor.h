@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "appliance/boot/domain_translation.h"
@@ -17,6 +18,9 @@ class FakeHypervisor : public Hypervisor {
     DomainState state = DomainState::running;
   };
   std::map<std::string, Running> domains;
+  std::set<std::string> networks;
+  std::vector<Sighting> sightings;
+  std::vector<CardInUse> cards_in_use;
   bool fail_to_start = false;
   uint64_t memory_available = 64ull << 30;
 
@@ -25,11 +29,14 @@ class FakeHypervisor : public Hypervisor {
     facts.cpu_count = 4;
     facts.memory_size = facts.memory_available = memory_available;
     facts.machine_types = {"pc", "q35"};
+    facts.cards_in_use = cards_in_use;
     return facts;
   }
   bool has_bridge(const std::string& name) override { return name == "br0"; }
+  std::vector<Sighting> seen_on(const std::string&) override { return sightings; }
   bool has_network(const std::string&) override { return true; }
-  void ensure_network(const NetworkPlan&) override {}
+  void ensure_network(const NetworkPlan& plan) override { networks.insert(plan.name); }
+  void remove_network(const std::string& name) override { networks.erase(name); }
   void start(const std::string& xml) override {
     if (fail_to_start) throw base::Error(base::ErrorCode::io, "QEMU did not start: no");
     size_t begin = xml.find("<name>") + 6;

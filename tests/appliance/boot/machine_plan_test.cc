@@ -181,6 +181,20 @@ TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[b
     CHECK(plan.machine_type == "q35");
     CHECK(plan.cards[0].model == "e1000e");
   }
+  SECTION("Windows with BIOS, too; on IDE if the caller says so") {
+    DiskLook look{.has_partitions = true, .has_windows = true};
+    MachinePlan plan = plan_machine(point, look, {}, usual_facts());
+    CHECK(plan.disks[0].bus == DiskBus::sata);
+    CHECK(plan.machine_type == "q35");
+    CHECK(plan.firmware == images::Firmware::bios);
+    CHECK(plan.cards[0].model == "e1000e");
+    CHECK(has_note(plan, "0x7B"));
+    plan = plan_machine(point, look, {.disk_bus = DiskBus::ide}, usual_facts());
+    CHECK(plan.machine_type == "pc");
+    CHECK(plan.cards[0].model == "e1000");
+    CHECK(!has_note(plan, "0x7B"));
+    CHECK(plan.reasons.empty());
+  }
   SECTION("what the caller says counts most") {
     BootOptions options;
     options.cpu_count = 3;
@@ -224,6 +238,48 @@ TEST_CASE("what cannot be booted is refused with reasons", "[boot]") {
   point.definition.libvirt_xml.clear();
   point.disks.clear();
   CHECK(!plan_machine(point, {}, {}, usual_facts()).reasons.empty());
+}
+
+TEST_CASE("a TPM goes on with its captured state, or says that it does not", "[boot]") {
+  auto plan_with = [](const std::string& tpm, bool captured, bool has_swtpm = true) {
+    images::Point point =
+        point_of("<domain><os><type machine='q35'>hvm</type></os><devices>" + tpm +
+                     "<disk type='file'><target dev='vda' bus='virtio'/></disk>"
+                     "</devices></domain>",
+                 {"vda"});
+    if (captured) point.definition.state_files.emplace_back("tpm", base::Bytes{1, 2, 3});
+    HypervisorFacts facts = usual_facts();
+    facts.has_tpm = has_swtpm;
+    return plan_machine(point, {}, {}, facts);
+  };
+  std::string emulated = "<tpm model='tpm-tis'><backend type='emulator' version='2.0'/></tpm>";
+  MachinePlan plan = plan_with(emulated, true);
+  CHECK(plan.tpm_state == base::Bytes{1, 2, 3});
+  CHECK(plan.tpm_model == "tpm-tis");
+  CHECK(has_note(plan_with(emulated, false), "not in the point"));
+  CHECK_FALSE(plan_with(emulated, true, false).has_tpm);
+  CHECK(has_note(plan_with(emulated, true, false), "swtpm"));
+  for (const char* tpm :
+       {"<tpm><backend type='passthrough'/></tpm>",
+        "<tpm><backend type='emulator' version='1.2'/></tpm>",
+        "<tpm><backend type='emulator' version='2.0'><encryption secret='x'/></backend></tpm>"}) {
+    CAPTURE(tpm);
+    plan = plan_with(tpm, true);
+    CHECK(plan.has_tpm);
+    CHECK(plan.tpm_state.empty());
+    CHECK(has_note(plan, "not in the point"));
+  }
+  CHECK_FALSE(plan_with("", true).has_tpm);
+}
+
+TEST_CASE("networks have names where they may", "[boot]") {
+  for (const char* name : {"none", "isolated", "isolated:drill", "nat", "bridge:br0"})
+    CHECK(network_choice_name(network_choice_from_name(name)) == name);
+  for (const char* name : {"", "bridge", "bridge:", "nat:x", "none:x", "isolated:", "isolated:a/b",
+                           "isolated:sixteen--letters", "bridge:..;x"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(network_choice_from_name(name), base::Error);
+  }
 }
 
 TEST_CASE("a test boot never has the identity of the original", "[boot]") {

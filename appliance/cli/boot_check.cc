@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/boot_machine_options.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  declare_machine(add);
+  declare_connection(add);
+}
+
+void print_check(const nlohmann::json& check) {
+  Sheet sheet;
+  sheet.add("Machine", text_of(check, "machine"));
+  sheet.add("Point", text_of(check, "point"));
+  sheet.add("Can be started", check["possible"].get<bool>() ? "yes" : "no");
+  for (const nlohmann::json& reason : check["reasons"])
+    sheet.add("Reason", reason.get<std::string>());
+  std::string firmware = text_of(check, "firmware");
+  if (check["secure_boot"].get<bool>()) firmware += " with Secure Boot";
+  sheet.add("Hardware", fmt::format("{} CPUs, {}, {}, {}, {}", text_of(check, "cpu_count"),
+                                    size_of(check, "memory_size"), firmware,
+                                    text_of(check, "machine_type"), text_of(check, "accelerator")));
+  sheet.add("TPM", text_of(check, "tpm"));
+  for (const nlohmann::json& disk : check["disks"]) {
+    sheet.add("Disk", fmt::format("{} on {}, as {}", text_of(disk, "name"), text_of(disk, "bus"),
+                                  text_of(disk, "target")));
+  }
+  for (const nlohmann::json& card : check["network_cards"]) {
+    sheet.add("Network card", fmt::format("{} {} on {}", text_of(card, "model"),
+                                          text_of(card, "mac"), text_of(card, "network")));
+  }
+  for (const nlohmann::json& note : check["notes"]) sheet.add("Note", note.get<std::string>());
+  sheet.print();
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).post("/boots/check", machine_body(arguments));
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    print_check(answer["check"]);
+  }
+  return answer["check"]["possible"].get<bool>() ? 0 : base::exit_code(base::ErrorCode::unsupported);
+}
+
+}  // namespace
+
+base::Command boot_check_command() {
+  base::Command command;
+  command.name = "boot check";
+  command.summary = "Tells what starting a point would do, and what is against it; starts nothing";
+  command.positional = {"POINT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
+      "web@2026-11-21T08:00.\n"
+      "Exit code 2: it would be refused; the reasons are printed.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "base/error.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+constexpr std::chrono::milliseconds kPoll{300};
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("follow", "go on with what the guest writes, until the VM ends or Ctrl+C")(
+      "offset", value<std::string>()->value_name("BYTES"), "where to begin (default 0)")(
+      "raw", "as the guest wrote it, with its control characters");
+  declare_connection(add);
+}
+
+// What a guest writes must not reach a terminal's own commands: text and line ends are left.
+std::string harmless(const std::string& text) {
+  std::string out;
+  bool in_sequence = false;
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (in_sequence) {
+      in_sequence = !((byte >= '@' && byte <= '~' && byte != '[') || byte < ' ');
+    } else if (byte == 0x1b) {
+      in_sequence = true;
+    } else if (byte == '\n' || byte == '\t' || (byte >= ' ' && byte != 0x7f)) {
+      out += c;
+    }
+  }
+  return out;
+}
+
+bool has_ended(const ApiClient& client, const std::string& boot) {
+  std::string state = text_of(client.get("/boots/" + boot)["boot"], "state");
+  return state == "ended" || state == "kept";
+}
+
+int run(const base::Arguments& arguments) {
+  bool follow = arguments.has("follow"), raw = arguments.has("raw");
+  if (follow && arguments.json())
+    throw base::Error(base::ErrorCode::invalid_argument, "--follow goes with text, not with JSON");
+  ApiClient client(arguments);
+  std::string boot = encode_segment(arguments.get("BOOT"));
+  uint64_t offset = number_option(arguments, "offset", 0, INT64_MAX).value_or(0);
+  std::string all;
+  // Asked before the last piece is read: what came until then is in it.
+  for (bool ended = false;;) {
+    std::string piece =
+        client.download(fmt::format("/boots/{}/serial?offset={}", boot, offset)).body;
+    offset += piece.size();
+    if (arguments.json()) {
+      all += piece;
+    } else if (!piece.empty()) {
+      std::string text = raw ? piece : harmless(piece);
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    }
+    if (!piece.empty()) continue;
+    if (!follow || ended) break;
+    ended = has_ended(client, boot);
+    if (!ended) std::this_thread::sleep_for(kPoll);
+  }
+  if (arguments.json()) print_json({{"text", all}, {"next_offset", offset}});
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_serial_command() {
+  base::Command command;
+  command.name = "boot serial";
+  command.summary = "Prints what an instant VM wrote to its serial line";
+  command.positional = {"BOOT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
+      "VM.";
+  return command;
+}
+
+}  // namespace appliance::cli

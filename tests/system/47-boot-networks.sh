@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# timeout: 400
+# What is found out before a start, and who meets whom: damaged images, missing bridges and memory are refused with
+# reasons; two machines of one identity never share a network; two recoveries in isolated networks do not see each
+# other, nor the world.
+. "$(dirname "$0")/lib.sh"
+
+require_root
+require_commands qemu-img jq nbdkit virsh ip ping python3
+require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
+ensure_libvirt
+
+state=$WORK/state run=$WORK/run
+export MULETTO_SOCKET=$run/api.sock
+on_exit sh -c "for n in muletto-nat muletto-isolated muletto-isolated.default.drill; do virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy \$n; done"
+on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
+
+mkdir -p "$state/stores"
+store=$state/stores/default
+muletto store init "$store"
+for name in alpha beta; do
+  "$SOURCE/tests/guests/build-guest" "$WORK/$name.img" --hostname $name
+  muletto store import "$store" --machine $name --disk "vda=$WORK/$name.img" --format raw
+done
+# A machine whose MAC address is in its point; it never runs.
+mac=52:54:00:0d:e1:7a
+qemu-img create -q -f raw "$WORK/delta.img" 1M
+virsh define /dev/stdin > /dev/null << XML
+<domain type='qemu'><name>delta</name><memory unit='MiB'>64</memory><os><type machine='pc'>hvm</type></os>
+  <devices><disk type='file'><driver name='qemu' type='raw'/><source file='$WORK/delta.img'/><target dev='vda' bus='virtio'/></disk>
+    <interface type='user'><mac address='$mac'/><model type='virtio'/></interface></devices></domain>
+XML
+on_exit remove_guest delta "$LIBVIRT_DEFAULT_URI"
+muletto-agent sync delta --store "$store" --state-dir "$WORK/agent" --run-dir "$WORK/agent-run" \
+  --connect "$LIBVIRT_DEFAULT_URI" --quiet
+# One whose first chunks are damaged: the pack that is new.
+touch "$WORK/before-hurt"
+head -c 3M /dev/urandom > "$WORK/hurt.img"
+printf 'label: dos\nstart=2048, type=83, bootable\n' | sfdisk -q "$WORK/hurt.img"
+muletto store import "$store" --machine hurt --disk "vda=$WORK/hurt.img" --format raw
+for pack in $(find "$store/packs" -newer "$WORK/before-hurt" -type f -size +1M); do
+  dd if=/dev/zero of="$pack" bs=1k seek=16 count=256 conv=notrunc status=none
+done
+start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
+wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+
+# reasons POINT REGEX OPTION...   a check that says no, for that reason; a start is refused with the same.
+reasons() {
+  local point=$1 regex=$2 status=0
+  shift 2
+  muletto boot check "$point" "$@" -o json > "$WORK/check.json" || status=$?
+  [ $status -eq 2 ] || fail "boot check $point $*: exit code $status: $(cat "$WORK/check.json")"
+  json '.check.reasons | join("; ")' < "$WORK/check.json" | grep -qE "$regex" || fail "no '$regex': $(cat "$WORK/check.json")"
+  status=0
+  muletto boot start "$point" "$@" > "$WORK/out" 2>&1 || status=$?
+  [ $status -eq 2 ] && grep -qE "$regex" "$WORK/out" || fail "boot start $point $*: $status: $(cat "$WORK/out")"
+}
+
+echo "refused before the start, with reasons"
+reasons hurt@latest "image of its disk vda is damaged.*choose another point"
+reasons alpha@latest "no bridge 'nowhere0'" --network bridge:nowhere0
+reasons alpha@latest "4.0 TiB of memory" --memory 4T
+reasons alpha@latest "500 CPUs" --cpus 500
+reasons alpha@latest "no bridge 'nowhere0'.*memory|memory.*no bridge 'nowhere0'" --memory 4T --network bridge:nowhere0
+expect_failure 2 "isolated:NAME" muletto boot start alpha@latest --network nat:x
+muletto boot check alpha@latest --memory 256M | grep -q "Can be started.*yes"
+[ "$(muletto boot list -o json | json '.boots | length')" = 0 ] || fail "a check or a refused start left something"
+
+echo "the original is alive on the bridge"
+bridge=mub$((RANDOM % 100000)) other=muo$((RANDOM % 100000))
+ip link add "$bridge" type bridge
+on_exit ip link delete "$bridge"
+ip link add "$other" type veth peer name "${other}p"
+on_exit ip link delete "$other"
+ip link set "${other}p" master "$bridge"
+for link in "$bridge" "$other" "${other}p"; do ip link set "$link" up; done
+muletto boot check delta@latest --memory 64M --network "bridge:$bridge" > /dev/null
+python3 - "$other" "$mac" << 'PY'
+import socket, sys
+frames = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+frames.bind((sys.argv[1], 0))
+frames.send(b"\xff" * 6 + bytes.fromhex(sys.argv[2].replace(":", "")) + b"\x88\xb5" + bytes(46))
+PY
+reasons delta@latest "was seen on bridge $bridge.*original seems to be alive" --memory 64M --network "bridge:$bridge"
+muletto boot check delta@latest --memory 64M --network "bridge:$bridge" --fresh-macs > /dev/null
+
+echo "two recoveries, side by side"
+start() { muletto boot start "$1@latest" --memory 192M --cpus 1 --network "$2" -o json | json .boot.id; }
+alpha=$(start alpha isolated)
+beta=$(start beta isolated)
+alpha2=$(start alpha isolated:drill)
+reasons alpha@latest "same machine is on network muletto-isolated already.*$alpha.*--fresh-macs" --memory 192M
+muletto boot check alpha@latest --memory 192M --fresh-macs > /dev/null
+muletto boot check alpha@latest --memory 192M --network isolated:third > /dev/null
+gamma=$(start beta nat)
+for vm in $alpha $beta $alpha2 $gamma; do
+  muletto boot wait "$vm" --http / --timeout 4m > /dev/null
+done
+address() { muletto boot show "$1" -o json | json '.boot.addresses[0]'; }
+domain() { muletto boot show "$1" -o json | json .boot.domain; }
+# reaches VM ADDRESS   the address answers the guest within some seconds.
+reaches() {
+  local pid status
+  pid=$(guest_agent "$(domain "$1")" guest-exec \
+    "{\"path\":\"/bin/ping\",\"arg\":[\"-c\",\"2\",\"-W\",\"4\",\"$2\"]}" | json .pid)
+  wait_until 30 "a command in $1 ended" _ended "$(domain "$1")" "$pid"
+  status=$(json .exitcode < "$WORK/exec")
+  [ "$status" = 0 ]
+}
+# The agent tells the end of a command once.
+_ended() {
+  guest_agent "$1" guest-exec-status "{\"pid\":$2}" > "$WORK/exec"
+  [ "$(json .exited < "$WORK/exec")" = true ]
+}
+# The world: behind a link of its own.
+world=muw$((RANDOM % 100000))
+ip netns add "$world"
+on_exit ip netns delete "$world"
+ip link add "$world" type veth peer name w0 netns "$world"
+on_exit ip link delete "$world"
+ip address add 198.51.100.1/24 dev "$world"
+ip link set "$world" up
+ip -n "$world" address add 198.51.100.2/24 dev w0
+ip -n "$world" link set w0 up
+ip -n "$world" route add default via 198.51.100.1
+wait_until 10 "the world answers" ping -c 1 -W 1 198.51.100.2
+reaches "$gamma" 198.51.100.2 || fail "the VM with NAT does not reach the world: the proof is worth nothing"
+reaches "$alpha" "$(address "$beta")" || fail "VMs of one recovery do not see each other"
+! reaches "$alpha2" "$(address "$beta")" || fail "VMs of two recoveries see each other"
+! reaches "$alpha" "$(address "$alpha2")" || fail "VMs of two recoveries see each other"
+! reaches "$alpha" 198.51.100.2 || fail "an isolated VM reaches the world"
+! reaches "$alpha" "$(address "$gamma")" || fail "an isolated VM reaches one with NAT"
+
+echo "a VM that rests may not come back beside another of its identity"
+muletto boot stop "$alpha" --keep > /dev/null
+again=$(start alpha isolated)
+expect_failure 4 "same machine is on network muletto-isolated already" muletto boot power "$alpha" power-on
+for vm in $again $alpha $beta $alpha2 $gamma; do
+  muletto boot stop "$vm" --discard --yes > /dev/null
+done
+! virsh net-list --name | grep -q muletto-isolated || fail "an isolated network is left: $(virsh net-list)"
+pass
