@@ -36,8 +36,11 @@ Response delete_point(Services& services, const Request& request) {
   jobs::JobSpec spec{"delete", tenant, id.hex()};
   return accepted(services,
                   services.jobs.submit(spec, [&services, tenant, writer, id](jobs::JobContext&) {
+                    images::Point point = writer->reader().read_point(id);
                     writer->delete_point(id);
                     services.catalog.remove_point(tenant, id);
+                    if (writer->reader().points_of(point.machine_name).empty())
+                      services.boots.forget_traces(writer->reader().id(), point.machine);
                   }));
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "appliance/boot/domain_translation.h"
+#include "appliance/boot/trace_shelf.h"
 #include "appliance/boot/vm_files.h"
 #include "base/crypto.h"
 #include "base/text.h"
@@ -87,6 +88,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   record.key_file_path = source.key_file_path;
   record.passphrase_file_path = source.passphrase_file_path;
   record.console_password = fresh_password();
+  record.trace_key = TraceShelf::key(source.reader->id(), prepared.point.machine);
   InstantVm& vm = record.vm;
   vm.id = id;
   vm.purpose = options.purpose;

@@ -52,6 +52,7 @@ BootRecord parse_record(const json& object) {
   record.passphrase_file_path = object.at("passphrase_file");
   record.console_password = object.at("console_password");
   record.keep_overlay = object.at("keep_overlay");
+  record.trace_key = object.value("trace_key", "");
   InstantVm& vm = record.vm;
   vm.id = BootId::from_hex(object.at("boot").get<std::string>());
   vm.purpose = purpose_from_name(object.at("purpose").get<std::string>());
@@ -101,6 +102,7 @@ BootPlaces boot_places(const std::string& state_directory, const std::string& ru
   places.serial_path = base::join_path(places.folder, "serial.log");
   places.nvram_path = base::join_path(places.folder, "nvram.fd");
   places.log_path = base::join_path(places.folder, "export.log");
+  places.trace_path = base::join_path(places.folder, "boot.trace");
   places.socket_path = base::join_path(places.run_folder, "export.sock");
   return places;
 }
@@ -111,6 +113,7 @@ std::string record_to_json(const BootRecord& record) {
       {"version", kVersion},
       {"phase", kPhaseNames[static_cast<size_t>(record.phase)]},
       {"keep_overlay", record.keep_overlay},
+      {"trace_key", record.trace_key},
       {"key_file", record.key_file_path},
       {"passphrase_file", record.passphrase_file_path},
       {"console_password", record.console_password},

@@ -31,12 +31,14 @@
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/machine_plan.h"
+#include "appliance/boot/trace_shelf.h"
 #include "appliance/boot/vm_files.h"
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "images/export_process.h"
+#include "images/trace_recorder.h"
 
 namespace appliance::boot {
 namespace {
@@ -61,6 +63,13 @@ std::string join_reasons(const std::vector<std::string>& reasons) {
   return text;
 }
 
+// What an export is started for.
+enum class ExportUse {
+  first_boot,  // reads ahead, and records
+  reboot,      // reads ahead; what was rewritten is in the overlay, so it is no record
+  running,     // the guest runs already
+};
+
 VmState state_of(Phase phase, DomainState domain) {
   switch (domain) {
     case DomainState::running:
@@ -79,7 +88,8 @@ VmState state_of(Phase phase, DomainState domain) {
 class BootService::Implementation {
  public:
   Implementation(BootSettings settings, Hypervisor& hypervisor)
-      : settings_(std::move(settings)), hypervisor_(hypervisor) {
+      : settings_(std::move(settings)), hypervisor_(hypervisor),
+        traces_(settings_.trace_directory) {
     make_base_folders(settings_.state_directory, settings_.run_directory);
   }
 
@@ -248,6 +258,7 @@ class BootService::Implementation {
   }
 
   Hypervisor& hypervisor() { return hypervisor_; }
+  const TraceShelf& traces() const { return traces_; }
 
  private:
   // ---- start
@@ -267,7 +278,7 @@ class BootService::Implementation {
     BootPlaces places = places_of(record.vm.id);
     const MachinePlan& plan = prepared.plan;
     step("Starting the export");
-    start_export(record, places);
+    start_export(record, places, ExportUse::first_boot);
     step("Making the overlays");
     for (const VmDisk& disk : record.vm.disks) {
       make_overlay(disk.overlay_path, places.socket_path, disk.name, disk.size);
@@ -298,7 +309,7 @@ class BootService::Implementation {
     }
   }
 
-  void start_export(const BootRecord& record, const BootPlaces& places) {
+  void start_export(const BootRecord& record, const BootPlaces& places, ExportUse use) {
     images::ExportOptions options;
     options.store_directory = record.vm.store_directory;
     options.point = record.vm.point.hex();
@@ -314,6 +325,9 @@ class BootService::Implementation {
     options.cache_size = settings_.export_cache_size;
     options.disk_cache_size = settings_.export_disk_cache_size;
     options.cache_directory = places.folder;
+    if (use == ExportUse::first_boot && !settings_.trace_directory.empty())
+      options.record_trace_path = places.trace_path;
+    if (use != ExportUse::running) options.prefetch_trace_path = traces_.find(record.trace_key);
     options.lifetime = base::Lifetime::independent;
     ExportProcess::start(options);
   }
@@ -323,7 +337,8 @@ class BootService::Implementation {
     make_boot_folders(places, settings_.qemu_group);
     base::Bytes xml =
         base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
-    if (!ExportProcess::find(places.socket_path)) start_export(record, places);
+    if (!ExportProcess::find(places.socket_path))
+      start_export(record, places, ExportUse::reboot);
     record.phase = Phase::started;
     write_record(base::real_file_system(), places, record);
     run_domain(record, places, std::string(base::as_text(xml)));
@@ -347,6 +362,7 @@ class BootService::Implementation {
   void finish_stop(BootRecord& record, const BootPlaces& places) {
     hypervisor_.destroy(record.vm.domain_name);
     end_export(places);
+    traces_.take(record.trace_key, places.trace_path);
     if (!record.keep_overlay) {
       remove_boot_folders(places);
       return;
@@ -477,6 +493,7 @@ class BootService::Implementation {
     if (hypervisor_.state(record->vm.domain_name) != domain) return;
     BootPlaces places = places_of(id);
     const std::string& machine = record->vm.machine_name;
+    traces_.take(record->trace_key, places.trace_path);
     try {
       if (domain == DomainState::off) {
         if (!exported) return;
@@ -485,7 +502,7 @@ class BootService::Implementation {
         return;
       }
       if (!exported && !ExportProcess::find(places.socket_path)) {
-        start_export(*record, places);
+        start_export(*record, places, ExportUse::running);
         done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
       }
       if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
@@ -509,6 +526,7 @@ class BootService::Implementation {
 
   const BootSettings settings_;
   Hypervisor& hypervisor_;
+  const TraceShelf traces_;
   std::mutex trial_mutex_;  // held during the KVM trial: two at once would disturb each other
   std::mutex
       admission_mutex_;  // held from counting the promised memory until the record promises it
@@ -578,6 +596,19 @@ std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t 
   implementation_->open_record(id);
   constexpr uint64_t kLimit = 16 << 20;
   return read_part(implementation_->places_of(id).serial_path, offset, std::min(limit, kLimit));
+}
+
+void BootService::served(const BootId& id) {
+  std::string path = images::trace_end_path(implementation_->places_of(id).trace_path);
+  try {
+    if (!base::real_file_system().exists(path)) base::real_file_system().create(path);
+  } catch (const Error& error) {
+    base::log().debug("boot {}: {}", id.hex(), error.message());  // it ends in this moment
+  }
+}
+
+void BootService::forget_traces(const images::StoreId& store, const images::MachineId& machine) {
+  implementation_->traces().forget(TraceShelf::key(store, machine));
 }
 
 AdoptReport BootService::adopt() { return implementation_->adopt(); }

@@ -34,6 +34,7 @@ struct BootSettings {
   uint32_t export_thread_count = 16;         // requests one nbdkit works on at a time
   uint64_t export_cache_size = 64ull << 20;  // bytes of memory, each VM
   uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
+  std::string trace_directory;  // of the TraceShelf; empty: boots are neither recorded nor prefetched
   std::string qemu_group = "kvm";            // may open the exports' sockets
   std::string isolated_network =
       "muletto-isolated";  // libvirt networks, made when they are first needed
@@ -99,6 +100,11 @@ class BootService {
   // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done
   // starts.
   AdoptReport adopt();
+
+  // The guest was seen to be of use: what it has read until now is what a boot reads.
+  void served(const BootId& id);
+  // To be called when a machine's last point is gone.
+  void forget_traces(const images::StoreId& store, const images::MachineId& machine);
 
   // To be called every second or so: restarts exports that died under a running VM and lets a VM go
   // on that stopped for it, ends exports whose VM has ended. Never throws; returns what it did, in

@@ -51,6 +51,7 @@ boot::BootSettings boot_settings(const Config& config) {
   settings.run_directory = config.run_directory;
   settings.accelerator = boot::accelerator_from_name(config.accelerator);
   settings.export_cache_size = config.chunk_cache_size;
+  settings.trace_directory = config.traces_directory();
   return settings;
 }
 
