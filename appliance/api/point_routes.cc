@@ -49,7 +49,7 @@ Response delete_point(Services& services, const Request& request) {
 // An overlay, running or kept, is worthless without the point below it.
 void expect_no_boot_of(Services& services, const images::PointId& id) {
   for (const boot::InstantVm& vm : services.boots.list()) {
-    if (vm.point != id) continue;
+    if (vm.point != id || vm.is_local) continue;
     throw base::Error(base::ErrorCode::busy,
                       fmt::format("the instant VM {0} of {1} needs this point; stop it first: "
                                   "muletto boot stop {0} --discard --yes",

@@ -66,6 +66,9 @@ BootRecord parse_record(const json& object) {
   vm.firmware = images::firmware_from_name(object.at("firmware").get<std::string>());
   vm.cpu_count = object.at("cpus");
   vm.memory_size = object.at("memory");
+  vm.is_pulling = object.value("pulling", false);
+  vm.pull_bandwidth = object.value("pull_bandwidth", uint64_t{0});
+  vm.is_local = object.value("local", false);
   vm.serial_log_path = object.at("serial_log");
   vm.notes = object.at("notes").get<std::vector<std::string>>();
   for (const json& disk : object.at("disks")) {
@@ -129,6 +132,9 @@ std::string record_to_json(const BootRecord& record) {
       {"firmware", images::firmware_name(vm.firmware)},
       {"cpus", vm.cpu_count},
       {"memory", vm.memory_size},
+      {"pulling", vm.is_pulling},
+      {"pull_bandwidth", vm.pull_bandwidth},
+      {"local", vm.is_local},
       {"serial_log", vm.serial_log_path},
       {"notes", vm.notes},
       {"disks", disks_to_json(vm)},

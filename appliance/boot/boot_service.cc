@@ -196,6 +196,28 @@ class BootService::Implementation {
     }
   }
 
+  void pull(const BootId& id, const PullOptions& options) {
+    BootRecord seen = open_record(id);
+    if (seen.vm.is_local) return;
+    uint64_t needed = room_to_pull(seen) + kFreeDiskToResume;
+    for (const VmDisk& disk : seen.vm.disks) needed -= std::min(needed, used_bytes(disk.overlay_path));
+    uint64_t free = free_bytes(settings_.state_directory);
+    if (needed > free) {
+      throw Error(ErrorCode::no_space,
+                  fmt::format("moving {} onto local storage may need {}, and {} are free in {}: free "
+                              "some room first",
+                              seen.vm.machine_name, base::format_size(needed),
+                              base::format_size(free), settings_.state_directory));
+    }
+    auto with_record = [&](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+      auto lock = lock_of(id);
+      BootRecord record = open_record(id);
+      action(record, places_of(id));
+    };
+    pull_disks(hypervisor_, with_record, options);
+    base::log().info("boot {} of {} is local", id.hex(), seen.vm.machine_name);
+  }
+
   AdoptReport adopt() {
     AdoptReport report;
     std::map<BootId, DomainState> domains = our_domains();
@@ -297,6 +319,7 @@ class BootService::Implementation {
       if (card.mode != NetworkMode::bridge) hypervisor_.ensure_network({card.source, card.mode});
     }
     hypervisor_.start(xml);
+    if (record.vm.is_local) return;
     std::vector<BackingExport> exports;
     for (const VmDisk& disk : record.vm.disks) {
       exports.push_back({disk.name, places.socket_path, disk.name, settings_.export_patience_s});
@@ -337,9 +360,10 @@ class BootService::Implementation {
     make_boot_folders(places, settings_.qemu_group);
     base::Bytes xml =
         base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
-    if (!ExportProcess::find(places.socket_path))
+    if (!record.vm.is_local && !ExportProcess::find(places.socket_path))
       start_export(record, places, ExportUse::reboot);
     record.phase = Phase::started;
+    record.vm.is_pulling = false;
     write_record(base::real_file_system(), places, record);
     run_domain(record, places, std::string(base::as_text(xml)));
   }
@@ -495,9 +519,10 @@ class BootService::Implementation {
     const std::string& machine = record->vm.machine_name;
     traces_.take(record->trace_key, places.trace_path);
     try {
-      if (domain == DomainState::off) {
-        if (!exported) return;
-        end_export(places);
+      if (domain == DomainState::off || record->vm.is_local) {
+        if (exported) end_export(places);
+        if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
+        if (!exported || record->vm.is_local) return;
         done.push_back(fmt::format("The VM of {} has ended; its export is ended too.", machine));
         return;
       }
@@ -596,6 +621,10 @@ std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t 
   implementation_->open_record(id);
   constexpr uint64_t kLimit = 16 << 20;
   return read_part(implementation_->places_of(id).serial_path, offset, std::min(limit, kLimit));
+}
+
+void BootService::pull(const BootId& id, const PullOptions& options) {
+  implementation_->pull(id, options);
 }
 
 void BootService::served(const BootId& id) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "appliance/boot/accelerator_trial.h"
+#include "appliance/boot/block_pull.h"
 #include "appliance/boot/hypervisor.h"
 #include "appliance/boot/instant_vm.h"
 #include "images/store_reader.h"
@@ -55,7 +56,7 @@ struct PointSource {
 using StepCallback = std::function<void(std::string_view)>;
 
 struct AdoptReport {
-  std::vector<InstantVm> running;
+  std::vector<InstantVm> running;  // where is_pulling, pull() is to be called again
   std::vector<InstantVm> resting;     // ended or kept: only the overlay is there
   std::vector<std::string> cleaned;   // sentences: what was left over and is gone now
   std::vector<std::string> problems;  // sentences: what could not be dealt with
@@ -91,6 +92,11 @@ class BootService {
 
   // Throws not_found; busy if the VM is in a state in which that cannot be done.
   void power(const BootId& id, PowerAction action);
+
+  // Moves a running VM onto local storage (block_pull.h); returns when it needs neither export nor point
+  // any more, at once if it does not now. Throws no_space if the room for all of it is not there, busy,
+  // io, and what options.on_progress throws.
+  void pull(const BootId& id, const PullOptions& options);
 
   Screenshot screenshot(const BootId& id);               // throws busy if it does not run
   std::vector<std::string> addresses(const BootId& id);  // IPv4 first; by lease, guest agent or ARP

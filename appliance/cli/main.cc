@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
       machine_assign_command(),   point_list_command(),      point_show_command(),
       point_delete_command(),     boot_start_command(),      boot_list_command(),
       boot_show_command(),        boot_wait_command(),       boot_screenshot_command(),
-      boot_console_command(),     boot_power_command(),      boot_stop_command(),
+      boot_console_command(),     boot_power_command(),      boot_pull_command(), boot_stop_command(),
       job_list_command(),         job_show_command(),        job_follow_command(),
       job_cancel_command(),       host_list_command(),       host_revoke_command(),
       token_create_command(),     token_list_command(),      token_revoke_command(),

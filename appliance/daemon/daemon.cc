@@ -145,7 +145,9 @@ std::string Daemon::public_address() const {
 
 void Daemon::run(const StopSignals& signals) {
   stores_->open_existing();
-  VmKeeper keeper(*boots_);
+  VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
+    api::submit_pull(*services_, vm, vm.pull_bandwidth);
+  });
   server_->start();
   scheduler_->start();
   write_ready_file(config_.ready_path(),
