@@ -46,6 +46,7 @@ struct Config {
   std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
   std::string stores_directory() const { return state_directory + "/stores"; }
   std::string pki_directory() const { return state_directory + "/pki"; }
+  std::string traces_directory() const { return state_directory + "/traces"; }
   std::string boots_directory() const { return state_directory + "/boots"; }
   std::string api_socket_path() const { return run_directory + "/api.sock"; }
   std::string ready_path() const { return run_directory + "/mulettod.json"; }

@@ -23,6 +23,10 @@ class DiskReader {
   // readable.
   virtual void read(uint64_t offset, base::MutableByteView out) = 0;
 
+  // Brings the chunk at this offset into the reader's cache, if it has one. A read of that chunk
+  // which comes meanwhile waits for it. Throws as read() does.
+  virtual void prefetch(uint64_t offset) { static_cast<void>(offset); }
+
   // Data and zero extents, chunk granular, covering the range exactly.
   virtual std::vector<Extent> extents(uint64_t offset, uint64_t length) = 0;
 };

@@ -72,6 +72,10 @@ std::vector<std::string> plugin_words(const ExportOptions& options) {
     words.push_back(fmt::format("disk-cache-size={}", options.disk_cache_size));
     words.push_back("cache-dir=" + options.cache_directory);
   }
+  if (!options.record_trace_path.empty())
+    words.push_back("record-trace=" + options.record_trace_path);
+  if (!options.prefetch_trace_path.empty())
+    words.push_back("prefetch-trace=" + options.prefetch_trace_path);
   return words;
 }
 

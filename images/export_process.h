@@ -35,6 +35,8 @@ struct ExportOptions {
   uint64_t cache_size = 64ull << 20;  // bytes of memory
   uint64_t disk_cache_size = 0;       // bytes of disk; 0: none
   std::string cache_directory = "/var/tmp";
+  std::string record_trace_path;    // where it writes what the guest's boot reads; empty: nowhere
+  std::string prefetch_trace_path;  // such a file, to be read ahead of the guest; empty: none
   // with_parent: ends with the thread that started it. independent: a child of init, stays until
   // stopped.
   base::Lifetime lifetime = base::Lifetime::with_parent;

@@ -2,20 +2,23 @@
 // are.
 //   nbdkit -U SOCKET …/nbdkit-muletto-plugin.so store=DIR point=ID [disk=NAME …] [key-file=PATH]
 //          [passphrase-file=PATH] [cache-size=BYTES] [disk-cache-size=BYTES] [cache-dir=DIR]
+//          [record-trace=PATH] [prefetch-trace=PATH]
 // Without disk= all disks are served; a client that names no export gets the first. Requests run in
 // parallel. Errors become errno here and nowhere else; nothing is thrown into nbdkit.
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
 #include <cerrno>
-#include <map>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "images/prefetcher.h"
 #include "images/store_reader.h"
+#include "images/trace_recorder.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -30,6 +33,8 @@ struct Configuration {
   std::vector<std::string> disks;
   std::string key_file;
   std::string passphrase_file;
+  std::string record_trace;
+  std::string prefetch_trace;
   images::ReadOptions options{
       .chunk_cache_size = 64ull << 20, .disk_cache_size = 0, .cache_directory = "/var/tmp"};
 };
@@ -38,8 +43,14 @@ struct Configuration {
 // the first connection and only read afterwards.
 Configuration g_configuration;
 std::unique_ptr<images::StoreReader> g_store;
-std::map<std::string, std::shared_ptr<images::DiskReader>> g_disks;
-std::string g_default_disk;
+struct ServedDisk {
+  std::string name;
+  uint16_t number = 0;  // as recorder and prefetcher count
+  std::shared_ptr<images::DiskReader> reader;
+};
+std::vector<ServedDisk> g_disks;
+std::unique_ptr<images::TraceRecorder> g_recorder;
+std::unique_ptr<images::Prefetcher> g_prefetcher;
 
 int errno_of(ErrorCode code) {
   switch (code) {
@@ -67,13 +78,18 @@ int guarded(Action action) noexcept {
   return -1;
 }
 
+std::string absolute_path(const std::string& value) {
+  char* path = nbdkit_absolute_path(value.c_str());
+  if (path == nullptr) throw Error(ErrorCode::invalid_argument, "the path is not usable: " + value);
+  std::string result = path;
+  std::free(path);
+  return result;
+}
+
 void set_parameter(const std::string& key, const std::string& value) {
   Configuration& configuration = g_configuration;
   if (key == "store") {
-    char* path = nbdkit_absolute_path(value.c_str());
-    if (path == nullptr) throw Error(ErrorCode::invalid_argument, "the store's path is not usable");
-    configuration.store = path;
-    std::free(path);
+    configuration.store = absolute_path(value);
   } else if (key == "point") {
     configuration.point = value;
   } else if (key == "disk") {
@@ -88,6 +104,10 @@ void set_parameter(const std::string& key, const std::string& value) {
     configuration.options.disk_cache_size = base::parse_size(value);
   } else if (key == "cache-dir") {
     configuration.options.cache_directory = value;
+  } else if (key == "record-trace") {
+    configuration.record_trace = absolute_path(value);
+  } else if (key == "prefetch-trace") {
+    configuration.prefetch_trace = absolute_path(value);
   } else {
     throw Error(ErrorCode::invalid_argument, "unknown parameter '" + key + "'");
   }
@@ -105,6 +125,36 @@ int config_complete() {
   });
 }
 
+// Half of the cache is for what the guest has not come to yet, the other half for what it reads again.
+uint64_t prefetch_window(uint32_t chunk_size) {
+  const images::ReadOptions& options = g_configuration.options;
+  uint64_t cache =
+      options.disk_cache_size != 0 ? options.disk_cache_size : options.chunk_cache_size;
+  return cache / chunk_size / 2;
+}
+
+// A trace that is missing, damaged or of another chunk size is no reason not to serve.
+void start_prefetch(uint32_t chunk_size) try {
+  images::BootTrace trace = images::format::decode_trace(
+      base::read_file(base::real_file_system(), g_configuration.prefetch_trace,
+                      images::format::kMaxTraceSize));
+  if (trace.chunk_size != chunk_size) return;
+  std::vector<std::shared_ptr<images::DiskReader>> readers;
+  for (const ServedDisk& disk : g_disks) readers.push_back(disk.reader);
+  images::PrefetchLimits limits;
+  limits.window_chunks = prefetch_window(chunk_size);
+  g_prefetcher = std::make_unique<images::Prefetcher>(trace, std::move(readers), limits);
+} catch (const Error& error) {
+  nbdkit_debug("nothing is prefetched: %s", error.what());
+}
+
+void start_recording(uint32_t chunk_size) {
+  std::vector<std::string> names;
+  for (const ServedDisk& disk : g_disks) names.push_back(disk.name);
+  g_recorder = std::make_unique<images::TraceRecorder>(
+      base::real_file_system(), g_configuration.record_trace, chunk_size, std::move(names));
+}
+
 // The store is opened here, behind the fork into the background: LMDB must not be carried across a
 // fork.
 int after_fork() {
@@ -119,39 +169,45 @@ int after_fork() {
     if (names.empty()) {
       for (const auto& disk : g_store->read_point(point).disks) names.push_back(disk.name);
     }
-    for (const std::string& name : names) g_disks[name] = g_store->open_disk(point, name);
-    g_default_disk = names.front();
+    for (const std::string& name : names) {
+      auto number = static_cast<uint16_t>(g_disks.size());
+      g_disks.push_back({name, number, g_store->open_disk(point, name)});
+    }
+    uint32_t chunk_size = g_store->hasher().chunk_size();
+    if (!configuration.record_trace.empty()) start_recording(chunk_size);
+    if (!configuration.prefetch_trace.empty()) start_prefetch(chunk_size);
   });
 }
 
 void unload() {
+  g_prefetcher.reset();
+  g_recorder.reset();
   g_disks.clear();
   g_store.reset();
 }
 
 int list_exports(int, int, nbdkit_exports* exports) {
-  for (const auto& [name, disk] : g_disks) {
-    if (nbdkit_add_export(exports, name.c_str(), nullptr) == -1) return -1;
+  for (const ServedDisk& disk : g_disks) {
+    if (nbdkit_add_export(exports, disk.name.c_str(), nullptr) == -1) return -1;
   }
   return 0;
 }
 
-const char* default_export(int, int) { return g_default_disk.c_str(); }
+const char* default_export(int, int) { return g_disks.front().name.c_str(); }
 
 // The disk a client asked for; it belongs to g_disks, which outlives every connection.
 void* open_export(int) {
   const char* name = nbdkit_export_name();
-  std::string wanted = name == nullptr || *name == 0 ? g_default_disk : name;
-  auto found = g_disks.find(wanted);
-  if (found == g_disks.end()) {
-    nbdkit_error("the point has no disk '%s', or it is not exported", wanted.c_str());
-    nbdkit_set_error(ENOENT);
-    return nullptr;
+  std::string wanted = name == nullptr || *name == 0 ? g_disks.front().name : name;
+  for (ServedDisk& disk : g_disks) {
+    if (disk.name == wanted) return &disk;
   }
-  return found->second.get();
+  nbdkit_error("the point has no disk '%s', or it is not exported", wanted.c_str());
+  nbdkit_set_error(ENOENT);
+  return nullptr;
 }
 
-images::DiskReader& reader_of(void* handle) { return *static_cast<images::DiskReader*>(handle); }
+images::DiskReader& reader_of(void* handle) { return *static_cast<ServedDisk*>(handle)->reader; }
 
 int64_t get_size(void* handle) { return static_cast<int64_t>(reader_of(handle).size()); }
 int can_multi_conn(void*) { return 1; }
@@ -159,7 +215,12 @@ int can_extents(void*) { return 1; }
 int can_cache(void*) { return NBDKIT_CACHE_EMULATE; }
 
 int read_bytes(void* handle, void* buffer, uint32_t count, uint64_t offset, uint32_t) {
-  return guarded([&] { reader_of(handle).read(offset, {static_cast<uint8_t*>(buffer), count}); });
+  return guarded([&] {
+    uint16_t number = static_cast<ServedDisk*>(handle)->number;
+    if (g_recorder) g_recorder->touch(number, offset, count);
+    if (g_prefetcher) g_prefetcher->touch(number, offset, count);
+    reader_of(handle).read(offset, {static_cast<uint8_t*>(buffer), count});
+  });
 }
 
 int list_extents(void* handle, uint32_t count, uint64_t offset, uint32_t, nbdkit_extents* extents) {
@@ -195,7 +256,9 @@ nbdkit_plugin make_plugin() {
       "passphrase-file=<FILE> A file with the passphrase of an encrypted store.\n"
       "cache-size=<SIZE>      Memory for decoded chunks. Default: 64M.\n"
       "disk-cache-size=<SIZE> Room on disk for decoded chunks, for each disk. Default: none.\n"
-      "cache-dir=<DIR>        Where that room is. Default: /var/tmp.\n";
+      "cache-dir=<DIR>        Where that room is. Default: /var/tmp.\n"
+      "record-trace=<FILE>    Where to write what a boot reads, once it is over.\n"
+      "prefetch-trace=<FILE>  Such a file: what it names is read ahead of the guest.\n";
   plugin.unload = unload;
   plugin.config = config;
   plugin.config_complete = config_complete;

@@ -43,13 +43,29 @@ void PointDiskReader::read(uint64_t offset, base::MutableByteView out) {
 }
 
 void PointDiskReader::read_chunk(uint64_t chunk, uint64_t from, base::MutableByteView out) {
+  if (std::optional<ChunkId> id = find_id(chunk)) return fetch_chunk(chunk, *id, from, out);
+  std::fill(out.begin(), out.end(), uint8_t{0});
+}
+
+std::optional<ChunkId> PointDiskReader::find_id(uint64_t chunk) {
   auto node = leaf(chunk >> store_->shape.fanout_bits);
-  const ChunkId* id = node ? &node->children[chunk % store_->shape.fanout] : nullptr;
-  if (id == nullptr || id->is_zero()) {
-    std::fill(out.begin(), out.end(), uint8_t{0});
+  if (node == nullptr || node->children[chunk % store_->shape.fanout].is_zero()) return std::nullopt;
+  return node->children[chunk % store_->shape.fanout];
+}
+
+void PointDiskReader::prefetch(uint64_t offset) {
+  const uint64_t chunk = offset / store_->shape.chunk_size;
+  std::optional<ChunkId> id = find_id(chunk);
+  if (!id) return;
+  SingleFlight<uint64_t>::Turn turn = decoding_.enter(chunk);
+  uint8_t byte = 0;
+  if (disk_cache_ ? disk_cache_->read(chunk * store_->shape.chunk_size, {&byte, 1})
+                  : chunks_->find(*id) != nullptr)
     return;
-  }
-  fetch_chunk(chunk, *id, from, out);
+  auto plain = std::make_shared<base::Bytes>(store_->shape.chunk_size);
+  store_->records().read_chunk(*id, *plain);
+  if (disk_cache_) disk_cache_->put(chunk, *plain);
+  else chunks_->put(*id, std::move(plain));
 }
 
 void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from,
@@ -62,17 +78,12 @@ void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t fr
     return cached != nullptr;
   };
   if (!disk_cache_ && from_cache()) return;
-  bool whole = from == 0 && out.size() == store_->shape.chunk_size;
-  if (whole && !disk_cache_) {
-    // Who reads whole chunks reads on: a copy in the cache would only push out what is read again.
-    store_->records().read_chunk(id, out);
-    return;
-  }
-  std::lock_guard lock(decoding_[chunk % decoding_.size()]);
+  SingleFlight<uint64_t>::Turn turn = decoding_.enter(chunk);
   if (from_cache()) return;
-  if (whole) {
+  if (from == 0 && out.size() == store_->shape.chunk_size) {
     store_->records().read_chunk(id, out);
-    disk_cache_->put(chunk, out);
+    // Who reads whole chunks reads on: a copy in memory would only push out what is read again.
+    if (disk_cache_) disk_cache_->put(chunk, out);
     return;
   }
   auto plain = std::make_shared<base::Bytes>(store_->shape.chunk_size);

@@ -1,14 +1,14 @@
 // The DiskReader over a store's packs: tree → chunk → memory or disk cache. Thread-safe.
 #pragma once
 
-#include <array>
 #include <memory>
-#include <mutex>
+#include <optional>
 
 #include "base/lru_cache.h"
 #include "images/disk_cache.h"
 #include "images/disk_reader.h"
 #include "images/open_store.h"
+#include "images/single_flight.h"
 
 namespace images {
 
@@ -27,6 +27,7 @@ class PointDiskReader : public DiskReader {
   const PointDisk& disk() const override { return disk_; }
   uint64_t size() const override { return disk_.size; }
   void read(uint64_t offset, base::MutableByteView out) override;
+  void prefetch(uint64_t offset) override;
   std::vector<Extent> extents(uint64_t offset, uint64_t length) override;
 
  private:
@@ -34,6 +35,8 @@ class PointDiskReader : public DiskReader {
 
   // The level 0 node over these chunks; null where all of them are zero.
   std::shared_ptr<const format::Node> leaf(uint64_t number);
+  // Its id; nothing for a chunk of zeros.
+  std::optional<ChunkId> find_id(uint64_t chunk);
   void read_chunk(uint64_t chunk, uint64_t from, base::MutableByteView out);
   void fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from, base::MutableByteView out);
   void append_extents(const ChunkId& id, uint32_t level, uint64_t number, uint64_t first,
@@ -47,7 +50,7 @@ class PointDiskReader : public DiskReader {
   std::unique_ptr<DiskCache> disk_cache_;
   base::LruCache<uint64_t, const format::Node> leaves_{kCachedLeaves};
   // One decode of a chunk at a time: whoever comes second finds it in the cache.
-  std::array<std::mutex, 64> decoding_;
+  SingleFlight<uint64_t> decoding_;
 };
 
 }  // namespace images

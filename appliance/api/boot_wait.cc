@@ -108,6 +108,7 @@ void wait_for_service(boot::BootService& boots, const boot::BootId& id, const Wa
     expect_still_running(vm);
     if (auto answer = look(boots, id, plan)) {
       uint64_t now = base::now_ms();
+      boots.served(id);
       context.log(*answer);
       nlohmann::json figures{{"boot", id.hex()},
                              {"answer", *answer},

@@ -231,6 +231,8 @@ json boot_json(const boot::InstantVm& vm) {
           {"memory_size", vm.memory_size},
           {"disks", disks},
           {"network_cards", cards},
+          {"pulling", vm.is_pulling},
+          {"local", vm.is_local},
           {"serial_log_path", vm.serial_log_path},
           {"notes", vm.notes}};
 }

@@ -36,8 +36,11 @@ Response delete_point(Services& services, const Request& request) {
   jobs::JobSpec spec{"delete", tenant, id.hex()};
   return accepted(services,
                   services.jobs.submit(spec, [&services, tenant, writer, id](jobs::JobContext&) {
+                    images::Point point = writer->reader().read_point(id);
                     writer->delete_point(id);
                     services.catalog.remove_point(tenant, id);
+                    if (writer->reader().points_of(point.machine_name).empty())
+                      services.boots.forget_traces(writer->reader().id(), point.machine);
                   }));
 }
 
@@ -46,7 +49,7 @@ Response delete_point(Services& services, const Request& request) {
 // An overlay, running or kept, is worthless without the point below it.
 void expect_no_boot_of(Services& services, const images::PointId& id) {
   for (const boot::InstantVm& vm : services.boots.list()) {
-    if (vm.point != id) continue;
+    if (vm.point != id || vm.is_local) continue;
     throw base::Error(base::ErrorCode::busy,
                       fmt::format("the instant VM {0} of {1} needs this point; stop it first: "
                                   "muletto boot stop {0} --discard --yes",

@@ -44,6 +44,7 @@ void add_point_routes(Router& router, Services& services);
 void add_job_routes(Router& router, Services& services);
 void add_boot_routes(Router& router, Services& services);
 void add_console_routes(Router& router, Services& services);
+void add_boot_pull_routes(Router& router, Services& services);
 void add_store_routes(Router& router, Services& services);
 void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
@@ -59,6 +60,8 @@ boot::InstantVm find_boot(Services& services, const Request& request);
 Response accepted(Services& services, jobs::JobId id);
 // Throws busy while a VM runs from the point, or its writes are kept.
 void expect_no_boot_of(Services& services, const images::PointId& id);
+// A job that moves the VM onto local storage. `bandwidth` is in bytes per second, 0: no limit.
+jobs::JobId submit_pull(Services& services, const boot::InstantVm& vm, uint64_t bandwidth);
 // Where the tenant's points can be read from, for the boot service.
 boot::PointSource point_source(Services& services, const std::string& tenant,
                                images::StoreWriter& writer);

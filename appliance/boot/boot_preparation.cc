@@ -10,6 +10,7 @@
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/neighbours.h"
 #include "appliance/boot/tpm_state.h"
+#include "appliance/boot/trace_shelf.h"
 #include "appliance/boot/vm_files.h"
 #include "base/crypto.h"
 #include "base/error.h"
@@ -157,6 +158,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   record.console_password = fresh_password();
   record.has_fresh_macs = options.macs == MacChoice::fresh;
   if (plan.has_tpm) record.tpm_folder = tpm_folder(settings.tpm_directory, plan.uuid);
+  record.trace_key = TraceShelf::key(source.reader->id(), prepared.point.machine);
   InstantVm& vm = record.vm;
   vm.id = id;
   vm.purpose = options.purpose;

@@ -54,6 +54,7 @@ BootRecord parse_record(const json& object) {
   record.keep_overlay = object.at("keep_overlay");
   record.tpm_folder = object.value("tpm_folder", "");
   record.has_fresh_macs = object.value("fresh_macs", false);
+  record.trace_key = object.value("trace_key", "");
   InstantVm& vm = record.vm;
   vm.id = BootId::from_hex(object.at("boot").get<std::string>());
   vm.purpose = purpose_from_name(object.at("purpose").get<std::string>());
@@ -67,6 +68,9 @@ BootRecord parse_record(const json& object) {
   vm.firmware = images::firmware_from_name(object.at("firmware").get<std::string>());
   vm.cpu_count = object.at("cpus");
   vm.memory_size = object.at("memory");
+  vm.is_pulling = object.value("pulling", false);
+  vm.pull_bandwidth = object.value("pull_bandwidth", uint64_t{0});
+  vm.is_local = object.value("local", false);
   vm.serial_log_path = object.at("serial_log");
   vm.notes = object.at("notes").get<std::vector<std::string>>();
   for (const json& disk : object.at("disks")) {
@@ -103,6 +107,7 @@ BootPlaces boot_places(const std::string& state_directory, const std::string& ru
   places.serial_path = base::join_path(places.folder, "serial.log");
   places.nvram_path = base::join_path(places.folder, "nvram.fd");
   places.log_path = base::join_path(places.folder, "export.log");
+  places.trace_path = base::join_path(places.folder, "boot.trace");
   places.socket_path = base::join_path(places.run_folder, "export.sock");
   return places;
 }
@@ -113,6 +118,7 @@ std::string record_to_json(const BootRecord& record) {
       {"version", kVersion},
       {"phase", kPhaseNames[static_cast<size_t>(record.phase)]},
       {"keep_overlay", record.keep_overlay},
+      {"trace_key", record.trace_key},
       {"key_file", record.key_file_path},
       {"passphrase_file", record.passphrase_file_path},
       {"console_password", record.console_password},
@@ -130,6 +136,9 @@ std::string record_to_json(const BootRecord& record) {
       {"firmware", images::firmware_name(vm.firmware)},
       {"cpus", vm.cpu_count},
       {"memory", vm.memory_size},
+      {"pulling", vm.is_pulling},
+      {"pull_bandwidth", vm.pull_bandwidth},
+      {"local", vm.is_local},
       {"serial_log", vm.serial_log_path},
       {"notes", vm.notes},
       {"disks", disks_to_json(vm)},

@@ -28,6 +28,7 @@ struct BootRecord {
   std::string tpm_folder;       // where its TPM's state is; empty: none of ours
   bool has_fresh_macs = false;  // it was made to stand beside the original
   bool keep_overlay = false;    // what a stop that is under way was told
+  std::string trace_key;        // of the machine, on the TraceShelf; empty in records before it
 };
 
 // Where the parts of one boot lie.
@@ -39,6 +40,7 @@ struct BootPlaces {
   std::string serial_path;  // serial.log
   std::string nvram_path;   // nvram.fd
   std::string log_path;     // export.log: nbdkit's words
+  std::string trace_path;   // boot.trace: what the boot has read, once nbdkit has written it
   std::string socket_path;  // export.sock, in run_folder
 
   std::string overlay_path(std::string_view disk_name) const;

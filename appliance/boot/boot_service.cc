@@ -32,12 +32,14 @@
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/machine_plan.h"
 #include "appliance/boot/tpm_state.h"
+#include "appliance/boot/trace_shelf.h"
 #include "appliance/boot/vm_files.h"
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "images/export_process.h"
+#include "images/trace_recorder.h"
 
 namespace appliance::boot {
 namespace {
@@ -62,6 +64,13 @@ std::string join_reasons(const std::vector<std::string>& reasons) {
   return text;
 }
 
+// What an export is started for.
+enum class ExportUse {
+  first_boot,  // reads ahead, and records
+  reboot,      // reads ahead; what was rewritten is in the overlay, so it is no record
+  running,     // the guest runs already
+};
+
 VmState state_of(Phase phase, DomainState domain) {
   switch (domain) {
     case DomainState::running:
@@ -80,7 +89,8 @@ VmState state_of(Phase phase, DomainState domain) {
 class BootService::Implementation {
  public:
   Implementation(BootSettings settings, Hypervisor& hypervisor)
-      : settings_(std::move(settings)), hypervisor_(hypervisor) {
+      : settings_(std::move(settings)), hypervisor_(hypervisor),
+        traces_(settings_.trace_directory) {
     make_base_folders(settings_.state_directory, settings_.run_directory);
   }
 
@@ -187,6 +197,30 @@ class BootService::Implementation {
     }
   }
 
+  void pull(const BootId& id, const PullOptions& options) {
+    BootRecord seen = open_record(id);
+    if (seen.vm.is_local) return;
+    uint64_t needed = room_to_pull(seen) + kFreeDiskToResume;
+    for (const VmDisk& disk : seen.vm.disks)
+      needed -= std::min(needed, used_bytes(disk.overlay_path));
+    uint64_t free = free_bytes(settings_.state_directory);
+    if (needed > free) {
+      throw Error(
+          ErrorCode::no_space,
+          fmt::format("moving {} onto local storage may need {}, and {} are free in {}: free "
+                      "some room first",
+                      seen.vm.machine_name, base::format_size(needed), base::format_size(free),
+                      settings_.state_directory));
+    }
+    auto with_record = [&](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+      auto lock = lock_of(id);
+      BootRecord record = open_record(id);
+      action(record, places_of(id));
+    };
+    pull_disks(hypervisor_, with_record, options);
+    base::log().info("boot {} of {} is local", id.hex(), seen.vm.machine_name);
+  }
+
   AdoptReport adopt() {
     AdoptReport report;
     std::map<BootId, DomainState> domains = our_domains();
@@ -249,6 +283,7 @@ class BootService::Implementation {
   }
 
   Hypervisor& hypervisor() { return hypervisor_; }
+  const TraceShelf& traces() const { return traces_; }
 
  private:
   // ---- start
@@ -268,7 +303,7 @@ class BootService::Implementation {
     BootPlaces places = places_of(record.vm.id);
     const MachinePlan& plan = prepared.plan;
     step("Starting the export");
-    start_export(record, places);
+    start_export(record, places, ExportUse::first_boot);
     step("Making the overlays");
     for (const VmDisk& disk : record.vm.disks) {
       make_overlay(disk.overlay_path, places.socket_path, disk.name, disk.size);
@@ -288,6 +323,7 @@ class BootService::Implementation {
       if (card.mode != NetworkMode::bridge) hypervisor_.ensure_network({card.source, card.mode});
     }
     hypervisor_.start(xml);
+    if (record.vm.is_local) return;
     std::vector<BackingExport> exports;
     for (const VmDisk& disk : record.vm.disks) {
       exports.push_back({disk.name, places.socket_path, disk.name, settings_.export_patience_s});
@@ -300,7 +336,7 @@ class BootService::Implementation {
     }
   }
 
-  void start_export(const BootRecord& record, const BootPlaces& places) {
+  void start_export(const BootRecord& record, const BootPlaces& places, ExportUse use) {
     images::ExportOptions options;
     options.store_directory = record.vm.store_directory;
     options.point = record.vm.point.hex();
@@ -316,6 +352,9 @@ class BootService::Implementation {
     options.cache_size = settings_.export_cache_size;
     options.disk_cache_size = settings_.export_disk_cache_size;
     options.cache_directory = places.folder;
+    if (use == ExportUse::first_boot && !settings_.trace_directory.empty())
+      options.record_trace_path = places.trace_path;
+    if (use != ExportUse::running) options.prefetch_trace_path = traces_.find(record.trace_key);
     options.lifetime = base::Lifetime::independent;
     ExportProcess::start(options);
   }
@@ -327,8 +366,10 @@ class BootService::Implementation {
     make_boot_folders(places, settings_.qemu_group);
     base::Bytes xml =
         base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
-    if (!ExportProcess::find(places.socket_path)) start_export(record, places);
+    if (!record.vm.is_local && !ExportProcess::find(places.socket_path))
+      start_export(record, places, ExportUse::reboot);
     record.phase = Phase::started;
+    record.vm.is_pulling = false;
     write_record(base::real_file_system(), places, record);
     run_domain(record, places, std::string(base::as_text(xml)));
   }
@@ -352,6 +393,7 @@ class BootService::Implementation {
     hypervisor_.destroy(record.vm.domain_name);
     end_export(places);
     remove_unused_networks(record);
+    traces_.take(record.trace_key, places.trace_path);
     if (!record.keep_overlay) {
       if (!record.tpm_folder.empty()) remove_tpm_folder(record.tpm_folder);
       remove_boot_folders(places);
@@ -501,15 +543,17 @@ class BootService::Implementation {
     if (hypervisor_.state(record->vm.domain_name) != domain) return;
     BootPlaces places = places_of(id);
     const std::string& machine = record->vm.machine_name;
+    traces_.take(record->trace_key, places.trace_path);
     try {
-      if (domain == DomainState::off) {
-        if (!exported) return;
-        end_export(places);
+      if (domain == DomainState::off || record->vm.is_local) {
+        if (exported) end_export(places);
+        if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
+        if (!exported || record->vm.is_local) return;
         done.push_back(fmt::format("The VM of {} has ended; its export is ended too.", machine));
         return;
       }
       if (!exported && !ExportProcess::find(places.socket_path)) {
-        start_export(*record, places);
+        start_export(*record, places, ExportUse::running);
         done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
       }
       if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
@@ -533,6 +577,7 @@ class BootService::Implementation {
 
   const BootSettings settings_;
   Hypervisor& hypervisor_;
+  const TraceShelf traces_;
   std::mutex trial_mutex_;  // held during the KVM trial: two at once would disturb each other
   std::mutex
       admission_mutex_;  // held from counting the promised memory until the record promises it
@@ -602,6 +647,23 @@ std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t 
   implementation_->open_record(id);
   constexpr uint64_t kLimit = 16 << 20;
   return read_part(implementation_->places_of(id).serial_path, offset, std::min(limit, kLimit));
+}
+
+void BootService::pull(const BootId& id, const PullOptions& options) {
+  implementation_->pull(id, options);
+}
+
+void BootService::served(const BootId& id) {
+  std::string path = images::trace_end_path(implementation_->places_of(id).trace_path);
+  try {
+    if (!base::real_file_system().exists(path)) base::real_file_system().create(path);
+  } catch (const Error& error) {
+    base::log().debug("boot {}: {}", id.hex(), error.message());  // it ends in this moment
+  }
+}
+
+void BootService::forget_traces(const images::StoreId& store, const images::MachineId& machine) {
+  implementation_->traces().forget(TraceShelf::key(store, machine));
 }
 
 AdoptReport BootService::adopt() { return implementation_->adopt(); }

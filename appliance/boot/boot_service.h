@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "appliance/boot/accelerator_trial.h"
+#include "appliance/boot/block_pull.h"
 #include "appliance/boot/hypervisor.h"
 #include "appliance/boot/instant_vm.h"
 #include "appliance/boot/machine_plan.h"
@@ -35,6 +36,7 @@ struct BootSettings {
   uint32_t export_thread_count = 16;         // requests one nbdkit works on at a time
   uint64_t export_cache_size = 64ull << 20;  // bytes of memory, each VM
   uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
+  std::string trace_directory;  // of the TraceShelf; empty: boots are neither recorded nor prefetched
   std::string qemu_group = "kvm";            // may open the exports' sockets
   std::string isolated_network =
       "muletto-isolated";  // libvirt networks, made when they are first needed
@@ -64,7 +66,7 @@ struct BootCheck {
 using StepCallback = std::function<void(std::string_view)>;
 
 struct AdoptReport {
-  std::vector<InstantVm> running;
+  std::vector<InstantVm> running;  // where is_pulling, pull() is to be called again
   std::vector<InstantVm> resting;     // ended or kept: only the overlay is there
   std::vector<std::string> cleaned;   // sentences: what was left over and is gone now
   std::vector<std::string> problems;  // sentences: what could not be dealt with
@@ -101,6 +103,11 @@ class BootService {
   // Throws not_found; busy if the VM is in a state in which that cannot be done.
   void power(const BootId& id, PowerAction action);
 
+  // Moves a running VM onto local storage (block_pull.h); returns when it needs neither export nor point
+  // any more, at once if it does not now. Throws no_space if the room for all of it is not there, busy,
+  // io, and what options.on_progress throws.
+  void pull(const BootId& id, const PullOptions& options);
+
   Screenshot screenshot(const BootId& id);               // throws busy if it does not run
   std::vector<std::string> addresses(const BootId& id);  // IPv4 first; by lease, guest agent or ARP
   // At most `limit` bytes of the serial console's log from `offset`.
@@ -109,6 +116,11 @@ class BootService {
   // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done
   // starts.
   AdoptReport adopt();
+
+  // The guest was seen to be of use: what it has read until now is what a boot reads.
+  void served(const BootId& id);
+  // To be called when a machine's last point is gone.
+  void forget_traces(const images::StoreId& store, const images::MachineId& machine);
 
   // To be called every second or so: restarts exports that died under a running VM and lets a VM go
   // on that stopped for it, ends exports whose VM has ended. Never throws; returns what it did, in

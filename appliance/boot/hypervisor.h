@@ -78,6 +78,12 @@ struct BackingExport {
   uint32_t patience_s = 0;  // how long requests wait for the export to come back
 };
 
+// How far the copying of one disk has come, in units of the hypervisor's own.
+struct PullJob {
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+
 class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
@@ -99,6 +105,19 @@ class Hypervisor {
   // Makes reads of the domain's backing exports wait, instead of failing, while an export is away.
   virtual void make_exports_patient(const std::string& name,
                                     const std::vector<BackingExport>& exports) = 0;
+
+  // Closes those connections, once nothing uses them any more.
+  virtual void release_exports(const std::string& name) = 0;
+
+  // Begins to copy all that lies below the disk on `overlay_path` into it, while the guest runs;
+  // at the end nothing is below it. `bandwidth` is in bytes per second, 0: no limit.
+  virtual void start_pull(const std::string& name, const std::string& overlay_path,
+                          uint64_t bandwidth) = 0;
+  // Nothing if no such copying is under way.
+  virtual std::optional<PullJob> pull_progress(const std::string& name,
+                                               const std::string& overlay_path) = 0;
+  // Ends the copying, if there is one; what was copied stays.
+  virtual void cancel_pull(const std::string& name, const std::string& overlay_path) = 0;
 
   virtual std::vector<DomainSummary> list() = 0;
   virtual DomainState state(const std::string& name) = 0;  // off if there is none of that name

@@ -31,6 +31,10 @@ void print_boot(const nlohmann::json& boot) {
     for (const nlohmann::json& address : boot["addresses"])
       sheet.add("Address", address.get<std::string>());
   }
+  if (boot["local"] == true || boot["pulling"] == true) {
+    sheet.add("Storage", boot["local"] == true ? "local: it needs neither the store nor the point"
+                                               : "being moved onto local storage");
+  }
   sheet.add("libvirt name", text_of(boot, "domain"));
   for (const nlohmann::json& note : boot["notes"]) sheet.add("Note", note.get<std::string>());
   sheet.print();

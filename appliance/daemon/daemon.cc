@@ -52,6 +52,7 @@ boot::BootSettings boot_settings(const Config& config) {
   settings.accelerator = boot::accelerator_from_name(config.accelerator);
   settings.export_cache_size = config.chunk_cache_size;
   settings.tpm_directory = config.tpm_directory;
+  settings.trace_directory = config.traces_directory();
   return settings;
 }
 
@@ -145,7 +146,9 @@ std::string Daemon::public_address() const {
 
 void Daemon::run(const StopSignals& signals) {
   stores_->open_existing();
-  VmKeeper keeper(*boots_);
+  VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
+    api::submit_pull(*services_, vm, vm.pull_bandwidth);
+  });
   server_->start();
   scheduler_->start();
   write_ready_file(config_.ready_path(),

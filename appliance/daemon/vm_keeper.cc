@@ -22,14 +22,17 @@ void sleep_unless_stopped(const std::stop_token& stop, std::chrono::seconds dura
 
 }  // namespace
 
-VmKeeper::VmKeeper(boot::BootService& boots)
-    : boots_(boots), thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+VmKeeper::VmKeeper(boot::BootService& boots,
+                   std::function<void(const boot::InstantVm&)> go_on_pulling)
+    : boots_(boots), go_on_pulling_(std::move(go_on_pulling)),
+      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
 
 bool VmKeeper::adopt() {
   try {
     boot::AdoptReport report = boots_.adopt();
     for (const boot::InstantVm& vm : report.running) {
       base::log().info("took up the instant VM {} of {}", vm.id.hex(), vm.machine_name);
+      if (vm.is_pulling) go_on_pulling_(vm);
     }
     for (const boot::InstantVm& vm : report.resting) {
       base::log().info("the writes of {} ({}) are kept", vm.id.hex(), vm.machine_name);

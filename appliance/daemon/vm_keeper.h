@@ -3,6 +3,7 @@
 // and goes on when it is back.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -12,14 +13,16 @@ namespace appliance::daemon {
 
 class VmKeeper {
  public:
-  // Starts the thread; the destructor ends it. `boots` outlives the keeper.
-  explicit VmKeeper(boot::BootService& boots);
+  // Starts the thread; the destructor ends it. `boots` outlives the keeper. `go_on_pulling` is called
+  // on it for each VM whose move onto local storage the last daemon has left unfinished.
+  VmKeeper(boot::BootService& boots, std::function<void(const boot::InstantVm&)> go_on_pulling);
 
  private:
   void run(std::stop_token stop);
   bool adopt();  // false: not possible now
 
   boot::BootService& boots_;
+  const std::function<void(const boot::InstantVm&)> go_on_pulling_;
   std::string last_problem_;  // used by the thread alone
   std::jthread thread_;
 };

@@ -192,7 +192,10 @@ void JobRunner::stop() {
     auto state = state_.lock();
     state->stopping = true;
     dropped.swap(state->queue);
-    for (auto& [id, context] : state->live) context->stop_.request_stop();
+    for (auto& [id, context] : state->live) {
+      context->daemon_ends_ = true;
+      context->stop_.request_stop();
+    }
     changed_.notify_all();
   }
   for (Task& task : dropped) {

@@ -4,6 +4,7 @@
 // next start. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -38,6 +39,8 @@ class JobContext {
   std::stop_token stop() const { return stop_.get_token(); }
   // Throws cancelled once the job was asked to stop.
   void throw_if_stopped() const;
+  // It was asked because the daemon ends, not because somebody wants the work undone.
+  bool daemon_ends() const { return daemon_ends_; }
   // Cheap: kept in memory, saved every few seconds. `total` 0 means unknown.
   void set_progress(JobProgress progress);
   // A JSON object that replaces the former one.
@@ -55,6 +58,7 @@ class JobContext {
   catalog::Catalog& catalog_;
   const JobId id_;
   std::stop_source stop_;
+  std::atomic<bool> daemon_ends_ = false;
   struct Saved {
     uint64_t time_ms = 0;
   };

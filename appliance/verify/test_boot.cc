@@ -79,6 +79,7 @@ class Watcher {
       look(prober);
       if (auto verdict = judge(evidence_, plan_.expected, plan_.limits, now())) {
         result.verdict = std::move(*verdict);
+        if (result.verdict.kind == VerdictKind::pass) boots_.served(vm_.id);
         break;
       }
       context.set_progress({now(), 0, fmt::format("watching {}", vm_.machine_name)});

@@ -159,12 +159,39 @@ class LibvirtHypervisor : public Hypervisor {
                             const std::vector<BackingExport>& exports) override {
     Connection connection = connect_now();
     Domain domain = open(connection, name);
-    reopen_patiently(exports, [&](const std::string& request) {
-      char* answer = nullptr;
-      if (virDomainQemuMonitorCommand(domain.get(), request.c_str(), &answer, 0) != 0) {
-        throw last_error("QEMU's monitor did not answer");
-      }
-      return take_text(answer);
+    reopen_patiently(exports, monitor_of(domain));
+  }
+
+  void release_exports(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    remove_unused(monitor_of(domain));
+  }
+
+  void start_pull(const std::string& name, const std::string& overlay_path,
+                  uint64_t bandwidth) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    if (virDomainBlockPull(domain.get(), overlay_path.c_str(), bandwidth,
+                           VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES) != 0)
+      throw last_error("cannot copy the disk of " + name);
+  }
+
+  std::optional<PullJob> pull_progress(const std::string& name,
+                                       const std::string& overlay_path) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    virDomainBlockJobInfo info{};
+    int found = virDomainGetBlockJobInfo(domain.get(), overlay_path.c_str(), &info, 0);
+    if (found < 0) throw last_error("cannot ask how far the disk of " + name + " is copied");
+    if (found == 0) return std::nullopt;
+    return PullJob{info.cur, info.end};
+  }
+
+  void cancel_pull(const std::string& name, const std::string& overlay_path) override {
+    if (!pull_progress(name, overlay_path)) return;
+    apply(name, "end the copying of the disk of", [&](virDomainPtr domain) {
+      return virDomainBlockJobAbort(domain, overlay_path.c_str(), 0);
     });
   }
 
@@ -264,6 +291,17 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
  private:
+  // Lives no longer than `domain`.
+  static Monitor monitor_of(const Domain& domain) {
+    return [&domain](const std::string& request) {
+      char* answer = nullptr;
+      if (virDomainQemuMonitorCommand(domain.get(), request.c_str(), &answer, 0) != 0) {
+        throw last_error("QEMU's monitor did not answer");
+      }
+      return take_text(answer);
+    };
+  }
+
   static std::string version_text(unsigned long version) {
     return fmt::format("{}.{}.{}", version / 1000000, version / 1000 % 1000, version % 1000);
   }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace appliance::boot::libvirt {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 using nlohmann::json;
+
+constexpr const char* kNodePrefix = "muletto-export-";
 
 json ask(const Monitor& monitor, const std::string& command, const json& arguments) {
   json request{{"execute", command}};
@@ -40,7 +43,7 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
     }
     if (raw == nullptr)
       throw Error(ErrorCode::not_found, fmt::format("QEMU has no connection to {}", file));
-    std::string patient = fmt::format("muletto-export-{}", number++);
+    std::string patient = fmt::format("{}{}", kNodePrefix, number++);
     ask(monitor, "blockdev-add",
         {{"node-name", patient},
          {"driver", "nbd"},
@@ -54,6 +57,18 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
                   {"read-only", true},
                   {"file", patient}};
     ask(monitor, "blockdev-reopen", {{"options", json::array({reopened})}});
+  }
+}
+
+void remove_unused(const Monitor& monitor) {
+  for (const json& node : ask(monitor, "query-named-block-nodes", {{"flat", true}})) {
+    std::string name = node.value("node-name", "");
+    if (!name.starts_with(kNodePrefix)) continue;
+    try {
+      ask(monitor, "blockdev-del", {{"node-name", name}});
+    } catch (const Error& error) {
+      base::log().warn("{}", error.message());
+    }
   }
 }
 

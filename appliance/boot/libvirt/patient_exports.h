@@ -21,4 +21,7 @@ using Monitor = std::function<std::string(const std::string& request)>;
 // Throws io with QEMU's words if it refuses, not_found if an export is not connected.
 void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& monitor);
 
+// Removes the second connections again; those that are still in use stay.
+void remove_unused(const Monitor& monitor);
+
 }  // namespace appliance::boot::libvirt

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "appliance/boot/block_pull.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/hypervisor.h"
 #include "base/error.h"
@@ -16,7 +17,10 @@ class FakeHypervisor : public Hypervisor {
   struct Running {
     std::string xml;
     DomainState state = DomainState::running;
+    int pull_looks = 0;  // pull_progress() sees it that often
   };
+  int pulls_begun = 0, pulls_cancelled = 0, released = 0;
+  int failing_pulls = 0;  // so many begin and are gone at once
   std::map<std::string, Running> domains;
   std::set<std::string> networks;
   std::vector<Sighting> sightings;
@@ -43,6 +47,26 @@ class FakeHypervisor : public Hypervisor {
     domains[xml.substr(begin, xml.find("</name>") - begin)] = {xml};
   }
   void make_exports_patient(const std::string&, const std::vector<BackingExport>&) override {}
+  void release_exports(const std::string&) override { ++released; }
+  void start_pull(const std::string& name, const std::string&, uint64_t) override {
+    ++pulls_begun;
+    if (failing_pulls > 0) {
+      --failing_pulls;
+      return;
+    }
+    domains.at(name).pull_looks = 2;
+  }
+  std::optional<PullJob> pull_progress(const std::string& name, const std::string&) override {
+    if (!domains.contains(name)) throw base::Error(base::ErrorCode::not_found, "no domain");
+    Running& domain = domains.at(name);
+    if (domain.pull_looks == 0) return std::nullopt;
+    if (--domain.pull_looks == 0) domain.xml = without_exports(domain.xml);
+    return PullJob{1, 2};
+  }
+  void cancel_pull(const std::string& name, const std::string&) override {
+    domains.at(name).pull_looks = 0;
+    ++pulls_cancelled;
+  }
   std::vector<DomainSummary> list() override {
     std::vector<DomainSummary> all;
     for (const auto& [name, domain] : domains) {

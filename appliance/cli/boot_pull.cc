@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("bandwidth", value<std::string>()->value_name("SIZE"),
+      "at most so many bytes a second for each disk, such as 50M (default: no limit)")(
+      "background", "do not wait for the end; muletto job follow JOB shows it");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json body = nlohmann::json::object();
+  if (auto size = size_option(arguments, "bandwidth")) body["bandwidth"] = *size;
+  ApiClient client(arguments);
+  std::string path = fmt::format("/boots/{}/pull", encode_segment(arguments.get("BOOT")));
+  nlohmann::json answer = client.post(path, body);
+  nlohmann::json job = arguments.has("background")
+                           ? answer["job"]
+                           : follow_accepted(client, answer, FollowOutput::quiet);
+  if (arguments.json()) {
+    print_json({{"job", job}});
+  } else if (arguments.has("background")) {
+    fmt::print("Job {} moves {} onto local storage.\n", text_of(job, "id"),
+               printable(text_of(job, "subject")));
+  } else {
+    fmt::print("{} is on local storage; its point may be deleted.\n",
+               printable(text_of(job, "subject")));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command boot_pull_command() {
+  base::Command command;
+  command.name = "boot pull";
+  command.summary = "Moves a running instant VM onto local storage";
+  command.positional = {"BOOT"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "The guest works on meanwhile. Afterwards the VM needs neither the store nor its point. "
+      "Cancelled (muletto job cancel JOB) or failed, the VM goes on as before, and the next pull copies "
+      "only the rest. BOOT is an id, a unique prefix of one, or the name of a machine that has just one "
+      "instant VM.";
+  return command;
+}
+
+}  // namespace appliance::cli
