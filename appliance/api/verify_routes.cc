@@ -42,6 +42,9 @@ json verification_json(const catalog::Verification& seen) {
           {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
           {"started", base::format_time_ms(seen.started_ms)},
           {"duration_ms", seen.duration_ms},
+          {"decisive_ms", seen.decisive_ms ? json(*seen.decisive_ms) : json(nullptr)},
+          {"judged_ms", seen.judged_ms},
+          {"settled", seen.settled},
           {"picture_count", seen.picture_count}};
 }
 

@@ -19,6 +19,7 @@
 #include "appliance/catalog/verification_records.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/stores/tenant_stores.h"
+#include "appliance/verify/test_boot.h"
 #include "appliance/verify/verdict.h"
 #include "base/guarded.h"
 
@@ -81,6 +82,9 @@ class VerifyService {
   catalog::Verification verify_point(Worker& worker, const std::string& tenant,
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);
+  // Writes what is known now: once for a pass that is still being watched, and in the end.
+  void record(catalog::Verification& seen, const TestBootResult& result, bool settled,
+              jobs::JobContext& context);
   void bisect(Worker& worker, const std::string& tenant, const std::string& machine_name,
               jobs::JobContext& context);
 
