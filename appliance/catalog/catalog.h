@@ -21,6 +21,7 @@
 namespace appliance::catalog {
 
 class Database;
+struct NewestVerdict;
 struct RecoveryTime;
 struct Verification;
 struct VerificationPicture;
@@ -139,6 +140,9 @@ class Catalog {
   // Of passes, newest first.
   std::vector<RecoveryTime> recovery_times(std::string_view tenant, std::string_view machine_name,
                                            uint32_t limit);
+  // Of the newest point among those that were tested and judged to the end.
+  std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
+                                              std::string_view machine_name);
   // Newest first; of one machine, or of all if it is empty.
   std::vector<Verification> verifications(std::string_view tenant, std::string_view machine_name,
                                           uint32_t limit);

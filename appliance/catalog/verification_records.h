@@ -40,6 +40,14 @@ struct RecoveryTime {
   uint64_t recovery_ms = 0;
 };
 
+// What the newest point of a machine that was tested came to.
+struct NewestVerdict {
+  std::string verdict;
+  std::string reason;  // the decisive one; may be empty
+  uint64_t point_time_ms = 0;
+  uint64_t started_ms = 0;
+};
+
 struct VerificationPicture {
   uint64_t at_ms = 0;  // since QEMU was started
   std::string text;    // what was recognised on it

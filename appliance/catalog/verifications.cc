@@ -107,6 +107,19 @@ std::vector<RecoveryTime> Catalog::recovery_times(std::string_view tenant,
   return times;
 }
 
+std::optional<NewestVerdict> Catalog::newest_verdict(std::string_view tenant,
+                                                     std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT verdict, coalesce(json_extract(reasons, '$[0]'), ''), point_time_ms, started_ms "
+      "FROM verifications WHERE tenant = ? AND machine = ? AND settled "
+      "ORDER BY point_time_ms DESC, id DESC LIMIT 1");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  if (!statement.step()) return std::nullopt;
+  return NewestVerdict{statement.text(0), statement.text(1), statement.natural(2),
+                       statement.natural(3)};
+}
+
 std::vector<Verification> Catalog::verifications(std::string_view tenant,
                                                  std::string_view machine_name, uint32_t limit) {
   auto database = database_.lock();

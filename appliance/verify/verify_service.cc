@@ -22,7 +22,6 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kWake{500};
 constexpr std::chrono::seconds kRetryClean{3};
 constexpr uint32_t kLearnedFrom = 3;    // passes whose common answers are demanded from then on
-constexpr uint32_t kRecoveryFrom = 20;  // passes the median is made from
 constexpr uint32_t kLookedAt = 100;     // test boots looked through for those passes
 
 std::vector<std::string> texts_of(const std::string& text) {
@@ -313,18 +312,10 @@ void VerifyService::set_checks(const std::string& tenant, const std::string& mac
   catalog_.set_machine_checks(tenant, machine_name, json(checks).dump());
 }
 
-ProvedRecovery VerifyService::recovery(const std::string& tenant, const std::string& machine_name) {
-  std::vector<uint64_t> times;
-  for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
-    if (seen.recovery_ms && times.size() < kRecoveryFrom) times.push_back(*seen.recovery_ms);
-  }
-  ProvedRecovery proved;
-  if (times.empty()) return proved;
-  proved.count = static_cast<uint32_t>(times.size());
-  proved.last_ms = times.front();
-  std::sort(times.begin(), times.end());
-  proved.median_ms = times[times.size() / 2];
-  return proved;
+catalog::ProvedRecovery VerifyService::recovery(const std::string& tenant,
+                                                const std::string& machine_name) {
+  return catalog::proved_recovery(
+      catalog_.recovery_times(tenant, machine_name, catalog::kRecoveryFrom));
 }
 
 }  // namespace appliance::verify
