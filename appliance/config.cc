@@ -82,6 +82,10 @@ const std::map<std::string, Setter>& setters() {
        [](Config& config, const toml::node& node, const std::string& name) {
          config.chunk_cache_size = base::parse_size(text_of(node, name));
        }},
+      {"verification.watch_on",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.watch_on_ms = base::parse_duration_ms(text_of(node, name));
+       }},
       {"tokens.lifetime",
        [](Config& config, const toml::node& node, const std::string& name) {
          config.token_lifetime_ms = base::parse_duration_ms(text_of(node, name));

@@ -36,12 +36,12 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
     auto add = [&](const char* kind, std::string message) {
       found.push_back({kind, machine.tenant, machine.name, std::move(message)});
     };
-    if (!machine.wanted) {
+    if (!machine.wanted && !machine.imported) {
       add(kMachineUnprotected,
           fmt::format("the machine '{0}' is not protected; protect it: muletto machine protect {0}",
                       machine.name));
     }
-    if ((machine.wanted || machine.latest_ms) && now_ms > machine.overdue_at_ms) {
+    if (!machine.imported && (machine.wanted || machine.latest_ms) && now_ms > machine.overdue_at_ms) {
       std::string latest =
           machine.latest_ms ? "its newest point is of " + base::format_time_ms(*machine.latest_ms)
                             : "it has no point";
@@ -51,6 +51,16 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
     if (machine.wanted && machine.failures >= kFailingAfter) {
       add(kSyncFailing, fmt::format("{} syncs of '{}' in a row have failed: {}", machine.failures,
                                     machine.name, machine.last_error));
+    }
+    if (!machine.boot_failure.empty()) {
+      add(kVerificationFailed, fmt::format("the newest tested point of '{}' does not boot: {}",
+                                           machine.name, machine.boot_failure));
+    }
+    if (machine.rto_ms && machine.recovery_ms && *machine.recovery_ms > *machine.rto_ms) {
+      add(kRecoverySlow,
+          fmt::format("'{}' takes {} to come up in its newest test boots; its policy's target is {}",
+                      machine.name, base::format_duration_ms(*machine.recovery_ms),
+                      base::format_duration_ms(*machine.rto_ms)));
     }
   }
   for (const HostFacts& host : facts.hosts) {

@@ -14,7 +14,8 @@ constexpr const char* kMachineUnprotected = "machine-unprotected";
 constexpr const char* kSyncFailing = "sync-failing";
 constexpr const char* kHostSilent = "host-silent";
 constexpr const char* kStoreNearlyFull = "store-nearly-full";
-constexpr const char* kVerificationFailed = "verification-failed";  // raised by who verifies
+constexpr const char* kVerificationFailed = "verification-failed";
+constexpr const char* kRecoverySlow = "recovery-slow";
 
 struct Condition {
   std::string kind;
@@ -34,6 +35,7 @@ struct HostFacts {
 struct MachineFacts {
   std::string tenant;
   std::string name;
+  bool imported = false;      // no agent has ever seen it: nothing of a schedule holds for it
   bool wanted = false;        // to be synced by schedule
   bool schedule_off = false;  // but its policy never does
   std::optional<uint64_t> latest_ms;
@@ -41,6 +43,10 @@ struct MachineFacts {
   uint32_t failures = 0;
   std::string last_error;
   std::optional<HostFacts> host;  // whose agent writes it
+  // Of its newest point that was tested: why it does not boot; empty: it does, or nobody knows.
+  std::string boot_failure;
+  std::optional<uint64_t> recovery_ms;  // the median of its newest three passed test boots
+  std::optional<uint64_t> rto_ms;       // its policy's target for that
 };
 
 struct StoreFacts {

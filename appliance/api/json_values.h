@@ -6,6 +6,8 @@
 
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/instant_vm.h"
+#include "appliance/catalog/proved_recovery.h"
+#include "appliance/catalog/proved_recovery.h"
 #include "appliance/catalog/records.h"
 #include "appliance/schedule/scheduler.h"
 #include "images/point.h"
@@ -17,6 +19,7 @@ nlohmann::json host_json(const catalog::Host& host);
 nlohmann::json token_json(const catalog::Token& token);
 nlohmann::json machine_json(const catalog::Machine& machine);
 nlohmann::json standing_json(const schedule::Standing& standing);
+nlohmann::json recovery_json(const catalog::ProvedRecovery& proved);
 nlohmann::json job_json(const catalog::Job& job);
 nlohmann::json job_log_line_json(const catalog::JobLogLine& line);
 nlohmann::json point_row_json(const catalog::PointRow& row);

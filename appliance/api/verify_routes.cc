@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/body_fields.h"
+#include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
 #include "appliance/catalog/verification_records.h"
 #include "appliance/verify/verify_service.h"
@@ -42,6 +43,9 @@ json verification_json(const catalog::Verification& seen) {
           {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
           {"started", base::format_time_ms(seen.started_ms)},
           {"duration_ms", seen.duration_ms},
+          {"decisive_ms", seen.decisive_ms ? json(*seen.decisive_ms) : json(nullptr)},
+          {"judged_ms", seen.judged_ms},
+          {"settled", seen.settled},
           {"picture_count", seen.picture_count}};
 }
 
@@ -59,11 +63,8 @@ Response list_verifications(Services& services, const Request& request) {
   for (const auto& seen : services.catalog.verifications(request.tenant(), machine, limit))
     list.push_back(verification_json(seen));
   json answer{{"verifications", list}};
-  if (!machine.empty()) {
-    verify::ProvedRecovery proved = services.verification->recovery(request.tenant(), machine);
-    answer["recovery"] = {
-        {"count", proved.count}, {"last_ms", proved.last_ms}, {"median_ms", proved.median_ms}};
-  }
+  if (!machine.empty())
+    answer["recovery"] = recovery_json(services.verification->recovery(request.tenant(), machine));
   return json_response(answer);
 }
 
@@ -116,6 +117,17 @@ Response start_bisect(Services& services, const Request& request) {
 }
 
 }  // namespace
+
+json recovery_json(const catalog::ProvedRecovery& proved) {
+  bool known = proved.trend != catalog::Trend::unknown;
+  return {{"count", proved.count},
+          {"last_ms", proved.last_ms},
+          {"median_ms", proved.median_ms},
+          {"recent_ms", proved.recent_ms},
+          {"trend", catalog::trend_name(proved.trend)},
+          {"earlier_ms", known ? json(proved.earlier_ms) : json(nullptr)},
+          {"change_percent", known ? json(proved.change_percent) : json(nullptr)}};
+}
 
 void add_verify_routes(Router& router, Services& services) {
   auto add = [&](const char* method, const char* pattern,

@@ -21,6 +21,8 @@
 namespace appliance::catalog {
 
 class Database;
+struct NewestVerdict;
+struct RecoveryTime;
 struct Verification;
 struct VerificationPicture;
 
@@ -132,6 +134,15 @@ class Catalog {
   // Fills in the number, which it returns.
   int64_t add_verification(const Verification& seen,
                            const std::vector<VerificationPicture>& pictures);
+  // Everything of the one with this number becomes what is given.
+  void replace_verification(const Verification& seen,
+                            const std::vector<VerificationPicture>& pictures);
+  // Of passes, newest first.
+  std::vector<RecoveryTime> recovery_times(std::string_view tenant, std::string_view machine_name,
+                                           uint32_t limit);
+  // Of the newest point among those that were tested and judged to the end.
+  std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
+                                              std::string_view machine_name);
   // Newest first; of one machine, or of all if it is empty.
   std::vector<Verification> verifications(std::string_view tenant, std::string_view machine_name,
                                           uint32_t limit);

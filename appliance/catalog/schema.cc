@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 3> kMigrations{
+constexpr std::array<const char*, 4> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -178,6 +178,12 @@ CREATE TABLE alerts (
   acknowledged_ms INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX open_alerts ON alerts(tenant, kind, subject) WHERE closed_ms IS NULL;
+)sql",
+    // 4: when a test boot was judged, and whether that stands.
+    R"sql(
+ALTER TABLE verifications ADD COLUMN decisive_ms INTEGER;
+ALTER TABLE verifications ADD COLUMN judged_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE verifications ADD COLUMN settled INTEGER NOT NULL DEFAULT 1;
 )sql",
 };
 

@@ -26,7 +26,26 @@ struct Verification {
   std::optional<uint64_t> recovery_ms;  // from the order until all that is demanded answered
   uint64_t started_ms = 0;
   uint64_t duration_ms = 0;
+  // Since QEMU was started: when the decisive signal was seen (nothing where it was that nothing
+  // came), and when the verdict was said.
+  std::optional<uint64_t> decisive_ms;
+  uint64_t judged_ms = 0;
+  bool settled = true;  // false: a pass that is still watched on, and may be taken back
   uint32_t picture_count = 0;
+};
+
+// How long one passed test boot took, without its evidence.
+struct RecoveryTime {
+  uint64_t started_ms = 0;
+  uint64_t recovery_ms = 0;
+};
+
+// What the newest point of a machine that was tested came to.
+struct NewestVerdict {
+  std::string verdict;
+  std::string reason;  // the decisive one; may be empty
+  uint64_t point_time_ms = 0;
+  uint64_t started_ms = 0;
 };
 
 struct VerificationPicture {

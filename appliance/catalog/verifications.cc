@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kSelect =
     "SELECT v.id, t.name, v.machine, v.point, v.point_time_ms, v.why, v.verdict, v.reasons, "
     "v.checks, v.evidence, v.serial, v.recovery_ms, v.started_ms, v.duration_ms, "
+    "v.decisive_ms, v.judged_ms, v.settled, "
     "(SELECT count(*) FROM verification_pictures p WHERE p.verification = v.id) "
     "FROM verifications v JOIN tenants t ON t.id = v.tenant ";
 
@@ -30,8 +31,25 @@ Verification read_verification(Statement& row) {
   if (!row.is_null(11)) seen.recovery_ms = row.natural(11);
   seen.started_ms = row.natural(12);
   seen.duration_ms = row.natural(13);
-  seen.picture_count = static_cast<uint32_t>(row.natural(14));
+  if (!row.is_null(14)) seen.decisive_ms = row.natural(14);
+  seen.judged_ms = row.natural(15);
+  seen.settled = row.natural(16) != 0;
+  seen.picture_count = static_cast<uint32_t>(row.natural(17));
   return seen;
+}
+
+void insert_pictures(Database& database, int64_t number,
+                     const std::vector<VerificationPicture>& pictures) {
+  int64_t sequence = 0;
+  for (const VerificationPicture& picture : pictures) {
+    database
+        .prepare(
+            "INSERT INTO verification_pictures(verification, sequence, at_ms, text, png) "
+            "VALUES (?, ?, ?, ?, ?)")
+        .bind(number, ++sequence, picture.at_ms, std::string_view(picture.text),
+              base::ByteView(picture.png))
+        .run();
+  }
 }
 
 }  // namespace
@@ -43,25 +61,63 @@ int64_t Catalog::add_verification(const Verification& seen,
   (*database)
       ->prepare(
           "INSERT INTO verifications(tenant, machine, point, point_time_ms, why, verdict, reasons, "
-          "checks, evidence, serial, recovery_ms, started_ms, duration_ms) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          "checks, evidence, serial, recovery_ms, started_ms, duration_ms, decisive_ms, judged_ms, "
+          "settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(tenant_id(**database, seen.tenant), seen.machine_name, seen.point.hex(),
             seen.point_time_ms, seen.why, seen.verdict, seen.reasons, seen.checks, seen.evidence,
-            seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms)
+            seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms, seen.decisive_ms,
+            seen.judged_ms, seen.settled ? 1 : 0)
       .run();
   int64_t number = (*database)->last_row_id();
-  int64_t sequence = 0;
-  for (const VerificationPicture& picture : pictures) {
-    (*database)
-        ->prepare(
-            "INSERT INTO verification_pictures(verification, sequence, at_ms, text, png) "
-            "VALUES (?, ?, ?, ?, ?)")
-        .bind(number, ++sequence, picture.at_ms, std::string_view(picture.text),
-              base::ByteView(picture.png))
-        .run();
-  }
+  insert_pictures(**database, number, pictures);
   transaction.commit();
   return number;
+}
+
+void Catalog::replace_verification(const Verification& seen,
+                                   const std::vector<VerificationPicture>& pictures) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  (*database)
+      ->prepare(
+          "UPDATE verifications SET verdict = ?, reasons = ?, checks = ?, evidence = ?, serial = "
+          "?, "
+          "recovery_ms = ?, duration_ms = ?, decisive_ms = ?, judged_ms = ?, settled = ? "
+          "WHERE id = ?")
+      .bind(seen.verdict, seen.reasons, seen.checks, seen.evidence, seen.serial, seen.recovery_ms,
+            seen.duration_ms, seen.decisive_ms, seen.judged_ms, seen.settled ? 1 : 0, seen.number)
+      .run();
+  (*database)
+      ->prepare("DELETE FROM verification_pictures WHERE verification = ?")
+      .bind(seen.number)
+      .run();
+  insert_pictures(**database, seen.number, pictures);
+  transaction.commit();
+}
+
+std::vector<RecoveryTime> Catalog::recovery_times(std::string_view tenant,
+                                                  std::string_view machine_name, uint32_t limit) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT started_ms, recovery_ms FROM verifications WHERE tenant = ? AND machine = ? AND "
+      "recovery_ms IS NOT NULL ORDER BY id DESC LIMIT ?");
+  statement.bind(tenant_id(**database, tenant), machine_name, limit);
+  std::vector<RecoveryTime> times;
+  while (statement.step()) times.push_back({statement.natural(0), statement.natural(1)});
+  return times;
+}
+
+std::optional<NewestVerdict> Catalog::newest_verdict(std::string_view tenant,
+                                                     std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT verdict, coalesce(json_extract(reasons, '$[0]'), ''), point_time_ms, started_ms "
+      "FROM verifications WHERE tenant = ? AND machine = ? AND settled "
+      "ORDER BY point_time_ms DESC, id DESC LIMIT 1");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  if (!statement.step()) return std::nullopt;
+  return NewestVerdict{statement.text(0), statement.text(1), statement.natural(2),
+                       statement.natural(3)};
 }
 
 std::vector<Verification> Catalog::verifications(std::string_view tenant,

@@ -16,6 +16,8 @@ void print_machine(const nlohmann::json& machine) {
   sheet.add("Points", text_of(machine, "point_count"));
   sheet.add("Latest point", fmt::format("{} ({})", text_of(machine["latest_point"], "time"),
                                         text_of(machine["latest_point"], "id")));
+  if (machine.contains("recovery") && machine["recovery"]["count"] != 0)
+    sheet.add("Proved recovery time", recovery_of(machine["recovery"]));
   const nlohmann::json& definition = machine["definition"];
   sheet.add("Firmware", text_of(definition, "firmware"));
   sheet.add("CPUs", text_of(definition, "cpu_count"));

@@ -24,6 +24,8 @@ void declare_options(base::options::options_description_easy_init add) {
       "bytes a second of a host: '20M mon-fri 8-18, 100M'");
   add("rpo", value<std::string>()->value_name("TIME"),
       "alert when the newest point is older; '' for what the schedule says");
+  add("rto", value<std::string>()->value_name("TIME"),
+      "alert when test boots take longer to come up, such as 10m; '' for no target");
   add("priority", value<std::string>()->value_name("N"), "1 to 9; 9 goes first");
   add("verification", value<std::string>()->value_name("WHEN"),
       "off, after-sync or 'nightly HH:MM'");
@@ -44,7 +46,7 @@ int run(const base::Arguments& arguments) {
     body["blackout"] = arguments.list("blackout");
     if (body["blackout"] == nlohmann::json{"none"}) body["blackout"] = nlohmann::json::array();
   }
-  for (const char* name : {"timezone", "jitter", "keep", "bandwidth", "rpo", "verification"}) {
+  for (const char* name : {"timezone", "jitter", "keep", "bandwidth", "rpo", "rto", "verification"}) {
     if (arguments.has(name)) body[name] = arguments.get(name);
   }
   if (auto priority = number_option(arguments, "priority", 1, 9)) body["priority"] = *priority;

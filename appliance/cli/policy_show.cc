@@ -34,6 +34,7 @@ int run(const base::Arguments& arguments) {
   sheet.add("Jitter", text("jitter"));
   sheet.add("Keeps", text("keep"));
   sheet.add("Recovery point objective", text("rpo"));
+  sheet.add("Recovery time objective", text("rto"));
   sheet.add("Bandwidth", text("bandwidth"));
   sheet.add("Priority", text_of(policy, "priority"));
   sheet.add("Verification", text("verification"));

@@ -43,6 +43,16 @@ std::string duration_of(const nlohmann::json& object, const char* field) {
              : "-";
 }
 
+std::string recovery_of(const nlohmann::json& recovery) {
+  std::string text = fmt::format("{} last, {} median of {}", duration_of(recovery, "last_ms"),
+                                 duration_of(recovery, "median_ms"), text_of(recovery, "count"));
+  std::string trend = text_of(recovery, "trend");
+  if (trend == "steady") return text + " (steady)";
+  if (trend != "slower" && trend != "faster") return text;
+  return fmt::format("{} ({} by {} % than before)", text, trend,
+                     std::abs(recovery.value("change_percent", int64_t{0})));
+}
+
 std::string short_id(const nlohmann::json& object, const char* field) {
   return text_of(object, field).substr(0, kShortId);
 }

@@ -39,11 +39,8 @@ int run(const base::Arguments& arguments) {
                text_of(each, "why"), printable(reason)});
   }
   table.print("There were no test boots.");
-  if (answer.contains("recovery") && answer["recovery"]["count"] != 0) {
-    const nlohmann::json& proved = answer["recovery"];
-    fmt::print("Proved recovery time: {} last, {} median of {}\n", duration_of(proved, "last_ms"),
-               duration_of(proved, "median_ms"), text_of(proved, "count"));
-  }
+  if (answer.contains("recovery") && answer["recovery"]["count"] != 0)
+    fmt::print("Proved recovery time: {}\n", recovery_of(answer["recovery"]));
   return 0;
 }
 

@@ -29,7 +29,10 @@ void print_seen(const nlohmann::json& seen) {
   sheet.add("Took", duration_of(seen, "duration_ms"));
   sheet.print();
   for (const nlohmann::json& each : seen["evidence"]) {
-    std::string good = each.contains("good") ? (each["good"] == true ? "answers" : "silent") : "";
+    bool disk = text_of(each, "signal") == "file system";
+    std::string good;
+    if (each.contains("good"))
+      good = each["good"] == true ? (disk ? "is whole" : "answers") : disk ? "is damaged" : "silent";
     fmt::print("{:>8.1f} s  {:<11} {} {} {} {}\n", each["at_ms"].get<double>() / 1000,
                text_of(each, "signal"), printable(each.value("subject", "")), good,
                printable(each.value("meaning", "")), printable(each.value("detail", "")));

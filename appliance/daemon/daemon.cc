@@ -126,6 +126,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   // Last: its workers begin at once, and a daemon that cannot bind its port starts nothing.
   verify::VerifySettings verify_settings;
   verify_settings.boot = boot_settings(config_);
+  verify_settings.limits.watch_on_ms = config_.watch_on_ms;
   verification_ = std::make_unique<verify::VerifyService>(
       verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
   services_->verification = verification_.get();

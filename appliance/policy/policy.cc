@@ -68,6 +68,8 @@ Policy compile(const PolicyText& text) {
     policy.rpo_ms =
         field("rpo", [&] { return static_cast<int64_t>(base::parse_duration_ms(text.rpo)); });
   }
+  if (!text.rto.empty())
+    policy.rto_ms = field("rto", [&] { return base::parse_duration_ms(text.rto); });
   if (text.priority < 1 || text.priority > 9) {
     throw base::Error(base::ErrorCode::invalid_argument, "priority: choose 1 to 9");
   }
@@ -111,6 +113,7 @@ std::string policy_to_json(const PolicyText& text) {
                         {"verification", text.verification},
                         {"bandwidth", text.bandwidth},
                         {"rpo", text.rpo},
+                        {"rto", text.rto},
                         {"priority", text.priority},
                         {"protect_new", text.protect_new}}
       .dump();
@@ -129,6 +132,7 @@ PolicyText policy_from_json(const std::string& name, const std::string& text) {
     policy.verification = json.value("verification", policy.verification);
     policy.bandwidth = json.value("bandwidth", policy.bandwidth);
     policy.rpo = json.value("rpo", policy.rpo);
+    policy.rto = json.value("rto", policy.rto);
     policy.priority = json.value("priority", policy.priority);
     policy.protect_new = json.value("protect_new", policy.protect_new);
     return policy;

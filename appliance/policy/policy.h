@@ -27,6 +27,7 @@ struct PolicyText {
   std::string verification = "off";  // off | after-sync | nightly HH:MM
   std::string bandwidth;             // empty: no limit
   std::string rpo;                   // the oldest its newest point may be; empty: by the schedule
+  std::string rto;                   // how long a test boot may take to come up; empty: no target
   uint32_t priority = 5;             // 1 to 9; 9 goes first
   bool protect_new = false;  // of the default policy: machines that are noticed are protected
 };
@@ -44,6 +45,7 @@ struct Policy {
   int verification_minute = 0;  // of the day, when nightly
   Bandwidth bandwidth;
   std::optional<int64_t> rpo_ms;
+  std::optional<uint64_t> rto_ms;
 
   bool in_blackout(int64_t utc_ms) const;
   // Bytes a second at that time; nullopt: no limit.

@@ -153,6 +153,7 @@ class Scheduler : public ingest::SyncOrders {
   void give_orders(State& state, const catalog::Host& host, uint64_t now_ms, PollAnswer& answer);
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
   alerts::Facts facts(State& state, uint64_t now_ms);
+  void add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy);
   void retain(State& state, uint64_t now_ms);
   std::vector<Key> due_verifications(State& state, uint64_t now_ms);
   void verify(const Key& machine, const char* why);

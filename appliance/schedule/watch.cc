@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "appliance/catalog/proved_recovery.h"
 #include "appliance/schedule/scheduler.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -16,7 +17,8 @@ constexpr uint64_t kRetainEveryMs = 60'000;
 
 const std::set<std::string> kSettled{alerts::kMachineOverdue, alerts::kMachineUnprotected,
                                      alerts::kSyncFailing, alerts::kHostSilent,
-                                     alerts::kStoreNearlyFull};
+                                     alerts::kStoreNearlyFull, alerts::kVerificationFailed,
+                                     alerts::kRecoverySlow};
 
 }  // namespace
 
@@ -72,6 +74,17 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
       known.overdue_at_ms =
           static_cast<uint64_t>(known.wanted ? policy::overdue_at(*policy, name, since)
                                              : since + policy::kAgeWithoutSchedule);
+      add_test_boots(known, *policy);
+      facts.machines.push_back(std::move(known));
+    }
+    // Machines whose points were imported have no protection, but may be tested.
+    for (const auto& [name, machine] : machines) {
+      if (protections.contains(name)) continue;
+      alerts::MachineFacts known;
+      known.tenant = tenant.name;
+      known.name = name;
+      known.imported = true;
+      add_test_boots(known, *policy_of(state, tenant.name, ""));
       facts.machines.push_back(std::move(known));
     }
     std::error_code absent;
@@ -92,6 +105,16 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
     order = state.orders.erase(order);
   }
   return facts;
+}
+
+void Scheduler::add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy) {
+  auto newest = catalog_.newest_verdict(machine.tenant, machine.name);
+  if (newest && newest->verdict == "fail") machine.boot_failure = newest->reason;
+  machine.rto_ms = policy.rto_ms;
+  if (!policy.rto_ms) return;
+  auto times =
+      catalog_.recovery_times(machine.tenant, machine.name, catalog::kRecoveryFrom);
+  if (!times.empty()) machine.recovery_ms = catalog::proved_recovery(times).recent_ms;
 }
 
 void Scheduler::retain(State& state, uint64_t now_ms) {

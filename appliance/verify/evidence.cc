@@ -52,6 +52,7 @@ std::string_view signal_name(Signal signal) {
     case Signal::reboot: return "reboot";
     case Signal::power_off: return "power off";
     case Signal::file_system: return "file system";
+    case Signal::file_system_skipped: return "file system not looked at";
     case Signal::trouble: return "trouble";
   }
   return "";

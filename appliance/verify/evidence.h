@@ -21,8 +21,9 @@ enum class Signal {
   address,      // the guest took an address on the network
   reboot,       // the guest restarted itself
   power_off,    // the guest switched itself off
-  file_system,  // a file system was checked: `subject` is "vda at 1 MiB"
-  trouble,      // the appliance's own: nothing is said about the machine
+  file_system,  // a file system was checked: `subject` is "vda1 (ext4)"
+  file_system_skipped,  // one was not: `detail` says why
+  trouble,              // the appliance's own: nothing is said about the machine
 };
 
 // What a text on a screen or a serial line says about a boot.
@@ -53,9 +54,10 @@ struct Observation {
 // In the order of time. Only changes are noted, so a long test boot stays small.
 struct Evidence {
   std::vector<Observation> observations;
-  uint64_t last_change_ms = 0;       // when screen, serial line or disks last moved
-  uint64_t last_read_ms = 0;         // when the disks last moved
-  uint32_t pending_check_count = 0;  // file systems still being checked
+  uint64_t last_change_ms = 0;  // when screen, serial line or disks last moved
+  uint64_t last_read_ms = 0;    // when the disks last moved
+  bool disks_pending = false;   // file systems are still being checked
+  uint64_t disks_over_ms = 0;   // when the last of them was done
 
   static constexpr size_t kMaxObservations = 1000;
   void add(Observation observation);
@@ -75,7 +77,8 @@ struct Verdict {
   VerdictKind kind = VerdictKind::inconclusive;
   std::vector<std::string> reasons;    // sentences, the decisive one first
   std::optional<uint64_t> service_ms;  // until all that was demanded answered
-  uint64_t decisive_ms = 0;            // when the decisive signal was seen
+  // When the decisive signal was seen; nothing where it was that nothing came.
+  std::optional<uint64_t> decisive_ms;
 };
 
 std::string_view signal_name(Signal signal);

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "appliance/verify/console_text.h"
+#include "appliance/verify/disk_checker.h"
 #include "appliance/verify/guest_prober.h"
 #include "appliance/verify/picture.h"
 #include "appliance/verify/text_recognition.h"
@@ -72,28 +73,54 @@ class Watcher {
         [](const boot::VmNetworkCard& card) { return card.mode != boot::NetworkMode::none; });
     GuestProber prober({boots_, watch_, vm_.id, vm_.domain_name, networked, plan_.scripts_directory,
                         std::move(checks)});
-    TestBootResult result;
-    result.start_ms = vm_.start_duration_ms;
+    DiskChecker disks(disk_plan());
+    evidence_.disks_pending = true;
+    std::optional<Verdict> passed;
+    uint64_t judged_ms = 0;
     while (true) {
       context.throw_if_stopped();
-      look(prober);
-      if (auto verdict = judge(evidence_, plan_.expected, plan_.limits, now())) {
-        result.verdict = std::move(*verdict);
-        if (result.verdict.kind == VerdictKind::pass) boots_.served(vm_.id);
-        break;
+      look(prober, disks);
+      auto verdict = judge(evidence_, plan_.expected, plan_.limits, now());
+      if (verdict && verdict->kind != VerdictKind::pass) return result_of(*verdict, now());
+      // It restarted, or something speaks against it now: all is open again.
+      if (!verdict) passed.reset();
+      if (verdict && !passed) {
+        passed = std::move(verdict);
+        judged_ms = now();
+        boots_.served(vm_.id);
+        if (plan_.on_pass) plan_.on_pass(result_of(*passed, judged_ms));
       }
-      context.set_progress({now(), 0, fmt::format("watching {}", vm_.machine_name)});
+      if (passed && now() >= judged_ms + plan_.limits.watch_on_ms)
+        return result_of(*passed, judged_ms);
+      context.set_progress(
+          {now(), 0,
+           passed ? fmt::format("{} is up; watching whether it stays up", vm_.machine_name)
+                  : fmt::format("watching {}", vm_.machine_name)});
       pause(context);
     }
-    take_picture(true);
-    result.evidence = std::move(evidence_);
-    result.pictures = std::move(pictures_);
-    if (serial_.size() > kSerialKept) serial_.erase(0, serial_.size() - kSerialKept);
-    result.serial = plain_text(serial_);
-    return result;
   }
 
  private:
+  DiskCheckPlan disk_plan() const {
+    DiskCheckPlan plan{plan_.source, plan_.point, {}, plan_.plugin_path};
+    for (const boot::VmDisk& disk : vm_.disks) plan.disks.push_back(disk.name);
+    return plan;
+  }
+
+  // As it stands now; the watching may go on.
+  TestBootResult result_of(const Verdict& verdict, uint64_t judged_ms) {
+    take_picture(true);
+    TestBootResult result;
+    result.verdict = verdict;
+    result.judged_ms = judged_ms;
+    result.start_ms = vm_.start_duration_ms;
+    result.evidence = evidence_;
+    result.pictures = pictures_;
+    size_t begin = serial_.size() > kSerialKept ? serial_.size() - kSerialKept : 0;
+    result.serial = plain_text(std::string_view(serial_).substr(begin));
+    return result;
+  }
+
   uint64_t now() const {
     return static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_).count());
@@ -111,7 +138,8 @@ class Watcher {
     evidence_.add(std::move(seen));
   }
 
-  void look(GuestProber& prober) {
+  void look(GuestProber& prober, DiskChecker& disks) {
+    take_disks(disks);
     try {
       look_at_life();
       look_at_disks();
@@ -144,22 +172,39 @@ class Watcher {
             .detail = vm.problem.empty() ? "The VM stands still." : vm.problem});
     }
     uint32_t count = watch_.reboot_count(vm_.domain_name);
-    for (; reboots_ < count; ++reboots_) {
-      note({.signal = Signal::reboot});
-      serial_begin_ = serial_.size();
-      answers_.clear();
-      last_meaning_ = last_serial_ = TextMeaning::nothing;
-      shown_ = {};
-      evidence_.last_change_ms = now();
-    }
+    if (reboots_ == count) return;
+    // One restart may be several resets: the kernel's and then the firmware's own, which are
+    // seconds apart on a busy machine. A system that has come up again has read its disks.
+    bool has_read = look_at_disks() || disk_sum_ != disk_sum_at_reboot_;
+    reboots_ = count;
+    disk_sum_at_reboot_ = disk_sum_;
+    if (!has_read) return;
+    note({.signal = Signal::reboot});
+    serial_begin_ = serial_.size();
+    answers_.clear();
+    last_meaning_ = last_serial_ = TextMeaning::nothing;
+    shown_ = {};
+    evidence_.last_change_ms = now();
   }
 
-  void look_at_disks() {
-    if (ended_) return;
+  // True if they have moved.
+  bool look_at_disks() {
+    if (ended_) return false;
     boot::DiskCounters counters = watch_.disk_counters(vm_.domain_name);
     uint64_t sum = counters.read_size + counters.written_size;
-    if (sum != disk_sum_) evidence_.last_read_ms = evidence_.last_change_ms = now();
+    if (sum == disk_sum_) return false;
+    evidence_.last_read_ms = evidence_.last_change_ms = now();
     disk_sum_ = sum;
+    return true;
+  }
+
+  void take_disks(DiskChecker& disks) {
+    if (!evidence_.disks_pending) return;
+    bool over = disks.is_over();
+    for (Observation& seen : disks.take()) note(std::move(seen));
+    if (!over) return;
+    evidence_.disks_pending = false;
+    evidence_.disks_over_ms = now();
   }
 
   void look_at_serial() {
@@ -235,7 +280,8 @@ class Watcher {
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
   std::string last_line_;
-  uint64_t disk_sum_ = 0, answering_ms_ = 0, running_ms_ = 0, tended_ms_ = 0;
+  uint64_t disk_sum_ = 0, disk_sum_at_reboot_ = 0, answering_ms_ = 0, running_ms_ = 0,
+           tended_ms_ = 0;
   uint32_t reboots_ = 0;
   bool ended_ = false;
 };

@@ -2,6 +2,7 @@
 // own, collects evidence until it can be judged, and throws the VM away. One thread a call.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct TestBootPlan {
   std::vector<Expectation> expected;
   VerdictLimits limits;
   std::string scripts_directory;  // of "appliance:NAME" checks
+  std::string plugin_path;        // as boot::BootSettings
+  // A pass as soon as it can be said; the VM is watched on meanwhile, and the result that is
+  // returned in the end counts. May be empty.
+  std::function<void(const struct TestBootResult&)> on_pass;
 };
 
 struct TestBootResult {
@@ -28,6 +33,7 @@ struct TestBootResult {
   std::vector<catalog::VerificationPicture> pictures;  // at most kMaxPictures, the last is the end
   std::string serial;                                  // the end of the serial log
   uint64_t start_ms = 0;                               // from the order until QEMU ran
+  uint64_t judged_ms = 0;                              // when the verdict was said
 };
 
 constexpr size_t kMaxPictures = 12;

@@ -6,10 +6,12 @@
 //   4  is a file system damaged?                                  fail
 //   5  is it up, and does everything demanded answer?             pass
 //   6  is it up, and something demanded stays silent?             fail
-//   7  does nothing move any more?                                fail if its text shows a start
-//   that
-//                                                                 hangs, else inconclusive
+//   7  does nothing move any more?                                fail if its text shows that a
+//                                                                 start hangs, else inconclusive
 //   8  is the time over?                                          inconclusive
+//
+// A pass waits for the check of the disks, for a while: it runs beside the start, and is mostly
+// over before the guest is up. Every verdict says what was found whole and what was not looked at.
 //
 // Signs of life before the last restart do not count. A missing guest agent is never a reason,
 // unless it was demanded.
@@ -177,6 +179,11 @@ std::optional<Verdict> judge_ends(const Summary& summary, const VerdictLimits& l
   return std::nullopt;
 }
 
+bool waits_for_disks(const Evidence& evidence, const VerdictLimits& limits, uint64_t since_ms,
+                     uint64_t now_ms) {
+  return evidence.disks_pending && now_ms < since_ms + limits.disk_grace_ms;
+}
+
 std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary,
                                 const std::vector<Expectation>& expected,
                                 const VerdictLimits& limits, uint64_t now_ms) {
@@ -201,23 +208,25 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
   if (missing.empty()) {
     bool settled = now_ms >= service_ms + (service_ms > up_ms ? 0 : limits.settle_up_ms) &&
                    now_ms >= up_ms + limits.settle_up_ms && summary.failure == nullptr;
-    if (!settled || evidence.pending_check_count != 0) return std::nullopt;
-    Verdict verdict{VerdictKind::pass, std::move(signs), service_ms, service_ms};
+    if (!settled || waits_for_disks(evidence, limits, service_ms, now_ms)) return std::nullopt;
+    uint64_t disks_ms = evidence.disks_pending
+                            ? service_ms + limits.disk_grace_ms
+                            : std::min(evidence.disks_over_ms, service_ms + limits.disk_grace_ms);
+    Verdict verdict{VerdictKind::pass, std::move(signs), service_ms,
+                    std::max(service_ms, disks_ms)};
     verdict.reasons.insert(verdict.reasons.end(), reasons.begin(), reasons.end());
     return verdict;
   }
   bool idle = now_ms >= std::max(evidence.last_read_ms, up_ms) + limits.idle_grace_ms;
   if (!idle && now_ms < up_ms + limits.service_grace_ms) return std::nullopt;
-  uint64_t decisive = idle ? std::max(evidence.last_read_ms, up_ms) + limits.idle_grace_ms
-                           : up_ms + limits.service_grace_ms;
-  Verdict verdict{VerdictKind::fail, std::move(missing), std::nullopt, decisive};
+  Verdict verdict{VerdictKind::fail, std::move(missing), std::nullopt, std::nullopt};
   verdict.reasons.insert(verdict.reasons.end(), signs.begin(), signs.end());
   return verdict;
 }
 
 Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t now_ms) {
   uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
-  Verdict verdict{VerdictKind::inconclusive, {}, std::nullopt, evidence.last_change_ms};
+  Verdict verdict;
   TextMeaning meaning = summary.screen == nullptr ? TextMeaning::nothing : summary.screen->meaning;
   std::string standing =
       fmt::format("nothing has moved on screen, serial console and disks for {}", after(still));
@@ -241,23 +250,48 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
   return verdict;
 }
 
-}  // namespace
+// What is known about the disks, after the reasons.
+void add_disk_sentences(Verdict& verdict, const Evidence& evidence) {
+  std::string whole;
+  std::vector<std::string> skipped;
+  for (const Observation& seen : evidence.observations) {
+    if (seen.signal == Signal::file_system && seen.good)
+      whole += (whole.empty() ? "" : ", ") + seen.subject;
+    if (seen.signal == Signal::file_system_skipped)
+      skipped.push_back(fmt::format("{} was not checked: {}.", seen.subject, seen.detail));
+  }
+  if (!whole.empty()) verdict.reasons.push_back(fmt::format("Checked and whole: {}.", whole));
+  verdict.reasons.insert(verdict.reasons.end(), skipped.begin(), skipped.end());
+  if (evidence.disks_pending) {
+    verdict.reasons.emplace_back(
+        "The check of the file systems was not over and is no part of this verdict.");
+  }
+}
 
-std::optional<Verdict> judge(const Evidence& evidence, const std::vector<Expectation>& expected,
-                             const VerdictLimits& limits, uint64_t now_ms) {
+std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Expectation>& expected,
+                                 const VerdictLimits& limits, uint64_t now_ms) {
   Summary summary = summarize(evidence);
   if (auto verdict = judge_ends(summary, limits, now_ms)) return verdict;
   if (summary.first_sign != nullptr) {
     if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
-  } else if (now_ms >= evidence.last_change_ms + limits.still_ms &&
-             evidence.pending_check_count == 0) {
+  } else if (uint64_t over_ms = evidence.last_change_ms + limits.still_ms;
+             now_ms >= over_ms && !waits_for_disks(evidence, limits, over_ms, now_ms)) {
     return judge_still(evidence, summary, now_ms);
   }
   if (now_ms < limits.total_ms) return std::nullopt;
   return Verdict{VerdictKind::inconclusive,
                  {fmt::format("Nothing was certain after {}.", after(limits.total_ms))},
                  std::nullopt,
-                 limits.total_ms};
+                 std::nullopt};
+}
+
+}  // namespace
+
+std::optional<Verdict> judge(const Evidence& evidence, const std::vector<Expectation>& expected,
+                             const VerdictLimits& limits, uint64_t now_ms) {
+  std::optional<Verdict> verdict = judge_all(evidence, expected, limits, now_ms);
+  if (verdict) add_disk_sentences(*verdict, evidence);
+  return verdict;
 }
 
 std::vector<std::string> good_checks(const Evidence& evidence) {

@@ -15,9 +15,12 @@ struct VerdictLimits {
   uint64_t settle_failure_ms = 3000;  // so does a text that means failure; a panic counts at once
   uint64_t service_grace_ms = 60'000;  // from the first sign of life until what is demanded answers
   uint64_t idle_grace_ms = 20'000;     // the same when the disks have been quiet all that time
+  uint64_t disk_grace_ms = 20'000;     // what a verdict waits longer for the check of the disks
   uint64_t still_ms = 45'000;  // nothing moves and there is no sign of life: it will not come
   uint64_t total_ms = 900'000;
   uint32_t reboot_count = 3;  // an update restarts a machine once or twice
+  // A pass is watched on for so long: a restart, an end or a panic takes it back.
+  uint64_t watch_on_ms = 20'000;
 };
 
 // Nothing while it cannot be said yet.

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/verify/guest_prober.h"
-#include "appliance/verify/test_boot.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -23,7 +22,6 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kWake{500};
 constexpr std::chrono::seconds kRetryClean{3};
 constexpr uint32_t kLearnedFrom = 3;    // passes whose common answers are demanded from then on
-constexpr uint32_t kRecoveryFrom = 20;  // passes the median is made from
 constexpr uint32_t kLookedAt = 100;     // test boots looked through for those passes
 
 std::vector<std::string> texts_of(const std::string& text) {
@@ -236,6 +234,8 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   plan.expected = expectations(tenant, manifest.machine_name);
   plan.limits = settings_.limits;
   plan.scripts_directory = settings_.boot.state_directory + "/checks";
+  plan.plugin_path = settings_.boot.plugin_path;
+  plan.on_pass = [&](const TestBootResult& result) { record(seen, result, false, context); };
   TestBootResult result;
   try {
     result = run_test_boot(*worker.boots, watch_, plan, context);
@@ -244,22 +244,33 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
     throw;
   }
   watch_.remove_network(worker.settings.isolated_network);
+  record(seen, result, true, context);
+  return seen;
+}
+
+void VerifyService::record(catalog::Verification& seen, const TestBootResult& result, bool settled,
+                           jobs::JobContext& context) {
+  seen.settled = settled;
   seen.verdict = verdict_name(result.verdict.kind);
   seen.reasons = json(result.verdict.reasons).dump();
   seen.checks = json(good_checks(result.evidence)).dump();
   seen.evidence = evidence_json(result.evidence);
   seen.serial = result.serial;
+  seen.recovery_ms.reset();
   if (result.verdict.service_ms) seen.recovery_ms = result.start_ms + *result.verdict.service_ms;
+  seen.decisive_ms = result.verdict.decisive_ms;
+  seen.judged_ms = result.judged_ms;
   seen.duration_ms = base::now_ms() - seen.started_ms;
-  seen.number = catalog_.add_verification(seen, result.pictures);
+  if (seen.number == 0) seen.number = catalog_.add_verification(seen, result.pictures);
+  else catalog_.replace_verification(seen, result.pictures);
   context.log(fmt::format("{}: {}", seen.verdict,
                           result.verdict.reasons.empty() ? "" : result.verdict.reasons.front()));
-  context.set_figures(json{{"verification", seen.number},
-                           {"verdict", seen.verdict},
-                           {"point", point.hex()},
-                           {"decisive_ms", result.verdict.decisive_ms}}
-                          .dump());
-  return seen;
+  context.set_figures(json{
+      {"verification", seen.number},
+      {"verdict", seen.verdict},
+      {"settled", settled},
+      {"point",
+       seen.point.hex()}}.dump());
 }
 
 // Points before the newest good one are taken to be good, those after it bad. An inconclusive one
@@ -301,18 +312,10 @@ void VerifyService::set_checks(const std::string& tenant, const std::string& mac
   catalog_.set_machine_checks(tenant, machine_name, json(checks).dump());
 }
 
-ProvedRecovery VerifyService::recovery(const std::string& tenant, const std::string& machine_name) {
-  std::vector<uint64_t> times;
-  for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
-    if (seen.recovery_ms && times.size() < kRecoveryFrom) times.push_back(*seen.recovery_ms);
-  }
-  ProvedRecovery proved;
-  if (times.empty()) return proved;
-  proved.count = static_cast<uint32_t>(times.size());
-  proved.last_ms = times.front();
-  std::sort(times.begin(), times.end());
-  proved.median_ms = times[times.size() / 2];
-  return proved;
+catalog::ProvedRecovery VerifyService::recovery(const std::string& tenant,
+                                                const std::string& machine_name) {
+  return catalog::proved_recovery(
+      catalog_.recovery_times(tenant, machine_name, catalog::kRecoveryFrom));
 }
 
 }  // namespace appliance::verify

@@ -16,9 +16,11 @@
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/guest_watch.h"
 #include "appliance/catalog/catalog.h"
+#include "appliance/catalog/proved_recovery.h"
 #include "appliance/catalog/verification_records.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/stores/tenant_stores.h"
+#include "appliance/verify/test_boot.h"
 #include "appliance/verify/verdict.h"
 #include "base/guarded.h"
 
@@ -29,13 +31,6 @@ struct VerifySettings {
   uint32_t worker_count = 3;  // test boots at once, as far as memory allows
   size_t queue_size = 500;
   VerdictLimits limits;
-};
-
-// How fast a machine came back in test boots that passed.
-struct ProvedRecovery {
-  uint32_t count = 0;  // of the newest passes these are made from
-  uint64_t last_ms = 0;
-  uint64_t median_ms = 0;
 };
 
 class VerifyService {
@@ -57,7 +52,7 @@ class VerifyService {
   // Throws not_found, invalid_argument.
   void set_checks(const std::string& tenant, const std::string& machine_name,
                   const std::vector<std::string>& checks);
-  ProvedRecovery recovery(const std::string& tenant, const std::string& machine_name);
+  catalog::ProvedRecovery recovery(const std::string& tenant, const std::string& machine_name);
 
   void stop();  // asks running test boots to end, and waits
 
@@ -81,6 +76,9 @@ class VerifyService {
   catalog::Verification verify_point(Worker& worker, const std::string& tenant,
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);
+  // Writes what is known now: once for a pass that is still being watched, and in the end.
+  void record(catalog::Verification& seen, const TestBootResult& result, bool settled,
+              jobs::JobContext& context);
   void bisect(Worker& worker, const std::string& tenant, const std::string& machine_name,
               jobs::JobContext& context);
 

@@ -1,0 +1,158 @@
+#include "appliance/verify/disk_checker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "appliance/verify/disk_view.h"
+#include "appliance/verify/file_system_check.h"
+#include "base/error.h"
+#include "base/scratch_directory.h"
+#include "base/text.h"
+
+namespace appliance::verify {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::seconds kLookTimeout{30};
+constexpr std::chrono::minutes kCheckTimeout{10};
+constexpr size_t kMaxParts = 64;
+constexpr uint64_t kLargestSector = 4096;
+
+// Containers of partitions, and partitions that hold no file system: of a BIOS's boot loader, and
+// Microsoft's reserved one.
+bool is_skipped_type(std::string type) {
+  for (char& c : type) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  constexpr std::array<std::string_view, 5> kSkipped{"5", "F", "85",
+                                                     "21686148-6449-6E6F-744E-656564454649",
+                                                     "E3C9E316-0B5C-4DB8-817D-F92DF00215AE"};
+  return std::find(kSkipped.begin(), kSkipped.end(), type) != kSkipped.end();
+}
+
+struct Part {
+  std::string name;  // "vda1"
+  uint64_t offset = 0, size = 0;
+};
+
+// What sfdisk --json says; its numbers come from the disk. Nothing if that is no table.
+std::vector<Part> parts_in(const std::string& text, const std::string& path,
+                           const std::string& disk) {
+  std::vector<Part> parts;
+  json parsed = json::parse(text, nullptr, false);
+  if (!parsed.is_object() || !parsed["partitiontable"].is_object()) return parts;
+  const json& table = parsed["partitiontable"];
+  uint64_t sector = table.value("sectorsize", uint64_t{512});
+  if (sector == 0 || sector > kLargestSector || !table.contains("partitions")) return parts;
+  for (const json& each : table["partitions"]) {
+    std::string node = each.value("node", "");
+    uint64_t start = each.value("start", uint64_t{0}), size = each.value("size", uint64_t{0});
+    constexpr uint64_t kLimit = uint64_t{1} << 50;
+    if (!node.starts_with(path) || start == 0 || size == 0 || start > kLimit || size > kLimit)
+      continue;
+    if (is_skipped_type(each.value("type", ""))) continue;
+    parts.push_back({disk + node.substr(path.size()), start * sector, size * sector});
+    if (parts.size() == kMaxParts) break;
+  }
+  return parts;
+}
+
+// blkid's TYPE; empty if it knows nothing there.
+std::string type_in(const std::string& text) {
+  for (const std::string& line : base::split(text, '\n')) {
+    if (line.starts_with("TYPE=")) return base::trim(line.substr(5)).substr(0, 40);
+  }
+  return "";
+}
+
+}  // namespace
+
+DiskChecker::DiskChecker(DiskCheckPlan plan)
+    : plan_(std::move(plan)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+DiskChecker::~DiskChecker() = default;
+
+std::vector<Observation> DiskChecker::take() {
+  auto seen = seen_.lock();
+  return std::exchange(*seen, {});
+}
+
+void DiskChecker::run(const std::stop_token& stop) {
+  for (const std::string& disk : plan_.disks) {
+    if (stop.stop_requested()) break;
+    try {
+      look_at_disk(disk, stop);
+    } catch (const base::Error& error) {
+      if (error.code() != base::ErrorCode::cancelled)
+        put({.signal = Signal::file_system_skipped, .subject = disk, .detail = error.message()});
+    } catch (const std::exception& error) {
+      put({.signal = Signal::file_system_skipped, .subject = disk, .detail = error.what()});
+    }
+  }
+  over_ = true;
+}
+
+void DiskChecker::look_at_disk(const std::string& disk, const std::stop_token& stop) {
+  struct Found {
+    Part part;
+    std::string type;
+  };
+  std::vector<Found> found;
+  base::ScratchDirectory scratch("/var/tmp", "muletto-look");
+  {
+    DiskView whole(plan_.source, plan_.point, {.disk = disk}, plan_.plugin_path, scratch.path(),
+                   stop);
+    auto type_at = [&](const Part& part) {
+      std::vector<std::string> words{"blkid", "-p", "-o", "export"};
+      if (part.size != 0) {
+        words.insert(words.end(), {"--offset", std::to_string(part.offset), "--size",
+                                   std::to_string(part.size)});
+      }
+      words.push_back(whole.path());
+      return type_in(whole.run(words, kLookTimeout, stop).output);
+    };
+    std::vector<Part> parts =
+        parts_in(whole.run({"sfdisk", "--json", whole.path()}, kLookTimeout, stop).output,
+                 whole.path(), disk);
+    if (parts.empty()) parts.push_back({disk});
+    for (const Part& part : parts) found.push_back({part, type_at(part)});
+  }
+  for (const Found& each : found) {
+    if (is_uninteresting(each.type)) continue;
+    std::string subject =
+        each.type.empty() ? each.part.name : fmt::format("{} ({})", each.part.name, each.type);
+    auto skipped = [&](std::string why) {
+      put({.signal = Signal::file_system_skipped, .subject = subject, .detail = std::move(why)});
+    };
+    auto check = check_for(each.type, "");
+    if (!check) {
+      skipped(each.type.empty() ? "it holds no known file system" : "no program checks this type");
+      continue;
+    }
+    try {
+      DiskView view(plan_.source, plan_.point,
+                    {disk, each.part.offset, each.part.size, check->writes}, plan_.plugin_path,
+                    scratch.path(), stop);
+      FinishedCommand done =
+          view.run(check_for(each.type, view.path())->command, kCheckTimeout, stop);
+      CheckOutcome outcome = outcome_of(each.type, view.path(), done.status, done.output);
+      if (outcome.result == CheckResult::unknown) {
+        skipped(outcome.words);
+      } else {
+        put({.signal = Signal::file_system,
+             .good = outcome.result == CheckResult::whole,
+             .subject = subject,
+             .detail = outcome.words});
+      }
+    } catch (const base::Error& error) {
+      bool cancelled = error.code() == base::ErrorCode::cancelled;
+      skipped(cancelled ? "its check was not over when the test boot was" : error.message());
+      if (cancelled) throw;
+    }
+  }
+}
+
+}  // namespace appliance::verify

@@ -1,0 +1,48 @@
+// Checks the file systems on a point's disks while its test boot runs, on a thread of its own and
+// without touching the VM: the point's disks become files (disk_view.h), sfdisk and blkid say what
+// is on them, and each file system's own program checks it (file_system_check.h). All these run one
+// after the other as `nobody` at the lowest priority. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "appliance/boot/boot_service.h"
+#include "appliance/verify/evidence.h"
+#include "base/guarded.h"
+#include "images/ids.h"
+
+namespace appliance::verify {
+
+struct DiskCheckPlan {
+  boot::PointSource source;  // `reader` is not used
+  images::PointId point;
+  std::vector<std::string> disks;
+  std::string plugin_path;  // empty: as images::default_plugin_path()
+};
+
+class DiskChecker {
+ public:
+  explicit DiskChecker(DiskCheckPlan plan);  // starts
+  ~DiskChecker();                            // ends what runs, within a second
+
+  // Since the last call, without times: signal file_system for what was checked,
+  // file_system_skipped for what was not, with the reason.
+  std::vector<Observation> take();
+  // Nothing more will come. Observations are there before this is true.
+  bool is_over() const { return over_; }
+
+ private:
+  void run(const std::stop_token& stop);
+  void look_at_disk(const std::string& disk, const std::stop_token& stop);
+  void put(Observation seen) { seen_.lock()->push_back(std::move(seen)); }
+
+  const DiskCheckPlan plan_;
+  base::Guarded<std::vector<Observation>> seen_;
+  std::atomic<bool> over_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace appliance::verify

@@ -1,0 +1,134 @@
+#include "appliance/verify/file_system_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace appliance::verify {
+namespace {
+
+constexpr size_t kMaxWords = 160;
+
+bool is_ext(std::string_view type) { return type == "ext2" || type == "ext3" || type == "ext4"; }
+
+bool contains(const std::string& text, std::string_view words) {
+  return text.find(words) != std::string::npos;
+}
+
+template <size_t Count>
+bool contains_any(const std::string& text, const std::array<std::string_view, Count>& phrases) {
+  return std::any_of(phrases.begin(), phrases.end(),
+                     [&](std::string_view each) { return contains(text, each); });
+}
+
+std::string shown(std::string line) {
+  line = base::trim(line);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) >= 0x7f) c = ' ';
+  }
+  return line.substr(0, kMaxWords);
+}
+
+// The first line that `wanted` accepts, without the path in front; empty if there is none.
+template <typename Wanted>
+std::string first_line(const std::string& output, const std::string& path, Wanted wanted) {
+  for (std::string line : base::split(output, '\n')) {
+    size_t prefix = line.find(path + ": ");
+    if (prefix == 0) line.erase(0, path.size() + 2);
+    if (!base::trim(line).empty() && wanted(line)) return shown(line);
+  }
+  return "";
+}
+
+std::string any_line(const std::string& output, const std::string& path) {
+  return first_line(output, path, [](const std::string&) { return true; });
+}
+
+CheckOutcome outcome_of_ext(const std::string& path, int status, const std::string& output) {
+  // e2fsck(8): a sum of 1 mended, 2 mended and to be restarted, 4 left unmended, 8 could not work.
+  if (status >= 0 && status < 4) return {CheckResult::whole, ""};
+  std::string words = first_line(output, path, [](const std::string& line) {
+    return !contains(line, "recovering journal") && !contains(line, "UNEXPECTED INCONSISTENCY") &&
+           !contains(line, "contains a file system with errors") &&
+           !contains(line, "not cleanly unmounted") && !contains(line, "check forced");
+  });
+  return {(status & ~3) == 4 ? CheckResult::damaged : CheckResult::unknown, words};
+}
+
+CheckOutcome outcome_of_xfs(const std::string& path, int status, const std::string& output) {
+  if (status == 0) return {CheckResult::whole, ""};
+  if (contains(output, "valuable metadata changes in a log"))
+    return {CheckResult::unknown, "its journal has to be replayed first, by a mount"};
+  std::string words = first_line(output, path, [](const std::string& line) {
+    bool step = line.starts_with("Phase ") || line.starts_with("        - ") ||
+                line.starts_with("Cannot get host") || line.starts_with("Repair may fail") ||
+                line.starts_with("the image and the host") || line.starts_with("setrlimit:");
+    return !step;
+  });
+  return {status == 1 && !words.empty() ? CheckResult::damaged : CheckResult::unknown, words};
+}
+
+// ntfsfix says "Volume is corrupt" also where it cannot even open the file.
+CheckOutcome outcome_of_ntfs(const std::string& path, int status, const std::string& output) {
+  if (status == 0) return {CheckResult::whole, ""};
+  constexpr std::array<std::string_view, 4> kDamage{"FILE magic", "Failed to load $MFT",
+                                                    "INDX magic", "$MFTMirr does not match $MFT"};
+  if (!contains_any(output, kDamage)) return {CheckResult::unknown, any_line(output, path)};
+  return {CheckResult::damaged, first_line(output, path, [&](const std::string& line) {
+            return contains_any(line, kDamage);
+          })};
+}
+
+// Most of what fsck.fat finds (lost clusters, a size that differs, the dirty bit) every power cut
+// leaves, and it is harmless. Its tables are not whole when it says one of these.
+CheckOutcome outcome_of_fat(const std::string& path, int status, const std::string& output) {
+  if (status == 0) return {CheckResult::whole, ""};
+  if (status != 1) return {CheckResult::unknown, any_line(output, path)};
+  constexpr std::array<std::string_view, 7> kDamage{
+      "out of range", "appear to be corrupt", "Start cluster", "start cluster", "share clusters",
+      "Circular",     "bad cluster number"};
+  std::string words = first_line(
+      output, path, [&](const std::string& line) { return contains_any(line, kDamage); });
+  return {words.empty() ? CheckResult::whole : CheckResult::damaged, words};
+}
+
+CheckOutcome outcome_of_btrfs(const std::string& path, int status, const std::string& output) {
+  if (status == 0) return {CheckResult::whole, ""};
+  if (status != 1 || contains(output, "missing") || contains(output, "No such file"))
+    return {CheckResult::unknown, any_line(output, path)};
+  std::string words = first_line(output, path, [](const std::string& line) {
+    return contains(line, "ERROR") || contains(line, "checksum") || contains(line, "parent");
+  });
+  return {words.empty() ? CheckResult::unknown : CheckResult::damaged, words};
+}
+
+}  // namespace
+
+std::optional<FileSystemCheck> check_for(std::string_view type, const std::string& path) {
+  if (is_ext(type)) return FileSystemCheck{{"e2fsck", "-p", "-f", path}, true};
+  if (type == "xfs") return FileSystemCheck{{"xfs_repair", "-n", "-f", "-m", "512", path}};
+  if (type == "ntfs") return FileSystemCheck{{"ntfsfix", "-n", path}};
+  if (type == "vfat") return FileSystemCheck{{"fsck.fat", "-n", path}};
+  if (type == "btrfs") return FileSystemCheck{{"btrfs", "check", "--readonly", path}};
+  return std::nullopt;
+}
+
+bool is_uninteresting(std::string_view type) { return type == "swap"; }
+
+CheckOutcome outcome_of(std::string_view type, const std::string& path, int status,
+                        const std::string& output) {
+  if (status == 127) return {CheckResult::unknown, "the program that checks it is not installed"};
+  if (status > 128)
+    return {CheckResult::unknown, fmt::format("its check was ended by signal {}", status - 128)};
+  if (is_ext(type)) return outcome_of_ext(path, status, output);
+  if (type == "xfs") return outcome_of_xfs(path, status, output);
+  if (type == "ntfs") return outcome_of_ntfs(path, status, output);
+  if (type == "vfat") return outcome_of_fat(path, status, output);
+  if (type == "btrfs") return outcome_of_btrfs(path, status, output);
+  return {};
+}
+
+}  // namespace appliance::verify
