@@ -14,6 +14,7 @@ constexpr const char* kMachineUnprotected = "machine-unprotected";
 constexpr const char* kSyncFailing = "sync-failing";
 constexpr const char* kHostSilent = "host-silent";
 constexpr const char* kStoreNearlyFull = "store-nearly-full";
+constexpr const char* kInstantVmDown = "instant-vm-down";
 constexpr const char* kVerificationFailed = "verification-failed";  // raised by who verifies
 
 struct Condition {

@@ -197,6 +197,10 @@ json boot_json(const boot::InstantVm& vm) {
           {"disks", disks},
           {"network_cards", cards},
           {"serial_log_path", vm.serial_log_path},
+          {"restart", boot::restart_policy_name(vm.restart)},
+          {"timeline", boot::timeline_name(vm.timeline)},
+          {"restart_count", vm.restart_count},
+          {"restarted", time_json(vm.restarted_ms)},
           {"notes", vm.notes}};
 }
 

@@ -61,6 +61,12 @@ void name_networks(const BootSettings& settings, MachinePlan& plan) {
 
 }  // namespace
 
+uint64_t free_memory(const HypervisorFacts& facts, uint64_t promised_memory) {
+  uint64_t promised = promised_memory + kMemoryReserve;
+  uint64_t unpromised = facts.memory_size > promised ? facts.memory_size - promised : 0;
+  return std::min(facts.memory_available, unpromised);
+}
+
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
                          Hypervisor& hypervisor, uint64_t promised_memory) {
@@ -68,10 +74,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   prepared.point = source.reader->read_point(point);
   DiskLook look = look_at_point(*source.reader, prepared.point);
   prepared.facts = hypervisor.facts();
-  uint64_t promised = promised_memory + kMemoryReserve;
-  uint64_t unpromised =
-      prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
-  prepared.facts.memory_available = std::min(prepared.facts.memory_available, unpromised);
+  prepared.facts.memory_available = free_memory(prepared.facts, promised_memory);
   prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
   name_networks(settings, prepared.plan);
   check_networks(options, hypervisor, prepared.plan);
@@ -101,10 +104,13 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   vm.memory_size = plan.memory_size;
   vm.serial_log_path = places.serial_path;
   vm.notes = plan.notes;
+  vm.restart = options.purpose == Purpose::test ? RestartPolicy::wait : options.restart;
+  vm.timeline = options.purpose == Purpose::test ? Timeline::production : options.timeline;
   if (verdict.accelerator == Accelerator::tcg)
     vm.notes.push_back("It runs without KVM. " + verdict.reason);
   for (const PlannedDisk& disk : plan.disks) {
     vm.disks.push_back({.name = disk.name,
+                        .target = disk.target,
                         .overlay_path = places.overlay_path(disk.name),
                         .size = prepared.point.disk(disk.name).size});
   }

@@ -25,6 +25,11 @@ void declare_options(base::options::options_description_easy_init add) {
       "disk-bus", value<std::string>()->value_name("BUS"), "virtio, scsi, sata or ide")(
       "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
       "fresh-macs", "new MAC addresses, for a VM beside the original")(
+      "restart", value<std::string>()->value_name("WHEN"),
+      "after a loss of power: automatic (default) or wait")(
+      "timeline", value<std::string>()->value_name("WHOSE"),
+      "instant (default): this VM's syncs go on into the machine's timeline, those of its host are "
+      "refused; production: the other way round, for a try-out")(
       "wait", "until the guest answers; see --http, --tcp, --timeout");
   declare_wait(add);
   declare_connection(add);
@@ -38,6 +43,8 @@ nlohmann::json start_body(const base::Arguments& arguments) {
   if (arguments.has("disk-bus")) body["disk_bus"] = arguments.get("disk-bus");
   if (arguments.has("firmware")) body["firmware"] = arguments.get("firmware");
   if (arguments.has("fresh-macs")) body["fresh_macs"] = true;
+  if (arguments.has("restart")) body["restart"] = arguments.get("restart");
+  if (arguments.has("timeline")) body["timeline"] = arguments.get("timeline");
   return body;
 }
 

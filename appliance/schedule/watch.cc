@@ -14,9 +14,9 @@ namespace {
 constexpr std::chrono::seconds kWatchEvery{2};
 constexpr uint64_t kRetainEveryMs = 60'000;
 
-const std::set<std::string> kSettled{alerts::kMachineOverdue, alerts::kMachineUnprotected,
-                                     alerts::kSyncFailing, alerts::kHostSilent,
-                                     alerts::kStoreNearlyFull};
+const std::set<std::string> kSettled{alerts::kMachineOverdue,  alerts::kMachineUnprotected,
+                                     alerts::kSyncFailing,     alerts::kHostSilent,
+                                     alerts::kStoreNearlyFull, alerts::kInstantVmDown};
 
 }  // namespace
 
@@ -179,7 +179,11 @@ void Scheduler::watch() {
         to_verify = due_verifications(*state, now);
       }
       for (const Key& machine : to_verify) verify(machine, "nightly");
-      alerts_.settle(kSettled, alerts::conditions_of(known, now), now);
+      std::vector<alerts::Condition> conditions = alerts::conditions_of(known, now);
+      if (others_.conditions) {
+        for (alerts::Condition& each : others_.conditions()) conditions.push_back(std::move(each));
+      }
+      alerts_.settle(kSettled, conditions, now);
       last_problem.clear();
     } catch (const base::Error& error) {
       if (error.message() != last_problem)
