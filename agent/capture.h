@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,7 @@ struct CaptureSettings {
   // The guest's freeze hooks report (docs/hooks): ask for it, and call the point
   // application-consistent if they ran.
   bool hooks = false;
+  std::optional<Origin> origin{};                        // of an instant VM
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
 };
 

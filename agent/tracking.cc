@@ -44,6 +44,27 @@ TrackingRecord parse_record(std::string_view text, std::string* machine_name = n
 
 }  // namespace
 
+namespace {
+
+DiskDecision decide_by_record(const TrackingEvidence& evidence, const TrackedDisk& disk) {
+  if (!evidence.record)
+    return full("this agent has no record of what changed since the last point");
+  const TrackingRecord& record = *evidence.record;
+  if (record.point != evidence.last->id) {
+    return full(fmt::format("tracking continues from point {}, but the last one is {}",
+                            record.point.hex(), evidence.last->id.hex()));
+  }
+  if (record.domain_uuid != evidence.domain_uuid)
+    return full("the domain was replaced by another of its name");
+  if (!contains(record.disks, disk.name)) return full("the disk was not tracked at the last point");
+  if (!evidence.checkpoint_exists) return full("the checkpoint of the last point was deleted");
+  if (!contains(evidence.checkpoint_disks, disk.name))
+    return full("the last checkpoint does not have the disk");
+  return {true, "", record.origin, record.checkpoint};
+}
+
+}  // namespace
+
 bool can_track(std::string_view format) { return format == "qcow2"; }
 
 DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
@@ -59,20 +80,10 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
     return full(
         fmt::format("a {} disk cannot hold a record of its changes; qcow2 can", disk.format));
   }
-  if (!evidence.record)
-    return full("this agent has no record of what changed since the last point");
-  const TrackingRecord& record = *evidence.record;
-  if (record.point != evidence.last->id) {
-    return full(fmt::format("tracking continues from point {}, but the last one is {}",
-                            record.point.hex(), evidence.last->id.hex()));
-  }
-  if (record.domain_uuid != evidence.domain_uuid)
-    return full("the domain was replaced by another of its name");
-  if (!contains(record.disks, disk.name)) return full("the disk was not tracked at the last point");
-  if (!evidence.checkpoint_exists) return full("the checkpoint of the last point was deleted");
-  if (!contains(evidence.checkpoint_disks, disk.name))
-    return full("the last checkpoint does not have the disk");
-  return {true, "", record.origin};
+  DiskDecision decision = decide_by_record(evidence, disk);
+  if (!decision.incremental && evidence.origin && contains(evidence.origin_disks, disk.name))
+    return {true, "", evidence.origin->point, evidence.origin->checkpoint};
+  return decision;
 }
 
 std::string full_read_note(const std::vector<std::pair<std::string, DiskDecision>>& decisions) {

@@ -35,6 +35,14 @@ struct TrackingRecord {
   std::vector<std::string> disks;  // those whose bitmap it has
 };
 
+// A checkpoint that somebody else made and vouches for: of an instant VM, it was made when the VM's
+// disks were those of the point, before its guest ran. It is never deleted, so it can always be
+// continued from when the record cannot, at the price of reading more.
+struct Origin {
+  images::PointId point;
+  std::string checkpoint;
+};
+
 // A disk as it is now.
 struct TrackedDisk {
   std::string name;
@@ -50,12 +58,15 @@ struct TrackingEvidence {
   std::string domain_uuid;
   bool checkpoint_exists = false;             // the record's, in libvirt
   std::vector<std::string> checkpoint_disks;  // which libvirt says have a bitmap in it
+  std::optional<Origin> origin;
+  std::vector<std::string> origin_disks;  // which libvirt says have a bitmap in the origin's
 };
 
 struct DiskDecision {
   bool incremental = false;
-  std::string reason;       // for a full read, in words
-  images::PointId since{};  // of an incremental one: the point the bitmap continues from
+  std::string reason;        // for a full read, in words
+  images::PointId since{};   // of an incremental one: the point the bitmap continues from
+  std::string checkpoint{};  // and the checkpoint it was made at
 };
 
 // A bitmap can only be kept inside such an image.

@@ -44,6 +44,18 @@ std::vector<ImageDisk> image_disks(const Arguments& arguments, const MachineConf
   return disks;
 }
 
+// "CHECKPOINT=POINT" of --origin.
+std::optional<Origin> origin_of(const Arguments& arguments) {
+  if (!arguments.has("origin")) return std::nullopt;
+  std::string text = arguments.get("origin");
+  size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "--origin is CHECKPOINT=POINT, not '" + text + "'");
+  }
+  return Origin{images::PointId::from_hex(text.substr(equals + 1)), text.substr(0, equals)};
+}
+
 CaptureSettings capture_settings(const Arguments& arguments, const Config& config,
                                  const MachineConfig& machine) {
   CaptureSettings settings;
@@ -58,6 +70,7 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
                                ? base::parse_size(arguments.get("scratch-limit"))
                                : config.scratch_limit;
   settings.freeze = machine.freeze && !arguments.has("no-freeze");
+  settings.origin = origin_of(arguments);
   settings.excluded_disks = machine.exclude_disks;
   for (const std::string& name : arguments.list("exclude")) settings.excluded_disks.push_back(name);
   return settings;
@@ -204,6 +217,9 @@ base::Command sync_command(std::stop_token stop) {
     add("exclude", value<Words>()->value_name("DISK"),
         "leave disks out: a name, a pattern like 'vd[b-d]', or of image paths like '/scratch/*'; "
         "may be repeated");
+    add("origin", value<std::string>()->value_name("CHECKPOINT=POINT"),
+        "the domain's disks were POINT's when CHECKPOINT was made, which is never deleted; for the "
+        "syncs of instant VMs by mulettod");
     add("full", "read everything, whatever change tracking says");
     add("no-freeze", "do not freeze the guest's file systems");
     add("hooks", "the guest's freeze hooks report: ask whether they ran");

@@ -118,7 +118,6 @@ class RunningCapture : public Capture {
   MachineLock lock_;
   DomainFacts facts_;
   std::string checkpoint_;  // the new one
-  std::string since_;       // the one of the last point
   SyncGuard guard_;
   std::optional<base::ScratchDirectory> run_;
   std::optional<base::ScratchDirectory> scratch_;
@@ -152,13 +151,14 @@ void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
   TrackingEvidence evidence{.full_wanted = settings_.full, .last = last};
   evidence.record = load_tracking(place_.state_directory, place_.machine_name);
   evidence.domain_uuid = domain_.uuid();
-  if (evidence.record) {
-    since_ = evidence.record->checkpoint;
-    for (const Checkpoint& checkpoint : domain_.checkpoints()) {
-      if (checkpoint.name != since_) continue;
+  evidence.origin = settings_.origin;
+  for (const Checkpoint& checkpoint : domain_.checkpoints()) {
+    if (evidence.record && checkpoint.name == evidence.record->checkpoint) {
       evidence.checkpoint_exists = true;
       evidence.checkpoint_disks = checkpoint.disks;
     }
+    if (evidence.origin && checkpoint.name == evidence.origin->checkpoint)
+      evidence.origin_disks = checkpoint.disks;
   }
   for (const DomainDisk& disk : facts_.disks) {
     if (std::find(wanted.begin(), wanted.end(), disk.name) == wanted.end()) continue;
@@ -311,7 +311,7 @@ std::vector<BackupDisk> RunningCapture::backup_disks() const {
     if (captured != disks_.end()) {
       backup.captured = true;
       backup.scratch_path = scratch_path(disk.name);
-      if (captured->decision.incremental) backup.since = since_;
+      if (captured->decision.incremental) backup.since = captured->decision.checkpoint;
       backup.tracked = can_track(disk.format) && domain_.persistent();
     }
     out.push_back(backup);

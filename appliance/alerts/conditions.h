@@ -16,6 +16,7 @@ constexpr const char* kHostSilent = "host-silent";
 constexpr const char* kStoreNearlyFull = "store-nearly-full";
 constexpr const char* kVerificationFailed = "verification-failed";
 constexpr const char* kRecoverySlow = "recovery-slow";
+constexpr const char* kInstantVmDown = "instant-vm-down";
 
 struct Condition {
   std::string kind;

@@ -68,6 +68,11 @@ bool BodyFields::flag(const char* name) {
   return value->get<bool>();
 }
 
+bool BodyFields::required_flag(const char* name) {
+  if (find(name) == nullptr) refuse(fmt::format("'{}' is missing: true or false", name));
+  return flag(name);
+}
+
 std::vector<std::string> BodyFields::texts(const char* name, size_t max_count) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return {};

@@ -21,7 +21,8 @@ class BodyFields {
   std::optional<std::string> text(const char* name);  // at most kMaxText bytes
   std::string required_text(const char* name);
   std::optional<uint64_t> natural(const char* name, uint64_t min, uint64_t max);
-  bool flag(const char* name);  // false if it is not there
+  bool flag(const char* name);           // false if it is not there
+  bool required_flag(const char* name);  // throws if it is not there
   std::vector<std::string> texts(const char* name, size_t max_count);
 
   // Refuses fields nobody asked for: a misspelt option must not be silently ignored. Call last.

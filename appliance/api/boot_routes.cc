@@ -20,6 +20,13 @@ constexpr uint64_t kMaxMemory = 1ull << 46;
 constexpr size_t kMaxNetworks = 64;
 constexpr uint64_t kMaxShutdownTimeoutS = 3600;
 
+boot::BootChanges boot_changes(BodyFields& body) {
+  boot::BootChanges changes;
+  if (auto name = body.text("restart")) changes.restart = boot::restart_policy_from_name(*name);
+  if (auto name = body.text("timeline")) changes.timeline = boot::timeline_from_name(*name);
+  return changes;
+}
+
 boot::BootOptions boot_options(BodyFields& body) {
   boot::BootOptions options;
   if (auto count = body.natural("cpu_count", 1, kMaxCpus))
@@ -31,6 +38,9 @@ boot::BootOptions boot_options(BodyFields& body) {
     options.networks.push_back(boot::network_choice_from_name(name));
   }
   if (body.flag("fresh_macs")) options.macs = boot::MacChoice::fresh;
+  boot::BootChanges changes = boot_changes(body);
+  options.restart = changes.restart.value_or(options.restart);
+  options.timeline = changes.timeline.value_or(options.timeline);
   return options;
 }
 
@@ -96,7 +106,7 @@ Response show_boot(Services& services, const Request& request) {
 Response stop_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   boot::StopOptions options;
-  options.keep_overlay = body.flag("keep_overlay");
+  options.keep_overlay = body.required_flag("keep_overlay");
   options.shutdown_timeout_s = static_cast<uint32_t>(
       body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
   body.expect_no_more();
@@ -108,6 +118,14 @@ Response stop_boot(Services& services, const Request& request) {
     context.log(options.keep_overlay ? "stopped; its writes are kept"
                                      : "stopped; its writes are discarded");
   }));
+}
+
+Response change_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  boot::BootChanges changes = boot_changes(body);
+  body.expect_no_more();
+  boot::InstantVm vm = services.boots.change(find_boot(services, request).id, changes);
+  return json_response({{"boot", boot_json(vm)}});
 }
 
 Response power_boot(Services& services, const Request& request) {
@@ -149,6 +167,7 @@ void add_boot_routes(Router& router, Services& services) {
   add("POST", "/api/v1/boots/check", check_boot);
   add("GET", "/api/v1/boots/{boot}", show_boot);
   add("POST", "/api/v1/boots/{boot}/stop", stop_boot);
+  add("PUT", "/api/v1/boots/{boot}/settings", change_boot);
   add("POST", "/api/v1/boots/{boot}/power", power_boot);
   add("POST", "/api/v1/boots/{boot}/wait", wait_for_boot);
 }

@@ -25,6 +25,9 @@ Response enroll(Services& services, const Request& request) {
   std::string version = body.text("version").value_or("");
   body.expect_no_more();
   base::check_name(name, "host's name");
+  if (name == catalog::kInternalHostName)
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "the name '" + name + "' is the appliance's own; choose another one");
   if (!version.empty()) base::check_name(version.substr(0, kMaxVersion), "agent's version");
 
   uint64_t now = base::now_ms();

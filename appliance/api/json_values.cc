@@ -234,6 +234,10 @@ json boot_json(const boot::InstantVm& vm) {
           {"pulling", vm.is_pulling},
           {"local", vm.is_local},
           {"serial_log_path", vm.serial_log_path},
+          {"restart", boot::restart_policy_name(vm.restart)},
+          {"timeline", boot::timeline_name(vm.timeline)},
+          {"restart_count", vm.restart_count},
+          {"restarted", time_json(vm.restarted_ms)},
           {"notes", vm.notes}};
 }
 

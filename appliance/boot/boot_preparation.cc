@@ -108,6 +108,12 @@ void name_networks(const BootSettings& settings, const std::string& tenant, Mach
 
 }  // namespace
 
+uint64_t free_memory(const HypervisorFacts& facts, uint64_t promised_memory) {
+  uint64_t promised = promised_memory + kMemoryReserve;
+  uint64_t unpromised = facts.memory_size > promised ? facts.memory_size - promised : 0;
+  return std::min(facts.memory_available, unpromised);
+}
+
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
                          Hypervisor& hypervisor, const std::vector<InstantVm>& active) {
@@ -116,11 +122,9 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   std::vector<std::string> damages;
   DiskLook look = look_at_point(*source.reader, prepared.point, damages);
   prepared.facts = hypervisor.facts();
-  uint64_t promised = kMemoryReserve;
+  uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
-  uint64_t unpromised =
-      prepared.facts.memory_size > promised ? prepared.facts.memory_size - promised : 0;
-  prepared.facts.memory_available = std::min(prepared.facts.memory_available, unpromised);
+  prepared.facts.memory_available = free_memory(prepared.facts, promised);
   prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
   MachinePlan& plan = prepared.plan;
   // A TPM that is there under this name is another machine's, or this one's on its old host.
@@ -173,10 +177,13 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   vm.memory_size = plan.memory_size;
   vm.serial_log_path = places.serial_path;
   vm.notes = plan.notes;
+  vm.restart = options.purpose == Purpose::test ? RestartPolicy::wait : options.restart;
+  vm.timeline = options.purpose == Purpose::test ? Timeline::production : options.timeline;
   if (verdict.accelerator == Accelerator::tcg)
     vm.notes.push_back("It runs without KVM. " + verdict.reason);
   for (const PlannedDisk& disk : plan.disks) {
     vm.disks.push_back({.name = disk.name,
+                        .target = disk.target,
                         .overlay_path = places.overlay_path(disk.name),
                         .size = prepared.point.disk(disk.name).size});
   }

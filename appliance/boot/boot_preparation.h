@@ -25,6 +25,9 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
 std::vector<std::string> conflicts_of(const BootRecord& record,
                                       const std::vector<InstantVm>& active, Hypervisor& hypervisor);
 
+// Bytes that a VM may be given now, beside those that run and the appliance itself.
+uint64_t free_memory(const HypervisorFacts& facts, uint64_t promised_memory);
+
 // The record of a boot that is about to begin, with a fresh console password.
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
                       const BootOptions& options, const BootSettings& settings,

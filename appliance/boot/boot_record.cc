@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr uint64_t kRecordLimit = 1 << 20;
-constexpr std::string_view kPhaseNames[] = {"starting", "started", "stopping", "kept"};
+constexpr std::string_view kPhaseNames[] = {"starting", "started", "stopping", "kept", "ended"};
 
 Phase phase_from_name(const std::string& name) {
   for (size_t i = 0; i < std::size(kPhaseNames); ++i) {
@@ -28,7 +28,10 @@ Phase phase_from_name(const std::string& name) {
 json disks_to_json(const InstantVm& vm) {
   json disks = json::array();
   for (const VmDisk& disk : vm.disks) {
-    disks.push_back({{"name", disk.name}, {"overlay", disk.overlay_path}, {"size", disk.size}});
+    disks.push_back({{"name", disk.name},
+                     {"target", disk.target},
+                     {"overlay", disk.overlay_path},
+                     {"size", disk.size}});
   }
   return disks;
 }
@@ -73,9 +76,19 @@ BootRecord parse_record(const json& object) {
   vm.is_local = object.value("local", false);
   vm.serial_log_path = object.at("serial_log");
   vm.notes = object.at("notes").get<std::vector<std::string>>();
+  // Records of VMs that an earlier version started lack these: such a VM stays as it was.
+  vm.restart = restart_policy_from_name(object.value("restart", "wait"));
+  vm.timeline = timeline_from_name(object.value("timeline", "production"));
+  vm.restart_count = object.value("restart_count", 0u);
+  if (object.contains("restarted_ms")) vm.restarted_ms = object["restarted_ms"].get<uint64_t>();
+  record.problem = object.value("problem", "");
+  record.failed_restarts = object.value("failed_restarts", 0u);
+  record.next_restart_ms = object.value("next_restart_ms", uint64_t{0});
   for (const json& disk : object.at("disks")) {
-    vm.disks.push_back(
-        {.name = disk.at("name"), .overlay_path = disk.at("overlay"), .size = disk.at("size")});
+    vm.disks.push_back({.name = disk.at("name"),
+                        .target = disk.value("target", disk.at("name").get<std::string>()),
+                        .overlay_path = disk.at("overlay"),
+                        .size = disk.at("size")});
   }
   for (const json& card : object.at("cards")) {
     NetworkChoice choice = network_choice_from_name(card.at("network").get<std::string>());
@@ -143,7 +156,14 @@ std::string record_to_json(const BootRecord& record) {
       {"notes", vm.notes},
       {"disks", disks_to_json(vm)},
       {"cards", cards_to_json(vm)},
+      {"restart", restart_policy_name(vm.restart)},
+      {"timeline", timeline_name(vm.timeline)},
+      {"restart_count", vm.restart_count},
+      {"problem", record.problem},
+      {"failed_restarts", record.failed_restarts},
+      {"next_restart_ms", record.next_restart_ms},
   };
+  if (vm.restarted_ms) object["restarted_ms"] = *vm.restarted_ms;
   return object.dump(2) + "\n";
 }
 

@@ -13,22 +13,27 @@ namespace appliance::boot {
 
 enum class Phase {
   starting,  // being made: without a domain it is rubbish after a crash
-  started,   // QEMU ran; without a domain the guest has ended
+  started,   // QEMU ran; if it does not any more, why is to be found out (restart.h)
   stopping,  // its end was ordered: to be finished after a crash
   kept,      // stopped, the overlay is wanted
+  ended,     // the guest or a person switched it off, or it waits: it is not started again
 };
 
 struct BootRecord {
   Phase phase = Phase::starting;
-  // All but state, problem, console and the overlays' sizes, which are found out each time.
+  // All but state, problem (see below), console and the overlays' sizes, which are found out each
+  // time.
   InstantVm vm;
   std::string key_file_path;
   std::string passphrase_file_path;
   std::string console_password;
-  std::string tpm_folder;       // where its TPM's state is; empty: none of ours
-  bool has_fresh_macs = false;  // it was made to stand beside the original
-  bool keep_overlay = false;    // what a stop that is under way was told
-  std::string trace_key;        // of the machine, on the TraceShelf; empty in records before it
+  std::string tpm_folder;        // where its TPM's state is; empty: none of ours
+  bool has_fresh_macs = false;   // it was made to stand beside the original
+  bool keep_overlay = false;     // what a stop that is under way was told
+  std::string trace_key;         // of the machine, on the TraceShelf; empty in records before it
+  std::string problem;           // a sentence: why it does not run though it should; empty: none
+  uint32_t failed_restarts = 0;  // in a row
+  uint64_t next_restart_ms = 0;  // UTC; not before
 };
 
 // Where the parts of one boot lie.

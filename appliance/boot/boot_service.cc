@@ -9,9 +9,13 @@
 //
 //   phase      domain runs          no domain
 //   starting   it is started        clean away
-//   started    take up              the guest has ended: end the export, keep the overlay
+//   started    take up              the guest has ended, or was cut off: restart.h
 //   stopping   finish the stop      finish the stop
 //   kept       –                    end the export, keep the overlay
+//   ended      –                    the same
+//
+// Instant VMs are domains that libvirt knows also while they do not run (test boots are not), and
+// stay so until their overlay is discarded.
 //
 // A run folder without a state folder is the rest of a stop, or of a start cut off before
 // boot.json.
@@ -31,6 +35,8 @@
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/machine_plan.h"
+#include "appliance/boot/overlay.h"
+#include "appliance/boot/restart.h"
 #include "appliance/boot/tpm_state.h"
 #include "appliance/boot/trace_shelf.h"
 #include "appliance/boot/vm_files.h"
@@ -127,6 +133,7 @@ class BootService::Implementation {
                                 join_reasons(prepared.plan.reasons)));
       }
       record = new_record(places, id, source, options, settings_, prepared, verdict);
+      yield_timeline(record);
       write_first_record(places, record);
     }
     try {
@@ -178,6 +185,47 @@ class BootService::Implementation {
     base::log().info("boot {} of {} is stopped", id.hex(), record.vm.machine_name);
   }
 
+  InstantVm change(const BootId& id, const BootChanges& changes) {
+    auto lock = lock_of(id);
+    std::lock_guard<std::mutex> admission(admission_mutex_);
+    BootRecord record = open_record(id);
+    record.vm.restart = changes.restart.value_or(record.vm.restart);
+    if (changes.timeline == Timeline::instant) {
+      if (auto other = other_holder(record.vm)) {
+        throw Error(ErrorCode::busy, fmt::format("the instant VM {} of {} holds its timeline",
+                                                 other->id.hex(), record.vm.machine_name));
+      }
+    }
+    record.vm.timeline = changes.timeline.value_or(record.vm.timeline);
+    write_record(base::real_file_system(), places_of(id), record);
+    return describe(record, hypervisor_.state(record.vm.domain_name));
+  }
+
+  std::vector<InstantVm> timeline_holders() {
+    std::vector<InstantVm> holders;
+    for (const BootId& id : boots_in(settings_.state_directory)) {
+      std::optional<BootRecord> record = find_record(id);
+      if (!record || record->vm.timeline != Timeline::instant) continue;
+      if (record->phase == Phase::kept || record->phase == Phase::stopping) continue;
+      holders.push_back(record->vm);
+    }
+    std::sort(holders.begin(), holders.end(), [](const InstantVm& a, const InstantVm& b) {
+      return std::tie(a.started_ms, a.id) < std::tie(b.started_ms, b.id);
+    });
+    return holders;
+  }
+
+  std::vector<InstantVm> cut_off() {
+    std::vector<InstantVm> found;
+    for (const BootId& id : boots_in(settings_.state_directory)) {
+      std::optional<BootRecord> record = find_record(id);
+      if (!record || record->problem.empty()) continue;
+      record->vm.problem = record->problem;
+      found.push_back(record->vm);
+    }
+    return found;
+  }
+
   void power(const BootId& id, PowerAction action) {
     auto lock = lock_of(id);
     BootRecord record = open_record(id);
@@ -192,7 +240,7 @@ class BootService::Implementation {
       case PowerAction::reset: return hypervisor_.reset(domain);
       case PowerAction::pause: return hypervisor_.pause(domain);
       case PowerAction::resume: return hypervisor_.resume(domain);
-      case PowerAction::power_off: return hypervisor_.destroy(domain);
+      case PowerAction::power_off: return power_off(record);
       case PowerAction::power_on: return power_on(record);
     }
   }
@@ -234,6 +282,14 @@ class BootService::Implementation {
       }
     }
     std::vector<BootId> known = boots_in(settings_.state_directory);
+    for (const DomainSummary& each : hypervisor_.list()) {
+      bool ours = each.state_directory == settings_.state_directory;
+      if (!ours || each.state != DomainState::off) continue;
+      if (std::find(known.begin(), known.end(), each.boot) != known.end()) continue;
+      hypervisor_.undefine(each.name);
+      report.cleaned.push_back(
+          fmt::format("Boot {}: the definition of a VM that is gone.", each.boot.hex()));
+    }
     for (const BootId& id : boots_in(settings_.run_directory)) {
       if (std::find(known.begin(), known.end(), id) != known.end() || domains.contains(id))
         continue;
@@ -306,13 +362,15 @@ class BootService::Implementation {
     start_export(record, places, ExportUse::first_boot);
     step("Making the overlays");
     for (const VmDisk& disk : record.vm.disks) {
-      make_overlay(disk.overlay_path, places.socket_path, disk.name, disk.size);
+      make_overlay(disk.overlay_path, places.socket_path, disk.name, disk.size,
+                   is_instant(record) ? Tracking::on : Tracking::off);
     }
     const UefiFirmware* firmware = firmware_for(plan, prepared.facts);
     if (firmware != nullptr) make_uefi_variables(places, plan, *firmware);
     if (!plan.tpm_state.empty()) install_tpm_state(record.tpm_folder, plan.tpm_state);
     std::string xml = domain_xml(plan, record, {places, settings_.state_directory}, firmware);
     base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(xml));
+    if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::fresh);
     step("Starting QEMU");
     run_domain(record, places, xml);
   }
@@ -359,20 +417,78 @@ class BootService::Implementation {
     ExportProcess::start(options);
   }
 
+  // By a person, who says that all earlier trouble is over.
   void power_on(BootRecord& record) {
     std::vector<std::string> conflicts = conflicts_of(record, active_vms(), hypervisor_);
     if (!conflicts.empty()) throw Error(ErrorCode::busy, join_reasons(conflicts));
     BootPlaces places = places_of(record.vm.id);
+    BootRecord before = record;
+    record.phase = Phase::started;
+    record.problem.clear();
+    record.failed_restarts = 0;
+    record.vm.is_pulling = false;
+    if (before.phase == Phase::kept) yield_timeline(record);
+    try {
+      start_again(record, places);
+    } catch (const Error&) {
+      if (hypervisor_.state(record.vm.domain_name) == DomainState::off)
+        write_record(base::real_file_system(), places, before);
+      throw;
+    }
+  }
+
+  void power_off(BootRecord& record) {
+    BootRecord before = record;
+    record.phase = Phase::ended;  // durable before the end, so that nobody starts it again
+    write_record(base::real_file_system(), places_of(record.vm.id), record);
+    try {
+      hypervisor_.destroy(record.vm.domain_name);
+    } catch (const Error&) {
+      write_record(base::real_file_system(), places_of(record.vm.id), before);
+      throw;
+    }
+  }
+
+  // From its overlays, whatever became of export, run folder and QEMU. The record is saved.
+  void start_again(BootRecord& record, const BootPlaces& places) {
+    std::lock_guard<std::mutex> admission(admission_mutex_);
+    uint64_t room = free_memory(hypervisor_.facts(), promised_memory());
+    if (record.vm.memory_size > room) {
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("it needs {} of memory, {} are free",
+                              base::format_size(record.vm.memory_size), base::format_size(room)));
+    }
     make_boot_folders(places, settings_.qemu_group);
-    base::Bytes xml =
-        base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
+    for (const VmDisk& disk : record.vm.disks) repair_overlay(disk.overlay_path);
+    std::string xml(base::as_text(
+        base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit)));
     if (!record.vm.is_local && !ExportProcess::find(places.socket_path))
       start_export(record, places, ExportUse::reboot);
-    record.phase = Phase::started;
-    record.vm.is_pulling = false;
+    if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::used);
     write_record(base::real_file_system(), places, record);
-    run_domain(record, places, std::string(base::as_text(xml)));
+    run_domain(record, places, xml);
   }
+
+  // One machine, one truth: a VM beside one that holds the machine's timeline does not.
+  void yield_timeline(BootRecord& record) {
+    if (record.vm.timeline != Timeline::instant) return;
+    auto other = other_holder(record.vm);
+    if (!other) return;
+    record.vm.timeline = Timeline::production;
+    record.vm.notes.push_back(fmt::format(
+        "It is not protected: the instant VM {} holds the machine's timeline.", other->id.hex()));
+  }
+
+  std::optional<InstantVm> other_holder(const InstantVm& vm) {
+    for (const InstantVm& each : timeline_holders()) {
+      bool same =
+          each.machine_name == vm.machine_name && each.store_directory == vm.store_directory;
+      if (same && each.id != vm.id) return each;
+    }
+    return std::nullopt;
+  }
+
+  static bool is_instant(const BootRecord& record) { return record.vm.purpose == Purpose::instant; }
 
   // ---- stop
 
@@ -395,6 +511,7 @@ class BootService::Implementation {
     remove_unused_networks(record);
     traces_.take(record.trace_key, places.trace_path);
     if (!record.keep_overlay) {
+      hypervisor_.undefine(record.vm.domain_name);
       if (!record.tpm_folder.empty()) remove_tpm_folder(record.tpm_folder);
       remove_boot_folders(places);
       return;
@@ -463,7 +580,8 @@ class BootService::Implementation {
   std::map<BootId, DomainState> our_domains() {
     std::map<BootId, DomainState> domains;
     for (const DomainSummary& each : hypervisor_.list()) {
-      if (each.state_directory == settings_.state_directory) domains[each.boot] = each.state;
+      if (each.state_directory == settings_.state_directory && each.state != DomainState::off)
+        domains[each.boot] = each.state;
     }
     return domains;
   }
@@ -480,9 +598,16 @@ class BootService::Implementation {
     return active;
   }
 
+  uint64_t promised_memory() {
+    uint64_t sum = 0;
+    for (const InstantVm& vm : active_vms()) sum += vm.memory_size;
+    return sum;
+  }
+
   InstantVm describe(const BootRecord& record, DomainState domain) {
     InstantVm vm = record.vm;
     vm.state = state_of(record.phase, domain);
+    if (domain == DomainState::off) vm.problem = record.problem;
     if (domain == DomainState::paused_by_io_error) {
       bool full = free_bytes(settings_.state_directory) < kFreeDiskToResume;
       vm.problem = full ? "The appliance's disk is full: the VM waits for room."
@@ -528,6 +653,15 @@ class BootService::Implementation {
       report.running.push_back(describe(*record, domain));
       return;
     }
+    if (record->phase == Phase::started) {
+      DomainEnd end = hypervisor_.last_end(record->vm.domain_name);
+      if (after_end(*record, end, base::now_ms()) != AfterEnd::rest) {
+        report.cut_off.push_back(describe(*record, domain));
+        return;
+      }
+      record->phase = Phase::ended;
+      write_record(base::real_file_system(), places, *record);
+    }
     end_export(places);
     remove_run_folder(places);
     report.resting.push_back(describe(*record, domain));
@@ -545,14 +679,18 @@ class BootService::Implementation {
     const std::string& machine = record->vm.machine_name;
     traces_.take(record->trace_key, places.trace_path);
     try {
-      if (domain == DomainState::off || record->vm.is_local) {
-        if (exported) end_export(places);
-        if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
-        if (!exported || record->vm.is_local) return;
-        done.push_back(fmt::format("The VM of {} has ended; its export is ended too.", machine));
+      if (domain == DomainState::off) {
+        tend_ended(*record, places, done);
         return;
       }
-      if (!exported && !ExportProcess::find(places.socket_path)) {
+      uint64_t settled_ms = record->vm.restarted_ms.value_or(0) + kSettledAfterMs;
+      if (record->failed_restarts > 0 && base::now_ms() > settled_ms) {
+        record->failed_restarts = 0;
+        write_record(base::real_file_system(), places, *record);
+      }
+      if (record->vm.is_local) {
+        if (exported) end_export(places);
+      } else if (!exported && !ExportProcess::find(places.socket_path)) {
         start_export(*record, places, ExportUse::running);
         done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
       }
@@ -560,6 +698,47 @@ class BootService::Implementation {
     } catch (const Error& error) {
       done.push_back(fmt::format("The VM of {} needs help: {}.", machine, error.message()));
     }
+  }
+
+  void tend_ended(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done) {
+    const std::string& machine = record.vm.machine_name;
+    AfterEnd next = after_end(record, hypervisor_.last_end(record.vm.domain_name), base::now_ms());
+    if (next == AfterEnd::later) return;
+    if (next == AfterEnd::restart) {
+      restart(record, places, done);
+      return;
+    }
+    if (next == AfterEnd::wait) record.problem = "It was cut off, and waits to be powered on.";
+    record.phase = Phase::ended;
+    write_record(base::real_file_system(), places, record);
+    end_export(places);
+    done.push_back(next == AfterEnd::rest
+                       ? fmt::format("The VM of {} has ended; its export is ended too.", machine)
+                       : fmt::format("The VM of {} stays off. {}", machine, record.problem));
+  }
+
+  void restart(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done) {
+    const std::string& machine = record.vm.machine_name;
+    count_attempt(record, base::now_ms());
+    write_record(base::real_file_system(), places, record);
+    BootRecord again = record;
+    again.vm.restarted_ms = base::now_ms();
+    ++again.vm.restart_count;
+    again.problem.clear();
+    try {
+      start_again(again, places);
+      record = again;
+      done.push_back(fmt::format("The VM of {} had been cut off; it is started again.", machine));
+    } catch (const Error& error) {
+      bool last = record.failed_restarts >= kMaxFailedRestarts;
+      // A damaged overlay does not heal by waiting.
+      if (error.code() == ErrorCode::corrupt) record.failed_restarts = kMaxFailedRestarts;
+      record.problem = fmt::format(
+          "It was cut off and cannot be started again (attempt {} of {}{}): {}.",
+          record.failed_restarts, kMaxFailedRestarts, last ? ", the last" : "", error.message());
+      done.push_back(fmt::format("The VM of {}: {}", machine, record.problem));
+    }
+    write_record(base::real_file_system(), places, record);
   }
 
   void let_go_on(const BootRecord& record, std::vector<std::string>& done) {
@@ -629,6 +808,15 @@ void BootService::stop(const BootId& id, const StopOptions& options) {
 void BootService::power(const BootId& id, PowerAction action) {
   implementation_->power(id, action);
 }
+
+InstantVm BootService::change(const BootId& id, const BootChanges& changes) {
+  return implementation_->change(id, changes);
+}
+std::vector<InstantVm> BootService::timeline_holders() {
+  return implementation_->timeline_holders();
+}
+
+std::vector<InstantVm> BootService::cut_off() { return implementation_->cut_off(); }
 
 Screenshot BootService::screenshot(const BootId& id) {
   BootRecord record = implementation_->open_record(id);

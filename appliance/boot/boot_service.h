@@ -68,6 +68,7 @@ using StepCallback = std::function<void(std::string_view)>;
 struct AdoptReport {
   std::vector<InstantVm> running;  // where is_pulling, pull() is to be called again
   std::vector<InstantVm> resting;     // ended or kept: only the overlay is there
+  std::vector<InstantVm> cut_off;     // should run and do not: tend() decides
   std::vector<std::string> cleaned;   // sentences: what was left over and is gone now
   std::vector<std::string> problems;  // sentences: what could not be dealt with
 };
@@ -100,6 +101,18 @@ class BootService {
   // Ends VM and export. Without keep_overlay no trace is left when it returns. Throws not_found.
   void stop(const BootId& id, const StopOptions& options = {});
 
+  // Throws not_found; busy for a timeline that another instant VM of the machine holds.
+  InstantVm change(const BootId& id, const BootChanges& changes);
+
+  // The VMs whose syncs go on into their machines' timelines, oldest first: all with
+  // Timeline::instant but those that were stopped, whether they run or not. From the records alone,
+  // so that libvirt need not answer; without state, console and sizes.
+  std::vector<InstantVm> timeline_holders();
+
+  // Those that were cut off and are not started again, for good or for now, with the problem. From
+  // the records alone, as above.
+  std::vector<InstantVm> cut_off();
+
   // Throws not_found; busy if the VM is in a state in which that cannot be done.
   void power(const BootId& id, PowerAction action);
 
@@ -114,7 +127,7 @@ class BootService {
   std::string serial_log(const BootId& id, uint64_t offset, uint64_t limit);
 
   // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done
-  // starts.
+  // starts. VMs that were cut off are left to tend().
   AdoptReport adopt();
 
   // The guest was seen to be of use: what it has read until now is what a boot reads.
@@ -123,8 +136,8 @@ class BootService {
   void forget_traces(const images::StoreId& store, const images::MachineId& machine);
 
   // To be called every second or so: restarts exports that died under a running VM and lets a VM go
-  // on that stopped for it, ends exports whose VM has ended. Never throws; returns what it did, in
-  // sentences.
+  // on that stopped for it, ends exports whose VM has ended, starts VMs again that were cut off
+  // (restart.h). Never throws; returns what it did, in sentences.
   std::vector<std::string> tend();
 
  private:

@@ -17,6 +17,20 @@ namespace appliance::boot {
 
 enum class DomainState { running, paused, paused_by_io_error, shutting_down, off };
 
+// Why a domain does not run.
+enum class DomainEnd {
+  unknown,    // it was never started, or the hypervisor itself was started anew since: power loss
+  guest,      // the guest shut itself down
+  destroyed,  // somebody ended it from outside
+  crashed,    // its QEMU died
+};
+
+// A checkpoint: which disks (targets) have a bitmap of this name that tells what changed since.
+struct CheckpointPlan {
+  std::string name;
+  std::vector<std::string> disks;
+};
+
 // A domain that carries our metadata.
 struct DomainSummary {
   std::string name;
@@ -100,7 +114,19 @@ class Hypervisor {
   // Takes a network of ours away; no error if it is not there.
   virtual void remove_network(const std::string& name) = 0;
 
-  // Starts a transient domain; returns when QEMU runs. Throws with the hypervisor's own words.
+  // Makes the hypervisor know the domain also while it does not run; replaces what it knew of one
+  // of that name. Not for a running one.
+  virtual void define(const std::string& domain_xml) = 0;
+  // The opposite; checkpoints go too, files stay. No error if it is not defined.
+  virtual void undefine(const std::string& name) = 0;
+  virtual bool has_checkpoint(const std::string& name, const std::string& checkpoint) = 0;
+  // The only checkpoint of a defined domain that does not run, about bitmaps that are in its
+  // images. Without disks: from now on it has none.
+  virtual void set_checkpoint(const std::string& name, const CheckpointPlan& plan) = 0;
+  virtual DomainEnd last_end(const std::string& name) = 0;  // unknown if there is none
+
+  // Starts a domain, a transient one unless it is defined; returns when QEMU runs. Throws with the
+  // hypervisor's own words.
   virtual void start(const std::string& domain_xml) = 0;
   // Makes reads of the domain's backing exports wait, instead of failing, while an export is away.
   virtual void make_exports_patient(const std::string& name,

@@ -33,6 +33,10 @@ constexpr Names<PowerAction, 6> kActions{{{PowerAction::shutdown, "shutdown"},
                                           {PowerAction::resume, "resume"},
                                           {PowerAction::power_off, "power-off"},
                                           {PowerAction::power_on, "power-on"}}};
+constexpr Names<RestartPolicy, 2> kRestartPolicies{
+    {{RestartPolicy::automatic, "automatic"}, {RestartPolicy::wait, "wait"}}};
+constexpr Names<Timeline, 2> kTimelines{
+    {{Timeline::instant, "instant"}, {Timeline::production, "production"}}};
 constexpr Names<NetworkMode, 4> kModes{{{NetworkMode::none, "none"},
                                         {NetworkMode::isolated, "isolated"},
                                         {NetworkMode::nat, "nat"},
@@ -71,6 +75,16 @@ Accelerator accelerator_from_name(std::string_view name) {
 }
 std::string_view disk_bus_name(DiskBus bus) { return name_of(kBuses, bus); }
 DiskBus disk_bus_from_name(std::string_view name) { return value_of(kBuses, name, "a disk bus"); }
+std::string_view restart_policy_name(RestartPolicy policy) {
+  return name_of(kRestartPolicies, policy);
+}
+RestartPolicy restart_policy_from_name(std::string_view name) {
+  return value_of(kRestartPolicies, name, "a restart policy");
+}
+std::string_view timeline_name(Timeline timeline) { return name_of(kTimelines, timeline); }
+Timeline timeline_from_name(std::string_view name) {
+  return value_of(kTimelines, name, "a timeline");
+}
 std::string_view vm_state_name(VmState state) { return name_of(kStates, state); }
 std::string_view power_action_name(PowerAction action) { return name_of(kActions, action); }
 PowerAction power_action_from_name(std::string_view name) {

@@ -38,6 +38,19 @@ enum class NetworkMode {
 
 enum class MacChoice { keep, fresh };
 
+// What becomes of an instant VM that ended without its guest's or a person's will: the appliance
+// lost power, QEMU was killed.
+enum class RestartPolicy {
+  automatic,  // it is started again from its overlay
+  wait,       // until somebody powers it on
+};
+
+// Whose syncs go on into the machine's timeline while this VM exists.
+enum class Timeline {
+  instant,     // the VM's own; those of the machine's host are refused meanwhile
+  production,  // those of the machine's host: the VM is a try-out, nobody protects its writes
+};
+
 struct NetworkChoice {
   NetworkMode mode = NetworkMode::isolated;
   std::string
@@ -54,13 +67,16 @@ struct BootOptions {
   // Card i gets networks[i], the cards past its end the last one. Empty: all isolated.
   std::vector<NetworkChoice> networks;
   MacChoice macs = MacChoice::keep;
+  RestartPolicy restart = RestartPolicy::automatic;
+  Timeline timeline = Timeline::instant;
 };
 
 enum class VmState {
   starting,  // being made
   running,
   paused,  // by a person, or because its disk does not answer: see InstantVm::problem
-  ended,   // the guest powered itself off, or QEMU died; the overlay is still there
+  ended,   // the guest powered itself off, or QEMU died (InstantVm::problem says so); the overlay
+           // is still there
   kept,    // stopped with its overlay kept
 };
 
@@ -79,6 +95,7 @@ struct VmNetworkCard {
 
 struct VmDisk {
   std::string name;           // "vda", as in the point
+  std::string target;         // as in the domain: another one if the disk is on another bus
   std::string overlay_path;   // the writes
   uint64_t size = 0;          // bytes
   uint64_t overlay_size = 0;  // bytes on the appliance's disk
@@ -106,7 +123,11 @@ struct InstantVm {
   uint64_t pull_bandwidth = 0;  // bytes per second, as the move was ordered; 0: no limit
   bool is_local = false;    // it was: it needs neither its store nor its point any more
   std::string serial_log_path;
-  std::vector<std::string> notes;  // sentences: what was adapted to this appliance, and why
+  RestartPolicy restart = RestartPolicy::automatic;
+  Timeline timeline = Timeline::instant;
+  uint32_t restart_count = 0;            // after a loss of power and the like
+  std::optional<uint64_t> restarted_ms;  // UTC, the last time
+  std::vector<std::string> notes;        // sentences: what was adapted to this appliance, and why
 };
 
 enum class PowerAction {
@@ -116,6 +137,12 @@ enum class PowerAction {
   resume,
   power_off,  // cuts the power; the overlay stays
   power_on,   // starts an ended or kept VM again from its overlay
+};
+
+// What may be changed of an instant VM; each one given replaces what was.
+struct BootChanges {
+  std::optional<RestartPolicy> restart;
+  std::optional<Timeline> timeline;
 };
 
 struct StopOptions {
@@ -132,6 +159,10 @@ std::string_view accelerator_name(Accelerator accelerator);  // "auto", "kvm", "
 Accelerator accelerator_from_name(std::string_view name);
 std::string_view disk_bus_name(DiskBus bus);
 DiskBus disk_bus_from_name(std::string_view name);
+std::string_view restart_policy_name(RestartPolicy policy);
+RestartPolicy restart_policy_from_name(std::string_view name);
+std::string_view timeline_name(Timeline timeline);
+Timeline timeline_from_name(std::string_view name);
 std::string_view vm_state_name(VmState state);
 std::string_view power_action_name(PowerAction action);  // "shutdown", "power-off", …
 PowerAction power_action_from_name(std::string_view name);

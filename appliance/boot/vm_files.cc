@@ -11,9 +11,7 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/subprocess.h"
 #include "base/unique_fd.h"
-#include "images/export_process.h"
 
 namespace appliance::boot {
 namespace {
@@ -80,18 +78,6 @@ void make_boot_folders(const BootPlaces& places, const std::string& group) {
       throw base::system_error(errno, "cannot give " + path + " to group " + group);
     }
   }
-}
-
-void make_overlay(const std::string& path, const std::string& socket_path,
-                  const std::string& disk_name, uint64_t size) {
-  base::run_checked({"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b",
-                     images::export_uri(socket_path, disk_name), path, std::to_string(size)},
-                    std::chrono::minutes(1));
-  // The record that promises the overlay is durable, so the overlay must be before it.
-  base::UniqueFd overlay(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (overlay.get() < 0 || ::fsync(overlay.get()) != 0)
-    throw base::system_error(errno, "cannot make durable " + path);
-  base::real_file_system().sync_directory(base::parent_path(path));
 }
 
 void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,

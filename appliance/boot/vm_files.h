@@ -21,10 +21,6 @@ std::optional<std::string> obstacle_on(const std::string& path, const std::strin
 // The two folders of one boot, open to `group` only.
 void make_boot_folders(const BootPlaces& places, const std::string& group);
 
-// An empty overlay over an export. Made without asking the export: its size is known.
-void make_overlay(const std::string& path, const std::string& socket_path,
-                  const std::string& disk_name, uint64_t size);
-
 // The UEFI variables the VM starts with: those of the point, or the firmware's own.
 void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,
                          const UefiFirmware& firmware);

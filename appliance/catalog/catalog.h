@@ -70,6 +70,9 @@ class Catalog {
   // tenant must be revoked first. Throws unauthorized (no such valid token), already_exists.
   void enroll_host(const base::Sha256& secret_hash, const Host& host, uint64_t now_ms);
 
+  // Adds the appliance's own host of a tenant; an earlier one is revoked.
+  void replace_internal_host(const Host& host, uint64_t now_ms);
+
   // --- machines and points (machines.cc, points.cc) ---
   std::vector<Machine> machines(std::string_view tenant);
   std::optional<Machine> find_machine(std::string_view tenant, std::string_view name);

@@ -31,6 +31,15 @@ std::vector<Host> read_hosts(Statement& statement) {
   return hosts;
 }
 
+void insert_host(Database& database, int64_t tenant, const Host& host, uint64_t now_ms) {
+  database
+      .prepare(
+          "INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms) "
+          "VALUES (?, ?, ?, ?, ?, ?)")
+      .bind(host.id.hex(), tenant, host.name, host.certificate_serial, host.version, now_ms)
+      .run();
+}
+
 }  // namespace
 
 std::vector<Host> Catalog::hosts() {
@@ -106,12 +115,19 @@ void Catalog::enroll_host(const base::Sha256& secret_hash, const Host& host, uin
         fmt::format("a host '{0}' is enrolled already; revoke it first: muletto host revoke {0}",
                     host.name));
   }
+  insert_host(**database, tenant, host, now_ms);
+  transaction.commit();
+}
+
+void Catalog::replace_internal_host(const Host& host, uint64_t now_ms) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  int64_t tenant = tenant_id(**database, host.tenant);
   (*database)
-      ->prepare(
-          "INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms) "
-          "VALUES (?, ?, ?, ?, ?, ?)")
-      .bind(host.id.hex(), tenant, host.name, host.certificate_serial, host.version, now_ms)
+      ->prepare("UPDATE hosts SET revoked = 1 WHERE tenant = ? AND name = ?")
+      .bind(tenant, host.name)
       .run();
+  insert_host(**database, tenant, host, now_ms);
   transaction.commit();
 }
 

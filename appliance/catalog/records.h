@@ -24,6 +24,10 @@ struct JobId {
 
 constexpr std::string_view kDefaultTenant = "default";
 
+// The host that every tenant has beside its own: the appliance itself, which syncs instant VMs.
+// Nobody else can enrol under this name.
+constexpr std::string_view kInternalHostName = "(appliance)";
+
 struct Tenant {
   std::string name;
   uint64_t created_ms = 0;

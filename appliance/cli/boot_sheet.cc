@@ -19,6 +19,15 @@ void print_boot(const nlohmann::json& boot) {
   sheet.add("Hardware", fmt::format("{} CPUs, {}, {}, {}", text_of(boot, "cpu_count"),
                                     size_of(boot, "memory_size"), text_of(boot, "firmware"),
                                     text_of(boot, "accelerator")));
+  sheet.add("After a power loss",
+            text_of(boot, "restart") == "wait" ? "it waits" : "it is started again");
+  if (boot.value("restart_count", 0) > 0) {
+    sheet.add("Started again", fmt::format("{} times, last {}", text_of(boot, "restart_count"),
+                                           text_of(boot, "restarted")));
+  }
+  sheet.add("Timeline", text_of(boot, "timeline") == "instant"
+                            ? "its syncs continue the machine's"
+                            : "the host's syncs continue it; this VM's writes are in no point");
   for (const nlohmann::json& disk : boot["disks"]) {
     sheet.add("Disk", fmt::format("{}, {}, {} written", text_of(disk, "name"),
                                   size_of(disk, "size"), size_of(disk, "overlay_size")));

@@ -15,9 +15,21 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_machine(add);
-  add("wait", "until the guest answers; see --http, --tcp, --timeout");
+  add("restart", base::options::value<std::string>()->value_name("WHEN"),
+      "after a loss of power: automatic (default) or wait")(
+      "timeline", base::options::value<std::string>()->value_name("WHOSE"),
+      "instant (default): this VM's syncs go on into the machine's timeline, those of its host are "
+      "refused; production: the other way round, for a try-out")(
+      "wait", "until the guest answers; see --http, --tcp, --timeout");
   declare_wait(add);
   declare_connection(add);
+}
+
+nlohmann::json start_body(const base::Arguments& arguments) {
+  nlohmann::json body = machine_body(arguments);
+  if (arguments.has("restart")) body["restart"] = arguments.get("restart");
+  if (arguments.has("timeline")) body["timeline"] = arguments.get("timeline");
+  return body;
 }
 
 int run(const base::Arguments& arguments) {
@@ -28,7 +40,7 @@ int run(const base::Arguments& arguments) {
   }
   ApiClient client(arguments);
   nlohmann::json job =
-      follow_accepted(client, client.post("/boots", machine_body(arguments)), FollowOutput::quiet);
+      follow_accepted(client, client.post("/boots", start_body(arguments)), FollowOutput::quiet);
   std::string path = "/boots/" + text_of(job["figures"], "boot");
   std::string answered;
   if (arguments.has("wait")) {

@@ -1,4 +1,7 @@
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
 
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
@@ -6,6 +9,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -17,27 +21,51 @@ constexpr uint64_t kMaxGraceS = 3600;
 void declare_options(base::options::options_description_easy_init add) {
   add("keep",
       "keep the writes, so that the VM can be started again (muletto boot power BOOT power-on)")(
-      "discard", "throw away all that was written since the start; needs --yes")("yes", "really")(
+      "discard", "throw away all that was written since the start")("yes", "do not ask: discard")(
       "grace", value<std::string>()->value_name("SECONDS"),
       "ask the guest to shut down and wait that long before the power is cut (default 0)");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
-  bool keep = arguments.has("keep"), discard = arguments.has("discard");
-  if (keep == discard) {
+enum class Writes { keep, discard };
+
+// Asks a person who has not said it.
+Writes ask(const ApiClient& client, const std::string& selector) {
+  if (::isatty(STDIN_FILENO) == 0) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "say what happens to the VM's writes: --keep, or --discard --yes");
+                      "say what happens to the VM's writes: --keep or --discard");
   }
-  if (discard && !arguments.has("yes")) {
-    throw base::Error(
-        base::ErrorCode::invalid_argument,
-        "--discard throws away what was written since the start; confirm it with --yes");
+  nlohmann::json boot = client.get("/boots/" + encode_segment(selector))["boot"];
+  uint64_t size = 0;
+  for (const nlohmann::json& disk : boot["disks"]) size += disk.value("overlay_size", uint64_t{0});
+  fmt::print(stderr,
+             "The instant VM of {} has written {} since its start. Discard that for ever, or keep "
+             "it? [discard/keep/cancel] ",
+             printable(text_of(boot, "machine")), base::format_size(size));
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "discard") return Writes::discard;
+  if (answer == "keep") return Writes::keep;
+  throw base::Error(base::ErrorCode::cancelled, "nothing was done; the VM runs on");
+}
+
+Writes choose(const base::Arguments& arguments, const ApiClient& client) {
+  bool keep = arguments.has("keep"), discard = arguments.has("discard");
+  if (keep && (discard || arguments.has("yes"))) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "the VM's writes are kept or discarded, not both: --keep or --discard");
   }
+  if (keep) return Writes::keep;
+  if (discard || arguments.has("yes")) return Writes::discard;
+  return ask(client, arguments.get("BOOT"));
+}
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  bool keep = choose(arguments, client) == Writes::keep;
   nlohmann::json body{{"keep_overlay", keep}};
   if (auto grace = number_option(arguments, "grace", 0, kMaxGraceS))
     body["shutdown_timeout_s"] = *grace;
-  ApiClient client(arguments);
   std::string path = fmt::format("/boots/{}/stop", encode_segment(arguments.get("BOOT")));
   nlohmann::json job = follow_accepted(client, client.post(path, body), FollowOutput::quiet);
   if (arguments.json()) {
@@ -60,7 +88,8 @@ base::Command boot_stop_command() {
   command.run = run;
   command.notes =
       "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+      "VM.\n"
+      "Without --keep, --discard or --yes it asks; where nobody can be asked it refuses.";
   return command;
 }
 

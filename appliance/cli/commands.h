@@ -15,6 +15,7 @@ base::Command point_delete_command();
 base::Command boot_start_command();
 base::Command boot_list_command();
 base::Command boot_show_command();
+base::Command boot_set_command();
 base::Command boot_stop_command();
 base::Command boot_power_command();
 base::Command boot_pull_command();

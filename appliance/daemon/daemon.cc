@@ -96,12 +96,16 @@ Daemon::Daemon(const Config& config) : config_(config) {
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(config_), *hypervisor_);
+  timelines_ = std::make_unique<instant::Timelines>(*boots_, *stores_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
+  ingest_->set_timelines(*timelines_);
 
   scheduler_ = std::make_unique<schedule::Scheduler>(
       *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
       alerts::HookSettings{config_.alert_command, config_.alert_webhook},
       schedule::Others{
+          [this](const std::string& tenant) { return timelines_->holders(tenant); },
+          [this] { return timelines_->conditions(*catalog_); },
           [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); },
           [this](const std::string& tenant, const std::string& machine, const char* why) {
             verification_->request(tenant, machine + "@latest", why);
@@ -145,6 +149,13 @@ std::string Daemon::public_address() const {
   return address.text();
 }
 
+std::string Daemon::local_address() const {
+  ListenAddress address{config_.listen.host, server_->port()};
+  if (address.host == "0.0.0.0") address.host = "127.0.0.1";
+  if (address.host == "::") address.host = "::1";
+  return address.text();
+}
+
 void Daemon::run(const StopSignals& signals) {
   stores_->open_existing();
   VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
@@ -152,6 +163,10 @@ void Daemon::run(const StopSignals& signals) {
   });
   server_->start();
   scheduler_->start();
+  std::optional<instant::InstantSyncs> instant_syncs;
+  instant_syncs.emplace(instant::InstantSyncSettings{config_.state_directory, config_.run_directory,
+                                                     local_address(), config_.libvirt_uri},
+                        *catalog_, *authority_, *boots_, *timelines_, *scheduler_);
   write_ready_file(config_.ready_path(),
                    {server_->port(), authority_->fingerprint(), config_.api_socket_path()});
   notify_service_manager("READY=1");
@@ -163,6 +178,7 @@ void Daemon::run(const StopSignals& signals) {
   base::log().info("ending on signal {}; instant VMs run on", number);
   notify_service_manager("STOPPING=1");
   std::filesystem::remove(config_.ready_path());
+  instant_syncs.reset();  // its processes talk to the server
   server_->stop();
   scheduler_->stop();
   verification_->stop();

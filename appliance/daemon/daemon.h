@@ -10,6 +10,7 @@
 #include "appliance/config.h"
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
+#include "appliance/instant/instant_syncs.h"
 #include "appliance/verify/verify_service.h"
 #include "base/file_system.h"
 
@@ -39,6 +40,7 @@ class Daemon {
 
  private:
   std::string public_address() const;
+  std::string local_address() const;  // HOST:PORT by which this machine reaches the daemon
 
   const Config config_;
   std::unique_ptr<base::FileLock> state_lock_;
@@ -52,6 +54,7 @@ class Daemon {
   std::unique_ptr<boot::GuestWatch> guest_watch_;
   std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::Ingest> ingest_;
+  std::unique_ptr<instant::Timelines> timelines_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;

@@ -37,6 +37,9 @@ bool VmKeeper::adopt() {
     for (const boot::InstantVm& vm : report.resting) {
       base::log().info("the writes of {} ({}) are kept", vm.id.hex(), vm.machine_name);
     }
+    for (const boot::InstantVm& vm : report.cut_off) {
+      base::log().info("the instant VM {} of {} was cut off", vm.id.hex(), vm.machine_name);
+    }
     for (const std::string& sentence : report.cleaned) base::log().info("{}", sentence);
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
     return true;

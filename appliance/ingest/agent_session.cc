@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "appliance/ingest/instant_sink.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -52,8 +53,28 @@ void AgentSession::authorize(const std::string& machine_name) {
   auto host = ingest_.catalog_.find_host(host_.id);
   if (!host || host->revoked)
     throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it anew");
+  if (holder_for_us(machine_name)) return;
   auto machine = ingest_.catalog_.find_machine(host_.tenant, machine_name);
   if (machine) catalog::expect_writable(*machine, host_.id);
+}
+
+std::optional<TimelineHolder> AgentSession::holder_for_us(const std::string& machine_name) {
+  std::optional<TimelineHolder> holder;
+  if (ingest_.timelines_ != nullptr)
+    holder = ingest_.timelines_->holder(host_.tenant, machine_name);
+  if (holder && holder->host != host_.id) {
+    throw Error(
+        ErrorCode::busy,
+        fmt::format("'{}' lives on as the instant VM {} on the appliance, whose syncs continue its "
+                    "timeline; points of this host would mix two histories. Stop the instant VM, "
+                    "or allow it: muletto boot set {} --timeline production",
+                    machine_name, holder->boot, holder->boot));
+  }
+  if (!holder && host_.name == catalog::kInternalHostName) {
+    throw Error(ErrorCode::unauthorized,
+                fmt::format("no instant VM holds the timeline of '{}'", machine_name));
+  }
+  return holder;
 }
 
 std::optional<images::wire::LastPoint> AgentSession::last_point(const std::string& machine_name) {
@@ -64,14 +85,29 @@ std::optional<images::wire::LastPoint> AgentSession::last_point(const std::strin
   last.id = point.id;
   last.time_ms = point.time_ms;
   for (const images::PointDisk& disk : point.disks) last.disks.push_back({disk.name, disk.size});
+  if (auto holder = holder_for_us(machine_name)) {
+    for (const auto& [of_vm, of_machine] : holder->disk_names) {
+      for (auto& disk : last.disks) {
+        if (disk.name == of_machine) disk.name = of_vm;
+      }
+    }
+  }
   return last;
 }
 
 std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& plan) {
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
-  ingest_.catalog_.claim_machine(host_.tenant, id, plan.machine_name, host_.id);
+  std::optional<TimelineHolder> holder = holder_for_us(plan.machine_name);
+  // The machine stays its host's.
+  if (!holder) ingest_.catalog_.claim_machine(host_.tenant, id, plan.machine_name, host_.id);
   ingest_.begin_machine(stream_, plan.machine_name);
-  auto sink = writer().begin(plan);
+  std::unique_ptr<images::PointSink> sink;
+  if (holder) {
+    sink = instant_sink(writer().begin(with_machine_names(plan, *holder)), *holder,
+                        writer().reader().read_point(holder->point));
+  } else {
+    sink = writer().begin(plan);
+  }
   if (ingest_.orders_ != nullptr)
     job_ = ingest_.orders_->adopt(host_.tenant, plan.machine_name, host_.id);
   ordered_ = job_ != nullptr;

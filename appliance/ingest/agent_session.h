@@ -27,6 +27,9 @@ class AgentSession : public images::TransferHost {
 
  private:
   images::StoreWriter& writer();
+  // The instant VM that holds the machine's timeline. Throws busy if that is not for this host to
+  // write, unauthorized if the host is the appliance's own and there is none.
+  std::optional<TimelineHolder> holder_for_us(const std::string& machine_name);
 
   Ingest& ingest_;
   base::ByteStream& stream_;

@@ -8,6 +8,7 @@
 
 #include "appliance/catalog/catalog.h"
 #include "appliance/ingest/sync_orders.h"
+#include "appliance/ingest/timelines.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/stores/tenant_stores.h"
 #include "base/byte_stream.h"
@@ -22,6 +23,9 @@ class Ingest {
 
   // Before the first session. `orders` outlives the ingest.
   void set_orders(SyncOrders& orders) { orders_ = &orders; }
+
+  // Before the first session. `timelines` outlives the ingest. Without: no machine has a holder.
+  void set_timelines(Timelines& timelines) { timelines_ = &timelines; }
 
   // Serves one agent's connection to its end. Throws what ended it out of order.
   void serve(base::ByteStream& stream, const catalog::Host& host);
@@ -42,6 +46,7 @@ class Ingest {
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
   SyncOrders* orders_ = nullptr;
+  Timelines* timelines_ = nullptr;
   // Streams are alive while they are in here.
   base::Guarded<std::map<base::ByteStream*, Session>> sessions_;
 };

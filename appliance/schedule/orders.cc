@@ -32,6 +32,11 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
   LiveHost& live = state.hosts[host.id];
   live.tenant = host.tenant;
   live.polled_ms = now_ms;
+  if (poll.internal) {
+    live.machines = {poll.machines.begin(), poll.machines.end()};
+    take_back_orders(state, host);
+    return;
+  }
   if (!poll.report) return;
   catalog_.save_report({host.id, now_ms, *poll.report});
   live.machines.clear();
@@ -50,6 +55,25 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
     catalog_.save_protection(protection);
     base::log().info("host {} has a new machine: {}{}", host.name, name,
                      protection.wanted ? ", protected from now on" : "");
+  }
+}
+
+void Scheduler::take_back_orders(State& state, const catalog::Host& internal) {
+  Holders holders = holders_of(internal.tenant);
+  for (auto order = state.orders.begin(); order != state.orders.end();) {
+    auto holder = holders.find(order->first.second);
+    bool ours = order->first.first != internal.tenant || holder == holders.end() ||
+                order->second.host == holder->second;
+    if (ours) {
+      ++order;
+      continue;
+    }
+    if (order->second.waiting) {
+      order->second.waiting->fail(
+          Error(ErrorCode::cancelled, "the machine runs as an instant VM on the appliance now"));
+      order->second.waiting.reset();
+    }
+    order = state.orders.erase(order);
   }
 }
 
@@ -163,7 +187,7 @@ PollAnswer Scheduler::poll(const catalog::Host& host, const Poll& poll) {
   PollAnswer answer;
   auto state = state_.lock();
   if (state->stopping) throw Error(ErrorCode::unavailable, "the appliance is about to end");
-  answer.wants_report = !poll.report && !state->hosts.contains(host.id);
+  answer.wants_report = !poll.internal && !poll.report && !state->hosts.contains(host.id);
   notice(*state, host, poll, now);
   for (const SyncOutcome& outcome : poll.outcomes) take_outcome(*state, host, outcome, now);
   take_running(*state, host, poll, now);

@@ -27,6 +27,14 @@ alerts::AlertHook hook_of(const alerts::HookSettings& settings) {
   };
 }
 
+// Whether the host is the one to sync the machine: the one that stands in for it, or its own.
+bool is_for(const std::map<std::string, catalog::HostId>& holders, const std::string& machine,
+            const std::optional<catalog::HostId>& owner, const catalog::HostId& host) {
+  auto holder = holders.find(machine);
+  if (holder != holders.end()) return holder->second == host;
+  return !owner || *owner == host;
+}
+
 const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
                              const std::string& name) {
   auto found = std::find_if(machines.begin(), machines.end(),
@@ -167,9 +175,10 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
   auto known = catalog_.find_machine(tenant, machine);
   if (!known && !catalog_.find_protection(tenant, machine)) catalog_.machine(tenant, machine);
   uint64_t now = base::now_ms();
+  Holders holders = holders_of(tenant);
   for (auto& [id, host] : state->hosts) {
     if (host.tenant != tenant || !host.machines.contains(machine)) continue;
-    if (known && known->host && *known->host != id) continue;
+    if (!is_for(holders, machine, known ? known->host : std::nullopt, id)) continue;
     if (now > host.polled_ms + alerts::kSilentAfterMs) continue;
     LiveOrder order;
     order.id = ++state->next_order;
@@ -180,6 +189,12 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
     jobs::JobId job = order.job;
     state->orders.emplace(Key{tenant, machine}, std::move(order));
     return job;
+  }
+  if (holders.contains(machine)) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("the instant VM that '{}' lives on as does not run now; see muletto "
+                            "boot list",
+                            machine));
   }
   throw Error(ErrorCode::unavailable,
               fmt::format("no agent that runs as a service has the machine '{}' now; see muletto "
@@ -215,16 +230,23 @@ void Scheduler::committed(const std::string& tenant, const std::string& machine)
   if (wanted) verify({tenant, machine}, "sync");
 }
 
+Scheduler::Holders Scheduler::holders_of(const std::string& tenant) const {
+  return others_.holders ? others_.holders(tenant) : Holders{};
+}
+
 std::vector<Scheduler::Candidate> Scheduler::candidates(State& state, const catalog::Host& host,
                                                         uint64_t now_ms, uint64_t& next_ms) {
   std::vector<catalog::Machine> machines = catalog_.machines(host.tenant);
   const std::set<std::string>& seen = state.hosts[host.id].machines;
+  Holders holders = holders_of(host.tenant);
   std::vector<Candidate> due;
   for (catalog::Protection& protection : catalog_.protections(host.tenant)) {
     if (!seen.contains(protection.machine)) continue;
     if (state.orders.contains({host.tenant, protection.machine})) continue;
     const catalog::Machine* machine = find(machines, protection.machine);
-    if (machine != nullptr && machine->host && *machine->host != host.id) continue;
+    if (!is_for(holders, protection.machine, machine != nullptr ? machine->host : std::nullopt,
+                host.id))
+      continue;
     auto when = due_of(state, protection, machine != nullptr ? machine->latest_ms : std::nullopt);
     if (!when) continue;
     if (*when > now_ms) {

@@ -38,6 +38,9 @@ struct SyncUnderWay {
   uint64_t total = 0;  // bytes; 0: not known yet
 };
 struct Poll {
+  // The appliance's own host, which has the machines that run as instant VMs: it reports nothing
+  // else.
+  bool internal = false;
   std::optional<std::string> report;  // JSON; none: as before
   std::vector<std::string> machines;  // that the report names
   std::vector<SyncOutcome> outcomes;
@@ -72,8 +75,14 @@ struct Standing {
   std::string last_error;
 };
 
-// What the scheduler has others do. Called on its thread or a session's, never under its lock.
+// What the scheduler has others do. Called on its thread or a session's, never under its lock, but
+// for `holders`.
 struct Others {
+  // The machines of a tenant whose timeline an instant VM holds, and the host that syncs it: orders
+  // for them are for that host alone. Answers at once.
+  std::function<std::map<std::string, catalog::HostId>(const std::string& tenant)> holders{};
+  // What else is wrong: conditions of the kind kInstantVmDown.
+  std::function<std::vector<alerts::Condition>()> conditions{};
   // Throws busy if a point is in use.
   std::function<void(const images::PointId&)> expect_deletable;
   // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly".
@@ -112,6 +121,7 @@ class Scheduler : public ingest::SyncOrders {
  private:
   using Key = std::pair<std::string, std::string>;  // tenant, machine
   using PolicyPointer = std::shared_ptr<const policy::Policy>;
+  using Holders = std::map<std::string, catalog::HostId>;  // by machine
 
   struct LiveOrder {
     uint64_t id = 0;
@@ -148,6 +158,9 @@ class Scheduler : public ingest::SyncOrders {
   void take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
                     uint64_t now_ms);
   void take_running(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
+  Holders holders_of(const std::string& tenant) const;
+  // Orders that a host has for machines that are an instant VM's now.
+  void take_back_orders(State& state, const catalog::Host& internal);
   std::vector<Candidate> candidates(State& state, const catalog::Host& host, uint64_t now_ms,
                                     uint64_t& next_ms);
   void give_orders(State& state, const catalog::Host& host, uint64_t now_ms, PollAnswer& answer);

@@ -15,10 +15,10 @@ namespace {
 constexpr std::chrono::seconds kWatchEvery{2};
 constexpr uint64_t kRetainEveryMs = 60'000;
 
-const std::set<std::string> kSettled{alerts::kMachineOverdue, alerts::kMachineUnprotected,
-                                     alerts::kSyncFailing, alerts::kHostSilent,
+const std::set<std::string> kSettled{alerts::kMachineOverdue,  alerts::kMachineUnprotected,
+                                     alerts::kSyncFailing,     alerts::kHostSilent,
                                      alerts::kStoreNearlyFull, alerts::kVerificationFailed,
-                                     alerts::kRecoverySlow};
+                                     alerts::kRecoverySlow,    alerts::kInstantVmDown};
 
 }  // namespace
 
@@ -112,8 +112,7 @@ void Scheduler::add_test_boots(alerts::MachineFacts& machine, const policy::Poli
   if (newest && newest->verdict == "fail") machine.boot_failure = newest->reason;
   machine.rto_ms = policy.rto_ms;
   if (!policy.rto_ms) return;
-  auto times =
-      catalog_.recovery_times(machine.tenant, machine.name, catalog::kRecoveryFrom);
+  auto times = catalog_.recovery_times(machine.tenant, machine.name, catalog::kRecoveryFrom);
   if (!times.empty()) machine.recovery_ms = catalog::proved_recovery(times).recent_ms;
 }
 
@@ -202,7 +201,11 @@ void Scheduler::watch() {
         to_verify = due_verifications(*state, now);
       }
       for (const Key& machine : to_verify) verify(machine, "nightly");
-      alerts_.settle(kSettled, alerts::conditions_of(known, now), now);
+      std::vector<alerts::Condition> conditions = alerts::conditions_of(known, now);
+      if (others_.conditions) {
+        for (alerts::Condition& each : others_.conditions()) conditions.push_back(std::move(each));
+      }
+      alerts_.settle(kSettled, conditions, now);
       last_problem.clear();
     } catch (const base::Error& error) {
       if (error.message() != last_problem)

@@ -40,6 +40,34 @@ TEST_CASE("a bitmap counts when everything fits") {
   CHECK(decide(evidence, kDisk).since == evidence.record->origin);
 }
 
+TEST_CASE("an instant VM's origin is continued from when the record cannot be") {
+  TrackingEvidence evidence = good_evidence();
+  evidence.origin = Origin{images::PointId::random(), "instant-origin"};
+  evidence.origin_disks = {"vda"};
+  CHECK(decide(evidence, kDisk).checkpoint == "muletto-1");
+  auto expect_origin = [&] {
+    DiskDecision decision = decide(evidence, kDisk);
+    CHECK(decision.incremental);
+    CHECK(decision.since == evidence.origin->point);
+    CHECK(decision.checkpoint == "instant-origin");
+  };
+  SECTION("there is none") { evidence.record.reset(); }
+  SECTION("another point came in between") { evidence.last->id = images::PointId::random(); }
+  SECTION("its checkpoint is gone") { evidence.checkpoint_exists = false; }
+  SECTION("it is of an earlier instant VM") { evidence.domain_uuid = "another"; }
+  if (evidence.record && evidence.record->point == evidence.last->id &&
+      evidence.checkpoint_exists && evidence.domain_uuid == "uuid")
+    return;
+  expect_origin();
+  evidence.origin_disks.clear();
+  CHECK_FALSE(decide(evidence, kDisk).incremental);
+  evidence.origin_disks = {"vda"};
+  CHECK_FALSE(decide(evidence, {"vda", "qcow2", 512512}).incremental);
+  CHECK_FALSE(decide(evidence, {"vdb", "qcow2", 512000}).incremental);
+  evidence.full_wanted = true;
+  CHECK_FALSE(decide(evidence, kDisk).incremental);
+}
+
 TEST_CASE("anything that does not fit is a full read, with its reason") {
   using Catch::Matchers::Contains;
   TrackingEvidence evidence = good_evidence();

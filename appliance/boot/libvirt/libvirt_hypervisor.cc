@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "appliance/boot/domain_translation.h"
+#include "appliance/boot/libvirt/defined_domains.h"
 #include "appliance/boot/libvirt/host_facts.h"
 #include "appliance/boot/libvirt/network_plan.h"
 #include "appliance/boot/libvirt/patient_exports.h"
@@ -149,6 +150,38 @@ class LibvirtHypervisor : public Hypervisor {
       throw last_error("cannot take away the network " + name);
   }
 
+  void define(const std::string& domain_xml) override {
+    Connection connection = connect_now();
+    Domain domain(virDomainDefineXML(connection.get(), domain_xml.c_str()));
+    if (domain == nullptr) throw last_error("libvirt does not take the domain");
+  }
+
+  void undefine(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = find(connection, name);
+    if (domain != nullptr && !libvirt::undefine(domain.get()) && find(connection, name) != nullptr)
+      throw last_error("cannot remove the domain " + name);
+  }
+
+  bool has_checkpoint(const std::string& name, const std::string& checkpoint) override {
+    Connection connection = connect_now();
+    Domain domain = find(connection, name);
+    return domain != nullptr && libvirt::has_checkpoint(domain.get(), checkpoint);
+  }
+
+  void set_checkpoint(const std::string& name, const CheckpointPlan& plan) override {
+    Connection connection = connect_now();
+    Domain domain = open(connection, name);
+    if (!libvirt::set_checkpoint(domain.get(), plan))
+      throw last_error("cannot track the changes of " + name);
+  }
+
+  DomainEnd last_end(const std::string& name) override {
+    Connection connection = connect_now();
+    Domain domain = find(connection, name);
+    return domain == nullptr ? DomainEnd::unknown : libvirt::last_end(domain.get());
+  }
+
   void start(const std::string& domain_xml) override {
     Connection connection = connect_now();
     Domain domain(virDomainCreateXML(connection.get(), domain_xml.c_str(), 0));
@@ -232,8 +265,8 @@ class LibvirtHypervisor : public Hypervisor {
   void destroy(const std::string& name) override {
     Connection connection = connect_now();
     Domain domain = find(connection, name);
-    if (domain == nullptr) return;
-    if (virDomainDestroy(domain.get()) != 0 && find(connection, name) != nullptr) {
+    if (domain == nullptr || state_of(domain.get()) == DomainState::off) return;
+    if (virDomainDestroy(domain.get()) != 0 && state(name) != DomainState::off) {
       throw last_error("cannot end the domain " + name);
     }
   }

@@ -12,6 +12,9 @@
 #include <optional>
 
 #include "appliance/boot/boot_record.h"
+#include "appliance/boot/overlay.h"
+#include "appliance/boot/restart.h"
+#include "base/subprocess.h"
 #include "images/export_process.h"
 #include "tests/appliance/boot/fake_hypervisor.h"
 #include "tests/appliance/boot/file_store.h"
@@ -50,7 +53,7 @@ class Appliance {
   }
   bool nothing_left() {
     return fs::is_empty(directory_ + "/state/vms") && fs::is_empty(directory_ + "/run/vms") &&
-           exports().empty() && hypervisor_.domains.empty();
+           exports().empty() && hypervisor_.domains.empty() && hypervisor_.defined.empty();
   }
   void set_phase(const BootId& id, Phase phase) {
     BootRecord record = read_record(base::real_file_system(), places(id));
@@ -112,6 +115,7 @@ TEST_CASE("an instant VM starts and leaves nothing behind", "[boot]") {
   }
   SECTION("the guest powers off") {
     appliance.hypervisor().domains.clear();
+    appliance.hypervisor().end = DomainEnd::guest;
     CHECK(appliance.service().get(vm.id).state == VmState::ended);
     CHECK(appliance.service().tend().size() == 1);
     CHECK(appliance.exports().empty());
@@ -229,6 +233,7 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
   SECTION("and the guest had ended meanwhile") {
     appliance.hypervisor().domains.clear();
+    appliance.hypervisor().end = DomainEnd::guest;
     appliance.restart();
     AdoptReport report = appliance.service().adopt();
     REQUIRE(report.resting.size() == 1);
@@ -246,12 +251,161 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
 }
 
+TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  FakeHypervisor& hypervisor = appliance.hypervisor();
+  BootService& service = appliance.service();
+  InstantVm vm = appliance.start();
+  CHECK(hypervisor.defined.contains(vm.domain_name));
+  CHECK(hypervisor.checkpoints.at(vm.domain_name).disks == std::vector<std::string>{"hda"});
+  auto cut_off = [&] {
+    hypervisor.domains.clear();
+    for (ExportProcess& each : appliance.exports()) each.stop();
+    fs::remove_all(appliance.places(vm.id).run_folder);
+    appliance.restart();
+  };
+  auto fail_until_given_up = [&] {
+    for (uint32_t i = 0; i < kMaxFailedRestarts; ++i) {
+      BootRecord record = read_record(base::real_file_system(), appliance.places(vm.id));
+      record.next_restart_ms = 0;
+      write_record(base::real_file_system(), appliance.places(vm.id), record);
+      appliance.service().tend();
+    }
+    appliance.service().tend();
+  };
+  SECTION("after a loss of power") {
+    cut_off();
+    AdoptReport report = appliance.service().adopt();
+    REQUIRE(report.cut_off.size() == 1);
+    appliance.service().tend();
+    InstantVm again = appliance.service().get(vm.id);
+    CHECK(again.state == VmState::running);
+    CHECK(again.restart_count == 1);
+    CHECK(appliance.exports().size() == 1);
+  }
+  SECTION("when QEMU alone was killed, under the same daemon") {
+    hypervisor.domains.clear();
+    hypervisor.end = DomainEnd::crashed;
+    service.tend();
+    CHECK(service.get(vm.id).state == VmState::running);
+  }
+  SECTION("not when the guest ended, even if libvirt forgot that afterwards") {
+    hypervisor.domains.clear();
+    hypervisor.end = DomainEnd::guest;
+    service.tend();
+    hypervisor.end = DomainEnd::unknown;
+    cut_off();
+    CHECK(appliance.service().adopt().resting.size() == 1);
+    appliance.service().tend();
+    CHECK(appliance.service().get(vm.id).state == VmState::ended);
+    appliance.service().power(vm.id, PowerAction::power_on);
+    CHECK(appliance.service().get(vm.id).state == VmState::running);
+  }
+  SECTION("not when a person cut the power") {
+    service.power(vm.id, PowerAction::power_off);
+    service.tend();
+    CHECK(service.get(vm.id).state == VmState::ended);
+    CHECK(service.get(vm.id).problem.empty());
+  }
+  SECTION("not when it is to wait, which is a problem that people see") {
+    service.change(vm.id, {.restart = RestartPolicy::wait, .timeline = {}});
+    cut_off();
+    appliance.service().adopt();
+    appliance.service().tend();
+    CHECK(appliance.service().get(vm.id).state == VmState::ended);
+    CHECK_THAT(appliance.service().get(vm.id).problem, Catch::Contains("waits"));
+    CHECK(appliance.exports().empty());
+  }
+  SECTION("a restart that fails is tried again, a bounded number of times") {
+    cut_off();
+    appliance.service().adopt();
+    hypervisor.memory_available = 1ull << 30;
+    appliance.service().tend();
+    CHECK_THAT(appliance.service().get(vm.id).problem, Catch::Contains("memory"));
+    SECTION("with success") {
+      hypervisor.memory_available = 64ull << 30;
+      appliance.service().tend();
+      CHECK(appliance.service().get(vm.id).state == VmState::ended);  // its pause is not over
+      fail_until_given_up();
+      CHECK(appliance.service().get(vm.id).state == VmState::running);
+      CHECK(appliance.service().get(vm.id).problem.empty());
+    }
+    SECTION("in vain") {
+      fail_until_given_up();
+      CHECK_THAT(appliance.service().get(vm.id).problem, Catch::Contains("the last"));
+      hypervisor.memory_available = 64ull << 30;
+      appliance.service().tend();
+      CHECK(appliance.service().get(vm.id).state == VmState::ended);
+    }
+  }
+  SECTION("a damaged overlay is refused, and stays as it is") {
+    cut_off();
+    {
+      std::fstream file(vm.disks[0].overlay_path, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(40);  // the offset of the active L1 table
+      file.write("\0\0\0\0\0\0\2\0", 8);
+    }
+    appliance.service().adopt();
+    appliance.service().tend();
+    CHECK(appliance.service().get(vm.id).state == VmState::ended);
+    CHECK_THAT(appliance.service().get(vm.id).problem, Catch::Contains("overlay"));
+    CHECK(appliance.exports().empty());
+  }
+  appliance.service().stop(vm.id);
+  CHECK(appliance.nothing_left());
+}
+
+TEST_CASE("a machine's timeline is held by one instant VM", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  InstantVm first = appliance.start(), second = appliance.start();
+  REQUIRE(appliance.service().timeline_holders().size() == 1);
+  CHECK(appliance.service().timeline_holders()[0].id == first.id);
+  CHECK(second.timeline == Timeline::production);
+  BootChanges take{.restart = {}, .timeline = Timeline::instant};
+  CHECK_THROWS_WITH(appliance.service().change(second.id, take), Catch::Contains("holds"));
+  appliance.service().stop(first.id, {.keep_overlay = true});
+  CHECK(appliance.service().timeline_holders().empty());
+  appliance.service().change(second.id, take);
+  CHECK(appliance.service().timeline_holders()[0].id == second.id);
+  appliance.service().power(first.id, PowerAction::power_on);
+  CHECK(appliance.service().get(first.id).timeline == Timeline::production);
+}
+
+TEST_CASE("an overlay tells what was written since its start, also after its bitmap broke",
+          "[boot]") {
+  std::string directory = "/tmp/muletto-overlay-XXXXXX";
+  REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  std::string path = directory + "/o.qcow2";
+  make_overlay(path, directory + "/none.sock", "vda", 64 << 20, Tracking::on);
+  CHECK(has_sound_bitmaps(path));
+  std::string alone = "json:{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":\"" +
+                      path + "\"},\"backing\":null}";
+  base::run_checked(
+      {"qemu-io", "-c", "write 1M 4k", "-c", "write -z 5M 1M", "-c", "write 9M 64k", alone});
+  rebuild_origin_bitmap(path);
+  CHECK(has_sound_bitmaps(path));
+  repair_overlay(path);
+  // The bitmap, as an NBD client sees it.
+  std::string sock = directory + "/b.sock";
+  base::Subprocess server({"qemu-nbd", "-r", "-t", "-k", sock, "-B", kOriginBitmap, alone});
+  while (!fs::exists(sock)) ::usleep(1000);
+  std::string map = base::run_checked({"nbdinfo", "--totals",
+                                       "--map=qemu:dirty-bitmap:" + std::string(kOriginBitmap),
+                                       "nbd+unix:///?socket=" + sock});
+  server.signal(SIGTERM);
+  server.wait_for(std::chrono::seconds(10));
+  CHECK_THAT(map, Catch::Contains(std::to_string((64 << 10) + (1 << 20) + (64 << 10))));
+  fs::remove_all(directory);
+}
+
 TEST_CASE("boot.json is read as it was written, and nothing else is", "[boot]") {
   BootRecord record;
   record.phase = Phase::kept;
   record.vm.id = BootId::random();
   record.vm.machine_name = "Büro \"1\"";
-  record.vm.disks = {{"vda", "/o", 5, 0}};
+  record.vm.disks = {{"vda", "sda", "/o", 5, 0}};
   record.vm.network_cards = {{"52:54:00:00:00:01", NetworkMode::bridge, "br0"}};
   record.vm.notes = {"A note."};
   std::string text = record_to_json(record);

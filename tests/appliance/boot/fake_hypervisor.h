@@ -25,6 +25,9 @@ class FakeHypervisor : public Hypervisor {
   std::set<std::string> networks;
   std::vector<Sighting> sightings;
   std::vector<CardInUse> cards_in_use;
+  std::set<std::string> defined;
+  std::map<std::string, CheckpointPlan> checkpoints;
+  DomainEnd end = DomainEnd::unknown;  // of every domain that does not run
   bool fail_to_start = false;
   uint64_t memory_available = 64ull << 30;
 
@@ -46,6 +49,22 @@ class FakeHypervisor : public Hypervisor {
     size_t begin = xml.find("<name>") + 6;
     domains[xml.substr(begin, xml.find("</name>") - begin)] = {xml};
   }
+  void define(const std::string& xml) override {
+    size_t begin = xml.find("<name>") + 6;
+    defined.insert(xml.substr(begin, xml.find("</name>") - begin));
+  }
+  void undefine(const std::string& name) override {
+    defined.erase(name);
+    checkpoints.erase(name);
+  }
+  bool has_checkpoint(const std::string& name, const std::string& checkpoint) override {
+    return checkpoints.contains(name) && checkpoints[name].name == checkpoint;
+  }
+  void set_checkpoint(const std::string& name, const CheckpointPlan& plan) override {
+    checkpoints.erase(name);
+    if (!plan.disks.empty()) checkpoints[name] = plan;
+  }
+  DomainEnd last_end(const std::string&) override { return end; }
   void make_exports_patient(const std::string&, const std::vector<BackingExport>&) override {}
   void release_exports(const std::string&) override { ++released; }
   void start_pull(const std::string& name, const std::string&, uint64_t) override {

@@ -23,7 +23,14 @@ struct Appliance {
   jobs::JobRunner jobs{*catalog, {.thread_count = 1}};
   Scheduler scheduler;
 
-  explicit Appliance(const Limits& limits) : scheduler(*catalog, stores, jobs, limits, {}, {}) {}
+  std::map<std::string, catalog::HostId> holders{};  // machines that run as instant VMs
+
+  explicit Appliance(const Limits& limits)
+      : scheduler(*catalog, stores, jobs, limits, {},
+                  {.holders = [this](const std::string&) { return holders; },
+                   .conditions = {},
+                   .expect_deletable = {},
+                   .verify = {}}) {}
 
   Host enroll(const std::string& name) {
     base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
@@ -159,6 +166,41 @@ TEST_CASE("an order that an earlier daemon gave is taken over") {
   Poll poll = report({"web"});
   poll.running.push_back({77, "web", 1, 2});
   CHECK(appliance.scheduler.poll(alpha, poll).orders.empty());
+}
+
+TEST_CASE("orders for a machine that runs as an instant VM are for the appliance's own host") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  PollAnswer given = appliance.scheduler.poll(alpha, report({"web"}));
+  REQUIRE(names(given) == Names{"web"});
+
+  // The instant VM starts while the old host has an order; the host is silent from now on.
+  Host internal;
+  internal.id = catalog::HostId::random();
+  internal.tenant = kTenant;
+  internal.name = catalog::kInternalHostName;
+  appliance.catalog->replace_internal_host(internal, base::now_ms());
+  appliance.holders["web"] = internal.id;
+  Poll poll;
+  poll.internal = true;
+  poll.machines = {"web"};
+  CHECK(appliance.scheduler.poll(internal, poll).orders.empty());  // the last was just begun
+  appliance.scheduler.request(kTenant, "web");
+  PollAnswer own = appliance.scheduler.poll(internal, poll);
+  CHECK(names(own) == Names{"web"});
+  CHECK(appliance.jobs.jobs({}).back().error_message.find("instant VM") != std::string::npos);
+  CHECK_FALSE(appliance.catalog->find_report(internal.id));
+
+  // The old host comes back, and gets nothing: by schedule or by hand.
+  poll.outcomes.push_back({own.orders.at(0).id, true, ""});
+  poll.machines.clear();
+  appliance.scheduler.poll(internal, poll);
+  CHECK(appliance.scheduler.poll(alpha, report({"web"})).orders.empty());
+  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("does not run"));
+  appliance.holders.clear();
+  appliance.scheduler.request(kTenant, "web");
+  CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
 }
 
 }  // namespace appliance::schedule

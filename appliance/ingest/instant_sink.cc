@@ -1,0 +1,73 @@
+#include "appliance/ingest/instant_sink.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace appliance::ingest {
+namespace {
+
+images::MachineDefinition definition_of(const images::Point& booted,
+                                        const images::MachineDefinition& seen) {
+  images::MachineDefinition definition = booted.definition;
+  auto& files = definition.state_files;
+  for (const auto& file : seen.state_files) {
+    auto same = std::find_if(files.begin(), files.end(),
+                             [&](const auto& known) { return known.first == file.first; });
+    if (same == files.end()) files.push_back(file);
+    else same->second = file.second;
+  }
+  return definition;
+}
+
+class InstantSink : public images::PointSink {
+ public:
+  InstantSink(std::unique_ptr<images::PointSink> below, const TimelineHolder& holder,
+              const images::Point& booted)
+      : below_(std::move(below)), boot_(holder.boot), booted_(booted) {}
+
+  const images::ChunkHasher& hasher() const override { return below_->hasher(); }
+  std::vector<bool> lacking(std::span<const images::PlacedChunk> places) override {
+    return below_->lacking(places);
+  }
+  void send(const images::Batch& batch,
+            const std::function<images::EncodedChunk(size_t)>& encode) override {
+    below_->send(batch, encode);
+  }
+  images::SinkProgress progress() const override { return below_->progress(); }
+
+  images::PointId commit(const images::PointDetails& details) override {
+    images::PointDetails own = details;
+    own.definition = definition_of(booted_, details.definition);
+    own.note = fmt::format("of the instant VM {}, which was booted from the point {} of {}{}{}",
+                           boot_, booted_.id.hex(), base::format_time_ms(booted_.time_ms),
+                           details.note.empty() ? "" : "; ", details.note);
+    return below_->commit(own);
+  }
+
+ private:
+  const std::unique_ptr<images::PointSink> below_;
+  const std::string boot_;
+  const images::Point booted_;
+};
+
+}  // namespace
+
+images::SyncPlan with_machine_names(const images::SyncPlan& plan, const TimelineHolder& holder) {
+  images::SyncPlan named = plan;
+  for (images::PlannedDisk& disk : named.disks) {
+    auto known = holder.disk_names.find(disk.name);
+    if (known != holder.disk_names.end()) disk.name = known->second;
+  }
+  return named;
+}
+
+std::unique_ptr<images::PointSink> instant_sink(std::unique_ptr<images::PointSink> below,
+                                                const TimelineHolder& holder,
+                                                const images::Point& booted) {
+  return std::make_unique<InstantSink>(std::move(below), holder, booted);
+}
+
+}  // namespace appliance::ingest

@@ -1,0 +1,23 @@
+// Makes a point of an instant VM one of its machine: under the disks' own names, with the machine's
+// definition instead of the appliance's translation of it, and with a note that tells where it
+// comes from. Thread-safe as the sink below it.
+#pragma once
+
+#include <memory>
+
+#include "appliance/ingest/timelines.h"
+#include "images/point.h"
+#include "images/point_sink.h"
+
+namespace appliance::ingest {
+
+// The plan with the disks' names as in the machine's points.
+images::SyncPlan with_machine_names(const images::SyncPlan& plan, const TimelineHolder& holder);
+
+// `booted` is the point the VM was booted from. What the running VM has of its own stays: its UEFI
+// variables and its TPM.
+std::unique_ptr<images::PointSink> instant_sink(std::unique_ptr<images::PointSink> below,
+                                                const TimelineHolder& holder,
+                                                const images::Point& booted);
+
+}  // namespace appliance::ingest

@@ -1,0 +1,193 @@
+#include "appliance/instant/instant_syncs.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "appliance/boot/overlay.h"
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace appliance::instant {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kRound{500};
+constexpr std::chrono::seconds kPatience{30};
+constexpr size_t kMaxSentence = 400;  // bytes
+
+// The agent's program, beside this one or where programs are.
+std::string agent_program() {
+  if (const char* given = std::getenv("MULETTO_AGENT"); given != nullptr && *given != '\0')
+    return given;
+  std::error_code ignored;
+  fs::path beside = fs::read_symlink("/proc/self/exe", ignored).parent_path() / "muletto-agent";
+  return fs::exists(beside, ignored) ? beside.string() : "muletto-agent";
+}
+
+// The last line that the sync wrote, without its program's name: the reason of its end.
+std::string last_words(const std::string& path) {
+  std::ifstream file(path);
+  std::string line, last;
+  while (std::getline(file, line)) {
+    if (!line.empty()) last = line;
+  }
+  constexpr std::string_view kName = "muletto-agent: ";
+  if (last.starts_with(kName)) last = last.substr(kName.size());
+  std::replace_if(
+      last.begin(), last.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  return last.substr(0, kMaxSentence);
+}
+
+// "DONE TOTAL .", as the agent writes it (agent/service_files.h).
+schedule::SyncUnderWay position_of(uint64_t order, const std::string& machine,
+                                   const std::string& path) {
+  schedule::SyncUnderWay position{order, machine, 0, 0};
+  std::ifstream file(path);
+  uint64_t done = 0, total = 0;
+  std::string end;
+  if (file >> done >> total >> end && end == ".") {
+    position.done = done;
+    position.total = total;
+  }
+  return position;
+}
+
+}  // namespace
+
+InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catalog,
+                           const pki::Authority& authority, boot::BootService& boots,
+                           Timelines& timelines, schedule::Scheduler& scheduler)
+    : settings_(std::move(settings)), catalog_(catalog), authority_(authority), boots_(boots),
+      timelines_(timelines), scheduler_(scheduler),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+InstantSyncs::~InstantSyncs() = default;
+
+InternalHostPlaces InstantSyncs::places_of(const std::string& tenant) const {
+  // A socket's path is short: the tenant's name may not be.
+  std::string hash = base::to_hex(base::ByteView(base::sha256(base::as_bytes(tenant))).first(4));
+  return {settings_.state_directory + "/instant/" + hash,
+          settings_.run_directory + "/instant/" + hash};
+}
+
+void InstantSyncs::run(const std::stop_token& stop) {
+  std::map<std::string, Tenant> tenants;
+  std::string last_problem;
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  while (!stop.stop_requested()) {
+    try {
+      for (const catalog::Tenant& each : catalog_.tenants()) {
+        Tenant& tenant = tenants[each.name];
+        if (look(each.name, tenant)) poll(each.name, tenant);
+      }
+      last_problem.clear();
+    } catch (const base::Error& error) {
+      if (error.message() != last_problem)
+        base::log().warn("instant VMs cannot be synced now: {}", error.message());
+      last_problem = error.message();
+    }
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, stop, kRound, [] { return false; });
+  }
+  for (auto& [name, tenant] : tenants) end(tenant);
+}
+
+bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
+  tenant.running.clear();
+  bool any = false;
+  for (const boot::InstantVm& vm : timelines_.vms(name)) {
+    any = true;
+    try {
+      boot::VmState state = boots_.get(vm.id).state;
+      if (state == boot::VmState::running || state == boot::VmState::paused)
+        tenant.running[vm.machine_name] = vm;
+    } catch (const base::Error& error) {
+      // It was stopped in this moment, or libvirt is away.
+      base::log().debug("{}: {}", vm.machine_name, error.message());
+    }
+  }
+  if (any && !tenant.host) {
+    tenant.host = ensure_internal_host(catalog_, authority_, name, places_of(name),
+                                       {settings_.appliance, settings_.libvirt_uri});
+    timelines_.set_host(name, tenant.host->id);
+  }
+  return tenant.host.has_value();
+}
+
+void InstantSyncs::poll(const std::string& name, Tenant& tenant) {
+  collect(tenant);
+  schedule::Poll poll;
+  poll.internal = true;
+  for (const auto& [machine, vm] : tenant.running) poll.machines.push_back(machine);
+  poll.outcomes = tenant.outcomes;
+  for (const Sync& sync : tenant.syncs)
+    poll.running.push_back(position_of(sync.order, sync.machine, sync.files + ".position"));
+  schedule::PollAnswer answer = scheduler_.poll(*tenant.host, poll);
+  tenant.outcomes.clear();
+  for (const schedule::Order& order : answer.orders) begin(tenant, name, order);
+}
+
+void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule::Order& order) {
+  auto vm = tenant.running.find(order.machine);
+  if (vm == tenant.running.end()) {
+    tenant.outcomes.push_back({order.id, false, "the instant VM does not run any more"});
+    return;
+  }
+  InternalHostPlaces places = places_of(name);
+  try {
+    fs::create_directories(places.run_directory + "/orders");
+    std::string files = fmt::format("{}/orders/{}", places.run_directory, order.id);
+    base::SubprocessOptions options;
+    options.output_path = files + ".log";
+    std::string origin = fmt::format("{}={}", boot::kOriginBitmap, vm->second.point.hex());
+    base::Subprocess process({agent_program(), "sync", "--config", places.config_path(), "--domain",
+                              vm->second.domain_name, "--origin", origin, "--quiet",
+                              "--progress-file", files + ".position", "--", order.machine},
+                             options);
+    tenant.syncs.push_back({order.id, order.machine, files, std::move(process)});
+    base::log().info("sync of the instant VM of {} begins (order {})", order.machine, order.id);
+  } catch (const base::Error& error) {
+    tenant.outcomes.push_back({order.id, false, error.message()});
+  }
+}
+
+void InstantSyncs::collect(Tenant& tenant) {
+  for (auto sync = tenant.syncs.begin(); sync != tenant.syncs.end();) {
+    auto status = sync->process.wait_for(std::chrono::milliseconds(0));
+    if (!status) {
+      ++sync;
+      continue;
+    }
+    schedule::SyncOutcome outcome{sync->order, *status == 0, ""};
+    if (!outcome.succeeded) {
+      outcome.error = last_words(sync->files + ".log");
+      if (outcome.error.empty())
+        outcome.error = fmt::format("the sync's process ended with status {}", *status);
+      base::log().warn("sync of the instant VM of {} failed: {}", sync->machine, outcome.error);
+    }
+    std::error_code ignored;
+    for (const char* ending : {".position", ".log"}) fs::remove(sync->files + ending, ignored);
+    tenant.outcomes.push_back(std::move(outcome));
+    sync = tenant.syncs.erase(sync);
+  }
+}
+
+void InstantSyncs::end(Tenant& tenant) {
+  for (Sync& sync : tenant.syncs) sync.process.signal(SIGTERM);
+  for (Sync& sync : tenant.syncs) {
+    if (!sync.process.wait_for(kPatience))
+      base::log().warn("the sync of {} does not end; it is killed", sync.machine);
+  }
+  tenant.syncs.clear();
+}
+
+}  // namespace appliance::instant

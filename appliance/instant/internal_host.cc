@@ -1,0 +1,90 @@
+#include "appliance/instant/internal_host.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/certificates.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/private_file.h"
+#include "base/text.h"
+
+namespace appliance::instant {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxFile = 4 * base::kMaxPemSize;
+
+// The file of agent/enrollment.h: what an enrolled host keeps.
+std::string enrollment_path(const InternalHostPlaces& places) {
+  return places.state_directory + "/enrollment.json";
+}
+
+json read_enrollment(const InternalHostPlaces& places) {
+  try {
+    return json::parse(base::read_private_file(enrollment_path(places), kMaxFile), nullptr, false);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ErrorCode::not_found)
+      base::log().warn("the appliance's own host is made anew: {}", error.message());
+    return nullptr;
+  }
+}
+
+std::optional<catalog::Host> known_host(catalog::Catalog& catalog, const json& enrollment) {
+  try {
+    auto id = catalog::HostId::from_hex(enrollment.at("host_id").get<std::string>());
+    auto host = catalog.find_host(id);
+    if (host && !host->revoked && host->name == catalog::kInternalHostName) return host;
+  } catch (const json::exception&) {
+    // Nothing, or not what was written here.
+  }
+  return std::nullopt;
+}
+
+json enroll(catalog::Catalog& catalog, const pki::Authority& authority, const std::string& tenant,
+            catalog::Host& host) {
+  host.id = catalog::HostId::random();
+  host.tenant = tenant;
+  host.name = catalog::kInternalHostName;
+  host.version = MULETTO_VERSION;
+  std::string key = base::generate_key();
+  std::string request = base::make_signing_request(key, "muletto-agent");
+  pki::HostCertificate certificate = authority.sign_host(request, host.id.hex());
+  host.certificate_serial = certificate.serial;
+  catalog.replace_internal_host(host, base::now_ms());
+  return {{"authority", authority.certificate_pem()},
+          {"certificate", certificate.certificate_pem},
+          {"key", key},
+          {"host_id", host.id.hex()},
+          {"host_name", host.name},
+          {"tenant", tenant}};
+}
+
+// JSON's strings are TOML's too.
+std::string config_text(const InternalHostPlaces& places, const InternalHostSettings& settings) {
+  return "libvirt = " + json(settings.libvirt_uri).dump() +
+         "\nstate_dir = " + json(places.state_directory).dump() +
+         "\nrun_dir = " + json(places.run_directory).dump() + "\n";
+}
+
+}  // namespace
+
+catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
+                                   const std::string& tenant, const InternalHostPlaces& places,
+                                   const InternalHostSettings& settings) {
+  std::filesystem::create_directories(places.state_directory);
+  json enrollment = read_enrollment(places);
+  auto known = known_host(catalog, enrollment);
+  catalog::Host host = known.value_or(catalog::Host{});
+  if (!known) enrollment = enroll(catalog, authority, tenant, host);
+  if (!known || enrollment.value("appliance", "") != settings.appliance) {
+    enrollment["appliance"] = settings.appliance;
+    base::write_private_file(enrollment_path(places), enrollment.dump(2) + "\n");
+  }
+  base::write_private_file(places.config_path(), config_text(places, settings));
+  return host;
+}
+
+}  // namespace appliance::instant

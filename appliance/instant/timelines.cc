@@ -1,0 +1,57 @@
+#include "appliance/instant/timelines.h"
+
+#include <fmt/format.h>
+
+namespace appliance::instant {
+
+std::vector<boot::InstantVm> Timelines::vms(const std::string& tenant) {
+  std::string store = stores_.directory_of(tenant);
+  std::vector<boot::InstantVm> found;
+  for (boot::InstantVm& vm : boots_.timeline_holders()) {
+    if (vm.store_directory == store) found.push_back(std::move(vm));
+  }
+  return found;
+}
+
+std::optional<ingest::TimelineHolder> Timelines::holder(const std::string& tenant,
+                                                        const std::string& machine) {
+  for (const boot::InstantVm& vm : vms(tenant)) {
+    if (vm.machine_name != machine) continue;
+    ingest::TimelineHolder holder{vm.id.hex(), host_of(tenant), vm.point, {}};
+    for (const boot::VmDisk& disk : vm.disks) holder.disk_names[disk.target] = disk.name;
+    return holder;
+  }
+  return std::nullopt;
+}
+
+std::map<std::string, catalog::HostId> Timelines::holders(const std::string& tenant) {
+  std::map<std::string, catalog::HostId> hosts;
+  for (const boot::InstantVm& vm : vms(tenant)) hosts.emplace(vm.machine_name, host_of(tenant));
+  return hosts;
+}
+
+std::vector<alerts::Condition> Timelines::conditions(catalog::Catalog& catalog) {
+  std::vector<alerts::Condition> found;
+  for (const catalog::Tenant& tenant : catalog.tenants()) {
+    std::string store = stores_.directory_of(tenant.name);
+    for (const boot::InstantVm& vm : boots_.cut_off()) {
+      if (vm.store_directory != store) continue;
+      found.push_back({alerts::kInstantVmDown, tenant.name, vm.machine_name,
+                       fmt::format("the instant VM {} of '{}' does not run: {}", vm.id.hex(),
+                                   vm.machine_name, vm.problem)});
+    }
+  }
+  return found;
+}
+
+void Timelines::set_host(const std::string& tenant, const catalog::HostId& host) {
+  (*hosts_.lock())[tenant] = host;
+}
+
+catalog::HostId Timelines::host_of(const std::string& tenant) {
+  auto hosts = hosts_.lock();
+  auto known = hosts->find(tenant);
+  return known == hosts->end() ? catalog::HostId{} : known->second;
+}
+
+}  // namespace appliance::instant
