@@ -40,13 +40,20 @@ screen.addEventListener("disconnect", (event) => {
 element("keys").addEventListener("click", () => { screen.sendCtrlAltDel(); screen.focus(); });
 element("full").addEventListener("click", () => element("screen").requestFullscreen());
 
-// Passwords into a login prompt: key by key, since a guest without tools has no clipboard.
+// Passwords into a login prompt: key by key, since a guest without tools has no clipboard. QEMU
+// presses keys of a US keyboard, so that Shift has to be held for what is above another character.
+const shift = 0xffe1;
+const needsShift = /[A-Z!"#$%&()*+:<>?@^_{|}~]/;
 element("type").addEventListener("click", async () => {
   const text = (await navigator.clipboard.readText()).slice(0, 4096);
   for (const character of text) {
     const point = character.codePointAt(0);
     const symbol = character === "\n" ? 0xff0d : point < 0x100 ? point : 0x01000000 | point;
+    const shifted = needsShift.test(character);
+    if (shifted) screen.sendKey(shift, "ShiftLeft", true);
     screen.sendKey(symbol, null);
+    if (shifted) screen.sendKey(shift, "ShiftLeft", false);
+    await new Promise((resolve) => setTimeout(resolve, 30));  // a guest's keyboard has a small buffer
   }
   screen.focus();
 });
