@@ -23,9 +23,9 @@ struct BootTrace {
   static constexpr uint32_t kMaxDisks = 64;
   static constexpr uint32_t kMaxEntries = 16'384;  // 1 GiB with chunks of 64 KiB
 
-  uint32_t chunk_size = 0;     // bytes
-  bool guest_was_up = false;   // recording ended because the guest was seen to be of use
-  uint64_t recorded_ms = 0;    // UTC, when recording ended
+  uint32_t chunk_size = 0;    // bytes
+  bool guest_was_up = false;  // recording ended because the guest was seen to be of use
+  uint64_t recorded_ms = 0;   // UTC, when recording ended
   std::vector<std::string> disks;
   std::vector<TraceEntry> entries;
 

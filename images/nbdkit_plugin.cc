@@ -125,7 +125,8 @@ int config_complete() {
   });
 }
 
-// Half of the cache is for what the guest has not come to yet, the other half for what it reads again.
+// Half of the cache is for what the guest has not come to yet, the other half for what it reads
+// again.
 uint64_t prefetch_window(uint32_t chunk_size) {
   const images::ReadOptions& options = g_configuration.options;
   uint64_t cache =
@@ -135,9 +136,8 @@ uint64_t prefetch_window(uint32_t chunk_size) {
 
 // A trace that is missing, damaged or of another chunk size is no reason not to serve.
 void start_prefetch(uint32_t chunk_size) try {
-  images::BootTrace trace = images::format::decode_trace(
-      base::read_file(base::real_file_system(), g_configuration.prefetch_trace,
-                      images::format::kMaxTraceSize));
+  images::BootTrace trace = images::format::decode_trace(base::read_file(
+      base::real_file_system(), g_configuration.prefetch_trace, images::format::kMaxTraceSize));
   if (trace.chunk_size != chunk_size) return;
   std::vector<std::shared_ptr<images::DiskReader>> readers;
   for (const ServedDisk& disk : g_disks) readers.push_back(disk.reader);

@@ -49,7 +49,8 @@ void PointDiskReader::read_chunk(uint64_t chunk, uint64_t from, base::MutableByt
 
 std::optional<ChunkId> PointDiskReader::find_id(uint64_t chunk) {
   auto node = leaf(chunk >> store_->shape.fanout_bits);
-  if (node == nullptr || node->children[chunk % store_->shape.fanout].is_zero()) return std::nullopt;
+  if (node == nullptr || node->children[chunk % store_->shape.fanout].is_zero())
+    return std::nullopt;
   return node->children[chunk % store_->shape.fanout];
 }
 

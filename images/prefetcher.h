@@ -54,8 +54,8 @@ class Prefetcher {
   const uint32_t chunk_size_;
   const PrefetchLimits limits_;
   const std::vector<std::shared_ptr<DiskReader>> disks_;
-  std::vector<Place> places_;                                     // written by the constructor
-  std::vector<std::unordered_map<uint64_t, size_t>> place_of_;    // chunk → place, for each disk
+  std::vector<Place> places_;                                   // written by the constructor
+  std::vector<std::unordered_map<uint64_t, size_t>> place_of_;  // chunk → place, for each disk
   base::Guarded<State> state_;
   std::condition_variable changed_;  // with state_: reach, stopping
   std::vector<std::thread> threads_;

@@ -3,7 +3,8 @@
 //
 // The boot is over when the file PATH.end appears (whoever knows that the guest is of use makes
 // it), when nothing new was read for 30 s, after 5 minutes, at BootTrace::kMaxEntries chunks, or
-// when finish() is called. Afterwards touch() costs one load of a flag. Thread-safe; has a thread of its own.
+// when finish() is called. Afterwards touch() costs one load of a flag. Thread-safe; has a thread
+// of its own.
 #pragma once
 
 #include <atomic>

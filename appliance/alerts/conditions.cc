@@ -41,7 +41,8 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
           fmt::format("the machine '{0}' is not protected; protect it: muletto machine protect {0}",
                       machine.name));
     }
-    if (!machine.imported && (machine.wanted || machine.latest_ms) && now_ms > machine.overdue_at_ms) {
+    if (!machine.imported && (machine.wanted || machine.latest_ms) &&
+        now_ms > machine.overdue_at_ms) {
       std::string latest =
           machine.latest_ms ? "its newest point is of " + base::format_time_ms(*machine.latest_ms)
                             : "it has no point";
@@ -58,9 +59,10 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
     }
     if (machine.rto_ms && machine.recovery_ms && *machine.recovery_ms > *machine.rto_ms) {
       add(kRecoverySlow,
-          fmt::format("'{}' takes {} to come up in its newest test boots; its policy's target is {}",
-                      machine.name, base::format_duration_ms(*machine.recovery_ms),
-                      base::format_duration_ms(*machine.rto_ms)));
+          fmt::format(
+              "'{}' takes {} to come up in its newest test boots; its policy's target is {}",
+              machine.name, base::format_duration_ms(*machine.recovery_ms),
+              base::format_duration_ms(*machine.rto_ms)));
     }
   }
   for (const HostFacts& host : facts.hosts) {

@@ -19,8 +19,8 @@ void run_pull(Services& services, const boot::InstantVm& vm, uint64_t bandwidth,
   options.bandwidth = bandwidth;
   options.on_progress = [&](const boot::PullProgress& progress) {
     context.throw_if_stopped();
-    context.set_progress(
-        {progress.done, progress.total, fmt::format("moving {} onto local storage", vm.machine_name)});
+    context.set_progress({progress.done, progress.total,
+                          fmt::format("moving {} onto local storage", vm.machine_name)});
   };
   options.keep_copying = [&] { return context.daemon_ends(); };
   uint64_t begin_ms = base::now_ms();

@@ -7,7 +7,6 @@
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/instant_vm.h"
 #include "appliance/catalog/proved_recovery.h"
-#include "appliance/catalog/proved_recovery.h"
 #include "appliance/catalog/records.h"
 #include "appliance/schedule/scheduler.h"
 #include "images/point.h"

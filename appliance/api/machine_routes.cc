@@ -40,8 +40,8 @@ Response show_machine(Services& services, const Request& request) {
   catalog::Machine machine = services.catalog.machine(request.tenant(), request.path_value("name"));
   json result = machine_json(machine);
   result["protection"] = standing_json(services.scheduler.standing(machine.tenant, machine));
-  result["recovery"] = recovery_json(catalog::proved_recovery(services.catalog.recovery_times(
-      machine.tenant, machine.name, catalog::kRecoveryFrom)));
+  result["recovery"] = recovery_json(catalog::proved_recovery(
+      services.catalog.recovery_times(machine.tenant, machine.name, catalog::kRecoveryFrom)));
   result["disks"] = nullptr;
   result["definition"] = nullptr;
   if (machine.latest_point) {

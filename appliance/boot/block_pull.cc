@@ -21,11 +21,11 @@ using base::ErrorCode;
 
 constexpr std::chrono::milliseconds kLookEvery{500};
 constexpr uint64_t kDomainXmlLimit = 4 << 20;
-// QEMU gave up that often without having copied anything in between. An export that died is away for
-// a second or two, and QEMU waits for it minutes, so this takes a damaged store or a full disk.
+// QEMU gave up that often without having copied anything in between. An export that died is away
+// for a second or two, and QEMU waits for it minutes, so this takes a damaged store or a full disk.
 constexpr int kMaxFailures = 5;
 constexpr uint64_t kExtentStep = 1ull << 34;  // bytes of disk whose extents are asked for at once
-constexpr uint64_t kTableShare = 8192;  // qcow2: 8 bytes of table for each cluster of 64 KiB
+constexpr uint64_t kTableShare = 8192;        // qcow2: 8 bytes of table for each cluster of 64 KiB
 
 // One disk's copying.
 struct PulledDisk {
@@ -73,7 +73,8 @@ class Pull {
     });
   }
 
-  // Every disk: is it local, does its copying go on, or must it be begun (again)? True when all are.
+  // Every disk: is it local, does its copying go on, or must it be begun (again)? True when all
+  // are.
   bool look() {
     bool all_local = true;
     for (PulledDisk& each : disks_) {
@@ -89,7 +90,8 @@ class Pull {
       if (auto job = hypervisor_.pull_progress(domain_, path)) {
         each.asked = true;
         // QEMU counts in its own units towards its own end.
-        double share = job->total == 0 ? 0 : static_cast<double>(job->done) / static_cast<double>(job->total);
+        double share =
+            job->total == 0 ? 0 : static_cast<double>(job->done) / static_cast<double>(job->total);
         each.done = static_cast<uint64_t>(share * static_cast<double>(each.disk.size));
         return;
       }
@@ -113,13 +115,15 @@ class Pull {
     each.failures = each.done > each.done_at_failure ? 1 : each.failures + 1;
     each.done_at_failure = each.done;
     each.asked = false;
-    base::log().warn("QEMU stopped copying disk {} of {}; it is begun again", each.disk.name, machine_);
+    base::log().warn("QEMU stopped copying disk {} of {}; it is begun again", each.disk.name,
+                     machine_);
     if (each.failures < kMaxFailures) return;
     mark_over();
-    throw Error(ErrorCode::io,
-                fmt::format("QEMU cannot copy disk {} of {}: is the appliance's disk full, or the point "
-                            "damaged? What was copied stays, and the VM goes on as before",
-                            each.disk.name, machine_));
+    throw Error(
+        ErrorCode::io,
+        fmt::format("QEMU cannot copy disk {} of {}: is the appliance's disk full, or the point "
+                    "damaged? What was copied stays, and the VM goes on as before",
+                    each.disk.name, machine_));
   }
 
   PullProgress progress() const {

@@ -1,12 +1,12 @@
 // Moves a running instant VM onto local storage: QEMU copies what lies below the overlays into them
 // (libvirt's block pull) while the guest works. What the guest overwrites meanwhile is not copied.
 //
-// Every step can be cut off. boot.json says "pulling" before the first byte is copied, so that a new
-// daemon takes the pull up again; QEMU copies on without any daemon. A pull that failed or was
+// Every step can be cut off. boot.json says "pulling" before the first byte is copied, so that a
+// new daemon takes the pull up again; QEMU copies on without any daemon. A pull that failed or was
 // cancelled leaves what it has copied in the overlay, and the next one copies only the rest. At the
-// end each disk's chain is the overlay alone; then, in this order, the connections to the export are
-// closed, domain.xml forgets the export (so that power-on needs none), boot.json says "local", and the
-// export ends. One thread a call.
+// end each disk's chain is the overlay alone; then, in this order, the connections to the export
+// are closed, domain.xml forgets the export (so that power-on needs none), boot.json says "local",
+// and the export ends. One thread a call.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,9 @@ struct PullProgress {
 
 struct PullOptions {
   uint64_t bandwidth = 0;  // bytes per second, each disk; 0: no limit
-  // Called twice a second; what it throws (cancelled) ends the call, after which the copying is ended too
-  // unless keep_copying() says that it shall go on: for a daemon that ends, and its successor.
+  // Called twice a second; what it throws (cancelled) ends the call, after which the copying is
+  // ended too unless keep_copying() says that it shall go on: for a daemon that ends, and its
+  // successor.
   std::function<void(const PullProgress&)> on_progress;
   std::function<bool()> keep_copying;
 };
@@ -39,8 +40,8 @@ uint64_t room_to_pull(const BootRecord& record);
 using WithRecord =
     std::function<void(const std::function<void(BootRecord&, const BootPlaces&)>& action)>;
 
-// Returns when the VM needs neither export nor store any more. Throws busy if it does not run, or ends
-// meanwhile; io if QEMU gives up again and again; what on_progress throws.
+// Returns when the VM needs neither export nor store any more. Throws busy if it does not run, or
+// ends meanwhile; io if QEMU gives up again and again; what on_progress throws.
 void pull_disks(Hypervisor& hypervisor, const WithRecord& with_record, const PullOptions& options);
 
 // A domain's definition with every disk on its overlay alone.

@@ -36,8 +36,9 @@ struct BootSettings {
   uint32_t export_thread_count = 16;         // requests one nbdkit works on at a time
   uint64_t export_cache_size = 64ull << 20;  // bytes of memory, each VM
   uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
-  std::string trace_directory;  // of the TraceShelf; empty: boots are neither recorded nor prefetched
-  std::string qemu_group = "kvm";            // may open the exports' sockets
+  std::string
+      trace_directory;  // of the TraceShelf; empty: boots are neither recorded nor prefetched
+  std::string qemu_group = "kvm";  // may open the exports' sockets
   std::string isolated_network =
       "muletto-isolated";  // libvirt networks, made when they are first needed
   std::string nat_network = "muletto-nat";
@@ -66,7 +67,7 @@ struct BootCheck {
 using StepCallback = std::function<void(std::string_view)>;
 
 struct AdoptReport {
-  std::vector<InstantVm> running;  // where is_pulling, pull() is to be called again
+  std::vector<InstantVm> running;     // where is_pulling, pull() is to be called again
   std::vector<InstantVm> resting;     // ended or kept: only the overlay is there
   std::vector<InstantVm> cut_off;     // should run and do not: tend() decides
   std::vector<std::string> cleaned;   // sentences: what was left over and is gone now
@@ -116,9 +117,9 @@ class BootService {
   // Throws not_found; busy if the VM is in a state in which that cannot be done.
   void power(const BootId& id, PowerAction action);
 
-  // Moves a running VM onto local storage (block_pull.h); returns when it needs neither export nor point
-  // any more, at once if it does not now. Throws no_space if the room for all of it is not there, busy,
-  // io, and what options.on_progress throws.
+  // Moves a running VM onto local storage (block_pull.h); returns when it needs neither export nor
+  // point any more, at once if it does not now. Throws no_space if the room for all of it is not
+  // there, busy, io, and what options.on_progress throws.
   void pull(const BootId& id, const PullOptions& options);
 
   Screenshot screenshot(const BootId& id);               // throws busy if it does not run

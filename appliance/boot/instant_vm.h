@@ -119,9 +119,9 @@ struct InstantVm {
   std::vector<VmDisk> disks;
   std::vector<VmNetworkCard> network_cards;
   VmConsole console;
-  bool is_pulling = false;  // it is being moved onto local storage
+  bool is_pulling = false;      // it is being moved onto local storage
   uint64_t pull_bandwidth = 0;  // bytes per second, as the move was ordered; 0: no limit
-  bool is_local = false;    // it was: it needs neither its store nor its point any more
+  bool is_local = false;        // it was: it needs neither its store nor its point any more
   std::string serial_log_path;
   RestartPolicy restart = RestartPolicy::automatic;
   Timeline timeline = Timeline::instant;

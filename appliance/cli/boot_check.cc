@@ -47,7 +47,8 @@ int run(const base::Arguments& arguments) {
   } else {
     print_check(answer["check"]);
   }
-  return answer["check"]["possible"].get<bool>() ? 0 : base::exit_code(base::ErrorCode::unsupported);
+  return answer["check"]["possible"].get<bool>() ? 0
+                                                 : base::exit_code(base::ErrorCode::unsupported);
 }
 
 }  // namespace

@@ -50,8 +50,10 @@ base::Command boot_pull_command() {
   command.run = run;
   command.notes =
       "The guest works on meanwhile. Afterwards the VM needs neither the store nor its point. "
-      "Cancelled (muletto job cancel JOB) or failed, the VM goes on as before, and the next pull copies "
-      "only the rest. BOOT is an id, a unique prefix of one, or the name of a machine that has just one "
+      "Cancelled (muletto job cancel JOB) or failed, the VM goes on as before, and the next pull "
+      "copies "
+      "only the rest. BOOT is an id, a unique prefix of one, or the name of a machine that has "
+      "just one "
       "instant VM.";
   return command;
 }

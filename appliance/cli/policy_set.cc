@@ -46,7 +46,8 @@ int run(const base::Arguments& arguments) {
     body["blackout"] = arguments.list("blackout");
     if (body["blackout"] == nlohmann::json{"none"}) body["blackout"] = nlohmann::json::array();
   }
-  for (const char* name : {"timezone", "jitter", "keep", "bandwidth", "rpo", "rto", "verification"}) {
+  for (const char* name :
+       {"timezone", "jitter", "keep", "bandwidth", "rpo", "rto", "verification"}) {
     if (arguments.has(name)) body[name] = arguments.get(name);
   }
   if (auto priority = number_option(arguments, "priority", 1, 9)) body["priority"] = *priority;

@@ -32,7 +32,9 @@ void print_seen(const nlohmann::json& seen) {
     bool disk = text_of(each, "signal") == "file system";
     std::string good;
     if (each.contains("good"))
-      good = each["good"] == true ? (disk ? "is whole" : "answers") : disk ? "is damaged" : "silent";
+      good = each["good"] == true ? (disk ? "is whole" : "answers")
+             : disk               ? "is damaged"
+                                  : "silent";
     fmt::print("{:>8.1f} s  {:<11} {} {} {} {}\n", each["at_ms"].get<double>() / 1000,
                text_of(each, "signal"), printable(each.value("subject", "")), good,
                printable(each.value("meaning", "")), printable(each.value("detail", "")));

@@ -13,8 +13,8 @@ namespace appliance::daemon {
 
 class VmKeeper {
  public:
-  // Starts the thread; the destructor ends it. `boots` outlives the keeper. `go_on_pulling` is called
-  // on it for each VM whose move onto local storage the last daemon has left unfinished.
+  // Starts the thread; the destructor ends it. `boots` outlives the keeper. `go_on_pulling` is
+  // called on it for each VM whose move onto local storage the last daemon has left unfinished.
   VmKeeper(boot::BootService& boots, std::function<void(const boot::InstantVm&)> go_on_pulling);
 
  private:

@@ -21,8 +21,8 @@ using nlohmann::json;
 
 constexpr std::chrono::milliseconds kWake{500};
 constexpr std::chrono::seconds kRetryClean{3};
-constexpr uint32_t kLearnedFrom = 3;    // passes whose common answers are demanded from then on
-constexpr uint32_t kLookedAt = 100;     // test boots looked through for those passes
+constexpr uint32_t kLearnedFrom = 3;  // passes whose common answers are demanded from then on
+constexpr uint32_t kLookedAt = 100;   // test boots looked through for those passes
 
 std::vector<std::string> texts_of(const std::string& text) {
   json parsed = json::parse(text, nullptr, false);

@@ -25,7 +25,7 @@ class FakeHypervisor : public Hypervisor {
   std::set<std::string> networks;
   std::vector<Sighting> sightings;
   std::vector<CardInUse> cards_in_use;
-  std::set<std::string> defined;
+  std::map<std::string, std::string> defined;  // XML by name
   std::map<std::string, CheckpointPlan> checkpoints;
   DomainEnd end = DomainEnd::unknown;  // of every domain that does not run
   bool fail_to_start = false;
@@ -51,7 +51,7 @@ class FakeHypervisor : public Hypervisor {
   }
   void define(const std::string& xml) override {
     size_t begin = xml.find("<name>") + 6;
-    defined.insert(xml.substr(begin, xml.find("</name>") - begin));
+    defined[xml.substr(begin, xml.find("</name>") - begin)] = xml;
   }
   void undefine(const std::string& name) override {
     defined.erase(name);
@@ -91,6 +91,11 @@ class FakeHypervisor : public Hypervisor {
     for (const auto& [name, domain] : domains) {
       auto mark = read_mark(domain.xml);
       if (mark) all.push_back({name, "", mark->boot, mark->state_directory, domain.state});
+    }
+    for (const auto& [name, xml] : defined) {
+      auto mark = read_mark(xml);
+      if (mark && !domains.contains(name))
+        all.push_back({name, "", mark->boot, mark->state_directory, DomainState::off});
     }
     return all;
   }
