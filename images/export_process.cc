@@ -36,7 +36,7 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kPluginName = "nbdkit-muletto-plugin.so";
 constexpr size_t kSocketPathLimit = sizeof(sockaddr_un::sun_path) - 1;
 constexpr uint64_t kLogReadLimit = 64 << 10;
-constexpr auto kLaunchTimeout = std::chrono::seconds(5);
+constexpr auto kLaunchTimeout = std::chrono::seconds(20);
 
 std::vector<std::string> command_line_of(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);

@@ -69,7 +69,9 @@ wait_until 20 "the test boot runs" _runs
 stop_background mulettod KILL
 rm "$run/mulettod.json"
 start_daemon
-_gone() { ! virsh list --name | grep -q muletto- && ! virsh net-list --name | grep -q muletto-test; }
-wait_until 20 "the test boot is cleaned away" _gone
-[ -z "$(find "$state/verify" -name overlay* -o -name '*.qcow2')" ] || fail "an overlay is left"
+_gone() {
+  ! virsh list --name | grep -q muletto- && ! virsh net-list --name | grep -q muletto-test &&
+    [ -z "$(find "$state/verify" -name 'overlay*' -o -name '*.qcow2')" ]
+}
+wait_until 20 "the test boot is cleaned away, its overlay too" _gone
 [ -z "$(pgrep -f "nbdkit .*-U $run/" || true)" ] || fail "an export is left"
