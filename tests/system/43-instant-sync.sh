@@ -50,9 +50,9 @@ same_as_vm() {
   overlay=$(muletto boot show "$boot" -o json | json '.boot.disks[0].overlay_path')
   start_background judge muletto store serve "$state/stores/default" "$1" --disk vda --socket "$socket"
   wait_until 20 "the booted point is served" test -S "$socket"
-  qemu-img convert -O raw "json:$(jq -nc --arg overlay "$overlay" --arg socket "$socket" '{driver: "qcow2",
-    file: {driver: "file", filename: $overlay},
-    backing: {driver: "raw", file: {driver: "nbd", server: {type: "unix", path: $socket}, export: "vda"}}}')" "$WORK/vm.raw"
+  cp --sparse=always "$overlay" "$WORK/vm.qcow2"
+  qemu-img rebase -u -f qcow2 -F raw -b "nbd+unix:///vda?socket=$socket" "$WORK/vm.qcow2"
+  qemu-img convert -O raw "$WORK/vm.qcow2" "$WORK/vm.raw"
   stop_background judge
   rm -f "$WORK/point.raw"
   muletto-restore disk --store "$state/stores/default" acc@latest --disk vda --to "$WORK/point.raw" > /dev/null
@@ -132,7 +132,7 @@ muletto boot set "$boot" --timeline production > /dev/null
 virsh start acc > /dev/null
 wait_guest_http acc 120
 agent sync acc > /dev/null || fail "the old server is refused still"
-muletto machine show acc -o json | json .machine.point_count | grep -qx 6 || fail "points are missing"
+muletto machine show acc -o json | json .machine.point_count | grep -qx 7 || fail "points are missing"
 pid=$(pgrep -f "qemu-system.*guest=muletto-acc")
 kill -KILL "$pid"
 waits() {

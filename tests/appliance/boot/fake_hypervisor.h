@@ -2,7 +2,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 
 #include "appliance/boot/domain_translation.h"
@@ -18,7 +17,7 @@ class FakeHypervisor : public Hypervisor {
     DomainState state = DomainState::running;
   };
   std::map<std::string, Running> domains;
-  std::set<std::string> defined;
+  std::map<std::string, std::string> defined;  // XML by name
   std::map<std::string, CheckpointPlan> checkpoints;
   DomainEnd end = DomainEnd::unknown;  // of every domain that does not run
   bool fail_to_start = false;
@@ -41,7 +40,7 @@ class FakeHypervisor : public Hypervisor {
   }
   void define(const std::string& xml) override {
     size_t begin = xml.find("<name>") + 6;
-    defined.insert(xml.substr(begin, xml.find("</name>") - begin));
+    defined[xml.substr(begin, xml.find("</name>") - begin)] = xml;
   }
   void undefine(const std::string& name) override {
     defined.erase(name);
@@ -61,6 +60,11 @@ class FakeHypervisor : public Hypervisor {
     for (const auto& [name, domain] : domains) {
       auto mark = read_mark(domain.xml);
       if (mark) all.push_back({name, "", mark->boot, mark->state_directory, domain.state});
+    }
+    for (const auto& [name, xml] : defined) {
+      auto mark = read_mark(xml);
+      if (mark && !domains.contains(name))
+        all.push_back({name, "", mark->boot, mark->state_directory, DomainState::off});
     }
     return all;
   }
