@@ -5,31 +5,16 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "agent/service_files.h"
 #include "base/error.h"
+#include "base/last_words.h"
 #include "base/log.h"
 
 namespace agent::daemon {
 namespace {
 
-constexpr size_t kMaxSentence = 400;  // bytes
 constexpr std::chrono::seconds kPatience{30};
-
-// The last line a sync wrote, without its program's name: the reason of its end.
-std::string last_words(const std::string& path) {
-  std::ifstream file(path);
-  std::string line, last;
-  while (std::getline(file, line)) {
-    if (!line.empty()) last = line;
-  }
-  constexpr std::string_view kName = "muletto-agent: ";
-  if (last.starts_with(kName)) last = last.substr(kName.size());
-  std::replace_if(
-      last.begin(), last.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  return last.substr(0, kMaxSentence);
-}
 
 }  // namespace
 
@@ -92,7 +77,7 @@ std::vector<Outcome> OrderBook::collect() {
     if (outcome.succeeded) {
       base::log().info("sync of {} is done (order {})", sync->machine, sync->order);
     } else {
-      outcome.error = last_words(sync->files + ".log");
+      outcome.error = base::last_words(sync->files + ".log", "muletto-agent");
       if (outcome.error.empty())
         outcome.error = fmt::format("the sync's process ended with status {}", *status);
       base::log().warn("sync of {} failed (order {}): {}", sync->machine, sync->order,

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include "appliance/boot/overlay.h"
 #include "base/crypto.h"
 #include "base/error.h"
+#include "base/last_words.h"
 #include "base/log.h"
 
 namespace appliance::instant {
@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kRound{500};
 constexpr std::chrono::seconds kPatience{30};
-constexpr size_t kMaxSentence = 400;  // bytes
 
 // The agent's program, beside this one or where programs are.
 std::string agent_program() {
@@ -30,20 +29,6 @@ std::string agent_program() {
   std::error_code ignored;
   fs::path beside = fs::read_symlink("/proc/self/exe", ignored).parent_path() / "muletto-agent";
   return fs::exists(beside, ignored) ? beside.string() : "muletto-agent";
-}
-
-// The last line that the sync wrote, without its program's name: the reason of its end.
-std::string last_words(const std::string& path) {
-  std::ifstream file(path);
-  std::string line, last;
-  while (std::getline(file, line)) {
-    if (!line.empty()) last = line;
-  }
-  constexpr std::string_view kName = "muletto-agent: ";
-  if (last.starts_with(kName)) last = last.substr(kName.size());
-  std::replace_if(
-      last.begin(), last.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  return last.substr(0, kMaxSentence);
 }
 
 // "DONE TOTAL .", as the agent writes it (agent/service_files.h).
@@ -169,7 +154,7 @@ void InstantSyncs::collect(Tenant& tenant) {
     }
     schedule::SyncOutcome outcome{sync->order, *status == 0, ""};
     if (!outcome.succeeded) {
-      outcome.error = last_words(sync->files + ".log");
+      outcome.error = base::last_words(sync->files + ".log", "muletto-agent");
       if (outcome.error.empty())
         outcome.error = fmt::format("the sync's process ended with status {}", *status);
       base::log().warn("sync of the instant VM of {} failed: {}", sync->machine, outcome.error);

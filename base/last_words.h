@@ -1,0 +1,13 @@
+// Why a program ended, from what it wrote: our programs' errors are one line, the last. Thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace base {
+
+// The last line in the file that is not empty, without "PROGRAM: " before it and without control
+// characters, at most 400 bytes. Empty if there is none.
+std::string last_words(const std::string& path, std::string_view program);
+
+}  // namespace base
