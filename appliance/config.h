@@ -36,7 +36,7 @@ struct Config {
   uint32_t host_syncs = 2;                  // at once of each host, by schedule
   std::string alert_command;                // started with KIND STATE SUBJECT MESSAGE; empty: none
   std::string alert_webhook;                // a URL that gets each alert as JSON; empty: none
-  uint64_t watch_on_ms = 20'000;  // a passed test boot is watched on for so long
+  uint64_t watch_on_ms = 20'000;            // a passed test boot is watched on for so long
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
   uint64_t token_lifetime_ms =
       3'600'000;  // of an enrolment token, unless the operator says otherwise
@@ -45,6 +45,7 @@ struct Config {
   std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
   std::string stores_directory() const { return state_directory + "/stores"; }
   std::string pki_directory() const { return state_directory + "/pki"; }
+  std::string reports_directory() const { return state_directory + "/reports"; }
   std::string boots_directory() const { return state_directory + "/boots"; }
   std::string api_socket_path() const { return run_directory + "/api.sock"; }
   std::string ready_path() const { return run_directory + "/mulettod.json"; }

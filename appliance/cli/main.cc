@@ -21,9 +21,9 @@ int main(int argc, char** argv) {
       tenant_recompute_command(), store_init_command(),      store_info_command(),
       store_points_command(),     store_import_command(),    store_check_command(),
       store_delete_command(),     store_compact_command(),   store_rebuild_command(),
-      verify_start_command(),     verify_list_command(),     verify_show_command(),
-      verify_checks_command(),    verify_bisect_command(),   store_serve_command(),
-      store_key_command(),
+      report_create_command(),    verify_start_command(),    verify_list_command(),
+      verify_show_command(),      verify_checks_command(),   verify_bisect_command(),
+      store_serve_command(),      store_key_command(),
   };
   return base::run_program(program, argc, argv);
 }
