@@ -48,6 +48,7 @@ struct Config {
   std::string stores_directory() const { return state_directory + "/stores"; }
   std::string pki_directory() const { return state_directory + "/pki"; }
   std::string traces_directory() const { return state_directory + "/traces"; }
+  std::string reports_directory() const { return state_directory + "/reports"; }
   std::string boots_directory() const { return state_directory + "/boots"; }
   std::string api_socket_path() const { return run_directory + "/api.sock"; }
   std::string ready_path() const { return run_directory + "/mulettod.json"; }

@@ -1,4 +1,5 @@
-// Why a program ended, from what it wrote: our programs' errors are one line, the last. Thread-safe.
+// Why a program ended, from what it wrote: our programs' errors are one line, the last.
+// Thread-safe.
 #pragma once
 
 #include <string>

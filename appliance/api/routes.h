@@ -18,6 +18,10 @@ namespace appliance::verify {
 class VerifyService;
 }
 
+namespace appliance::report {
+class ReportService;
+}
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it outlives the router and is thread-safe.
@@ -36,6 +40,7 @@ struct Services {
   std::function<std::string()> public_address;
   uint64_t started_ms = 0;
   verify::VerifyService* verification = nullptr;  // never null in the daemon
+  report::ReportService* reports = nullptr;       // never null in the daemon
 };
 
 void add_status_routes(Router& router, Services& services);
@@ -50,6 +55,7 @@ void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
+void add_report_routes(Router& router, Services& services);
 void add_schedule_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);

@@ -70,6 +70,7 @@ void add_all_routes(Router& router, Services& services) {
   add_host_routes(router, services);
   add_enroll_routes(router, services);
   add_verify_routes(router, services);
+  add_report_routes(router, services);
   add_schedule_routes(router, services);
   add_agent_routes(router, services);
 }

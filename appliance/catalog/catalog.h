@@ -22,6 +22,7 @@ namespace appliance::catalog {
 
 class Database;
 struct NewestVerdict;
+struct VerdictCounts;
 struct RecoveryTime;
 struct Verification;
 struct VerificationPicture;
@@ -103,6 +104,9 @@ class Catalog {
   void save_protection(const Protection& protection);
   // How long the machine was without a newer point, at worst: gaps that ended since then.
   RecoveryGaps recovery_gaps(std::string_view tenant, std::string_view machine, uint64_t now_ms);
+  // Of the gaps that ended in [from_ms, to_ms); they are remembered for 100 days.
+  uint64_t worst_gap(std::string_view tenant, std::string_view machine, uint64_t from_ms,
+                     uint64_t to_ms);
   void save_report(const HostReport& report);
   std::optional<HostReport> find_report(const HostId& host);
 
@@ -146,6 +150,12 @@ class Catalog {
   // Of the newest point among those that were tested and judged to the end.
   std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
                                               std::string_view machine_name);
+  // Of those that began in [from_ms, to_ms).
+  VerdictCounts verdict_counts(std::string_view tenant, std::string_view machine_name,
+                               uint64_t from_ms, uint64_t to_ms);
+  std::optional<Verification> last_verification(std::string_view tenant,
+                                                std::string_view machine_name, uint64_t from_ms,
+                                                uint64_t to_ms);
   // Newest first; of one machine, or of all if it is empty.
   std::vector<Verification> verifications(std::string_view tenant, std::string_view machine_name,
                                           uint32_t limit);

@@ -26,7 +26,7 @@ void insert_point(Database& database, int64_t tenant, const images::PointSummary
 
 // Remembers how long the machine was without a newer point until this one came.
 void remember_gap(Database& database, int64_t tenant, const images::PointSummary& point) {
-  constexpr uint64_t kKeepMs = 8ull * 24 * 3'600'000;
+  constexpr uint64_t kKeepMs = 100ull * 24 * 3'600'000;
   uint64_t oldest = point.time_ms > kKeepMs ? point.time_ms - kKeepMs : 0;
   database.prepare("DELETE FROM recovery_gaps WHERE tenant = ? AND machine = ? AND time_ms < ?")
       .bind(tenant, point.machine_name, oldest)

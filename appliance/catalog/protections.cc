@@ -27,11 +27,12 @@ Protection read_protection(Statement& row) {
   return protection;
 }
 
-uint64_t worst_gap(Database& database, int64_t tenant, std::string_view machine, uint64_t since) {
+uint64_t worst_gap_in(Database& database, int64_t tenant, std::string_view machine, uint64_t from,
+                      uint64_t to) {
   Statement statement = database.prepare(
       "SELECT coalesce(max(gap_ms), 0) FROM recovery_gaps WHERE tenant = ? AND machine = ? AND "
-      "time_ms >= ?");
-  statement.bind(tenant, machine, since);
+      "time_ms >= ? AND time_ms < ?");
+  statement.bind(tenant, machine, from, to);
   return statement.step() ? statement.natural(0) : 0;
 }
 
@@ -115,8 +116,15 @@ RecoveryGaps Catalog::recovery_gaps(std::string_view tenant, std::string_view ma
   auto database = database_.lock();
   int64_t number = tenant_id(**database, tenant);
   auto since = [&](uint64_t age) { return now_ms > age ? now_ms - age : 0; };
-  return {worst_gap(**database, number, machine, since(kDay)),
-          worst_gap(**database, number, machine, since(7 * kDay))};
+  constexpr uint64_t kAlways = 1ull << 62;
+  return {worst_gap_in(**database, number, machine, since(kDay), kAlways),
+          worst_gap_in(**database, number, machine, since(7 * kDay), kAlways)};
+}
+
+uint64_t Catalog::worst_gap(std::string_view tenant, std::string_view machine, uint64_t from_ms,
+                            uint64_t to_ms) {
+  auto database = database_.lock();
+  return worst_gap_in(**database, tenant_id(**database, tenant), machine, from_ms, to_ms);
 }
 
 void Catalog::save_report(const HostReport& report) {

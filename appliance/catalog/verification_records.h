@@ -40,6 +40,11 @@ struct RecoveryTime {
   uint64_t recovery_ms = 0;
 };
 
+struct VerdictCounts {
+  size_t all = 0;
+  size_t passed = 0;
+};
+
 // What the newest point of a machine that was tested came to.
 struct NewestVerdict {
   std::string verdict;

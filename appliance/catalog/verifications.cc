@@ -120,6 +120,30 @@ std::optional<NewestVerdict> Catalog::newest_verdict(std::string_view tenant,
                        statement.natural(3)};
 }
 
+VerdictCounts Catalog::verdict_counts(std::string_view tenant, std::string_view machine_name,
+                                      uint64_t from_ms, uint64_t to_ms) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT count(*), coalesce(sum(verdict = 'pass'), 0) FROM verifications "
+      "WHERE tenant = ? AND machine = ? AND started_ms >= ? AND started_ms < ?");
+  statement.bind(tenant_id(**database, tenant), machine_name, from_ms, to_ms);
+  statement.step();
+  return {statement.natural(0), statement.natural(1)};
+}
+
+std::optional<Verification> Catalog::last_verification(std::string_view tenant,
+                                                       std::string_view machine_name,
+                                                       uint64_t from_ms, uint64_t to_ms) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE v.tenant = ? AND v.machine = ? AND v.started_ms >= ? AND "
+                  "v.started_ms < ? AND v.settled ORDER BY v.id DESC LIMIT 1",
+                  kSelect));
+  statement.bind(tenant_id(**database, tenant), machine_name, from_ms, to_ms);
+  if (!statement.step()) return std::nullopt;
+  return read_verification(statement);
+}
+
 std::vector<Verification> Catalog::verifications(std::string_view tenant,
                                                  std::string_view machine_name, uint32_t limit) {
   auto database = database_.lock();

@@ -33,6 +33,7 @@ base::Command token_list_command();
 base::Command token_revoke_command();
 base::Command host_list_command();
 base::Command host_revoke_command();
+base::Command report_create_command();
 base::Command verify_start_command();
 base::Command verify_list_command();
 base::Command verify_show_command();

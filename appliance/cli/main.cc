@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
       store_compact_command(),   store_rebuild_command(),     verify_start_command(),
       verify_list_command(),     verify_show_command(),       verify_checks_command(),
       verify_bisect_command(),   store_serve_command(),       store_key_command(),
-      boot_pull_command(),       boot_set_command(),
+      boot_pull_command(),       boot_set_command(),          report_create_command(),
   };
   return base::run_program(program, argc, argv);
 }

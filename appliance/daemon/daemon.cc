@@ -116,6 +116,9 @@ Daemon::Daemon(const Config& config) : config_(config) {
                                     *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
                                     [this] { return public_address(); }, base::now_ms()});
+  reports_ = std::make_unique<report::ReportService>(config_.reports_directory(), *catalog_,
+                                                     *scheduler_, *jobs_);
+  services_->reports = reports_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;

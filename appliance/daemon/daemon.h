@@ -11,6 +11,7 @@
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
+#include "appliance/report/report_service.h"
 #include "appliance/verify/verify_service.h"
 #include "base/file_system.h"
 
@@ -52,6 +53,7 @@ class Daemon {
   std::unique_ptr<boot::Hypervisor> hypervisor_;
   std::unique_ptr<boot::BootService> boots_;
   std::unique_ptr<boot::GuestWatch> guest_watch_;
+  std::unique_ptr<report::ReportService> reports_;
   std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<instant::Timelines> timelines_;

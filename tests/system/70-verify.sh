@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # timeout: 600
 # Test boots: a healthy guest passes, an empty disk and a panic fail with their reasons, a service that is demanded and
-# dead fails, bisect finds the newest good point, and nothing is left, also when the daemon is killed.
+# dead fails, file systems are checked, bisect finds the newest good point, a report tells it all, and nothing is left,
+# also when the daemon is killed.
 . "$(dirname "$0")/lib.sh"
 
 require_root
-require_commands qemu-img jq nbdkit virsh tesseract
+require_commands qemu-img jq nbdkit nbdfuse virsh tesseract weasyprint pdftotext debugfs
 require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
@@ -14,8 +15,9 @@ export MULETTO_SOCKET=$run/api.sock
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' net-list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy"
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
+printf '[verification]\nwatch_on = "3s"\n' > "$WORK/mulettod.toml"
 start_daemon() {
-  start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
+  start_background mulettod mulettod --config "$WORK/mulettod.toml" --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
   wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
 }
 add_point() { muletto store import "$state/stores/default" --machine "$1" --disk "vda=$2" --format raw > /dev/null; }
@@ -26,8 +28,14 @@ truncate -s 64M "$WORK/empty.img"
 mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 add_point panic "$WORK/panic.img"
-add_point web "$WORK/web.img"
+# A second disk as a power cut leaves it: the journal has to be replayed, and that is no damage.
+truncate -s 32M "$WORK/data.img" && mke2fs -q -F -t ext4 -b 1024 "$WORK/data.img"
+printf '%s\n' journal_open 'journal_write -b 20000 /dev/zero' journal_close | debugfs -w -f - "$WORK/data.img" > /dev/null 2>&1
+muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
 add_point web "$WORK/empty.img"
+table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); print $4; exit }')
+head -c 4096 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek=$((table + 4)) conv=notrunc status=none
+muletto store import "$state/stores/default" --machine damaged --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
 start_daemon
 
 newest=$(muletto point list -o json | json '[.points[] | select(.machine == "web")][0].id')
@@ -45,6 +53,9 @@ verdict() {
 
 verdict "$newest" pass
 jq -e '.verification.recovery_ms > 1000 and (.verification.pictures | length) > 0' < "$WORK/seen.json" > /dev/null
+jq -e '[.verification.evidence[] | select(.signal == "file system" and .good)] | length == 2' < "$WORK/seen.json" > /dev/null \
+  || fail "not both file systems were found whole: $(jq -c '.verification.reasons' < "$WORK/seen.json")"
+jq -e '.verification | .settled and .judged_ms - .decisive_ms <= 5000' < "$WORK/seen.json" > /dev/null || fail "the verdict came late"
 mkdir "$WORK/pictures"
 muletto verify show "$(json .verification.number < "$WORK/seen.json")" --pictures "$WORK/pictures" > /dev/null
 [ "$(file -b --mime-type "$WORK/pictures/1.png")" = image/png ] || fail "no picture"
@@ -52,6 +63,19 @@ verdict web@latest fail
 jq -e '.verification.reasons[0] | test("nothing to boot")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
 verdict panic@latest fail
 jq -e '.verification.reasons[0] | test("panic")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+
+# A file system that is damaged is a fail although the system may boot.
+verdict damaged@latest fail
+jq -e '.verification.reasons[0] | test("file system on vdb")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+
+# Own scripts: in the guest, and on the appliance against the isolated network.
+mkdir -p "$state/checks"
+printf '#!/bin/sh\ncurl -sf --max-time 5 "http://$MULETTO_GUEST/" | grep -q "hello from web"\n' > "$state/checks/front-page"
+chmod 755 "$state/checks/front-page"
+muletto verify checks web --set appliance:front-page --set "guest:test -e /www/index.html" > /dev/null
+verdict "$newest" pass
+jq -e '[.verification.reasons[] | select(test("succeeded"))] | length == 2' < "$WORK/seen.json" > /dev/null \
+  || fail "the scripts are not named: $(jq -c .verification.reasons < "$WORK/seen.json")"
 
 # A service that is demanded and dead.
 muletto verify checks web --set tcp:4444 > /dev/null
@@ -61,6 +85,19 @@ muletto verify checks web --clear > /dev/null
 
 [ "$(muletto verify bisect web -o json | json .point)" = "$newest" ] || fail "bisect found another point"
 muletto verify list --machine web | grep -q "Proved recovery time"
+
+# What it means: alerts of a target that is missed and of points that do not boot, and the report.
+muletto policy set default --rto 1s > /dev/null
+_alerts() { muletto alert list -o json | jq -e '[.alerts[].kind] | index("recovery-slow") and index("verification-failed")'; }
+wait_until 15 "the alerts are there" _alerts
+muletto machine show web | grep -q "Proved recovery time" || fail "machine show does not tell the recovery time"
+muletto report create --timezone Europe/Rome --out "$WORK/report.html" > /dev/null
+grep -q 'data:image/png;base64,' "$WORK/report.html" || fail "no screen in the report"
+! grep -qE '(src|href)="?(https?:|//|file:)' "$WORK/report.html" || fail "the report refers to something outside"
+muletto report create --timezone Europe/Rome --out "$WORK/report.pdf" > /dev/null
+pdftotext "$WORK/report.pdf" - | grep -q "does not boot" || fail "the PDF does not tell what does not boot"
+expect_failure 2 "before" muletto report create --from 2026-02-01 --to 2026-01-01 --out "$WORK/none.html"
+[ -z "${MULETTO_REPORT_COPY:-}" ] || cp "$WORK"/report.* "$MULETTO_REPORT_COPY"
 
 # Killed in the middle: the next daemon leaves nothing of it.
 curl -sf --unix-socket "$MULETTO_SOCKET" -X POST -d "{\"point\": \"$newest\"}" http://localhost/api/v1/verifications > /dev/null
@@ -75,3 +112,4 @@ _gone() {
 }
 wait_until 20 "the test boot is cleaned away, its overlay too" _gone
 [ -z "$(pgrep -f "nbdkit .*-U $run/" || true)" ] || fail "an export is left"
+[ -z "$(pgrep -f "nbdfuse.*store=$state/" || true)" ] || fail "a view of a disk is left"

@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "base/error.h"
+#include "base/file_system.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  using base::options::value;
+  add("out", value<std::string>()->value_name("FILE"), "where the report is written; needed");
+  add("format", value<std::string>()->value_name("html|pdf"),
+      "default: what FILE ends with, else html");
+  add("from", value<std::string>()->value_name("TIME"),
+      "such as 2026-11-01; default: seven days before its end");
+  add("to", value<std::string>()->value_name("TIME"), "no more part of it; default: now");
+  add("timezone", value<std::string>()->value_name("ZONE"),
+      "of the times in it, such as Europe/Rome; default: UTC");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  if (!arguments.has("out"))
+    throw base::Error(base::ErrorCode::invalid_argument, "name the file to write with --out FILE");
+  std::string path = arguments.get("out");
+  nlohmann::json body{{"format", path.ends_with(".pdf") ? "pdf" : "html"}};
+  for (const char* name : {"format", "from", "to", "timezone"}) {
+    if (arguments.has(name)) body[name] = arguments.get(name);
+  }
+  ApiClient client(arguments);
+  nlohmann::json job = follow_accepted(client, client.post("/reports", body), FollowOutput::quiet);
+  std::string id = text_of(job["figures"], "report");
+  base::HttpResponse report = client.download("/reports/" + encode_segment(id));
+  base::write_file_durably(base::real_file_system(), path, base::as_bytes(report.body));
+  if (arguments.json()) {
+    print_json({{"report", id}, {"file", path}, {"size", report.body.size()}});
+  } else {
+    fmt::print("The report is in {}.\n", path);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command report_create_command() {
+  base::Command command;
+  command.name = "report create";
+  command.summary = "Writes a report of a tenant for its client";
+  command.positional = {};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "One page, ready to be sent: for each machine its newest point, the longest time without "
+      "one, "
+      "the last test boot with its screen, and the proved recovery time. --tenant says whose.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,176 @@
+#include "appliance/report/report_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "appliance/catalog/verification_records.h"
+#include "appliance/policy/policy.h"
+#include "appliance/report/report_html.h"
+#include "appliance/report/report_pdf.h"
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/text.h"
+#include "images/ids.h"
+
+namespace appliance::report {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using nlohmann::json;
+using ReportId = images::Id<struct ReportTag, 8>;
+
+constexpr uint32_t kMaxBoots = 5000;  // looked through, of each machine
+constexpr uint32_t kMaxAlerts = 10'000;
+constexpr uint64_t kMaxFile = 256ull << 20;  // bytes
+
+std::vector<std::string> sentences_of(const std::string& text) {
+  json parsed = json::parse(text, nullptr, false);
+  std::vector<std::string> sentences;
+  if (!parsed.is_array()) return sentences;
+  for (const json& each : parsed) {
+    if (each.is_string()) sentences.push_back(each.get<std::string>());
+  }
+  return sentences;
+}
+
+// The names of files tell tenants apart without holding their names, which may be anything.
+std::string prefix_of(const std::string& tenant) {
+  base::Sha256 hash = base::sha256(base::as_bytes(tenant));
+  ReportId id;
+  std::copy_n(hash.begin(), id.bytes.size(), id.bytes.begin());
+  return id.hex();
+}
+
+void forget_old(const std::string& directory, const std::string& prefix) {
+  std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().filename().string().starts_with(prefix))
+      files.emplace_back(entry.last_write_time(), entry.path());
+  }
+  std::sort(files.begin(), files.end(), std::greater<>());
+  std::error_code ignored;
+  for (size_t i = ReportService::kKept; i < files.size(); ++i)
+    std::filesystem::remove(files[i].second, ignored);
+}
+
+}  // namespace
+
+ReportFormat report_format_from_name(std::string_view name) {
+  if (name == "html") return ReportFormat::html;
+  if (name == "pdf") return ReportFormat::pdf;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("'{}' is no format of reports: html or pdf", name.substr(0, 40)));
+}
+
+std::string_view report_format_name(ReportFormat format) {
+  return format == ReportFormat::html ? "html" : "pdf";
+}
+
+ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
+                             schedule::Scheduler& scheduler, jobs::JobRunner& jobs)
+    : directory_(std::move(directory)), catalog_(catalog), scheduler_(scheduler), jobs_(jobs) {
+  std::filesystem::create_directories(directory_);
+  std::filesystem::permissions(directory_, std::filesystem::perms::owner_all);
+}
+
+jobs::JobId ReportService::request(const ReportOrder& order) {
+  catalog_.expect_tenant(order.tenant);
+  policy::TimeZone zone(order.timezone);
+  if (order.from_ms >= order.to_ms)
+    throw Error(ErrorCode::invalid_argument, "the period is empty: 'from' must be before 'to'");
+  std::string id = ReportId::random().hex();
+  return jobs_.submit({"report", order.tenant, order.tenant},
+                      [=, this](jobs::JobContext& context) { make(order, id, context); });
+}
+
+void ReportService::make(const ReportOrder& order, const std::string& id,
+                         jobs::JobContext& context) {
+  std::string html = report_html(collect(order, base::now_ms()));
+  context.throw_if_stopped();
+  base::Bytes content;
+  if (order.format == ReportFormat::pdf) content = pdf_from_html(html);
+  base::ByteView bytes =
+      order.format == ReportFormat::pdf ? base::ByteView(content) : base::as_bytes(html);
+  std::string prefix = prefix_of(order.tenant);
+  std::string name = fmt::format("{}-{}.{}", prefix, id, report_format_name(order.format));
+  base::write_file_durably(base::real_file_system(), base::join_path(directory_, name), bytes);
+  forget_old(directory_, prefix);
+  context.set_figures(json{{"report", id}, {"size", bytes.size()}}.dump());
+}
+
+ReportFile ReportService::open(const std::string& tenant, const std::string& id) {
+  std::string clean = ReportId::from_hex(id).hex();
+  for (ReportFormat format : {ReportFormat::html, ReportFormat::pdf}) {
+    std::string path = base::join_path(
+        directory_, fmt::format("{}-{}.{}", prefix_of(tenant), clean, report_format_name(format)));
+    if (!base::real_file_system().exists(path)) continue;
+    base::Bytes content = base::read_file(base::real_file_system(), path, kMaxFile);
+    return {format, std::string(base::as_text(content))};
+  }
+  throw Error(ErrorCode::not_found,
+              fmt::format("there is no report {}; the newest {} are kept", clean, kKept));
+}
+
+TenantReport ReportService::collect(const ReportOrder& order, uint64_t now_ms) {
+  TenantReport report;
+  report.tenant = order.tenant;
+  report.from_ms = order.from_ms;
+  report.to_ms = order.to_ms;
+  report.made_ms = now_ms;
+  report.timezone = order.timezone;
+  for (const catalog::Machine& machine : catalog_.machines(order.tenant))
+    report.machines.push_back(collect_machine(order, machine, now_ms));
+  for (catalog::Alert& alert : catalog_.alerts(order.tenant, true, kMaxAlerts)) {
+    bool open_then =
+        alert.opened_ms < order.to_ms && (!alert.closed_ms || *alert.closed_ms >= order.from_ms);
+    if (open_then) report.alerts.push_back(std::move(alert));
+  }
+  return report;
+}
+
+ReportedMachine ReportService::collect_machine(const ReportOrder& order,
+                                               const catalog::Machine& machine, uint64_t now_ms) {
+  ReportedMachine known;
+  known.name = machine.name;
+  schedule::Standing standing = scheduler_.standing(order.tenant, machine);
+  known.is_protected = standing.wanted;
+  policy::Policy policy = policy::compile(scheduler_.policy_text(
+      order.tenant,
+      standing.policy.empty() ? std::string(policy::kDefaultPolicy) : standing.policy));
+  if (policy.rpo_ms) known.rpo_ms = static_cast<uint64_t>(*policy.rpo_ms);
+  known.rto_ms = policy.rto_ms;
+  for (const catalog::PointRow& point : catalog_.points(order.tenant, machine.name)) {
+    ++known.point_count;
+    if (point.summary.time_ms < order.to_ms) known.latest_ms = point.summary.time_ms;
+  }
+  known.worst_gap_ms = catalog_.worst_gap(order.tenant, machine.name, order.from_ms, order.to_ms);
+  uint64_t end = std::min(order.to_ms, now_ms);
+  if (known.latest_ms && end > *known.latest_ms)
+    known.worst_gap_ms = std::max(known.worst_gap_ms, end - *known.latest_ms);
+  std::vector<catalog::RecoveryTime> times;
+  for (const auto& time : catalog_.recovery_times(order.tenant, machine.name, kMaxBoots)) {
+    if (time.started_ms < order.to_ms && times.size() < catalog::kRecoveryFrom)
+      times.push_back(time);
+  }
+  known.recovery = catalog::proved_recovery(times);
+  for (auto time = times.rbegin(); time != times.rend(); ++time)
+    known.recovery_ms.push_back(time->recovery_ms);
+  auto counts = catalog_.verdict_counts(order.tenant, machine.name, order.from_ms, order.to_ms);
+  known.boot_count = counts.all;
+  known.pass_count = counts.passed;
+  auto last = catalog_.last_verification(order.tenant, machine.name, order.from_ms, order.to_ms);
+  if (!last) return known;
+  known.last_boot = ReportedBoot{last->started_ms,  last->point_time_ms,
+                                 last->verdict,     sentences_of(last->reasons),
+                                 last->recovery_ms, {}};
+  auto pictures = catalog_.verification_pictures(last->number);
+  if (!pictures.empty()) known.last_boot->screen_png = std::move(pictures.back().png);
+  return known;
+}
+
+}  // namespace appliance::report
