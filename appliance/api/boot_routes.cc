@@ -58,34 +58,41 @@ void run_start(Services& services, const std::string& tenant, const images::Poin
   context.set_figures(figures.dump());
 }
 
-// The point is looked up before the job is made, so that a wrong one is answered at once.
+// What POST /boots and /boots/check are asked for. The point is looked up at once, so that a wrong
+// one is answered at once.
+struct BootOrder {
+  BootOrder(Services& services, const Request& request) : tenant(request.tenant()) {
+    BodyFields body(request.body);
+    std::string selector = body.required_text("point");
+    options = boot_options(body);
+    body.expect_no_more();
+    writer = services.stores.writer(tenant);
+    point = writer->reader().find_point(selector);
+  }
+
+  std::string tenant;
+  boot::BootOptions options;
+  std::shared_ptr<images::StoreWriter> writer;
+  images::PointId point;
+};
+
 Response start_boot(Services& services, const Request& request) {
-  BodyFields body(request.body);
-  std::string selector = body.required_text("point");
-  boot::BootOptions options = boot_options(body);
-  body.expect_no_more();
-  std::string tenant = request.tenant();
-  auto writer = services.stores.writer(tenant);
-  images::PointId point = writer->reader().find_point(selector);
-  jobs::JobSpec spec{"boot", tenant, writer->reader().read_point(point).machine_name};
-  return accepted(services, services.jobs.submit(spec, [=, &services](jobs::JobContext& context) {
+  BootOrder order(services, request);
+  jobs::JobSpec spec{"boot", order.tenant,
+                     order.writer->reader().read_point(order.point).machine_name};
+  auto start = [tenant = order.tenant, point = order.point, options = order.options,
+                &services](jobs::JobContext& context) {
     run_start(services, tenant, point, options, context);
-  }));
+  };
+  return accepted(services, services.jobs.submit(spec, start));
 }
 
 // Answered at once: what a start would do, and every reason against it.
 Response check_boot(Services& services, const Request& request) {
-  BodyFields body(request.body);
-  std::string selector = body.required_text("point");
-  boot::BootOptions options = boot_options(body);
-  body.expect_no_more();
-  std::string tenant = request.tenant();
-  auto writer = services.stores.writer(tenant);
-  images::PointId point = writer->reader().find_point(selector);
-  boot::BootCheck check =
-      services.boots.check(point_source(services, tenant, *writer), point, options);
-  json result = boot_check_json(check);
-  result["point"] = point.hex();
+  BootOrder order(services, request);
+  json result = boot_check_json(services.boots.check(
+      point_source(services, order.tenant, *order.writer), order.point, order.options));
+  result["point"] = order.point.hex();
   return json_response({{"check", result}});
 }
 
