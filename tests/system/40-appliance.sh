@@ -60,7 +60,7 @@ expect_failure 2 "cpus must be" muletto boot start nobody@latest --cpus -1
 expect_failure 2 "memory" muletto boot start nobody@latest --memory lots
 expect_failure 2 "keep" muletto boot stop some < /dev/null
 expect_failure 2 "not both" muletto boot stop some --discard --keep
-expect_failure 3 "some" muletto boot stop some --discard
+expect_failure 6 "libvirt" muletto boot stop some --discard
 expect_failure 3 "no job 99" muletto job show 99
 expect_failure 2 "not the number" muletto job follow x
 expect_failure 2 "no state" muletto job list --state tired
