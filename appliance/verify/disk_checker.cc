@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::seconds kLookTimeout{30};
+constexpr std::chrono::minutes kLookTimeout{5};  // at the lowest priority of a busy machine
 constexpr std::chrono::minutes kCheckTimeout{10};
 constexpr size_t kMaxParts = 64;
 constexpr uint64_t kLargestSector = 4096;

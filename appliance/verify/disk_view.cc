@@ -19,7 +19,7 @@ using base::Error;
 using base::ErrorCode;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kReadyTimeout{30};
+constexpr std::chrono::minutes kReadyTimeout{5};
 constexpr std::chrono::milliseconds kLook{20};
 constexpr size_t kMaxOutput = 64 << 10;
 constexpr uint64_t kMaxLayer = 4ull << 30;  // bytes that a check may write
