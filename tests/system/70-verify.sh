@@ -34,7 +34,7 @@ printf '%s\n' journal_open 'journal_write -b 20000 /dev/zero' journal_close | de
 muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
 add_point web "$WORK/empty.img"
 table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); print $4; exit }')
-head -c 1024 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek=$table conv=notrunc status=none
+head -c 4096 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek="$table" conv=notrunc status=none
 muletto store import "$state/stores/default" --machine damaged --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
 start_daemon
 

@@ -23,7 +23,7 @@ TEST_CASE("a report escapes what clients and guests wrote", "[report]") {
   CHECK(page.find("<script") == std::string::npos);
   CHECK(page.find("<img src=http") == std::string::npos);
   CHECK(page.find("&lt;b&gt;O&#39;Hara &amp; &quot;Sons&quot;") != std::string::npos);
-  CHECK(page.find("1 of 1 machine is proved to boot, within 41") != std::string::npos);
+  CHECK(page.find("1 of 1 machine is proved to boot, within 41.0 s") != std::string::npos);
   CHECK(page.find("base64,AQID\"") != std::string::npos);
 }
 
