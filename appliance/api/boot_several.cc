@@ -40,9 +40,8 @@ class Several {
   }
 
   void run() {
-    at_once_ = plan_.at_once != 0
-                   ? plan_.at_once
-                   : default_at_once(services_.boots.accelerator().accelerator);
+    at_once_ = plan_.at_once != 0 ? plan_.at_once
+                                  : default_at_once(services_.boots.accelerator().accelerator);
     context_.log(fmt::format("at most {} guests boot at a time", at_once_));
     for (size_t group = 0; group < plan_.groups.size(); ++group) {
       if (group > 0 && !plan_.keep_going && count(MemberState::failed) > 0) break;
@@ -56,8 +55,9 @@ class Several {
     context_.throw_if_stopped();
     size_t missing = count(MemberState::failed) + count(MemberState::skipped);
     if (missing > 0) {
-      throw Error(ErrorCode::io, fmt::format("{} of {} machines were not started: see the job's log",
-                                             missing, member_count()));
+      throw Error(ErrorCode::io,
+                  fmt::format("{} of {} machines were not started: see the job's log", missing,
+                              member_count()));
     }
   }
 
@@ -106,9 +106,8 @@ class Several {
                              base::format_duration_ms(vm.start_duration_ms)));
     set(group, member, outcome);
     bool has_network = std::any_of(
-        vm.network_cards.begin(), vm.network_cards.end(), [](const boot::VmNetworkCard& card) {
-          return card.mode != boot::NetworkMode::none;
-        });
+        vm.network_cards.begin(), vm.network_cards.end(),
+        [](const boot::VmNetworkCard& card) { return card.mode != boot::NetworkMode::none; });
     if (!has_network) {
       outcome.state = MemberState::started;
       return;

@@ -21,7 +21,7 @@ struct WaitPlan {
 WaitPlan parse_wait_plan(BodyFields& body);
 
 struct Answered {
-  std::string words;        // what answered, and how
+  std::string words;  // what answered, and how
   uint64_t waited_ms = 0;
   uint64_t since_start_ms = 0;  // of the VM
 };

@@ -75,8 +75,10 @@ base::Command boot_start_command() {
   command.notes =
       "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
       "web@2026-11-21T08:00. Several points are started "
-      "side by side, as many at a time as the CPUs allow, and each is waited for; --then puts them in "
-      "order: muletto boot start dc@latest --then db@latest --then web@latest,files@latest --http /.";
+      "side by side, as many at a time as the CPUs allow, and each is waited for; --then puts them "
+      "in "
+      "order: muletto boot start dc@latest --then db@latest --then web@latest,files@latest --http "
+      "/.";
   return command;
 }
 

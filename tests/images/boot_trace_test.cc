@@ -2,9 +2,9 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
-#include <array>
 #include <thread>
 
 #include "base/error.h"
@@ -72,7 +72,10 @@ BootTrace trace_of(size_t count) {
 
 TEST_CASE("a boot trace's bytes", "[trace]") {
   base::Bytes bytes = format::encode_trace(sample());
-  CHECK(base::to_hex(bytes) == "GOLDEN");
+  CHECK(base::to_hex(bytes) ==
+        "4d554c5452414345010001000000010002000000030000000068e5cf8b010000030000007664610300000076"
+        "6462050000000000000000000000000000000000000000000000110000000100000004000000000000002800"
+        "00000000000095c3d6779bf0194a");
   CHECK(format::decode_trace(bytes) == sample());
   CHECK(format::decode_trace(format::encode_trace({.chunk_size = kChunk})).entries.empty());
 }
@@ -163,7 +166,7 @@ TEST_CASE("prefetching goes ahead of the guest by its window", "[trace]") {
   Prefetcher prefetcher(trace_of(100), {disk}, {.thread_count = 1, .window_chunks = 10});
   REQUIRE(soon([&] { return disk->order().size() == 10; }));
   CHECK(disk->order().back() == 18);
-  prefetcher.touch(0, 3 * kChunk, kChunk);  // a place that is not in the trace
+  prefetcher.touch(0, 3 * kChunk, kChunk);   // a place that is not in the trace
   prefetcher.touch(0, 8 * kChunk + 5, 100);  // the fifth
   REQUIRE(soon([&] { return disk->order().size() == 15; }));
   std::this_thread::sleep_for(milliseconds(20));

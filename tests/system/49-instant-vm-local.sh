@@ -25,7 +25,7 @@ exports() {
 # A boot disk, and one of random bytes that no guest writes to: it must be the same in the end.
 "$SOURCE/tests/guests/build-guest" "$WORK/alpha.img" --hostname alpha
 head -c 100M /dev/urandom > "$WORK/data.img"
-truncate -s 2G "$WORK/data.img"
+truncate -s 320M "$WORK/data.img"
 mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 muletto store import "$state/stores/default" --machine alpha --disk "vda=$WORK/alpha.img" --disk "vdb=$WORK/data.img"

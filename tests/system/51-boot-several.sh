@@ -40,7 +40,7 @@ muletto boot start controller@latest --then database@latest --network nat --http
 [ "$(states "$WORK/order.json")" = $'controller answered\ndatabase answered' ] \
   || fail "the outcome is $(states "$WORK/order.json")"
 muletto job show "$(muletto job list --kind boots -o json | json '.jobs[0].id')" > "$WORK/job"
-answered=$(grep -n "controller: http" "$WORK/job" | head -n 1 | cut -d: -f1)
+answered=$(grep -n "controller: .* answered" "$WORK/job" | head -n 1 | cut -d: -f1)
 begun=$(grep -n "database runs" "$WORK/job" | head -n 1 | cut -d: -f1)
 [ -n "$answered" ] && [ -n "$begun" ] && [ "$answered" -lt "$begun" ] || fail "the database did not wait"
 stop_all

@@ -116,11 +116,10 @@ TEST_CASE("a pull that cannot go on says why, and the VM goes on as before", "[b
     CHECK_FALSE(vm.record().vm.is_pulling);
   }
   SECTION("the daemon ends: QEMU copies on, and the next daemon takes it up") {
-    PullOptions options{.on_progress =
-                            [](const PullProgress&) {
-                              throw base::Error(base::ErrorCode::cancelled, "cancelled");
-                            },
-                        .keep_copying = [] { return true; }};
+    PullOptions options{
+        .on_progress =
+            [](const PullProgress&) { throw base::Error(base::ErrorCode::cancelled, "cancelled"); },
+        .keep_copying = [] { return true; }};
     CHECK_THROWS_AS(vm.pull(options), base::Error);
     CHECK(vm.hypervisor.pulls_cancelled == 0);
     CHECK(vm.record().vm.is_pulling);
