@@ -84,6 +84,24 @@ std::vector<std::string> BodyFields::texts(const char* name, size_t max_count) {
   return texts;
 }
 
+std::vector<std::vector<std::string>> BodyFields::text_lists(const char* name, size_t max_count) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return {};
+  std::vector<std::vector<std::string>> lists;
+  size_t count = 0;
+  bool good = value->is_array() && value->size() <= max_count;
+  for (size_t i = 0; good && i < value->size(); ++i) {
+    const nlohmann::json& list = (*value)[i];
+    good = list.is_array() && (count += list.size()) <= max_count;
+    if (!good) break;
+    lists.emplace_back();
+    for (const nlohmann::json& entry : list) lists.back().push_back(checked_text(entry, name));
+  }
+  if (!good)
+    refuse(fmt::format("'{}' must be a list of lists of at most {} texts in all", name, max_count));
+  return lists;
+}
+
 void BodyFields::expect_no_more() const {
   for (const auto& [name, value] : fields_->items()) {
     if (std::find(known_.begin(), known_.end(), name) == known_.end()) {

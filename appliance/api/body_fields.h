@@ -24,6 +24,8 @@ class BodyFields {
   bool flag(const char* name);           // false if it is not there
   bool required_flag(const char* name);  // throws if it is not there
   std::vector<std::string> texts(const char* name, size_t max_count);
+  // A list of lists; at most `max_count` texts in all.
+  std::vector<std::vector<std::string>> text_lists(const char* name, size_t max_count);
 
   // Refuses fields nobody asked for: a misspelt option must not be silently ignored. Call last.
   void expect_no_more() const;

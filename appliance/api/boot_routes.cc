@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/body_fields.h"
+#include "appliance/api/boot_options.h"
 #include "appliance/api/boot_wait.h"
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
@@ -27,7 +28,9 @@ boot::BootChanges boot_changes(BodyFields& body) {
   return changes;
 }
 
-boot::BootOptions boot_options(BodyFields& body) {
+}  // namespace
+
+boot::BootOptions parse_boot_options(BodyFields& body) {
   boot::BootOptions options;
   if (auto count = body.natural("cpu_count", 1, kMaxCpus))
     options.cpu_count = static_cast<uint32_t>(*count);
@@ -43,6 +46,8 @@ boot::BootOptions boot_options(BodyFields& body) {
   options.timeline = changes.timeline.value_or(options.timeline);
   return options;
 }
+
+namespace {
 
 void run_start(Services& services, const std::string& tenant, const images::PointId& point,
                const boot::BootOptions& options, jobs::JobContext& context) {
@@ -64,7 +69,7 @@ struct BootOrder {
   BootOrder(Services& services, const Request& request) : tenant(request.tenant()) {
     BodyFields body(request.body);
     std::string selector = body.required_text("point");
-    options = boot_options(body);
+    options = parse_boot_options(body);
     body.expect_no_more();
     writer = services.stores.writer(tenant);
     point = writer->reader().find_point(selector);

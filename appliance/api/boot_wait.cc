@@ -99,23 +99,16 @@ WaitPlan parse_wait_plan(BodyFields& body) {
   return plan;
 }
 
-void wait_for_service(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
-                      jobs::JobContext& context) {
+Answered wait_for_answer(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
+                         jobs::JobContext& context) {
   uint64_t begin_ms = base::now_ms();
   boot::InstantVm vm = boots.get(id);
-  context.set_progress({0, 0, fmt::format("waiting for {}", vm.machine_name)});
   while (true) {
     expect_still_running(vm);
     if (auto answer = look(boots, id, plan)) {
-      uint64_t now = base::now_ms();
       boots.served(id);
-      context.log(*answer);
-      nlohmann::json figures{{"boot", id.hex()},
-                             {"answer", *answer},
-                             {"waited_ms", now - begin_ms},
-                             {"since_start_ms", now - vm.started_ms}};
-      context.set_figures(figures.dump());
-      return;
+      uint64_t now = base::now_ms();
+      return {*answer, now - begin_ms, now - vm.started_ms};
     }
     if (base::now_ms() - begin_ms > plan.timeout_ms) {
       throw base::Error(base::ErrorCode::unavailable,
@@ -125,6 +118,18 @@ void wait_for_service(boot::BootService& boots, const boot::BootId& id, const Wa
     pause(context);
     vm = boots.get(id);
   }
+}
+
+void wait_for_service(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
+                      jobs::JobContext& context) {
+  context.set_progress({0, 0, fmt::format("waiting for {}", boots.get(id).machine_name)});
+  Answered answer = wait_for_answer(boots, id, plan, context);
+  context.log(answer.words);
+  nlohmann::json figures{{"boot", id.hex()},
+                         {"answer", answer.words},
+                         {"waited_ms", answer.waited_ms},
+                         {"since_start_ms", answer.since_start_ms}};
+  context.set_figures(figures.dump());
 }
 
 }  // namespace appliance::api

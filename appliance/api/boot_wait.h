@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "appliance/api/body_fields.h"
 #include "appliance/boot/boot_service.h"
@@ -18,6 +19,17 @@ struct WaitPlan {
 
 // {"http"?: "/path" or ":8080/path", "tcp"?: 22, "timeout"?: "5m"}. Throws invalid_argument.
 WaitPlan parse_wait_plan(BodyFields& body);
+
+struct Answered {
+  std::string words;  // what answered, and how
+  uint64_t waited_ms = 0;
+  uint64_t since_start_ms = 0;  // of the VM
+};
+
+// Returns when the service has answered. Throws unavailable after the timeout, busy when the VM no
+// longer runs, invalid_argument if it has no network, cancelled.
+Answered wait_for_answer(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
+                         jobs::JobContext& context);
 
 // Returns when the service has answered, with the time it took since the VM's start in the job's
 // figures. Throws unavailable after the timeout, busy when the VM no longer runs, cancelled.

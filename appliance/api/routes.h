@@ -50,6 +50,7 @@ void add_job_routes(Router& router, Services& services);
 void add_boot_routes(Router& router, Services& services);
 void add_console_routes(Router& router, Services& services);
 void add_boot_pull_routes(Router& router, Services& services);
+void add_boot_several_routes(Router& router, Services& services);
 void add_store_routes(Router& router, Services& services);
 void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);

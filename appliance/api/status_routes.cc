@@ -65,6 +65,7 @@ void add_all_routes(Router& router, Services& services) {
   add_boot_routes(router, services);
   add_console_routes(router, services);
   add_boot_pull_routes(router, services);
+  add_boot_several_routes(router, services);
   add_store_routes(router, services);
   add_token_routes(router, services);
   add_host_routes(router, services);

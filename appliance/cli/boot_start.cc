@@ -2,6 +2,7 @@
 
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/boot_machine_options.h"
+#include "appliance/cli/boot_several.h"
 #include "appliance/cli/boot_sheet.h"
 #include "appliance/cli/boot_waiting.h"
 #include "appliance/cli/commands.h"
@@ -22,6 +23,7 @@ void declare_options(base::options::options_description_easy_init add) {
       "refused; production: the other way round, for a try-out")(
       "wait", "until the guest answers; see --http, --tcp, --timeout");
   declare_wait(add);
+  declare_several(add);
   declare_connection(add);
 }
 
@@ -33,14 +35,16 @@ nlohmann::json start_body(const base::Arguments& arguments) {
 }
 
 int run(const base::Arguments& arguments) {
+  if (means_several(arguments)) return start_several(arguments, start_body(arguments));
   nlohmann::json wait = wait_body(arguments);
   if (!wait.empty() && !arguments.has("wait")) {
     throw base::Error(base::ErrorCode::invalid_argument,
                       "--http, --tcp and --timeout go with --wait");
   }
   ApiClient client(arguments);
-  nlohmann::json job =
-      follow_accepted(client, client.post("/boots", start_body(arguments)), FollowOutput::quiet);
+  nlohmann::json body = start_body(arguments);
+  body["point"] = arguments.list("POINT").front();
+  nlohmann::json job = follow_accepted(client, client.post("/boots", body), FollowOutput::quiet);
   std::string path = "/boots/" + text_of(job["figures"], "boot");
   std::string answered;
   if (arguments.has("wait")) {
@@ -64,13 +68,17 @@ int run(const base::Arguments& arguments) {
 base::Command boot_start_command() {
   base::Command command;
   command.name = "boot start";
-  command.summary = "Starts an instant VM from a point";
-  command.positional = {"POINT"};
+  command.summary = "Starts instant VMs from points";
+  command.positional = {"POINT*"};
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
       "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-      "web@2026-11-21T08:00.";
+      "web@2026-11-21T08:00. Several points are started "
+      "side by side, as many at a time as the CPUs allow, and each is waited for; --then puts them "
+      "in "
+      "order: muletto boot start dc@latest --then db@latest --then web@latest,files@latest --http "
+      "/.";
   return command;
 }
 

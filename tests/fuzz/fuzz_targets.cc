@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory_file_system.h"
+#include "images/boot_trace_format.h"
 #include "images/chunk_encoder.h"
 #include "images/index_format.h"
 #include "images/layout.h"
@@ -159,6 +160,11 @@ std::vector<FuzzTarget> file_targets() {
        }),
        {format::encode_manifest(samples::point(), {}),
         format::encode_manifest(samples::point(), samples::key())}},
+      {"boot_trace",
+       with_checksum64([](ByteView b) { format::decode_trace(b); }),
+       {format::encode_trace({.chunk_size = 65536,
+                              .disks = {"vda", "vdb"},
+                              .entries = {{0, 3, 0}, {1, 1ull << 20, 40}}})}},
       {"point_details",
        plainly([](ByteView b) {
          decode_quietly([](ByteView c) { decode_details(c); }, b);

@@ -1,0 +1,53 @@
+// Starts several instant VMs in order: groups one after the other, the VMs of a group side by side.
+//
+// Admission. Memory: each start is refused whose memory is not there, counted with what is promised
+// to those that run or are being started (BootService). CPU: at most `at_once` guests are booting
+// at a time, a boot lasting from the order until the guest answers or its time is out; more would
+// only slow each other down, and the first of them would be of use as late as the last.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/api/boot_wait.h"
+#include "appliance/api/routes.h"
+
+namespace appliance::api {
+
+struct SeveralPlan {
+  struct Member {
+    images::PointId point;
+    std::string machine;
+  };
+  std::vector<std::vector<Member>> groups;
+  boot::BootOptions options;
+  WaitPlan wait;
+  uint64_t delay_ms = 0;    // between a group's last answer and the next group
+  uint32_t at_once = 0;     // 0: by the number of CPUs, see default_at_once()
+  bool keep_going = false;  // a group begins though a member of an earlier one was not started
+};
+
+// Guests that boot at a time on this appliance: emulated ones use a whole CPU while they boot, and
+// wait now and then.
+uint32_t default_at_once(boot::Accelerator accelerator);
+
+// What has become of one member.
+enum class MemberState {
+  waiting,   // its turn has not come
+  starting,  // ordered, not answering yet
+  answered,
+  started,  // it has no network, so nothing can be asked of it
+  silent,   // it runs, and did not answer in time
+  failed,   // not started, or it ended
+  skipped,  // a member of an earlier group failed, or the job was cancelled
+};
+std::string_view member_state_name(MemberState state);
+
+// Returns when every member has come to its end; their outcomes are in the job's figures, also
+// while it runs: {"boots": [{group, machine, point, state, boot, error, start_duration_ms,
+// answered_ms}]}. The error of one is its own: throws only io ("2 of 10 …") at the end if members
+// failed or were skipped, and cancelled; VMs that were started then run on.
+void start_several(Services& services, const std::string& tenant, const SeveralPlan& plan,
+                   jobs::JobContext& context);
+
+}  // namespace appliance::api

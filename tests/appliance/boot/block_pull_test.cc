@@ -1,0 +1,164 @@
+// Moving a VM onto local storage, on a hypervisor in memory; and the shelf of boot traces.
+#include "appliance/boot/block_pull.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "appliance/boot/trace_shelf.h"
+#include "base/error.h"
+#include "base/scratch_directory.h"
+#include "images/boot_trace_format.h"
+#include "tests/appliance/boot/fake_hypervisor.h"
+
+namespace appliance::boot {
+namespace {
+
+constexpr const char* kXml =
+    "<domain><name>muletto-a</name><devices><disk type='file' device='disk'>"
+    "<driver name='qemu' type='qcow2'/><source file='/overlay'/>"
+    "<backingStore type='network'><format type='raw'/><source protocol='nbd' name='vda'/>"
+    "<backingStore/></backingStore><target dev='vda' bus='virtio'/></disk></devices></domain>";
+
+class PulledVm {
+ public:
+  PulledVm() : directory_("/tmp", "muletto-pull") {
+    id_ = BootId::random();
+    places_ = boot_places(directory_.path(), directory_.path() + "/run", id_);
+    std::filesystem::create_directories(places_.folder);
+    BootRecord record;
+    record.phase = Phase::started;
+    record.vm.id = id_;
+    record.vm.machine_name = "a";
+    record.vm.domain_name = "muletto-a";
+    record.vm.disks.push_back({.name = "vda", .overlay_path = "/overlay", .size = 1000});
+    write_record(base::real_file_system(), places_, record);
+    base::write_file_durably(base::real_file_system(), places_.domain_path, base::as_bytes(kXml));
+    hypervisor.start(kXml);
+  }
+
+  void pull(const PullOptions& options = {}) {
+    pull_disks(
+        hypervisor,
+        [&](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+          BootRecord each = record();
+          action(each, places_);
+        },
+        options);
+  }
+  BootRecord record() { return read_record(base::real_file_system(), places_); }
+  std::string saved_xml() {
+    base::Bytes bytes = base::read_file(base::real_file_system(), places_.domain_path, 1 << 20);
+    return std::string(base::as_text(bytes));
+  }
+
+  FakeHypervisor hypervisor;
+
+ private:
+  base::ScratchDirectory directory_;
+  BootId id_;
+  BootPlaces places_;
+};
+
+}  // namespace
+
+TEST_CASE("a pulled VM forgets its export", "[boot]") {
+  PulledVm vm;
+  std::vector<PullProgress> seen;
+  PullOptions options{.bandwidth = 7, .on_progress = [&](const PullProgress& progress) {
+                        CHECK(vm.record().vm.is_pulling == !vm.record().vm.is_local);
+                        seen.push_back(progress);
+                      }};
+  vm.pull(options);
+  BootRecord record = vm.record();
+  CHECK(record.vm.is_local);
+  CHECK_FALSE(record.vm.is_pulling);
+  CHECK(record.vm.pull_bandwidth == 7);
+  CHECK(vm.hypervisor.pulls_begun == 1);
+  CHECK(vm.hypervisor.released == 1);
+  REQUIRE(seen.size() >= 2);
+  CHECK((seen.back().done == 1000 && seen.back().total == 1000));
+  CHECK_FALSE(has_backing(vm.saved_xml(), "/overlay"));
+  CHECK(vm.saved_xml().find("nbd") == std::string::npos);
+  // Cut off before boot.json said so, it is finished again.
+  vm.pull();
+  CHECK(vm.hypervisor.pulls_begun == 1);
+}
+
+TEST_CASE("a pull that cannot go on says why, and the VM goes on as before", "[boot]") {
+  PulledVm vm;
+  SECTION("QEMU gives up once") {
+    vm.hypervisor.failing_pulls = 1;
+    vm.pull();
+    CHECK(vm.hypervisor.pulls_begun == 2);
+    CHECK(vm.record().vm.is_local);
+  }
+  SECTION("QEMU gives up again and again") {
+    vm.hypervisor.failing_pulls = 100;
+    CHECK_THROWS_WITH(vm.pull(), Catch::Contains("cannot copy disk vda of a"));
+    CHECK_FALSE(vm.record().vm.is_pulling);
+  }
+  SECTION("it does not run") {
+    vm.hypervisor.domains.clear();
+    CHECK_THROWS_WITH(vm.pull(), Catch::Contains("does not run"));
+    CHECK_FALSE(vm.record().vm.is_pulling);
+  }
+  SECTION("the guest ends") {
+    PullOptions options{.on_progress = [&](const PullProgress&) { vm.hypervisor.domains.clear(); }};
+    CHECK_THROWS_WITH(vm.pull(options), Catch::Contains("has ended before it was moved"));
+    CHECK_FALSE(vm.record().vm.is_pulling);
+  }
+  SECTION("cancelled") {
+    PullOptions options{.on_progress = [](const PullProgress&) {
+      throw base::Error(base::ErrorCode::cancelled, "cancelled");
+    }};
+    CHECK_THROWS_AS(vm.pull(options), base::Error);
+    CHECK(vm.hypervisor.pulls_cancelled == 1);
+    CHECK_FALSE(vm.record().vm.is_pulling);
+  }
+  SECTION("the daemon ends: QEMU copies on, and the next daemon takes it up") {
+    PullOptions options{
+        .on_progress =
+            [](const PullProgress&) { throw base::Error(base::ErrorCode::cancelled, "cancelled"); },
+        .keep_copying = [] { return true; }};
+    CHECK_THROWS_AS(vm.pull(options), base::Error);
+    CHECK(vm.hypervisor.pulls_cancelled == 0);
+    CHECK(vm.record().vm.is_pulling);
+    vm.pull();
+    CHECK(vm.hypervisor.pulls_begun == 1);
+    CHECK(vm.record().vm.is_local);
+    return;
+  }
+}
+
+TEST_CASE("the trace shelf keeps the newest trace of a guest that was up", "[boot]") {
+  base::ScratchDirectory directory("/tmp", "muletto-shelf");
+  TraceShelf shelf(directory.path() + "/traces");
+  std::string recorded = directory.path() + "/boot.trace";
+  base::FileSystem& files = base::real_file_system();
+  auto take = [&](uint64_t recorded_ms, bool was_up) {
+    images::BootTrace trace{
+        .chunk_size = 65536, .guest_was_up = was_up, .recorded_ms = recorded_ms, .disks = {"vda"}};
+    base::write_file_durably(files, recorded, images::format::encode_trace(trace));
+    shelf.take("a-b", recorded);
+    CHECK_FALSE(files.exists(recorded));
+    return images::format::decode_trace(base::read_file(files, shelf.find("a-b"), 1 << 20))
+        .recorded_ms;
+  };
+  CHECK(shelf.find("a-b").empty());
+  shelf.take("a-b", recorded);  // nothing there
+  CHECK(take(1, false) == 1);
+  CHECK(take(2, false) == 2);
+  CHECK(take(3, true) == 3);
+  CHECK(take(4, false) == 3);
+  CHECK(take(5, true) == 5);
+  base::write_file_durably(files, recorded, base::as_bytes("no trace"));
+  shelf.take("a-b", recorded);
+  CHECK_FALSE(files.exists(recorded));
+  CHECK_FALSE(shelf.find("a-b").empty());
+  shelf.forget("a-b");
+  shelf.forget("a-b");
+  CHECK(shelf.find("a-b").empty());
+  CHECK(TraceShelf("").find("a-b").empty());
+}
+
+}  // namespace appliance::boot

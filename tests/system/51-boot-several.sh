@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# timeout: 400
+# Several instant VMs by one order: in groups, with the outcome of each; one that cannot be does not stop its
+# group, and those behind it are skipped.
+. "$(dirname "$0")/lib.sh"
+
+require_root
+require_commands qemu-img jq curl nbdkit virsh
+require_programs mulettod muletto nbdkit-muletto-plugin.so
+ensure_libvirt
+
+state=$WORK/state run=$WORK/run
+export MULETTO_SOCKET=$run/api.sock
+on_exit sh -c "for n in muletto-isolated muletto-nat; do virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy \$n; done"
+on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
+
+"$SOURCE/tests/guests/build-guest" "$WORK/alpha.img" --hostname alpha
+mkdir -p "$state/stores"
+muletto store init "$state/stores/default"
+for name in controller database web; do
+  muletto store import "$state/stores/default" --machine $name --memory 192M --disk "vda=$WORK/alpha.img" > /dev/null
+done
+# No appliance can run this one.
+muletto store import "$state/stores/default" --machine huge --memory 4T --disk "vda=$WORK/alpha.img" > /dev/null
+start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
+wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+
+# states FILE   prints "machine state" lines.
+states() {
+  json '.boots[] | .machine + " " + .state' < "$1"
+}
+stop_all() {
+  local boot
+  for boot in $(muletto boot list -o json | json '.boots[].id'); do muletto boot stop "$boot" --discard --yes > /dev/null; done
+}
+
+# In order: the database is ordered only when the controller has answered.
+muletto boot start controller@latest --then database@latest --network nat --http / --timeout 4m -o json \
+  > "$WORK/order.json"
+[ "$(states "$WORK/order.json")" = $'controller answered\ndatabase answered' ] \
+  || fail "the outcome is $(states "$WORK/order.json")"
+muletto job show "$(muletto job list --kind boots -o json | json '.jobs[0].id')" > "$WORK/job"
+answered=$(grep -n "controller: .* answered" "$WORK/job" | head -n 1 | cut -d: -f1)
+begun=$(grep -n "database runs" "$WORK/job" | head -n 1 | cut -d: -f1)
+[ -n "$answered" ] && [ -n "$begun" ] && [ "$answered" -lt "$begun" ] || fail "the database did not wait"
+stop_all
+
+# What cannot be is told; its neighbour starts, and what is behind them does not.
+expect_failure 1 "2 of 3 machines were not started" \
+  muletto boot start huge@latest controller@latest --then web@latest --network none -o json
+[ "$(states "$WORK/stdout")" = $'huge failed\ncontroller started\nweb skipped' ] \
+  || fail "the outcome is $(states "$WORK/stdout")"
+json '.boots[0].error' < "$WORK/stdout" | grep -q "4.0 TiB of memory" || fail "no reason is given"
+stop_all
+
+# Unless it is told to; --all means all others. Nobody listens on port 9: they run, and are silent.
+expect_failure 1 "1 of 4 machines were not started" \
+  muletto boot start huge@latest --all --keep-going --network nat --tcp 9 --timeout 1s -o json
+[ "$(states "$WORK/stdout" | sort)" = $'controller silent\ndatabase silent\nhuge failed\nweb silent' ] \
+  || fail "the outcome is $(states "$WORK/stdout")"
+stop_all
+
+expect_failure 2 "named twice" muletto boot start web@latest --then web@latest
+expect_failure 3 "" muletto boot start web@latest nothing@latest
+expect_failure 2 "POINT is missing" muletto boot start
+[ "$(muletto boot list -o json | json '.boots | length')" = 0 ] || fail "something runs"
