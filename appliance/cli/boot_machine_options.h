@@ -10,7 +10,7 @@ namespace appliance::cli {
 // --network, --memory, --cpus, --disk-bus, --firmware, --fresh-macs.
 void declare_machine(base::options::options_description_easy_init add);
 
-// The body of a request about the point POINT.
+// What those options say, for the body of a request; its point is the caller's to add.
 nlohmann::json machine_body(const base::Arguments& arguments);
 
 }  // namespace appliance::cli

@@ -37,7 +37,7 @@ mulettod --help | grep -q -- --state-dir
 
 # ---- the API's description has every route, and no other
 sed -n 's|^  \(/api/v1/.*\):$|\1|p' "$SOURCE/docs/api/openapi.yaml" | sort > "$WORK/described"
-grep -hoE '"/api/v1/[^"]*"' "$SOURCE"/appliance/api/{*_routes.cc,http.h} | tr -d '"' | sort -u > "$WORK/routed"
+grep -hoE '"/api/v1/[^"]*"' "$SOURCE"/appliance/api/{*.cc,http.h} | tr -d '"' | sort -u > "$WORK/routed"
 diff "$WORK/described" "$WORK/routed" || fail "openapi.yaml and the routes differ"
 
 # ---- the appliance without machines
