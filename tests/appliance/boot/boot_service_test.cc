@@ -213,6 +213,7 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
   SECTION("at a start, before boot.json") {
     fs::remove(appliance.places(vm.id).record_path);
+    appliance.hypervisor().defined.clear();
     appliance.hypervisor().domains.clear();
     appliance.restart();
     CHECK(!appliance.service().adopt().cleaned.empty());
@@ -226,6 +227,16 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
   SECTION("at a stop, when only the run folder was left") {
     fs::remove_all(appliance.places(vm.id).folder);
+    appliance.hypervisor().defined.clear();
+    appliance.hypervisor().domains.clear();
+    appliance.restart();
+    CHECK(appliance.service().adopt().cleaned.size() == 1);
+    CHECK(appliance.nothing_left());
+  }
+  SECTION("when somebody removed its folders, and libvirt still knows it") {
+    for (ExportProcess& each : appliance.exports()) each.stop();
+    fs::remove_all(appliance.places(vm.id).folder);
+    fs::remove_all(appliance.places(vm.id).run_folder);
     appliance.hypervisor().domains.clear();
     appliance.restart();
     CHECK(!appliance.service().adopt().cleaned.empty());
