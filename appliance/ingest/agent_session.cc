@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "appliance/ingest/instant_sink.h"
@@ -95,6 +96,16 @@ std::optional<images::wire::LastPoint> AgentSession::last_point(const std::strin
   return last;
 }
 
+std::optional<images::Point> AgentSession::point_with_definition(const std::string& machine_name,
+                                                                 const TimelineHolder& holder) {
+  std::vector<images::PointSummary> points = writer().reader().points_of(machine_name);
+  if (points.empty()) return std::nullopt;
+  auto booted = std::find_if(points.begin(), points.end(), [&](const images::PointSummary& point) {
+    return point.id == holder.point;
+  });
+  return writer().reader().read_point(booted != points.end() ? booted->id : points.back().id);
+}
+
 std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& plan) {
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
   std::optional<TimelineHolder> holder = holder_for_us(plan.machine_name);
@@ -104,7 +115,7 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
   std::unique_ptr<images::PointSink> sink;
   if (holder) {
     sink = instant_sink(writer().begin(with_machine_names(plan, *holder)), *holder,
-                        writer().reader().read_point(holder->point));
+                        point_with_definition(plan.machine_name, *holder));
   } else {
     sink = writer().begin(plan);
   }

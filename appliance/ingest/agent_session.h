@@ -30,6 +30,9 @@ class AgentSession : public images::TransferHost {
   // The instant VM that holds the machine's timeline. Throws busy if that is not for this host to
   // write, unauthorized if the host is the appliance's own and there is none.
   std::optional<TimelineHolder> holder_for_us(const std::string& machine_name);
+  // A point that has the machine's definition: the booted one, else the newest.
+  std::optional<images::Point> point_with_definition(const std::string& machine_name,
+                                                     const TimelineHolder& holder);
 
   Ingest& ingest_;
   base::ByteStream& stream_;

@@ -9,9 +9,9 @@
 namespace appliance::ingest {
 namespace {
 
-images::MachineDefinition definition_of(const images::Point& booted,
+images::MachineDefinition definition_of(const images::Point& known,
                                         const images::MachineDefinition& seen) {
-  images::MachineDefinition definition = booted.definition;
+  images::MachineDefinition definition = known.definition;
   auto& files = definition.state_files;
   for (const auto& file : seen.state_files) {
     auto same = std::find_if(files.begin(), files.end(),
@@ -25,8 +25,8 @@ images::MachineDefinition definition_of(const images::Point& booted,
 class InstantSink : public images::PointSink {
  public:
   InstantSink(std::unique_ptr<images::PointSink> below, const TimelineHolder& holder,
-              const images::Point& booted)
-      : below_(std::move(below)), boot_(holder.boot), booted_(booted) {}
+              const std::optional<images::Point>& known)
+      : below_(std::move(below)), holder_(holder), known_(known) {}
 
   const images::ChunkHasher& hasher() const override { return below_->hasher(); }
   std::vector<bool> lacking(std::span<const images::PlacedChunk> places) override {
@@ -40,17 +40,20 @@ class InstantSink : public images::PointSink {
 
   images::PointId commit(const images::PointDetails& details) override {
     images::PointDetails own = details;
-    own.definition = definition_of(booted_, details.definition);
-    own.note = fmt::format("of the instant VM {}, which was booted from the point {} of {}{}{}",
-                           boot_, booted_.id.hex(), base::format_time_ms(booted_.time_ms),
-                           details.note.empty() ? "" : "; ", details.note);
+    if (known_) own.definition = definition_of(*known_, details.definition);
+    std::string time;
+    if (known_ && known_->id == holder_.point)
+      time = " of " + base::format_time_ms(known_->time_ms);
+    own.note =
+        fmt::format("of the instant VM {}, which was booted from the point {}{}{}{}", holder_.boot,
+                    holder_.point.hex(), time, details.note.empty() ? "" : "; ", details.note);
     return below_->commit(own);
   }
 
  private:
   const std::unique_ptr<images::PointSink> below_;
-  const std::string boot_;
-  const images::Point booted_;
+  const TimelineHolder holder_;
+  const std::optional<images::Point> known_;
 };
 
 }  // namespace
@@ -66,8 +69,8 @@ images::SyncPlan with_machine_names(const images::SyncPlan& plan, const Timeline
 
 std::unique_ptr<images::PointSink> instant_sink(std::unique_ptr<images::PointSink> below,
                                                 const TimelineHolder& holder,
-                                                const images::Point& booted) {
-  return std::make_unique<InstantSink>(std::move(below), holder, booted);
+                                                const std::optional<images::Point>& known) {
+  return std::make_unique<InstantSink>(std::move(below), holder, known);
 }
 
 }  // namespace appliance::ingest

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "appliance/ingest/timelines.h"
 #include "images/point.h"
@@ -14,10 +15,11 @@ namespace appliance::ingest {
 // The plan with the disks' names as in the machine's points.
 images::SyncPlan with_machine_names(const images::SyncPlan& plan, const TimelineHolder& holder);
 
-// `booted` is the point the VM was booted from. What the running VM has of its own stays: its UEFI
-// variables and its TPM.
+// `known` has the machine's definition: the point the VM was booted from or, once that was deleted
+// (the VM may be on local storage by then), the machine's newest. None: the definition stays as it
+// was captured. What the running VM has of its own stays in any case: its UEFI variables, its TPM.
 std::unique_ptr<images::PointSink> instant_sink(std::unique_ptr<images::PointSink> below,
                                                 const TimelineHolder& holder,
-                                                const images::Point& booted);
+                                                const std::optional<images::Point>& known);
 
 }  // namespace appliance::ingest
