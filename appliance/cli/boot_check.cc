@@ -41,7 +41,9 @@ void print_check(const nlohmann::json& check) {
 }
 
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).post("/boots/check", machine_body(arguments));
+  nlohmann::json body = machine_body(arguments);
+  body["point"] = arguments.get("POINT");
+  nlohmann::json answer = ApiClient(arguments).post("/boots/check", body);
   if (arguments.json()) {
     print_json(answer);
   } else {

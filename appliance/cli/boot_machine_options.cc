@@ -23,7 +23,7 @@ void declare_machine(base::options::options_description_easy_init add) {
 }
 
 nlohmann::json machine_body(const base::Arguments& arguments) {
-  nlohmann::json body{{"point", arguments.get("POINT")}};
+  nlohmann::json body = nlohmann::json::object();
   if (arguments.has("network")) body["networks"] = arguments.list("network");
   if (auto size = size_option(arguments, "memory")) body["memory_size"] = *size;
   if (auto count = number_option(arguments, "cpus", 1, kMaxCpus)) body["cpu_count"] = *count;

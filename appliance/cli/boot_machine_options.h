@@ -10,7 +10,7 @@ namespace appliance::cli {
 // --network, --memory, --cpus, --disk-bus, --firmware, --fresh-macs.
 void declare_machine(base::options::options_description_easy_init add);
 
-// The body of a request about the point POINT.
+// What these say, as fields of a request; without the point.
 nlohmann::json machine_body(const base::Arguments& arguments);
 
 }  // namespace appliance::cli
