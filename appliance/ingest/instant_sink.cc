@@ -15,7 +15,7 @@ images::MachineDefinition definition_of(const images::Point& known,
   auto& files = definition.state_files;
   for (const auto& file : seen.state_files) {
     auto same = std::find_if(files.begin(), files.end(),
-                             [&](const auto& known) { return known.first == file.first; });
+                             [&](const auto& own) { return own.first == file.first; });
     if (same == files.end()) files.push_back(file);
     else same->second = file.second;
   }

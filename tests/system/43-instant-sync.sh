@@ -99,7 +99,7 @@ expect_failure 4 "holds its timeline" muletto boot set "$second_boot" --timeline
 muletto boot stop "$second_boot" --discard > /dev/null
 
 # ---- QEMU is killed: tracking is found again from the overlay, and tells no lies
-pid=$(pgrep -f "qemu-system.*guest=muletto-acc") 
+pid=$(pgrep -f "^[^ ]*qemu-system.*$state/vms/$boot")
 kill -KILL "$pid"
 restarted() {
   [ "$(muletto boot show "$boot" -o json | json .boot.restart_count)" = 1 ]
@@ -133,7 +133,7 @@ virsh start acc > /dev/null
 wait_guest_http acc 120
 agent sync acc > /dev/null || fail "the old server is refused still"
 muletto machine show acc -o json | json .machine.point_count | grep -qx 7 || fail "points are missing"
-pid=$(pgrep -f "qemu-system.*guest=muletto-acc")
+pid=$(pgrep -f "^[^ ]*qemu-system.*$state/vms/$boot")
 kill -KILL "$pid"
 waits() {
   muletto boot list | grep -q "waits to be powered on"
