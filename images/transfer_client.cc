@@ -160,10 +160,15 @@ class RemoteSink : public PointSink {
     }
   }
 
+  // A peer that has ended its side may leave its window closed for as long as its kernel remembers
+  // the connection: whoever waits to write would wait as long.
   void fail(const Error& error) {
-    auto state = state_.lock();
-    if (!state->failure) state->failure = error;
-    changed_.notify_all();
+    {
+      auto state = state_.lock();
+      if (!state->failure) state->failure = error;
+      changed_.notify_all();
+    }
+    stream_->abort();
   }
 
   void on_frame(const Frame& frame) {

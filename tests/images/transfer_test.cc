@@ -442,5 +442,48 @@ TEST_CASE("hostile receivers end the sync with a sentence", "[transfer]") {
   receiver.join();
 }
 
+TEST_CASE("a sync ends at once when the appliance ends its side and reads no more", "[transfer]") {
+  auto [near, far] = base::make_stream_pair();
+  std::promise<void> ended;
+  // Asks for everything, then neither reads nor closes.
+  std::thread peer([&, stream = std::move(far)] {
+    FrameChannel channel(*stream);
+    channel.next();  // HELLO
+    channel.write(wire::encode(wire::Welcome{wire::kVersion, "a test"}));
+    channel.next();  // OPEN
+    channel.write(wire::encode(wire::Ready{kChunk, {}}));
+    wire::Need need;
+    std::optional<Frame> offer = channel.next();
+    Batch batch = wire::decode_offer(offer->payload);
+    need.sequence = batch.sequence;
+    need.wanted.assign(batch.places.size(), true);
+    channel.write(wire::encode(need));
+    stream->finish();
+    ended.get_future().wait();
+  });
+  SyncPlan plan;
+  plan.machine_name = "web";
+  plan.disks.push_back({"vda", 64 << 20, std::nullopt});
+  std::mt19937 random(7);
+  Bytes noise(kChunk);
+  for (uint8_t& byte : noise) byte = static_cast<uint8_t>(random());
+  auto sink = open_remote_sink(std::move(near), plan);
+  Batch batch;
+  for (uint64_t i = 0; i < 1000; ++i) {  // far more than a socket takes
+    noise[0] = static_cast<uint8_t>(i), noise[1] = static_cast<uint8_t>(i >> 8);
+    batch.places.push_back({i, 1, sink->hasher().id_of(noise)});
+  }
+  auto begin = std::chrono::steady_clock::now();
+  CHECK_THROWS_WITH(sink->send(batch,
+                               [&](size_t) {
+                                 return EncodedChunk{Codec::raw, noise};
+                               }),
+                    Contains("ended the connection"));
+  // Long before the peer would be given up as silent.
+  CHECK(std::chrono::steady_clock::now() - begin < kPeerTimeout / 2);
+  ended.set_value();
+  peer.join();
+}
+
 }  // namespace
 }  // namespace images
