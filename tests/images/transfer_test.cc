@@ -454,6 +454,7 @@ TEST_CASE("a sync ends at once when the appliance ends its side and reads no mor
     channel.write(wire::encode(wire::Ready{kChunk, {}}));
     wire::Need need;
     std::optional<Frame> offer = channel.next();
+    if (!offer) return;
     Batch batch = wire::decode_offer(offer->payload);
     need.sequence = batch.sequence;
     need.wanted.assign(batch.places.size(), true);
@@ -469,7 +470,7 @@ TEST_CASE("a sync ends at once when the appliance ends its side and reads no mor
   for (uint8_t& byte : noise) byte = static_cast<uint8_t>(random());
   auto sink = open_remote_sink(std::move(near), plan);
   Batch batch;
-  for (uint64_t i = 0; i < 400; ++i) {  // more than a socket takes
+  for (uint64_t i = 0; i < kMaxBatchPlaces; ++i) {  // more than a socket takes
     noise[0] = static_cast<uint8_t>(i), noise[1] = static_cast<uint8_t>(i >> 8);
     batch.places.push_back({i, 1, sink->hasher().id_of(noise)});
   }
