@@ -21,6 +21,9 @@ constexpr uint64_t kMaxStatusLength = 2u << 30;  // a status request's length ha
 constexpr char kBitmapContext[] = "qemu:dirty-bitmap:";
 constexpr uint32_t kAllocationZero = 2;  // base:allocation: reads as zeros
 constexpr uint32_t kBitmapDirty = 1;     // qemu:dirty-bitmap: changed since
+// Asking QEMU for allocation costs it a walk through its tables of the whole range; reading a
+// changed range that is shorter and finding it zero costs less.
+constexpr uint64_t kWorthAsking = 1u << 20;  // bytes
 
 [[noreturn]] void fail(base::ErrorCode code, const std::string& action) {
   const char* reason = ::nbd_get_error();
@@ -37,13 +40,12 @@ std::string place_of(const NbdOptions& options) {
   return options.uri.empty() ? options.socket_path : options.uri;
 }
 
-Handle connect(const NbdOptions& options, const std::string& bitmap_context) {
+// One meta context a connection: a server works out all of those it was asked for at every answer.
+Handle connect(const NbdOptions& options, const std::string& context) {
   std::string action = "cannot read from the NBD server at " + place_of(options);
   Handle handle(::nbd_create());
   if (!handle) fail(base::ErrorCode::io, action);
-  bool good = ::nbd_add_meta_context(handle.get(), LIBNBD_CONTEXT_BASE_ALLOCATION) == 0;
-  if (!bitmap_context.empty())
-    good = good && ::nbd_add_meta_context(handle.get(), bitmap_context.c_str()) == 0;
+  bool good = ::nbd_add_meta_context(handle.get(), context.c_str()) == 0;
   if (!options.uri.empty()) {
     good = good && ::nbd_connect_uri(handle.get(), options.uri.c_str()) == 0;
   } else {
@@ -54,28 +56,25 @@ Handle connect(const NbdOptions& options, const std::string& bitmap_context) {
   return handle;
 }
 
-// What a server told of one meta context: pieces that follow each other from some offset on.
+// What a server told of a meta context: pieces that follow each other from some offset on.
 struct Piece {
   uint64_t length = 0;
   uint32_t flags = 0;
 };
 
 struct StatusAnswer {
-  std::string bitmap_context;
-  std::vector<Piece> allocation;
-  std::vector<Piece> dirty;
+  const std::string& context;
+  std::vector<Piece> pieces;
 };
 
 // Called by libnbd for each context of an answer. Nothing may be thrown through it.
 int take_status(void* opaque, const char* context, uint64_t, uint32_t* entries, size_t entry_count,
                 int*) {
   auto* answer = static_cast<StatusAnswer*>(opaque);
-  std::vector<Piece>* pieces = nullptr;
-  if (std::strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) == 0) pieces = &answer->allocation;
-  else if (answer->bitmap_context == context) pieces = &answer->dirty;
-  if (pieces == nullptr) return 0;
+  if (answer->context != context) return 0;
   try {
-    for (size_t i = 0; i + 1 < entry_count; i += 2) pieces->push_back({entries[i], entries[i + 1]});
+    for (size_t i = 0; i + 1 < entry_count; i += 2)
+      answer->pieces.push_back({entries[i], entries[i + 1]});
   } catch (const std::bad_alloc&) {
     errno = ENOMEM;
     return -1;
@@ -83,10 +82,26 @@ int take_status(void* opaque, const char* context, uint64_t, uint32_t* entries, 
   return 0;
 }
 
-uint64_t covered(const std::vector<Piece>& pieces) {
-  uint64_t total = 0;
-  for (const Piece& piece : pieces) total += piece.length;
-  return total;
+// Calls `take(offset, length, flags)` for the pieces that [offset, offset + length) consists of.
+template <typename Take>
+void for_each_piece(nbd_handle* handle, const std::string& context, uint64_t offset,
+                    uint64_t length, Take take) {
+  const uint64_t end = offset + length;
+  while (offset < end) {
+    StatusAnswer answer{context, {}};
+    nbd_extent_callback callback{take_status, &answer, nullptr};
+    uint64_t asked = std::min(end - offset, kMaxStatusLength);
+    if (::nbd_block_status(handle, asked, offset, callback, 0) != 0)
+      fail(base::ErrorCode::io, "cannot ask the NBD server what its disk holds");
+    const uint64_t before = offset;
+    for (const Piece& piece : answer.pieces) {
+      uint64_t step = std::min(piece.length, end - offset);
+      if (step > 0) take(offset, step, piece.flags);
+      offset += step;
+    }
+    if (offset == before)
+      throw base::Error(base::ErrorCode::io, "the NBD server does not tell what its disk holds");
+  }
 }
 
 void append_extent(std::vector<Extent>& extents, uint64_t offset, uint64_t length,
@@ -99,7 +114,8 @@ void append_extent(std::vector<Extent>& extents, uint64_t offset, uint64_t lengt
 
 struct NbdDiskSource::State {
   NbdOptions options;
-  std::string bitmap_context;
+  std::string bitmap_context;  // empty: without a bitmap
+  Handle changes;              // asks for it; extents() is for one thread
   uint64_t size = 0;
   uint64_t max_read = kDefaultMaxRead;
   bool knows_allocation = false;
@@ -114,7 +130,7 @@ struct NbdDiskSource::State {
   Handle take();
   void give_back(Handle handle);
   void drop();
-  void query(nbd_handle* handle, uint64_t offset, uint64_t length, std::vector<Extent>& extents);
+  void append_allocation(uint64_t offset, uint64_t length, std::vector<Extent>& extents);
 
   // Runs `use` with a connection. One that failed is closed, not used again.
   template <typename Use>
@@ -143,7 +159,7 @@ Handle NbdDiskSource::State::take() {
     locked->open += 1;
   }
   try {
-    return connect(options, bitmap_context);
+    return connect(options, LIBNBD_CONTEXT_BASE_ALLOCATION);
   } catch (...) {
     drop();
     throw;
@@ -160,36 +176,18 @@ void NbdDiskSource::State::drop() {
   returned.notify_one();
 }
 
-// Appends what the server tells of [offset, offset + length): at least one extent, perhaps not all.
-void NbdDiskSource::State::query(nbd_handle* handle, uint64_t offset, uint64_t length,
-                                 std::vector<Extent>& extents) {
-  StatusAnswer answer{bitmap_context, {}, {}};
-  nbd_extent_callback callback{take_status, &answer, nullptr};
-  if (::nbd_block_status(handle, std::min(length, kMaxStatusLength), offset, callback, 0) != 0) {
-    fail(base::ErrorCode::io, "cannot ask the NBD server what its disk holds");
-  }
-  if (!knows_allocation) answer.allocation = {{length, 0}};
-  if (bitmap_context.empty()) answer.dirty = {{length, kBitmapDirty}};
-  uint64_t known = std::min({covered(answer.allocation), covered(answer.dirty), length});
-  if (known == 0)
-    throw base::Error(base::ErrorCode::io, "the NBD server does not tell what its disk holds");
-
-  size_t allocation = 0, dirty = 0;
-  while (known > 0) {
-    Piece& a = answer.allocation[allocation];
-    Piece& d = answer.dirty[dirty];
-    uint64_t step = std::min<uint64_t>({a.length, d.length, known});
-    ExtentKind kind = (d.flags & kBitmapDirty) == 0      ? ExtentKind::unchanged
-                      : (a.flags & kAllocationZero) != 0 ? ExtentKind::zero
-                                                         : ExtentKind::data;
-    if (step > 0) append_extent(extents, offset, step, kind);
-    offset += step;
-    known -= step;
-    a.length -= step;
-    d.length -= step;
-    if (a.length == 0) allocation += 1;
-    if (d.length == 0) dirty += 1;
-  }
+// Appends which parts of [offset, offset + length) are data and which are zeros.
+void NbdDiskSource::State::append_allocation(uint64_t offset, uint64_t length,
+                                             std::vector<Extent>& extents) {
+  if (!knows_allocation) return append_extent(extents, offset, length, ExtentKind::data);
+  with_connection([&](nbd_handle* handle) {
+    for_each_piece(handle, LIBNBD_CONTEXT_BASE_ALLOCATION, offset, length,
+                   [&](uint64_t begin, uint64_t size_of_piece, uint32_t flags) {
+                     bool zero = (flags & kAllocationZero) != 0;
+                     append_extent(extents, begin, size_of_piece,
+                                   zero ? ExtentKind::zero : ExtentKind::data);
+                   });
+  });
 }
 
 NbdDiskSource::NbdDiskSource(const NbdOptions& options) : state_(std::make_unique<State>()) {
@@ -202,16 +200,18 @@ NbdDiskSource::NbdDiskSource(const NbdOptions& options) : state_(std::make_uniqu
       fail(base::ErrorCode::io, "cannot learn the size of the disk at " + place_of(options));
     state_->size = static_cast<uint64_t>(size);
     state_->knows_allocation = ::nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1;
-    if (!state_->bitmap_context.empty() &&
-        ::nbd_can_meta_context(handle, state_->bitmap_context.c_str()) != 1) {
-      throw base::Error(base::ErrorCode::unsupported,
-                        fmt::format("the NBD server at {} has no dirty bitmap '{}'",
-                                    place_of(options), options.dirty_bitmap));
-    }
     int64_t max_read = ::nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);
     if (max_read > 0)
       state_->max_read = std::min(state_->max_read, static_cast<uint64_t>(max_read));
   });
+  const std::string& context = state_->bitmap_context;
+  if (context.empty()) return;
+  state_->changes = connect(options, context);
+  if (::nbd_can_meta_context(state_->changes.get(), context.c_str()) != 1) {
+    throw base::Error(base::ErrorCode::unsupported,
+                      fmt::format("the NBD server at {} has no dirty bitmap '{}'",
+                                  place_of(options), options.dirty_bitmap));
+  }
 }
 
 NbdDiskSource::~NbdDiskSource() = default;
@@ -222,14 +222,20 @@ std::vector<Extent> NbdDiskSource::extents(uint64_t offset, uint64_t length) {
   CHECK(offset <= state_->size && length <= state_->size - offset);
   std::vector<Extent> extents;
   if (length == 0) return extents;
-  if (!state_->knows_allocation && state_->bitmap_context.empty())
-    return {{offset, length, ExtentKind::data}};
-  state_->with_connection([&](nbd_handle* handle) {
-    for (uint64_t end = offset + length; offset < end;
-         offset = extents.back().offset + extents.back().length) {
-      state_->query(handle, offset, end - offset, extents);
-    }
-  });
+  if (!state_->changes) {
+    state_->append_allocation(offset, length, extents);
+    return extents;
+  }
+  for_each_piece(state_->changes.get(), state_->bitmap_context, offset, length,
+                 [&](uint64_t begin, uint64_t size_of_piece, uint32_t flags) {
+                   if ((flags & kBitmapDirty) == 0) {
+                     append_extent(extents, begin, size_of_piece, ExtentKind::unchanged);
+                   } else if (size_of_piece < kWorthAsking) {
+                     append_extent(extents, begin, size_of_piece, ExtentKind::data);
+                   } else {
+                     state_->append_allocation(begin, size_of_piece, extents);
+                   }
+                 });
   return extents;
 }
 

@@ -3,7 +3,8 @@
 // docs/interop/nbd.txt.
 //
 // Zeros come from the meta context base:allocation. What changed comes, if asked for, from a dirty
-// bitmap, the meta context qemu:dirty-bitmap:NAME: what is not dirty is `unchanged`.
+// bitmap, the meta context qemu:dirty-bitmap:NAME: what is not dirty is `unchanged`, and a short
+// piece that is dirty is data without a further question, also where it is zero.
 //
 // Thread-safe: read() uses a connection of its own per call, up to a limit; beyond it, callers
 // wait.
@@ -17,11 +18,11 @@
 namespace images {
 
 struct NbdOptions {
-  std::string socket_path;   // a unix socket; or else
-  std::string uri;           // an NBD URI, which names the export as well
-  std::string export_name;   // with socket_path; empty: the server's default export
-  std::string dirty_bitmap;  // its name; empty: nothing is known to be unchanged
-  uint32_t connection_count = 4;
+  std::string socket_path;        // a unix socket; or else
+  std::string uri;                // an NBD URI, which names the export as well
+  std::string export_name;        // with socket_path; empty: the server's default export
+  std::string dirty_bitmap;       // its name; empty: nothing is known to be unchanged
+  uint32_t connection_count = 4;  // and one more with a dirty bitmap
 };
 
 class NbdDiskSource : public DiskSource {
