@@ -46,6 +46,22 @@ size_t leftover_count(const std::string& directory) {
   return count;
 }
 
+TEST_CASE("qcow2 images are read whatever their cluster size") {
+  base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
+  for (const char* size : {"512", "4k", "64k", "2M"}) {
+    INFO("clusters of " << size);
+    std::string path = scratch.path() + "/" + size + ".qcow2";
+    base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", "-o",
+                       std::string("cluster_size=") + size, path, "16M"});
+    base::run_checked({"qemu-io", "-f", "qcow2", "-c", "write -P 7 9M 64k", path});
+    ImageSource image =
+        open_image_source(path, {.format = "qcow2", .runtime_directory = scratch.path()});
+    base::Bytes bytes(65536);
+    image.disk->read(9u << 20, bytes);
+    CHECK(std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 7; }));
+  }
+}
+
 TEST_CASE("a raw file is read directly, with its holes and its odd end") {
   base::ScratchDirectory scratch("/tmp", "muletto-scratch-test");
   RawDiskSource source(sparse_file(scratch.path() + "/raw", 1000));
