@@ -136,24 +136,15 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
   return contents;
 }
 
-void remove_unfinished_packs(base::FileSystem& files, const std::string& store) {
+std::vector<PackId> take_stock_of_packs(base::FileSystem& files, const std::string& store) {
+  std::vector<PackId> packs;
   std::string top = layout::packs_directory(store);
   for (const std::string& shard : files.list(top)) {
     if (shard.size() != 2) continue;
     std::string folder = base::join_path(top, shard);
     for (const std::string& name : files.list(folder)) {
-      if (name.ends_with(".pack.tmp")) files.remove(base::join_path(folder, name));
-    }
-  }
-}
-
-std::vector<PackId> list_packs(base::FileSystem& files, const std::string& store) {
-  std::vector<PackId> packs;
-  std::string top = layout::packs_directory(store);
-  for (const std::string& shard : files.list(top)) {
-    if (shard.size() != 2) continue;
-    for (const std::string& name : files.list(base::join_path(top, shard))) {
       if (auto pack = layout::pack_of_name(name)) packs.push_back(*pack);
+      else if (name.ends_with(".pack.tmp")) files.remove(base::join_path(folder, name));
     }
   }
   return packs;

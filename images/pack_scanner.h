@@ -30,11 +30,8 @@ enum class ScanDepth { directory, every_record };
 PackContents scan_pack(base::FileSystem& files, const std::string& store, const StoreId& store_id,
                        const PackId& pack, ScanDepth depth);
 
-// Removes what a pack written in one piece left when it was cut short: files that end in
-// ".pack.tmp". For the writer alone.
-void remove_unfinished_packs(base::FileSystem& files, const std::string& store);
-
-// All packs that lie in the store's folders.
-std::vector<PackId> list_packs(base::FileSystem& files, const std::string& store);
+// All packs that lie in the store's folders. Removes what a pack written in one piece left when it
+// was cut short: files that end in ".pack.tmp". For the writer alone.
+std::vector<PackId> take_stock_of_packs(base::FileSystem& files, const std::string& store);
 
 }  // namespace images

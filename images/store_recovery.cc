@@ -140,7 +140,7 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
     });
   }
   if (rebuilding) return false;
-  std::vector<PackId> packs = list_packs(store.files, store.directory);
+  std::vector<PackId> packs = take_stock_of_packs(store.files, store.directory);
   std::unordered_set<PackId> present(packs.begin(), packs.end());
   for (const auto& [pack, row] : rows) {
     if (present.count(pack) == 0) {
@@ -254,7 +254,6 @@ bool try_mend(OpenStore& store, const std::string& index_directory) {
 }  // namespace
 
 void recover_store(OpenStore& store, const std::string& index_directory) {
-  remove_unfinished_packs(store.files, store.directory);
   if (try_mend(store, index_directory)) return;
   RebuildReport report = rebuild_from_packs(store, index_directory);
   for (const std::string& problem : report.problems) base::log().error("{}", problem);
@@ -271,7 +270,7 @@ RebuildReport rebuild_from_packs(OpenStore& store, const std::string& index_dire
   };
   set_rebuilding(1);
   RebuildReport report;
-  for (const PackId& pack : list_packs(store.files, store.directory)) {
+  for (const PackId& pack : take_stock_of_packs(store.files, store.directory)) {
     report.chunks_found += take_pack(store, pack, 0, report.problems);
     ++report.packs_read;
   }
