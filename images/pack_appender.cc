@@ -1,5 +1,7 @@
 #include "images/pack_appender.h"
 
+#include <exception>
+
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -63,37 +65,83 @@ PackAppender::~PackAppender() {
   }
 }
 
-bool PackAppender::is_pending(const ChunkId& id) { return state_.lock()->pending.count(id) != 0; }
+bool PackAppender::is_pending(const ChunkId& id) { return state_.lock()->has_pending(id); }
 
 uint64_t PackAppender::failure_count() { return state_.lock()->failure_count; }
 
 uint64_t PackAppender::append(std::span<const Record> records) {
-  auto state = state_.lock();
   uint64_t added = 0;
+  size_t next = 0;
+  while (std::optional<OpenPack> full = fill(records, next, added)) close(std::move(*full));
+  return added;
+}
+
+// Appends records from `next` on, until all are there or the pack is full: then it is the caller's
+// to close.
+std::optional<PackAppender::OpenPack> PackAppender::fill(std::span<const Record> records,
+                                                         size_t& next, uint64_t& added) {
+  LockedState state = state_.lock();
   try {
-    for (const Record& record : records) {
-      if (state->pending.count(record.header.id) != 0) continue;
+    while (next < records.size()) {
+      const Record& record = records[next];
       uint64_t size = format::kRecordHeaderSize + record.stored.size();
-      if (state->pack && state->pack->size() + size > pack_size_) seal_locked(*state);
+      if (state->has_pending(record.header.id)) {
+        ++next;
+        continue;
+      }
+      if (state->is_full(size, pack_size_)) {
+        state.wait(closed_, [&] { return !state->closing; });
+        if (!state->is_full(size, pack_size_)) continue;  // somebody else closes it
+        OpenPack full = std::move(*state->pack);
+        state->pack.reset();
+        state->closing = true;
+        state->closing_pending.swap(state->pending);
+        return full;
+      }
       if (!state->pack) start_pack(*state);
       OpenPack& pack = *state->pack;
       pack.directory.push_back({record.header.kind, static_cast<uint32_t>(pack.size()),
                                 record.header.stored_size, record.header.id});
-      state->pending[record.header.id] = record.header.stored_size;
+      state->pending.insert(record.header.id);
       format::encode_record_header(record.header, pack.buffer);
       pack.buffer.insert(pack.buffer.end(), record.stored.begin(), record.stored.end());
       added += size;
+      ++next;
       if (pack.buffer.size() >= kWriteSize) write_buffer(pack);
     }
   } catch (...) {
     give_up(*state);
     throw;
   }
-  return added;
+  return std::nullopt;
+}
+
+void PackAppender::close(OpenPack pack) {
+  std::exception_ptr failure;
+  try {
+    seal(pack);
+  } catch (...) {
+    failure = std::current_exception();
+    cut_off(pack);
+  }
+  {
+    LockedState state = state_.lock();
+    if (failure && !state->closing_pending.empty()) ++state->failure_count;
+    state->closing_pending.clear();
+    state->closing = false;
+  }
+  closed_.notify_all();
+  if (failure) std::rethrow_exception(failure);
+}
+
+PackAppender::LockedState PackAppender::lock_when_none_closes() {
+  LockedState state = state_.lock();
+  state.wait(closed_, [&] { return !state->closing; });
+  return state;
 }
 
 void PackAppender::flush() {
-  auto state = state_.lock();
+  LockedState state = lock_when_none_closes();
   if (!state->pack) return;
   try {
     flush_locked(*state);
@@ -104,14 +152,16 @@ void PackAppender::flush() {
 }
 
 void PackAppender::seal() {
-  auto state = state_.lock();
+  LockedState state = lock_when_none_closes();
   if (!state->pack) return;
   try {
-    seal_locked(*state);
+    seal(*state->pack);
   } catch (...) {
     give_up(*state);
     throw;
   }
+  state->pending.clear();
+  state->pack.reset();
 }
 
 void PackAppender::start_pack(State& state) {
@@ -140,15 +190,13 @@ void PackAppender::flush_locked(State& state) {
   state.pending.clear();
 }
 
-void PackAppender::seal_locked(State& state) {
-  OpenPack& pack = *state.pack;
+// Ends it with its directory; durable and in the index when it returns.
+void PackAppender::seal(OpenPack& pack) {
   base::Bytes tail = encode_pack_tail(pack.size(), pack.directory);
   pack.buffer.insert(pack.buffer.end(), tail.begin(), tail.end());
   write_buffer(pack);
   pack.file->sync();
   list_in_index(pack, true);
-  state.pending.clear();
-  state.pack.reset();
 }
 
 void PackAppender::list_in_index(OpenPack& pack, bool sealed) {

@@ -3,17 +3,19 @@
 // chunk once.
 //
 // A record goes: append() → in the open pack and the table of pending records → the pack is flushed
-// (full, or a commit asks): fsync, then one index transaction that lists its records without
-// references. After a failed write the pack is given up: what was flushed stays, the rest is cut
-// off (bytes whose fsync failed must not be taken for durable later) and forgotten, and syncs that
-// relied on it learn it from failure_count(). Thread-safe.
+// (a commit asks) or closed (it is full): fsync, then one index transaction that lists its records
+// without references. Who fills a pack closes it, while others fill the next one; there is one at a
+// time on its way. After a failed write the pack is given up: what was flushed stays, the rest is
+// cut off (bytes whose fsync failed must not be taken for durable later) and forgotten, and syncs
+// that relied on it learn it from failure_count(). Thread-safe.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/file_system.h"
@@ -38,7 +40,7 @@ class PackAppender {
   bool is_pending(const ChunkId& id);
 
   // Returns how many bytes this added; a record whose id is pending already is passed over.
-  // Throws no_space, io: none of these records counts then.
+  // Throws no_space, io: who called must not rely on any of these records then.
   uint64_t append(std::span<const Record> records);
 
   // All records appended before are durable and in the index when it returns. Throws as append().
@@ -63,14 +65,27 @@ class PackAppender {
   };
   struct State {
     std::optional<OpenPack> pack;
-    std::unordered_map<ChunkId, uint32_t> pending;  // id → stored size
+    std::unordered_set<ChunkId> pending;  // the open pack's that the index does not know yet
+    bool closing = false;                 // a full pack is on its way
+    std::unordered_set<ChunkId> closing_pending;  // its records
     uint64_t failure_count = 0;
-  };
 
+    bool has_pending(const ChunkId& id) const {
+      return pending.contains(id) || closing_pending.contains(id);
+    }
+    bool is_full(uint64_t added, uint64_t pack_size) const {
+      return pack && pack->size() + added > pack_size;
+    }
+  };
+  using LockedState = base::Guarded<State>::Locked;
+
+  std::optional<OpenPack> fill(std::span<const Record> records, size_t& next, uint64_t& added);
+  void close(OpenPack pack);
+  LockedState lock_when_none_closes();
   void start_pack(State& state);
   void write_buffer(OpenPack& pack);
   void flush_locked(State& state);
-  void seal_locked(State& state);
+  void seal(OpenPack& pack);
   void list_in_index(OpenPack& pack, bool sealed);
   void give_up(State& state);
   void cut_off(OpenPack& pack);
@@ -81,8 +96,9 @@ class PackAppender {
   ChunkIndex& index_;
   uint64_t pack_size_;
   // Held across the writes of one batch: the order in the pack is the order of the calls, and a
-  // second writer would only wait for the same disk.
+  // second writer would only wait for the same disk. Not held while a full pack is closed.
   base::Guarded<State> state_;
+  std::condition_variable closed_;
 };
 
 // Puts a record that lies at `entry` into the index, in an open write transaction: a new chunk
