@@ -222,7 +222,7 @@ asio::awaitable<Next> tunnel(Connection& connection, const Parser& parser,
                                                     [](size_t* count) { --*count; });
     try {
       co_await serve_console(connection.transport, co_await asio::this_coro::executor, parser.get(),
-                             target);
+                             services.vnc_doors, target);
       co_return Next::gone;
     } catch (const Error& error) {
       base::log().warn("a console for {} was not opened: {}", connection.peer.address,

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "appliance/api/console_session.h"
 #include "appliance/api/server.h"
 #include "appliance/api/transport.h"
 
@@ -24,6 +25,7 @@ struct ConnectionServices {
   // or destroyed, which gives the slot back.
   std::function<HandOver()> reserve_upgrade;
   size_t console_count = 0;  // WebSockets that are open; used by the network thread alone
+  VncDoors vnc_doors = {};
 };
 
 // Ends without throwing: a connection's failure is its own.

@@ -15,6 +15,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/stream_traits.hpp>
 #include <boost/beast/websocket.hpp>
+#include <functional>
 #include <memory>
 
 #include "appliance/api/vnc_login.h"
@@ -22,16 +23,30 @@
 #include "base/log.h"
 
 namespace appliance::api {
+namespace asio = boost::asio;
+
+struct VncDoors::Door {
+  explicit Door(const asio::any_io_executor& executor) : changed(executor) {
+    changed.expires_at(asio::steady_timer::time_point::max());
+  }
+  bool is_taken = false;
+  std::exception_ptr failure;  // whoever comes to a door with one is too late
+  asio::steady_timer changed;  // cancelled when it is free again
+};
+
 namespace {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-constexpr size_t kBlockSize = 64 * 1024;             // bytes
-constexpr std::chrono::seconds kLoginTimeout{10};    // of the VNC handshakes, both
+constexpr size_t kBlockSize = 64 * 1024;           // bytes
+constexpr std::chrono::seconds kLoginTimeout{10};  // of the client's part of the VNC handshake
+// An attempt to reach the VM's screen. The second is for a handshake that was lost after all, by
+// somebody who came to QEMU without us.
+constexpr std::array<std::chrono::seconds, 2> kVmAttempts{std::chrono::seconds{3},
+                                                          std::chrono::seconds{10}};
 constexpr std::chrono::seconds kSilenceTimeout{60};  // a ping goes out after half of it
 
 // A Transport as Beast wants streams.
@@ -159,31 +174,76 @@ VncPeer peer_of_vm(SessionPointer session) {
           }};
 }
 
-// Cuts the session unless it is stopped in time.
+// Does something unless it is stopped in time.
 class Watchdog {
  public:
-  Watchdog(const SessionPointer& session, const asio::any_io_executor& executor)
-      : timer_(executor, kLoginTimeout) {
-    timer_.async_wait([session](error_code failure) {
-      if (!failure) session->cut();
+  Watchdog(const asio::any_io_executor& executor, std::chrono::seconds patience,
+           std::function<void()> bite)
+      : timer_(executor, patience) {
+    timer_.async_wait([armed = armed_, bite = std::move(bite)](error_code failure) {
+      if (!failure && *armed) bite();
     });
   }
-  void stop() { timer_.cancel(); }
+  ~Watchdog() { stop(); }
+  void stop() {
+    *armed_ = false;  // its time may be up already, and its handler on the way
+    timer_.cancel();
+  }
 
  private:
+  std::shared_ptr<bool> armed_ = std::make_shared<bool>(true);
   asio::steady_timer timer_;
 };
 
-asio::awaitable<void> connect_to_vm(SessionPointer session, VncTunnel tunnel) {
-  error_code failure;
-  tcp::endpoint endpoint(asio::ip::make_address(tunnel.host), tunnel.port);
-  co_await session->vm.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, failure));
-  if (failure) {
-    throw base::Error(base::ErrorCode::unavailable,
-                      "the VM's screen does not answer: " + failure.message());
-  }
+// Throws system_error when the VM does not answer in time, base::Error when it refuses.
+asio::awaitable<void> try_vm(SessionPointer session, const VncTunnel& tunnel,
+                             std::chrono::seconds patience) {
+  auto executor = co_await asio::this_coro::executor;
+  session->vm = tcp::socket(executor);
+  Watchdog watchdog(executor, patience, [session] {
+    error_code ignored;
+    session->vm.close(ignored);
+  });
+  co_await session->vm.async_connect(
+      tcp::endpoint(asio::ip::make_address(tunnel.host), tunnel.port), asio::use_awaitable);
   session->vm.set_option(tcp::no_delay(true));
   co_await log_in_to_vm(peer_of_vm(session), tunnel.password);
+  watchdog.stop();
+}
+
+asio::awaitable<void> connect_to_vm(SessionPointer session, const VncTunnel& tunnel) {
+  std::string reason;
+  for (std::chrono::seconds patience : kVmAttempts) {
+    try {
+      co_await try_vm(session, tunnel, patience);
+      co_return;
+    } catch (const boost::system::system_error& failure) {
+      reason = failure.code() == asio::error::operation_aborted ? "it is silent"
+                                                                : failure.code().message();
+      if (failure.code() == asio::error::connection_refused) break;
+    }
+  }
+  throw base::Error(base::ErrorCode::unavailable, "the VM's screen does not answer: " + reason);
+}
+
+// In turn. Who waits while another finds the screen dead does not try it again.
+asio::awaitable<void> connect_in_turn(SessionPointer session, VncDoors& doors,
+                                      const VncTunnel& tunnel) {
+  auto door = doors.of(tunnel.port, co_await asio::this_coro::executor);
+  while (door->is_taken) {
+    error_code ignored;
+    co_await door->changed.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (door->failure) std::rethrow_exception(door->failure);
+  }
+  door->is_taken = true;
+  try {
+    co_await connect_to_vm(session, tunnel);
+  } catch (...) {
+    door->failure = std::current_exception();
+  }
+  door->is_taken = false;
+  door->changed.cancel();
+  if (door->failure) std::rethrow_exception(door->failure);
 }
 
 asio::awaitable<void> client_to_vm(SessionPointer session) {
@@ -228,12 +288,19 @@ void set_up(Socket& client) {
 
 }  // namespace
 
+std::shared_ptr<VncDoors::Door> VncDoors::of(uint16_t port, const asio::any_io_executor& executor) {
+  std::erase_if(doors_, [](const auto& door) { return door.second.expired(); });
+  std::shared_ptr<Door> door = doors_[port].lock();
+  if (!door || door->failure) doors_[port] = door = std::make_shared<Door>(executor);
+  return door;
+}
+
 asio::awaitable<void> serve_console(Transport& transport, asio::any_io_executor executor,
                                     const beast::http::request<beast::http::string_body>& upgrade,
-                                    const VncTunnel& tunnel) {
+                                    VncDoors& doors, const VncTunnel& tunnel) {
   auto session = std::make_shared<Session>(transport, executor);
-  Watchdog watchdog(session, executor);
-  co_await connect_to_vm(session, tunnel);
+  co_await connect_in_turn(session, doors, tunnel);
+  Watchdog watchdog(executor, kLoginTimeout, [session] { session->cut(); });
   transport.set_deadline(std::nullopt);  // the WebSocket has its own
   set_up(session->client);
   co_await session->client.async_accept(upgrade, asio::use_awaitable);

@@ -63,6 +63,11 @@ if [ -d /usr/share/novnc ]; then
   grep -qi "content-type: text/javascript" "$WORK/headers"
 fi
 
+echo "a crowd at the same moment: QEMU itself lets two of them wait and loses the others"
+for round in {1..4}; do
+  client --socket "$run/api.sock" "$socket" --crowd 13
+done
+
 echo "many clients at once, and one that does not read"
 before=$(awk '/VmRSS/ {print $2}' "/proc/$(background_pid mulettod)/status")
 start_background mute "$SOURCE/tests/tools/vnc-client" --socket "$run/api.sock" "$socket" --mute 60
