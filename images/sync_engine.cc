@@ -29,7 +29,8 @@ namespace images {
 namespace {
 
 constexpr uint64_t kMaxDataChunks = 64;
-constexpr uint64_t kMaxUnitSize = 4u << 20;  // bytes in one worker's hands
+constexpr uint64_t kMaxUnitSize =
+    1u << 20;  // bytes in one worker's hands: what its processor's L2 holds
 constexpr uint32_t kWaitingThreads = 2;
 constexpr auto kProgressInterval = std::chrono::milliseconds(250);
 

@@ -1,5 +1,5 @@
 // Copies disks into a PointSink: reads what may have changed, hashes, and sends what the store
-// lacks, on several threads with bounded memory: each holds one batch in plain, at most 4 MiB, and
+// lacks, on several threads with bounded memory: each holds one batch in plain, at most 1 MiB, and
 // one chunk encoded.
 #pragma once
 
