@@ -7,6 +7,7 @@
 // and not_found for a tenant that does not exist.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -138,7 +139,11 @@ class Catalog {
   void prune_jobs(uint64_t keep);
 
   // --- test boots (verifications.cc) ---
-  // Fills in the number, which it returns.
+  // A machine's newest test boots are kept whole; older ones without pictures, evidence and serial
+  // log, and not for ever.
+  static constexpr int64_t kWholeTestBoots = 100;
+  static constexpr std::chrono::hours kTestBootAge{400 * 24};
+  // Returns its number. Thins out what is old of the same machine.
   int64_t add_verification(const Verification& seen,
                            const std::vector<VerificationPicture>& pictures);
   // Everything of the one with this number becomes what is given.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "appliance/catalog/catalog.h"
 #include "appliance/catalog/sqlite.h"
 #include "appliance/catalog/verification_records.h"
@@ -52,6 +54,28 @@ void insert_pictures(Database& database, int64_t number,
   }
 }
 
+// Of the machine's test boots that are not among its newest ones.
+void thin_out(Database& database, int64_t tenant, const Verification& newest) {
+  constexpr std::string_view kOlder =
+      "(SELECT id FROM verifications WHERE tenant = ? AND machine = ? ORDER BY id DESC "
+      "LIMIT -1 OFFSET ?)";
+  auto run = [&](const std::string& words) {
+    return database.prepare(words)
+        .bind(tenant, std::string_view(newest.machine_name), Catalog::kWholeTestBoots)
+        .run();
+  };
+  run(fmt::format("DELETE FROM verification_pictures WHERE verification IN {}", kOlder));
+  run(
+      fmt::format("UPDATE verifications SET evidence = '[]', serial = '' "
+                  "WHERE id IN {} AND (evidence != '[]' OR serial != '')",
+                  kOlder));
+  uint64_t age = std::chrono::milliseconds(Catalog::kTestBootAge).count();
+  if (newest.started_ms > age) {
+    run(fmt::format("DELETE FROM verifications WHERE id IN {} AND started_ms < {}", kOlder,
+                    newest.started_ms - age));
+  }
+}
+
 }  // namespace
 
 int64_t Catalog::add_verification(const Verification& seen,
@@ -70,6 +94,7 @@ int64_t Catalog::add_verification(const Verification& seen,
       .run();
   int64_t number = (*database)->last_row_id();
   insert_pictures(**database, number, pictures);
+  thin_out(**database, tenant_id(**database, seen.tenant), seen);
   transaction.commit();
   return number;
 }

@@ -6,6 +6,7 @@
 
 #include "appliance/catalog/schema.h"
 #include "appliance/catalog/sqlite.h"
+#include "appliance/catalog/verification_records.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/scratch_directory.h"
@@ -204,6 +205,36 @@ TEST_CASE("a job's log has a limit") {
   REQUIRE(lines.size() == 3);
   CHECK(lines.front().text == "line 15");
   CHECK(lines.front().sequence == 16);
+}
+
+TEST_CASE("old test boots of a machine grow thin, and end; those of others stay") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  constexpr uint64_t kDay = 24 * 3600 * 1000ull;
+  auto add = [&](const std::string& machine, uint64_t time_ms) {
+    Verification seen;
+    seen.tenant = std::string(kDefaultTenant);
+    seen.machine_name = machine;
+    seen.point = images::PointId::random();
+    seen.verdict = "pass";
+    seen.reasons = seen.checks = "[]";
+    seen.evidence = R"(["seen"])";
+    seen.serial = "login:";
+    seen.started_ms = time_ms;
+    return catalog->add_verification(seen, {{5, "login:", {1, 2, 3}}});
+  };
+  int64_t other = add("other", kDay);
+  int64_t first = add("web", kDay), second = add("web", 300 * kDay);
+  for (int64_t i = 0; i + 1 < Catalog::kWholeTestBoots; ++i) add("web", 400 * kDay);
+  CHECK(catalog->verification_pictures(first).empty());
+  CHECK(catalog->verification(kDefaultTenant, first).evidence == "[]");
+  CHECK(catalog->verification(kDefaultTenant, first).serial.empty());
+  CHECK(catalog->verification_pictures(second).size() == 1);
+  int64_t last = add("web", 402 * kDay);
+  CHECK(code_of([&] { catalog->verification(kDefaultTenant, first); }) == ErrorCode::not_found);
+  CHECK(catalog->verification(kDefaultTenant, second).serial.empty());
+  CHECK(catalog->verification(kDefaultTenant, last).picture_count == 1);
+  CHECK(catalog->verification(kDefaultTenant, other).picture_count == 1);
 }
 
 }  // namespace appliance::catalog
