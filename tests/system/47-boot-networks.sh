@@ -129,6 +129,11 @@ reaches "$gamma" 198.51.100.2 || fail "the VM with NAT does not reach the world:
 reaches "$alpha" "$(address "$beta")" || fail "VMs of one recovery do not see each other"
 ! reaches "$alpha2" "$(address "$beta")" || fail "VMs of two recoveries see each other"
 ! reaches "$alpha" "$(address "$alpha2")" || fail "VMs of two recoveries see each other"
+host_of() { address "$1" | sed 's/[0-9]*$/1/'; }
+reaches "$gamma" "$(host_of "$gamma")" || fail "the VM with NAT does not reach the host: the proof is worth nothing"
+! reaches "$alpha" "$(host_of "$alpha")" || fail "an isolated VM reaches the appliance's address on its own network"
+! reaches "$alpha" "$(host_of "$gamma")" || fail "an isolated VM reaches the appliance's address on another network"
+! reaches "$alpha" 198.51.100.1 || fail "an isolated VM reaches the appliance's address in the world"
 ! reaches "$alpha" 198.51.100.2 || fail "an isolated VM reaches the world"
 ! reaches "$alpha" "$(address "$gamma")" || fail "an isolated VM reaches one with NAT"
 
@@ -139,5 +144,6 @@ expect_failure 4 "same machine is on network muletto-isolated already" muletto b
 for vm in $again $alpha $beta $alpha2 $gamma; do
   muletto boot stop "$vm" --discard --yes > /dev/null
 done
+! iptables -S | grep -q MULETTO_ISOLATED || fail "the rules of isolated networks are left: $(iptables -S)"
 ! virsh net-list --name | grep -q muletto-isolated || fail "an isolated network is left: $(virsh net-list)"
 pass

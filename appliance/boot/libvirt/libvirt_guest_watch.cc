@@ -10,6 +10,7 @@
 #include <pugixml.hpp>
 #include <thread>
 
+#include "appliance/boot/libvirt/isolation_rules.h"
 #include "base/error.h"
 #include "base/guarded.h"
 
@@ -103,6 +104,7 @@ class LibvirtGuestWatch : public GuestWatch {
         virNetworkLookupByName(connection.get(), name.c_str()), virNetworkFree);
     if (network != nullptr && virNetworkDestroy(network.get()) != 0)
       throw Error(ErrorCode::io, fmt::format("the network {}: {}", name, last_words()));
+    release_isolated_bridges();
   }
 
  private:

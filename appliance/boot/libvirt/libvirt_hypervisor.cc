@@ -17,6 +17,7 @@
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/libvirt/defined_domains.h"
 #include "appliance/boot/libvirt/host_facts.h"
+#include "appliance/boot/libvirt/isolation_rules.h"
 #include "appliance/boot/libvirt/network_plan.h"
 #include "appliance/boot/libvirt/patient_exports.h"
 #include "base/error.h"
@@ -132,6 +133,7 @@ class LibvirtHypervisor : public Hypervisor {
     std::lock_guard<std::mutex> one_at_a_time(network_mutex_);
     Connection connection = connect_now();
     Network known(virNetworkLookupByName(connection.get(), plan.name.c_str()));
+    if (plan.mode == NetworkMode::isolated) guard_isolated_bridges();
     if (known != nullptr && virNetworkIsActive(known.get()) == 1) return;
     if (known != nullptr) {
       if (virNetworkCreate(known.get()) != 0)
@@ -140,6 +142,9 @@ class LibvirtHypervisor : public Hypervisor {
     }
     Network made(virNetworkCreateXML(connection.get(), network_xml(plan).c_str()));
     if (made == nullptr) throw last_error("cannot make the network " + plan.name);
+    // Its bridge keeps the rules there from now on; until it was there, somebody may have taken the
+    // last one's.
+    if (plan.mode == NetworkMode::isolated) guard_isolated_bridges();
   }
 
   void remove_network(const std::string& name) override {
@@ -148,6 +153,7 @@ class LibvirtHypervisor : public Hypervisor {
     Network network(virNetworkLookupByName(connection.get(), name.c_str()));
     if (network != nullptr && virNetworkDestroy(network.get()) != 0)
       throw last_error("cannot take away the network " + name);
+    release_isolated_bridges();
   }
 
   void define(const std::string& domain_xml) override {

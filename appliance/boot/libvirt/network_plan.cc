@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "appliance/boot/libvirt/isolation_rules.h"
 #include "base/crypto.h"
 #include "base/error.h"
 
@@ -52,14 +53,17 @@ std::string network_xml(const NetworkPlan& plan) {
   pugi::xml_document document;
   pugi::xml_node network = document.append_child("network");
   network.append_child("name").text() = plan.name.c_str();
-  if (plan.mode == NetworkMode::nat)
-    network.append_child("forward").append_attribute("mode") = "nat";
+  bool nat = plan.mode == NetworkMode::nat;
+  if (nat) network.append_child("forward").append_attribute("mode") = "nat";
   pugi::xml_node bridge = network.append_child("bridge");
   // At most 15 characters; two appliances on one host have networks of different names.
-  bridge.append_attribute("name") =
-      fmt::format("mul{}", base::to_hex(base::random_array<4>())).c_str();
+  bridge.append_attribute("name") = fmt::format("{}{}", nat ? "muln" : kIsolatedBridgePrefix,
+                                                base::to_hex(base::random_array<4>()))
+                                        .c_str();
   bridge.append_attribute("stp") = "off";
   bridge.append_attribute("delay") = "0";
+  // Names of the world are nothing that an isolated VM may ask for.
+  if (!nat) network.append_child("dns").append_attribute("enable") = "no";
   pugi::xml_node ip = network.append_child("ip");
   ip.append_attribute("address") = fmt::format("192.168.{}.1", third).c_str();
   ip.append_attribute("netmask") = "255.255.255.0";

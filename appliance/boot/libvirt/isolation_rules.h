@@ -1,0 +1,23 @@
+// Keeps VMs of isolated networks away from this host. libvirt lets nothing through such a network's
+// bridge, but the host has an address on it, since DHCP and the appliance's own questions come from
+// there, and would answer whatever a VM asks. Rules of iptables, one chain for all isolated
+// networks, known by how their bridges are named: answers to what the host asked and DHCP pass,
+// everything else is rejected. Thread-safe.
+#pragma once
+
+#include <string>
+
+namespace appliance::boot::libvirt {
+
+// How the names of isolated networks' bridges begin.
+inline constexpr char kIsolatedBridgePrefix[] = "muli";
+
+// In force when it returns; does nothing if it is already. Throws unavailable, with iptables' own
+// words.
+void guard_isolated_bridges();
+
+// Takes the rules away if no isolated bridge is left. Failures are logged only: rules for bridges
+// that do not exist do no harm.
+void release_isolated_bridges();
+
+}  // namespace appliance::boot::libvirt
