@@ -29,6 +29,17 @@ struct ChildStreams {
   int errors = -1;
 };
 
+// Returns in a child of this process, once this one is gone. Between fork and exec, as below.
+bool leave_parent() {
+  pid_t go_between = ::getpid();
+  pid_t pid = ::fork();
+  if (pid < 0) return false;
+  if (pid > 0) ::_exit(0);
+  timespec pause{.tv_sec = 0, .tv_nsec = 200'000};
+  while (::getppid() == go_between) ::nanosleep(&pause, nullptr);
+  return true;
+}
+
 // Between fork and exec: only async-signal-safe calls. Returns only to fail.
 void become_command(char* const* arguments, const ChildStreams& streams,
                     const SubprocessOptions& options, pid_t parent) {
@@ -40,6 +51,7 @@ void become_command(char* const* arguments, const ChildStreams& streams,
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
   } else {
+    if (options.lifetime == Lifetime::orphaned && !leave_parent()) return;
     ::setsid();
   }
   if (streams.input >= 0) ::dup2(streams.input, 0);
@@ -117,7 +129,7 @@ Subprocess::Subprocess(const std::vector<std::string>& command, const Subprocess
 }
 
 Subprocess::~Subprocess() {
-  if (!pidfd_ || status_ || lifetime_ == Lifetime::independent) return;
+  if (!pidfd_ || status_ || lifetime_ != Lifetime::with_parent) return;
   signal(SIGKILL);
   wait_for(std::chrono::seconds(10));
 }

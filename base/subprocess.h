@@ -17,6 +17,9 @@ enum class Lifetime {
   with_parent,  // gets SIGKILL when the starting thread's process dies, and when the object is
                 // destroyed
   independent,  // runs on: own session, not ended by the destructor
+  orphaned,     // independent, and a child of init before it runs its first instruction, for
+                // programs that ask to die with their parent; the object is a go-between's, which
+                // ends at once
 };
 
 struct SubprocessOptions {

@@ -238,8 +238,7 @@ ExportProcess ExportProcess::start(const ExportOptions& options) {
 }
 
 // nbdkit in the foreground asks the kernel for SIGTERM when its parent dies. An independent one
-// therefore gets init as its parent: setsid forks it and goes away, before nbdkit has run its first
-// instruction.
+// therefore gets init as its parent, before it asks.
 ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLog& log) {
   base::SubprocessOptions child_options;
   child_options.lifetime = options.lifetime;
@@ -251,7 +250,7 @@ ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLo
     process.child_.emplace(std::move(child));
     return process;
   }
-  command.insert(command.begin(), {"setsid", "--fork"});
+  child_options.lifetime = base::Lifetime::orphaned;
   base::Subprocess launcher(command, child_options);
   launcher.wait_for(kLaunchTimeout);
   auto deadline = Clock::now() + kLaunchTimeout;
