@@ -14,7 +14,7 @@
 namespace appliance::api {
 namespace {
 
-constexpr std::chrono::milliseconds kPause{200};
+constexpr std::chrono::milliseconds kPause{100};
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 constexpr uint64_t kMaxTimeoutMs = 24ull * 3'600'000;
 constexpr size_t kMaxPath = 2000;  // bytes

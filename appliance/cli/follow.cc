@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -17,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kShortestPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 
 // One line on standard error that is written over; nothing unless it is a terminal.
@@ -71,7 +72,7 @@ json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
   std::string path = fmt::format("/jobs/{}", id);
   ProgressLine progress;
   int64_t last_line = 0;
-  auto pause = kFirstPause;
+  auto begin = std::chrono::steady_clock::now();
   while (true) {
     json job = client.get(path)["job"];
     std::string state = text_of(job, "state");
@@ -81,8 +82,10 @@ json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
     if (over && state == "succeeded") return job;
     if (over) throw_job_error(job);
     progress.show(job);
-    std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 2, kLongestPause);
+    // The end is told with an error of a hundredth.
+    auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - begin);
+    std::this_thread::sleep_for(std::clamp(elapsed / 100, kShortestPause, kLongestPause));
   }
 }
 
