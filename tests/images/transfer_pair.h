@@ -111,7 +111,7 @@ class Serving {
           } catch (const base::Error& error) {
             ending = {error.code(), error.message()};
           }
-          stream_.reset();
+          stream_->abort();  // the other end learns of it; this one may still be in a test's hands
           return ending;
         })) {}
 
