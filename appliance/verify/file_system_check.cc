@@ -65,7 +65,7 @@ CheckOutcome outcome_of_xfs(const std::string& path, int status, const std::stri
   std::string words = first_line(output, path, [](const std::string& line) {
     bool step = line.starts_with("Phase ") || line.starts_with("        - ") ||
                 line.starts_with("Cannot get host") || line.starts_with("Repair may fail") ||
-                line.starts_with("the image and the host") || line.starts_with("setrlimit:");
+                line.starts_with("the image and the host") || line.starts_with("setrlimit");
     return !step;
   });
   return {status == 1 && !words.empty() ? CheckResult::damaged : CheckResult::unknown, words};
