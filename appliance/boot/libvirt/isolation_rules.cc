@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <mutex>
 #include <vector>
 
 #include "base/error.h"
@@ -17,6 +18,13 @@ using Words = std::vector<std::string>;
 
 constexpr char kChain[] = "MULETTO_ISOLATED";
 constexpr std::chrono::seconds kPatience{20};
+
+// The host's rules are one thing for all hypervisors of this process: a chain that two fill at once
+// would have its rules in any order.
+std::mutex& rules_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 base::CommandResult iptables(const Words& words) {
   Words command{"iptables", "-w", "10"};
@@ -48,6 +56,7 @@ bool any_isolated_bridge() {
 }  // namespace
 
 void guard_isolated_bridges() {
+  std::lock_guard<std::mutex> one_at_a_time(rules_mutex());
   if (iptables(jump("-C")).status == 0) return;
   iptables({"-N", kChain});  // there already, after a firewall was reloaded
   expect_iptables({"-F", kChain});
@@ -59,6 +68,7 @@ void guard_isolated_bridges() {
 }
 
 void release_isolated_bridges() {
+  std::lock_guard<std::mutex> one_at_a_time(rules_mutex());
   try {
     if (any_isolated_bridge() || iptables(jump("-C")).status != 0) return;
     expect_iptables(jump("-D"));

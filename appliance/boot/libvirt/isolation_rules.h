@@ -5,15 +5,13 @@
 // everything else is rejected. Thread-safe.
 #pragma once
 
-#include <string>
-
 namespace appliance::boot::libvirt {
 
 // How the names of isolated networks' bridges begin.
 inline constexpr char kIsolatedBridgePrefix[] = "muli";
 
-// In force when it returns; does nothing if it is already. Throws unavailable, with iptables' own
-// words.
+// In force when it returns, until the host restarts or its firewall is made anew; does nothing if
+// it is already. Throws unavailable, with iptables' own words.
 void guard_isolated_bridges();
 
 // Takes the rules away if no isolated bridge is left. Failures are logged only: rules for bridges
