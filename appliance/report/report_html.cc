@@ -38,9 +38,10 @@ td { border-bottom: .5pt solid #dde; padding: 1.7mm 2mm; vertical-align: top; ov
 .card .tag { margin-left: 2mm; vertical-align: 1pt; }
 .two { display: flex; gap: 5mm; margin-top: 3mm; } .two > div { flex: 1 1 0; min-width: 0; }
 .two > .picture { flex: 0 0 62mm; } .picture img { width: 100%; border: .5pt solid #99a; background: #000; }
-.caption { font-size: 7.5pt; color: #667; } dl { margin: 0; display: grid; grid-template-columns: 36mm 1fr; }
-dl { font-size: 9pt; } dt { color: #566; float: left; clear: left; width: 36mm; } dd { margin: 0 0 1mm 37mm; }
-@supports (display: grid) { dt { float: none; } dd { margin: 0 0 1mm; } }
+.caption { font-size: 7.5pt; color: #667; }
+.facts { width: 100%; border-collapse: collapse; font-size: 9pt; margin: 0; }
+.facts th, .facts td { border: 0; padding: 0 0 1mm; text-align: left; vertical-align: top; font-weight: normal; }
+.facts th { color: #566; width: 33mm; background: none; }
 ul { margin: 2mm 0 0; padding-left: 5mm; font-size: 9pt; } li { overflow-wrap: anywhere; }
 .late { color: #8c1d18; font-weight: 600; } footer { margin-top: 8mm; font-size: 8pt; color: #667; }
 )css";
@@ -247,11 +248,11 @@ class Page {
   }
 
   void add_fact(std::string_view name, const std::string& html) {
-    if (!html.empty()) add("<dt>{}</dt><dd>{}</dd>", name, html);
+    if (!html.empty()) add("<tr><th>{}</th><td>{}</td></tr>", name, html);
   }
 
   void add_machine(const ReportedMachine& machine) {
-    add("<section class=\"card\"><h3>{}</h3>{}\n<div class=\"two\"><div><dl>",
+    add("<section class=\"card\"><h3>{}</h3>{}\n<div class=\"two\"><div><table class=\"facts\">",
         escape_html(machine.name), tag(machine.last_boot));
     add_fact("Newest point", latest(machine));
     add_fact("Longest gap", gap(machine));
@@ -272,7 +273,7 @@ class Page {
       add_fact("Proved recovery", fmt::format("{}, median of {}<br>{}", recovery(machine),
                                               machine.recovery.count, diagram(machine)));
     }
-    add("</dl>");
+    add("</table>");
     if (machine.last_boot && !machine.last_boot->reasons.empty()) {
       const std::vector<std::string>& reasons = machine.last_boot->reasons;
       add("<ul>");
