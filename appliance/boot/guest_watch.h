@@ -16,6 +16,14 @@ struct DiskCounters {
   uint64_t written_size = 0;
 };
 
+// Restarts by the guest since it was first asked for, counted from the hypervisor's events.
+struct Reboots {
+  uint32_t count = 0;
+  std::chrono::steady_clock::time_point last_began{};  // of the last one
+  // How often the hypervisor was away and came back: restarts in between were not seen.
+  uint32_t gap_count = 0;
+};
+
 class GuestWatch {
  public:
   virtual ~GuestWatch() = default;
@@ -25,8 +33,10 @@ class GuestWatch {
                                                const std::string& command,
                                                std::chrono::seconds timeout) = 0;
   virtual DiskCounters disk_counters(const std::string& domain_name) = 0;
-  // Restarts by the guest since it was first asked for; counted from events, none is missed.
-  virtual uint32_t reboot_count(const std::string& domain_name) = 0;
+  virtual Reboots reboots(const std::string& domain_name) = 0;
+  // To a tenth of the processor time that others get, where control groups share it out. No error
+  // if it is not there.
+  virtual void lower_cpu_share(const std::string& domain_name) = 0;
   virtual void forget(const std::string& domain_name) = 0;
   virtual void remove_network(const std::string& name) = 0;  // no error if it is not there
 };

@@ -76,15 +76,22 @@ asio::awaitable<Answer> ask_once(std::string address, Service service,
 
 }  // namespace
 
-Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout) {
+std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
+                            std::chrono::milliseconds timeout) {
   asio::io_context context;
-  Answer answer{false, "no answer"};
-  asio::co_spawn(context, ask_once(address, service, timeout),
-                 [&](std::exception_ptr failure, Answer result) {
-                   if (!failure) answer = std::move(result);
-                 });
+  std::vector<Answer> answers(services.size(), Answer{false, "no answer"});
+  for (size_t i = 0; i < services.size(); ++i) {
+    asio::co_spawn(context, ask_once(address, services[i], timeout),
+                   [&answer = answers[i]](std::exception_ptr failure, Answer result) {
+                     if (!failure) answer = std::move(result);
+                   });
+  }
   context.run();
-  return answer;
+  return answers;
+}
+
+Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout) {
+  return ask_all(address, {service}, timeout).front();
 }
 
 Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses,

@@ -29,6 +29,9 @@ struct Answer {
 };
 
 Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout);
+// All at the same time; the answers in the order of `services`.
+std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
+                            std::chrono::milliseconds timeout);
 
 // Asks again until the service answers at one of the addresses (which are asked for each time,
 // since a guest gets its own late), the time is over, or `stop` is requested.

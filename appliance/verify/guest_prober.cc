@@ -17,6 +17,7 @@ namespace appliance::verify {
 namespace {
 
 using nlohmann::json;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPause{500};
 constexpr std::chrono::milliseconds kAskTimeout{1500};
@@ -79,12 +80,14 @@ GuestProber::GuestProber(ProbeTarget target)
 
 GuestProber::~GuestProber() = default;
 
-std::vector<Observation> GuestProber::take() {
+std::vector<Answer> GuestProber::take() {
   auto answers = answers_.lock();
   return std::exchange(*answers, {});
 }
 
-void GuestProber::put(Observation answer) { answers_.lock()->push_back(std::move(answer)); }
+void GuestProber::put(Clock::time_point asked, Observation seen) {
+  answers_.lock()->push_back({asked, Clock::now(), std::move(seen)});
+}
 
 void GuestProber::run(const std::stop_token& stop) {
   std::vector<std::string> checks = target_.checks;
@@ -93,20 +96,24 @@ void GuestProber::run(const std::stop_token& stop) {
   }
   while (!stop.stop_requested()) {
     try {
+      auto asked = Clock::now();
       bool agent =
           target_.watch.ask_agent(target_.domain_name, R"({"execute":"guest-ping"})", kAgentTimeout)
               .has_value();
-      put({.signal = Signal::agent, .good = agent, .subject = "agent"});
+      put(asked, {.signal = Signal::agent, .good = agent, .subject = "agent"});
+      asked = Clock::now();
       std::vector<std::string> addresses;
       if (target_.has_network) addresses = target_.boots.addresses(target_.id);
       std::string address = addresses.empty() ? "" : addresses.front();
-      if (!address.empty()) put({.signal = Signal::address, .good = true, .subject = address});
+      if (!address.empty())
+        put(asked, {.signal = Signal::address, .good = true, .subject = address});
+      if (!address.empty()) ask_services(checks, address);
       for (const std::string& check : checks) {
         if (stop.stop_requested()) return;
-        bool needs_address = !check.starts_with("guest:");
-        if (check == "agent" || (needs_address && address.empty())) continue;
-        if (!needs_address && !agent) continue;
-        put(ask(check, address));
+        asked = Clock::now();
+        if (agent && check.starts_with("guest:")) put(asked, ask_guest(check));
+        if (!address.empty() && check.starts_with("appliance:"))
+          put(asked, ask_script(check, address));
       }
     } catch (const base::Error&) {
       // The guest has just ended or libvirt is away: who watches the screen sees that, too.
@@ -115,15 +122,24 @@ void GuestProber::run(const std::stop_token& stop) {
   }
 }
 
-Observation GuestProber::ask(const std::string& check, const std::string& address) {
-  if (check.starts_with("guest:")) return ask_guest(check);
-  if (check.starts_with("appliance:")) return ask_script(check, address);
-  std::optional<boot::Service> service = service_of(check);
-  boot::Answer answer = service ? boot::ask(address, *service, kAskTimeout) : boot::Answer{};
-  return {.signal = Signal::service,
-          .good = answer.answered,
-          .subject = check,
-          .detail = short_text(answer.detail)};
+// All at once: several that are silent must not keep one that answers waiting.
+void GuestProber::ask_services(const std::vector<std::string>& checks, const std::string& address) {
+  std::vector<std::string> names;
+  std::vector<boot::Service> services;
+  for (const std::string& check : checks) {
+    std::optional<boot::Service> service = service_of(check);
+    if (!service) continue;
+    names.push_back(check);
+    services.push_back(*service);
+  }
+  auto asked = Clock::now();
+  std::vector<boot::Answer> answers = boot::ask_all(address, services, kAskTimeout);
+  for (size_t i = 0; i < names.size(); ++i) {
+    put(asked, {.signal = Signal::service,
+                .good = answers[i].answered,
+                .subject = names[i],
+                .detail = short_text(answers[i].detail)});
+  }
 }
 
 Observation GuestProber::ask_guest(const std::string& check) {
@@ -138,9 +154,8 @@ Observation GuestProber::ask_guest(const std::string& check) {
     return seen;
   }
   json status{{"execute", "guest-exec-status"}, {"arguments", {{"pid", answer["return"]["pid"]}}}};
-  auto deadline = std::chrono::steady_clock::now() + kScriptTimeout;
-  while (std::chrono::steady_clock::now() < deadline &&
-         !thread_.get_stop_token().stop_requested()) {
+  auto deadline = Clock::now() + kScriptTimeout;
+  while (Clock::now() < deadline && !thread_.get_stop_token().stop_requested()) {
     auto text = target_.watch.ask_agent(target_.domain_name, status.dump(), kAgentTimeout);
     json state = json::parse(text.value_or("{}"), nullptr, false);
     if (state.is_object() && state.contains("return") && state["return"].value("exited", false)) {

@@ -3,7 +3,7 @@
 // meanwhile. Thread-safe.
 #pragma once
 
-#include <map>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,23 +30,29 @@ struct ProbeTarget {
   std::vector<std::string> checks;  // those that are demanded; well-known ports are asked anyway
 };
 
+// What was asked before a restart says nothing about what runs after it, however late it comes.
+struct Answer {
+  std::chrono::steady_clock::time_point asked, answered;
+  Observation observation;  // without its time
+};
+
 class GuestProber {
  public:
   explicit GuestProber(ProbeTarget target);  // starts
   ~GuestProber();                            // ends, within seconds
 
-  // Answers since the last call, without times.
-  std::vector<Observation> take();
+  // Answers since the last call, in the order of `answered`.
+  std::vector<Answer> take();
 
  private:
   void run(const std::stop_token& stop);
-  Observation ask(const std::string& check, const std::string& address);
+  void ask_services(const std::vector<std::string>& checks, const std::string& address);
   Observation ask_guest(const std::string& check);
   Observation ask_script(const std::string& check, const std::string& address);
-  void put(Observation answer);
+  void put(std::chrono::steady_clock::time_point asked, Observation seen);
 
   ProbeTarget target_;
-  base::Guarded<std::vector<Observation>> answers_;
+  base::Guarded<std::vector<Answer>> answers_;
   std::jthread thread_;
 };
 

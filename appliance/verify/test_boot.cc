@@ -39,13 +39,21 @@ constexpr int kNice = 10;
 constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as ioprio_set(2) codes it
 
 // Everything that works for this VM gives way: QEMU and the export, by the id in their arguments.
-void lower_priority(const boot::BootId& id) {
+// The kernel weighs nice values only within a session where it groups tasks by sessions, and within
+// a control group: QEMU has its own of both.
+void lower_priority(const boot::InstantVm& vm, boot::GuestWatch& watch) {
+  watch.lower_cpu_share(vm.domain_name);
   std::error_code ignored;
   for (const auto& process : std::filesystem::directory_iterator("/proc", ignored)) {
     std::ifstream file(process.path() / "cmdline");
     std::stringstream arguments;
     arguments << file.rdbuf();
-    if (arguments.str().find(id.hex()) == std::string::npos) continue;
+    if (arguments.str().find(vm.id.hex()) == std::string::npos) continue;
+    std::string process_name = process.path().filename();
+    int process_id = 0;
+    std::from_chars(process_name.data(), process_name.data() + process_name.size(), process_id);
+    if (process_id > 0 && ::getsid(process_id) != ::getsid(0))
+      std::ofstream(process.path() / "autogroup") << kNice;
     for (const auto& task : std::filesystem::directory_iterator(process.path() / "task", ignored)) {
       std::string name = task.path().filename();
       int number = 0;
@@ -62,7 +70,7 @@ class Watcher {
   Watcher(boot::BootService& boots, boot::GuestWatch& watch, const boot::InstantVm& vm,
           const TestBootPlan& plan)
       : boots_(boots), watch_(watch), vm_(vm), plan_(plan), scratch_("/var/tmp", "muletto-screen") {
-    watch_.reboot_count(vm.domain_name);
+    gap_count_ = watch_.reboots(vm.domain_name).gap_count;
   }
 
   TestBootResult run(jobs::JobContext& context) {
@@ -76,21 +84,23 @@ class Watcher {
     DiskChecker disks(disk_plan());
     evidence_.disks_pending = true;
     std::optional<Verdict> passed;
-    uint64_t judged_ms = 0;
+    uint64_t judged_ms = 0, watched_from_ms = 0;
     while (true) {
       context.throw_if_stopped();
       look(prober, disks);
-      auto verdict = judge(evidence_, plan_.expected, plan_.limits, now());
+      auto verdict = judge(evidence_, plan_.expected, plan_.limits, seen_ms_);
       if (verdict && verdict->kind != VerdictKind::pass) return result_of(*verdict, now());
       // It restarted, or something speaks against it now: all is open again.
       if (!verdict) passed.reset();
+      // Restarts in a time that nobody watched are not known.
+      if (is_gap_new_) watched_from_ms = now();
       if (verdict && !passed) {
         passed = std::move(verdict);
-        judged_ms = now();
+        judged_ms = watched_from_ms = now();
         boots_.served(vm_.id);
         if (plan_.on_pass) plan_.on_pass(result_of(*passed, judged_ms));
       }
-      if (passed && now() >= judged_ms + plan_.limits.watch_on_ms)
+      if (passed && seen_ms_ >= watched_from_ms + plan_.limits.watch_on_ms)
         return result_of(*passed, judged_ms);
       context.set_progress(
           {now(), 0,
@@ -121,9 +131,10 @@ class Watcher {
     return result;
   }
 
-  uint64_t now() const {
-    return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_).count());
+  uint64_t now() const { return since_begin(Clock::now()); }
+  uint64_t since_begin(Clock::time_point at) const {
+    auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(at - begin_);
+    return passed.count() < 0 ? 0 : static_cast<uint64_t>(passed.count());
   }
 
   static void pause(jobs::JobContext& context) {
@@ -139,14 +150,17 @@ class Watcher {
   }
 
   void look(GuestProber& prober, DiskChecker& disks) {
+    uint64_t began_ms = now();
     take_disks(disks);
     try {
       look_at_life();
       look_at_disks();
+      look_at_reboots();  // after an answer of the hypervisor, so that its events are here
       look_at_serial();
       take_picture(false);
       take_answers(prober);
       answering_ms_ = now();
+      seen_ms_ = began_ms;
     } catch (const Error& error) {
       // The guest may have ended in this moment; the next round sees it.
       if (now() > answering_ms_ + kPausedLimitMs) {
@@ -171,31 +185,35 @@ class Watcher {
       note({.signal = Signal::trouble,
             .detail = vm.problem.empty() ? "The VM stands still." : vm.problem});
     }
-    uint32_t count = watch_.reboot_count(vm_.domain_name);
-    if (reboots_ == count) return;
+  }
+
+  void look_at_reboots() {
+    boot::Reboots reboots = watch_.reboots(vm_.domain_name);
+    is_gap_new_ = reboots.gap_count != gap_count_;
+    gap_count_ = reboots.gap_count;
+    if (reboot_count_ == reboots.count) return;
     // One restart may be several resets: the kernel's and then the firmware's own, which are
     // seconds apart on a busy machine. A system that has come up again has read its disks.
-    bool has_read = look_at_disks() || disk_sum_ != disk_sum_at_reboot_;
-    reboots_ = count;
+    bool has_read = disk_sum_ != disk_sum_at_reboot_;
+    reboot_count_ = reboots.count;
     disk_sum_at_reboot_ = disk_sum_;
     if (!has_read) return;
-    note({.signal = Signal::reboot});
-    serial_begin_ = serial_.size();
+    rebooted_ = reboots.last_began;
+    evidence_.add({.at_ms = since_begin(rebooted_), .signal = Signal::reboot});
+    serial_begin_ = serial_size_at(rebooted_);
     answers_.clear();
     last_meaning_ = last_serial_ = TextMeaning::nothing;
     shown_ = {};
     evidence_.last_change_ms = now();
   }
 
-  // True if they have moved.
-  bool look_at_disks() {
-    if (ended_) return false;
+  void look_at_disks() {
+    if (ended_) return;
     boot::DiskCounters counters = watch_.disk_counters(vm_.domain_name);
     uint64_t sum = counters.read_size + counters.written_size;
-    if (sum == disk_sum_) return false;
+    if (sum == disk_sum_) return;
     evidence_.last_read_ms = evidence_.last_change_ms = now();
     disk_sum_ = sum;
-    return true;
   }
 
   void take_disks(DiskChecker& disks) {
@@ -208,17 +226,30 @@ class Watcher {
   }
 
   void look_at_serial() {
-    std::string piece = boots_.serial_log(vm_.id, serial_offset_, kSerialPiece);
-    if (piece.empty()) return;
-    serial_offset_ += piece.size();
-    serial_ += piece;
-    evidence_.last_change_ms = now();
+    std::string piece = boots_.serial_log(vm_.id, serial_.size(), kSerialPiece);
+    if (!piece.empty()) {
+      serial_ += piece;
+      serial_reads_.push_back({Clock::now(), serial_.size()});
+      evidence_.last_change_ms = now();
+    }
+    if (serial_judged_ == serial_.size() && serial_judged_from_ == serial_begin_) return;
+    serial_judged_ = serial_.size();
+    serial_judged_from_ = serial_begin_;
     size_t begin = std::max(
         serial_begin_, serial_.size() > kSerialReadBack ? serial_.size() - kSerialReadBack : 0);
     TextReading reading = read_console(std::string_view(serial_).substr(begin));
     if (reading.meaning == last_serial_ || reading.meaning <= TextMeaning::other) return;
     last_serial_ = reading.meaning;
     note({.signal = Signal::serial, .detail = reading.line, .meaning = reading.meaning});
+  }
+
+  // How much of the serial log was there at `time`, as far as the reads tell.
+  size_t serial_size_at(Clock::time_point time) const {
+    size_t size = 0;
+    for (const auto& [read, size_then] : serial_reads_) {
+      if (read < time) size = size_then;
+    }
+    return size;
   }
 
   // A picture is read only when it differs from the last one by more than a cursor.
@@ -253,14 +284,17 @@ class Watcher {
   }
 
   void take_answers(GuestProber& prober) {
-    for (Observation& answer : prober.take()) {
+    for (auto& [asked, answered, answer] : prober.take()) {
+      if (asked < rebooted_) continue;
       std::string key = fmt::format("{}/{}", signal_name(answer.signal), answer.subject);
       std::string state = fmt::format("{}{}", answer.good, answer.good ? "" : answer.detail);
       auto [known, is_new] = answers_.try_emplace(key, state);
       if (!is_new && known->second == state) continue;
       known->second = state;
       bool silent_agent = answer.signal == Signal::agent && !answer.good && is_new;
-      if (!silent_agent) note(std::move(answer));
+      if (silent_agent) continue;
+      answer.at_ms = since_begin(answered);
+      evidence_.add(std::move(answer));
     }
   }
 
@@ -274,15 +308,21 @@ class Watcher {
   std::vector<catalog::VerificationPicture> pictures_;
   std::map<std::string, std::string> answers_;  // what each check said last
   std::string serial_;
-  uint64_t serial_offset_ = 0;
+  std::vector<std::pair<Clock::time_point, size_t>> serial_reads_;  // when, and its size then
   size_t serial_begin_ = 0;  // of what was said since the last restart
+  size_t serial_judged_ = 0, serial_judged_from_ = 0;
   Picture shown_;
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
   std::string last_line_;
   uint64_t disk_sum_ = 0, disk_sum_at_reboot_ = 0, answering_ms_ = 0, running_ms_ = 0,
            tended_ms_ = 0;
-  uint32_t reboots_ = 0;
+  // When the last whole look began: it may take seconds on a busy machine, and what came meanwhile
+  // may not be in it.
+  uint64_t seen_ms_ = 0;
+  uint32_t reboot_count_ = 0, gap_count_ = 0;
+  Clock::time_point rebooted_{};  // when the last restart began
+  bool is_gap_new_ = false;
   bool ended_ = false;
 };
 
@@ -322,7 +362,7 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
       }
     }
   } ending{boots, watch, vm};
-  lower_priority(vm.id);
+  lower_priority(vm, watch);
   return Watcher(boots, watch, vm, plan).run(context);
 }
 

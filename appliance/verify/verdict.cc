@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 
@@ -40,8 +41,8 @@ struct Summary {
   const Observation* failure = nullptr;  // a text that means failure and nothing contradicts
   const Observation* screen = nullptr;   // the last one
   const Observation* address = nullptr;
-  const Observation* first_sign = nullptr;
-  std::vector<const Observation*> signs;  // the first of each kind
+  std::vector<const Observation*> signs;              // the first of each kind
+  std::map<std::string, const Observation*> answers;  // the last of each check
   uint32_t reboot_count = 0;
   uint64_t last_reboot_ms = 0;
 };
@@ -57,7 +58,6 @@ bool is_sign(const Observation& seen) {
 }
 
 void note_sign(Summary& summary, const Observation& seen) {
-  if (summary.first_sign == nullptr) summary.first_sign = &seen;
   bool known =
       std::any_of(summary.signs.begin(), summary.signs.end(), [&](const Observation* each) {
         return each->signal == seen.signal && each->subject == seen.subject;
@@ -86,8 +86,17 @@ void forget_before_reboot(Summary& summary, const Observation& seen) {
   summary.last_reboot_ms = seen.at_ms;
   summary.failure = nullptr;
   summary.screen = nullptr;
-  summary.first_sign = nullptr;
   summary.signs.clear();
+  summary.answers.clear();
+}
+
+// A check that answered and then no longer does is no sign of life any more.
+void note_answer(Summary& summary, const Observation& seen) {
+  summary.answers[seen.subject] = &seen;
+  if (seen.good) return;
+  std::erase_if(summary.signs, [&](const Observation* each) {
+    return each->signal == seen.signal && each->subject == seen.subject;
+  });
 }
 
 Summary summarize(const Evidence& evidence) {
@@ -103,6 +112,9 @@ Summary summarize(const Evidence& evidence) {
         break;
       case Signal::screen:
       case Signal::serial: note_text(summary, seen); break;
+      case Signal::agent:
+      case Signal::service:
+      case Signal::script: note_answer(summary, seen); break;
       default: break;
     }
     if (is_sign(seen)) note_sign(summary, seen);
@@ -110,15 +122,10 @@ Summary summarize(const Evidence& evidence) {
   return summary;
 }
 
-const Observation* answer_of(const Evidence& evidence, const Summary& summary,
-                             const std::string& check) {
-  for (const Observation& seen : evidence.observations) {
-    if (seen.at_ms < summary.last_reboot_ms || !seen.good) continue;
-    bool is_check = seen.signal == Signal::agent || seen.signal == Signal::service ||
-                    seen.signal == Signal::script;
-    if (is_check && seen.subject == check) return &seen;
-  }
-  return nullptr;
+// Nothing if it does not answer now.
+const Observation* answer_of(const Summary& summary, const std::string& check) {
+  auto answer = summary.answers.find(check);
+  return answer != summary.answers.end() && answer->second->good ? answer->second : nullptr;
 }
 
 // What the check said last while it was not good.
@@ -187,10 +194,10 @@ bool waits_for_disks(const Evidence& evidence, const VerdictLimits& limits, uint
 std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary,
                                 const std::vector<Expectation>& expected,
                                 const VerdictLimits& limits, uint64_t now_ms) {
-  uint64_t up_ms = summary.first_sign->at_ms, service_ms = up_ms;
+  uint64_t up_ms = summary.signs.front()->at_ms, service_ms = up_ms;
   std::vector<std::string> reasons, missing;
   for (const Expectation& each : expected) {
-    const Observation* answer = answer_of(evidence, summary, each.check);
+    const Observation* answer = answer_of(summary, each.check);
     if (answer != nullptr) {
       service_ms = std::max(service_ms, answer->at_ms);
       if (answer->signal == Signal::script)
@@ -272,7 +279,7 @@ std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Exp
                                  const VerdictLimits& limits, uint64_t now_ms) {
   Summary summary = summarize(evidence);
   if (auto verdict = judge_ends(summary, limits, now_ms)) return verdict;
-  if (summary.first_sign != nullptr) {
+  if (!summary.signs.empty()) {
     if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
   } else if (uint64_t over_ms = evidence.last_change_ms + limits.still_ms;
              now_ms >= over_ms && !waits_for_disks(evidence, limits, over_ms, now_ms)) {

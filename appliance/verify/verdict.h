@@ -23,7 +23,8 @@ struct VerdictLimits {
   uint64_t watch_on_ms = 20'000;
 };
 
-// Nothing while it cannot be said yet.
+// Nothing while it cannot be said yet. All that happened before `now_ms` is in the evidence; what
+// happened since may be.
 std::optional<Verdict> judge(const Evidence& evidence, const std::vector<Expectation>& expected,
                              const VerdictLimits& limits, uint64_t now_ms);
 

@@ -5,6 +5,7 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <pugixml.hpp>
@@ -21,14 +22,15 @@ using base::Error;
 using base::ErrorCode;
 using Connection = std::shared_ptr<virConnect>;
 using Domain = std::unique_ptr<virDomain, int (*)(virDomainPtr)>;
-struct Reboots {
+struct SeenReboots {
   uint32_t count = 0;
-  std::chrono::steady_clock::time_point last{};
+  std::chrono::steady_clock::time_point last_began{}, last_event{};
 };
-using RebootCounts = base::Guarded<std::map<std::string, Reboots>>;
+using RebootCounts = base::Guarded<std::map<std::string, SeenReboots>>;
 
 // A kernel that restarts tries several ways, and QEMU tells each: together they are one restart.
 constexpr std::chrono::milliseconds kOneReboot{2500};
+constexpr unsigned long long kLeastShares = 2;
 constexpr int kWakeEvery = 500;  // ms: how soon the thread sees that it shall end
 
 std::string last_words() {
@@ -40,10 +42,13 @@ int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
   auto counts = static_cast<RebootCounts*>(opaque)->lock();
   const char* name = virDomainGetName(domain);
   if (name == nullptr) return 0;
-  Reboots& reboots = (*counts)[name];
+  SeenReboots& reboots = (*counts)[name];
   auto now = std::chrono::steady_clock::now();
-  if (reboots.count == 0 || now - reboots.last > kOneReboot) ++reboots.count;
-  reboots.last = now;
+  if (reboots.count == 0 || now - reboots.last_event > kOneReboot) {
+    ++reboots.count;
+    reboots.last_began = now;
+  }
+  reboots.last_event = now;
   return 0;
 }
 
@@ -57,9 +62,51 @@ void start_event_loop() {
   });
 }
 
+// A connection that is opened when it is first needed, and again when it was lost. Thread-safe.
+class KeptConnection {
+ public:
+  KeptConnection(std::string uri, std::function<void(virConnectPtr)> on_open)
+      : uri_(std::move(uri)), on_open_(std::move(on_open)) {}
+
+  Connection now() {
+    auto state = state_.lock();
+    Connection& connection = state->connection;
+    if (connection != nullptr && virConnectIsAlive(connection.get()) == 1) return connection;
+    virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
+    virConnectPtr fresh = virConnectOpen(uri_.c_str());
+    if (fresh == nullptr) {
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("libvirt at {} does not answer: {}", uri_, last_words()));
+    }
+    connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
+    ++state->opened_count;
+    on_open_(fresh);
+    return connection;
+  }
+
+  uint32_t opened_count() { return state_.lock()->opened_count; }
+
+ private:
+  struct State {
+    Connection connection;
+    uint32_t opened_count = 0;
+  };
+
+  std::string uri_;
+  std::function<void(virConnectPtr)> on_open_;
+  base::Guarded<State> state_;
+};
+
 class LibvirtGuestWatch : public GuestWatch {
  public:
-  explicit LibvirtGuestWatch(std::string uri) : uri_(std::move(uri)) {
+  explicit LibvirtGuestWatch(const std::string& uri)
+      : domains_(uri,
+                 [this](virConnectPtr fresh) {
+                   virConnectDomainEventRegisterAny(fresh, nullptr, VIR_DOMAIN_EVENT_ID_REBOOT,
+                                                    VIR_DOMAIN_EVENT_CALLBACK(count_reboot),
+                                                    &counts_, nullptr);
+                 }),
+        agents_(uri, [](virConnectPtr) {}) {
     start_event_loop();
     events_ = std::jthread([](const std::stop_token& stop) {
       while (!stop.stop_requested()) virEventRunDefaultImpl();
@@ -68,7 +115,7 @@ class LibvirtGuestWatch : public GuestWatch {
 
   std::optional<std::string> ask_agent(const std::string& name, const std::string& command,
                                        std::chrono::seconds timeout) override {
-    Connection connection = connect_now();
+    Connection connection = agents_.now();
     Domain domain = open(connection, name);
     char* answer = virDomainQemuAgentCommand(domain.get(), command.c_str(),
                                              static_cast<int>(timeout.count()), 0);
@@ -79,7 +126,7 @@ class LibvirtGuestWatch : public GuestWatch {
   }
 
   DiskCounters disk_counters(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = domains_.now();
     Domain domain = open(connection, name);
     DiskCounters sum;
     virDomainBlockStatsStruct stats{};
@@ -91,15 +138,35 @@ class LibvirtGuestWatch : public GuestWatch {
     return sum;
   }
 
-  uint32_t reboot_count(const std::string& name) override {
-    connect_now();
-    return (*counts_.lock())[name].count;
+  Reboots reboots(const std::string& name) override {
+    domains_.now();
+    uint32_t gap_count = domains_.opened_count() - 1;
+    const SeenReboots& seen = (*counts_.lock())[name];
+    return {seen.count, seen.last_began, gap_count};
+  }
+
+  // Where libvirt does not give out shares, QEMU is in no control group of its own.
+  void lower_cpu_share(const std::string& name) override {
+    Connection connection = domains_.now();
+    Domain domain(virDomainLookupByName(connection.get(), name.c_str()), virDomainFree);
+    if (domain == nullptr) return;
+    int count = 0;
+    char* scheduler = virDomainGetSchedulerType(domain.get(), &count);
+    ::free(scheduler);
+    std::vector<virTypedParameter> parameters(static_cast<size_t>(std::max(count, 0)));
+    if (virDomainGetSchedulerParameters(domain.get(), parameters.data(), &count) != 0) return;
+    for (int i = 0; i < count; ++i) {
+      virTypedParameter& each = parameters[static_cast<size_t>(i)];
+      if (std::string_view(each.field) != VIR_DOMAIN_SCHEDULER_CPU_SHARES) continue;
+      each.value.ul = std::max(kLeastShares, each.value.ul / 10);
+      virDomainSetSchedulerParameters(domain.get(), &each, 1);
+    }
   }
 
   void forget(const std::string& name) override { counts_.lock()->erase(name); }
 
   void remove_network(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = domains_.now();
     std::unique_ptr<virNetwork, int (*)(virNetworkPtr)> network(
         virNetworkLookupByName(connection.get(), name.c_str()), virNetworkFree);
     if (network != nullptr && virNetworkDestroy(network.get()) != 0)
@@ -108,30 +175,17 @@ class LibvirtGuestWatch : public GuestWatch {
   }
 
  private:
-  Connection connect_now() {
-    auto connection = connection_.lock();
-    if (*connection != nullptr && virConnectIsAlive(connection->get()) == 1) return *connection;
-    virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
-    virConnectPtr fresh = virConnectOpen(uri_.c_str());
-    if (fresh == nullptr) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("libvirt at {} does not answer: {}", uri_, last_words()));
-    }
-    *connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
-    virConnectDomainEventRegisterAny(fresh, nullptr, VIR_DOMAIN_EVENT_ID_REBOOT,
-                                     VIR_DOMAIN_EVENT_CALLBACK(count_reboot), &counts_, nullptr);
-    return *connection;
-  }
-
   static Domain open(const Connection& connection, const std::string& name) {
     Domain domain(virDomainLookupByName(connection.get(), name.c_str()), virDomainFree);
     if (domain == nullptr) throw Error(ErrorCode::not_found, "no domain " + name + " runs");
     return domain;
   }
 
-  std::string uri_;
   RebootCounts counts_;
-  base::Guarded<Connection> connection_;
+  KeptConnection domains_;  // tells the events, too
+  // libvirt answers five questions of one connection at once, and a silent agent holds one for
+  // seconds: those of the disks must not wait for it.
+  KeptConnection agents_;
   std::jthread events_;  // last: ends before what its callbacks use
 };
 

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "appliance/boot/domain_translation.h"
@@ -28,6 +29,9 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
+using nlohmann::json;
+
+constexpr int kAgentTimeout = 2;  // s
 
 // libvirt's words for the last failed call of this thread.
 Error last_error(const std::string& action) {
@@ -318,12 +322,10 @@ class LibvirtHypervisor : public Hypervisor {
     Connection connection = connect_now();
     Domain domain = open(connection, name);
     std::vector<std::string> found;
-    for (unsigned int source :
-         {VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
-          VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP}) {
-      collect_addresses(domain.get(), source, found);
-      if (!found.empty()) break;
-    }
+    collect_addresses(domain.get(), VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, found);
+    if (found.empty()) ask_agent_for_addresses(domain.get(), found);
+    if (found.empty())
+      collect_addresses(domain.get(), VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, found);
     auto is_v4 = [](const std::string& address) { return address.find(':') == std::string::npos; };
     std::stable_partition(found.begin(), found.end(), is_v4);
     return found;
@@ -357,6 +359,23 @@ class LibvirtHypervisor : public Hypervisor {
       virDomainInterfaceFree(interfaces[i]);
     }
     ::free(interfaces);
+  }
+
+  // virDomainInterfaceAddresses would wait for ever for an agent that took the question and is then
+  // silent.
+  static void ask_agent_for_addresses(virDomainPtr domain, std::vector<std::string>& found) {
+    char* text = virDomainQemuAgentCommand(domain, R"({"execute":"guest-network-get-interfaces"})",
+                                           kAgentTimeout, 0);
+    json answer = json::parse(take_text(text), nullptr, false);
+    if (!answer.is_object()) return;
+    for (const json& card : answer.value("return", json::array())) {
+      if (!card.is_object() || card.value("name", "") == "lo") continue;
+      for (const json& address : card.value("ip-addresses", json::array())) {
+        if (address.is_object() && address.contains("ip-address") &&
+            address["ip-address"].is_string())
+          found.push_back(address["ip-address"]);
+      }
+    }
   }
 
   Connection connect_now() {

@@ -145,6 +145,22 @@ TEST_CASE("what was seen before a restart does not count", "[verify]") {
             .empty());
 }
 
+TEST_CASE("what answered and then does no longer is no sign of life", "[verify]") {
+  std::vector<Observation> seen{good(9000, Signal::service, "http:80/"),
+                                bad(10000, Signal::service, "http:80/")};
+  CHECK_FALSE(judge(evidence_of(seen), {}, kLimits, 12000).has_value());
+  // A service that is demanded has to answer in the end, not once.
+  seen.push_back(text(10500, TextMeaning::login));
+  CHECK(judge(evidence_of(seen), {}, kLimits, 13500)->kind == VerdictKind::pass);
+  CHECK_FALSE(judge(evidence_of(seen), {{"http:80/"}}, kLimits, 13500).has_value());
+  CHECK(first_verdict(evidence_of(seen), {{"http:80/"}}).first.kind == VerdictKind::fail);
+  seen.push_back(good(14000, Signal::service, "http:80/"));
+  auto verdict = judge(evidence_of(seen), {{"http:80/"}}, kLimits, 14000);
+  REQUIRE(verdict.has_value());
+  CHECK(verdict->kind == VerdictKind::pass);
+  CHECK(verdict->service_ms == 14000);
+}
+
 TEST_CASE("a firmware's failed first try is taken back by the next one", "[verify]") {
   Evidence evidence =
       evidence_of({text(1000, TextMeaning::no_system), text(2500, TextMeaning::booting),
