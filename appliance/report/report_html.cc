@@ -30,6 +30,7 @@ header { border-bottom: 2pt solid #1f4e79; padding-bottom: 4mm; } .sub { color: 
 table { border-collapse: collapse; width: 100%; font-size: 8.5pt; } th { text-align: left; color: #566;
   font-weight: 600; border-bottom: 1pt solid #aab; padding: 1.5mm 2mm; vertical-align: bottom; }
 td { border-bottom: .5pt solid #dde; padding: 1.7mm 2mm; vertical-align: top; overflow-wrap: anywhere; }
+.whole { white-space: nowrap; } th.name { width: 30%; }
 .tag { display: inline-block; border-radius: 2mm; padding: .3mm 2mm; font-size: 8pt; font-weight: 600;
   white-space: nowrap; }
 .pass { background: #dff3e4; color: #14602b; } .fail { background: #fadcd9; color: #8c1d18; }
@@ -173,13 +174,16 @@ class Page {
   static std::string with_target(uint64_t ms, const std::optional<uint64_t>& target, bool late) {
     std::string text =
         late ? fmt::format("<span class=\"late\">{}</span>", duration(ms)) : duration(ms);
-    return target ? fmt::format("{} (target {})", text, duration(*target)) : text;
+    return target
+               ? fmt::format("{} <span class=\"whole\">(target {})</span>", text, duration(*target))
+               : text;
   }
 
   std::string latest(const ReportedMachine& machine) const {
     if (!machine.latest_ms) return "none";
     uint64_t age = end_ms() > *machine.latest_ms ? end_ms() - *machine.latest_ms : 0;
-    return fmt::format("{} ({} old)", time(*machine.latest_ms), duration(age));
+    return fmt::format("{} <span class=\"whole\">({} old)</span>", time(*machine.latest_ms),
+                       duration(age));
   }
 
   static std::string gap(const ReportedMachine& machine) {
@@ -204,7 +208,8 @@ class Page {
   }
 
   void add_overview() {
-    add("<h2>Overview</h2>\n<table><thead><tr><th>Machine</th><th>Last test boot</th><th>Recovery "
+    add("<h2>Overview</h2>\n<table><thead><tr><th class=\"name\">Machine</th><th>Last test "
+        "boot</th><th>Recovery "
         "time</th><th>Newest point</th><th>Longest gap</th><th>Points</th></tr></thead><tbody>\n");
     for (const ReportedMachine& machine : report_.machines) {
       add("<tr><td><b>{}</b></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",

@@ -134,8 +134,8 @@ void DiskChecker::look_at_disk(const std::string& disk, const std::stop_token& s
     }
     try {
       DiskView view(plan_.source, plan_.point,
-                    {disk, each.part.offset, each.part.size, check->writes}, plan_.plugin_path,
-                    scratch.path(), stop);
+                    {disk, each.part.offset, each.part.size, check->writes, check->bounded_files},
+                    plan_.plugin_path, scratch.path(), stop);
       FinishedCommand done =
           view.run(check_for(each.type, view.path())->command, kCheckTimeout, stop);
       CheckOutcome outcome = outcome_of(each.type, view.path(), done.status, done.output);

@@ -114,7 +114,7 @@ FinishedCommand DiskView::run(const std::vector<std::string>& command,
   base::Confinement confinement;
   confinement.namespaces_of = server_->pid();
   // The limit counts for the file, too.
-  if (part_.writable) confinement.file_size = 0;
+  if (part_.writable || !part_.bounded_files) confinement.file_size = 0;
   base::SubprocessOptions options;
   options.output_path = directory_ + "/output";
   std::remove(options.output_path.c_str());

@@ -17,10 +17,11 @@
 namespace appliance::verify {
 
 struct ViewedPart {
-  std::string disk;       // its name in the point
-  uint64_t offset = 0;    // bytes
-  uint64_t size = 0;      // bytes; 0: to the end of the disk
-  bool writable = false;  // on a layer that is thrown away
+  std::string disk;           // its name in the point
+  uint64_t offset = 0;        // bytes
+  uint64_t size = 0;          // bytes; 0: to the end of the disk
+  bool writable = false;      // on a layer that is thrown away
+  bool bounded_files = true;  // a limit to the files that programs write beside it
 };
 
 struct FinishedCommand {

@@ -11,6 +11,9 @@ namespace appliance::verify {
 namespace {
 
 constexpr size_t kMaxWords = 160;
+// "$0" "$@" is the command; its status is the pipe's.
+constexpr const char* kIntoPipe =
+    R"(set -o pipefail; "$0" "$@" 2>&1 | { head -c 65536; cat > /dev/null; })";
 
 bool is_ext(std::string_view type) { return type == "ext2" || type == "ext3" || type == "ext4"; }
 
@@ -62,10 +65,17 @@ CheckOutcome outcome_of_xfs(const std::string& path, int status, const std::stri
   if (status == 0) return {CheckResult::whole, ""};
   if (contains(output, "valuable metadata changes in a log"))
     return {CheckResult::unknown, "its journal has to be replayed first, by a mount"};
+  constexpr std::array<std::string_view, 3> kGaveUp{"fatal error", "setrlimit failed",
+                                                    "Cannot allocate memory"};
+  if (contains_any(output, kGaveUp)) {
+    return {CheckResult::unknown, first_line(output, path, [&](const std::string& line) {
+              return contains_any(line, kGaveUp);
+            })};
+  }
   std::string words = first_line(output, path, [](const std::string& line) {
     bool step = line.starts_with("Phase ") || line.starts_with("        - ") ||
                 line.starts_with("Cannot get host") || line.starts_with("Repair may fail") ||
-                line.starts_with("the image and the host") || line.starts_with("setrlimit");
+                line.starts_with("the image and the host");
     return !step;
   });
   return {status == 1 && !words.empty() ? CheckResult::damaged : CheckResult::unknown, words};
@@ -109,7 +119,12 @@ CheckOutcome outcome_of_btrfs(const std::string& path, int status, const std::st
 
 std::optional<FileSystemCheck> check_for(std::string_view type, const std::string& path) {
   if (is_ext(type)) return FileSystemCheck{{"e2fsck", "-p", "-f", path}, true};
-  if (type == "xfs") return FileSystemCheck{{"xfs_repair", "-n", "-f", "-m", "512", path}};
+  // xfs_repair takes back the limit of what it may write, and gives up where it may not. So it gets
+  // none, and writes into a pipe.
+  if (type == "xfs") {
+    return FileSystemCheck{
+        {"bash", "-c", kIntoPipe, "xfs_repair", "-n", "-f", "-m", "512", path}, false, false};
+  }
   if (type == "ntfs") return FileSystemCheck{{"ntfsfix", "-n", path}};
   if (type == "vfat") return FileSystemCheck{{"fsck.fat", "-n", path}};
   if (type == "btrfs") return FileSystemCheck{{"btrfs", "check", "--readonly", path}};

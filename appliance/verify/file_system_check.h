@@ -16,7 +16,8 @@ namespace appliance::verify {
 
 struct FileSystemCheck {
   std::vector<std::string> command;
-  bool writes = false;  // wants a throw-away layer to write on
+  bool writes = false;        // wants a throw-away layer to write on
+  bool bounded_files = true;  // false: it may not be limited in the size of the files it writes
 };
 
 // `type` is blkid's word: "ext4", "xfs", "ntfs", "vfat", "btrfs". Nothing for one that no program

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 require_root
-require_commands qemu-img jq nbdkit nbdfuse virsh tesseract weasyprint pdftotext debugfs
+require_commands qemu-img jq nbdkit nbdfuse virsh tesseract weasyprint pdftotext debugfs mkfs.xfs xfs_repair mkfs.btrfs mkntfs mcopy
 require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
@@ -31,7 +31,27 @@ add_point panic "$WORK/panic.img"
 # A second disk as a power cut leaves it: the journal has to be replayed, and that is no damage.
 truncate -s 32M "$WORK/data.img" && mke2fs -q -F -t ext4 -b 1024 "$WORK/data.img"
 printf '%s\n' journal_open 'journal_write -b 20000 /dev/zero' journal_close | debugfs -w -f - "$WORK/data.img" > /dev/null 2>&1
-muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
+# Disks with every other kind of file system, and each of them damaged as a machine of its own.
+kinds=(xfs btrfs ntfs vfat) disks=()
+mkdir "$WORK/files" && cp -r "$SOURCE/tests" "$WORK/files"
+for kind in "${kinds[@]}"; do truncate -s 320M "$WORK/$kind.img" && disks+=(--disk "$kind=$WORK/$kind.img"); done
+mkfs.xfs -q "$WORK/xfs.img"
+mkfs.btrfs -q -m single --rootdir "$WORK/files" "$WORK/btrfs.img" > /dev/null
+mkntfs -q -F "$WORK/ntfs.img" > /dev/null
+mkfs.vfat -F 32 "$WORK/vfat.img" > /dev/null && mcopy -i "$WORK/vfat.img" -s "$WORK/files/tests" ::
+muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" "${disks[@]}" --format raw > /dev/null
+# damage KIND OFFSET SIZE
+damage() { head -c "$3" /dev/urandom | dd of="$WORK/$1.img" bs=4096 seek=$(($2 / 4096)) conv=notrunc status=none; }
+damage xfs 4096 12288
+root=$(btrfs inspect-internal dump-super "$WORK/btrfs.img" | awk '$1 == "root" { print $2 }')
+damage btrfs "$(btrfs-map-logical -l "$root" "$WORK/btrfs.img" | awk '{ print $6 }')" 16384
+# The second record of its table of files.
+head -c 1024 /dev/urandom | dd of="$WORK/ntfs.img" bs=1024 seek=17 conv=notrunc status=none
+# A file's chain of clusters leads out of the table.
+printf '\xee\xff\xff\x00' | dd of="$WORK/vfat.img" bs=1 seek=$((32 * 512 + 5 * 4)) conv=notrunc status=none
+for kind in "${kinds[@]}"; do
+  muletto store import "$state/stores/default" --machine "damaged-$kind" --disk "$kind=$WORK/$kind.img" --format raw > /dev/null
+done
 add_point web "$WORK/empty.img"
 table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); print $4; exit }')
 head -c 4096 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek="$table" conv=notrunc status=none
@@ -53,8 +73,8 @@ verdict() {
 
 verdict "$newest" pass
 jq -e '.verification.recovery_ms > 1000 and (.verification.pictures | length) > 0' < "$WORK/seen.json" > /dev/null
-jq -e '[.verification.evidence[] | select(.signal == "file system" and .good)] | length == 2' < "$WORK/seen.json" > /dev/null \
-  || fail "not both file systems were found whole: $(jq -c '.verification.reasons' < "$WORK/seen.json")"
+jq -e '[.verification.evidence[] | select(.signal == "file system" and .good)] | length == 6' < "$WORK/seen.json" > /dev/null \
+  || fail "not all file systems were found whole: $(jq -c '.verification.reasons' < "$WORK/seen.json")"
 jq -e '.verification | .settled and .judged_ms - .decisive_ms <= 5000' < "$WORK/seen.json" > /dev/null || fail "the verdict came late"
 mkdir "$WORK/pictures"
 muletto verify show "$(json .verification.number < "$WORK/seen.json")" --pictures "$WORK/pictures" > /dev/null
@@ -67,6 +87,12 @@ jq -e '.verification.reasons[0] | test("panic")' < "$WORK/seen.json" > /dev/null
 # A file system that is damaged is a fail although the system may boot.
 verdict damaged@latest fail
 jq -e '.verification.reasons[0] | test("file system on vdb")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+
+for kind in "${kinds[@]}"; do
+  verdict "damaged-$kind@latest" fail
+  jq -e --arg kind "$kind" '.verification.reasons[0] | test("file system on " + $kind + " ")' < "$WORK/seen.json" > /dev/null \
+    || fail "$kind: the wrong reason: $(jq -c '.verification.reasons' < "$WORK/seen.json")"
+done
 
 # Own scripts: in the guest, and on the appliance against the isolated network.
 mkdir -p "$state/checks"
@@ -95,7 +121,8 @@ muletto report create --timezone Europe/Rome --out "$WORK/report.html" > /dev/nu
 grep -q 'data:image/png;base64,' "$WORK/report.html" || fail "no screen in the report"
 ! grep -qE '(src|href)="?(https?:|//|file:)' "$WORK/report.html" || fail "the report refers to something outside"
 muletto report create --timezone Europe/Rome --out "$WORK/report.pdf" > /dev/null
-pdftotext "$WORK/report.pdf" - | grep -q "does not boot" || fail "the PDF does not tell what does not boot"
+pdftotext "$WORK/report.pdf" "$WORK/report.txt"
+grep -q "does not boot" "$WORK/report.txt" || fail "the PDF does not tell what does not boot"
 expect_failure 2 "before" muletto report create --from 2026-02-01 --to 2026-01-01 --out "$WORK/none.html"
 [ -z "${MULETTO_REPORT_COPY:-}" ] || cp "$WORK"/report.* "$MULETTO_REPORT_COPY"
 

@@ -33,6 +33,10 @@ TEST_CASE("what is damage and what every power cut leaves", "[verify]") {
        "Cannot get host filesystem geometry.\nPhase 2 - using internal log\n        - zero log...\n"
        "btree block 0/1 is suspect, error -74",
        CheckResult::damaged, "btree block 0/1 is suspect, error -74"},
+      {"xfs", 1, "setrlimit: Operation not permitted\nsetrlimit failed - current: -1, max: -1",
+       CheckResult::unknown, "setrlimit failed - current: -1, max: -1"},
+      {"xfs", 1, "Phase 3 - for each AG...\n\nfatal error -- malloc failed", CheckResult::unknown,
+       "fatal error -- malloc failed"},
       {"ntfs", 1,
        "Failed to access '/v/disk': No such file\nVolume is corrupt. You should run chkdsk.",
        CheckResult::unknown, "Failed to access '/v/disk': No such file"},
