@@ -35,6 +35,22 @@ AlignedBuffer::AlignedBuffer(size_t size)
   if (!bytes_) throw std::bad_alloc();
 }
 
+// A block's worth more than asked for: the first byte may lie anywhere in a block.
+BlockBuffer::BlockBuffer(size_t capacity) : memory_(capacity + kDirectBlockSize) {}
+
+void BlockBuffer::restart(uint64_t offset) { begin_ = end_ = offset % kDirectBlockSize; }
+
+void BlockBuffer::append(ByteView bytes) {
+  CHECK(has_room(bytes.size()));
+  std::copy(bytes.begin(), bytes.end(), memory_.first(end_ + bytes.size()).subspan(end_).begin());
+  end_ += bytes.size();
+}
+
+ByteView BlockBuffer::whole_blocks() {
+  size_t end = end_ / kDirectBlockSize * kDirectBlockSize;
+  return end <= begin_ ? ByteView{} : memory_.first(end).subspan(begin_);
+}
+
 void DirectWriter::write_at(uint64_t offset, ByteView bytes) {
   if (bytes.size() >= kDirectSize && open_direct()) {
     uint64_t head = (kDirectBlockSize - offset % kDirectBlockSize) % kDirectBlockSize;

@@ -32,6 +32,25 @@ class AlignedBuffer {
 
 constexpr uint64_t kDirectBlockSize = 4096;  // bytes; a multiple of the block size of every disk
 
+// Gathers bytes for one place of a file, so laid that the file's blocks are blocks of memory: a
+// DirectWriter takes them without a copy. Of fixed size; not thread-safe.
+class BlockBuffer {
+ public:
+  explicit BlockBuffer(size_t capacity);  // bytes, a multiple of kDirectBlockSize
+  // Empties it; the next byte belongs at `offset` of the file.
+  void restart(uint64_t offset);
+  bool has_room(size_t size) const { return end_ + size <= memory_.size(); }
+  void append(ByteView bytes);  // there is room
+  size_t size() const { return end_ - begin_; }
+  ByteView bytes() { return memory_.first(end_).subspan(begin_); }
+  // Those up to the last whole block; none before one is whole.
+  ByteView whole_blocks();
+
+ private:
+  AlignedBuffer memory_;
+  size_t begin_ = 0, end_ = 0;
+};
+
 class DirectWriter {
  public:
   // `fd` is open for writing and outlives the writer.

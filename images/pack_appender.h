@@ -18,6 +18,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/direct_writer.h"
 #include "base/file_system.h"
 #include "base/guarded.h"
 #include "images/chunk_index.h"
@@ -57,36 +58,56 @@ class PackAppender {
     PackId id;
     uint32_t number = 0;  // its row in the index, once it has one
     std::unique_ptr<base::WritableFile> file;
-    base::Bytes buffer;  // bytes not written to the file yet
+    std::unique_ptr<base::BlockBuffer> buffer;  // bytes not written to the file yet
+    bool is_entered = false;                    // its folders know it, durably
     std::vector<format::DirectoryEntry> directory;
     size_t flushed_count = 0;   // of the directory, that the index knows
     uint64_t flushed_size = 0;  // of the file, likewise
-    uint64_t size() const { return file->size() + buffer.size(); }
+    uint64_t size = 0;          // bytes of the file and of those still to be written
+  };
+  // What fill() leaves to its caller, to be done without the lock.
+  struct Work {
+    std::optional<OpenPack> full;  // to be closed
+    // Its whole blocks are to be written to `file`, the open pack's, which stays while
+    // State::writing.
+    std::unique_ptr<base::BlockBuffer> buffer;
+    base::WritableFile* file = nullptr;
   };
   struct State {
     std::optional<OpenPack> pack;
+    std::vector<std::unique_ptr<base::BlockBuffer>> spare;
     std::unordered_set<ChunkId> pending;  // the open pack's that the index does not know yet
-    bool closing = false;                 // a full pack is on its way
-    std::unordered_set<ChunkId> closing_pending;  // its records
+    bool writing = false;                 // a part of the open pack is on its way to its file
+    bool closing = false;                 // so is a full pack to its end
+    // Full packs that are durable, and that the index does not know yet: it learns of several at
+    // once, since each time costs it a write for nearly every page that it has.
+    std::vector<OpenPack> sealed;
+    std::unordered_set<ChunkId> closing_pending;  // the records of `sealed` and of that on its way
     uint64_t failure_count = 0;
 
     bool has_pending(const ChunkId& id) const {
       return pending.contains(id) || closing_pending.contains(id);
     }
     bool is_full(uint64_t added, uint64_t pack_size) const {
-      return pack && pack->size() + added > pack_size;
+      return pack && pack->size + added > pack_size;
     }
   };
   using LockedState = base::Guarded<State>::Locked;
 
-  std::optional<OpenPack> fill(std::span<const Record> records, size_t& next, uint64_t& added);
+  std::optional<Work> fill(std::span<const Record> records, size_t& next, uint64_t& added);
+  static Work take_blocks(State& state);
+  void write(Work work);
   void close(OpenPack pack);
-  LockedState lock_when_none_closes();
+  LockedState lock_when_quiet();
   void start_pack(State& state);
-  void write_buffer(OpenPack& pack);
-  void flush_locked(State& state);
-  void seal(OpenPack& pack);
-  void list_in_index(OpenPack& pack, bool sealed);
+  static std::unique_ptr<base::BlockBuffer> take_buffer(State& state);
+  static void write_buffer(OpenPack& pack);
+  void make_durable(OpenPack& pack);
+  void end_file(OpenPack& pack);
+  void settle(State& state, bool at_end);
+  static void forget(State& state, const OpenPack& pack);
+  void list_in_index(std::vector<OpenPack>& sealed, OpenPack* open, bool open_is_sealed);
+  static uint32_t list_pack(IndexTransaction& transaction, const OpenPack& pack, bool is_sealed);
   void give_up(State& state);
   void cut_off(OpenPack& pack);
 
@@ -95,10 +116,10 @@ class PackAppender {
   format::StoreParameters parameters_;
   ChunkIndex& index_;
   uint64_t pack_size_;
-  // Held across the writes of one batch: the order in the pack is the order of the calls, and a
-  // second writer would only wait for the same disk. Not held while a full pack is closed.
+  // Held while records are put into the buffer: their order in the pack is that of the calls. Not
+  // held while one thread writes what has gathered, or closes a full pack.
   base::Guarded<State> state_;
-  std::condition_variable closed_;
+  std::condition_variable quieter_;  // `writing` or `closing` ended
 };
 
 // Puts a record that lies at `entry` into the index, in an open write transaction: a new chunk

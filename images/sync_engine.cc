@@ -22,8 +22,8 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/guarded.h"
-#include "images/chunk_encoder.h"
 #include "images/copy_planner.h"
+#include "images/workspaces.h"
 
 namespace images {
 namespace {
@@ -37,6 +37,19 @@ constexpr auto kProgressInterval = std::chrono::milliseconds(250);
 uint64_t max_data_chunks(uint32_t chunk_size) {
   return std::clamp<uint64_t>(kMaxUnitSize / chunk_size, 1, kMaxDataChunks);
 }
+
+class WorkspaceLoan {
+ public:
+  WorkspaceLoan(int compression_level, uint64_t size)
+      : workspace_(Workspaces::shared().take(compression_level, size)) {}
+  ~WorkspaceLoan() { Workspaces::shared().give_back(std::move(workspace_)); }
+  WorkspaceLoan(const WorkspaceLoan&) = delete;
+  WorkspaceLoan& operator=(const WorkspaceLoan&) = delete;
+  Workspace* operator->() { return workspace_.get(); }
+
+ private:
+  std::unique_ptr<Workspace> workspace_;
+};
 
 // A batch, and where the content of each of its places lies; null for zeros.
 struct PreparedBatch {
@@ -136,15 +149,17 @@ CopyProgress Copier::progress(Shared& shared) const {
 
 void Copier::run_worker() {
   try {
-    ChunkEncoder encoder(options_.compression_level);
-    auto buffer =
-        std::make_unique_for_overwrite<uint8_t[]>(max_data_chunks(chunk_size_) * chunk_size_);
-    while (auto unit = take_unit()) {
-      read_unit(*unit, buffer.get());
-      PreparedBatch prepared = prepare(*unit, buffer.get());
+    while (true) {
+      // Before the unit: whoever has one that others wait for can work on it.
+      WorkspaceLoan workspace(options_.compression_level,
+                              max_data_chunks(chunk_size_) * chunk_size_);
+      std::optional<CopyUnit> unit = take_unit();
+      if (!unit) break;
+      read_unit(*unit, workspace->buffer());
+      PreparedBatch prepared = prepare(*unit, workspace->buffer());
       sink_.send(prepared.batch, [&](size_t place) {
         CHECK(place < prepared.contents.size() && prepared.contents[place] != nullptr);
-        return encoder.encode({prepared.contents[place], chunk_size_});
+        return workspace->encoder().encode({prepared.contents[place], chunk_size_});
       });
       give_back(unit->sequence);
     }
