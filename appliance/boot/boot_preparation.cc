@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <optional>
 #include <string_view>
+#include <thread>
 
 #include "appliance/boot/disk_check.h"
 #include "appliance/boot/domain_translation.h"
@@ -23,6 +26,7 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
+constexpr std::chrono::milliseconds kAnswerTime{600}, kAnswerLook{50};
 constexpr uint64_t kMemoryReserve = 512ull << 20;  // of the appliance, for itself
 
 // QEMU takes 8 characters. Without those that look alike.
@@ -81,14 +85,34 @@ std::vector<VmNetworkCard> cards_of(const MachinePlan& plan) {
   return cards;
 }
 
-std::vector<Sighting> sightings_for(const std::vector<VmNetworkCard>& cards,
-                                    Hypervisor& hypervisor) {
+std::vector<Sighting> sightings_of(const std::vector<VmNetworkCard>& cards,
+                                   Hypervisor& hypervisor) {
   std::vector<Sighting> all;
   for (const VmNetworkCard& card : cards) {
     if (card.mode != NetworkMode::bridge) continue;
     for (Sighting& each : hypervisor.seen_on(card.source)) all.push_back(std::move(each));
   }
   return all;
+}
+
+// An original that is alive may be silent for long: it is asked for, and given time to answer.
+// `conflicts` judges what was seen.
+std::vector<std::string> look_for_original(
+    const Newcomer& newcomer, Hypervisor& hypervisor,
+    const std::function<std::vector<std::string>(const std::vector<Sighting>&)>& conflicts) {
+  std::vector<std::string> reasons = conflicts(sightings_of(newcomer.cards, hypervisor));
+  bool on_bridge = false;
+  for (const VmNetworkCard& card : newcomer.cards) {
+    if (newcomer.has_fresh_macs || card.mode != NetworkMode::bridge) continue;
+    on_bridge = true;
+    if (reasons.empty()) hypervisor.call_out(card.source, card.mac);
+  }
+  auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
+  while (on_bridge && reasons.empty() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kAnswerLook);
+    reasons = conflicts(sightings_of(newcomer.cards, hypervisor));
+  }
+  return reasons;
 }
 
 void check_folders(const BootSettings& settings, MachinePlan& plan) {
@@ -137,8 +161,10 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   check_folders(settings, plan);
   Newcomer newcomer{prepared.point.machine_name, source.store_directory, "",
                     options.macs == MacChoice::fresh, cards_of(plan)};
-  append(plan.reasons, identity_conflicts(newcomer, active, prepared.facts.cards_in_use,
-                                          sightings_for(newcomer.cards, hypervisor)));
+  append(plan.reasons,
+         look_for_original(newcomer, hypervisor, [&](const std::vector<Sighting>& sightings) {
+           return identity_conflicts(newcomer, active, prepared.facts.cards_in_use, sightings);
+         }));
   return prepared;
 }
 
@@ -148,8 +174,10 @@ std::vector<std::string> conflicts_of(const BootRecord& record,
   const InstantVm& vm = record.vm;
   Newcomer newcomer{vm.machine_name, vm.store_directory, vm.domain_name, record.has_fresh_macs,
                     vm.network_cards};
-  return identity_conflicts(newcomer, active, hypervisor.facts().cards_in_use,
-                            sightings_for(vm.network_cards, hypervisor));
+  std::vector<CardInUse> in_use = hypervisor.facts().cards_in_use;
+  return look_for_original(newcomer, hypervisor, [&](const std::vector<Sighting>& sightings) {
+    return identity_conflicts(newcomer, active, in_use, sightings);
+  });
 }
 
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,

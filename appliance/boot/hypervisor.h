@@ -107,6 +107,9 @@ class Hypervisor {
   // The stations the bridge has learned of, those of this host left out; none if there is no such
   // bridge.
   virtual std::vector<Sighting> seen_on(const std::string& bridge) = 0;
+  // Asks whoever has this MAC address on the bridge to say something, so that seen_on() tells of
+  // him: within half a second, if at all. Does not wait.
+  virtual void call_out(const std::string& bridge, const std::string& mac) = 0;
   virtual bool has_network(const std::string& name) = 0;
   // Makes the network, with addresses by DHCP, on a subnet nobody here uses; no error if it is
   // there.

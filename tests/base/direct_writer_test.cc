@@ -46,3 +46,28 @@ TEST_CASE("a direct write to a disk without room says so") {
   base::Bytes bytes(1u << 20);
   REQUIRE_THROWS_WITH(writer.write_at(0, bytes), Catch::Contains("No space left"));
 }
+
+TEST_CASE("a buffer of blocks gives back what it was given, its whole blocks on blocks of memory") {
+  std::mt19937_64 random(Catch::rngSeed());
+  base::BlockBuffer buffer(64u << 10);
+  for (uint64_t offset : {uint64_t{0}, uint64_t{1}, uint64_t{4095}, uint64_t{4096 + 17}}) {
+    buffer.restart(offset);
+    CHECK(buffer.whole_blocks().empty());
+    base::Bytes model;
+    while (buffer.has_room(3000)) {
+      base::Bytes bytes = noise(random() % 3000, random);
+      buffer.append(bytes);
+      model.insert(model.end(), bytes.begin(), bytes.end());
+      base::ByteView blocks = buffer.whole_blocks();
+      REQUIRE(std::equal(blocks.begin(), blocks.end(), model.begin()));
+      REQUIRE(buffer.size() - blocks.size() < 2 * base::kDirectBlockSize);
+      if (blocks.empty()) continue;
+      REQUIRE((offset + blocks.size()) % base::kDirectBlockSize == 0);
+      REQUIRE(reinterpret_cast<uintptr_t>(blocks.data()) % base::kDirectBlockSize ==
+              offset % base::kDirectBlockSize);
+    }
+    REQUIRE(model.size() >= (60u << 10));
+    base::ByteView all = buffer.bytes();
+    CHECK(std::equal(all.begin(), all.end(), model.begin(), model.end()));
+  }
+}

@@ -85,6 +85,21 @@ PY
 reasons delta@latest "was seen on bridge $bridge.*original seems to be alive" --memory 64M --network "bridge:$bridge"
 muletto boot check delta@latest --memory 64M --network "bridge:$bridge" --fresh-macs > /dev/null
 
+echo "the original is alive and silent"
+ip netns add "$other"
+on_exit ip netns delete "$other"
+ip link set "$other" netns "$other"
+ip -n "$other" link set "$other" address "$mac"
+ip -n "$other" link set "$other" up
+_has_address() { ip -n "$other" -6 address show dev "$other" scope link | grep -q 'inet6 fe80.*' && ! ip -n "$other" -6 address show dev "$other" | grep -q tentative; }
+wait_until 10 "the original has its address" _has_address
+# What it says by itself about its new address is forgotten.
+bridge fdb del "$mac" dev "${other}p" master || true
+reasons delta@latest "was seen on bridge $bridge.*original seems to be alive" --memory 64M --network "bridge:$bridge"
+ip -n "$other" link set "$other" down
+bridge fdb del "$mac" dev "${other}p" master || true
+muletto boot check delta@latest --memory 64M --network "bridge:$bridge" > /dev/null
+
 echo "two recoveries, side by side"
 start() { muletto boot start "$1@latest" --memory 192M --cpus 1 --network "$2" -o json | json .boot.id; }
 alpha=$(start alpha isolated)

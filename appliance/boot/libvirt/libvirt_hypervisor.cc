@@ -21,6 +21,7 @@
 #include "appliance/boot/libvirt/isolation_rules.h"
 #include "appliance/boot/libvirt/network_plan.h"
 #include "appliance/boot/libvirt/patient_exports.h"
+#include "appliance/boot/libvirt/station_call.h"
 #include "base/error.h"
 #include "base/guarded.h"
 
@@ -125,6 +126,10 @@ class LibvirtHypervisor : public Hypervisor {
     file.read(table.data(), static_cast<std::streamsize>(table.size()));
     table.resize(static_cast<size_t>(file.gcount()));
     return read_forwarding_table(bridge, table);
+  }
+
+  void call_out(const std::string& bridge, const std::string& mac) override {
+    if (has_bridge(bridge)) call_station(bridge, mac);
   }
 
   bool has_network(const std::string& name) override {

@@ -24,6 +24,7 @@ class FakeHypervisor : public Hypervisor {
   std::map<std::string, Running> domains;
   std::set<std::string> networks;
   std::vector<Sighting> sightings;
+  bool answers_calls = false;  // an original is there, and silent until it is called
   std::vector<CardInUse> cards_in_use;
   std::map<std::string, std::string> defined;  // XML by name
   std::map<std::string, CheckpointPlan> checkpoints;
@@ -41,6 +42,9 @@ class FakeHypervisor : public Hypervisor {
   }
   bool has_bridge(const std::string& name) override { return name == "br0"; }
   std::vector<Sighting> seen_on(const std::string&) override { return sightings; }
+  void call_out(const std::string& bridge, const std::string& mac) override {
+    if (answers_calls) sightings.push_back({bridge, mac, 0});
+  }
   bool has_network(const std::string&) override { return true; }
   void ensure_network(const NetworkPlan& plan) override { networks.insert(plan.name); }
   void remove_network(const std::string& name) override { networks.erase(name); }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "appliance/boot/libvirt/host_facts.h"
+#include "appliance/boot/libvirt/station_call.h"
 
 namespace appliance::boot {
 namespace {
@@ -71,6 +72,23 @@ TEST_CASE("a bridge's forwarding table is read to its last whole record", "[boot
   CHECK(seen[0].mac == kMac);
   CHECK(seen[0].age_ms == 2000);
   CHECK(seen[0].bridge == "br0");
+}
+
+TEST_CASE("a call goes to one station, and its parts are whole", "[boot]") {
+  auto station = libvirt::parse_mac(kMac), caller = libvirt::parse_mac("02:00:00:aa:BB:01");
+  REQUIRE(station);
+  REQUIRE(caller);
+  CHECK_FALSE(libvirt::parse_mac("52:54:00:12:34"));
+  CHECK_FALSE(libvirt::parse_mac("52:54:00:12:34:5g"));
+  CHECK_FALSE(libvirt::parse_mac("52:54:00:12:34:560"));
+  for (const base::Bytes& frame : libvirt::calls_to(*station, *caller)) {
+    REQUIRE(frame.size() >= 50);
+    CHECK(std::equal(station->begin(), station->end(), frame.begin()));
+    CHECK(std::equal(caller->begin(), caller->end(), frame.begin() + 6));
+    bool six = frame[12] == 0x86;
+    size_t length = six ? 40u + frame[18] * 256u + frame[19] : frame[16] * 256u + frame[17];
+    CHECK(frame.size() == 14 + length);
+  }
 }
 
 TEST_CASE("each tenant and each name has an isolated network of its own", "[boot]") {

@@ -216,7 +216,7 @@ TEST_CASE("pictures: PPM in, PNG out and in again, cut ones refused", "[verify]"
   Picture again = decode_picture("image/png", encode_png(picture));
   CHECK(again.rgb == picture.rgb);
   CHECK_FALSE(is_different(picture, again));
-  ppm.resize(ppm.size() - 1);
+  ppm.pop_back();
   CHECK_THROWS(decode_picture("image/x-portable-pixmap", ppm));
   CHECK_THROWS(decode_picture("image/png", ppm));
   Picture black{.width = 40, .height = 40, .rgb = base::Bytes(40 * 40 * 3)};
