@@ -101,7 +101,8 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
         work.full = std::move(*state->pack);
         state->pack.reset();
         state->closing = true;
-        state->closing_pending.swap(state->pending);
+        state->closing_pending.merge(state->pending);
+        state->pending.clear();
         return work;
       }
       if (!state->pack) start_pack(*state);
