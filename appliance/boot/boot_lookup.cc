@@ -1,0 +1,178 @@
+#include "appliance/boot/boot_lookup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "appliance/boot/domain_translation.h"
+#include "appliance/boot/vm_files.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/log.h"
+
+namespace appliance::boot {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+VmState state_of(Phase phase, DomainState domain) {
+  switch (domain) {
+    case DomainState::running:
+    case DomainState::shutting_down:
+      return phase == Phase::starting ? VmState::starting : VmState::running;
+    case DomainState::paused:
+    case DomainState::paused_by_io_error: return VmState::paused;
+    case DomainState::off: break;
+  }
+  if (phase == Phase::starting) return VmState::starting;
+  return phase == Phase::kept ? VmState::kept : VmState::ended;
+}
+
+}  // namespace
+
+std::vector<InstantVm> BootLookup::list() const {
+  std::map<BootId, DomainState> domains = our_domains();
+  std::vector<InstantVm> vms;
+  for (const BootId& id : boots_in(settings_.state_directory)) {
+    std::optional<BootRecord> record = find_record(id);
+    if (!record) continue;
+    auto known = domains.find(id);
+    vms.push_back(describe(*record, known == domains.end() ? DomainState::off : known->second));
+  }
+  std::sort(vms.begin(), vms.end(), [](const InstantVm& a, const InstantVm& b) {
+    return std::tie(a.started_ms, a.id) < std::tie(b.started_ms, b.id);
+  });
+  return vms;
+}
+
+InstantVm BootLookup::get(const BootId& id) const {
+  BootRecord record = open_record(id);
+  return describe(record, hypervisor_.state(record.vm.domain_name));
+}
+
+BootId BootLookup::find(std::string_view selector) const {
+  std::vector<BootId> matches;
+  for (const InstantVm& vm : list()) {
+    if (vm.id.hex() == selector) return vm.id;
+    bool prefix = selector.size() >= 4 && vm.id.hex().starts_with(selector);
+    if (prefix || vm.machine_name == selector || vm.domain_name == selector)
+      matches.push_back(vm.id);
+  }
+  if (matches.empty())
+    throw Error(ErrorCode::not_found, fmt::format("there is no instant VM '{}'", selector));
+  if (matches.size() > 1) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' means {} instant VMs: give the id of one", selector, matches.size()));
+  }
+  return matches.front();
+}
+
+std::vector<InstantVm> BootLookup::timeline_holders() const {
+  std::vector<InstantVm> holders;
+  for (const BootId& id : boots_in(settings_.state_directory)) {
+    std::optional<BootRecord> record = find_record(id);
+    if (!record || record->vm.timeline != Timeline::instant) continue;
+    if (record->phase == Phase::kept || record->phase == Phase::stopping) continue;
+    holders.push_back(record->vm);
+  }
+  std::sort(holders.begin(), holders.end(), [](const InstantVm& a, const InstantVm& b) {
+    return std::tie(a.started_ms, a.id) < std::tie(b.started_ms, b.id);
+  });
+  return holders;
+}
+
+std::vector<InstantVm> BootLookup::cut_off() const {
+  std::vector<InstantVm> found;
+  for (const BootId& id : boots_in(settings_.state_directory)) {
+    std::optional<BootRecord> record = find_record(id);
+    if (!record || record->problem.empty()) continue;
+    record->vm.problem = record->problem;
+    found.push_back(record->vm);
+  }
+  return found;
+}
+
+// ---- one VM
+
+BootPlaces BootLookup::places_of(const BootId& id) const {
+  return boot_places(settings_.state_directory, settings_.run_directory, id);
+}
+
+BootRecord BootLookup::open_record(const BootId& id) const {
+  std::optional<BootRecord> record = find_record(id);
+  if (!record)
+    throw Error(ErrorCode::not_found, fmt::format("there is no instant VM {}", id.hex()));
+  return *record;
+}
+
+std::optional<BootRecord> BootLookup::find_record(const BootId& id) const {
+  try {
+    return read_record(base::real_file_system(), places_of(id));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    base::log().error("{}", error.message());
+    return std::nullopt;
+  }
+}
+
+InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) const {
+  InstantVm vm = record.vm;
+  vm.state = state_of(record.phase, domain);
+  if (domain == DomainState::off) vm.problem = record.problem;
+  if (domain == DomainState::paused_by_io_error) {
+    bool full = free_bytes(settings_.state_directory) < kFreeDiskToResume;
+    vm.problem =
+        full ? "The appliance's disk is full: the VM waits for room." : "Its disk did not answer.";
+  }
+  for (VmDisk& disk : vm.disks) disk.overlay_size = used_bytes(disk.overlay_path);
+  if (domain != DomainState::off) {
+    try {
+      vm.console = read_console(hypervisor_.domain_xml(vm.domain_name));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;  // it has ended in this moment
+    }
+  }
+  vm.console.password = record.console_password;
+  return vm;
+}
+
+std::optional<InstantVm> BootLookup::other_holder(const InstantVm& vm) const {
+  for (const InstantVm& each : timeline_holders()) {
+    bool same = each.machine_name == vm.machine_name && each.store_directory == vm.store_directory;
+    if (same && each.id != vm.id) return each;
+  }
+  return std::nullopt;
+}
+
+// ---- all VMs
+
+std::map<BootId, DomainState> BootLookup::our_domains() const {
+  std::map<BootId, DomainState> domains;
+  for (const DomainSummary& each : hypervisor_.list()) {
+    if (each.state_directory == settings_.state_directory && each.state != DomainState::off)
+      domains[each.boot] = each.state;
+  }
+  return domains;
+}
+
+std::vector<InstantVm> BootLookup::active_vms() const {
+  std::map<BootId, DomainState> domains = our_domains();
+  std::vector<InstantVm> active;
+  for (const BootId& id : boots_in(settings_.state_directory)) {
+    std::optional<BootRecord> record = find_record(id);
+    if (record && (domains.contains(id) || record->phase == Phase::starting))
+      active.push_back(record->vm);
+  }
+  return active;
+}
+
+uint64_t BootLookup::promised_memory() const {
+  uint64_t sum = 0;
+  for (const InstantVm& vm : active_vms()) sum += vm.memory_size;
+  return sum;
+}
+
+}  // namespace appliance::boot

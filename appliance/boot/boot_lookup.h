@@ -1,0 +1,59 @@
+// What instant VMs there are, and how they are: their records in STATE/vms and what libvirt says of
+// their domains, put together anew at each call. Internal to appliance/boot: what other folders see
+// is BootService (boot_service.h).
+//
+// Changes nothing. Thread-safe; takes no locks, so that what it says may be over at once but for a
+// caller that holds the VM's lock (boot_operations.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "appliance/boot/boot_record.h"
+#include "appliance/boot/boot_service.h"
+#include "appliance/boot/hypervisor.h"
+
+namespace appliance::boot {
+
+// Bytes that have to be free before a VM goes on that has stopped for its disk.
+constexpr uint64_t kFreeDiskToResume = 256ull << 20;
+
+class BootLookup {
+ public:
+  BootLookup(const BootSettings& settings, Hypervisor& hypervisor)  // both outlive it
+      : settings_(settings), hypervisor_(hypervisor) {}
+
+  // ---- as BootService's functions of the same names
+
+  std::vector<InstantVm> list() const;
+  InstantVm get(const BootId& id) const;
+  BootId find(std::string_view selector) const;
+  std::vector<InstantVm> timeline_holders() const;
+  std::vector<InstantVm> cut_off() const;
+
+  // ---- one VM
+
+  BootPlaces places_of(const BootId& id) const;
+  BootRecord open_record(const BootId& id) const;  // throws not_found
+  // None also if it cannot be read, which is logged.
+  std::optional<BootRecord> find_record(const BootId& id) const;
+  // The record's VM with all that is not in records.
+  InstantVm describe(const BootRecord& record, DomainState domain) const;
+  // The other VM of its machine that holds the machine's timeline.
+  std::optional<InstantVm> other_holder(const InstantVm& vm) const;
+
+  // ---- all VMs
+
+  std::map<BootId, DomainState> our_domains() const;  // those that are not off
+  std::vector<InstantVm> active_vms() const;          // VMs that run or are being started
+  uint64_t promised_memory() const;                   // bytes: of all active VMs
+
+ private:
+  const BootSettings& settings_;
+  Hypervisor& hypervisor_;
+};
+
+}  // namespace appliance::boot

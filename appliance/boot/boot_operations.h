@@ -1,0 +1,106 @@
+// What is done to instant VMs: start, stop, power, changes, the way onto local storage; and the
+// locks under which it is done. Internal to appliance/boot: what other folders see is BootService
+// (boot_service.h). What nobody orders is done by BootTending (boot_tending.h), with the steps
+// below.
+//
+// Thread-safe: calls for different VMs run side by side, calls for one VM one after the other. The
+// order of the locks is in docs/threads.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "appliance/boot/boot_lookup.h"
+#include "appliance/boot/boot_preparation.h"
+#include "appliance/boot/boot_record.h"
+#include "appliance/boot/boot_service.h"
+#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/trace_shelf.h"
+#include "base/guarded.h"
+
+namespace appliance::boot {
+
+// What an export is started for.
+enum class ExportUse {
+  first_boot,  // reads ahead, and records
+  reboot,      // reads ahead; what was rewritten is in the overlay, so it is no record
+  running,     // the guest runs already
+};
+
+class BootOperations {
+ public:
+  // All outlive it. Makes the folders of `settings`.
+  BootOperations(const BootSettings& settings, Hypervisor& hypervisor, const BootLookup& lookup);
+
+  // ---- as BootService's functions of the same names
+
+  AcceleratorVerdict accelerator();
+  InstantVm start(const PointSource& source, const images::PointId& point_id,
+                  const BootOptions& options, const StepCallback& on_step);
+  void stop(const BootId& id, const StopOptions& options);
+  InstantVm change(const BootId& id, const BootChanges& changes);
+  void power(const BootId& id, PowerAction action);
+  void pull(const BootId& id, const PullOptions& options);
+
+  // What a start begins with; nothing is changed.
+  Preparation prepare(const PointSource& source, const images::PointId& point_id,
+                      const BootOptions& options);
+
+  const TraceShelf& traces() const { return traces_; }
+
+  // ---- locks
+
+  // Held for the whole of an operation on one VM, I/O included: that is its purpose.
+  std::unique_lock<std::mutex> lock_of(const BootId& id);
+  // Holds nothing if somebody works on the VM.
+  std::unique_lock<std::mutex> try_lock_of(const BootId& id);
+
+  // ---- steps, for who holds the VM's lock
+
+  void start_export(const BootRecord& record, const BootPlaces& places, ExportUse use);
+  void end_export(const BootPlaces& places);  // no error if there is none
+  // From its overlays, whatever became of export, run folder and QEMU. The record is saved. Throws
+  // unavailable if its memory is not free, corrupt if an overlay is damaged.
+  void start_again(BootRecord& record, const BootPlaces& places);
+  // All of a stop once it is in the record; can be repeated.
+  void finish_stop(BootRecord& record, const BootPlaces& places);
+
+ private:
+  // ---- start
+
+  // Folders and boot.json, durable; if it throws, neither is there.
+  void write_first_record(const BootPlaces& places, const BootRecord& record);
+  // From the export to the domain that runs.
+  void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step);
+  // Networks and the domain; used for the first start and for switching on again.
+  void run_domain(BootRecord& record, const BootPlaces& places, const std::string& xml);
+  void power_on(BootRecord& record);   // throws busy if it may not join its networks now
+  void power_off(BootRecord& record);  // without asking the guest
+  // Leaves the machine's timeline to another VM that holds it, with a note.
+  void yield_timeline(BootRecord& record);
+
+  // ---- stop
+
+  // Asks the guest, and returns when it is off or the time is over; what fails is only logged.
+  void wait_for_shutdown(const BootRecord& record, uint32_t timeout_s);
+  // The isolated ones of the record that no other VM is on.
+  void remove_unused_networks(const BootRecord& record);
+  // After a failed start. What cannot be undone now is left to adopt().
+  void undo(BootRecord& record, const BootPlaces& places);
+
+  std::mutex& mutex_of(const BootId& id);
+
+  const BootSettings& settings_;
+  Hypervisor& hypervisor_;
+  const BootLookup& lookup_;
+  const TraceShelf traces_;
+  std::mutex trial_mutex_;  // held during the KVM trial: two at once would disturb each other
+  // Held from counting the promised memory until the record promises it.
+  std::mutex admission_mutex_;
+  base::Guarded<std::map<BootId, std::unique_ptr<std::mutex>>> mutexes_;
+};
+
+}  // namespace appliance::boot

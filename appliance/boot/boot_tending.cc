@@ -1,0 +1,225 @@
+// adopt() decides by two facts, the phase in boot.json and whether libvirt runs a domain with that
+// boot id; why these are enough is in boot_operations.cc:
+//
+//   phase      domain runs          no domain
+//   starting   it is started        clean away
+//   started    take up              the guest has ended, or was cut off: restart.h
+//   stopping   finish the stop      finish the stop
+//   kept       –                    end the export, keep the overlay
+//   ended      –                    the same
+//
+// A run folder without a state folder is the rest of a stop, or of a start cut off before
+// boot.json.
+#include "appliance/boot/boot_tending.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+
+#include "appliance/boot/restart.h"
+#include "appliance/boot/vm_files.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/text.h"
+#include "images/export_process.h"
+
+namespace appliance::boot {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using images::ExportProcess;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kResumeInterval = std::chrono::seconds(5);
+
+}  // namespace
+
+AdoptReport BootTending::adopt() {
+  AdoptReport report;
+  std::map<BootId, DomainState> domains = lookup_.our_domains();
+  for (const BootId& id : boots_in(settings_.state_directory)) {
+    auto lock = operations_.lock_of(id);
+    try {
+      auto known = domains.find(id);
+      adopt_one(id, known == domains.end() ? DomainState::off : known->second, report);
+    } catch (const Error& error) {
+      report.problems.push_back(fmt::format("Boot {}: {}", id.hex(), error.message()));
+    }
+  }
+  std::vector<BootId> known = boots_in(settings_.state_directory);
+  for (const DomainSummary& each : hypervisor_.list()) {
+    bool ours = each.state_directory == settings_.state_directory;
+    if (!ours || each.state != DomainState::off) continue;
+    if (std::find(known.begin(), known.end(), each.boot) != known.end()) continue;
+    hypervisor_.undefine(each.name);
+    report.cleaned.push_back(
+        fmt::format("Boot {}: the definition of a VM that is gone.", each.boot.hex()));
+  }
+  for (const BootId& id : boots_in(settings_.run_directory)) {
+    if (std::find(known.begin(), known.end(), id) != known.end() || domains.contains(id)) continue;
+    BootPlaces places = lookup_.places_of(id);
+    operations_.end_export(places);
+    remove_run_folder(places);
+    report.cleaned.push_back(fmt::format("Boot {}: the rest of a VM that is gone.", id.hex()));
+  }
+  for (const auto& [id, state] : domains) {
+    if (std::find(known.begin(), known.end(), id) != known.end()) continue;
+    report.problems.push_back(
+        fmt::format("Boot {} runs in libvirt, but its folder is gone.", id.hex()));
+  }
+  operations_.accelerator();  // tried now, so that the first start need not wait for it
+  return report;
+}
+
+void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& report) {
+  BootPlaces places = lookup_.places_of(id);
+  bool runs = domain != DomainState::off;
+  std::optional<BootRecord> record = lookup_.find_record(id);
+  if (!record && !runs && !base::real_file_system().exists(places.record_path)) {
+    operations_.end_export(places);
+    remove_boot_folders(places);
+    report.cleaned.push_back(fmt::format("Boot {}: a start that had just begun.", id.hex()));
+    return;
+  }
+  if (!record) throw Error(ErrorCode::corrupt, places.record_path + " cannot be read");
+  if (record->phase == Phase::stopping || (record->phase == Phase::starting && !runs)) {
+    bool was_start = record->phase == Phase::starting;
+    operations_.finish_stop(*record, places);
+    report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was cut off.", id.hex(),
+                                         record->vm.machine_name, was_start ? "start" : "stop"));
+    return;
+  }
+  if (record->phase == Phase::starting) {
+    record->phase = Phase::started;
+    write_record(base::real_file_system(), places, *record);
+  }
+  if (runs) {
+    report.running.push_back(lookup_.describe(*record, domain));
+    return;
+  }
+  if (record->phase == Phase::started) {
+    DomainEnd end = hypervisor_.last_end(record->vm.domain_name);
+    if (after_end(*record, end, base::now_ms()) != AfterEnd::rest) {
+      report.cut_off.push_back(lookup_.describe(*record, domain));
+      return;
+    }
+    record->phase = Phase::ended;
+    write_record(base::real_file_system(), places, *record);
+  }
+  operations_.end_export(places);
+  remove_run_folder(places);
+  report.resting.push_back(lookup_.describe(*record, domain));
+}
+
+std::vector<std::string> BootTending::tend() {
+  std::vector<std::string> done;
+  try {
+    std::map<BootId, DomainState> domains = lookup_.our_domains();
+    std::vector<ExportProcess> exports =
+        ExportProcess::find_below(base::join_path(settings_.run_directory, "vms"));
+    for (const BootId& id : boots_in(settings_.state_directory)) {
+      auto known = domains.find(id);
+      bool exported = std::any_of(exports.begin(), exports.end(), [&](const ExportProcess& each) {
+        return each.socket_path() == lookup_.places_of(id).socket_path;
+      });
+      tend_one(id, known == domains.end() ? DomainState::off : known->second, exported, done);
+    }
+  } catch (const Error& error) {
+    done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.message()));
+  }
+  return done;
+}
+
+void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
+                           std::vector<std::string>& done) {
+  auto lock = operations_.try_lock_of(id);
+  if (!lock) return;  // somebody works on it
+  std::optional<BootRecord> record = lookup_.find_record(id);
+  if (!record || record->phase != Phase::started) return;
+  // What was seen before the lock was taken may be over.
+  if (hypervisor_.state(record->vm.domain_name) != domain) return;
+  BootPlaces places = lookup_.places_of(id);
+  const std::string& machine = record->vm.machine_name;
+  operations_.traces().take(record->trace_key, places.trace_path);
+  try {
+    if (domain == DomainState::off) {
+      tend_ended(*record, places, done);
+      return;
+    }
+    uint64_t settled_ms = record->vm.restarted_ms.value_or(0) + kSettledAfterMs;
+    if (record->failed_restarts > 0 && base::now_ms() > settled_ms) {
+      record->failed_restarts = 0;
+      write_record(base::real_file_system(), places, *record);
+    }
+    if (record->vm.is_local) {
+      if (exported) operations_.end_export(places);
+    } else if (!exported && !ExportProcess::find(places.socket_path)) {
+      operations_.start_export(*record, places, ExportUse::running);
+      done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
+    }
+    if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
+  } catch (const Error& error) {
+    done.push_back(fmt::format("The VM of {} needs help: {}.", machine, error.message()));
+  }
+}
+
+void BootTending::tend_ended(BootRecord& record, const BootPlaces& places,
+                             std::vector<std::string>& done) {
+  const std::string& machine = record.vm.machine_name;
+  AfterEnd next = after_end(record, hypervisor_.last_end(record.vm.domain_name), base::now_ms());
+  if (next == AfterEnd::later) return;
+  if (next == AfterEnd::restart) {
+    restart(record, places, done);
+    return;
+  }
+  if (next == AfterEnd::wait) record.problem = "It was cut off, and waits to be powered on.";
+  record.phase = Phase::ended;
+  write_record(base::real_file_system(), places, record);
+  operations_.end_export(places);
+  done.push_back(next == AfterEnd::rest
+                     ? fmt::format("The VM of {} has ended; its export is ended too.", machine)
+                     : fmt::format("The VM of {} stays off. {}", machine, record.problem));
+}
+
+void BootTending::restart(BootRecord& record, const BootPlaces& places,
+                          std::vector<std::string>& done) {
+  const std::string& machine = record.vm.machine_name;
+  count_attempt(record, base::now_ms());
+  write_record(base::real_file_system(), places, record);
+  BootRecord again = record;
+  again.vm.restarted_ms = base::now_ms();
+  ++again.vm.restart_count;
+  again.problem.clear();
+  try {
+    operations_.start_again(again, places);
+    record = again;
+    done.push_back(fmt::format("The VM of {} had been cut off; it is started again.", machine));
+  } catch (const Error& error) {
+    bool last = record.failed_restarts >= kMaxFailedRestarts;
+    // A damaged overlay does not heal by waiting.
+    if (error.code() == ErrorCode::corrupt) record.failed_restarts = kMaxFailedRestarts;
+    record.problem = fmt::format(
+        "It was cut off and cannot be started again (attempt {} of {}{}): {}.",
+        record.failed_restarts, kMaxFailedRestarts, last ? ", the last" : "", error.message());
+    done.push_back(fmt::format("The VM of {}: {}", machine, record.problem));
+  }
+  write_record(base::real_file_system(), places, record);
+}
+
+void BootTending::let_go_on(const BootRecord& record, std::vector<std::string>& done) {
+  if (free_bytes(settings_.state_directory) < kFreeDiskToResume) return;
+  {
+    auto last = last_resume_.lock();
+    auto [place, is_new] = last->try_emplace(record.vm.id, Clock::now());
+    if (!is_new && Clock::now() - place->second < kResumeInterval) return;
+    place->second = Clock::now();
+  }
+  hypervisor_.resume(record.vm.domain_name);
+  done.push_back(
+      fmt::format("The VM of {} had stopped for its disk; it goes on.", record.vm.machine_name));
+}
+
+}  // namespace appliance::boot
