@@ -34,4 +34,7 @@ bool is_valid_utf8(std::string_view text);
 std::vector<std::string> split(std::string_view text, char separator);
 std::string trim(std::string_view text);
 
+// Percent-encodes one segment of a path or one value of a query (RFC 3986).
+std::string encode_percent(std::string_view text);
+
 }  // namespace base

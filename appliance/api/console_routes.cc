@@ -60,11 +60,12 @@ Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request
   BodyFields(request.body).expect_no_more();
   boot::InstantVm vm = expect_console(services, request);
   std::string ticket = tickets.issue(vm.id);
-  json result{{"ticket", ticket},
-              {"expires", base::format_time_ms(base::now_ms() +
-                                               std::chrono::milliseconds(kTicketLifetime).count())},
-              {"url", fmt::format("https://{}/console/{}#ticket={}", services.public_address(),
-                                  vm.id.hex(), ticket)}};
+  json result{
+      {"ticket", ticket},
+      {"expires",
+       base::format_time_ms(base::now_ms() + std::chrono::milliseconds(kTicketLifetime).count())},
+      {"url", fmt::format("https://{}/console/{}#ticket={}&machine={}", services.public_address(),
+                          vm.id.hex(), ticket, base::encode_percent(vm.machine_name))}};
   return json_response({{"ticket", result}}, 201);
 }
 

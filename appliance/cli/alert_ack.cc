@@ -4,13 +4,14 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post(
-      fmt::format("/alerts/{}/acknowledge", encode_segment(arguments.get("ID"))),
+      fmt::format("/alerts/{}/acknowledge", base::encode_percent(arguments.get("ID"))),
       nlohmann::json::object());
   if (arguments.json()) print_json(answer);
   else fmt::print("Acknowledged: {}\n", printable(text_of(answer["alert"], "message")));

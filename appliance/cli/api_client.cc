@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <cstdlib>
 
 #include "base/certificates.h"
@@ -102,8 +101,8 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
   request.method = method;
   request.path = "/api/v1" + path;
   if (!tenant_.empty()) {
-    request.path +=
-        (path.find('?') == std::string::npos ? "?tenant=" : "&tenant=") + encode_segment(tenant_);
+    request.path += (path.find('?') == std::string::npos ? "?tenant=" : "&tenant=") +
+                    base::encode_percent(tenant_);
   }
   if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
   request.body = body;
@@ -120,20 +119,6 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
   }
   if (response.status >= kFirstFailure) throw answered_error(response, place_);
   return response;
-}
-
-std::string encode_segment(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    bool plain = std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      out.push_back(c);
-    } else {
-      out += fmt::format("%{:02X}", byte);
-    }
-  }
-  return out;
 }
 
 }  // namespace appliance::cli

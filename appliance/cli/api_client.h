@@ -45,7 +45,4 @@ class ApiClient {
   std::string tenant_;
 };
 
-// Percent-encodes one segment of a path or one value of a query.
-std::string encode_segment(std::string_view text);
-
 }  // namespace appliance::cli

@@ -4,12 +4,13 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  std::string path = fmt::format("/boots/{}/console", encode_segment(arguments.get("BOOT")));
+  std::string path = fmt::format("/boots/{}/console", base::encode_percent(arguments.get("BOOT")));
   ApiClient client(arguments);
   nlohmann::json answer = client.get(path);
   answer["ticket"] = client.post(path + "/ticket", nlohmann::json::object())["ticket"];

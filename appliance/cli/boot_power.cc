@@ -4,12 +4,13 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  std::string path = fmt::format("/boots/{}/power", encode_segment(arguments.get("BOOT")));
+  std::string path = fmt::format("/boots/{}/power", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json answer = ApiClient(arguments).post(path, {{"action", arguments.get("ACTION")}});
   if (arguments.json()) {
     print_json(answer);

@@ -5,6 +5,7 @@
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -22,7 +23,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json body = nlohmann::json::object();
   if (auto size = size_option(arguments, "bandwidth")) body["bandwidth"] = *size;
   ApiClient client(arguments);
-  std::string path = fmt::format("/boots/{}/pull", encode_segment(arguments.get("BOOT")));
+  std::string path = fmt::format("/boots/{}/pull", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json answer = client.post(path, body);
   nlohmann::json job = arguments.has("background")
                            ? answer["job"]

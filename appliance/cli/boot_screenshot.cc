@@ -5,12 +5,14 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  std::string path = fmt::format("/boots/{}/screenshot", encode_segment(arguments.get("BOOT")));
+  std::string path =
+      fmt::format("/boots/{}/screenshot", base::encode_percent(arguments.get("BOOT")));
   base::HttpResponse picture = ApiClient(arguments).download(path);
   std::string file = arguments.get("FILE");
   base::write_file_durably(base::real_file_system(), file, base::as_bytes(picture.body));

@@ -9,6 +9,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -51,7 +52,7 @@ int run(const base::Arguments& arguments) {
   if (follow && arguments.json())
     throw base::Error(base::ErrorCode::invalid_argument, "--follow goes with text, not with JSON");
   ApiClient client(arguments);
-  std::string boot = encode_segment(arguments.get("BOOT"));
+  std::string boot = base::encode_percent(arguments.get("BOOT"));
   uint64_t offset = number_option(arguments, "offset", 0, INT64_MAX).value_or(0);
   std::string all;
   // Asked before the last piece is read: what came until then is in it.

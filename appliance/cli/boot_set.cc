@@ -3,6 +3,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -27,7 +28,7 @@ int run(const base::Arguments& arguments) {
                       "say what is to change: --restart or --timeline");
   }
   nlohmann::json answer = ApiClient(arguments).put(
-      "/boots/" + encode_segment(arguments.get("BOOT")) + "/settings", body);
+      "/boots/" + base::encode_percent(arguments.get("BOOT")) + "/settings", body);
   if (arguments.json()) print_json(answer);
   else print_boot(answer["boot"]);
   return 0;

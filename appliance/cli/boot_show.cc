@@ -2,13 +2,14 @@
 #include "appliance/cli/boot_sheet.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
-      ApiClient(arguments).get("/boots/" + encode_segment(arguments.get("BOOT")));
+      ApiClient(arguments).get("/boots/" + base::encode_percent(arguments.get("BOOT")));
   if (arguments.json()) {
     print_json(answer);
   } else {

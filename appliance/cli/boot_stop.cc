@@ -35,7 +35,7 @@ Writes ask(const ApiClient& client, const std::string& selector) {
     throw base::Error(base::ErrorCode::invalid_argument,
                       "say what happens to the VM's writes: --keep or --discard");
   }
-  nlohmann::json boot = client.get("/boots/" + encode_segment(selector))["boot"];
+  nlohmann::json boot = client.get("/boots/" + base::encode_percent(selector))["boot"];
   uint64_t size = 0;
   for (const nlohmann::json& disk : boot["disks"]) size += disk.value("overlay_size", uint64_t{0});
   fmt::print(stderr,
@@ -66,7 +66,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json body{{"keep_overlay", keep}};
   if (auto grace = number_option(arguments, "grace", 0, kMaxGraceS))
     body["shutdown_timeout_s"] = *grace;
-  std::string path = fmt::format("/boots/{}/stop", encode_segment(arguments.get("BOOT")));
+  std::string path = fmt::format("/boots/{}/stop", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json job = follow_accepted(client, client.post(path, body), FollowOutput::quiet);
   if (arguments.json()) {
     print_json({{"job", job}});

@@ -6,6 +6,7 @@
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -17,7 +18,7 @@ void declare_options(base::options::options_description_easy_init add) {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  std::string path = fmt::format("/boots/{}/wait", encode_segment(arguments.get("BOOT")));
+  std::string path = fmt::format("/boots/{}/wait", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json job =
       follow_accepted(client, client.post(path, wait_body(arguments)), FollowOutput::quiet);
   if (arguments.json()) {

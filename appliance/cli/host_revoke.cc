@@ -4,12 +4,13 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  std::string path = fmt::format("/hosts/{}/revoke", encode_segment(arguments.get("HOST")));
+  std::string path = fmt::format("/hosts/{}/revoke", base::encode_percent(arguments.get("HOST")));
   nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
   if (arguments.json()) {
     print_json(answer);

@@ -4,13 +4,14 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
-      ApiClient(arguments).get("/hosts/" + encode_segment(arguments.get("HOST")));
+      ApiClient(arguments).get("/hosts/" + base::encode_percent(arguments.get("HOST")));
   if (arguments.json()) {
     print_json(answer);
     return 0;

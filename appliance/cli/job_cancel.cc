@@ -3,12 +3,13 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  std::string path = fmt::format("/jobs/{}/cancel", encode_segment(arguments.get("JOB")));
+  std::string path = fmt::format("/jobs/{}/cancel", base::encode_percent(arguments.get("JOB")));
   nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
   if (arguments.json()) {
     print_json(answer);

@@ -4,13 +4,14 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  nlohmann::json job = client.get("/jobs/" + encode_segment(arguments.get("JOB")))["job"];
+  nlohmann::json job = client.get("/jobs/" + base::encode_percent(arguments.get("JOB")))["job"];
   job = follow_job(client, job.value("id", int64_t{0}),
                    arguments.json() ? FollowOutput::quiet : FollowOutput::log);
   if (arguments.json()) {

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -26,7 +27,7 @@ int run(const base::Arguments& arguments) {
       fmt::format("/jobs?limit={}", number_option(arguments, "limit", 1, kMaxListed).value_or(50));
   for (const char* name : {"state", "kind"}) {
     if (arguments.has(name))
-      path += fmt::format("&{}={}", name, encode_segment(arguments.get(name)));
+      path += fmt::format("&{}={}", name, base::encode_percent(arguments.get(name)));
   }
   nlohmann::json answer = ApiClient(arguments).get(path);
   if (arguments.json()) {

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -30,7 +31,7 @@ void print_job(const nlohmann::json& job) {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  std::string path = "/jobs/" + encode_segment(arguments.get("JOB"));
+  std::string path = "/jobs/" + base::encode_percent(arguments.get("JOB"));
   nlohmann::json answer = client.get(path);
   answer["lines"] = client.get(path + "/log")["lines"];
   if (arguments.json()) {

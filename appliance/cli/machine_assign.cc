@@ -5,6 +5,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -20,7 +21,8 @@ int run(const base::Arguments& arguments) {
   }
   nlohmann::json body{{"host", nullptr}};
   if (arguments.has("HOST")) body["host"] = arguments.get("HOST");
-  std::string path = fmt::format("/machines/{}/host", encode_segment(arguments.get("MACHINE")));
+  std::string path =
+      fmt::format("/machines/{}/host", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, body);
   if (arguments.json()) {
     print_json(answer);

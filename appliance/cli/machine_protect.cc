@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -18,7 +19,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json body{{"wanted", true}};
   if (arguments.has("policy")) body["policy"] = arguments.get("policy");
   std::string path =
-      fmt::format("/machines/{}/protection", encode_segment(arguments.get("MACHINE")));
+      fmt::format("/machines/{}/protection", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, body);
   if (arguments.json()) {
     print_json(answer);

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -38,7 +39,7 @@ void print_machine(const nlohmann::json& machine) {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
-      ApiClient(arguments).get("/machines/" + encode_segment(arguments.get("MACHINE")));
+      ApiClient(arguments).get("/machines/" + base::encode_percent(arguments.get("MACHINE")));
   if (arguments.json()) {
     print_json(answer);
   } else {

@@ -4,13 +4,14 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   std::string path =
-      fmt::format("/machines/{}/protection", encode_segment(arguments.get("MACHINE")));
+      fmt::format("/machines/{}/protection", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, {{"wanted", false}});
   if (arguments.json()) print_json(answer);
   else

@@ -4,13 +4,14 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  nlohmann::json answer = client.remove("/points/" + encode_segment(arguments.get("POINT")));
+  nlohmann::json answer = client.remove("/points/" + base::encode_percent(arguments.get("POINT")));
   nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
   if (arguments.json()) {
     print_json({{"job", job}});

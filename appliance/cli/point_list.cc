@@ -2,6 +2,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -13,7 +14,8 @@ void declare_options(base::options::options_description_easy_init add) {
 
 int run(const base::Arguments& arguments) {
   std::string path = "/points";
-  if (arguments.has("machine")) path += "?machine=" + encode_segment(arguments.get("machine"));
+  if (arguments.has("machine"))
+    path += "?machine=" + base::encode_percent(arguments.get("machine"));
   nlohmann::json answer = ApiClient(arguments).get(path);
   if (arguments.json()) {
     print_json(answer);

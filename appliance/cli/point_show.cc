@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -33,7 +34,7 @@ void print_point(const nlohmann::json& point) {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
-      ApiClient(arguments).get("/points/" + encode_segment(arguments.get("POINT")));
+      ApiClient(arguments).get("/points/" + base::encode_percent(arguments.get("POINT")));
   if (arguments.json()) {
     print_json(answer);
   } else {

@@ -5,6 +5,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -53,7 +54,7 @@ int run(const base::Arguments& arguments) {
   if (auto priority = number_option(arguments, "priority", 1, 9)) body["priority"] = *priority;
   if (arguments.has("protect-new")) body["protect_new"] = yes_or_no(arguments.get("protect-new"));
   nlohmann::json answer =
-      ApiClient(arguments).put("/policies/" + encode_segment(arguments.get("POLICY")), body);
+      ApiClient(arguments).put("/policies/" + base::encode_percent(arguments.get("POLICY")), body);
   if (arguments.json()) print_json(answer);
   else fmt::print("The policy {} is set.\n", printable(arguments.get("POLICY")));
   return 0;

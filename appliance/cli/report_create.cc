@@ -6,6 +6,7 @@
 #include "appliance/cli/present.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -34,7 +35,7 @@ int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json job = follow_accepted(client, client.post("/reports", body), FollowOutput::quiet);
   std::string id = text_of(job["figures"], "report");
-  base::HttpResponse report = client.download("/reports/" + encode_segment(id));
+  base::HttpResponse report = client.download("/reports/" + base::encode_percent(id));
   base::write_file_durably(base::real_file_system(), path, base::as_bytes(report.body));
   if (arguments.json()) {
     print_json({{"report", id}, {"file", path}, {"size", report.body.size()}});

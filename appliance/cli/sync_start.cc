@@ -5,6 +5,7 @@
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -17,7 +18,7 @@ void declare_options(base::options::options_description_easy_init add) {
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer =
-      client.post(fmt::format("/machines/{}/sync", encode_segment(arguments.get("MACHINE"))),
+      client.post(fmt::format("/machines/{}/sync", base::encode_percent(arguments.get("MACHINE"))),
                   nlohmann::json::object());
   if (arguments.has("follow")) {
     nlohmann::json job =

@@ -4,13 +4,14 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
-      ApiClient(arguments).remove("/tokens/" + encode_segment(arguments.get("TOKEN")));
+      ApiClient(arguments).remove("/tokens/" + base::encode_percent(arguments.get("TOKEN")));
   if (arguments.json()) {
     print_json(answer);
   } else {

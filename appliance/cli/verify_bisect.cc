@@ -7,13 +7,15 @@
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  std::string path = fmt::format("/machines/{}/bisect", encode_segment(arguments.get("MACHINE")));
+  std::string path =
+      fmt::format("/machines/{}/bisect", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json job =
       follow_accepted(client, client.post(path, nlohmann::json::object()), FollowOutput::quiet);
   if (arguments.json()) {

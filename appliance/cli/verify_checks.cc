@@ -7,6 +7,7 @@
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -20,7 +21,8 @@ void declare_options(base::options::options_description_easy_init add) {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  std::string path = fmt::format("/machines/{}/checks", encode_segment(arguments.get("MACHINE")));
+  std::string path =
+      fmt::format("/machines/{}/checks", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer;
   if (arguments.has("set") && arguments.has("clear")) {
     throw base::Error(base::ErrorCode::invalid_argument, "either --set or --clear, not both");

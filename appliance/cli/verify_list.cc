@@ -7,6 +7,7 @@
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -18,7 +19,7 @@ void declare_options(base::options::options_description_easy_init add) {
 
 int run(const base::Arguments& arguments) {
   std::string query =
-      arguments.has("machine") ? "?machine=" + encode_segment(arguments.get("machine")) : "";
+      arguments.has("machine") ? "?machine=" + base::encode_percent(arguments.get("machine")) : "";
   nlohmann::json answer = ApiClient(arguments).get("/verifications" + query);
   if (arguments.json()) {
     print_json(answer);

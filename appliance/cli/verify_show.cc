@@ -7,6 +7,7 @@
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -43,7 +44,7 @@ void print_seen(const nlohmann::json& seen) {
 
 int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
-  std::string path = "/verifications/" + encode_segment(arguments.get("NUMBER"));
+  std::string path = "/verifications/" + base::encode_percent(arguments.get("NUMBER"));
   nlohmann::json answer = client.get(path);
   const nlohmann::json& seen = answer["verification"];
   if (arguments.has("pictures")) {

@@ -114,11 +114,17 @@ TEST_CASE("records survive, and damaged ones do not count") {
   make_agent_directories(scratch.path() + "/state", scratch.path() + "/run");
   std::string state = scratch.path() + "/state", machine = "a/b: ü";
   CHECK_FALSE(load_tracking(state, machine));
-  TrackingRecord record{images::PointId::random(), "uuid", "muletto-1", {"vda", "vdb"}};
+  TrackingRecord record{.point = images::PointId::random(),
+                        .origin = images::PointId::random(),
+                        .domain_uuid = "uuid",
+                        .checkpoint = "muletto-1",
+                        .disks = {"vda", "vdb"}};
   save_tracking(state, machine, record);
   auto loaded = load_tracking(state, machine);
   REQUIRE(loaded);
   CHECK(loaded->point == record.point);
+  CHECK(loaded->origin == record.origin);
+  CHECK(loaded->domain_uuid == record.domain_uuid);
   CHECK(loaded->checkpoint == record.checkpoint);
   CHECK(loaded->disks == record.disks);
   REQUIRE(list_tracking(state).size() == 1);

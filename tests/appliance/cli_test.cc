@@ -4,6 +4,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 
@@ -21,8 +22,8 @@ TEST_CASE("text from outside does not steer the terminal") {
 }
 
 TEST_CASE("segments of a path are encoded") {
-  CHECK(encode_segment("web@2026-11-21T08:00") == "web%402026-11-21T08%3A00");
-  CHECK(encode_segment("a/b ü") == "a%2Fb%20%C3%BC");
+  CHECK(base::encode_percent("web@2026-11-21T08:00") == "web%402026-11-21T08%3A00");
+  CHECK(base::encode_percent("a/b ü") == "a%2Fb%20%C3%BC");
 }
 
 TEST_CASE("fields that are missing or null are shown as a dash") {

@@ -35,7 +35,7 @@ client --socket "$run/api.sock" "$socket" --type 'echo typed by hand > /dev/ttyS
 wait_until 30 "the keys arrive in the guest" grep -q "typed by hand" "$WORK/follow.log"
 
 echo "tickets: once, and for this VM only"
-muletto boot console "$boot" | grep -q "https://.*/console/$boot#ticket="
+muletto boot console "$boot" | grep -q "https://.*/console/$boot#ticket=[0-9a-f]*&machine="
 ticket() { muletto boot console "$boot" -o json | json .ticket.ticket; }
 one=$(ticket)
 client --tls "$address" "$socket?ticket=$one" > "$WORK/seen"

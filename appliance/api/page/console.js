@@ -1,8 +1,11 @@
-// The screen of one instant VM: /console/BOOT#ticket=TICKET. The ticket is good once.
+// The screen of one instant VM: /console/BOOT#ticket=TICKET&machine=NAME. The ticket is good once;
+// the name is for people.
 import RFB from "/novnc/core/rfb.js";
 
 const boot = decodeURIComponent(location.pathname.split("/").pop());
-const ticket = new URLSearchParams(location.hash.slice(1)).get("ticket") ?? "";
+const given = new URLSearchParams(location.hash.slice(1));
+const ticket = given.get("ticket") ?? "";
+const machine = given.get("machine") ?? "";
 const element = (id) => document.getElementById(id);
 const buttons = ["keys", "type", "full"].map(element);
 
@@ -13,8 +16,8 @@ function tell(text, bad = false) {
 
 // A used ticket is of no use in a bookmark or over a shoulder.
 history.replaceState(null, "", location.pathname);
-document.title = `${boot} – Muletto`;
-element("name").textContent = `Instant VM ${boot}`;
+document.title = `${machine || boot} – Muletto`;
+element("name").textContent = machine ? `${machine}, instant VM ${boot.slice(0, 8)}` : `Instant VM ${boot}`;
 
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const address = `${scheme}://${location.host}/api/v1/boots/${encodeURIComponent(boot)}/console/ws`;
