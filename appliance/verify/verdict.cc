@@ -281,7 +281,9 @@ std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Exp
   if (auto verdict = judge_ends(summary, limits, now_ms)) return verdict;
   if (!summary.signs.empty()) {
     if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
-  } else if (uint64_t over_ms = evidence.last_change_ms + limits.still_ms;
+  } else if (uint64_t over_ms =
+                 evidence.last_change_ms +
+                 (summary.address == nullptr ? limits.still_ms : limits.still_on_network_ms);
              now_ms >= over_ms && !waits_for_disks(evidence, limits, over_ms, now_ms)) {
     return judge_still(evidence, summary, now_ms);
   }

@@ -17,6 +17,8 @@ struct VerdictLimits {
   uint64_t idle_grace_ms = 20'000;     // the same when the disks have been quiet all that time
   uint64_t disk_grace_ms = 20'000;     // what a verdict waits longer for the check of the disks
   uint64_t still_ms = 45'000;  // nothing moves and there is no sign of life: it will not come
+  // The same for one that is on the network: systemd waits 90 s for a disk, and says nothing.
+  uint64_t still_on_network_ms = 100'000;
   uint64_t total_ms = 900'000;
   uint32_t reboot_count = 3;  // an update restarts a machine once or twice
   // A pass is watched on for so long: a restart, an end or a panic takes it back.

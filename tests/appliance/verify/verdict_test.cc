@@ -178,6 +178,16 @@ TEST_CASE("a screen that cannot be read is inconclusive, a start that hangs is a
         VerdictKind::fail);
 }
 
+TEST_CASE("a machine on the network that waits for a disk is given the time to say so",
+          "[verify]") {
+  std::vector<Observation> seen{text(2000, TextMeaning::booting),
+                                good(26000, Signal::address, "192.168.1.9")};
+  CHECK_FALSE(judge(evidence_of(seen), {}, kLimits, 110'000).has_value());
+  CHECK(judge(evidence_of(seen), {}, kLimits, 130'000)->kind == VerdictKind::inconclusive);
+  seen.push_back(text(115'000, TextMeaning::emergency));
+  CHECK(first_verdict(evidence_of(seen), {}).first.kind == VerdictKind::fail);
+}
+
 TEST_CASE("consoles are read as a person reads them", "[verify]") {
   using enum TextMeaning;
   std::vector<std::pair<const char*, TextMeaning>> samples{
