@@ -228,8 +228,12 @@ void PackAppender::settle(State& state, bool at_end) {
   if (open == nullptr && state.sealed.empty()) return;
   try {
     if (open != nullptr) {
-      if (at_end) end_file(*open);
-      else write_buffer(*open), make_durable(*open);
+      if (at_end) {
+        end_file(*open);
+      } else {
+        write_buffer(*open);
+        make_durable(*open);
+      }
     }
   } catch (...) {
     give_up(state);

@@ -2,12 +2,14 @@
 // pack that is open, a batch at a time, so that concurrent syncs of similar disks store an equal
 // chunk once.
 //
-// A record goes: append() → in the open pack and the table of pending records → the pack is flushed
-// (a commit asks) or closed (it is full): fsync, then one index transaction that lists its records
-// without references. Who fills a pack closes it, while others fill the next one; there is one at a
-// time on its way. After a failed write the pack is given up: what was flushed stays, the rest is
-// cut off (bytes whose fsync failed must not be taken for durable later) and forgotten, and syncs
-// that relied on it learn it from failure_count(). Thread-safe.
+// A record goes: append() → in the open pack's buffer and the table of pending records → its file →
+// the pack is flushed (a commit asks) or closed (it is full): fsync, of its folders, too → an index
+// transaction that lists its records without references, for one flush or for several full packs;
+// until then they stay pending. Who fills the buffer writes it, and who fills a pack closes it,
+// while others go on; there is one of each at a time. What a kill leaves out of the index is found
+// again when the store is opened. After a failed write the pack is given up: what was flushed
+// stays, the rest is cut off (bytes whose fsync failed must not be taken for durable later) and
+// forgotten, and syncs that relied on it learn it from failure_count(). Thread-safe.
 #pragma once
 
 #include <condition_variable>

@@ -26,9 +26,10 @@ std::unique_ptr<Workspace> Workspaces::take(int compression_level, uint64_t size
   {
     auto state = state_.lock();
     uint64_t returned = state->returned_count;
-    while (state->in_use >= limit_) {
-      bool changed = state.wait_for(returned_, patience_, [&] { return state->in_use < limit_; });
-      if (!changed && state->returned_count == returned) break;
+    auto has_room = [&] { return state->in_use < state->limit; };
+    while (!has_room()) {
+      bool changed = state.wait_for(returned_, patience_, has_room);
+      if (!changed && state->returned_count == returned) ++state->limit;
       returned = state->returned_count;
     }
     ++state->in_use;
@@ -51,6 +52,7 @@ void Workspaces::give_back(std::unique_ptr<Workspace> workspace) {
     auto state = state_.lock();
     --state->in_use;
     ++state->returned_count;
+    if (state->in_use < limit_) state->limit = limit_;
     if (workspace && state->free.size() < limit_) state->free.push_back(std::move(workspace));
   }
   returned_.notify_one();

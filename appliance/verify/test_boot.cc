@@ -11,6 +11,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <sstream>
 
 #include "appliance/verify/console_text.h"
@@ -38,6 +39,14 @@ constexpr uint64_t kTendEveryMs = 1000;
 constexpr int kNice = 10;
 constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as ioprio_set(2) codes it
 
+// The id that a folder of /proc is named by.
+std::optional<pid_t> process_id(const std::filesystem::path& folder) {
+  std::string name = folder.filename();
+  pid_t id = 0;
+  auto result = std::from_chars(name.data(), name.data() + name.size(), id);
+  return result.ec == std::errc() ? std::optional(id) : std::nullopt;
+}
+
 // Everything that works for this VM gives way: QEMU and the export, by the id in their arguments.
 // The kernel weighs nice values only within a session where it groups tasks by sessions, and within
 // a control group: QEMU has its own of both.
@@ -49,18 +58,14 @@ void lower_priority(const boot::InstantVm& vm, boot::GuestWatch& watch) {
     std::stringstream arguments;
     arguments << file.rdbuf();
     if (arguments.str().find(vm.id.hex()) == std::string::npos) continue;
-    std::string process_name = process.path().filename();
-    int process_id = 0;
-    std::from_chars(process_name.data(), process_name.data() + process_name.size(), process_id);
-    if (process_id > 0 && ::getsid(process_id) != ::getsid(0))
-      std::ofstream(process.path() / "autogroup") << kNice;
+    auto id = process_id(process.path());
+    if (!id) continue;
+    if (::getsid(*id) != ::getsid(0)) std::ofstream(process.path() / "autogroup") << kNice;
     for (const auto& task : std::filesystem::directory_iterator(process.path() / "task", ignored)) {
-      std::string name = task.path().filename();
-      int number = 0;
-      if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc())
-        continue;
-      ::setpriority(PRIO_PROCESS, static_cast<id_t>(number), kNice);
-      ::syscall(SYS_ioprio_set, 1, number, kLowestBestEffort);
+      auto thread = process_id(task.path());
+      if (!thread) continue;
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(*thread), kNice);
+      ::syscall(SYS_ioprio_set, 1, *thread, kLowestBestEffort);
     }
   }
 }

@@ -4,7 +4,6 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
-#include "base/text.h"
 
 namespace appliance::cli {
 
@@ -19,11 +18,6 @@ TEST_CASE("text from outside does not steer the terminal") {
   CHECK(printable("a\x1b[31mb\n\x7f\xc2\x9b") == "a?[31mb???");
   CHECK(display_width("e\xcc\x81") == 1);
   CHECK(display_width("\xe2\x82") <= 2);  // cut in the middle of a character
-}
-
-TEST_CASE("segments of a path are encoded") {
-  CHECK(base::encode_percent("web@2026-11-21T08:00") == "web%402026-11-21T08%3A00");
-  CHECK(base::encode_percent("a/b ü") == "a%2Fb%20%C3%BC");
 }
 
 TEST_CASE("fields that are missing or null are shown as a dash") {

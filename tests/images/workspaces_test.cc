@@ -31,9 +31,20 @@ TEST_CASE("a worker waits for a workspace, but not for those that never come bac
   workspaces.give_back(std::move(held));
   CHECK(other.get().get() == mine);
 
-  Workspaces impatient(1, 10ms);
+  // Patience is lost once, not for each unit.
+  Workspaces impatient(1, 300ms);
   auto stuck = impatient.take(1, 4096);
-  CHECK(impatient.take(1, 4096) != nullptr);
+  impatient.give_back(impatient.take(1, 4096));
+  auto soon = std::async(std::launch::async, [&] { return impatient.take(1, 4096); });
+  CHECK(soon.wait_for(200ms) == std::future_status::ready);
+  impatient.give_back(soon.get());
+  // All have come back: the limit counts again.
+  impatient.give_back(std::move(stuck));
+  auto last = impatient.take(1, 4096);
+  auto waits = std::async(std::launch::async, [&] { return impatient.take(1, 4096); });
+  CHECK(waits.wait_for(100ms) == std::future_status::timeout);
+  impatient.give_back(std::move(last));
+  CHECK(waits.get() != nullptr);
 }
 
 }  // namespace images

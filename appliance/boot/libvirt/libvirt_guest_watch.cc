@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 
-#include <functional>
 #include <map>
 #include <mutex>
 #include <pugixml.hpp>
 #include <thread>
 
 #include "appliance/boot/libvirt/isolation_rules.h"
+#include "appliance/boot/libvirt/kept_connection.h"
 #include "base/error.h"
 #include "base/guarded.h"
 
@@ -20,7 +19,6 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
-using Connection = std::shared_ptr<virConnect>;
 using Domain = std::unique_ptr<virDomain, int (*)(virDomainPtr)>;
 struct SeenReboots {
   uint32_t count = 0;
@@ -32,11 +30,6 @@ using RebootCounts = base::Guarded<std::map<std::string, SeenReboots>>;
 constexpr std::chrono::milliseconds kOneReboot{2500};
 constexpr unsigned long long kLeastShares = 2;
 constexpr int kWakeEvery = 500;  // ms: how soon the thread sees that it shall end
-
-std::string last_words() {
-  virErrorPtr error = virGetLastError();
-  return error == nullptr || error->message == nullptr ? "libvirt gave no reason" : error->message;
-}
 
 int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
   auto counts = static_cast<RebootCounts*>(opaque)->lock();
@@ -62,41 +55,6 @@ void start_event_loop() {
   });
 }
 
-// A connection that is opened when it is first needed, and again when it was lost. Thread-safe.
-class KeptConnection {
- public:
-  KeptConnection(std::string uri, std::function<void(virConnectPtr)> on_open)
-      : uri_(std::move(uri)), on_open_(std::move(on_open)) {}
-
-  Connection now() {
-    auto state = state_.lock();
-    Connection& connection = state->connection;
-    if (connection != nullptr && virConnectIsAlive(connection.get()) == 1) return connection;
-    virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
-    virConnectPtr fresh = virConnectOpen(uri_.c_str());
-    if (fresh == nullptr) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("libvirt at {} does not answer: {}", uri_, last_words()));
-    }
-    connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
-    ++state->opened_count;
-    on_open_(fresh);
-    return connection;
-  }
-
-  uint32_t opened_count() { return state_.lock()->opened_count; }
-
- private:
-  struct State {
-    Connection connection;
-    uint32_t opened_count = 0;
-  };
-
-  std::string uri_;
-  std::function<void(virConnectPtr)> on_open_;
-  base::Guarded<State> state_;
-};
-
 class LibvirtGuestWatch : public GuestWatch {
  public:
   explicit LibvirtGuestWatch(const std::string& uri)
@@ -106,7 +64,7 @@ class LibvirtGuestWatch : public GuestWatch {
                                                     VIR_DOMAIN_EVENT_CALLBACK(count_reboot),
                                                     &counts_, nullptr);
                  }),
-        agents_(uri, [](virConnectPtr) {}) {
+        agents_(uri) {
     start_event_loop();
     events_ = std::jthread([](const std::stop_token& stop) {
       while (!stop.stop_requested()) virEventRunDefaultImpl();

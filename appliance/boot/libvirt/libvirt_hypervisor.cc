@@ -19,11 +19,11 @@
 #include "appliance/boot/libvirt/defined_domains.h"
 #include "appliance/boot/libvirt/host_facts.h"
 #include "appliance/boot/libvirt/isolation_rules.h"
+#include "appliance/boot/libvirt/kept_connection.h"
 #include "appliance/boot/libvirt/network_plan.h"
 #include "appliance/boot/libvirt/patient_exports.h"
 #include "appliance/boot/libvirt/station_call.h"
 #include "base/error.h"
-#include "base/guarded.h"
 
 namespace appliance::boot::libvirt {
 namespace {
@@ -34,11 +34,10 @@ using nlohmann::json;
 
 constexpr int kAgentTimeout = 2;  // s
 
-// libvirt's words for the last failed call of this thread.
+// With libvirt's words for the last failed call of this thread.
 Error last_error(const std::string& action) {
+  std::string words = last_words();
   virErrorPtr error = virGetLastError();
-  std::string words =
-      error == nullptr || error->message == nullptr ? "libvirt gave no reason" : error->message;
   ErrorCode code = ErrorCode::io;
   switch (error == nullptr ? VIR_ERR_OK : static_cast<virErrorNumber>(error->code)) {
     case VIR_ERR_NO_DOMAIN:
@@ -62,7 +61,6 @@ struct Free {
 };
 using Domain = std::unique_ptr<virDomain, Free<virDomain, virDomainFree>>;
 using Network = std::unique_ptr<virNetwork, Free<virNetwork, virNetworkFree>>;
-using Connection = std::shared_ptr<virConnect>;
 
 std::string take_text(char* text) {
   std::string copy = text == nullptr ? "" : text;
@@ -87,10 +85,10 @@ DomainState state_of(virDomainPtr domain) {
 
 class LibvirtHypervisor : public Hypervisor {
  public:
-  explicit LibvirtHypervisor(std::string uri) : uri_(std::move(uri)) {}
+  explicit LibvirtHypervisor(std::string uri) : connection_(std::move(uri)) {}
 
   HypervisorFacts facts() override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     HypervisorFacts facts;
     unsigned long libvirt_version = 0, qemu_version = 0;
     virConnectGetLibVersion(connection.get(), &libvirt_version);
@@ -133,14 +131,14 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   bool has_network(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Network network(virNetworkLookupByName(connection.get(), name.c_str()));
     return network != nullptr && virNetworkIsActive(network.get()) == 1;
   }
 
   void ensure_network(const NetworkPlan& plan) override {
     std::lock_guard<std::mutex> one_at_a_time(network_mutex_);
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Network known(virNetworkLookupByName(connection.get(), plan.name.c_str()));
     if (plan.mode == NetworkMode::isolated) guard_isolated_bridges();
     if (known != nullptr && virNetworkIsActive(known.get()) == 1) return;
@@ -158,7 +156,7 @@ class LibvirtHypervisor : public Hypervisor {
 
   void remove_network(const std::string& name) override {
     std::lock_guard<std::mutex> one_at_a_time(network_mutex_);
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Network network(virNetworkLookupByName(connection.get(), name.c_str()));
     if (network != nullptr && virNetworkDestroy(network.get()) != 0)
       throw last_error("cannot take away the network " + name);
@@ -166,59 +164,59 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   void define(const std::string& domain_xml) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain(virDomainDefineXML(connection.get(), domain_xml.c_str()));
     if (domain == nullptr) throw last_error("libvirt does not take the domain");
   }
 
   void undefine(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = find(connection, name);
     if (domain != nullptr && !libvirt::undefine(domain.get()) && find(connection, name) != nullptr)
       throw last_error("cannot remove the domain " + name);
   }
 
   bool has_checkpoint(const std::string& name, const std::string& checkpoint) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = find(connection, name);
     return domain != nullptr && libvirt::has_checkpoint(domain.get(), checkpoint);
   }
 
   void set_checkpoint(const std::string& name, const CheckpointPlan& plan) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     if (!libvirt::set_checkpoint(domain.get(), plan))
       throw last_error("cannot track the changes of " + name);
   }
 
   DomainEnd last_end(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = find(connection, name);
     return domain == nullptr ? DomainEnd::unknown : libvirt::last_end(domain.get());
   }
 
   void start(const std::string& domain_xml) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain(virDomainCreateXML(connection.get(), domain_xml.c_str(), 0));
     if (domain == nullptr) throw last_error("QEMU did not start");
   }
 
   void make_exports_patient(const std::string& name,
                             const std::vector<BackingExport>& exports) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     reopen_patiently(exports, monitor_of(domain));
   }
 
   void release_exports(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     remove_unused(monitor_of(domain));
   }
 
   void start_pull(const std::string& name, const std::string& overlay_path,
                   uint64_t bandwidth) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     if (virDomainBlockPull(domain.get(), overlay_path.c_str(), bandwidth,
                            VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES) != 0)
@@ -227,7 +225,7 @@ class LibvirtHypervisor : public Hypervisor {
 
   std::optional<PullJob> pull_progress(const std::string& name,
                                        const std::string& overlay_path) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     virDomainBlockJobInfo info{};
     int found = virDomainGetBlockJobInfo(domain.get(), overlay_path.c_str(), &info, 0);
@@ -244,7 +242,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   std::vector<DomainSummary> list() override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     std::vector<DomainSummary> summaries;
     for (const Domain& domain : all_domains(connection)) {
       char* metadata = virDomainGetXMLDesc(domain.get(), 0);
@@ -264,13 +262,13 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   DomainState state(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = find(connection, name);
     return domain == nullptr ? DomainState::off : state_of(domain.get());
   }
 
   std::string domain_xml(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     char* text = virDomainGetXMLDesc(domain.get(), 0);
     if (text == nullptr) throw last_error("cannot read the domain " + name);
@@ -278,7 +276,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   void destroy(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = find(connection, name);
     if (domain == nullptr || state_of(domain.get()) == DomainState::off) return;
     if (virDomainDestroy(domain.get()) != 0 && state(name) != DomainState::off) {
@@ -287,7 +285,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   void shutdown(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     bool asked = virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_GUEST_AGENT) == 0 ||
                  virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) == 0;
@@ -301,7 +299,7 @@ class LibvirtHypervisor : public Hypervisor {
   void resume(const std::string& name) override { apply(name, "resume", virDomainResume); }
 
   Screenshot screenshot(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     std::unique_ptr<virStream, Free<virStream, virStreamFree>> stream(
         virStreamNew(connection.get(), 0));
@@ -324,7 +322,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
   std::vector<std::string> addresses(const std::string& name) override {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     std::vector<std::string> found;
     collect_addresses(domain.get(), VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, found);
@@ -383,20 +381,6 @@ class LibvirtHypervisor : public Hypervisor {
     }
   }
 
-  Connection connect_now() {
-    auto connection = connection_.lock();
-    if (*connection != nullptr && virConnectIsAlive(connection->get()) == 1) return *connection;
-    virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // else libvirt prints every error itself
-    virConnectPtr fresh = virConnectOpen(uri_.c_str());
-    if (fresh == nullptr) {
-      Error error =
-          last_error(fmt::format("libvirt at {} does not answer (is libvirtd running?)", uri_));
-      throw Error(ErrorCode::unavailable, error.message());
-    }
-    *connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
-    return *connection;
-  }
-
   static std::vector<Domain> all_domains(const Connection& connection) {
     virDomainPtr* raw = nullptr;
     int count = virConnectListAllDomains(connection.get(), &raw, 0);
@@ -424,13 +408,12 @@ class LibvirtHypervisor : public Hypervisor {
 
   template <typename Action>
   void apply(const std::string& name, const char* verb, Action action) {
-    Connection connection = connect_now();
+    Connection connection = connection_.now();
     Domain domain = open(connection, name);
     if (action(domain.get()) != 0) throw last_error(fmt::format("cannot {} {}", verb, name));
   }
 
-  std::string uri_;
-  base::Guarded<Connection> connection_;
+  KeptConnection connection_;
   std::mutex network_mutex_;  // held while a network is made: two at once would choose one subnet
 };
 

@@ -166,6 +166,12 @@ TEST_CASE("a failed start leaves nothing behind", "[boot]") {
     options.networks = {{NetworkMode::bridge, "br7"}};
     CHECK_THROWS_WITH(appliance.start(options), Catch::Contains("no bridge 'br7'"));
   }
+  SECTION("the original is there, and silent until it is called") {
+    appliance.hypervisor().answers_calls = true;
+    BootOptions options;
+    options.networks = {{NetworkMode::bridge, "br0"}};
+    CHECK_THROWS_WITH(appliance.start(options), Catch::Contains("seems to be alive"));
+  }
   SECTION("too little memory") {
     appliance.hypervisor().memory_available = 1ull << 30;
     CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
