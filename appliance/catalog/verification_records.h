@@ -21,7 +21,7 @@ struct Verification {
   std::string verdict;                  // "pass", "fail", "inconclusive"
   std::string reasons;                  // JSON: an array of sentences, the decisive one first
   std::string checks;                   // JSON: an array of what answered, "agent", "tcp:22", …
-  std::string evidence;                 // JSON: an array of what was seen, in the order of time
+  std::string evidence;                 // JSON: an array of what was seen, as it was learned
   std::string serial;                   // the end of the serial console's log
   std::optional<uint64_t> recovery_ms;  // from the order until all that is demanded answered
   uint64_t started_ms = 0;

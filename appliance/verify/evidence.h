@@ -51,7 +51,8 @@ struct Observation {
   TextMeaning meaning = TextMeaning::nothing;  // of screen and serial
 };
 
-// In the order of time. Only changes are noted, so a long test boot stays small.
+// In the order in which it was learned: an answer may have come, or a restart begun, a little
+// before what stands in front of it. Only changes are noted, so a long test boot stays small.
 struct Evidence {
   std::vector<Observation> observations;
   uint64_t last_change_ms = 0;  // when screen, serial line or disks last moved
