@@ -31,10 +31,16 @@ namespace images {
 // No batch may hold more non-zero plaintext, whatever the chunk size. Bytes.
 constexpr uint64_t kMaxBatchSize = 64ull << 20;
 
+// A chunk as it was sent.
+struct ReceivedChunk {
+  Codec codec = Codec::raw;
+  base::Bytes bytes;
+};
+
 // A batch with the chunks that were sent for it.
 struct ReceivedBatch {
   Batch batch;
-  std::vector<EncodedChunk> chunks;  // one a place; without bytes where none was asked for
+  std::vector<ReceivedChunk> chunks;  // one a place; without bytes where none was asked for
 };
 
 class BatchWindow {

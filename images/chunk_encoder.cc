@@ -3,15 +3,41 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "base/check.h"
 #include "base/error.h"
 
 namespace images {
 
+namespace {
+
+// Of memory for results; one holds a whole batch of the sync engine, and the largest chunk.
+constexpr size_t kBlockSize = 1u << 20;
+
+}  // namespace
+
+// Results lie one behind the other: an allocation for each would cost every chunk a copy, and many
+// threads page faults on top (docs/performance.md).
 struct ChunkEncoder::State {
   ZSTD_CCtx* context = ZSTD_createCCtx();
-  base::Bytes output;
+  std::vector<std::unique_ptr<uint8_t[]>> blocks;
+  size_t block_count = 0;    // in use
+  size_t used = kBlockSize;  // bytes of the last of them
   ~State() { ZSTD_freeCCtx(context); }
+
+  // Valid for `size` bytes.
+  uint8_t* room_for(size_t size) {
+    CHECK(size <= kBlockSize);
+    if (kBlockSize - used < size) {
+      if (block_count == blocks.size())
+        blocks.push_back(std::make_unique_for_overwrite<uint8_t[]>(kBlockSize));
+      ++block_count;
+      used = 0;
+    }
+    return blocks[block_count - 1].get() + used;
+  }
 };
 
 ChunkEncoder::ChunkEncoder(int level) : state_(std::make_unique<State>()) {
@@ -39,11 +65,21 @@ EncodedChunk ChunkEncoder::encode(base::ByteView plain) {
   // zstd gets room for one byte less than it was given, so it fails exactly when it does not shrink
   // them.
   size_t room = plain.empty() ? 0 : plain.size() - 1;
-  if (state_->output.size() < room) state_->output.resize(room);
-  size_t size =
-      ZSTD_compress2(state_->context, state_->output.data(), room, plain.data(), plain.size());
-  if (ZSTD_isError(size)) return {Codec::raw, base::Bytes(plain.begin(), plain.end())};
-  return {Codec::zstd, base::Bytes(state_->output.data(), state_->output.data() + size)};
+  uint8_t* output = state_->room_for(plain.size());
+  size_t size = ZSTD_compress2(state_->context, output, room, plain.data(), plain.size());
+  Codec codec = Codec::zstd;
+  if (ZSTD_isError(size)) {
+    codec = Codec::raw;
+    size = plain.size();
+    std::copy(plain.begin(), plain.end(), output);
+  }
+  state_->used += size;
+  return {codec, {output, size}};
+}
+
+void ChunkEncoder::forget() {
+  state_->block_count = 0;
+  state_->used = kBlockSize;
 }
 
 }  // namespace images

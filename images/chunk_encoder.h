@@ -17,8 +17,12 @@ class ChunkEncoder {
   ~ChunkEncoder();
 
   // One zstd frame (RFC 8878) with the content's size in its header and without a checksum of its
-  // own: the chunk's id and the record around it have that duty.
+  // own: the chunk's id and the record around it have that duty. At most 1 MiB of plain bytes. The
+  // result's bytes are the encoder's, and stay until forget().
   EncodedChunk encode(base::ByteView plain);
+
+  // All that was encoded is needed no more: its memory is used again.
+  void forget();
 
  private:
   struct State;

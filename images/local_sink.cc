@@ -138,7 +138,7 @@ void LocalSink::send(const Batch& batch, const std::function<EncodedChunk(size_t
     if (!wanted[i]) continue;
     EncodedChunk chunk = encode(i);
     sent += chunk.bytes.size();
-    records.push_back(store_.codec.seal_chunk(batch.places[i].id, std::move(chunk)));
+    records.push_back(store_.codec.seal_chunk(batch.places[i].id, chunk));
   }
   uint64_t stored = records.empty() ? 0 : appender_.append(records);
   bytes_sent_ += sent;

@@ -18,15 +18,14 @@ constexpr size_t kPacksTogether = 8;  // go into the index in one transaction
 }  // namespace
 
 base::Bytes encode_pack_tail(uint64_t offset, const std::vector<format::DirectoryEntry>& entries) {
-  Record record;
-  record.stored = format::encode_directory(entries);
-  record.header.kind = format::RecordKind::directory;
-  record.header.stored_size = record.header.plain_size =
-      static_cast<uint32_t>(record.stored.size());
-  record.header.checksum = base::checksum64(record.stored);
+  base::Bytes directory = format::encode_directory(entries);
+  format::RecordHeader header;
+  header.kind = format::RecordKind::directory;
+  header.stored_size = header.plain_size = static_cast<uint32_t>(directory.size());
+  header.checksum = base::checksum64(directory);
   base::Bytes tail;
-  format::encode_record_header(record.header, tail);
-  tail.insert(tail.end(), record.stored.begin(), record.stored.end());
+  format::encode_record_header(header, tail);
+  tail.insert(tail.end(), directory.begin(), directory.end());
   base::Bytes footer = format::encode_pack_footer(offset);
   tail.insert(tail.end(), footer.begin(), footer.end());
   return tail;
@@ -86,6 +85,7 @@ uint64_t PackAppender::append(std::span<const Record> records) {
 std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> records, size_t& next,
                                                      uint64_t& added) {
   LockedState state = state_.lock();
+  base::Bytes header;
   try {
     while (next < records.size()) {
       const Record& record = records[next];
@@ -115,7 +115,7 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
       pack.directory.push_back({record.header.kind, static_cast<uint32_t>(pack.size),
                                 record.header.stored_size, record.header.id});
       state->pending.insert(record.header.id);
-      base::Bytes header;
+      header.clear();
       format::encode_record_header(record.header, header);
       pack.buffer->append(header);
       pack.buffer->append(record.stored);

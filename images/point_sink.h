@@ -53,10 +53,11 @@ struct PlacedChunk {
 
 enum class Codec : uint8_t { raw = 0, zstd = 1 };
 
-// A chunk's plaintext as it travels and is stored: compressed if that made it smaller.
+// A chunk's plaintext as it travels and is stored: compressed if that made it smaller. The bytes
+// are somebody else's.
 struct EncodedChunk {
   Codec codec = Codec::raw;
-  base::Bytes bytes;
+  base::ByteView bytes;
 };
 
 // Places of one disk, ascending and without overlaps. Batches are numbered 0, 1, 2, … per sync
@@ -88,10 +89,10 @@ class PointSink {
   virtual std::vector<bool> lacking(std::span<const PlacedChunk> places) = 0;
 
   // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on
-  // this thread, once) for the content of places[i]. Returns when the batch is handed over; bytes
-  // may still be under way until commit(). Any number of threads; at most kMaxBatchesInFlight
-  // batches past the smallest sequence that is not yet handed over. Throws unavailable, no_space, …
-  // : the sync is over.
+  // this thread, once) for the content of places[i]; what it gave stays where it is until send()
+  // returns. Returns when the batch is handed over; bytes may still be under way until commit().
+  // Any number of threads; at most kMaxBatchesInFlight batches past the smallest sequence that is
+  // not yet handed over. Throws unavailable, no_space, … : the sync is over.
   virtual void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) = 0;
 
   virtual SinkProgress progress() const = 0;

@@ -59,23 +59,23 @@ base::Key256 RecordCodec::key_of(const ChunkId& id) const {
   return base::hmac_sha256(keys_->records, id.view());
 }
 
-Record RecordCodec::seal_chunk(const ChunkId& id, EncodedChunk chunk) const {
+Record RecordCodec::seal_chunk(const ChunkId& id, const EncodedChunk& chunk) const {
   Record record;
   RecordHeader& header = record.header;
   header.kind = RecordKind::chunk;
   header.codec = chunk.codec;
   header.id = id;
   header.plain_size = parameters_.chunk_size;
-  record.stored = std::move(chunk.bytes);
+  record.stored = chunk.bytes;
   header.stored_size = static_cast<uint32_t>(record.stored.size());
   if (parameters_.encrypted) {
-    base::Bytes sealed(record.stored.size() + base::kGcmTagSize);
+    record.own = std::make_unique<base::Bytes>(chunk.bytes.size() + base::kGcmTagSize);
     header.cipher = Cipher::aes_256_gcm;
     header.nonce = base::random_array<12>();
-    header.stored_size = static_cast<uint32_t>(sealed.size());
-    base::gcm_seal(key_of(id), header.nonce, format::record_associated_data(header), record.stored,
-                   sealed);
-    record.stored = std::move(sealed);
+    header.stored_size = static_cast<uint32_t>(record.own->size());
+    base::gcm_seal(key_of(id), header.nonce, format::record_associated_data(header), chunk.bytes,
+                   *record.own);
+    record.stored = *record.own;
   }
   header.checksum = base::checksum64(record.stored);
   return record;
@@ -87,7 +87,8 @@ Record RecordCodec::seal_node(const ChunkId& id, base::Bytes node) const {
   record.header.id = id;
   record.header.plain_size = record.header.stored_size = static_cast<uint32_t>(node.size());
   record.header.checksum = base::checksum64(node);
-  record.stored = std::move(node);
+  record.own = std::make_unique<base::Bytes>(std::move(node));
+  record.stored = *record.own;
   return record;
 }
 

@@ -8,6 +8,7 @@
 // but keyed ids and stay open, for the same reason.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "images/chunk_hasher.h"
@@ -19,7 +20,8 @@ namespace images {
 
 struct Record {
   format::RecordHeader header;
-  base::Bytes stored;
+  base::ByteView stored;
+  std::unique_ptr<base::Bytes> own;  // what `stored` shows; null: it is another's
 };
 
 class RecordCodec {
@@ -29,7 +31,8 @@ class RecordCodec {
   RecordCodec(const format::StoreParameters& parameters, std::optional<StoreKeys> keys)
       : parameters_(parameters), keys_(std::move(keys)) {}
 
-  Record seal_chunk(const ChunkId& id, EncodedChunk chunk) const;
+  // The record of a store that is not encrypted shows the chunk's own bytes.
+  Record seal_chunk(const ChunkId& id, const EncodedChunk& chunk) const;
   Record seal_node(const ChunkId& id, base::Bytes node) const;
 
   // Fills `plain` (chunk_size bytes). Throws corrupt when the checksum, the ciphertext or the

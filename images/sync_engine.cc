@@ -155,6 +155,7 @@ void Copier::run_worker() {
                               max_data_chunks(chunk_size_) * chunk_size_);
       std::optional<CopyUnit> unit = take_unit();
       if (!unit) break;
+      workspace->encoder().forget();
       read_unit(*unit, workspace->buffer());
       PreparedBatch prepared = prepare(*unit, workspace->buffer());
       sink_.send(prepared.batch, [&](size_t place) {

@@ -172,7 +172,7 @@ void TransferIngest::verify(const ReceivedBatch& received) {
   const ChunkHasher& hasher = sink_->hasher();
   base::Bytes decompressed(hasher.chunk_size());
   for (size_t i = 0; i < received.chunks.size(); ++i) {
-    const EncodedChunk& chunk = received.chunks[i];
+    const ReceivedChunk& chunk = received.chunks[i];
     if (chunk.bytes.empty()) continue;
     base::ByteView plain = chunk.bytes;  // the window took raw chunks of the right size only
     if (chunk.codec != Codec::raw) {
@@ -201,22 +201,17 @@ void TransferIngest::salvage() noexcept {
 
 void TransferIngest::hand_over(ReceivedBatch received) {
   verify(received);
-  struct Arrived {
-    EncodedChunk* chunk = nullptr;
-    size_t places = 0;  // that may still ask for it
-  };
-  std::unordered_map<ChunkId, Arrived> arrived;
+  std::unordered_map<ChunkId, const ReceivedChunk*> arrived;
   for (size_t i = 0; i < received.chunks.size(); ++i) {
-    Arrived& entry = arrived[received.batch.places[i].id];
-    if (!received.chunks[i].bytes.empty()) entry.chunk = &received.chunks[i];
-    ++entry.places;
+    if (!received.chunks[i].bytes.empty())
+      arrived[received.batch.places[i].id] = &received.chunks[i];
   }
   sink_->send(received.batch, [&](size_t i) {
-    Arrived& entry = arrived.at(received.batch.places[i].id);
-    if (entry.chunk == nullptr) {
+    auto found = arrived.find(received.batch.places[i].id);
+    if (found == arrived.end()) {
       throw Error(ErrorCode::busy, "a chunk vanished from the store during the sync; sync again");
     }
-    return --entry.places == 0 ? std::move(*entry.chunk) : *entry.chunk;
+    return EncodedChunk{found->second->codec, found->second->bytes};
   });
 }
 

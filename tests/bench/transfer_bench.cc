@@ -73,7 +73,7 @@ void send_all(images::PointSink& sink, uint64_t batches, const std::vector<Bytes
               {sequence * kBatchPlaces + i, 1, sink.hasher().id_of(chunks.back())});
         }
         sink.send(batch, [&](size_t i) {
-          return images::EncodedChunk{images::Codec::raw, std::move(chunks[i])};
+          return images::EncodedChunk{images::Codec::raw, chunks[i]};
         });
       }
     });

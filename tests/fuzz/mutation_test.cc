@@ -69,14 +69,14 @@ class CraftedStore {
 
   void write_pack() {
     RecordCodec codec({id_, 4096, 64, false}, {});
+    ChunkEncoder encoder(1);
     PackId pack = PackId::random();
     Bytes bytes = format::encode_pack_header(id_, pack);
     std::vector<format::DirectoryEntry> entries;
     for (int i = 0; i < 16; ++i) {
       ChunkId id = any_id();
-      Record record = random_() % 4 == 0
-                          ? codec.seal_chunk(id, ChunkEncoder(1).encode(Bytes(4096, 3)))
-                          : codec.seal_node(id, any_node());
+      Record record = random_() % 4 == 0 ? codec.seal_chunk(id, encoder.encode(Bytes(4096, 3)))
+                                         : codec.seal_node(id, any_node());
       if (random_() % 8 == 0)
         record.header.plain_size = static_cast<uint32_t>(random_() % (1u << 20));
       entries.push_back(

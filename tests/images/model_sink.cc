@@ -7,7 +7,7 @@
 namespace images {
 
 base::Bytes decode(const EncodedChunk& chunk, uint32_t chunk_size) {
-  if (chunk.codec == Codec::raw) return chunk.bytes;
+  if (chunk.codec == Codec::raw) return {chunk.bytes.begin(), chunk.bytes.end()};
   base::Bytes plain(chunk_size);
   size_t size = ZSTD_decompress(plain.data(), plain.size(), chunk.bytes.data(), chunk.bytes.size());
   CHECK(size == chunk_size);

@@ -34,7 +34,11 @@ class SmallPacks {
     base::Bytes content(kDefaultChunkSize);
     for (size_t i = 0; i < content.size(); i += 4)
       base::store_u32(content.data() + i, number * 2654435761u + static_cast<uint32_t>(i));
-    return store_->codec.seal_chunk(store_->hasher.id_of(content), {Codec::raw, content});
+    ChunkId id = store_->hasher.id_of(content);
+    auto own = std::make_unique<base::Bytes>(std::move(content));
+    Record record = store_->codec.seal_chunk(id, {Codec::raw, *own});
+    record.own = std::move(own);
+    return record;
   }
 
   bool is_listed(const ChunkId& id) { return store_->index().read()->find_chunk(id).has_value(); }

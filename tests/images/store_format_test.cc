@@ -264,14 +264,15 @@ TEST_CASE("each record of one chunk has a nonce of its own, and none opens under
   parameters.chunk_size = 4096;
   RecordCodec codec(parameters, StoreKeys{samples::key(), samples::key(), samples::key()});
   std::set<base::GcmNonce> nonces;
-  EncodedChunk chunk{Codec::raw, Bytes(4096, 5)};
+  Bytes content(4096, 5);
+  EncodedChunk chunk{Codec::raw, content};
   for (int i = 0; i < 1000; ++i)
     nonces.insert(codec.seal_chunk(samples::id<ChunkId>(1), chunk).header.nonce);
   CHECK(nonces.size() == 1000);
   Record record = codec.seal_chunk(samples::id<ChunkId>(1), chunk);
   Bytes plain(4096);
   codec.open_chunk(record.header, record.stored, plain);
-  CHECK(plain == chunk.bytes);
+  CHECK(plain == content);
   record.header.id = samples::id<ChunkId>(2);
   CHECK(is_corrupt([&] { codec.open_chunk(record.header, record.stored, plain); }));
 }

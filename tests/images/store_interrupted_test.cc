@@ -176,7 +176,8 @@ TEST_CASE("a sync that was told another one brings a chunk fails if that one's w
     };
     auto first = begin_sync("first"), second = begin_sync("second");
     Batch batch{0, 0, {{0, 1, first->hasher().id_of(chunk_of_seed(99, 4096))}}};
-    auto encode = [](size_t) { return EncodedChunk{Codec::raw, chunk_of_seed(99, 4096)}; };
+    base::Bytes content = chunk_of_seed(99, 4096);
+    auto encode = [&](size_t) { return EncodedChunk{Codec::raw, content}; };
     first->send(batch, encode);
     second->send(
         batch, [](size_t) -> EncodedChunk { throw std::logic_error("it is on its way already"); });

@@ -41,15 +41,13 @@ PointId sync_places(StoreWriter& writer, const std::string& machine, uint64_t si
   auto sink = writer.begin({machine, {{"vda", size, base}}});
   uint32_t chunk_size = sink->hasher().chunk_size();
   Batch batch{0, 0, {}};
-  std::vector<uint32_t> seeds;
+  std::vector<base::Bytes> contents;
   for (const auto& [index, seed] : places) {
+    contents.push_back(chunk_of_seed(seed, chunk_size));
     batch.places.push_back(
-        {index, 1, seed == 0 ? ChunkId{} : sink->hasher().id_of(chunk_of_seed(seed, chunk_size))});
-    seeds.push_back(seed);
+        {index, 1, seed == 0 ? ChunkId{} : sink->hasher().id_of(contents.back())});
   }
-  sink->send(batch, [&](size_t i) {
-    return EncodedChunk{Codec::raw, chunk_of_seed(seeds[i], chunk_size)};
-  });
+  sink->send(batch, [&](size_t i) { return EncodedChunk{Codec::raw, contents[i]}; });
   PointDetails details;
   details.time_ms = time_ms;
   return sink->commit(details);

@@ -253,11 +253,25 @@ TEST_CASE("chunks that do not shrink stay as they are") {
   base::fill_random(noise);
   EncodedChunk raw = encoder.encode(noise);
   CHECK(raw.codec == Codec::raw);
-  CHECK(raw.bytes == noise);
+  CHECK(decode(raw, kDefaultChunkSize) == noise);
   EncodedChunk small = encoder.encode(text);
   CHECK(small.codec == Codec::zstd);
   CHECK(small.bytes.size() < 100);
   CHECK(decode(small, kDefaultChunkSize) == text);
+  // Until they are forgotten, results stay, however many there are.
+  CHECK(raw.bytes.size() == kDefaultChunkSize);
+  std::vector<EncodedChunk> more;
+  for (uint8_t i = 0; i < 40; ++i) {
+    noise[0] = i;
+    more.push_back(encoder.encode(noise));
+  }
+  for (uint8_t i = 0; i < 40; ++i) {
+    noise[0] = i;
+    CHECK(decode(more[i], kDefaultChunkSize) == noise);
+  }
+  encoder.forget();
+  encoder.encode(text);
+  CHECK(decode(encoder.encode(noise), kDefaultChunkSize) == noise);
 }
 
 TEST_CASE("names have ids that depend on kind and key") {

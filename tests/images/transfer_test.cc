@@ -431,8 +431,9 @@ TEST_CASE("hostile receivers end the sync with a sentence", "[transfer]") {
   });
   auto sink = open_remote_sink(std::move(near), plan_of(kChunk));
   Ending ending = ending_of([&] {
-    sink->send(Batch{0, 0, {{0, 1, ChunkId::random()}}}, [](size_t) {
-      return EncodedChunk{Codec::raw, noise(1)};
+    Bytes content = noise(1);
+    sink->send(Batch{0, 0, {{0, 1, ChunkId::random()}}}, [&](size_t) {
+      return EncodedChunk{Codec::raw, content};
     });
     sink->commit({});
   });
