@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "images/ids.h"
@@ -44,8 +45,8 @@ struct PackEntry {
   bool operator==(const PackEntry&) const = default;
 };
 
-// An addition or removal of a point whose references are being counted, in slices of one
-// transaction.
+// An addition or removal of a point whose references are to be counted, or are being counted, in
+// slices of one transaction.
 struct TimelineChange {
   enum class Kind : uint8_t { add = 1, remove = 2 };
   Kind kind = Kind::add;
@@ -81,7 +82,12 @@ class IndexTransaction {
   // Ids that begin with these hexadecimal digits, at most `limit`.
   virtual std::vector<PointId> points_with_prefix(const std::string& digits, size_t limit) = 0;
 
+  // Being counted: some of its references may be.
   virtual std::optional<TimelineChange> pending_change() = 0;
+  // Points that left the timelines and whose references nobody has begun to take away, in the order
+  // in which they left: number and change, at most `limit`.
+  virtual std::vector<std::pair<uint64_t, TimelineChange>> departures(size_t limit) = 0;
+  virtual uint64_t departure_count() = 0;
   virtual uint64_t number(const char* name,
                           uint64_t fallback) = 0;  // small facts: "epoch", "recount"
 
@@ -95,6 +101,8 @@ class IndexTransaction {
   virtual void put_point(const format::PublicManifest& point) = 0;
   virtual void erase_point(const format::PublicManifest& point) = 0;
   virtual void set_pending_change(const std::optional<TimelineChange>& change) = 0;
+  virtual void add_departure(const TimelineChange& change) = 0;  // behind the others
+  virtual void erase_departure(uint64_t number) = 0;
   virtual void set_number(const char* name, uint64_t value) = 0;
   virtual void commit() = 0;
 };

@@ -137,6 +137,8 @@ void Environment::open_tables(const StoreId& store, bool create) {
     check(mdb_dbi_open(txn, "packs", flags, &tables_.packs), "open its table of packs");
     check(mdb_dbi_open(txn, "points", flags, &tables_.points), "open its table of points");
     check(mdb_dbi_open(txn, "timeline", flags, &tables_.timeline), "open its table of times");
+    check(mdb_dbi_open(txn, "departures", flags, &tables_.departures),
+          "open its table of departures");
     check(mdb_dbi_open(txn, "facts", flags, &tables_.facts), "open its table of facts");
     check_owner(txn, store, create);
   } catch (const Error& error) {

@@ -25,7 +25,7 @@ template <typename AnyId>
 AnyId id_of(base::ByteView bytes);
 
 struct Tables {
-  MDB_dbi chunks = 0, packs = 0, points = 0, timeline = 0, facts = 0;
+  MDB_dbi chunks = 0, packs = 0, points = 0, timeline = 0, departures = 0, facts = 0;
 };
 
 class Environment {

@@ -48,8 +48,8 @@ class Walk {
     const index::Tables& tables = environment_.tables();
     constexpr MDB_dbi kFreeTable = 0, kMainTable = 1;
     walk(kMainTable);
-    for (MDB_dbi table :
-         {tables.chunks, tables.packs, tables.points, tables.timeline, tables.facts})
+    for (MDB_dbi table : {tables.chunks, tables.packs, tables.points, tables.timeline,
+                          tables.departures, tables.facts})
       walk(table);
     walk_free_pages(kFreeTable);
   }
@@ -162,6 +162,7 @@ void decode_everything(ChunkIndex& index) {
     damaged("a point has no place in time");
   transaction->for_each_chunk([](const ChunkId&, const ChunkEntry&) {});
   transaction->pending_change();
+  transaction->departures(transaction->departure_count());
   for (const char* name : {"epoch", "compacted at", "rebuilding", "recount"})
     transaction->number(name, 0);
 }

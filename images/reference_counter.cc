@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "base/log.h"
 
@@ -83,16 +85,25 @@ class SliceWriter {
   std::map<uint32_t, int64_t> live_deltas_;
 };
 
-// Collects the changes a walk gives and hands them on slice by slice.
+// Collects what changes of one kind amount to, and writes it slice by slice: the end of one change,
+// several whole ones, and the beginning of another.
 class SliceCollector {
  public:
-  SliceCollector(OpenStore& store, TimelineChange change)
-      : store_(store), change_(std::move(change)) {}
+  SliceCollector(OpenStore& store, TimelineChange::Kind kind)
+      : store_(store), adds_(kind == TimelineChange::Kind::add) {}
+
+  // All that walk() gives until end() belongs to this change. `departure` is its number if it is
+  // one.
+  void begin(const TimelineChange& change, std::optional<uint64_t> departure) {
+    current_ = {change, departure};
+    seen_ = 0;
+  }
 
   void add(const ChunkId& id, RecordKind kind) {
-    if (seen_++ < change_.applied) return;  // done before an interruption
+    if (seen_++ < current_->change.applied) return;  // done before an interruption
     slice_.push_back({id, kind});
-    if (slice_.size() >= store_.reference_slice) write(false);
+    ++current_->change.applied;
+    if (slice_.size() >= store_.reference_slice) write();
   }
 
   void lost(const ChunkId& id) {
@@ -101,33 +112,67 @@ class SliceCollector {
     uncertain_ = true;
   }
 
-  void finish() { write(true); }
-
- private:
-  void write(bool last) {
-    auto transaction = store_.index().write();
-    SliceWriter writer(*transaction, change_.kind == TimelineChange::Kind::add);
-    change_.applied += slice_.size();
-    writer.apply(slice_);
-    slice_.clear();
-    // What is not known for certain is never freed before a recount.
-    if (uncertain_ || writer.uncertain()) transaction->set_number("recount", 1);
-    if (!last) {
-      transaction->set_pending_change(change_);
-    } else {
-      transaction->set_pending_change(std::nullopt);
-      if (change_.kind == TimelineChange::Kind::add) transaction->put_point(change_.point);
-      else transaction->erase_point(change_.point);
-    }
-    transaction->commit();
+  void end() {
+    ended_.push_back(std::move(*current_));
+    current_.reset();
   }
 
+  // Also called when a slice is full.
+  void write() {
+    auto transaction = store_.index().write();
+    SliceWriter writer(*transaction, adds_);
+    writer.apply(slice_);
+    uncertain_ |= writer.uncertain();
+    // What is not known for certain is never freed before a recount.
+    if (uncertain_) transaction->set_number("recount", 1);
+    for (const Counted& each : ended_) {
+      if (each.departure) transaction->erase_departure(*each.departure);
+      if (adds_) transaction->put_point(each.change.point);
+    }
+    std::optional<TimelineChange> pending;
+    if (current_) {
+      // From now on it is the change that is under way, and no departure to be begun.
+      pending = current_->change;
+      if (current_->departure) transaction->erase_departure(*current_->departure);
+    }
+    transaction->set_pending_change(pending);
+    transaction->commit();
+    slice_.clear();
+    ended_.clear();
+  }
+
+ private:
+  struct Counted {
+    TimelineChange change;
+    std::optional<uint64_t> departure;
+  };
+
   OpenStore& store_;
-  TimelineChange change_;
+  const bool adds_;
+  std::optional<Counted> current_;
+  std::vector<Counted> ended_;  // and not written
   std::vector<Change> slice_;
-  uint64_t seen_ = 0;
+  uint64_t seen_ = 0;  // of the current change
   bool uncertain_ = false;
 };
+
+void count(OpenStore& store, SliceCollector& collector, const TimelineChange& change,
+           std::optional<uint64_t> departure) {
+  std::set<DiskKey> keys;
+  for (const auto* disks : {&change.point.disks, &change.before, &change.after}) {
+    for (const auto& disk : *disks) keys.insert(disk.key);
+  }
+  collector.begin(change, departure);
+  NodeLoader load = store.node_loader();
+  for (const DiskKey& key : keys) {
+    walk_reference_changes(
+        store.shape, root_of(change.before, key), root_of(change.point.disks, key),
+        root_of(change.after, key), load,
+        [&](const ChunkId& id, RecordKind kind) { collector.add(id, kind); },
+        [&](const ChunkId& id) { collector.lost(id); });
+  }
+  collector.end();
+}
 
 TimelineChange change_of(OpenStore& store, TimelineChange::Kind kind, const PublicManifest& point) {
   auto transaction = store.index().read();
@@ -142,33 +187,36 @@ TimelineChange change_of(OpenStore& store, TimelineChange::Kind kind, const Publ
 }  // namespace
 
 void ReferenceCounter::add(const PublicManifest& point) {
-  run(change_of(store_, TimelineChange::Kind::add, point));
+  SliceCollector collector(store_, TimelineChange::Kind::add);
+  count(store_, collector, change_of(store_, TimelineChange::Kind::add, point), {});
+  collector.write();
 }
 
 void ReferenceCounter::remove(const PublicManifest& point) {
-  run(change_of(store_, TimelineChange::Kind::remove, point));
+  TimelineChange change = change_of(store_, TimelineChange::Kind::remove, point);
+  auto transaction = store_.index().write();
+  transaction->add_departure(change);
+  transaction->erase_point(point);
+  transaction->commit();
+}
+
+void ReferenceCounter::count_departures() {
+  constexpr size_t kTogether = 1000;  // bounds memory
+  while (true) {
+    auto waiting = store_.index().read()->departures(kTogether);
+    if (waiting.empty()) return;
+    SliceCollector collector(store_, TimelineChange::Kind::remove);
+    for (const auto& [number, change] : waiting) count(store_, collector, change, number);
+    collector.write();
+  }
 }
 
 void ReferenceCounter::finish_pending() {
   auto change = store_.index().read()->pending_change();
-  if (change) run(*change);
-}
-
-void ReferenceCounter::run(TimelineChange change) {
-  std::set<DiskKey> keys;
-  for (const auto* disks : {&change.point.disks, &change.before, &change.after}) {
-    for (const auto& disk : *disks) keys.insert(disk.key);
-  }
-  SliceCollector collector(store_, change);
-  NodeLoader load = store_.node_loader();
-  for (const DiskKey& key : keys) {
-    walk_reference_changes(
-        store_.shape, root_of(change.before, key), root_of(change.point.disks, key),
-        root_of(change.after, key), load,
-        [&](const ChunkId& id, RecordKind kind) { collector.add(id, kind); },
-        [&](const ChunkId& id) { collector.lost(id); });
-  }
-  collector.finish();
+  if (!change) return;
+  SliceCollector collector(store_, change->kind);
+  count(store_, collector, *change, {});
+  collector.write();
 }
 
 }  // namespace images

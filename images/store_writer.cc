@@ -74,9 +74,10 @@ StoreFigures figures_of(OpenStore& store) {
 class IndexedWriter : public StoreWriter {
  public:
   IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock,
-                std::string index_directory)
+                std::string index_directory, size_t departure_limit)
       : lock_(std::move(lock)), index_directory_(std::move(index_directory)),
-        store_(std::move(store)), reader_(reader_over(store_, {})),
+        departure_limit_(departure_limit), store_(std::move(store)),
+        reader_(reader_over(store_, {})),
         appender_(store_->files, store_->directory, store_->parameters, store_->index(),
                   store_->pack_size) {}
 
@@ -84,6 +85,7 @@ class IndexedWriter : public StoreWriter {
   ~IndexedWriter() override {
     try {
       appender_.seal();
+      if (timeline_.sound) count_departures();
       // Throws if LMDB has given up after a failed commit: then its file speaks for nothing.
       store_->index().write();
       if (timeline_.sound) leave_clean_mark(index_directory_);
@@ -126,11 +128,13 @@ class IndexedWriter : public StoreWriter {
     change_index([&](ReferenceCounter& counter) {
       store_->files.sync_directory(base::parent_path(path));
       if (point) counter.remove(*point);
+      if (store_->index().read()->departure_count() >= departure_limit_) counter.count_departures();
     });
   }
 
   CompactResult compact(const CompactOptions& options) override {
     std::lock_guard one_at_a_time(compacting_);
+    count_departures();
     return compact_store(*store_, registry_, timeline_, options);
   }
 
@@ -138,7 +142,10 @@ class IndexedWriter : public StoreWriter {
     return check_open_store(*store_, options, DamageNotes::keep);
   }
 
-  StoreFigures figures() override { return figures_of(*store_); }
+  StoreFigures figures() override {
+    if (timeline_.sound) count_departures();
+    return figures_of(*store_);
+  }
 
  private:
   // The manifest of a point the index does not know, since it cannot be read. Throws not_found.
@@ -196,6 +203,13 @@ class IndexedWriter : public StoreWriter {
     std::exception_ptr reason;
   };
 
+  // What points that were deleted alone hold is known to be free when this returns.
+  void count_departures() {
+    std::lock_guard timeline(timeline_.mutex);
+    timeline_.expect_sound();
+    change_index([](ReferenceCounter& counter) { counter.count_departures(); });
+  }
+
   // The manifest changes and the index must follow. If it cannot, it is brought up to date when the
   // store is opened next, and nothing else is written before.
   template <typename Change>
@@ -213,6 +227,7 @@ class IndexedWriter : public StoreWriter {
 
   std::unique_ptr<base::FileLock> lock_;
   std::string index_directory_;
+  const size_t departure_limit_;
   std::shared_ptr<OpenStore> store_;
   std::unique_ptr<StoreReader> reader_;
   PackAppender appender_;
@@ -270,7 +285,8 @@ std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
   auto lock = lock_for_writing(files, directory);
   std::string index_path = prepare_index_directory(directory, index_directory);
   recover_store(*store, index_path);
-  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path));
+  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path),
+                                         limits.departures);
 }
 
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,

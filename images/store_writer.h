@@ -65,6 +65,7 @@ struct CheckReport {
 struct WriterLimits {
   uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
   size_t reference_slice = 65536;  // reference changes in one index transaction
+  size_t departures = 64;          // points that left, at which their references are counted
 };
 
 class StoreWriter {

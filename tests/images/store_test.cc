@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <chrono>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/scratch_directory.h"
@@ -25,7 +26,9 @@ struct TestStore {
   explicit TestStore(KeySource source = {}) : key(std::move(source)) {
     init_store(files, path, {.chunk_size = kChunk, .key = key, .scrypt_log2_n = 14});
   }
-  std::unique_ptr<StoreWriter> open() { return StoreWriter::open(files, path, key); }
+  std::unique_ptr<StoreWriter> open(const WriterLimits& limits = {}) {
+    return StoreWriter::open(files, path, key, "", limits);
+  }
 };
 
 IndexContents contents_of(const std::string& store) {
@@ -122,6 +125,59 @@ TEST_CASE("deleting every point gives back every byte") {
   CHECK(figures.live_size == 0);
   CHECK(figures.chunk_count == 0);
   CHECK(figures.pack_count == 0);
+}
+
+TEST_CASE("points that are deleted are gone at once, and counted together, also after a crash") {
+  TestStore store;
+  auto writer = store.open({.departures = 5});
+  std::vector<PointId> ids;
+  std::map<size_t, uint64_t> live_sizes;  // with so many points
+  auto live_size = [&] { return contents_of(store.path).live_size; };
+  // Each point has a chunk of its own, shares one with its neighbour, and one with all.
+  for (uint32_t i = 0; i < 8; ++i) {
+    ModelPoint point{"m", i + 1, {{"vda", {100 + i, 200 + i / 2, 300}}}};
+    ids.push_back(sync_model_point(*writer, point, {}, nullptr));
+    live_sizes[i + 1] = live_size();
+  }
+  auto erase_newest = [&] {
+    writer->delete_point(ids.back());
+    ids.pop_back();
+    CHECK(writer->reader().points().size() == ids.size());
+    CHECK(contents_of(store.path).points.size() == ids.size());
+  };
+  for (int i = 0; i < 4; ++i) erase_newest();
+  CHECK(live_size() == live_sizes[8]);
+  SECTION("the writer dies") {
+    // What lies there now is what its successor finds.
+    std::string copy = store.scratch.path() + "/copy";
+    std::filesystem::copy(store.path, copy, std::filesystem::copy_options::recursive);
+    StoreWriter::open(store.files, copy)->check({});
+    CHECK(contents_of(copy).live_size == live_sizes[4]);
+  }
+  SECTION("one more is deleted") {
+    erase_newest();
+    CHECK(live_size() == live_sizes[3]);
+  }
+  SECTION("a point enters between those that are there") {
+    ModelPoint between{"m", 2, {{"vda", {101, 7, 300}}}};
+    ids.push_back(sync_model_point(*writer, between, {}, nullptr));
+    erase_newest();
+    CHECK(writer->figures().live_size == live_sizes[4]);
+  }
+  SECTION("somebody asks") { CHECK(writer->figures().live_size == live_sizes[4]); }
+  SECTION("the store is closed") {
+    writer.reset();
+    CHECK(live_size() == live_sizes[4]);
+  }
+  SECTION("space is to come back") {
+    writer.reset();
+    writer = store.open({.departures = 5});
+    uint64_t size = writer->figures().pack_size;
+    while (!ids.empty()) erase_newest();
+    writer->compact();
+    CHECK(writer->figures().pack_size < size);
+    CHECK(writer->figures().live_size == 0);
+  }
 }
 
 TEST_CASE("a reader goes on while its point's neighbours are deleted and packs are rewritten") {
