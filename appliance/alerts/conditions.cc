@@ -72,6 +72,16 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
                                  base::format_time_ms(host.last_seen_ms))});
   }
   for (const StoreFacts& store : facts.stores) {
+    if (store.damaged_point_count > 0) {
+      found.push_back(
+          {kPointsDamaged, store.tenant, store.tenant,
+           fmt::format(
+               "a check of the store of '{}' at {} found {} damaged {}: muletto point list "
+               "marks them; sync their machines, which sends again what is still there, and "
+               "check again",
+               store.tenant, base::format_time_ms(store.damage_found_ms), store.damaged_point_count,
+               store.damaged_point_count == 1 ? "point" : "points")});
+    }
     if (store.size == 0 || store.free >= store.size / kFreeShare) continue;
     found.push_back({kStoreNearlyFull, store.tenant, store.tenant,
                      fmt::format("the store of '{}' has {} left of {}", store.tenant,

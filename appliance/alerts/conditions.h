@@ -14,6 +14,7 @@ constexpr const char* kMachineUnprotected = "machine-unprotected";
 constexpr const char* kSyncFailing = "sync-failing";
 constexpr const char* kHostSilent = "host-silent";
 constexpr const char* kStoreNearlyFull = "store-nearly-full";
+constexpr const char* kPointsDamaged = "points-damaged";
 constexpr const char* kVerificationFailed = "verification-failed";
 constexpr const char* kRecoverySlow = "recovery-slow";
 constexpr const char* kInstantVmDown = "instant-vm-down";
@@ -52,8 +53,10 @@ struct MachineFacts {
 
 struct StoreFacts {
   std::string tenant;
-  uint64_t free = 0;  // bytes
-  uint64_t size = 0;  // bytes, of the file system
+  uint64_t free = 0;                 // bytes
+  uint64_t size = 0;                 // bytes, of the file system
+  uint64_t damaged_point_count = 0;  // as the last check found them
+  uint64_t damage_found_ms = 0;
 };
 
 struct Facts {

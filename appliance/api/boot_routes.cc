@@ -41,6 +41,7 @@ boot::BootOptions parse_boot_options(BodyFields& body) {
     options.networks.push_back(boot::network_choice_from_name(name));
   }
   if (body.flag("fresh_macs")) options.macs = boot::MacChoice::fresh;
+  options.accept_damage = body.flag("accept_damage");
   boot::BootChanges changes = boot_changes(body);
   options.restart = changes.restart.value_or(options.restart);
   options.timeline = changes.timeline.value_or(options.timeline);

@@ -102,7 +102,8 @@ json point_row_json(const catalog::PointRow& row) {
           {"tenant", row.tenant},
           {"time", time_json(row.summary.time_ms)},
           {"size", row.summary.size},
-          {"consistency", images::consistency_name(row.summary.consistency)}};
+          {"consistency", images::consistency_name(row.summary.consistency)},
+          {"damage_found", time_json(row.damage_found_ms)}};
 }
 
 json definition_json(const images::MachineDefinition& definition) {

@@ -86,6 +86,7 @@ boot::PointSource point_source(Services& services, const std::string& tenant,
   source.reader = &writer.reader();
   source.store_directory = services.stores.directory_of(tenant);
   source.tenant = tenant;
+  source.damaged_points = services.catalog.damaged_points(tenant);
   return source;
 }
 

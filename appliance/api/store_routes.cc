@@ -41,6 +41,9 @@ void run_check(Services& services, const std::string& tenant, bool deep,
   };
   images::CheckReport report = services.stores.writer(tenant)->check(options);
   context.set_figures(check_figures(report).dump());
+  std::vector<images::PointId> damaged;
+  for (const images::PointSummary& point : report.damaged) damaged.push_back(point.id);
+  services.catalog.set_damaged_points(tenant, damaged, base::now_ms());
   for (const std::string& problem : report.problems) context.log(problem);
   if (!report.good()) {
     throw base::Error(

@@ -96,7 +96,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
     std::lock_guard<std::mutex> admission(admission_mutex_);
     prepared = prepare(source, point_id, options);
     if (!prepared.plan.reasons.empty()) {
-      throw Error(ErrorCode::unsupported,
+      throw Error(prepared.is_refused_for_damage ? ErrorCode::corrupt : ErrorCode::unsupported,
                   fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
                               join_reasons(prepared.plan.reasons)));
     }

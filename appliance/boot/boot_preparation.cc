@@ -42,9 +42,9 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 }
 
 // The disk the machine boots from says most: the first with an EFI system partition, else the
-// first. A disk that is damaged where a boot begins is a reason against it.
+// first. A disk that is damaged where a boot begins is among the damages.
 DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
-                       std::vector<std::string>& reasons) {
+                       std::vector<std::string>& damages) {
   std::optional<DiskLook> best;
   for (const images::PointDisk& disk : point.disks) {
     DiskLook look;
@@ -58,14 +58,37 @@ DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
       damage = error.message();
     }
     if (damage) {
-      reasons.push_back(fmt::format(
-          "the image of its disk {} is damaged ({}): choose another point (muletto point list "
-          "--machine {}), and let 'muletto tenant check' look for what else is",
-          disk.name, *damage, point.machine_name));
+      damages.push_back(
+          fmt::format("the image of its disk {} is damaged ({})", disk.name, *damage));
     }
     if (!best || (look.has_efi_system_partition && !best->has_efi_system_partition)) best = look;
   }
   return best.value_or(DiskLook{});
+}
+
+// What is damaged is a reason against the start, or a note for a person who wants it all the same.
+// What is damaged beyond the look at a few places, a check of the store may have found before.
+void judge_damages(const PointSource& source, const BootOptions& options,
+                   std::vector<std::string> damages, Preparation& prepared) {
+  const images::Point& point = prepared.point;
+  auto known = source.damaged_points.find(point.id);
+  if (damages.empty() && known != source.damaged_points.end()) {
+    damages.push_back(fmt::format("a check of the store found its image damaged at {}",
+                                  base::format_time_ms(known->second)));
+  }
+  if (options.accept_damage) {
+    std::vector<std::string>& notes = prepared.plan.notes;
+    notes.insert(notes.begin(), damages.begin(), damages.end());
+    return;
+  }
+  for (std::string& damage : damages) {
+    damage += fmt::format(
+        ": choose another point (muletto point list --machine {}), let 'muletto tenant check' look "
+        "for what else is damaged, or start it all the same with --accept-damage",
+        point.machine_name);
+  }
+  prepared.is_refused_for_damage = !damages.empty();
+  append(prepared.plan.reasons, damages);
 }
 
 void check_networks(const BootOptions& options, Hypervisor& hypervisor, MachinePlan& plan) {
@@ -156,7 +179,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
       base::real_file_system().exists(tpm_folder(settings.tpm_directory, plan.uuid)))
     plan.uuid = fresh_uuid();
   name_networks(settings, source.tenant, plan);
-  append(plan.reasons, damages);
+  judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor, plan);
   check_folders(settings, plan);
   Newcomer newcomer{prepared.point.machine_name, source.store_directory, "",

@@ -12,6 +12,7 @@ struct Preparation {
   images::Point point;
   HypervisorFacts facts;
   MachinePlan plan;  // its reasons are complete: machine, memory, networks, folders
+  bool is_refused_for_damage = false;  // of the image; the reasons say so
 };
 
 // `active` are the VMs that run or are being started: they may use all the memory they were

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,6 +55,8 @@ struct PointSource {
   std::string key_file_path;         // empty: none
   std::string passphrase_file_path;  // empty: none
   std::string tenant;                // whose it is: isolated networks are not shared with others
+  // The points that the last check of the store found damaged, and when. Milliseconds since 1970.
+  std::map<images::PointId, uint64_t> damaged_points;
 };
 
 // What a start would do, and every reason why it would be refused.
@@ -88,7 +91,8 @@ class BootService {
                   const BootOptions& options);
 
   // Returns when QEMU runs. Throws unsupported or unavailable with all reasons if it cannot be
-  // booted, invalid_argument for options that make no sense; nothing is left behind then.
+  // booted, corrupt if a damaged image is among them, invalid_argument for options that make no
+  // sense; nothing is left behind then.
   InstantVm start(const PointSource& source, const images::PointId& point,
                   const BootOptions& options, const StepCallback& on_step = {});
 

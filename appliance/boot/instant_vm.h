@@ -69,6 +69,8 @@ struct BootOptions {
   MacChoice macs = MacChoice::keep;
   RestartPolicy restart = RestartPolicy::automatic;
   Timeline timeline = Timeline::instant;
+  // Starts also a point that is known to be damaged: reads of what is gone are I/O errors then.
+  bool accept_damage = false;
 };
 
 enum class VmState {

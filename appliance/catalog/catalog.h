@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,6 +94,12 @@ class Catalog {
   void remove_point(std::string_view tenant, const images::PointId& id);
   // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.
   std::vector<PointRow> points(std::string_view tenant, std::string_view machine_name);
+  // What a check of the store found: exactly these are damaged, until the next one. Points that are
+  // not listed (a manifest that cannot be read) are kept in mind, too.
+  void set_damaged_points(std::string_view tenant, const std::vector<images::PointId>& points,
+                          uint64_t now_ms);
+  // With the time of the check.
+  std::map<images::PointId, uint64_t> damaged_points(std::string_view tenant);
 
   // --- policies and protections (protections.cc) ---
   // A policy's body is opaque here: appliance/policy knows it.

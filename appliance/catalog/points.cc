@@ -64,17 +64,21 @@ void Catalog::add_point(std::string_view tenant, const images::PointSummary& poi
 
 void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
   auto database = database_.lock();
-  (*database)
-      ->prepare("DELETE FROM points WHERE tenant = ? AND id = ?")
-      .bind(tenant_id(**database, tenant), id.hex())
-      .run();
+  Transaction transaction(**database);
+  int64_t tenant_number = tenant_id(**database, tenant);
+  for (const char* statement : {"DELETE FROM points WHERE tenant = ? AND id = ?",
+                                "DELETE FROM damaged_points WHERE tenant = ? AND point = ?"}) {
+    (*database)->prepare(statement).bind(tenant_number, id.hex()).run();
+  }
+  transaction.commit();
 }
 
 std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency "
+      "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency, d.found_ms "
       "FROM points p JOIN machines m ON m.tenant = p.tenant AND m.id = p.machine "
+      "LEFT JOIN damaged_points d ON d.tenant = p.tenant AND d.point = p.id "
       "WHERE p.tenant = ?1 AND (?2 = '' OR m.name = ?2) ORDER BY m.name, p.time_ms, p.id");
   statement.bind(tenant_id(**database, tenant), machine_name);
   std::vector<PointRow> rows;
@@ -87,9 +91,36 @@ std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view 
     row.summary.time_ms = statement.natural(3);
     row.summary.size = statement.natural(4);
     row.summary.consistency = images::consistency_from_name(statement.text(5));
+    if (!statement.is_null(6)) row.damage_found_ms = statement.natural(6);
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+void Catalog::set_damaged_points(std::string_view tenant,
+                                 const std::vector<images::PointId>& points, uint64_t now_ms) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  int64_t tenant_number = tenant_id(**database, tenant);
+  (*database)->prepare("DELETE FROM damaged_points WHERE tenant = ?").bind(tenant_number).run();
+  for (const images::PointId& point : points) {
+    (*database)
+        ->prepare("INSERT OR IGNORE INTO damaged_points(tenant, point, found_ms) VALUES (?, ?, ?)")
+        .bind(tenant_number, point.hex(), now_ms)
+        .run();
+  }
+  transaction.commit();
+}
+
+std::map<images::PointId, uint64_t> Catalog::damaged_points(std::string_view tenant) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare("SELECT point, found_ms FROM damaged_points WHERE tenant = ?");
+  statement.bind(tenant_id(**database, tenant));
+  std::map<images::PointId, uint64_t> found;
+  while (statement.step())
+    found[images::PointId::from_hex(statement.text(0))] = statement.natural(1);
+  return found;
 }
 
 }  // namespace appliance::catalog

@@ -82,6 +82,7 @@ struct Machine {
 struct PointRow {
   std::string tenant;
   images::PointSummary summary;
+  std::optional<uint64_t> damage_found_ms;  // when a check of the store found it damaged
 };
 
 enum class JobState { queued, running, succeeded, failed, cancelled };

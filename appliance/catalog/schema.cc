@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 4> kMigrations{
+constexpr std::array<const char*, 5> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -184,6 +184,15 @@ CREATE UNIQUE INDEX open_alerts ON alerts(tenant, kind, subject) WHERE closed_ms
 ALTER TABLE verifications ADD COLUMN decisive_ms INTEGER;
 ALTER TABLE verifications ADD COLUMN judged_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE verifications ADD COLUMN settled INTEGER NOT NULL DEFAULT 1;
+)sql",
+    // 5: the points that the last check of a store found damaged.
+    R"sql(
+CREATE TABLE damaged_points (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  point TEXT NOT NULL,
+  found_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant, point)
+) STRICT, WITHOUT ROWID;
 )sql",
 };
 

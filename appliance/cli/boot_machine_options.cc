@@ -19,7 +19,8 @@ void declare_machine(base::options::options_description_easy_init add) {
       "cpus", value<std::string>()->value_name("N"), "instead of the machine's own")(
       "disk-bus", value<std::string>()->value_name("BUS"), "virtio, scsi, sata or ide")(
       "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
-      "fresh-macs", "new MAC addresses, for a VM beside the original");
+      "fresh-macs", "new MAC addresses, for a VM beside the original")(
+      "accept-damage", "start also a point whose image is known to be damaged");
 }
 
 nlohmann::json machine_body(const base::Arguments& arguments) {
@@ -30,6 +31,7 @@ nlohmann::json machine_body(const base::Arguments& arguments) {
   if (arguments.has("disk-bus")) body["disk_bus"] = arguments.get("disk-bus");
   if (arguments.has("firmware")) body["firmware"] = arguments.get("firmware");
   if (arguments.has("fresh-macs")) body["fresh_macs"] = true;
+  if (arguments.has("accept-damage")) body["accept_damage"] = true;
   return body;
 }
 

@@ -21,10 +21,11 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}});
+  Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {""}});
   for (const nlohmann::json& point : answer["points"]) {
+    bool damaged = !point["damage_found"].is_null();
     table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),
-               size_of(point, "size"), text_of(point, "consistency")});
+               size_of(point, "size"), text_of(point, "consistency"), damaged ? "DAMAGED" : ""});
   }
   table.print("There are no points.");
   return 0;

@@ -15,10 +15,10 @@ namespace {
 constexpr std::chrono::seconds kWatchEvery{2};
 constexpr uint64_t kRetainEveryMs = 60'000;
 
-const std::set<std::string> kSettled{alerts::kMachineOverdue,  alerts::kMachineUnprotected,
-                                     alerts::kSyncFailing,     alerts::kHostSilent,
-                                     alerts::kStoreNearlyFull, alerts::kVerificationFailed,
-                                     alerts::kRecoverySlow,    alerts::kInstantVmDown};
+const std::set<std::string> kSettled{
+    alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
+    alerts::kHostSilent,     alerts::kStoreNearlyFull,    alerts::kVerificationFailed,
+    alerts::kRecoverySlow,   alerts::kInstantVmDown,      alerts::kPointsDamaged};
 
 }  // namespace
 
@@ -87,9 +87,18 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
       add_test_boots(known, *policy_of(state, tenant.name, ""));
       facts.machines.push_back(std::move(known));
     }
+    alerts::StoreFacts store{.tenant = tenant.name};
     std::error_code absent;
     auto space = std::filesystem::space(stores_.directory_of(tenant.name), absent);
-    if (!absent) facts.stores.push_back({tenant.name, space.available, space.capacity});
+    if (!absent) {
+      store.free = space.available;
+      store.size = space.capacity;
+    }
+    for (const auto& [point, found_ms] : catalog_.damaged_points(tenant.name)) {
+      ++store.damaged_point_count;
+      store.damage_found_ms = found_ms;
+    }
+    facts.stores.push_back(std::move(store));
   }
   // A host that fell silent with orders in its hands gives them up.
   for (auto order = state.orders.begin(); order != state.orders.end();) {

@@ -230,6 +230,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   TestBootPlan plan;
   plan.source.reader = &writer->reader();
   plan.source.store_directory = stores_.directory_of(tenant);
+  plan.source.damaged_points = catalog_.damaged_points(tenant);
   plan.point = point;
   plan.expected = expectations(tenant, manifest.machine_name);
   plan.limits = settings_.limits;

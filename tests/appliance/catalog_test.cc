@@ -95,6 +95,29 @@ TEST_CASE("what was written is there after the catalog is opened again") {
   CHECK(machine.latest_point == point.id);
 }
 
+TEST_CASE("what a check found damaged is known until the next check, or the point is gone") {
+  base::ScratchDirectory scratch = make_scratch();
+  images::PointSummary whole = make_point("web", 100), hurt = make_point("web", 200),
+                       gone = make_point("web", 300);
+  images::PointId unlisted = images::PointId::random();
+  {
+    auto catalog = Catalog::open(path_in(scratch));
+    for (const auto& point : {whole, hurt, gone}) catalog->add_point(kDefaultTenant, point);
+    catalog->set_damaged_points(kDefaultTenant, {hurt.id, gone.id, unlisted}, 7);
+    catalog->remove_point(kDefaultTenant, gone.id);
+  }
+  auto catalog = Catalog::open(path_in(scratch));
+  using Damage = std::map<images::PointId, uint64_t>;
+  CHECK(catalog->damaged_points(kDefaultTenant) == Damage{{hurt.id, 7}, {unlisted, 7}});
+  catalog->set_points(kDefaultTenant, {whole, hurt});
+  auto rows = catalog->points(kDefaultTenant, "web");
+  REQUIRE(rows.size() == 2);
+  CHECK_FALSE(rows[0].damage_found_ms);
+  CHECK(rows[1].damage_found_ms == 7);
+  catalog->set_damaged_points(kDefaultTenant, {}, 8);
+  CHECK(catalog->damaged_points(kDefaultTenant).empty());
+}
+
 TEST_CASE("a catalog of a newer version is refused, not changed") {
   base::ScratchDirectory scratch = make_scratch();
   Catalog::open(path_in(scratch));

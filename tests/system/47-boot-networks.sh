@@ -44,23 +44,44 @@ muletto store import "$store" --machine hurt --disk "vda=$WORK/hurt.img" --forma
 for pack in $(find "$store/packs" -newer "$WORK/before-hurt" -type f -size +1M); do
   dd if=/dev/zero of="$pack" bs=1k seek=16 count=256 conv=notrunc status=none
 done
+# And one that is damaged where no boot looks first.
+touch "$WORK/before-torn"
+qemu-img create -q -f raw "$WORK/torn.img" 64M
+head -c 3M /dev/urandom | dd of="$WORK/torn.img" bs=1M seek=40 conv=notrunc status=none
+printf 'label: dos\nstart=2048, type=83, bootable\n' | sfdisk -q "$WORK/torn.img"
+muletto store import "$store" --machine torn --disk "vda=$WORK/torn.img" --format raw
+for pack in $(find "$store/packs" -newer "$WORK/before-torn" -type f -size +1M); do
+  dd if=/dev/zero of="$pack" bs=1k seek=1500 count=1 conv=notrunc status=none
+done
 start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
 wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
 
 # reasons POINT REGEX OPTION...   a check that says no, for that reason; a start is refused with the same.
 reasons() {
-  local point=$1 regex=$2 status=0
+  local point=$1 regex=$2 refused=2 status=0
+  [[ $regex != *damaged* ]] || refused=8
   shift 2
   muletto boot check "$point" "$@" -o json > "$WORK/check.json" || status=$?
   [ $status -eq 2 ] || fail "boot check $point $*: exit code $status: $(cat "$WORK/check.json")"
   json '.check.reasons | join("; ")' < "$WORK/check.json" | grep -qE "$regex" || fail "no '$regex': $(cat "$WORK/check.json")"
   status=0
   muletto boot start "$point" "$@" > "$WORK/out" 2>&1 || status=$?
-  [ $status -eq 2 ] && grep -qE "$regex" "$WORK/out" || fail "boot start $point $*: $status: $(cat "$WORK/out")"
+  [ $status -eq $refused ] && grep -qE "$regex" "$WORK/out" || fail "boot start $point $*: $status: $(cat "$WORK/out")"
 }
 
 echo "refused before the start, with reasons"
 reasons hurt@latest "image of its disk vda is damaged.*choose another point"
+muletto boot check torn@latest > /dev/null
+expect_failure 8 "2 points are touched" muletto tenant check
+[ "$(muletto point list | grep -cE '^[0-9a-f]+ +(hurt|torn) .*DAMAGED$')" = 2 ] || fail "not marked: $(muletto point list)"
+wait_until 10 "an alert" sh -c "muletto alert list | grep -q 'points-damaged.*2 damaged points'"
+reasons torn@latest "check of the store found its image damaged at .*choose another point.*--accept-damage"
+status=0
+muletto verify start torn@latest > "$WORK/out" || status=$?
+[ $status -eq 20 ] && grep -q "found its image damaged" "$WORK/out" || fail "a test boot of it: $status: $(cat "$WORK/out")"
+muletto boot check torn@latest --memory 64M --accept-damage | grep -q "found its image damaged" || fail "nothing is noted"
+torn=$(muletto boot start torn@latest --accept-damage --memory 64M -o json | json .boot.id)
+muletto boot stop "$torn" --discard --yes > /dev/null
 reasons alpha@latest "no bridge 'nowhere0'" --network bridge:nowhere0
 reasons alpha@latest "4.0 TiB of memory" --memory 4T
 reasons alpha@latest "500 CPUs" --cpus 500

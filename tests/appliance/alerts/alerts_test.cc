@@ -58,11 +58,14 @@ TEST_CASE("hosts, stores and failing syncs have their alerts", "[alerts]") {
   HostFacts silent{"default", "alpha", false, true, kNow - kSilentAfterMs - 1};
   HostFacts one_shot{"default", "beta", false, false, 0};
   auto found = conditions_of(
-      {{machine}, {silent, one_shot}, {{"default", 9, 100}, {"other", 10, 100}}}, kNow);
-  REQUIRE(found.size() == 3);
+      {{machine}, {silent, one_shot}, {{"default", 9, 100}, {"other", 10, 100, 2, kNow}}}, kNow);
+  REQUIRE(found.size() == 4);
   CHECK(found[0].kind == kSyncFailing);
   CHECK(found[1].subject == "alpha");
   CHECK(found[2].kind == kStoreNearlyFull);
+  CHECK(found[3].kind == kPointsDamaged);
+  CHECK(found[3].subject == "other");
+  CHECK(found[3].message.find("2 damaged points") != std::string::npos);
 }
 
 TEST_CASE("alerts open once, close when the condition is gone, and open anew", "[alerts]") {

@@ -43,8 +43,13 @@ class Appliance {
   BootService& service() { return *service_; }
   FakeHypervisor& hypervisor() { return hypervisor_; }
   InstantVm start(const BootOptions& options = {}) {
-    return service_->start({&store_, "/nowhere", "", ""}, store_.point().id, options);
+    PointSource source;
+    source.reader = &store_;
+    source.store_directory = "/nowhere";
+    if (is_known_damaged) source.damaged_points[store_.point().id] = 1;
+    return service_->start(source, store_.point().id, options);
   }
+  bool is_known_damaged = false;  // a check of the store said so
   BootPlaces places(const BootId& id) {
     return boot_places(directory_ + "/state", directory_ + "/run", id);
   }
@@ -177,6 +182,25 @@ TEST_CASE("a failed start leaves nothing behind", "[boot]") {
     CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
   }
   CHECK(appliance.nothing_left());
+}
+
+TEST_CASE("a point that is known to be damaged is started only on purpose", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  appliance.is_known_damaged = true;
+  try {
+    appliance.start();
+    FAIL("it was started");
+  } catch (const base::Error& error) {
+    CHECK(error.code() == base::ErrorCode::corrupt);
+    CHECK_THAT(error.message(), Catch::Contains("--accept-damage"));
+  }
+  CHECK(appliance.nothing_left());
+  BootOptions options;
+  options.accept_damage = true;
+  InstantVm vm = appliance.start(options);
+  CHECK(vm.state == VmState::running);
+  CHECK_THAT(vm.notes.at(0), Catch::Contains("damaged at 1970"));
 }
 
 TEST_CASE("memory is promised once", "[boot]") {
