@@ -5,6 +5,7 @@
 #include "appliance/api/body_fields.h"
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
+#include "appliance/schedule/compaction.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -68,18 +69,8 @@ Response check_store(Services& services, const Request& request) {
 
 Response compact_store(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  std::string tenant = request.tenant();
-  auto writer = services.stores.writer(tenant);
-  jobs::JobSpec spec{"compact", tenant, tenant};
-  return accepted(services, services.jobs.submit(spec, [writer](jobs::JobContext& context) {
-    images::CompactOptions options;
-    options.stop = context.stop();
-    images::CompactResult result = writer->compact(options);
-    json figures{{"packs_rewritten", result.packs_rewritten}, {"bytes_freed", result.bytes_freed}};
-    context.set_figures(figures.dump());
-    context.log(fmt::format("{} packs were rewritten, {} freed", result.packs_rewritten,
-                            base::format_size(result.bytes_freed)));
-  }));
+  return accepted(services,
+                  schedule::submit_compaction(services.jobs, services.stores, request.tenant()));
 }
 
 // The catalog's list of points is derived from the store: this makes it anew.

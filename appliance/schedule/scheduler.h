@@ -1,6 +1,7 @@
 // Which machine is synced when. Agents ask for orders (poll); what is due, and within the limits,
 // is given to them in order of priority. A machine never has two orders at once; one that was
-// missed is made up for once. A thread of its own settles the alerts and applies the retention.
+// missed is made up for once. A thread of its own settles the alerts, applies the retention and
+// has stores compacted.
 // Thread-safe. Errors: as the catalog's.
 #pragma once
 
@@ -146,8 +147,9 @@ class Scheduler : public ingest::SyncOrders {
     std::map<catalog::HostId, LiveHost> hosts;
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
     uint64_t next_order = 0;
-    uint64_t retained_ms = 0;  // when retention was last applied
-    uint64_t verified_ms = 0;  // up to when nightly test boots were ordered
+    uint64_t retained_ms = 0;                      // when retention was last applied
+    uint64_t verified_ms = 0;                      // up to when nightly test boots were ordered
+    std::map<std::string, uint64_t> compacted_ms;  // by tenant, when that was last ordered
     bool stopping = false;
   };
 
@@ -168,6 +170,7 @@ class Scheduler : public ingest::SyncOrders {
   alerts::Facts facts(State& state, uint64_t now_ms);
   void add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy);
   void retain(State& state, uint64_t now_ms);
+  void compact(State& state, uint64_t now_ms);
   std::vector<Key> due_verifications(State& state, uint64_t now_ms);
   void verify(const Key& machine, const char* why);
   void watch();

@@ -1,9 +1,10 @@
-// The scheduler's thread: alerts, and the retention of points.
+// The scheduler's thread: alerts, the retention of points, and the space that comes back after it.
 #include <fmt/format.h>
 
 #include <filesystem>
 
 #include "appliance/catalog/proved_recovery.h"
+#include "appliance/schedule/compaction.h"
 #include "appliance/schedule/scheduler.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -125,9 +126,30 @@ void Scheduler::add_test_boots(alerts::MachineFacts& machine, const policy::Poli
   if (!times.empty()) machine.recovery_ms = catalog::proved_recovery(times).recent_ms;
 }
 
+// A day after the last time, whoever ordered that, or after the tenant began.
+void Scheduler::compact(State& state, uint64_t now_ms) {
+  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    uint64_t& last_ms = state.compacted_ms[tenant.name];
+    last_ms = std::max(last_ms, tenant.created_ms);
+    if (now_ms < last_ms + kCompactEveryMs) continue;
+    catalog::JobFilter newest{.state = {}, .kind = "compact", .subject = tenant.name, .limit = 1};
+    for (const catalog::Job& job : catalog_.jobs(newest))
+      last_ms = std::max(last_ms, job.created_ms);
+    if (now_ms < last_ms + kCompactEveryMs) continue;
+    last_ms = now_ms;
+    if (catalog_.machines(tenant.name).empty()) continue;
+    try {
+      submit_compaction(jobs_, stores_, tenant.name);
+    } catch (const base::Error& error) {
+      base::log().warn("the store of {} is not compacted today: {}", tenant.name, error.message());
+    }
+  }
+}
+
 void Scheduler::retain(State& state, uint64_t now_ms) {
   if (now_ms < state.retained_ms + kRetainEveryMs) return;
   state.retained_ms = now_ms;
+  compact(state, now_ms);
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
       PolicyPointer policy = policy_of(state, tenant.name, protection.policy);

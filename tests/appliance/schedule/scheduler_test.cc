@@ -1,7 +1,10 @@
 #include "appliance/schedule/scheduler.h"
 
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
 
+#include "appliance/catalog/sqlite.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/scratch_directory.h"
@@ -201,6 +204,36 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   appliance.holders.clear();
   appliance.scheduler.request(kTenant, "web");
   CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
+}
+
+TEST_CASE("a tenant's store is compacted once a day") {
+  base::ScratchDirectory scratch("/tmp", "muletto-compaction-test");
+  std::string path = scratch.path() + "/catalog.sqlite";
+  auto catalog = Catalog::open(path);
+  stores::TenantStores stores(base::real_file_system(), scratch.path() + "/stores", *catalog);
+  catalog->add_tenant("young", base::now_ms());
+  for (const std::string& tenant : {kTenant, std::string("young")}) {
+    images::PointSummary point;
+    point.id = images::PointId::random();
+    point.machine_name = "web";
+    catalog->add_point(tenant, point);
+  }
+  catalog::Database(path).execute("UPDATE tenants SET created_ms = 1 WHERE name = 'default'");
+  jobs::JobRunner jobs(*catalog, {.thread_count = 1});
+  Scheduler scheduler(*catalog, stores, jobs, {}, {}, {});
+  scheduler.start();
+  auto compactions = [&] {
+    return catalog->jobs({.state = {}, .kind = "compact", .subject = "", .limit = 10});
+  };
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while ((compactions().empty() || !is_over(compactions().front().state)) &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  scheduler.stop();
+  REQUIRE(compactions().size() == 1);
+  CHECK(compactions().front().tenant == kTenant);
+  CHECK(compactions().front().state == catalog::JobState::succeeded);
 }
 
 }  // namespace appliance::schedule

@@ -1,0 +1,27 @@
+#include "appliance/schedule/compaction.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace appliance::schedule {
+
+jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
+                              const std::string& tenant) {
+  auto writer = stores.writer(tenant);
+  jobs::JobSpec spec{"compact", tenant, tenant};
+  return jobs.submit(spec, [writer](jobs::JobContext& context) {
+    images::CompactOptions options;
+    options.stop = context.stop();
+    images::CompactResult result = writer->compact(options);
+    nlohmann::json figures{{"packs_rewritten", result.packs_rewritten},
+                           {"bytes_freed", result.bytes_freed}};
+    context.set_figures(figures.dump());
+    context.log(fmt::format("{} packs were rewritten, {} freed", result.packs_rewritten,
+                            base::format_size(result.bytes_freed)));
+  });
+}
+
+}  // namespace appliance::schedule

@@ -1,0 +1,18 @@
+// Gives space back that deleted points held, as a job: on order, and once a day for every tenant.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "appliance/jobs/job_runner.h"
+#include "appliance/stores/tenant_stores.h"
+
+namespace appliance::schedule {
+
+constexpr uint64_t kCompactEveryMs = 24 * 3'600'000;
+
+// Throws what opening the tenant's store throws.
+jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
+                              const std::string& tenant);
+
+}  // namespace appliance::schedule
