@@ -128,6 +128,7 @@ class SliceCollector {
     for (const Counted& each : ended_) {
       if (each.departure) transaction->erase_departure(*each.departure);
       if (adds_) transaction->put_point(each.change.point);
+      else transaction->erase_point(each.change.point);  // gone already, but in older stores
     }
     std::optional<TimelineChange> pending;
     if (current_) {
@@ -187,6 +188,7 @@ TimelineChange change_of(OpenStore& store, TimelineChange::Kind kind, const Publ
 }  // namespace
 
 void ReferenceCounter::add(const PublicManifest& point) {
+  finish_pending();
   SliceCollector collector(store_, TimelineChange::Kind::add);
   count(store_, collector, change_of(store_, TimelineChange::Kind::add, point), {});
   collector.write();
@@ -202,6 +204,7 @@ void ReferenceCounter::remove(const PublicManifest& point) {
 
 void ReferenceCounter::count_departures() {
   constexpr size_t kTogether = 1000;  // bounds memory
+  finish_pending();
   while (true) {
     auto waiting = store_.index().read()->departures(kTogether);
     if (waiting.empty()) return;

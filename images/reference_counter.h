@@ -25,9 +25,10 @@ class ReferenceCounter {
   // The point has left the index when it returns, and its references are to be taken away. Its
   // trees are still readable.
   void remove(const format::PublicManifest& point);
-  // Takes the references away of all points that left. Before anything is freed.
+  // Takes the references away of all points that left. Before anything is freed. If it fails, it
+  // goes on the next time.
   void count_departures();
-  // Ends a change that a predecessor began.
+  // Ends a change that a predecessor began, or that failed.
   void finish_pending();
 
  private:

@@ -231,7 +231,6 @@ size_t mend_points(OpenStore& store, std::vector<std::string>& problems) {
   }
   for (const PublicManifest& point : gone) counter.remove(point);
   for (const PublicManifest& point : found.unknown) counter.add(point);
-  counter.count_departures();
   return found.unknown.size();
 }
 

@@ -85,7 +85,7 @@ class IndexedWriter : public StoreWriter {
   ~IndexedWriter() override {
     try {
       appender_.seal();
-      if (timeline_.sound) count_departures();
+      if (timeline_.sound) try_count_departures();
       // Throws if LMDB has given up after a failed commit: then its file speaks for nothing.
       store_->index().write();
       if (timeline_.sound) leave_clean_mark(index_directory_);
@@ -128,13 +128,17 @@ class IndexedWriter : public StoreWriter {
     change_index([&](ReferenceCounter& counter) {
       store_->files.sync_directory(base::parent_path(path));
       if (point) counter.remove(*point);
-      if (store_->index().read()->departure_count() >= departure_limit_) counter.count_departures();
     });
+    if (store_->index().read()->departure_count() >= departure_limit_) try_count_departures();
   }
 
   CompactResult compact(const CompactOptions& options) override {
     std::lock_guard one_at_a_time(compacting_);
-    count_departures();
+    {
+      std::lock_guard timeline(timeline_.mutex);
+      timeline_.expect_sound();
+      ReferenceCounter(*store_).count_departures();
+    }
     return compact_store(*store_, registry_, timeline_, options);
   }
 
@@ -143,7 +147,10 @@ class IndexedWriter : public StoreWriter {
   }
 
   StoreFigures figures() override {
-    if (timeline_.sound) count_departures();
+    {
+      std::lock_guard timeline(timeline_.mutex);
+      if (timeline_.sound) try_count_departures();
+    }
     return figures_of(*store_);
   }
 
@@ -203,11 +210,13 @@ class IndexedWriter : public StoreWriter {
     std::exception_ptr reason;
   };
 
-  // What points that were deleted alone hold is known to be free when this returns.
-  void count_departures() {
-    std::lock_guard timeline(timeline_.mutex);
-    timeline_.expect_sound();
-    change_index([](ReferenceCounter& counter) { counter.count_departures(); });
+  // That can wait. The timeline lock is held.
+  void try_count_departures() {
+    try {
+      ReferenceCounter(*store_).count_departures();
+    } catch (const Error& error) {
+      base::log().warn("what deleted points held is counted later: {}", error.message());
+    }
   }
 
   // The manifest changes and the index must follow. If it cannot, it is brought up to date when the
