@@ -3,11 +3,11 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/private_file.h"
+#include "base/scratch_directory.h"
 #include "base/text.h"
 #include "tests/base/tls_pair.h"
 
@@ -19,17 +19,19 @@ using Catch::Matchers::Contains;
 
 const ServerNames kNames{{"localhost"}, {"127.0.0.1"}};
 
-std::string new_folder() {
-  char pattern[] = "/tmp/muletto-test-XXXXXX";
-  return std::string(::mkdtemp(pattern)) + "/pki";
-}
+// Where an authority may be made; gone at the end of the test.
+struct NewFolder {
+  base::ScratchDirectory scratch{"/tmp", "muletto-authority-test"};
+  std::string path = scratch.path() + "/pki";
+};
 
 std::string server_certificate(const std::string& folder) {
   return base::read_private_file(folder + "/server.crt", base::kMaxPemSize);
 }
 
 TEST_CASE("an authority is made once and found again", "[pki]") {
-  std::string folder = new_folder();
+  NewFolder made;
+  const std::string& folder = made.path;
   std::string fingerprint = Authority::open(folder, kNames)->fingerprint();
   std::string server = server_certificate(folder);
   CHECK(Authority::open(folder, kNames)->fingerprint() == fingerprint);
@@ -45,7 +47,8 @@ TEST_CASE("an authority is made once and found again", "[pki]") {
 }
 
 TEST_CASE("the server's certificate follows its names", "[pki]") {
-  std::string folder = new_folder();
+  NewFolder made;
+  const std::string& folder = made.path;
   Authority::open(folder, kNames);
   std::string old = server_certificate(folder);
   ServerNames more{{"localhost", "spare"}, {"127.0.0.1"}};
@@ -55,7 +58,8 @@ TEST_CASE("the server's certificate follows its names", "[pki]") {
 }
 
 TEST_CASE("what a crash or a hand leaves in the folder", "[pki]") {
-  std::string folder = new_folder();
+  NewFolder made;
+  const std::string& folder = made.path;
   std::string fingerprint = Authority::open(folder, kNames)->fingerprint();
   base::FileSystem& files = base::real_file_system();
   SECTION("a damaged server certificate is replaced") {
@@ -78,7 +82,8 @@ TEST_CASE("what a crash or a hand leaves in the folder", "[pki]") {
 }
 
 TEST_CASE("a host's certificate is its id's, and opens the door until it is revoked", "[pki]") {
-  auto authority = Authority::open(new_folder(), kNames);
+  NewFolder made;
+  auto authority = Authority::open(made.path, kNames);
   std::string key = base::generate_key();
   auto certificate = authority->sign_host(base::make_signing_request(key, "liar"), "00ff00ff");
   base::CertificateInfo info = base::describe_certificate(certificate.certificate_pem);
@@ -104,7 +109,8 @@ TEST_CASE("the local names are usable", "[pki]") {
   CHECK(names.dns_names.back() == "spare.example");
   CHECK_FALSE(names.ip_addresses.empty());
   CHECK(appliance::pki::local_server_names("192.0.2.1").ip_addresses.back() == "192.0.2.1");
-  Authority::open(new_folder(), names);
+  NewFolder made;
+  Authority::open(made.path, names);
 }
 
 }  // namespace

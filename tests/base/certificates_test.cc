@@ -3,10 +3,10 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/private_file.h"
+#include "base/scratch_directory.h"
 #include "base/text.h"
 #include "tests/base/tls_pair.h"
 
@@ -120,8 +120,8 @@ TEST_CASE("fingerprints are read as people write them", "[certificates]") {
 }
 
 TEST_CASE("private files are the owner's alone", "[certificates]") {
-  char pattern[] = "/tmp/muletto-test-XXXXXX";
-  std::string folder = std::string(::mkdtemp(pattern)) + "/a/b";
+  base::ScratchDirectory scratch("/tmp", "muletto-certificates-test");
+  std::string folder = scratch.path() + "/a/b";
   base::make_private_directory(folder);
   std::string path = folder + "/key.pem";
   base::write_private_file(path, "first");
