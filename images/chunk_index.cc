@@ -36,20 +36,6 @@ Bytes key_of(uint32_t number) {
           static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)};
 }
 
-Bytes key_of(uint64_t number) {
-  Bytes key;
-  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<uint8_t>(number >> shift));
-  return key;
-}
-
-uint64_t departure_number(ByteView key) {
-  if (key.size() != 8)
-    throw Error(ErrorCode::corrupt, "the index has a departure's number of a bad length");
-  uint64_t number = 0;
-  for (uint8_t byte : key) number = number << 8 | byte;
-  return number;
-}
-
 class Transaction : public IndexTransaction {
  public:
   Transaction(std::shared_ptr<Environment> environment, bool writes)
@@ -155,7 +141,7 @@ class Transaction : public IndexTransaction {
     std::vector<std::pair<uint64_t, TimelineChange>> found;
     for_each(tables_.departures, {}, [&](ByteView key, ByteView value) {
       if (found.size() == limit) return false;
-      found.emplace_back(departure_number(key), index_format::decode_change(value));
+      found.emplace_back(index_format::departure_number(key), index_format::decode_change(value));
       return true;
     });
     return found;
@@ -209,10 +195,13 @@ class Transaction : public IndexTransaction {
     MDB_val key, value;
     int code = mdb_cursor_get(cursor.cursor, &key, &value, MDB_LAST);
     if (code != MDB_NOTFOUND) check(code, "read");
-    uint64_t last = code == MDB_NOTFOUND ? 0 : departure_number(view_of(key));
-    put(tables_.departures, key_of(last + 1), index_format::encode_change(change));
+    uint64_t last = code == MDB_NOTFOUND ? 0 : index_format::departure_number(view_of(key));
+    put(tables_.departures, index_format::departure_key(last + 1),
+        index_format::encode_change(change));
   }
-  void erase_departure(uint64_t number) override { erase(tables_.departures, key_of(number)); }
+  void erase_departure(uint64_t number) override {
+    erase(tables_.departures, index_format::departure_key(number));
+  }
 
   void set_number(const char* name, uint64_t value) override {
     put(tables_.facts, base::as_bytes(name), index_format::encode_number(name, value));

@@ -91,6 +91,11 @@ Bytes number_key(uint32_t number) {
   return key;
 }
 
+// So that keys sort by the number.
+void put_big_endian(Bytes& key, uint64_t number) {
+  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<uint8_t>(number >> shift));
+}
+
 }  // namespace
 
 Bytes encode_chunk(const ChunkId& id, const ChunkEntry& entry) {
@@ -177,10 +182,24 @@ format::PublicManifest decode_point(ByteView bytes) {
   return point;
 }
 
+Bytes departure_key(uint64_t number) {
+  Bytes key;
+  put_big_endian(key, number);
+  return key;
+}
+
+uint64_t departure_number(ByteView key) {
+  if (key.size() != 8)
+    throw base::Error(base::ErrorCode::corrupt,
+                      "the index has a departure's number of a bad length");
+  uint64_t number = 0;
+  for (uint8_t byte : key) number = number << 8 | byte;
+  return number;
+}
+
 Bytes timeline_key(const MachineId& machine, uint64_t time_ms, const PointId& point) {
   Bytes key(machine.bytes.begin(), machine.bytes.end());
-  for (int shift = 56; shift >= 0; shift -= 8)
-    key.push_back(static_cast<uint8_t>(time_ms >> shift));
+  put_big_endian(key, time_ms);
   key.insert(key.end(), point.bytes.begin(), point.bytes.end());
   return key;
 }

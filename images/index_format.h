@@ -24,6 +24,10 @@ uint64_t decode_number(std::string_view name, base::ByteView bytes);
 base::Bytes encode_point(const format::PublicManifest& point);
 format::PublicManifest decode_point(base::ByteView bytes);
 
+// Sorts by number.
+base::Bytes departure_key(uint64_t number);
+uint64_t departure_number(base::ByteView key);
+
 // Sorts by machine, then time, then id.
 base::Bytes timeline_key(const MachineId& machine, uint64_t time_ms, const PointId& point);
 

@@ -99,6 +99,8 @@ class StoreWriter {
   virtual CompactResult compact(const CompactOptions& options = {}) = 0;
   virtual CheckReport check(
       const CheckOptions& options) = 0;  // as check_store(); syncs go on meanwhile
+  // Counts first what points that were deleted alone held; where that fails (a full disk),
+  // live_size still holds it.
   virtual StoreFigures figures() = 0;
 };
 
@@ -119,7 +121,8 @@ struct RebuildReport {
 RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
                             const std::string& index_directory = "");
 
-// Needs no key.
+// Needs no key. What points alone held that were deleted by a writer still at work, or killed, may
+// be counted as live.
 StoreFigures read_figures(base::FileSystem& files, const std::string& directory);
 
 // Puts another passphrase or key file in the place of the old one; no pack is rewritten. Durable

@@ -56,7 +56,7 @@ struct StoreFacts {
   uint64_t free = 0;                 // bytes
   uint64_t size = 0;                 // bytes, of the file system
   uint64_t damaged_point_count = 0;  // as the last check found them
-  uint64_t damage_found_ms = 0;
+  uint64_t damage_found_ms = 0;      // when that was
 };
 
 struct Facts {

@@ -69,8 +69,9 @@ Response check_store(Services& services, const Request& request) {
 
 Response compact_store(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  return accepted(services,
-                  schedule::submit_compaction(services.jobs, services.stores, request.tenant()));
+  std::string tenant = request.tenant();
+  services.stores.writer(tenant);
+  return accepted(services, schedule::submit_compaction(services.jobs, services.stores, tenant));
 }
 
 // The catalog's list of points is derived from the store: this makes it anew.

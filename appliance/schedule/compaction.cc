@@ -10,12 +10,11 @@ namespace appliance::schedule {
 
 jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
                               const std::string& tenant) {
-  auto writer = stores.writer(tenant);
   jobs::JobSpec spec{"compact", tenant, tenant};
-  return jobs.submit(spec, [writer](jobs::JobContext& context) {
+  return jobs.submit(spec, [&stores, tenant](jobs::JobContext& context) {
     images::CompactOptions options;
     options.stop = context.stop();
-    images::CompactResult result = writer->compact(options);
+    images::CompactResult result = stores.writer(tenant)->compact(options);
     nlohmann::json figures{{"packs_rewritten", result.packs_rewritten},
                            {"bytes_freed", result.bytes_freed}};
     context.set_figures(figures.dump());

@@ -11,7 +11,7 @@ namespace appliance::schedule {
 
 constexpr uint64_t kCompactEveryMs = 24 * 3'600'000;
 
-// Throws what opening the tenant's store throws.
+// The job opens the store, and fails if that fails.
 jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
                               const std::string& tenant);
 

@@ -137,19 +137,13 @@ void Scheduler::compact(State& state, uint64_t now_ms) {
       last_ms = std::max(last_ms, job.created_ms);
     if (now_ms < last_ms + kCompactEveryMs) continue;
     last_ms = now_ms;
-    if (catalog_.machines(tenant.name).empty()) continue;
-    try {
-      submit_compaction(jobs_, stores_, tenant.name);
-    } catch (const base::Error& error) {
-      base::log().warn("the store of {} is not compacted today: {}", tenant.name, error.message());
-    }
+    if (!catalog_.machines(tenant.name).empty()) submit_compaction(jobs_, stores_, tenant.name);
   }
 }
 
 void Scheduler::retain(State& state, uint64_t now_ms) {
   if (now_ms < state.retained_ms + kRetainEveryMs) return;
   state.retained_ms = now_ms;
-  compact(state, now_ms);
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
       PolicyPointer policy = policy_of(state, tenant.name, protection.policy);
@@ -229,6 +223,7 @@ void Scheduler::watch() {
         auto state = state_.lock();
         known = facts(*state, now);
         retain(*state, now);
+        compact(*state, now);
         to_verify = due_verifications(*state, now);
       }
       for (const Key& machine : to_verify) verify(machine, "nightly");
