@@ -36,9 +36,11 @@ XML
 on_exit remove_guest delta "$LIBVIRT_DEFAULT_URI"
 muletto-agent sync delta --store "$store" --state-dir "$WORK/agent" --run-dir "$WORK/agent-run" \
   --connect "$LIBVIRT_DEFAULT_URI" --quiet
-# One whose first chunks are damaged: the pack that is new.
+# One whose first chunks are damaged: the pack that is new. They are all it has, one batch: several lie in the pack in
+# the order in which their workers ended.
 touch "$WORK/before-hurt"
-head -c 3M /dev/urandom > "$WORK/hurt.img"
+head -c 1M /dev/urandom > "$WORK/hurt.img"
+truncate -s 3M "$WORK/hurt.img"
 printf 'label: dos\nstart=2048, type=83, bootable\n' | sfdisk -q "$WORK/hurt.img"
 muletto store import "$store" --machine hurt --disk "vda=$WORK/hurt.img" --format raw
 for pack in $(find "$store/packs" -newer "$WORK/before-hurt" -type f -size +1M); do
