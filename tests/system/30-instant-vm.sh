@@ -30,7 +30,6 @@ nothing_left() {
 }
 
 # The networks are made by the service, with names of its own; the last user takes them away.
-on_exit sh -c "for n in muletto-isolated muletto-nat; do virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy \$n; done"
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 "$SOURCE/tests/guests/build-guest" "$WORK/alpha.img" --hostname alpha

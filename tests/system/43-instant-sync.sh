@@ -14,7 +14,6 @@ state=$WORK/state run=$WORK/run
 export MULETTO_SOCKET=$run/api.sock
 start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
 wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
-on_exit sh -c "for n in muletto-isolated muletto-nat; do virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy \$n; done"
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 # ---- production: two points of a machine, then its end

@@ -11,7 +11,6 @@ ensure_libvirt
 
 state=$WORK/state run=$WORK/run
 export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "for n in muletto-isolated muletto-nat; do virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy \$n; done"
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 start_daemon() {

@@ -12,7 +12,6 @@ ensure_libvirt
 
 state=$WORK/state run=$WORK/run
 export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' net-list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' net-destroy"
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 printf '[verification]\nwatch_on = "3s"\n' > "$WORK/mulettod.toml"

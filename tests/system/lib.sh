@@ -241,9 +241,18 @@ start_libvirt() {
   # In a session of its own: a signal to the test's process group leaves the order of ending to the
   # test.
   start_background "libvirt-$1" setsid "$SOURCE/tests/system/private-libvirt" "$dir"
+  on_exit _remove_networks "$uri"
   wait_until 60 "libvirt host $1 answers" _libvirt_answers "$1" "$uri"
   mkdir -p "$kept"
   cp -p --update "$dir"/cache/qemu/capabilities/*.xml "$kept/" 2> /dev/null || true
+}
+
+# Bridges and firewall rules are the machine's, and outlive a host that is killed.
+_remove_networks() {
+  local name
+  for name in $(timeout -s KILL 20 virsh -c "$1" net-list --name | grep "${2:-}"); do
+    timeout -s KILL 20 virsh -c "$1" net-destroy "$name"
+  done
 }
 
 _libvirt_answers() {
@@ -279,6 +288,7 @@ ensure_libvirt() {
   if [ -n "${MULETTO_LIBVIRT_URI:-}" ]; then
     export LIBVIRT_DEFAULT_URI=$MULETTO_LIBVIRT_URI
     virsh version > /dev/null || fail "no libvirt at $MULETTO_LIBVIRT_URI"
+    on_exit _remove_networks "$LIBVIRT_DEFAULT_URI" '^muletto-'
     return
   fi
   [ -n "${_background[libvirt-main]:-}" ] || start_libvirt main
