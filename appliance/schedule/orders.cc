@@ -68,12 +68,9 @@ void Scheduler::take_back_orders(State& state, const catalog::Host& internal) {
       ++order;
       continue;
     }
-    if (order->second.waiting) {
-      order->second.waiting->fail(
-          Error(ErrorCode::cancelled, "the machine runs as an instant VM on the appliance now"));
-      order->second.waiting.reset();
-    }
-    order = state.orders.erase(order);
+    order = end_order(
+        state, order,
+        Error(ErrorCode::cancelled, "the machine runs as an instant VM on the appliance now"));
   }
 }
 
@@ -86,16 +83,21 @@ void Scheduler::failed(const Key& key, const std::string& error, uint64_t now_ms
   catalog_.save_protection(*protection);
 }
 
+Scheduler::Orders::iterator Scheduler::end_order(State& state, Orders::iterator order,
+                                                 const Error& unbegun) {
+  if (order->second.waiting) order->second.waiting->fail(unbegun);
+  std::unique_ptr<LiveOrder> next = std::move(order->second.next);
+  if (!next) return state.orders.erase(order);
+  order->second = std::move(*next);
+  return order;
+}
+
 void Scheduler::take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
                              uint64_t now_ms) {
   for (auto order = state.orders.begin(); order != state.orders.end(); ++order) {
     if (order->second.id != outcome.order || order->second.host != host.id) continue;
     if (!outcome.succeeded) failed(order->first, outcome.error, now_ms);
-    if (order->second.waiting) {
-      order->second.waiting->fail(Error(ErrorCode::unavailable, outcome.error));
-      order->second.waiting.reset();
-    }
-    state.orders.erase(order);
+    end_order(state, order, Error(ErrorCode::unavailable, outcome.error));
     return;
   }
 }
@@ -125,17 +127,14 @@ void Scheduler::take_running(State& state, const catalog::Host& host, const Poll
       ++order;
       continue;
     }
-    if (live.waiting) {
-      live.waiting->fail(Error(ErrorCode::unavailable, "the agent ended before the sync began"));
-      live.waiting.reset();
-    }
     if (auto protection = catalog_.find_protection(order->first.first, order->first.second)) {
       protection->failures = std::max(protection->failures, 1u);
       protection->retry_ms = now_ms;
       protection->last_error = "the agent ended during the sync";
       catalog_.save_protection(*protection);
     }
-    order = state.orders.erase(order);
+    order = end_order(state, order,
+                      Error(ErrorCode::unavailable, "the agent ended before the sync began"));
   }
 }
 

@@ -65,11 +65,9 @@ void Scheduler::stop() {
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
   auto state = state_.lock();
-  for (auto& [key, order] : state->orders) {
-    if (!order.waiting) continue;
-    order.waiting->fail(Error(ErrorCode::cancelled, "the daemon ended before the sync began"));
-    order.waiting.reset();
-  }
+  const Error unbegun(ErrorCode::cancelled, "the daemon ended before the sync began");
+  for (auto order = state->orders.begin(); order != state->orders.end();)
+    order = end_order(*state, order, unbegun);
 }
 
 policy::PolicyText Scheduler::policy_text(const std::string& tenant, const std::string& name) {
@@ -167,10 +165,15 @@ Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& 
 
 jobs::JobId Scheduler::request(const std::string& tenant, const std::string& machine) {
   auto state = state_.lock();
-  auto under_way = state->orders.find({tenant, machine});
-  if (under_way != state->orders.end()) {
-    throw Error(ErrorCode::busy, fmt::format("the machine '{}' is being synced already: job {}",
-                                             machine, under_way->second.job.number));
+  auto before = state->orders.find({tenant, machine});
+  if (before != state->orders.end()) {
+    const LiveOrder& last = before->second.next ? *before->second.next : before->second;
+    if (last.job.number == 0 || !catalog::is_over(jobs_.job(last.job).state)) {
+      throw Error(ErrorCode::busy,
+                  fmt::format("the machine '{}' is being synced already: {}", machine,
+                              last.job.number == 0 ? "since before the appliance was restarted"
+                                                   : fmt::format("job {}", last.job.number)));
+    }
   }
   auto known = catalog_.find_machine(tenant, machine);
   if (!known && !catalog_.find_protection(tenant, machine)) catalog_.machine(tenant, machine);
@@ -187,7 +190,11 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
     order.waiting->context().set_progress({0, 0, "waiting for the agent"});
     order.job = order.waiting->id();
     jobs::JobId job = order.job;
-    state->orders.emplace(Key{tenant, machine}, std::move(order));
+    if (before != state->orders.end()) {
+      before->second.next = std::make_unique<LiveOrder>(std::move(order));
+    } else {
+      state->orders.emplace(Key{tenant, machine}, std::move(order));
+    }
     return job;
   }
   if (holders.contains(machine)) {

@@ -104,8 +104,8 @@ class Scheduler : public ingest::SyncOrders {
 
   PollAnswer poll(const catalog::Host& host, const Poll& poll);
 
-  // Orders a sync now. Throws not_found, busy (one is under way), unavailable (no agent that
-  // could).
+  // Orders a sync now, which waits for one whose agent has not yet said that it is over. Throws
+  // not_found, busy (one is under way), unavailable (no agent that could).
   jobs::JobId request(const std::string& tenant, const std::string& machine);
 
   // Throws not_found for a machine or a policy nobody knows.
@@ -131,7 +131,9 @@ class Scheduler : public ingest::SyncOrders {
     jobs::JobId job;
     std::unique_ptr<jobs::AttachedJob> waiting;  // until the sync begins
     std::string policy;
+    std::unique_ptr<LiveOrder> next;  // asked for when the job was over, but not the order
   };
+  using Orders = std::map<Key, LiveOrder>;
   struct LiveHost {
     std::string tenant;
     std::set<std::string> machines;
@@ -143,7 +145,7 @@ class Scheduler : public ingest::SyncOrders {
     uint64_t due_ms = 0;
   };
   struct State {
-    std::map<Key, LiveOrder> orders;
+    Orders orders;
     std::map<catalog::HostId, LiveHost> hosts;
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
     uint64_t next_order = 0;
@@ -157,6 +159,8 @@ class Scheduler : public ingest::SyncOrders {
   std::optional<uint64_t> due_of(State& state, const catalog::Protection& protection,
                                  std::optional<uint64_t> latest_ms);
   void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
+  // The one after it takes its place, and is what is returned; `unbegun` is for who waited for it.
+  Orders::iterator end_order(State& state, Orders::iterator order, const base::Error& unbegun);
   void take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
                     uint64_t now_ms);
   void take_running(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);

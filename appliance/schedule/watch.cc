@@ -107,12 +107,8 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
       ++order;
       continue;
     }
-    if (order->second.waiting) {
-      order->second.waiting->fail(
-          base::Error(base::ErrorCode::unavailable, "the agent of its host is silent"));
-      order->second.waiting.reset();
-    }
-    order = state.orders.erase(order);
+    order = end_order(state, order,
+                      base::Error(base::ErrorCode::unavailable, "the agent of its host is silent"));
   }
   return facts;
 }

@@ -120,6 +120,44 @@ TEST_CASE("a machine has one order at a time, and one that got lost is given aga
   CHECK(appliance.scheduler.poll(alpha, done).orders.empty());
 }
 
+TEST_CASE("who asks for a sync as soon as the last one's job is over gets one") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"protect_new": true, "schedule": ["every 1h"]})");
+  PollAnswer first = appliance.scheduler.poll(alpha, report({"web"}));
+  REQUIRE(names(first) == Names{"web"});
+  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("job 1"));
+  // The point is durable and its job over; the agent's sync still has to end.
+  auto session = appliance.scheduler.adopt(kTenant, "web", alpha.id);
+  REQUIRE(session);
+  session->succeed();
+  appliance.scheduler.committed(kTenant, "web");
+  jobs::JobId second = appliance.scheduler.request(kTenant, "web");
+  CHECK(second != session->id());
+  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("job 2"));
+  CHECK(appliance.scheduler.adopt(kTenant, "web", alpha.id) == nullptr);
+  CHECK(appliance.scheduler.poll(alpha, running(first)).orders.empty());
+
+  SECTION("it goes out when the agent says that the first one is over") {
+    Poll done;
+    done.outcomes.push_back({first.orders[0].id, true, ""});
+    PollAnswer answer = appliance.scheduler.poll(alpha, done);
+    REQUIRE(names(answer) == Names{"web"});
+    CHECK(answer.orders[0].id != first.orders[0].id);
+    CHECK(appliance.scheduler.adopt(kTenant, "web", alpha.id)->id() == second);
+  }
+  SECTION("the same when the agent died meanwhile") {
+    PollAnswer answer = appliance.scheduler.poll(alpha, report({"web"}));
+    REQUIRE(names(answer) == Names{"web"});
+    CHECK(appliance.scheduler.adopt(kTenant, "web", alpha.id)->id() == second);
+  }
+  SECTION("it fails in words when the daemon ends first") {
+    appliance.scheduler.stop();
+    CHECK_THAT(appliance.jobs.job(second).error_message,
+               Catch::Contains("ended before the sync began"));
+  }
+}
+
 TEST_CASE("a failed sync is tried again after a pause, and says why") {
   Appliance appliance({});
   Host alpha = appliance.enroll("alpha");
