@@ -79,8 +79,17 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
                "a check of the store of '{}' at {} found {} damaged {}: muletto point list "
                "marks them; sync their machines, which sends again what is still there, and "
                "check again",
-               store.tenant, base::format_time_ms(store.damage_found_ms), store.damaged_point_count,
+               store.tenant, base::format_time_ms(store.checked_ms), store.damaged_point_count,
                store.damaged_point_count == 1 ? "point" : "points")});
+    } else if (store.problem_count > 0) {
+      found.push_back(
+          {kStoreDamaged, store.tenant, store.tenant,
+           fmt::format("a check of the store of '{}' at {} found {}, which touch no "
+                       "point: {}",
+                       store.tenant, base::format_time_ms(store.checked_ms),
+                       store.problem_count == 1 ? "one problem"
+                                                : fmt::format("{} problems", store.problem_count),
+                       store.first_problem)});
     }
     if (store.size == 0 || store.free >= store.size / kFreeShare) continue;
     found.push_back({kStoreNearlyFull, store.tenant, store.tenant,

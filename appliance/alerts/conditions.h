@@ -15,6 +15,7 @@ constexpr const char* kSyncFailing = "sync-failing";
 constexpr const char* kHostSilent = "host-silent";
 constexpr const char* kStoreNearlyFull = "store-nearly-full";
 constexpr const char* kPointsDamaged = "points-damaged";
+constexpr const char* kStoreDamaged = "store-damaged";
 constexpr const char* kVerificationFailed = "verification-failed";
 constexpr const char* kRecoverySlow = "recovery-slow";
 constexpr const char* kInstantVmDown = "instant-vm-down";
@@ -53,10 +54,13 @@ struct MachineFacts {
 
 struct StoreFacts {
   std::string tenant;
-  uint64_t free = 0;                 // bytes
-  uint64_t size = 0;                 // bytes, of the file system
-  uint64_t damaged_point_count = 0;  // as the last check found them
-  uint64_t damage_found_ms = 0;      // when that was
+  uint64_t free = 0;  // bytes
+  uint64_t size = 0;  // bytes, of the file system
+  // As the last check found it.
+  uint64_t checked_ms = 0;
+  uint64_t damaged_point_count = 0;
+  uint64_t problem_count = 0;
+  std::string first_problem;
 };
 
 struct Facts {

@@ -6,6 +6,7 @@
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
 #include "appliance/schedule/compaction.h"
+#include "appliance/schedule/store_check.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -19,39 +20,14 @@ Response show_store(Services& services, const Request& request) {
   json result = store_figures_json(writer->figures());
   result["id"] = writer->reader().id().hex();
   result["directory"] = services.stores.directory_of(request.tenant());
-  return json_response({{"store", result}});
-}
-
-json check_figures(const images::CheckReport& report) {
-  json damaged = json::array();
-  for (const images::PointSummary& point : report.damaged) damaged.push_back(point.id.hex());
-  return {{"packs_checked", report.packs_checked},
-          {"chunks_checked", report.chunks_checked},
-          {"points_checked", report.points_checked},
-          {"problem_count", report.problems.size()},
-          {"damaged_points", damaged}};
-}
-
-void run_check(Services& services, const std::string& tenant, bool deep,
-               jobs::JobContext& context) {
-  images::CheckOptions options;
-  options.deep = deep;
-  options.stop = context.stop();
-  options.on_progress = [&](uint64_t done, uint64_t total) {
-    context.set_progress({done, total, "reading packs"});
-  };
-  images::CheckReport report = services.stores.writer(tenant)->check(options);
-  context.set_figures(check_figures(report).dump());
-  std::vector<images::PointId> damaged;
-  for (const images::PointSummary& point : report.damaged) damaged.push_back(point.id);
-  services.catalog.set_damaged_points(tenant, damaged, base::now_ms());
-  for (const std::string& problem : report.problems) context.log(problem);
-  if (!report.good()) {
-    throw base::Error(
-        base::ErrorCode::corrupt,
-        fmt::format("the store has {} problems; {} points are touched. The job's log names them",
-                    report.problems.size(), report.damaged.size()));
+  result["last_check"] = nullptr;
+  if (auto check = services.catalog.last_store_check(request.tenant())) {
+    result["last_check"] = {{"time", base::format_time_ms(check->checked_ms)},
+                            {"deep", check->deep},
+                            {"problem_count", check->problem_count},
+                            {"first_problem", check->first_problem}};
   }
+  return json_response({{"store", result}});
 }
 
 Response check_store(Services& services, const Request& request) {
@@ -60,11 +36,9 @@ Response check_store(Services& services, const Request& request) {
   body.expect_no_more();
   std::string tenant = request.tenant();
   services.stores.writer(tenant);
-  jobs::JobSpec spec{"check", tenant, tenant};
   return accepted(services,
-                  services.jobs.submit(spec, [&services, tenant, deep](jobs::JobContext& context) {
-                    run_check(services, tenant, deep, context);
-                  }));
+                  schedule::submit_store_check(services.jobs, services.stores, services.catalog,
+                                               {.tenant = tenant, .deep = deep}));
 }
 
 Response compact_store(Services& services, const Request& request) {

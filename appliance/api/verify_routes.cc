@@ -99,7 +99,10 @@ Response show_picture(Services& services, const Request& request) {
 Response show_checks(Services& services, const Request& request) {
   const std::string& machine = request.path_value("name");
   services.catalog.machine(request.tenant(), machine);
-  return json_response({{"checks", services.verification->checks(request.tenant(), machine)}});
+  json asked = json::array(), learned = json::array();
+  for (const auto& each : services.verification->expectations(request.tenant(), machine))
+    (each.learned ? learned : asked).push_back(each.check);
+  return json_response({{"checks", asked}, {"learned", learned}});
 }
 
 Response set_checks(Services& services, const Request& request) {
@@ -107,6 +110,12 @@ Response set_checks(Services& services, const Request& request) {
   std::vector<std::string> checks = body.texts("checks", kMaxChecks);
   body.expect_no_more();
   services.verification->set_checks(request.tenant(), request.path_value("name"), checks);
+  return show_checks(services, request);
+}
+
+Response relearn(Services& services, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  services.verification->relearn(request.tenant(), request.path_value("name"));
   return show_checks(services, request);
 }
 
@@ -142,6 +151,7 @@ void add_verify_routes(Router& router, Services& services) {
   add("GET", "/api/v1/verifications/{number}/pictures/{picture}", show_picture);
   add("GET", "/api/v1/machines/{name}/checks", show_checks);
   add("PUT", "/api/v1/machines/{name}/checks", set_checks);
+  add("POST", "/api/v1/machines/{name}/checks/relearn", relearn);
   add("POST", "/api/v1/machines/{name}/bisect", start_bisect);
 }
 

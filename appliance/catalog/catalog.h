@@ -26,6 +26,7 @@ class Database;
 struct NewestVerdict;
 struct VerdictCounts;
 struct RecoveryTime;
+struct MachineChecks;
 struct Verification;
 struct VerificationPicture;
 
@@ -94,10 +95,11 @@ class Catalog {
   void remove_point(std::string_view tenant, const images::PointId& id);
   // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.
   std::vector<PointRow> points(std::string_view tenant, std::string_view machine_name);
-  // What a check of the store found: exactly these are damaged, until the next one. Points that are
-  // not listed (a manifest that cannot be read) are kept in mind, too.
-  void set_damaged_points(std::string_view tenant, const std::vector<images::PointId>& points,
-                          uint64_t now_ms);
+  // What a check of the store found: exactly these points are damaged, until the next one. Points
+  // that are not listed (a manifest that cannot be read) are kept in mind, too.
+  void save_store_check(std::string_view tenant, const StoreCheck& check,
+                        const std::vector<images::PointId>& damaged);
+  std::optional<StoreCheck> last_store_check(std::string_view tenant);
   // With the time of the check.
   std::map<images::PointId, uint64_t> damaged_points(std::string_view tenant);
 
@@ -173,10 +175,9 @@ class Catalog {
                                           uint32_t limit);
   Verification verification(std::string_view tenant, int64_t number);  // throws not_found
   std::vector<VerificationPicture> verification_pictures(int64_t number);
-  // What the machine must answer in a test boot: a JSON array of checks; "[]" if nothing was asked.
-  std::string machine_checks(std::string_view tenant, std::string_view machine_name);
+  MachineChecks machine_checks(std::string_view tenant, std::string_view machine_name);
   void set_machine_checks(std::string_view tenant, std::string_view machine_name,
-                          std::string_view checks);
+                          const MachineChecks& checks);
 
   static constexpr int64_t kMaxLogLines = 2000;
 

@@ -97,19 +97,35 @@ std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view 
   return rows;
 }
 
-void Catalog::set_damaged_points(std::string_view tenant,
-                                 const std::vector<images::PointId>& points, uint64_t now_ms) {
+void Catalog::save_store_check(std::string_view tenant, const StoreCheck& check,
+                               const std::vector<images::PointId>& damaged) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
   (*database)->prepare("DELETE FROM damaged_points WHERE tenant = ?").bind(tenant_number).run();
-  for (const images::PointId& point : points) {
+  for (const images::PointId& point : damaged) {
     (*database)
         ->prepare("INSERT OR IGNORE INTO damaged_points(tenant, point, found_ms) VALUES (?, ?, ?)")
-        .bind(tenant_number, point.hex(), now_ms)
+        .bind(tenant_number, point.hex(), check.checked_ms)
         .run();
   }
+  (*database)
+      ->prepare(
+          "INSERT OR REPLACE INTO store_checks(tenant, checked_ms, deep, problem_count, "
+          "first_problem) VALUES (?, ?, ?, ?, ?)")
+      .bind(tenant_number, check.checked_ms, check.deep, check.problem_count, check.first_problem)
+      .run();
   transaction.commit();
+}
+
+std::optional<StoreCheck> Catalog::last_store_check(std::string_view tenant) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT checked_ms, deep, problem_count, first_problem FROM store_checks WHERE tenant = ?");
+  statement.bind(tenant_id(**database, tenant));
+  if (!statement.step()) return std::nullopt;
+  return StoreCheck{statement.natural(0), statement.integer(1) != 0, statement.natural(2),
+                    statement.text(3)};
 }
 
 std::map<images::PointId, uint64_t> Catalog::damaged_points(std::string_view tenant) {

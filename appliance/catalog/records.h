@@ -111,6 +111,14 @@ struct Job {
   std::optional<uint64_t> ended_ms;
 };
 
+// What the last check of a tenant's store found.
+struct StoreCheck {
+  uint64_t checked_ms = 0;
+  bool deep = false;  // every chunk was decoded and compared with its hash
+  uint64_t problem_count = 0;
+  std::string first_problem;  // a sentence
+};
+
 // Whether a machine is to be synced by the appliance's schedule, and how that goes. A machine
 // without one was never noticed by an agent that runs as a service, nor spoken of by an operator.
 struct Protection {

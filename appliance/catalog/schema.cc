@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 5> kMigrations{
+constexpr std::array<const char*, 6> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -193,6 +193,18 @@ CREATE TABLE damaged_points (
   found_ms INTEGER NOT NULL,
   PRIMARY KEY (tenant, point)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // 6: since when a machine's test boots teach what it must show; the last check of a store.
+    R"sql(
+ALTER TABLE machine_checks ADD COLUMN learn_from_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE store_checks (
+  tenant INTEGER PRIMARY KEY REFERENCES tenants(id),
+  checked_ms INTEGER NOT NULL,
+  deep INTEGER NOT NULL,
+  problem_count INTEGER NOT NULL,
+  first_problem TEXT NOT NULL
+) STRICT;
+INSERT INTO store_checks SELECT tenant, max(found_ms), 0, count(*), '' FROM damaged_points GROUP BY tenant;
 )sql",
 };
 

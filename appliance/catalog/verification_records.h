@@ -34,6 +34,12 @@ struct Verification {
   uint32_t picture_count = 0;
 };
 
+// What the machine must show in a test boot, beyond being up.
+struct MachineChecks {
+  std::string asked = "[]";    // JSON: an array of checks that people demand
+  uint64_t learn_from_ms = 0;  // test boots before that teach nothing
+};
+
 // How long one passed test boot took, without its evidence.
 struct RecoveryTime {
   uint64_t started_ms = 0;

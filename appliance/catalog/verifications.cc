@@ -206,20 +206,23 @@ std::vector<VerificationPicture> Catalog::verification_pictures(int64_t number) 
   return pictures;
 }
 
-std::string Catalog::machine_checks(std::string_view tenant, std::string_view machine_name) {
+MachineChecks Catalog::machine_checks(std::string_view tenant, std::string_view machine_name) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare("SELECT checks FROM machine_checks WHERE tenant = ? AND machine = ?");
+  Statement statement = (*database)->prepare(
+      "SELECT checks, learn_from_ms FROM machine_checks WHERE tenant = ? AND machine = ?");
   statement.bind(tenant_id(**database, tenant), machine_name);
-  return statement.step() ? statement.text(0) : "[]";
+  if (!statement.step()) return {};
+  return {statement.text(0), statement.natural(1)};
 }
 
 void Catalog::set_machine_checks(std::string_view tenant, std::string_view machine_name,
-                                 std::string_view checks) {
+                                 const MachineChecks& checks) {
   auto database = database_.lock();
   (*database)
-      ->prepare("INSERT OR REPLACE INTO machine_checks(tenant, machine, checks) VALUES (?, ?, ?)")
-      .bind(tenant_id(**database, tenant), machine_name, checks)
+      ->prepare(
+          "INSERT OR REPLACE INTO machine_checks(tenant, machine, checks, learn_from_ms) "
+          "VALUES (?, ?, ?, ?)")
+      .bind(tenant_id(**database, tenant), machine_name, checks.asked, checks.learn_from_ms)
       .run();
 }
 

@@ -23,6 +23,15 @@ void print_store_figures(const nlohmann::json& store) {
     sheet.add("Reduction", fmt::format("{:.1f} : 1",
                                        static_cast<double>(logical) / static_cast<double>(stored)));
   }
+  if (store.contains("last_check")) {
+    const nlohmann::json& check = store["last_check"];
+    sheet.add("Last check", check.is_null()
+                                ? "never; 'muletto tenant check' verifies it now"
+                                : fmt::format("{}, {}", text_of(check, "time"),
+                                              check.value("problem_count", 0) == 0
+                                                  ? "whole"
+                                                  : text_of(check, "problem_count") + " problems"));
+  }
   sheet.print();
 }
 

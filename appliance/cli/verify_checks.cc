@@ -14,8 +14,10 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   add("set", base::options::value<std::vector<std::string>>()->value_name("CHECK"),
-      "demands this; once for each; replaces what was demanded before")("clear",
-                                                                        "demands nothing more");
+      "demands this; once for each; replaces what was demanded before");
+  add("clear", "demands nothing more");
+  add("relearn",
+      "expects nothing of what test boots up to now have shown; for what was removed on purpose");
   declare_connection(add);
 }
 
@@ -27,11 +29,12 @@ int run(const base::Arguments& arguments) {
   if (arguments.has("set") && arguments.has("clear")) {
     throw base::Error(base::ErrorCode::invalid_argument, "either --set or --clear, not both");
   }
+  if (arguments.has("relearn")) answer = client.post(path + "/relearn", nlohmann::json::object());
   if (arguments.has("set")) {
     answer = client.put(path, {{"checks", arguments.list("set")}});
   } else if (arguments.has("clear")) {
     answer = client.put(path, {{"checks", nlohmann::json::array()}});
-  } else {
+  } else if (!arguments.has("relearn")) {
     answer = client.get(path);
   }
   if (arguments.json()) {
@@ -39,8 +42,11 @@ int run(const base::Arguments& arguments) {
     return 0;
   }
   for (const nlohmann::json& each : answer["checks"])
-    fmt::print("{}\n", printable(each.get<std::string>()));
-  if (answer["checks"].empty()) fmt::print("Nothing is demanded beyond what was learned.\n");
+    fmt::print("demanded  {}\n", printable(each.get<std::string>()));
+  for (const nlohmann::json& each : answer["learned"])
+    fmt::print("learned   {}\n", printable(each.get<std::string>()));
+  if (answer["checks"].empty() && answer["learned"].empty())
+    fmt::print("Nothing is demanded, and no test boot has taught anything yet.\n");
   return 0;
 }
 
@@ -49,13 +55,14 @@ int run(const base::Arguments& arguments) {
 base::Command verify_checks_command() {
   base::Command command;
   command.name = "verify checks";
-  command.summary = "Shows or sets what a machine must answer in its test boots";
+  command.summary = "Shows or sets what a machine must show in its test boots";
   command.positional = {"MACHINE"};
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
       "CHECK is agent, tcp:PORT, http:PORT/PATH, guest:COMMAND (run by the guest agent) or "
-      "appliance:NAME (a program in STATE-DIR/checks, with the guest's address in MULETTO_GUEST).";
+      "appliance:NAME (a program in STATE-DIR/checks, with the guest's address in MULETTO_GUEST). "
+      "Learned is what answered in each of the last three passes, and which volumes were there.";
   return command;
 }
 

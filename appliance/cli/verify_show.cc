@@ -18,6 +18,12 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
+std::string word_for(const std::string& signal, bool good) {
+  if (signal == "file system") return good ? "is whole" : "is damaged";
+  if (signal == "volume") return good ? "holds" : "holds nothing known";
+  return good ? "answers" : "silent";
+}
+
 void print_seen(const nlohmann::json& seen) {
   Sheet sheet;
   sheet.add("Test boot", text_of(seen, "number"));
@@ -30,15 +36,11 @@ void print_seen(const nlohmann::json& seen) {
   sheet.add("Took", duration_of(seen, "duration_ms"));
   sheet.print();
   for (const nlohmann::json& each : seen["evidence"]) {
-    bool disk = text_of(each, "signal") == "file system";
-    std::string good;
-    if (each.contains("good"))
-      good = each["good"] == true ? (disk ? "is whole" : "answers")
-             : disk               ? "is damaged"
-                                  : "silent";
-    fmt::print("{:>8.1f} s  {:<11} {} {} {} {}\n", each["at_ms"].get<double>() / 1000,
-               text_of(each, "signal"), printable(each.value("subject", "")), good,
-               printable(each.value("meaning", "")), printable(each.value("detail", "")));
+    std::string signal = text_of(each, "signal"), good;
+    if (each.contains("good")) good = word_for(signal, each["good"] == true);
+    fmt::print("{:>8.1f} s  {:<11} {} {} {} {}\n", each["at_ms"].get<double>() / 1000, signal,
+               printable(each.value("subject", "")), good, printable(each.value("meaning", "")),
+               printable(each.value("detail", "")));
   }
 }
 

@@ -40,8 +40,9 @@ struct TenantReport {
   uint64_t from_ms = 0, to_ms = 0;  // to_ms is not part of it
   uint64_t made_ms = 0;
   std::string timezone = "UTC";
-  std::vector<ReportedMachine> machines;  // by name
-  std::vector<catalog::Alert> alerts;     // open at any time of the period, newest first
+  std::vector<ReportedMachine> machines;           // by name
+  std::vector<catalog::Alert> alerts;              // open at any time of the period, newest first
+  std::optional<catalog::StoreCheck> store_check;  // the last one
 };
 
 }  // namespace appliance::report

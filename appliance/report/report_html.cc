@@ -217,6 +217,22 @@ class Page {
           gap(machine), machine.point_count);
     }
     add("</tbody></table>\n");
+    add_store_check();
+  }
+
+  void add_store_check() {
+    const auto& check = report_.store_check;
+    if (!check) {
+      add("<p>The stored data as a whole has not been read and verified yet.</p>\n");
+    } else if (check->problem_count == 0) {
+      add("<p>All stored data was last read and verified on {}: it is whole.</p>\n",
+          time(check->checked_ms));
+    } else {
+      add("<p class=\"late\">All stored data was last read and verified on {}: it is not whole; "
+          "see "
+          "the alerts.</p>\n",
+          time(check->checked_ms));
+    }
   }
 
   // One bar a passed test boot, oldest first.

@@ -123,6 +123,7 @@ TenantReport ReportService::collect(const ReportOrder& order, uint64_t now_ms) {
   report.to_ms = order.to_ms;
   report.made_ms = now_ms;
   report.timezone = order.timezone;
+  report.store_check = catalog_.last_store_check(order.tenant);
   for (const catalog::Machine& machine : catalog_.machines(order.tenant))
     report.machines.push_back(collect_machine(order, machine, now_ms));
   for (catalog::Alert& alert : catalog_.alerts(order.tenant, true, kMaxAlerts)) {

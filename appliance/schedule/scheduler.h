@@ -1,7 +1,7 @@
 // Which machine is synced when. Agents ask for orders (poll); what is due, and within the limits,
 // is given to them in order of priority. A machine never has two orders at once; one that was
 // missed is made up for once. A thread of its own settles the alerts, applies the retention and
-// has stores compacted.
+// has stores compacted and checked.
 // Thread-safe. Errors: as the catalog's.
 #pragma once
 
@@ -144,14 +144,19 @@ class Scheduler : public ingest::SyncOrders {
     PolicyPointer policy;
     uint64_t due_ms = 0;
   };
+  // When it was last ordered for a store.
+  struct Upkeep {
+    uint64_t compacted_ms = 0;
+    uint64_t checked_ms = 0;
+  };
   struct State {
     Orders orders;
     std::map<catalog::HostId, LiveHost> hosts;
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
     uint64_t next_order = 0;
-    uint64_t retained_ms = 0;                      // when retention was last applied
-    uint64_t verified_ms = 0;                      // up to when nightly test boots were ordered
-    std::map<std::string, uint64_t> compacted_ms;  // by tenant, when that was last ordered
+    uint64_t retained_ms = 0;              // when retention was last applied
+    uint64_t verified_ms = 0;              // up to when nightly test boots were ordered
+    std::map<std::string, Upkeep> upkeep;  // by tenant
     bool stopping = false;
   };
 
@@ -174,7 +179,10 @@ class Scheduler : public ingest::SyncOrders {
   alerts::Facts facts(State& state, uint64_t now_ms);
   void add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy);
   void retain(State& state, uint64_t now_ms);
-  void compact(State& state, uint64_t now_ms);
+  void keep_up(State& state, uint64_t now_ms);
+  bool is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind, uint64_t every_ms,
+              uint64_t now_ms);
+  bool is_check_under_way();
   std::vector<Key> due_verifications(State& state, uint64_t now_ms);
   void verify(const Key& machine, const char* why);
   void watch();

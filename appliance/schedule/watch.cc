@@ -1,4 +1,5 @@
-// The scheduler's thread: alerts, the retention of points, and the space that comes back after it.
+// The scheduler's thread: alerts, the retention of points, the space that comes back after it, and
+// the check of what is kept.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include "appliance/catalog/proved_recovery.h"
 #include "appliance/schedule/compaction.h"
 #include "appliance/schedule/scheduler.h"
+#include "appliance/schedule/store_check.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -15,11 +17,13 @@ namespace {
 
 constexpr std::chrono::seconds kWatchEvery{2};
 constexpr uint64_t kRetainEveryMs = 60'000;
+constexpr uint64_t kDayMs = 24 * 3'600'000;
 
-const std::set<std::string> kSettled{
-    alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
-    alerts::kHostSilent,     alerts::kStoreNearlyFull,    alerts::kVerificationFailed,
-    alerts::kRecoverySlow,   alerts::kInstantVmDown,      alerts::kPointsDamaged};
+const std::set<std::string> kSettled{alerts::kMachineOverdue,  alerts::kMachineUnprotected,
+                                     alerts::kSyncFailing,     alerts::kHostSilent,
+                                     alerts::kStoreNearlyFull, alerts::kVerificationFailed,
+                                     alerts::kRecoverySlow,    alerts::kInstantVmDown,
+                                     alerts::kPointsDamaged,   alerts::kStoreDamaged};
 
 }  // namespace
 
@@ -95,9 +99,11 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
       store.free = space.available;
       store.size = space.capacity;
     }
-    for (const auto& [point, found_ms] : catalog_.damaged_points(tenant.name)) {
-      ++store.damaged_point_count;
-      store.damage_found_ms = found_ms;
+    store.damaged_point_count = catalog_.damaged_points(tenant.name).size();
+    if (auto check = catalog_.last_store_check(tenant.name)) {
+      store.checked_ms = check->checked_ms;
+      store.problem_count = check->problem_count;
+      store.first_problem = check->first_problem;
     }
     facts.stores.push_back(std::move(store));
   }
@@ -122,18 +128,44 @@ void Scheduler::add_test_boots(alerts::MachineFacts& machine, const policy::Poli
   if (!times.empty()) machine.recovery_ms = catalog::proved_recovery(times).recent_ms;
 }
 
-// A day after the last time, whoever ordered that, or after the tenant began.
-void Scheduler::compact(State& state, uint64_t now_ms) {
+// After that time since the last one, whoever ordered it, or since the tenant began. One that was
+// cut off or cancelled is made up for after a day.
+bool Scheduler::is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind,
+                       uint64_t every_ms, uint64_t now_ms) {
+  last_ms = std::max(last_ms, tenant.created_ms);
+  if (now_ms < last_ms + every_ms) return false;
+  catalog::JobFilter newest{.state = {}, .kind = kind, .subject = tenant.name, .limit = 1};
+  for (const catalog::Job& job : catalog_.jobs(newest)) {
+    bool was_cut_off =
+        job.state == catalog::JobState::cancelled ||
+        (job.state == catalog::JobState::failed && job.error_code != base::ErrorCode::corrupt);
+    uint64_t counts_from_ms = job.created_ms - (was_cut_off ? every_ms - kDayMs : 0);
+    last_ms = std::max(last_ms, counts_from_ms);
+  }
+  return now_ms >= last_ms + every_ms && !catalog_.machines(tenant.name).empty();
+}
+
+bool Scheduler::is_check_under_way() {
+  for (auto state : {catalog::JobState::queued, catalog::JobState::running}) {
+    if (!catalog_.jobs({.state = state, .kind = "check", .subject = "", .limit = 1}).empty())
+      return true;
+  }
+  return false;
+}
+
+// Stores are checked one after the other: each reads all that there is.
+void Scheduler::keep_up(State& state, uint64_t now_ms) {
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
-    uint64_t& last_ms = state.compacted_ms[tenant.name];
-    last_ms = std::max(last_ms, tenant.created_ms);
-    if (now_ms < last_ms + kCompactEveryMs) continue;
-    catalog::JobFilter newest{.state = {}, .kind = "compact", .subject = tenant.name, .limit = 1};
-    for (const catalog::Job& job : catalog_.jobs(newest))
-      last_ms = std::max(last_ms, job.created_ms);
-    if (now_ms < last_ms + kCompactEveryMs) continue;
-    last_ms = now_ms;
-    if (!catalog_.machines(tenant.name).empty()) submit_compaction(jobs_, stores_, tenant.name);
+    Upkeep& last = state.upkeep[tenant.name];
+    if (is_due(last.compacted_ms, tenant, "compact", kCompactEveryMs, now_ms)) {
+      submit_compaction(jobs_, stores_, tenant.name);
+      last.compacted_ms = now_ms;
+    }
+    if (now_ms >= last.checked_ms + kCheckEveryMs && !is_check_under_way() &&
+        is_due(last.checked_ms, tenant, "check", kCheckEveryMs, now_ms)) {
+      submit_store_check(jobs_, stores_, catalog_, {.tenant = tenant.name, .in_background = true});
+      last.checked_ms = now_ms;
+    }
   }
 }
 
@@ -219,7 +251,7 @@ void Scheduler::watch() {
         auto state = state_.lock();
         known = facts(*state, now);
         retain(*state, now);
-        compact(*state, now);
+        keep_up(*state, now);
         to_verify = due_verifications(*state, now);
       }
       for (const Key& machine : to_verify) verify(machine, "nightly");

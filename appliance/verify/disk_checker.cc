@@ -60,7 +60,10 @@ std::vector<Part> parts_in(const std::string& text, const std::string& path,
   return parts;
 }
 
-// blkid's TYPE; empty if it knows nothing there.
+// blkid(8): nothing was found.
+constexpr int kNothingThere = 2;
+
+// blkid's TYPE; empty if there is none.
 std::string type_in(const std::string& text) {
   for (const std::string& line : base::split(text, '\n')) {
     if (line.starts_with("TYPE=")) return base::trim(line.substr(5)).substr(0, 40);
@@ -99,29 +102,39 @@ void DiskChecker::look_at_disk(const std::string& disk, const std::stop_token& s
   struct Found {
     Part part;
     std::string type;
+    bool is_blank = false;  // nothing can be recognised there
   };
   std::vector<Found> found;
   base::ScratchDirectory scratch("/var/tmp", "muletto-look");
   {
     DiskView whole(plan_.source, plan_.point, {.disk = disk}, plan_.plugin_path, scratch.path(),
                    stop);
-    auto type_at = [&](const Part& part) {
+    auto look_at = [&](const Part& part) -> Found {
       std::vector<std::string> words{"blkid", "-p", "-o", "export"};
       if (part.size != 0) {
         words.insert(words.end(), {"--offset", std::to_string(part.offset), "--size",
                                    std::to_string(part.size)});
       }
       words.push_back(whole.path());
-      return type_in(whole.run(words, kLookTimeout, stop).output);
+      FinishedCommand done = whole.run(words, kLookTimeout, stop);
+      return {part, type_in(done.output), done.status == kNothingThere};
     };
     std::vector<Part> parts =
         parts_in(whole.run({"sfdisk", "--json", whole.path()}, kLookTimeout, stop).output,
                  whole.path(), disk);
     if (parts.empty()) parts.push_back({disk});
-    for (const Part& part : parts) found.push_back({part, type_at(part)});
+    for (const Part& part : parts) found.push_back(look_at(part));
+  }
+  std::erase_if(found, [](const Found& each) { return is_uninteresting(each.type); });
+  for (const Found& each : found) {
+    if (each.is_blank || !each.type.empty()) {
+      put({.signal = Signal::volume,
+           .good = !each.is_blank,
+           .subject = each.part.name,
+           .detail = each.type});
+    }
   }
   for (const Found& each : found) {
-    if (is_uninteresting(each.type)) continue;
     std::string subject =
         each.type.empty() ? each.part.name : fmt::format("{} ({})", each.part.name, each.type);
     auto skipped = [&](std::string why) {

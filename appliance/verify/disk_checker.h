@@ -28,8 +28,8 @@ class DiskChecker {
   explicit DiskChecker(DiskCheckPlan plan);  // starts
   ~DiskChecker();                            // ends what runs, within a second
 
-  // Since the last call, without times: signal file_system for what was checked,
-  // file_system_skipped for what was not, with the reason.
+  // Since the last call, without times: signal volume for what is there, file_system for what was
+  // checked, file_system_skipped for what was not, with the reason.
   std::vector<Observation> take();
   // Nothing more will come. Observations are there before this is true.
   bool is_over() const { return over_; }

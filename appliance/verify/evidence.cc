@@ -51,6 +51,7 @@ std::string_view signal_name(Signal signal) {
     case Signal::address: return "address";
     case Signal::reboot: return "reboot";
     case Signal::power_off: return "power off";
+    case Signal::volume: return "volume";
     case Signal::file_system: return "file system";
     case Signal::file_system_skipped: return "file system not looked at";
     case Signal::trouble: return "trouble";

@@ -13,15 +13,17 @@
 namespace appliance::verify {
 
 enum class Signal {
-  agent,        // the guest agent answers
-  service,      // a TCP port or an HTTP server: `subject` is the check, "tcp:22", "http:80/"
-  script,       // a command in the guest or on the appliance: `subject` is the check
-  screen,       // the screen shows something new; `meaning` is what its text says
-  serial,       // the serial console said something that means something
-  address,      // the guest took an address on the network
-  reboot,       // the guest restarted itself
-  power_off,    // the guest switched itself off
-  file_system,  // a file system was checked: `subject` is "vda1 (ext4)"
+  agent,      // the guest agent answers
+  service,    // a TCP port or an HTTP server: `subject` is the check, "tcp:22", "http:80/"
+  script,     // a command in the guest or on the appliance: `subject` is the check
+  screen,     // the screen shows something new; `meaning` is what its text says
+  serial,     // the serial console said something that means something
+  address,    // the guest took an address on the network
+  reboot,     // the guest restarted itself
+  power_off,  // the guest switched itself off
+  volume,     // a partition or a bare disk, `subject`, holds a file system or a volume of the type
+              // `detail`; or nothing that can be recognised, where it is not `good`
+  file_system,          // a file system was checked: `subject` is "vda1 (ext4)"
   file_system_skipped,  // one was not: `detail` says why
   trouble,              // the appliance's own: nothing is said about the machine
 };
@@ -45,7 +47,7 @@ std::string_view meaning_sentence(TextMeaning meaning);  // "The kernel panicked
 struct Observation {
   uint64_t at_ms = 0;
   Signal signal = Signal::screen;
-  bool good = false;    // of agent, service, script, file_system
+  bool good = false;    // of agent, service, script, volume, file_system
   std::string subject;  // which one of several
   std::string detail;   // for people: "SSH-2.0-…", the line of text that decided
   TextMeaning meaning = TextMeaning::nothing;  // of screen and serial
@@ -66,9 +68,14 @@ struct Evidence {
 
 // What a machine must show to pass, beyond being up.
 struct Expectation {
-  std::string check;     // "agent", "tcp:22", "http:80/", "guest:COMMAND", "appliance:NAME"
+  // "agent", "tcp:22", "http:80/", "guest:COMMAND", "appliance:NAME"; "volume:vda1" only learned.
+  std::string check;
   bool learned = false;  // it answered in earlier passes; nobody asked for it
 };
+constexpr std::string_view kVolumeCheck = "volume:";
+inline bool is_of_volume(const Expectation& expected) {
+  return expected.check.starts_with(kVolumeCheck);
+}
 
 enum class VerdictKind { pass, fail, inconclusive };
 std::string_view verdict_name(VerdictKind kind);

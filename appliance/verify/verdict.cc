@@ -3,7 +3,7 @@
 //   1  is the appliance itself in trouble?                        inconclusive
 //   2  did the guest switch itself off, or restart for ever?      fail
 //   3  does a text say that it failed, and stays?                 fail
-//   4  is a file system damaged?                                  fail
+//   4  is a file system damaged, or gone that was there?          fail
 //   5  is it up, and does everything demanded answer?             pass
 //   6  is it up, and something demanded stays silent?             fail
 //   7  does nothing move any more?                                fail if its text shows that a
@@ -43,6 +43,7 @@ struct Summary {
   const Observation* address = nullptr;
   std::vector<const Observation*> signs;              // the first of each kind
   std::map<std::string, const Observation*> answers;  // the last of each check
+  std::map<std::string, const Observation*> volumes;
   uint32_t reboot_count = 0;
   uint64_t last_reboot_ms = 0;
 };
@@ -107,6 +108,7 @@ Summary summarize(const Evidence& evidence) {
       case Signal::power_off: summary.power_off = &seen; break;
       case Signal::reboot: forget_before_reboot(summary, seen); break;
       case Signal::address: summary.address = &seen; break;
+      case Signal::volume: summary.volumes[seen.subject] = &seen; break;
       case Signal::file_system:
         if (!seen.good) summary.damage = &seen;
         break;
@@ -126,6 +128,21 @@ Summary summarize(const Evidence& evidence) {
 const Observation* answer_of(const Summary& summary, const std::string& check) {
   auto answer = summary.answers.find(check);
   return answer != summary.answers.end() && answer->second->good ? answer->second : nullptr;
+}
+
+// Whether "vdb1" is a partition of "vdb".
+bool is_part_of(std::string_view part, std::string_view disk) {
+  if (part.size() <= disk.size() || !part.starts_with(disk)) return false;
+  return part.find_first_not_of("0123456789", disk.size()) == std::string_view::npos;
+}
+
+// Says that nothing can be recognised where the volume was. A disk that was divided anew on purpose
+// has a table, and other volumes.
+const Observation* loss_of(const Summary& summary, std::string_view volume) {
+  for (const auto& [name, seen] : summary.volumes) {
+    if (!seen->good && (name == volume || is_part_of(volume, name))) return seen;
+  }
+  return nullptr;
 }
 
 // What the check said last while it was not good.
@@ -154,8 +171,8 @@ Verdict failed(const Observation& seen, std::string reason) {
   return {VerdictKind::fail, {std::move(reason)}, std::nullopt, seen.at_ms};
 }
 
-std::optional<Verdict> judge_ends(const Summary& summary, const VerdictLimits& limits,
-                                  uint64_t now_ms) {
+std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expectation>& expected,
+                                  const VerdictLimits& limits, uint64_t now_ms) {
   if (summary.trouble != nullptr) {
     return Verdict{
         VerdictKind::inconclusive, {summary.trouble->detail}, std::nullopt, summary.trouble->at_ms};
@@ -183,6 +200,15 @@ std::optional<Verdict> judge_ends(const Summary& summary, const VerdictLimits& l
     return failed(*summary.damage, fmt::format("The file system on {} is damaged{}.",
                                                summary.damage->subject, quoted(*summary.damage)));
   }
+  for (const Expectation& each : expected) {
+    if (!is_of_volume(each)) continue;
+    std::string volume = each.check.substr(kVolumeCheck.size());
+    if (const Observation* loss = loss_of(summary, volume)) {
+      return failed(*loss, fmt::format("{} holds nothing that can be recognised; in earlier test "
+                                       "boots it held a file system or a volume.",
+                                       volume));
+    }
+  }
   return std::nullopt;
 }
 
@@ -197,6 +223,7 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
   uint64_t up_ms = summary.signs.front()->at_ms, service_ms = up_ms;
   std::vector<std::string> reasons, missing;
   for (const Expectation& each : expected) {
+    if (is_of_volume(each)) continue;
     const Observation* answer = answer_of(summary, each.check);
     if (answer != nullptr) {
       service_ms = std::max(service_ms, answer->at_ms);
@@ -278,7 +305,7 @@ void add_disk_sentences(Verdict& verdict, const Evidence& evidence) {
 std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Expectation>& expected,
                                  const VerdictLimits& limits, uint64_t now_ms) {
   Summary summary = summarize(evidence);
-  if (auto verdict = judge_ends(summary, limits, now_ms)) return verdict;
+  if (auto verdict = judge_ends(summary, expected, limits, now_ms)) return verdict;
   if (!summary.signs.empty()) {
     if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
   } else if (uint64_t over_ms =
@@ -309,6 +336,9 @@ std::vector<std::string> good_checks(const Evidence& evidence) {
   for (const Observation* sign : summary.signs) {
     bool is_check = sign->signal == Signal::agent || sign->signal == Signal::service;
     if (is_check) checks.push_back(sign->subject);
+  }
+  for (const auto& [name, seen] : summary.volumes) {
+    if (seen->good) checks.push_back(std::string(kVolumeCheck) + name);
   }
   return checks;
 }

@@ -30,7 +30,8 @@ struct VerdictLimits {
 std::optional<Verdict> judge(const Evidence& evidence, const std::vector<Expectation>& expected,
                              const VerdictLimits& limits, uint64_t now_ms);
 
-// The checks that answered after the last restart: what the machine is known for if this is a pass.
+// The checks that answered after the last restart, and the volumes that were recognised: what the
+// machine is known for if this is a pass.
 std::vector<std::string> good_checks(const Evidence& evidence);
 
 }  // namespace appliance::verify

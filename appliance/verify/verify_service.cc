@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "appliance/verify/guest_prober.h"
@@ -196,13 +197,21 @@ void VerifyService::clean(Worker& worker) {
 
 std::vector<Expectation> VerifyService::expectations(const std::string& tenant,
                                                      const std::string& machine_name) {
+  return expectations_of(tenant, machine_name, std::numeric_limits<uint64_t>::max());
+}
+
+std::vector<Expectation> VerifyService::expectations_of(const std::string& tenant,
+                                                        const std::string& machine_name,
+                                                        uint64_t point_time_ms) {
   std::vector<Expectation> expected;
-  std::vector<std::string> asked = checks(tenant, machine_name);
+  catalog::MachineChecks known = catalog_.machine_checks(tenant, machine_name);
+  std::vector<std::string> asked = texts_of(known.asked);
   for (const std::string& check : asked) expected.push_back({check, false});
   std::vector<std::string> common;
   uint32_t count = 0;
   for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
     if (seen.verdict != verdict_name(VerdictKind::pass)) continue;
+    if (seen.started_ms < known.learn_from_ms || seen.point_time_ms > point_time_ms) continue;
     std::vector<std::string> answered = texts_of(seen.checks);
     if (count == 0) common = answered;
     std::erase_if(common, [&](const std::string& each) { return !contains(answered, each); });
@@ -232,7 +241,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   plan.source.store_directory = stores_.directory_of(tenant);
   plan.source.damaged_points = catalog_.damaged_points(tenant);
   plan.point = point;
-  plan.expected = expectations(tenant, manifest.machine_name);
+  plan.expected = expectations_of(tenant, manifest.machine_name, manifest.time_ms);
   plan.limits = settings_.limits;
   plan.scripts_directory = settings_.boot.state_directory + "/checks";
   plan.plugin_path = settings_.boot.plugin_path;
@@ -301,16 +310,20 @@ void VerifyService::bisect(Worker& worker, const std::string& tenant,
   context.set_figures(json{{"point", newest->hex()}, {"verdict", "pass"}}.dump());
 }
 
-std::vector<std::string> VerifyService::checks(const std::string& tenant,
-                                               const std::string& machine_name) {
-  return texts_of(catalog_.machine_checks(tenant, machine_name));
-}
-
 void VerifyService::set_checks(const std::string& tenant, const std::string& machine_name,
                                const std::vector<std::string>& checks) {
   catalog_.machine(tenant, machine_name);
   for (const std::string& each : checks) check_expectation(each);
-  catalog_.set_machine_checks(tenant, machine_name, json(checks).dump());
+  catalog::MachineChecks known = catalog_.machine_checks(tenant, machine_name);
+  known.asked = json(checks).dump();
+  catalog_.set_machine_checks(tenant, machine_name, known);
+}
+
+void VerifyService::relearn(const std::string& tenant, const std::string& machine_name) {
+  catalog_.machine(tenant, machine_name);
+  catalog::MachineChecks known = catalog_.machine_checks(tenant, machine_name);
+  known.learn_from_ms = base::now_ms();
+  catalog_.set_machine_checks(tenant, machine_name, known);
 }
 
 catalog::ProvedRecovery VerifyService::recovery(const std::string& tenant,

@@ -48,10 +48,15 @@ class VerifyService {
   // Looks for the newest point that boots, by halving: one test boot a step.
   jobs::JobId request_bisect(const std::string& tenant, const std::string& machine_name);
 
-  std::vector<std::string> checks(const std::string& tenant, const std::string& machine_name);
+  // What the newest point's test boot demands: what people asked for, and what answered in each of
+  // the last passes.
+  std::vector<Expectation> expectations(const std::string& tenant, const std::string& machine_name);
   // Throws not_found, invalid_argument.
   void set_checks(const std::string& tenant, const std::string& machine_name,
                   const std::vector<std::string>& checks);
+  // Test boots up to now teach nothing any more: what the machine lost, it lost on purpose. Throws
+  // not_found.
+  void relearn(const std::string& tenant, const std::string& machine_name);
   catalog::ProvedRecovery recovery(const std::string& tenant, const std::string& machine_name);
 
   void stop();  // asks running test boots to end, and waits
@@ -72,7 +77,9 @@ class VerifyService {
   jobs::JobId submit(const jobs::JobSpec& spec, Work work);
   void run_worker(uint32_t number, const std::stop_token& stop);
   void clean(Worker& worker);
-  std::vector<Expectation> expectations(const std::string& tenant, const std::string& machine_name);
+  // A point is not expected to have what the machine showed later only.
+  std::vector<Expectation> expectations_of(const std::string& tenant,
+                                           const std::string& machine_name, uint64_t point_time_ms);
   catalog::Verification verify_point(Worker& worker, const std::string& tenant,
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);

@@ -103,7 +103,9 @@ TEST_CASE("what a check found damaged is known until the next check, or the poin
   {
     auto catalog = Catalog::open(path_in(scratch));
     for (const auto& point : {whole, hurt, gone}) catalog->add_point(kDefaultTenant, point);
-    catalog->set_damaged_points(kDefaultTenant, {hurt.id, gone.id, unlisted}, 7);
+    CHECK_FALSE(catalog->last_store_check(kDefaultTenant));
+    catalog->save_store_check(kDefaultTenant, {7, false, 3, "a pack cannot be read"},
+                              {hurt.id, gone.id, unlisted});
     catalog->remove_point(kDefaultTenant, gone.id);
   }
   auto catalog = Catalog::open(path_in(scratch));
@@ -114,7 +116,13 @@ TEST_CASE("what a check found damaged is known until the next check, or the poin
   REQUIRE(rows.size() == 2);
   CHECK_FALSE(rows[0].damage_found_ms);
   CHECK(rows[1].damage_found_ms == 7);
-  catalog->set_damaged_points(kDefaultTenant, {}, 8);
+  auto check = catalog->last_store_check(kDefaultTenant);
+  REQUIRE(check);
+  CHECK(check->checked_ms == 7);
+  CHECK(check->problem_count == 3);
+  CHECK(check->first_problem == "a pack cannot be read");
+  catalog->save_store_check(kDefaultTenant, {8, true, 0, ""}, {});
+  CHECK(catalog->last_store_check(kDefaultTenant)->problem_count == 0);
   CHECK(catalog->damaged_points(kDefaultTenant).empty());
 }
 

@@ -27,6 +27,7 @@ truncate -s 64M "$WORK/empty.img"
 mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 add_point panic "$WORK/panic.img"
+add_point empty "$WORK/empty.img"
 # A second disk as a power cut leaves it: the journal has to be replayed, and that is no damage.
 truncate -s 32M "$WORK/data.img" && mke2fs -q -F -t ext4 -b 1024 "$WORK/data.img"
 printf '%s\n' journal_open 'journal_write -b 20000 /dev/zero' journal_close | debugfs -w -f - "$WORK/data.img" > /dev/null 2>&1
@@ -51,6 +52,9 @@ printf '\xee\xff\xff\x00' | dd of="$WORK/vfat.img" bs=1 seek=$((32 * 512 + 5 * 4
 for kind in "${kinds[@]}"; do
   muletto store import "$state/stores/default" --machine "damaged-$kind" --disk "$kind=$WORK/$kind.img" --format raw > /dev/null
 done
+# Later the second disk lost its head, and then everything was gone.
+cp "$WORK/data.img" "$WORK/headless.img" && head -c 4096 /dev/zero | dd of="$WORK/headless.img" conv=notrunc status=none
+muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --disk "vdb=$WORK/headless.img" --format raw > /dev/null
 add_point web "$WORK/empty.img"
 table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); print $4; exit }')
 head -c 4096 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek="$table" conv=notrunc status=none
@@ -58,6 +62,7 @@ muletto store import "$state/stores/default" --machine damaged --disk "vda=$WORK
 start_daemon
 
 newest=$(muletto point list -o json | json '[.points[] | select(.machine == "web")][0].id')
+without_data=$(muletto point list -o json | json '[.points[] | select(.machine == "web")][1].id')
 expect_failure 3 "" muletto verify start nobody@latest
 expect_failure 2 "is no check" muletto verify checks web --set "ping:me"
 
@@ -78,19 +83,32 @@ jq -e '.verification | .settled and .judged_ms - .decisive_ms <= 5000' < "$WORK/
 mkdir "$WORK/pictures"
 muletto verify show "$(json .verification.number < "$WORK/seen.json")" --pictures "$WORK/pictures" > /dev/null
 [ "$(file -b --mime-type "$WORK/pictures/1.png")" = image/png ] || fail "no picture"
+# reason WORDS   the last verdict's first reason.
+reason() {
+  jq -e --arg words "$1" '.verification.reasons[0] | test($words)' < "$WORK/seen.json" > /dev/null \
+    || fail "the wrong reason: $(jq -c .verification.reasons < "$WORK/seen.json")"
+}
+verdict empty@latest fail
+reason "nothing to boot"
 verdict web@latest fail
-jq -e '.verification.reasons[0] | test("nothing to boot")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+reason "^vda1 holds nothing"
+# What was there in the last pass and is not any more is a fail, also when the system starts without it; unless it was
+# given up on purpose.
+muletto verify checks web | grep -qx "learned   volume:vdb" || fail "not learned: $(muletto verify checks web)"
+verdict "$without_data" fail
+reason "^vdb holds nothing"
+! muletto verify checks web --relearn | grep -q volume: || fail "still learned"
+verdict "$without_data" pass
 verdict panic@latest fail
-jq -e '.verification.reasons[0] | test("panic")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+reason "panic"
 
 # A file system that is damaged is a fail although the system may boot.
 verdict damaged@latest fail
-jq -e '.verification.reasons[0] | test("file system on vdb")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+reason "file system on vdb"
 
 for kind in "${kinds[@]}"; do
   verdict "damaged-$kind@latest" fail
-  jq -e --arg kind "$kind" '.verification.reasons[0] | test("file system on " + $kind + " ")' < "$WORK/seen.json" > /dev/null \
-    || fail "$kind: the wrong reason: $(jq -c '.verification.reasons' < "$WORK/seen.json")"
+  reason "file system on $kind "
 done
 
 # Own scripts: in the guest, and on the appliance against the isolated network.
@@ -105,10 +123,10 @@ jq -e '[.verification.reasons[] | select(test("succeeded"))] | length == 2' < "$
 # A service that is demanded and dead.
 muletto verify checks web --set tcp:4444 > /dev/null
 verdict "$newest" fail
-jq -e '.verification.reasons[0] | test("tcp:4444")' < "$WORK/seen.json" > /dev/null || fail "the wrong reason"
+reason "tcp:4444"
 muletto verify checks web --clear > /dev/null
 
-[ "$(muletto verify bisect web -o json | json .point)" = "$newest" ] || fail "bisect found another point"
+[ "$(muletto verify bisect web -o json | json .point)" = "$without_data" ] || fail "bisect found another point"
 muletto verify list --machine web | grep -q "Proved recovery time"
 
 # What it means: alerts of a target that is missed and of points that do not boot, and the report.

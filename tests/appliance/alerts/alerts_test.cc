@@ -57,15 +57,21 @@ TEST_CASE("hosts, stores and failing syncs have their alerts", "[alerts]") {
   machine.failures = kFailingAfter;
   HostFacts silent{"default", "alpha", false, true, kNow - kSilentAfterMs - 1};
   HostFacts one_shot{"default", "beta", false, false, 0};
-  auto found = conditions_of(
-      {{machine}, {silent, one_shot}, {{"default", 9, 100}, {"other", 10, 100, 2, kNow}}}, kNow);
-  REQUIRE(found.size() == 4);
+  auto found = conditions_of({{machine},
+                              {silent, one_shot},
+                              {{"default", 9, 100},
+                               {"other", 10, 100, kNow, 2, 3},
+                               {"third", 10, 100, kNow, 0, 1, "Why."}}},
+                             kNow);
+  REQUIRE(found.size() == 5);
   CHECK(found[0].kind == kSyncFailing);
   CHECK(found[1].subject == "alpha");
   CHECK(found[2].kind == kStoreNearlyFull);
   CHECK(found[3].kind == kPointsDamaged);
   CHECK(found[3].subject == "other");
   CHECK(found[3].message.find("2 damaged points") != std::string::npos);
+  CHECK(found[4].kind == kStoreDamaged);
+  CHECK(found[4].message.find("one problem, which touch no point: Why.") != std::string::npos);
 }
 
 TEST_CASE("alerts open once, close when the condition is gone, and open anew", "[alerts]") {

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "appliance/catalog/sqlite.h"
@@ -244,34 +245,63 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
 }
 
-TEST_CASE("a tenant's store is compacted once a day") {
-  base::ScratchDirectory scratch("/tmp", "muletto-compaction-test");
+TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
+  base::ScratchDirectory scratch("/tmp", "muletto-upkeep-test");
   std::string path = scratch.path() + "/catalog.sqlite";
   auto catalog = Catalog::open(path);
   stores::TenantStores stores(base::real_file_system(), scratch.path() + "/stores", *catalog);
-  catalog->add_tenant("young", base::now_ms());
-  for (const std::string& tenant : {kTenant, std::string("young")}) {
+  for (const char* tenant : {"young", "checked", "hurt", "cut"})
+    catalog->add_tenant(tenant, base::now_ms());
+  for (const catalog::Tenant& tenant : catalog->tenants()) {
     images::PointSummary point;
     point.id = images::PointId::random();
     point.machine_name = "web";
-    catalog->add_point(tenant, point);
+    catalog->add_point(tenant.name, point);
   }
-  catalog::Database(path).execute("UPDATE tenants SET created_ms = 1 WHERE name = 'default'");
+  catalog::Database database(path);
+  database.execute("UPDATE tenants SET created_ms = 1 WHERE name <> 'young'");
+  // Two days ago the store of one was found whole, that of one damaged, and one was not finished.
+  auto checked = [&](const char* tenant, catalog::JobState state,
+                     std::optional<base::ErrorCode> error) {
+    catalog::Job job;
+    job.kind = "check";
+    job.tenant = job.subject = tenant;
+    job.created_ms = base::now_ms() - 48 * 3'600'000;
+    job.id = catalog->add_job(job);
+    job.state = state;
+    job.error_code = error;
+    job.ended_ms = job.created_ms;
+    catalog->end_job(job);
+  };
+  checked("checked", catalog::JobState::succeeded, {});
+  checked("hurt", catalog::JobState::failed, base::ErrorCode::corrupt);
+  checked("cut", catalog::JobState::failed, base::ErrorCode::unavailable);
+  uint64_t begun_ms = base::now_ms();
+
   jobs::JobRunner jobs(*catalog, {.thread_count = 1});
   Scheduler scheduler(*catalog, stores, jobs, {}, {}, {});
   scheduler.start();
-  auto compactions = [&] {
-    return catalog->jobs({.state = {}, .kind = "compact", .subject = "", .limit = 10});
+  auto ordered = [&](const char* kind) {
+    std::set<std::string> tenants;
+    for (const catalog::Job& job :
+         catalog->jobs({.state = {}, .kind = kind, .subject = "", .limit = 100})) {
+      if (job.created_ms >= begun_ms && job.state == catalog::JobState::succeeded)
+        tenants.insert(job.tenant);
+    }
+    return tenants;
   };
-  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while ((compactions().empty() || !is_over(compactions().front().state)) &&
+  const std::set<std::string> to_compact{kTenant, "checked", "hurt", "cut"},
+      to_check{kTenant, "cut"};
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while ((ordered("compact") != to_compact || ordered("check") != to_check) &&
          std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   scheduler.stop();
-  REQUIRE(compactions().size() == 1);
-  CHECK(compactions().front().tenant == kTenant);
-  CHECK(compactions().front().state == catalog::JobState::succeeded);
+  CHECK(ordered("compact") == to_compact);
+  CHECK(ordered("check") == to_check);
+  CHECK(catalog->last_store_check(kTenant)->problem_count == 0);
+  CHECK_FALSE(catalog->last_store_check("young"));
 }
 
 }  // namespace appliance::schedule

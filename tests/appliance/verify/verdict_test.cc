@@ -131,6 +131,28 @@ TEST_CASE("a service that is silent while the system is up fails only a machine 
   CHECK(when <= 9500 + kLimits.idle_grace_ms + 5000);
 }
 
+TEST_CASE("a volume that was there and cannot be recognised any more is a fail", "[verify]") {
+  Observation data = good(1000, Signal::volume, "vdb1"), lost = bad(1000, Signal::volume, "vdb1");
+  Observation up = text(9000, TextMeaning::login);
+  std::vector<Expectation> known{{"volume:vda1", true}, {"volume:vdb1", true}};
+  CHECK(good_checks(evidence_of({data, up})) == std::vector<std::string>{"volume:vdb1"});
+  CHECK(good_checks(evidence_of({lost, up})).empty());
+  CHECK(first_verdict(evidence_of({data, up}), known).first.kind == VerdictKind::pass);
+  CHECK(first_verdict(evidence_of({lost, up}), {}).first.kind == VerdictKind::pass);
+  auto [verdict, when] = first_verdict(evidence_of({lost, up}), known);
+  CHECK(verdict.kind == VerdictKind::fail);
+  CHECK(verdict.reasons.front().find("vdb1 holds nothing") == 0);
+  CHECK(when <= 6000);
+  // The table of partitions went with it. Another disk is not meant.
+  auto blank = [&](const char* disk) { return evidence_of({bad(1000, Signal::volume, disk), up}); };
+  CHECK(first_verdict(blank("vdb"), known).first.kind == VerdictKind::fail);
+  CHECK(first_verdict(blank("vd"), known).first.kind == VerdictKind::pass);
+  CHECK(first_verdict(blank("vdc"), known).first.kind == VerdictKind::pass);
+  // Nobody could look: that is said, and is no failure.
+  auto skipped = evidence_of({bad(1000, Signal::file_system_skipped, "vdb"), up});
+  CHECK(first_verdict(skipped, known).first.kind == VerdictKind::pass);
+}
+
 TEST_CASE("no guest agent is no failure; one that was demanded is", "[verify]") {
   Evidence evidence = evidence_of({text(9000, TextMeaning::login)});
   CHECK(first_verdict(evidence, {}).first.kind == VerdictKind::pass);

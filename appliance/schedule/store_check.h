@@ -1,0 +1,26 @@
+// Verifies all that a tenant's store holds, as a job: on order, and once a week for every tenant.
+// What it found is remembered in the catalog.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "appliance/catalog/catalog.h"
+#include "appliance/jobs/job_runner.h"
+#include "appliance/stores/tenant_stores.h"
+
+namespace appliance::schedule {
+
+constexpr uint64_t kCheckEveryMs = 7ull * 24 * 3'600'000;
+
+struct StoreCheckOrder {
+  std::string tenant;
+  bool deep = false;           // also decode every chunk and compare its hash
+  bool in_background = false;  // reads only when nobody else wants the processor or the disk
+};
+
+// The job opens the store. It fails with code corrupt when the store is not whole.
+jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stores,
+                               catalog::Catalog& catalog, const StoreCheckOrder& order);
+
+}  // namespace appliance::schedule

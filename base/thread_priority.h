@@ -1,0 +1,10 @@
+// How urgent the work of one thread is.
+#pragma once
+
+namespace base {
+
+// The calling thread, and threads that it starts, give way to everything else from now on: nice 15,
+// and the disk when nobody else wants it. For good: only root could take it back.
+void lower_thread_priority();
+
+}  // namespace base
