@@ -92,6 +92,10 @@ std::string format_size(uint64_t size) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string format_count(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 uint64_t parse_duration_ms(std::string_view text) {
   constexpr std::string_view kExample = "500ms, 90s, 15m, 2h, 7d or 1h30m";
   struct Unit {

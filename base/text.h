@@ -13,6 +13,9 @@ uint64_t parse_size(std::string_view text);
 // "1.5 GiB", "64.0 KiB", "17 B".
 std::string format_size(uint64_t size);
 
+// "1 point", "2 points": `noun` in the singular, its plural with an s.
+std::string format_count(uint64_t count, std::string_view noun);
+
 // "500ms", "90s", "15m", "2h", "7d", "1h30m": milliseconds out. Throws invalid_argument.
 uint64_t parse_duration_ms(std::string_view text);
 // "0.42 s", "12 s", "3 min 20 s", "2 h 5 min", "4 d 3 h".

@@ -76,20 +76,17 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
       found.push_back(
           {kPointsDamaged, store.tenant, store.tenant,
            fmt::format(
-               "a check of the store of '{}' at {} found {} damaged {}: muletto point list "
+               "a check of the store of '{}' at {} found {}: muletto point list "
                "marks them; sync their machines, which sends again what is still there, and "
                "check again",
-               store.tenant, base::format_time_ms(store.checked_ms), store.damaged_point_count,
-               store.damaged_point_count == 1 ? "point" : "points")});
+               store.tenant, base::format_time_ms(store.checked_ms),
+               base::format_count(store.damaged_point_count, "damaged point"))});
     } else if (store.problem_count > 0) {
       found.push_back(
           {kStoreDamaged, store.tenant, store.tenant,
-           fmt::format("a check of the store of '{}' at {} found {}, which touch no "
-                       "point: {}",
+           fmt::format("a check of the store of '{}' at {} found {}; no point is touched: {}",
                        store.tenant, base::format_time_ms(store.checked_ms),
-                       store.problem_count == 1 ? "one problem"
-                                                : fmt::format("{} problems", store.problem_count),
-                       store.first_problem)});
+                       base::format_count(store.problem_count, "problem"), store.first_problem)});
     }
     if (store.size == 0 || store.free >= store.size / kFreeShare) continue;
     found.push_back({kStoreNearlyFull, store.tenant, store.tenant,

@@ -28,8 +28,9 @@ nlohmann::json report_json(const images::CheckReport& report) {
 }
 
 void print_report(const images::CheckReport& report) {
-  fmt::print("{} chunks in {} packs and {} points were checked.\n", report.chunks_checked,
-             report.packs_checked, report.points_checked);
+  fmt::print("{} in {} and {} were checked.\n", base::format_count(report.chunks_checked, "chunk"),
+             base::format_count(report.packs_checked, "pack"),
+             base::format_count(report.points_checked, "point"));
   for (const std::string& problem : report.problems) fmt::print("{}\n", printable(problem));
   for (const images::PointSummary& point : report.damaged) {
     fmt::print("damaged: {} of {}, {}\n", point.id.hex(), printable(point.machine_name),

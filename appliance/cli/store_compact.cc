@@ -15,7 +15,7 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json({{"packs_rewritten", result.packs_rewritten}, {"bytes_freed", result.bytes_freed}});
   } else {
-    fmt::print("{} packs were rewritten, {} freed.\n", result.packs_rewritten,
+    fmt::print("{} rewritten, {} freed.\n", base::format_count(result.packs_rewritten, "pack"),
                base::format_size(result.bytes_freed));
   }
   return 0;

@@ -5,6 +5,7 @@
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/text.h"
 #include "images/store_writer.h"
 
 namespace appliance::cli {
@@ -19,8 +20,9 @@ int run(const base::Arguments& arguments) {
                 {"points_found", report.points_found},
                 {"problems", report.problems}});
   } else {
-    fmt::print("Found {} chunks in {} packs, and {} points.\n", report.chunks_found,
-               report.packs_read, report.points_found);
+    fmt::print("Found {} in {}, and {}.\n", base::format_count(report.chunks_found, "chunk"),
+               base::format_count(report.packs_read, "pack"),
+               base::format_count(report.points_found, "point"));
     for (const std::string& problem : report.problems) fmt::print("{}\n", printable(problem));
   }
   return report.problems.empty() ? 0 : base::exit_code(base::ErrorCode::corrupt);

@@ -4,6 +4,7 @@
 
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 
@@ -15,8 +16,9 @@ void print_store_figures(const nlohmann::json& store) {
   sheet.add("Disks of all points", size_of(store, "logical_size"));
   sheet.add("Chunks", text_of(store, "chunk_count"));
   sheet.add("Needed", size_of(store, "live_size"));
-  sheet.add("On disk", fmt::format("{} in {} packs", size_of(store, "pack_size"),
-                                   text_of(store, "pack_count")));
+  sheet.add("On disk",
+            fmt::format("{} in {}", size_of(store, "pack_size"),
+                        base::format_count(store.value("pack_count", uint64_t{0}), "pack")));
   uint64_t stored = store.value("live_size", uint64_t{0}),
            logical = store.value("logical_size", uint64_t{0});
   if (stored > 0) {
@@ -25,12 +27,14 @@ void print_store_figures(const nlohmann::json& store) {
   }
   if (store.contains("last_check")) {
     const nlohmann::json& check = store["last_check"];
-    sheet.add("Last check", check.is_null()
-                                ? "never; 'muletto tenant check' verifies it now"
-                                : fmt::format("{}, {}", text_of(check, "time"),
-                                              check.value("problem_count", 0) == 0
-                                                  ? "whole"
-                                                  : text_of(check, "problem_count") + " problems"));
+    std::string found = "never; 'muletto tenant check' verifies it now";
+    if (!check.is_null()) {
+      auto problem_count = check.value("problem_count", uint64_t{0});
+      found =
+          fmt::format("{}, {}", text_of(check, "time"),
+                      problem_count == 0 ? "whole" : base::format_count(problem_count, "problem"));
+    }
+    sheet.add("Last check", found);
   }
   sheet.print();
 }

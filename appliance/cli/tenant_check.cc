@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -21,9 +22,12 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json({{"job", job}});
   } else {
-    fmt::print("The store is good: {} chunks in {} packs, {} points.\n",
-               text_of(job["figures"], "chunks_checked"), text_of(job["figures"], "packs_checked"),
-               text_of(job["figures"], "points_checked"));
+    const nlohmann::json& figures = job["figures"];
+    auto count = [&](const char* field, const char* noun) {
+      return base::format_count(figures.value(field, uint64_t{0}), noun);
+    };
+    fmt::print("The store is good: {} in {}, {}.\n", count("chunks_checked", "chunk"),
+               count("packs_checked", "pack"), count("points_checked", "point"));
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -15,7 +16,8 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json({{"job", job}});
   } else {
-    fmt::print("{} packs were rewritten, {} freed.\n", text_of(job["figures"], "packs_rewritten"),
+    fmt::print("{} rewritten, {} freed.\n",
+               base::format_count(job["figures"].value("packs_rewritten", uint64_t{0}), "pack"),
                size_of(job["figures"], "bytes_freed"));
   }
   return 0;

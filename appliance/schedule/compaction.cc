@@ -18,7 +18,8 @@ jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& store
     nlohmann::json figures{{"packs_rewritten", result.packs_rewritten},
                            {"bytes_freed", result.bytes_freed}};
     context.set_figures(figures.dump());
-    context.log(fmt::format("{} packs were rewritten, {} freed", result.packs_rewritten,
+    context.log(fmt::format("{} rewritten, {} freed",
+                            base::format_count(result.packs_rewritten, "pack"),
                             base::format_size(result.bytes_freed)));
   });
 }

@@ -70,8 +70,11 @@ jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stor
     if (report.good()) return;
     throw base::Error(
         base::ErrorCode::corrupt,
-        fmt::format("the store has {} problems; {} points are touched. The job's log names them",
-                    report.problems.size(), report.damaged.size()));
+        fmt::format("the store has {}, and {} damaged by it. The job's log names them",
+                    base::format_count(report.problems.size(), "problem"),
+                    report.damaged.size() == 1
+                        ? "1 point is"
+                        : fmt::format("{} points are", report.damaged.size())));
   });
 }
 

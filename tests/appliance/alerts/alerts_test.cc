@@ -71,7 +71,7 @@ TEST_CASE("hosts, stores and failing syncs have their alerts", "[alerts]") {
   CHECK(found[3].subject == "other");
   CHECK(found[3].message.find("2 damaged points") != std::string::npos);
   CHECK(found[4].kind == kStoreDamaged);
-  CHECK(found[4].message.find("one problem, which touch no point: Why.") != std::string::npos);
+  CHECK(found[4].message.find("1 problem; no point is touched: Why.") != std::string::npos);
 }
 
 TEST_CASE("alerts open once, close when the condition is gone, and open anew", "[alerts]") {
