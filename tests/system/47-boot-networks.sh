@@ -73,7 +73,7 @@ reasons() {
 echo "refused before the start, with reasons"
 reasons hurt@latest "image of its disk vda is damaged.*choose another point"
 muletto boot check torn@latest > /dev/null
-expect_failure 8 "2 points are touched" muletto tenant check
+expect_failure 8 "2 points are damaged" muletto tenant check
 [ "$(muletto point list | grep -cE '^[0-9a-f]+ +(hurt|torn) .*DAMAGED$')" = 2 ] || fail "not marked: $(muletto point list)"
 wait_until 10 "an alert" sh -c "muletto alert list | grep -q 'points-damaged.*2 damaged points'"
 reasons torn@latest "check of the store found its image damaged at .*choose another point.*--accept-damage"
