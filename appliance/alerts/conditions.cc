@@ -54,8 +54,9 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
                                     machine.name, machine.last_error));
     }
     if (!machine.boot_failure.empty()) {
-      add(kVerificationFailed, fmt::format("the newest tested point of '{}' does not boot: {}",
-                                           machine.name, machine.boot_failure));
+      add(kVerificationFailed,
+          fmt::format("the newest tested point of '{}' failed its test boot: {}", machine.name,
+                      machine.boot_failure));
     }
     if (machine.rto_ms && machine.recovery_ms && *machine.recovery_ms > *machine.rto_ms) {
       add(kRecoverySlow,

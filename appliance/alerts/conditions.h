@@ -46,7 +46,7 @@ struct MachineFacts {
   uint32_t failures = 0;
   std::string last_error;
   std::optional<HostFacts> host;  // whose agent writes it
-  // Of its newest point that was tested: why it does not boot; empty: it does, or nobody knows.
+  // Of its newest point that was tested: why it failed; empty: it passed, or nobody knows.
   std::string boot_failure;
   std::optional<uint64_t> recovery_ms;  // the median of its newest three passed test boots
   std::optional<uint64_t> rto_ms;       // its policy's target for that

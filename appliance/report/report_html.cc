@@ -30,15 +30,16 @@ header { border-bottom: 2pt solid #1f4e79; padding-bottom: 4mm; } .sub { color: 
 table { border-collapse: collapse; width: 100%; font-size: 8.5pt; } th { text-align: left; color: #566;
   font-weight: 600; border-bottom: 1pt solid #aab; padding: 1.5mm 2mm; vertical-align: bottom; }
 td { border-bottom: .5pt solid #dde; padding: 1.7mm 2mm; vertical-align: top; overflow-wrap: anywhere; }
-.whole { white-space: nowrap; } th.name { width: 30%; }
+.whole { white-space: nowrap; } th.name { width: 30%; } th.about { width: 20%; }
 .tag { display: inline-block; border-radius: 2mm; padding: .3mm 2mm; font-size: 8pt; font-weight: 600;
   white-space: nowrap; }
 .pass { background: #dff3e4; color: #14602b; } .fail { background: #fadcd9; color: #8c1d18; }
 .open { background: #fff0d0; color: #7a4d00; }
 .card { border: .7pt solid #ccd3dc; border-radius: 2mm; padding: 4mm 5mm; margin: 0 0 4mm; break-inside: avoid; }
 .card .tag { margin-left: 2mm; vertical-align: 1pt; }
-.two { display: flex; gap: 5mm; margin-top: 3mm; } .two > div { flex: 1 1 0; min-width: 0; }
-.two > .picture { flex: 0 0 62mm; } .picture img { width: 100%; border: .5pt solid #99a; background: #000; }
+.when { white-space: nowrap; }
+.two { display: flex; margin-top: 3mm; } .two > div { flex: 1 1 0; min-width: 0; }
+.two > .picture { flex: 0 0 62mm; margin-left: 5mm; } .picture img { width: 100%; border: .5pt solid #99a; background: #000; }
 .caption { font-size: 7.5pt; color: #667; }
 .facts { width: 100%; border-collapse: collapse; font-size: 9pt; margin: 0; }
 .facts th, .facts td { border: 0; padding: 0 0 1mm; text-align: left; vertical-align: top; font-weight: normal; }
@@ -145,8 +146,7 @@ class Page {
     auto sentence = [&](size_t count, const char* one, const char* many) {
       if (count > 0) add("<p>{} {}</p>\n", count, plural(count, one, many));
     };
-    sentence(failed, "machine did not boot in its last test.",
-             "machines did not boot in their last test.");
+    sentence(failed, "machine failed its last test.", "machines failed their last test.");
     sentence(unclear, "test was inconclusive.", "tests were inconclusive.");
     sentence(untested, "machine was not tested in this period.",
              "machines were not tested in this period.");
@@ -165,7 +165,7 @@ class Page {
                         : boot->verdict == "fail" ? "fail"
                                                   : "open";
     const char* word = boot->verdict == "pass"   ? "boots"
-                       : boot->verdict == "fail" ? "does not boot"
+                       : boot->verdict == "fail" ? "test failed"
                                                  : "inconclusive";
     return fmt::format("<span class=\"tag {}\">{}</span>", style, word);
   }
@@ -319,11 +319,13 @@ class Page {
       add("<p>There were none in this period.</p>\n");
       return;
     }
-    add("<table><thead><tr><th>From</th><th>Until</th><th>About</th><th>What</th></tr></thead>"
+    add("<table><thead><tr><th>From</th><th>Until</th><th "
+        "class=\"about\">About</th><th>What</th></tr></thead>"
         "<tbody>\n");
     for (size_t i = 0; i < std::min(report_.alerts.size(), kMaxAlerts); ++i) {
       const catalog::Alert& alert = report_.alerts[i];
-      add("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", time(alert.opened_ms),
+      add("<tr><td class=\"when\">{}</td><td class=\"when\">{}</td><td>{}</td><td>{}</td></tr>\n",
+          time(alert.opened_ms),
           alert.closed_ms ? time(*alert.closed_ms) : "<span class=\"late\">still open</span>",
           escape_html(alert.subject), escape_html(alert.message));
     }

@@ -129,7 +129,7 @@ muletto verify checks web --clear > /dev/null
 [ "$(muletto verify bisect web -o json | json .point)" = "$without_data" ] || fail "bisect found another point"
 muletto verify list --machine web | grep -q "Proved recovery time"
 
-# What it means: alerts of a target that is missed and of points that do not boot, and the report.
+# What it means: alerts of a target that is missed and of points that fail, and the report.
 muletto policy set default --rto 1s > /dev/null
 _alerts() { muletto alert list -o json | jq -e '[.alerts[].kind] | index("recovery-slow") and index("verification-failed")'; }
 wait_until 15 "the alerts are there" _alerts
@@ -139,7 +139,7 @@ grep -q 'data:image/png;base64,' "$WORK/report.html" || fail "no screen in the r
 ! grep -qE '(src|href)="?(https?:|//|file:)' "$WORK/report.html" || fail "the report refers to something outside"
 muletto report create --timezone Europe/Rome --out "$WORK/report.pdf" > /dev/null
 pdftotext "$WORK/report.pdf" "$WORK/report.txt"
-grep -q "does not boot" "$WORK/report.txt" || fail "the PDF does not tell what does not boot"
+grep -q "test failed" "$WORK/report.txt" || fail "the PDF does not tell what failed"
 expect_failure 2 "before" muletto report create --from 2026-02-01 --to 2026-01-01 --out "$WORK/none.html"
 [ -z "${MULETTO_REPORT_COPY:-}" ] || cp "$WORK"/report.* "$MULETTO_REPORT_COPY"
 
