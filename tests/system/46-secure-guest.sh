@@ -13,7 +13,6 @@ ensure_libvirt
 
 state=$WORK/state run=$WORK/run tpms=$WORK/libvirt-main/lib/swtpm
 export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "pgrep -f '[n]bdkit .*-U $run/' | xargs -r kill -KILL"  # exports outlive the daemon
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 # What the guest does: plain TPM 2.0 commands (TCG, part 3), as hexadecimal.

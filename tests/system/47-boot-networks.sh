@@ -14,7 +14,6 @@ state=$WORK/state run=$WORK/run
 isolated_bridges() { find /sys/class/net -maxdepth 1 -name 'muli*' | sort; }
 others=$(isolated_bridges)
 export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "pgrep -f '[n]bdkit .*-U $run/' | xargs -r kill -KILL"  # exports outlive the daemon
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 mkdir -p "$state/stores"

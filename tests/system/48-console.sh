@@ -11,7 +11,6 @@ ensure_libvirt
 
 state=$WORK/state run=$WORK/run
 export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "pgrep -f '[n]bdkit .*-U $run/' | xargs -r kill -KILL"  # exports outlive the daemon
 on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 client() { "$SOURCE/tests/tools/vnc-client" "$@"; }
 

@@ -52,12 +52,17 @@ _finish() {
   for ((i = ${#_cleanup[@]} - 1; i >= 0; i--)); do
     eval "${_cleanup[i]}" > /dev/null 2>&1
   done
+  _end_exports > /dev/null 2>&1
   if [ "${MULETTO_KEEP:-0}" = 1 ]; then
     echo "kept: $WORK" >&2
   else
     rm -rf "$WORK"
   fi
   exit "$status"
+}
+# The exports of instant VMs outlive the daemon; these are of this test's folder.
+_end_exports() {
+  pgrep -f "[n]bdkit .*-U $WORK/" | xargs -r kill -KILL
 }
 trap '_finish $?' EXIT
 trap 'exit 129' HUP
