@@ -229,8 +229,7 @@ class Page {
           time(check->checked_ms));
     } else {
       add("<p class=\"late\">All stored data was last read and verified on {}: it is not whole; "
-          "see "
-          "the alerts.</p>\n",
+          "see the alerts.</p>\n",
           time(check->checked_ms));
     }
   }

@@ -180,6 +180,7 @@ class Scheduler : public ingest::SyncOrders {
   void add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy);
   void retain(State& state, uint64_t now_ms);
   void keep_up(State& state, uint64_t now_ms);
+  // Brings `last_ms`, when that kind of job was last ordered for the tenant, up to date.
   bool is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind, uint64_t every_ms,
               uint64_t now_ms);
   bool is_check_under_way();

@@ -161,8 +161,7 @@ void Scheduler::keep_up(State& state, uint64_t now_ms) {
       submit_compaction(jobs_, stores_, tenant.name);
       last.compacted_ms = now_ms;
     }
-    if (now_ms >= last.checked_ms + kCheckEveryMs && !is_check_under_way() &&
-        is_due(last.checked_ms, tenant, "check", kCheckEveryMs, now_ms)) {
+    if (is_due(last.checked_ms, tenant, "check", kCheckEveryMs, now_ms) && !is_check_under_way()) {
       submit_store_check(jobs_, stores_, catalog_, {.tenant = tenant.name, .in_background = true});
       last.checked_ms = now_ms;
     }

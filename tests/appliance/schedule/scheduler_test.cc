@@ -78,6 +78,18 @@ Poll running(const PollAnswer& answer) {
 
 using Names = std::vector<std::string>;
 
+// Its one agent was just given the order for its one machine, which is due every hour.
+struct OrderedAppliance : Appliance {
+  Host alpha = enroll("alpha");
+  PollAnswer first;
+
+  OrderedAppliance() : Appliance({}) {
+    set_policy("default", R"({"protect_new": true, "schedule": ["every 1h"]})");
+    first = scheduler.poll(alpha, report({"web"}));
+    REQUIRE(names(first) == Names{"web"});
+  }
+};
+
 }  // namespace
 
 TEST_CASE("what is due goes out by priority, within the limit of a host and of the appliance") {
@@ -103,11 +115,9 @@ TEST_CASE("what is due goes out by priority, within the limit of a host and of t
 }
 
 TEST_CASE("a machine has one order at a time, and one that got lost is given again") {
-  Appliance appliance({});
-  Host alpha = appliance.enroll("alpha");
-  appliance.set_policy("default", R"({"protect_new": true, "schedule": ["every 1h"]})");
-  PollAnswer first = appliance.scheduler.poll(alpha, report({"web"}));
-  REQUIRE(names(first) == Names{"web"});
+  OrderedAppliance appliance;
+  const Host& alpha = appliance.alpha;
+  const PollAnswer& first = appliance.first;
   CHECK(appliance.scheduler.poll(alpha, running(first)).orders.empty());
   CHECK_THROWS_AS(appliance.scheduler.request(kTenant, "web"), base::Error);
   // The agent was restarted: it does not name the order any more.
@@ -122,11 +132,9 @@ TEST_CASE("a machine has one order at a time, and one that got lost is given aga
 }
 
 TEST_CASE("who asks for a sync as soon as the last one's job is over gets one") {
-  Appliance appliance({});
-  Host alpha = appliance.enroll("alpha");
-  appliance.set_policy("default", R"({"protect_new": true, "schedule": ["every 1h"]})");
-  PollAnswer first = appliance.scheduler.poll(alpha, report({"web"}));
-  REQUIRE(names(first) == Names{"web"});
+  OrderedAppliance appliance;
+  const Host& alpha = appliance.alpha;
+  const PollAnswer& first = appliance.first;
   CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("job 1"));
   // The point is durable and its job over; the agent's sync still has to end.
   auto session = appliance.scheduler.adopt(kTenant, "web", alpha.id);
