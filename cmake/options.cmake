@@ -4,6 +4,7 @@ target_include_directories(muletto_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(muletto_options INTERFACE MULETTO_VERSION="${PROJECT_VERSION}")
 # Without missing-field-initializers: leaving a member out of {.name = …} means its default here.
 target_compile_options(muletto_options INTERFACE
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast
   -Wno-missing-field-initializers)
 if(MULETTO_SANITIZE)
@@ -24,6 +25,7 @@ function(muletto_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC muletto_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  precompile_headers_of(${name})
 endfunction()
 
 # muletto_program(name SOURCES... LIBRARIES...): a program in build/bin, named as the user types it.
@@ -31,5 +33,6 @@ function(muletto_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE muletto_options ${ARG_LIBRARIES})
+  precompile_headers_of(${name})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
