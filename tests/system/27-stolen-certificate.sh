@@ -8,10 +8,7 @@ require_programs mulettod muletto muletto-agent
 require_commands curl jq
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 \
-  --libvirt "qemu:///system?socket=$WORK/no-libvirt"
-wait_until 30 "mulettod is ready" test -s "$run/mulettod.json"
+start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
 port=$(json .port < "$run/mulettod.json")
 agent() { # agent HOST COMMAND...
   local host=$1 command=$2

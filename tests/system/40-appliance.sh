@@ -8,12 +8,9 @@ require_programs mulettod muletto
 require_commands jq curl openssl
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
 
 start_daemon() {
-  start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 \
-    --libvirt "qemu:///system?socket=$WORK/no-libvirt" --log-level debug
-  wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+  start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt" --log-level debug
   port=$(json .port < "$run/mulettod.json")
   fingerprint=$(json .fingerprint < "$run/mulettod.json")
 }

@@ -10,12 +10,9 @@ require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 start_daemon() {
-  start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
-  wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+  start_appliance --log-level debug
 }
 
 # A point made while no daemon ran is in the catalog as soon as one does.
@@ -46,7 +43,6 @@ expect_failure 6 "did not answer" muletto boot wait "$boot" --tcp 9 --timeout 2s
 # The daemon dies; the VM does not notice. The next daemon finds it.
 sum=$(curl -sf -m 60 "http://$address/cgi-bin/write?invoice:64")
 stop_background mulettod KILL
-rm "$run/mulettod.json"
 curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the VM suffered"
 start_daemon
 [ "$(muletto boot show "$boot" -o json | json .boot.state)" = running ] || fail "the VM is not taken up"

@@ -8,22 +8,17 @@ require_programs mulettod muletto muletto-agent muletto-restore
 require_commands jq
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
 mkdir "$state"
 mount -t tmpfs -o size=64M tmpfs "$state" || skip "tmpfs cannot be mounted here"
 on_exit umount -l "$state"
 
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 \
-  --libvirt "qemu:///system?socket=$WORK/no-libvirt"
-wait_until 30 "mulettod is ready" test -s "$run/mulettod.json"
-muletto token create -o json > "$WORK/token.json"
+start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
 agent() {
   local command=$1
   shift
   muletto-agent "$command" "$@" --state-dir "$WORK/agent" --run-dir "$WORK/agent.run"
 }
-agent enroll "127.0.0.1:$(json .port < "$run/mulettod.json")" --token "$(json .token.token < "$WORK/token.json")" \
-  --fingerprint "$(json .fingerprint < "$run/mulettod.json")"
+enroll_agent alpha --state-dir "$WORK/agent" --run-dir "$WORK/agent.run"
 
 head -c $((8 << 20)) /dev/urandom > "$WORK/small.raw"
 head -c $((100 << 20)) /dev/urandom > "$WORK/large.raw"

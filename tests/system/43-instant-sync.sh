@@ -11,10 +11,7 @@ require_programs mulettod muletto muletto-agent muletto-restore nbdkit-muletto-p
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
-wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
+start_appliance --log-level debug
 
 # ---- production: two points of a machine, then its end
 cat > "$WORK/agent.toml" <<TOML
@@ -25,10 +22,8 @@ TOML
 agent() {
   muletto-agent "$@" --config "$WORK/agent.toml"
 }
-expect_failure 2 "appliance's own" agent enroll "127.0.0.1:$(json .port < "$run/mulettod.json")" --name "(appliance)" \
-  --token "$(muletto token create -o json | json .token.token)" --fingerprint "$(json .fingerprint < "$run/mulettod.json")"
-agent enroll "127.0.0.1:$(json .port < "$run/mulettod.json")" --name old-server \
-  --token "$(muletto token create -o json | json .token.token)" --fingerprint "$(json .fingerprint < "$run/mulettod.json")"
+expect_failure 2 "appliance's own" enroll_agent "(appliance)" --config "$WORK/agent.toml"
+enroll_agent old-server --config "$WORK/agent.toml"
 build_guest acc
 define_guest acc "$WORK/acc.qcow2" --user-net
 wait_guest_http acc 120

@@ -8,10 +8,7 @@ require_programs mulettod muletto muletto-agent muletto-restore
 require_commands jq openssl python3
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 \
-  --libvirt "qemu:///system?socket=$WORK/no-libvirt"
-wait_until 30 "mulettod is ready" test -s "$run/mulettod.json"
+start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
 port=$(json .port < "$run/mulettod.json")
 fingerprint=$(json .fingerprint < "$run/mulettod.json")
 appliance=127.0.0.1:$port

@@ -12,8 +12,6 @@ require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run tpms=$WORK/libvirt-main/lib/swtpm
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 # What the guest does: plain TPM 2.0 commands (TCG, part 3), as hexadecimal.
 mkdir -p "$WORK/extra/www/cgi-bin" "$WORK/extra/sbin"
@@ -95,9 +93,7 @@ done
 [ -z "$(ls "$tpms")" ] || fail "the old host's TPM is still there"
 
 printf '[boot]\ntpm_directory = "%s"\n' "$tpms" > "$WORK/mulettod.toml"
-start_background mulettod mulettod --config "$WORK/mulettod.toml" --state-dir "$state" --run-dir "$run" \
-  --listen 127.0.0.1:0
-wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+start_appliance --config "$WORK/mulettod.toml"
 
 echo "the loader that nobody signed is refused"
 rogue=$(muletto boot start rogue@latest --network none -o json | json .boot.id)

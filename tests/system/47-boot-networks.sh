@@ -13,8 +13,6 @@ ensure_libvirt
 state=$WORK/state run=$WORK/run
 isolated_bridges() { find /sys/class/net -maxdepth 1 -name 'muli*' | sort; }
 others=$(isolated_bridges)
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 mkdir -p "$state/stores"
 store=$state/stores/default
@@ -53,8 +51,7 @@ muletto store import "$store" --machine torn --disk "vda=$WORK/torn.img" --forma
 for pack in $(find "$store/packs" -newer "$WORK/before-torn" -type f -size +1M); do
   dd if=/dev/zero of="$pack" bs=1k seek=1500 count=1 conv=notrunc status=none
 done
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
-wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+start_appliance
 
 # reasons POINT REGEX OPTION...   a check that says no, for that reason; a start is refused with the same.
 reasons() {

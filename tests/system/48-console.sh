@@ -10,16 +10,13 @@ require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --all --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 client() { "$SOURCE/tests/tools/vnc-client" "$@"; }
 
 "$SOURCE/tests/guests/build-guest" "$WORK/desk.img" --hostname desk
 mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 muletto store import "$state/stores/default" --machine desk --disk "vda=$WORK/desk.img" --format raw
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
-wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+start_appliance
 address=127.0.0.1:$(json .port < "$run/mulettod.json")
 boot=$(muletto boot start desk@latest --memory 256M --cpus 1 --network none -o json | json .boot.id)
 socket=/api/v1/boots/$boot/console/ws

@@ -10,12 +10,9 @@ require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 start_daemon() {
-  start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
-  wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+  start_appliance --log-level debug
 }
 exports() {
   pgrep -f "nbdkit .*-U $run/" || true
@@ -57,7 +54,6 @@ muletto boot pull "$boot" --bandwidth 16M --background > /dev/null
 wait_until 20 "QEMU copies" copying
 stop_background mulettod KILL
 kill -9 "$(exports)"
-rm "$run/mulettod.json"
 start_daemon
 wait_until 30 "the pull is taken up" sh -c "muletto job list --kind pull -o json | jq -e '.jobs[0].state == \"running\"'"
 copying || fail "QEMU does not copy any more"

@@ -10,8 +10,6 @@ require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 "$SOURCE/tests/guests/build-guest" "$WORK/alpha.img" --hostname alpha
 mkdir -p "$state/stores"
@@ -21,8 +19,7 @@ for name in controller database web; do
 done
 # No appliance can run this one.
 muletto store import "$state/stores/default" --machine huge --memory 4T --disk "vda=$WORK/alpha.img" > /dev/null
-start_background mulettod mulettod --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0 --log-level debug
-wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+start_appliance --log-level debug
 
 # states FILE   prints "machine state" lines.
 states() {

@@ -11,13 +11,10 @@ require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
 
 state=$WORK/state run=$WORK/run
-export MULETTO_SOCKET=$run/api.sock
-on_exit sh -c "virsh -c '$LIBVIRT_DEFAULT_URI' list --name | grep muletto- | xargs -rn1 virsh -c '$LIBVIRT_DEFAULT_URI' destroy"
 
 printf '[verification]\nwatch_on = "3s"\n' > "$WORK/mulettod.toml"
 start_daemon() {
-  start_background mulettod mulettod --config "$WORK/mulettod.toml" --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:0
-  wait_until 20 "mulettod is ready" test -s "$run/mulettod.json"
+  start_appliance --config "$WORK/mulettod.toml"
 }
 add_point() { muletto store import "$state/stores/default" --machine "$1" --disk "vda=$2" --format raw > /dev/null; }
 
@@ -154,7 +151,6 @@ curl -sf --unix-socket "$MULETTO_SOCKET" -X POST -d "{\"point\": \"$newest\"}" h
 _runs() { virsh list --name | grep -q muletto-web; }
 wait_until 20 "the test boot runs" _runs
 stop_background mulettod KILL
-rm "$run/mulettod.json"
 start_daemon
 _gone() {
   ! virsh list --name | grep -q muletto- && ! virsh net-list --name | grep -q muletto-test &&

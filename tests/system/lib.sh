@@ -330,6 +330,75 @@ XML
   skip "no NAT network here: ${error:-no free subnet} ($try tries)"
 }
 
+# ---- the appliance and agents
+
+declare -A _appliance_ports=()
+
+# start_appliance [--name NAME] [OPTION...]   starts mulettod and returns when it is ready. Its state is in
+# $WORK/state, its sockets in $WORK/run, and it is reached at 127.0.0.1 on a port that stays the same for the
+# whole test, as a customer's does: started again, it must be able to take that port again. Other options are
+# mulettod's. Several appliances have names: NAME's folders are $WORK/NAME.state and $WORK/NAME.run.
+# MULETTO_SOCKET, which muletto obeys, is set to the last one that was started.
+start_appliance() {
+  local name=mulettod
+  if [ "${1:-}" = --name ]; then
+    name=$2
+    shift 2
+  fi
+  [ -n "${_appliance_ports[$name]:-}" ] || _appliance_ports[$name]=$(free_port)
+  export MULETTO_SOCKET
+  MULETTO_SOCKET=$(appliance_run "$name")/api.sock
+  if [ -n "${LIBVIRT_DEFAULT_URI:-}" ] && [ -z "${_background[$name]:-}" ]; then
+    on_exit _remove_instant_vms "$LIBVIRT_DEFAULT_URI"
+  fi
+  start_background "$name" mulettod --state-dir "$(appliance_state "$name")" \
+    --run-dir "$(appliance_run "$name")" --listen "127.0.0.1:${_appliance_ports[$name]}" "$@"
+  wait_until 30 "$name is ready" _appliance_is_ready "$name"
+}
+
+# appliance_state [NAME], appliance_run [NAME]   print its folders; appliance_address [NAME] its HOST:PORT;
+# appliance_fingerprint [NAME] its authority's fingerprint.
+appliance_state() {
+  local name=${1:-mulettod}
+  if [ "$name" = mulettod ]; then echo "$WORK/state"; else echo "$WORK/$name.state"; fi
+}
+appliance_run() {
+  local name=${1:-mulettod}
+  if [ "$name" = mulettod ]; then echo "$WORK/run"; else echo "$WORK/$name.run"; fi
+}
+appliance_address() {
+  echo "127.0.0.1:${_appliance_ports[${1:-mulettod}]}"
+}
+appliance_fingerprint() {
+  json .fingerprint < "$(appliance_run "${1:-mulettod}")/mulettod.json"
+}
+
+# A killed daemon leaves its mulettod.json: the pid tells whose it is.
+_appliance_is_ready() {
+  if ! background_alive "$1"; then
+    tail -n 1 "$WORK/$1.log"
+    return 99
+  fi
+  [ "$(json .pid < "$(appliance_run "$1")/mulettod.json")" = "$(background_pid "$1")" ]
+}
+
+_remove_instant_vms() {
+  local name
+  for name in $(timeout -s KILL 20 virsh -c "$1" list --all --name | grep '^muletto-'); do
+    timeout -s KILL 20 virsh -c "$1" destroy "$name"
+  done
+}
+
+# enroll_agent HOST [OPTION...]   enrols an agent under that name at the appliance that was started last.
+# Options are those of muletto-agent enroll, as --config FILE or --state-dir DIR.
+enroll_agent() {
+  local host=$1 run=${MULETTO_SOCKET%/api.sock} token
+  shift
+  token=$(muletto token create --output json | json .token.token)
+  muletto-agent enroll "127.0.0.1:$(json .port < "$run/mulettod.json")" --token "$token" \
+    --fingerprint "$(json .fingerprint < "$run/mulettod.json")" --name "$host" "$@"
+}
+
 # ---- guests
 
 # build_guest NAME [OPTION...]   builds $WORK/NAME.qcow2 with host name NAME; the options are
