@@ -4,7 +4,6 @@ target_include_directories(muletto_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(muletto_options INTERFACE MULETTO_VERSION="${PROJECT_VERSION}")
 # Without missing-field-initializers: leaving a member out of {.name = …} means its default here.
 target_compile_options(muletto_options INTERFACE
-  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast
   -Wno-missing-field-initializers)
 if(MULETTO_SANITIZE)
