@@ -74,6 +74,9 @@ int guarded(Action action) noexcept {
   } catch (const std::exception& error) {
     nbdkit_error("%s", error.what());
     nbdkit_set_error(ENOMEM);
+  } catch (...) {
+    nbdkit_error("%s", "an exception of an unknown type");
+    nbdkit_set_error(EIO);
   }
   return -1;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/guarded_thread.h"
 
 namespace images {
 
@@ -23,7 +24,8 @@ Prefetcher::Prefetcher(const BootTrace& trace, std::vector<std::shared_ptr<DiskR
     if (!place_of_[disk].try_emplace(entry.chunk, places_.size()).second) continue;
     places_.push_back({static_cast<uint16_t>(disk), entry.chunk});
   }
-  for (uint32_t i = 0; i < limits_.thread_count; ++i) threads_.emplace_back([this] { run(); });
+  for (uint32_t i = 0; i < limits_.thread_count; ++i)
+    threads_.emplace_back([this] { base::run_guarded("prefetching", [this] { run(); }); });
 }
 
 Prefetcher::~Prefetcher() {
@@ -63,7 +65,7 @@ void Prefetcher::run() {
     }
     try {
       disks_[place.disk]->prefetch(place.chunk * chunk_size_);
-    } catch (const base::Error&) {
+    } catch (const std::exception&) {
       // The guest will be told, should it read there.
     }
   }

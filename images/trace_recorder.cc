@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/guarded_thread.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -20,7 +21,7 @@ TraceRecorder::TraceRecorder(base::FileSystem& files, std::string path, uint32_t
     state->trace.chunk_size = chunk_size;
     state->trace.disks = std::move(disks);
   }
-  thread_ = std::thread([this] { watch(); });
+  thread_ = std::thread([this] { base::run_guarded("the trace recorder", [this] { watch(); }); });
 }
 
 TraceRecorder::~TraceRecorder() { finish(); }
@@ -68,8 +69,8 @@ void TraceRecorder::watch() {
   trace.recorded_ms = base::now_ms();
   try {
     base::write_file_durably(files_, path_, format::encode_trace(trace));
-  } catch (const base::Error& error) {
-    base::log().debug("no boot trace: {}", error.message());
+  } catch (const std::exception& error) {
+    base::log().debug("no boot trace: {}", error.what());
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
 #include "images/frame_channel.h"
 
 namespace images {
@@ -48,7 +49,10 @@ class RemoteSink : public PointSink {
  public:
   RemoteSink(std::unique_ptr<base::ByteStream> stream, const SyncPlan& plan)
       : stream_(std::move(stream)), channel_(*stream_), hasher_(open(channel_, plan)) {
-    reader_ = std::thread([this] { read_answers(); });
+    reader_ = std::thread([this] {
+      // Should even its failure not be told, no reader is left: the connection must not live on.
+      if (!base::run_guarded("the transfer's reader", [&] { read_answers(); })) stream_->abort();
+    });
   }
 
   ~RemoteSink() override {
@@ -157,6 +161,8 @@ class RemoteSink : public PointSink {
       fail(Error(ErrorCode::unavailable, stream_->peer() + " ended the connection"));
     } catch (const Error& error) {
       fail(error);
+    } catch (const std::exception& error) {
+      fail(Error(ErrorCode::io, std::string("unexpected failure: ") + error.what()));
     }
   }
 

@@ -5,6 +5,8 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/guarded_thread.h"
+#include "base/internal_errors.h"
 #include "base/log.h"
 #include "images/record_codec.h"
 
@@ -128,8 +130,8 @@ void TransferIngest::work() {
     }
   } catch (const Error& error) {
     fail(error);
-  } catch (const std::exception& error) {
-    fail(Error(ErrorCode::io, std::string("unexpected failure: ") + error.what()));
+  } catch (...) {
+    fail_with(std::current_exception());
   }
 }
 
@@ -240,13 +242,22 @@ void TransferIngest::commit(const PointDetails& details) {
 }
 
 void TransferIngest::fail(const Error& error) noexcept {
-  {
+  bool kept = base::run_guarded("a sync's failure", [&] {
     auto state = state_.lock();
     state->stopping = true;
     if (!state->failure) state->failure = error;
-  }
+  });
   changed_.notify_all();
   channel_.end_with(error);
+  if (!kept) channel_.stream().abort();  // no memory for the reason: the reader learns it so
+}
+
+void TransferIngest::fail_with(const std::exception_ptr& unexpected) noexcept {
+  std::string words = base::describe_exception(unexpected);
+  base::report_internal_error("a sync's worker", words);
+  bool told = base::run_guarded(
+      "a sync's failure", [&] { fail(Error(ErrorCode::io, "unexpected failure: " + words)); });
+  if (!told) channel_.stream().abort();
 }
 
 }  // namespace images

@@ -57,6 +57,7 @@ class TransferIngest {
   static BatchWindow::Steps advance(State& state);
   void follow(BatchWindow::Steps steps);
   void fail(const base::Error& error) noexcept;
+  void fail_with(const std::exception_ptr& unexpected) noexcept;
   void throw_failure();
 
   FrameChannel& channel_;

@@ -254,9 +254,6 @@ asio::awaitable<void> client_to_vm(SessionPointer session) {
     size_t count = co_await session->client.async_read_some(asio::buffer(block), token);
     if (!failure) co_await asio::async_write(session->vm, asio::buffer(block, count), token);
   }
-  session->cut();
-  session->client_has_ended = true;
-  session->ended.cancel();
 }
 
 asio::awaitable<void> vm_to_client(SessionPointer session) {
@@ -309,7 +306,12 @@ asio::awaitable<void> serve_console(Transport& transport, asio::any_io_executor 
   co_await peer_of_vm(session).write(shared);
   watchdog.stop();
 
-  asio::co_spawn(executor, client_to_vm(session), [](std::exception_ptr) {});
+  asio::co_spawn(executor, client_to_vm(session), [session](const std::exception_ptr&) {
+    // Also when it threw: the other direction waits for this end.
+    session->cut();
+    session->client_has_ended = true;
+    session->ended.cancel();
+  });
   co_await vm_to_client(session);
   while (!session->client_has_ended) {
     error_code ignored;

@@ -7,18 +7,18 @@
 
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
-#include <thread>
 
 #include "appliance/api/connection.h"
 #include "base/error.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
+#include "base/internal_errors.h"
 #include "base/log.h"
 
 namespace appliance::api {
@@ -114,9 +114,11 @@ class Server::Implementation {
   uint16_t port() const { return tcp_acceptor_.local_endpoint().port(); }
 
   void start() {
-    asio::co_spawn(context_, accept(tcp_acceptor_, tcp_count_), asio::detached);
-    asio::co_spawn(context_, accept(local_acceptor_, local_count_), asio::detached);
-    thread_ = std::jthread([this] { context_.run(); });
+    begin_accepting(tcp_acceptor_, tcp_count_);
+    begin_accepting(local_acceptor_, local_count_);
+    // Begun again, run() goes on with all connections but the one whose handler threw.
+    thread_ = base::GuardedThread("network", base::AfterFailure::begin_again,
+                                  [this](const std::stop_token&) { context_.run(); });
   }
 
   void stop() {
@@ -141,6 +143,29 @@ class Server::Implementation {
     return serve_connection(make_local_transport(std::move(socket)), services_);
   }
 
+  // The edge of one connection that cannot even be begun (no memory for its TLS).
+  template <typename Socket>
+  void serve_counted(Socket socket, size_t& open_count) {
+    ++open_count;
+    bool begun = base::run_guarded("a new connection", [&] {
+      asio::co_spawn(context_, serve(std::move(socket)),
+                     [&open_count](const std::exception_ptr&) { --open_count; });
+    });
+    if (!begun) --open_count;
+  }
+
+  // Accepting has no end but the server's: one that an exception ends is begun again, at once.
+  template <typename Acceptor>
+  void begin_accepting(Acceptor& acceptor, size_t& open_count) {
+    asio::co_spawn(context_, accept(acceptor, open_count),
+                   [this, &acceptor, &open_count](const std::exception_ptr& failure) {
+                     if (!failure || stopped_) return;
+                     base::report_internal_error("accepting connections",
+                                                 base::describe_exception(failure));
+                     begin_accepting(acceptor, open_count);
+                   });
+  }
+
   // Pauses while as many connections are open as are allowed.
   template <typename Acceptor>
   asio::awaitable<void> accept(Acceptor& acceptor, size_t& open_count) {
@@ -153,9 +178,7 @@ class Server::Implementation {
         auto socket =
             co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (!failure) {
-          ++open_count;
-          asio::co_spawn(context_, serve(std::move(socket)),
-                         [&open_count](std::exception_ptr) { --open_count; });
+          serve_counted(std::move(socket), open_count);
           continue;
         }
         base::log().warn("cannot accept a connection: {}", failure.message());
@@ -179,14 +202,16 @@ class Server::Implementation {
 
   // The edge of one upgraded connection.
   void serve_upgraded(const std::shared_ptr<base::ByteStream>& stream, const Principal& principal) {
-    upgraded_.lock()->insert(stream.get());
-    if (stopped_) stream->abort();
-    try {
-      on_upgrade_(*stream, principal);
-    } catch (const std::exception& error) {
-      base::log().warn("the session of {} ({}) ended: {}", principal.name, stream->peer(),
-                       error.what());
-    }
+    base::run_guarded("a session", [&] {
+      upgraded_.lock()->insert(stream.get());
+      if (stopped_) stream->abort();
+      try {
+        on_upgrade_(*stream, principal);
+      } catch (const std::exception& error) {
+        base::log().warn("the session of {} ({}) ended: {}", principal.name, stream->peer(),
+                         error.what());
+      }
+    });
     upgraded_.lock()->erase(stream.get());
   }
 
@@ -206,7 +231,7 @@ class Server::Implementation {
   asio::thread_pool handlers_;
   asio::thread_pool transfers_;
   ConnectionServices services_;
-  std::jthread thread_;
+  base::GuardedThread thread_;
 };
 
 Server::Server(const ServerOptions& options, const Router& router, Authenticator& authenticator,

@@ -45,8 +45,8 @@ AdoptReport BootTending::adopt() {
     try {
       auto known = domains.find(id);
       adopt_one(id, known == domains.end() ? DomainState::off : known->second, report);
-    } catch (const Error& error) {
-      report.problems.push_back(fmt::format("Boot {}: {}", id.hex(), error.message()));
+    } catch (const std::exception& error) {
+      report.problems.push_back(fmt::format("Boot {}: {}", id.hex(), error.what()));
     }
   }
   std::vector<BootId> known = boots_in(settings_.state_directory);
@@ -127,8 +127,8 @@ std::vector<std::string> BootTending::tend() {
       });
       tend_one(id, known == domains.end() ? DomainState::off : known->second, exported, done);
     }
-  } catch (const Error& error) {
-    done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.message()));
+  } catch (const std::exception& error) {
+    done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.what()));
   }
   return done;
 }
@@ -143,8 +143,8 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   if (hypervisor_.state(record->vm.domain_name) != domain) return;
   BootPlaces places = lookup_.places_of(id);
   const std::string& machine = record->vm.machine_name;
-  operations_.traces().take(record->trace_key, places.trace_path);
   try {
+    operations_.traces().take(record->trace_key, places.trace_path);
     if (domain == DomainState::off) {
       tend_ended(*record, places, done);
       return;
@@ -161,8 +161,8 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
       done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
     }
     if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
-  } catch (const Error& error) {
-    done.push_back(fmt::format("The VM of {} needs help: {}.", machine, error.message()));
+  } catch (const std::exception& error) {
+    done.push_back(fmt::format("The VM of {} needs help: {}.", machine, error.what()));
   }
 }
 

@@ -1,8 +1,6 @@
 #include "appliance/daemon/vm_keeper.h"
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -13,19 +11,13 @@ namespace {
 constexpr std::chrono::seconds kTendEvery{1};
 constexpr std::chrono::seconds kRetryEvery{3};
 
-void sleep_unless_stopped(const std::stop_token& stop, std::chrono::seconds duration) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  changed.wait_for(lock, stop, duration, [] { return false; });
-}
-
 }  // namespace
 
 VmKeeper::VmKeeper(boot::BootService& boots,
                    std::function<void(const boot::InstantVm&)> go_on_pulling)
     : boots_(boots), go_on_pulling_(std::move(go_on_pulling)),
-      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+      thread_("VM keeper", base::AfterFailure::begin_again,
+              [this](const std::stop_token& stop) { run(stop); }) {}
 
 bool VmKeeper::adopt() {
   try {
@@ -43,26 +35,25 @@ bool VmKeeper::adopt() {
     for (const std::string& sentence : report.cleaned) base::log().info("{}", sentence);
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
     return true;
-  } catch (const base::Error& error) {
-    if (error.message() != last_problem_)
-      base::log().warn("instant VMs are out of reach: {}", error.message());
-    last_problem_ = error.message();
+  } catch (const std::exception& error) {
+    if (error.what() != last_problem_)
+      base::log().warn("instant VMs are out of reach: {}", error.what());
+    last_problem_ = error.what();
     return false;
   }
 }
 
-void VmKeeper::run(std::stop_token stop) {
-  bool adopted = false;
+void VmKeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    if (!adopted) {
-      adopted = adopt();
+    if (!adopted_) {
+      adopted_ = adopt();
       // adopt() has tried it: the first start need not wait for the trial.
-      if (adopted) base::log().info("{}", boots_.accelerator().reason);
+      if (adopted_) base::log().info("{}", boots_.accelerator().reason);
     }
-    if (adopted) {
+    if (adopted_) {
       for (const std::string& sentence : boots_.tend()) base::log().info("{}", sentence);
     }
-    sleep_unless_stopped(stop, adopted ? kTendEvery : kRetryEvery);
+    base::sleep_unless_stopped(stop, adopted_ ? kTendEvery : kRetryEvery);
   }
 }
 

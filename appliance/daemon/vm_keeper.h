@@ -5,9 +5,9 @@
 
 #include <functional>
 #include <string>
-#include <thread>
 
 #include "appliance/boot/boot_service.h"
+#include "base/guarded_thread.h"
 
 namespace appliance::daemon {
 
@@ -18,13 +18,15 @@ class VmKeeper {
   VmKeeper(boot::BootService& boots, std::function<void(const boot::InstantVm&)> go_on_pulling);
 
  private:
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
   bool adopt();  // false: not possible now
 
   boot::BootService& boots_;
   const std::function<void(const boot::InstantVm&)> go_on_pulling_;
-  std::string last_problem_;  // used by the thread alone
-  std::jthread thread_;
+  // Used by the thread alone.
+  bool adopted_ = false;
+  std::string last_problem_;
+  base::GuardedThread thread_;
 };
 
 }  // namespace appliance::daemon

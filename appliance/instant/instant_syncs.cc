@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
+#include <functional>
 
 #include "appliance/boot/overlay.h"
 #include "base/crypto.h"
@@ -52,7 +51,8 @@ InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catal
                            Timelines& timelines, schedule::Scheduler& scheduler)
     : settings_(std::move(settings)), catalog_(catalog), authority_(authority), boots_(boots),
       timelines_(timelines), scheduler_(scheduler),
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+      thread_("instant syncs", base::AfterFailure::begin_again,
+              [this](const std::stop_token& stop) { run(stop); }) {}
 
 InstantSyncs::~InstantSyncs() = default;
 
@@ -65,23 +65,30 @@ InternalHostPlaces InstantSyncs::places_of(const std::string& tenant) const {
 
 void InstantSyncs::run(const std::stop_token& stop) {
   std::map<std::string, Tenant> tenants;
-  std::string last_problem;
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  while (!stop.stop_requested()) {
+  std::map<std::string, std::string> problems;  // by tenant; "": of all
+  // The edge of one tenant: its trouble is not the others'. Said once.
+  auto guarded = [&](const std::string& name, const std::function<void()>& action) {
+    std::string& last = problems[name];
     try {
-      for (const catalog::Tenant& each : catalog_.tenants()) {
+      action();
+      last.clear();
+    } catch (const std::exception& error) {
+      if (error.what() != last)
+        base::log().warn("instant VMs{} cannot be synced now: {}",
+                         name.empty() ? "" : " of the tenant '" + name + "'", error.what());
+      last = error.what();
+    }
+  };
+  while (!stop.stop_requested()) {
+    std::vector<catalog::Tenant> known;
+    guarded("", [&] { known = catalog_.tenants(); });
+    for (const catalog::Tenant& each : known) {
+      guarded(each.name, [&] {
         Tenant& tenant = tenants[each.name];
         if (look(each.name, tenant)) poll(each.name, tenant);
-      }
-      last_problem.clear();
-    } catch (const base::Error& error) {
-      if (error.message() != last_problem)
-        base::log().warn("instant VMs cannot be synced now: {}", error.message());
-      last_problem = error.message();
+      });
     }
-    std::unique_lock lock(mutex);
-    changed.wait_for(lock, stop, kRound, [] { return false; });
+    base::sleep_unless_stopped(stop, kRound);
   }
   for (auto& [name, tenant] : tenants) end(tenant);
 }
@@ -95,9 +102,9 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
       boot::VmState state = boots_.get(vm.id).state;
       if (state == boot::VmState::running || state == boot::VmState::paused)
         tenant.running[vm.machine_name] = vm;
-    } catch (const base::Error& error) {
+    } catch (const std::exception& error) {
       // It was stopped in this moment, or libvirt is away.
-      base::log().debug("{}: {}", vm.machine_name, error.message());
+      base::log().debug("{}: {}", vm.machine_name, error.what());
     }
   }
   if (any && !tenant.host) {
@@ -140,8 +147,8 @@ void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule
                              options);
     tenant.syncs.push_back({order.id, order.machine, files, std::move(process)});
     base::log().info("sync of the instant VM of {} begins (order {})", order.machine, order.id);
-  } catch (const base::Error& error) {
-    tenant.outcomes.push_back({order.id, false, error.message()});
+  } catch (const std::exception& error) {
+    tenant.outcomes.push_back({order.id, false, error.what()});
   }
 }
 

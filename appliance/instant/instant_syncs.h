@@ -9,7 +9,6 @@
 #include <list>
 #include <map>
 #include <string>
-#include <thread>
 
 #include "appliance/boot/boot_service.h"
 #include "appliance/catalog/catalog.h"
@@ -17,6 +16,7 @@
 #include "appliance/instant/timelines.h"
 #include "appliance/pki/authority.h"
 #include "appliance/schedule/scheduler.h"
+#include "base/guarded_thread.h"
 #include "base/subprocess.h"
 
 namespace appliance::instant {
@@ -65,7 +65,7 @@ class InstantSyncs {
   boot::BootService& boots_;
   Timelines& timelines_;
   schedule::Scheduler& scheduler_;
-  std::jthread thread_;
+  base::GuardedThread thread_;
 };
 
 }  // namespace appliance::instant

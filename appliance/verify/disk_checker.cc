@@ -74,7 +74,8 @@ std::string type_in(const std::string& text) {
 }  // namespace
 
 DiskChecker::DiskChecker(DiskCheckPlan plan)
-    : plan_(std::move(plan)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+    : plan_(std::move(plan)), thread_("disk checker", base::AfterFailure::end,
+                                      [this](const std::stop_token& stop) { run(stop); }) {}
 
 DiskChecker::~DiskChecker() = default;
 

@@ -6,12 +6,12 @@
 
 #include <atomic>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "appliance/boot/boot_service.h"
 #include "appliance/verify/evidence.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
 #include "images/ids.h"
 
 namespace appliance::verify {
@@ -42,7 +42,7 @@ class DiskChecker {
   const DiskCheckPlan plan_;
   base::Guarded<std::vector<Observation>> seen_;
   std::atomic<bool> over_ = false;
-  std::jthread thread_;
+  base::GuardedThread thread_;
 };
 
 }  // namespace appliance::verify

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "appliance/boot/probe.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/log.h"
 #include "base/subprocess.h"
 #include "base/text.h"
 
@@ -27,13 +26,6 @@ constexpr size_t kMaxDetail = 160;
 constexpr size_t kMaxCheck = 1000;
 // Services by which most servers are known, asked without being demanded.
 constexpr std::array kKnownChecks{"tcp:22", "http:80/", "tcp:443", "tcp:445", "tcp:3389"};
-
-void sleep_unless_stopped(const std::stop_token& stop, std::chrono::milliseconds duration) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  changed.wait_for(lock, stop, duration, [] { return false; });
-}
 
 std::optional<boot::Service> service_of(const std::string& check) {
   bool http = check.starts_with("http:");
@@ -76,7 +68,8 @@ void check_expectation(const std::string& check) {
 }
 
 GuestProber::GuestProber(ProbeTarget target)
-    : target_(std::move(target)), thread_([this](std::stop_token stop) { run(stop); }) {}
+    : target_(std::move(target)), thread_("guest prober", base::AfterFailure::begin_again,
+                                          [this](const std::stop_token& stop) { run(stop); }) {}
 
 GuestProber::~GuestProber() = default;
 
@@ -117,8 +110,11 @@ void GuestProber::run(const std::stop_token& stop) {
       }
     } catch (const base::Error&) {
       // The guest has just ended or libvirt is away: who watches the screen sees that, too.
+    } catch (const std::exception& error) {
+      base::log().warn("the guest of {} gave an answer that cannot be understood: {}",
+                       target_.domain_name, error.what());
     }
-    sleep_unless_stopped(stop, kPause);
+    base::sleep_unless_stopped(stop, kPause);
   }
 }
 
@@ -155,7 +151,7 @@ Observation GuestProber::ask_guest(const std::string& check) {
   }
   json status{{"execute", "guest-exec-status"}, {"arguments", {{"pid", answer["return"]["pid"]}}}};
   auto deadline = Clock::now() + kScriptTimeout;
-  while (Clock::now() < deadline && !thread_.get_stop_token().stop_requested()) {
+  while (Clock::now() < deadline && !thread_.stop_token().stop_requested()) {
     auto text = target_.watch.ask_agent(target_.domain_name, status.dump(), kAgentTimeout);
     json state = json::parse(text.value_or("{}"), nullptr, false);
     if (state.is_object() && state.contains("return") && state["return"].value("exited", false)) {
@@ -164,7 +160,7 @@ Observation GuestProber::ask_guest(const std::string& check) {
       seen.detail = fmt::format("exit status {}", code);
       return seen;
     }
-    sleep_unless_stopped(thread_.get_stop_token(), kPause / 2);
+    base::sleep_unless_stopped(thread_.stop_token(), kPause / 2);
   }
   seen.detail = "it did not end in time";
   return seen;

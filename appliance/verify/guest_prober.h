@@ -5,13 +5,13 @@
 
 #include <chrono>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/guest_watch.h"
 #include "appliance/verify/evidence.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
 
 namespace appliance::verify {
 
@@ -53,7 +53,7 @@ class GuestProber {
 
   ProbeTarget target_;
   base::Guarded<std::vector<Answer>> answers_;
-  std::jthread thread_;
+  base::GuardedThread thread_;
 };
 
 }  // namespace appliance::verify

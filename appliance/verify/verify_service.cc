@@ -86,6 +86,7 @@ VerifyService::VerifyService(VerifySettings settings, boot::Hypervisor& hypervis
       stores_(stores), jobs_(jobs) {
   for (uint32_t number = 1; number <= settings_.worker_count; ++number) {
     workers_.emplace_back(
+        fmt::format("test boots {}", number), base::AfterFailure::begin_again,
         [this, number](const std::stop_token& stop) { run_worker(number, stop); });
   }
 }
@@ -107,7 +108,7 @@ void VerifyService::stop() {
     }
   }
   changed_.notify_all();
-  for (std::jthread& each : workers_) each.request_stop();
+  for (base::GuardedThread& each : workers_) each.request_stop();
   workers_.clear();
 }
 

@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "appliance/boot/boot_service.h"
@@ -23,6 +22,7 @@
 #include "appliance/verify/test_boot.h"
 #include "appliance/verify/verdict.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
 
 namespace appliance::verify {
 
@@ -97,7 +97,7 @@ class VerifyService {
   jobs::JobRunner& jobs_;
   base::Guarded<State> state_;
   std::condition_variable changed_;
-  std::vector<std::jthread> workers_;
+  std::vector<base::GuardedThread> workers_;
 };
 
 }  // namespace appliance::verify

@@ -7,12 +7,12 @@
 #include <map>
 #include <mutex>
 #include <pugixml.hpp>
-#include <thread>
 
 #include "appliance/boot/libvirt/isolation_rules.h"
 #include "appliance/boot/libvirt/kept_connection.h"
 #include "base/error.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
 
 namespace appliance::boot::libvirt {
 namespace {
@@ -29,12 +29,11 @@ using RebootCounts = base::Guarded<std::map<std::string, SeenReboots>>;
 // A kernel that restarts tries several ways, and QEMU tells each: together they are one restart.
 constexpr std::chrono::milliseconds kOneReboot{2500};
 constexpr unsigned long long kLeastShares = 2;
+constexpr std::chrono::seconds kAfterFailure{1};
 constexpr int kWakeEvery = 500;  // ms: how soon the thread sees that it shall end
 
-int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
-  auto counts = static_cast<RebootCounts*>(opaque)->lock();
-  const char* name = virDomainGetName(domain);
-  if (name == nullptr) return 0;
+void count_reboot_of(const char* name, RebootCounts& all) {
+  auto counts = all.lock();
   SeenReboots& reboots = (*counts)[name];
   auto now = std::chrono::steady_clock::now();
   if (reboots.count == 0 || now - reboots.last_event > kOneReboot) {
@@ -42,6 +41,14 @@ int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
     reboots.last_began = now;
   }
   reboots.last_event = now;
+}
+
+// libvirt's callback: nothing is thrown through it.
+int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
+  const char* name = virDomainGetName(domain);
+  if (name == nullptr) return 0;
+  base::run_guarded("libvirt's events",
+                    [&] { count_reboot_of(name, *static_cast<RebootCounts*>(opaque)); });
   return 0;
 }
 
@@ -66,9 +73,13 @@ class LibvirtGuestWatch : public GuestWatch {
                  }),
         agents_(uri) {
     start_event_loop();
-    events_ = std::jthread([](const std::stop_token& stop) {
-      while (!stop.stop_requested()) virEventRunDefaultImpl();
-    });
+    events_ = base::GuardedThread("libvirt events", base::AfterFailure::begin_again,
+                                  [](const std::stop_token& stop) {
+                                    while (!stop.stop_requested()) {
+                                      if (virEventRunDefaultImpl() != 0)
+                                        base::sleep_unless_stopped(stop, kAfterFailure);
+                                    }
+                                  });
   }
 
   std::optional<std::string> ask_agent(const std::string& name, const std::string& command,
@@ -144,7 +155,7 @@ class LibvirtGuestWatch : public GuestWatch {
   // libvirt answers five questions of one connection at once, and a silent agent holds one for
   // seconds: those of the disks must not wait for it.
   KeptConnection agents_;
-  std::jthread events_;  // last: ends before what its callbacks use
+  base::GuardedThread events_;  // last: ends before what its callbacks use
 };
 
 }  // namespace

@@ -1,0 +1,49 @@
+// A thread that no exception can end the process from. Whatever its body throws is logged under the
+// thread's name and reported (base/internal_errors.h); then the body is begun again after a pause,
+// or the thread ends, as its owner says. Every thread is one of these, or has a comment that says
+// why it needs none.
+// The object is not thread-safe; request_stop() is.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace base {
+
+enum class AfterFailure {
+  begin_again,  // after a second, then twice as long each time, at most a minute
+  end,          // the thread's work is lost; for threads of one task, whose owner sees that
+};
+
+class GuardedThread {
+ public:
+  using Body = std::function<void(const std::stop_token&)>;
+
+  GuardedThread() = default;
+  // Starts the thread. `name` is for the log; its first 15 bytes are the thread's name in the
+  // system. The body returns soon after a stop was requested; it is begun again only if it threw.
+  GuardedThread(std::string name, AfterFailure after, Body body);
+  GuardedThread(GuardedThread&&) noexcept = default;
+  GuardedThread& operator=(GuardedThread&&) noexcept = default;
+  ~GuardedThread() = default;  // requests the stop, and waits for the end
+
+  void request_stop() { thread_.request_stop(); }
+  std::stop_token stop_token() const { return thread_.get_stop_token(); }
+  bool joinable() const { return thread_.joinable(); }
+  void join() { thread_.join(); }
+
+ private:
+  std::jthread thread_;
+};
+
+// Runs the action. What it throws is logged and reported under `place`; false if it threw. For the
+// tops of callbacks and of rounds of a loop. An action that expects errors catches them itself.
+bool run_guarded(const std::string& place, const std::function<void()>& action) noexcept;
+
+// Sleeps, but not past a request to stop; false if that came.
+bool sleep_unless_stopped(const std::stop_token& stop, std::chrono::milliseconds duration);
+
+}  // namespace base
