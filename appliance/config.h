@@ -33,7 +33,7 @@ struct Config {
   std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
   std::string novnc_directory = "/usr/share/novnc";      // what the console's page is made of
-  uint32_t job_threads = 8;
+  uint32_t job_threads = 64;                // jobs of one lane at once (appliance/jobs/lanes.h)
   uint32_t sync_sessions = 8;               // agents that stream at the same time
   uint32_t host_syncs = 2;                  // at once of each host, by schedule
   std::string alert_command;                // started with KIND STATE SUBJECT MESSAGE; empty: none

@@ -124,7 +124,7 @@ Response stop_boot(Services& services, const Request& request) {
       body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
-  jobs::JobSpec spec{"stop", std::string(catalog::kDefaultTenant), vm.machine_name};
+  jobs::JobSpec spec{"stop", tenant_of(services, vm), vm.machine_name};
   return accepted(services, services.jobs.submit(spec, [&services, id = vm.id,
                                                         options](jobs::JobContext& context) {
     services.boots.stop(id, options);
@@ -155,17 +155,22 @@ Response wait_for_boot(Services& services, const Request& request) {
   WaitPlan plan = parse_wait_plan(body);
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
-  jobs::JobSpec spec{"wait", std::string(catalog::kDefaultTenant), vm.machine_name};
-  return accepted(services, services.jobs.submit(
-                                spec, [&services, id = vm.id, plan](jobs::JobContext& context) {
-                                  wait_for_service(services.boots, id, plan, context);
-                                }));
+  jobs::JobSpec spec{"wait", tenant_of(services, vm), vm.machine_name};
+  return accepted(services, services.jobs.submit_steps(
+                                spec, wait_steps(services.boots, services.asker, vm.id, plan)));
 }
 
 }  // namespace
 
 boot::InstantVm find_boot(Services& services, const Request& request) {
   return services.boots.get(services.boots.find(request.path_value("boot")));
+}
+
+std::string tenant_of(Services& services, const boot::InstantVm& vm) {
+  for (const catalog::Tenant& tenant : services.catalog.tenants()) {
+    if (services.stores.directory_of(tenant.name) == vm.store_directory) return tenant.name;
+  }
+  return std::string(catalog::kDefaultTenant);
 }
 
 void add_boot_routes(Router& router, Services& services) {

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
+#include <chrono>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "appliance/api/boot_options.h"
 #include "base/error.h"
-#include "base/guarded.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -23,36 +21,174 @@ using nlohmann::json;
 
 constexpr uint32_t kMaxAtOnce = 64;
 
-struct Outcome {
+constexpr std::chrono::milliseconds kPause{100};
+
+using Clock = std::chrono::steady_clock;
+
+// One VM of the order. Its start is a part of the job, on a thread of its own; the wait for its
+// answer is not.
+struct Member {
+  SeveralPlan::Member what;
   MemberState state = MemberState::waiting;
   std::string boot, error;
   uint64_t start_duration_ms = 0, answered_ms = 0;  // since the order of this member
+  struct Started {
+    boot::InstantVm vm;  // written by the part, read once `start` is ready
+  };
+  std::shared_ptr<Started> started{};
+  std::future<void> start{};
+  std::unique_ptr<AnswerWait> wait{};
+
+  bool is_under_way() const { return start.valid() || wait; }
 };
 
+// The work of one job, step by step.
 class Several {
  public:
-  Several(Services& services, const std::string& tenant, const SeveralPlan& plan,
-          jobs::JobContext& context)
-      : services_(services), tenant_(tenant), plan_(plan), context_(context),
-        writer_(services.stores.writer(tenant)) {
-    auto outcomes = outcomes_.lock();
-    for (const auto& group : plan.groups) outcomes->emplace_back(group.size());
+  Several(Services& services, const std::string& tenant, const SeveralPlan& plan)
+      : services_(services), tenant_(tenant), plan_(plan), writer_(services.stores.writer(tenant)) {
+    for (const auto& group : plan.groups) {
+      groups_.emplace_back();
+      for (const SeveralPlan::Member& each : group) groups_.back().push_back({.what = each});
+    }
   }
 
-  void run() {
+  std::optional<std::chrono::milliseconds> step(jobs::JobContext& context) {
+    if (at_once_ == 0) begin(context);
+    bool stopped = context.stop().stop_requested();
+    for (Member& member : groups_[group_]) {
+      if (member.is_under_way()) look_after(member, context);
+      if (stopped && member.wait) give_up_waiting(member);
+    }
+    if (!stopped && Clock::now() >= group_begins_) start_members(context);
+    if (changed_) publish(context);
+    if (is_over(groups_[group_], stopped) && !begin_next_group(context, stopped)) {
+      end(context);
+      return std::nullopt;
+    }
+    return kPause;
+  }
+
+ private:
+  void begin(jobs::JobContext& context) {
     at_once_ = plan_.at_once != 0 ? plan_.at_once
                                   : default_at_once(services_.boots.accelerator().accelerator);
-    context_.log(fmt::format("at most {} guests boot at a time", at_once_));
-    for (size_t group = 0; group < plan_.groups.size(); ++group) {
-      if (group > 0 && !plan_.keep_going && count(MemberState::failed) > 0) break;
-      if (group > 0) pause(plan_.delay_ms);
-      if (context_.stop().stop_requested()) break;
-      if (plan_.groups.size() > 1) context_.log(fmt::format("group {} begins", group + 1));
-      run_group(group);
+    context.log(fmt::format("at most {} guests boot at a time", at_once_));
+    if (groups_.size() > 1) context.log("group 1 begins");
+  }
+
+  static bool is_over(const std::vector<Member>& group, bool stopped) {
+    return std::all_of(group.begin(), group.end(), [&](const Member& each) {
+      return !each.is_under_way() && (stopped || each.state != MemberState::waiting);
+    });
+  }
+
+  // False if there is none.
+  bool begin_next_group(jobs::JobContext& context, bool stopped) {
+    bool failed = !plan_.keep_going && count(MemberState::failed) > 0;
+    if (stopped || failed || group_ + 1 == groups_.size()) return false;
+    ++group_;
+    group_begins_ = Clock::now() + std::chrono::milliseconds(plan_.delay_ms);
+    context.log(fmt::format("group {} begins", group_ + 1));
+    return true;
+  }
+
+  void start_members(jobs::JobContext& context) {
+    std::vector<Member>& group = groups_[group_];
+    auto under_way = static_cast<size_t>(std::count_if(
+        group.begin(), group.end(), [](const Member& each) { return each.is_under_way(); }));
+    for (Member& member : group) {
+      if (under_way >= at_once_) return;
+      if (member.state != MemberState::waiting) continue;
+      guard(member, context, [&] { start(member); });
+      under_way += member.is_under_way() ? 1 : 0;
     }
-    skip_the_rest();
-    publish();
-    context_.throw_if_stopped();
+  }
+
+  void start(Member& member) {
+    member.state = MemberState::starting;
+    changed_ = true;
+    member.started = std::make_shared<Member::Started>();
+    auto work = [&services = services_, tenant = tenant_, writer = writer_,
+                 point = member.what.point, options = plan_.options, started = member.started] {
+      started->vm = services.boots.start(point_source(services, tenant, *writer), point, options);
+    };
+    member.start = services_.jobs.run_part(jobs::Lane::groups, tenant_, work);
+  }
+
+  void look_after(Member& member, jobs::JobContext& context) {
+    guard(member, context, [&] {
+      if (member.start.valid()) {
+        if (member.start.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+        member.start.get();
+        take_start(member, context);
+        return;
+      }
+      std::optional<Answered> answer = member.wait->look();
+      if (!answer) return;
+      member.wait.reset();
+      member.state = MemberState::answered;
+      member.answered_ms = answer->since_start_ms;
+      changed_ = true;
+      context.log(fmt::format("{}: {} after {}", member.what.machine, answer->words,
+                              base::format_duration_ms(answer->since_start_ms)));
+    });
+  }
+
+  void take_start(Member& member, jobs::JobContext& context) {
+    const boot::InstantVm& vm = member.started->vm;
+    member.boot = vm.id.hex();
+    member.start_duration_ms = vm.start_duration_ms;
+    changed_ = true;
+    context.log(fmt::format("{} runs after {}", member.what.machine,
+                            base::format_duration_ms(vm.start_duration_ms)));
+    bool has_network = std::any_of(
+        vm.network_cards.begin(), vm.network_cards.end(),
+        [](const boot::VmNetworkCard& card) { return card.mode != boot::NetworkMode::none; });
+    if (!has_network) {
+      member.state = MemberState::started;
+      return;
+    }
+    member.wait = std::make_unique<AnswerWait>(services_.boots, services_.asker, vm.id, plan_.wait);
+  }
+
+  // The edge of one member: its errors are its outcome.
+  void guard(Member& member, jobs::JobContext& context, const std::function<void()>& action) {
+    try {
+      action();
+      return;
+    } catch (const Error& error) {
+      bool in_vain = error.code() == ErrorCode::unavailable && !member.boot.empty();
+      member.state = in_vain ? MemberState::silent : MemberState::failed;
+      member.error = error.message();
+    } catch (const std::future_error&) {
+      member.state = MemberState::failed;
+      member.error = "the daemon ended before it was started";
+    } catch (const std::exception& error) {
+      member.state = MemberState::failed;
+      member.error = error.what();
+    }
+    member.start = {};
+    member.wait.reset();
+    changed_ = true;
+    context.log(fmt::format("{}: {}", member.what.machine, member.error));
+  }
+
+  void give_up_waiting(Member& member) {
+    member.wait.reset();
+    member.state = MemberState::silent;
+    member.error = "cancelled";
+    changed_ = true;
+  }
+
+  void end(jobs::JobContext& context) {
+    for (std::vector<Member>& group : groups_) {
+      for (Member& each : group) {
+        if (each.state == MemberState::waiting) each.state = MemberState::skipped;
+      }
+    }
+    publish(context);
+    context.throw_if_stopped();
     size_t missing = count(MemberState::failed) + count(MemberState::skipped);
     if (missing > 0) {
       throw Error(ErrorCode::io,
@@ -61,135 +197,50 @@ class Several {
     }
   }
 
- private:
-  void run_group(size_t group) {
-    std::atomic<size_t> next = 0;
-    size_t size = plan_.groups[group].size();
-    std::vector<std::jthread> threads;
-    for (size_t i = 0; i < std::min<size_t>(size, at_once_); ++i) {
-      threads.emplace_back([&, this] {
-        for (size_t member; (member = next++) < size && !context_.stop().stop_requested();)
-          run_member(group, member);
-      });
-    }
-  }
-
-  // The edge of one member: its errors are its outcome.
-  void run_member(size_t group, size_t member) {
-    const SeveralPlan::Member& what = plan_.groups[group][member];
-    Outcome outcome;
-    try {
-      boot_member(group, member, outcome);
-    } catch (const Error& error) {
-      bool runs = outcome.state == MemberState::starting && !outcome.boot.empty();
-      bool in_vain = error.code() == ErrorCode::unavailable && runs;
-      outcome.state = in_vain ? MemberState::silent : MemberState::failed;
-      if (error.code() == ErrorCode::cancelled) outcome.state = MemberState::silent;
-      outcome.error = error.message();
-      context_.log(fmt::format("{}: {}", what.machine, error.message()));
-    } catch (const std::exception& error) {
-      outcome.state = MemberState::failed;
-      outcome.error = error.what();
-    }
-    set(group, member, outcome);
-  }
-
-  void boot_member(size_t group, size_t member, Outcome& outcome) {
-    const SeveralPlan::Member& what = plan_.groups[group][member];
-    outcome.state = MemberState::starting;
-    set(group, member, outcome);
-    boot::InstantVm vm = services_.boots.start(point_source(services_, tenant_, *writer_),
-                                               what.point, plan_.options);
-    outcome.boot = vm.id.hex();
-    outcome.start_duration_ms = vm.start_duration_ms;
-    context_.log(fmt::format("{} runs after {}", what.machine,
-                             base::format_duration_ms(vm.start_duration_ms)));
-    set(group, member, outcome);
-    bool has_network = std::any_of(
-        vm.network_cards.begin(), vm.network_cards.end(),
-        [](const boot::VmNetworkCard& card) { return card.mode != boot::NetworkMode::none; });
-    if (!has_network) {
-      outcome.state = MemberState::started;
-      return;
-    }
-    Answered answer = wait_for_answer(services_.boots, vm.id, plan_.wait, context_);
-    outcome.state = MemberState::answered;
-    outcome.answered_ms = answer.since_start_ms;
-    context_.log(fmt::format("{}: {} after {}", what.machine, answer.words,
-                             base::format_duration_ms(answer.since_start_ms)));
-  }
-
-  void set(size_t group, size_t member, const Outcome& outcome) {
-    {
-      auto outcomes = outcomes_.lock();
-      (*outcomes)[group][member] = outcome;
-    }
-    publish();
-  }
-
-  void publish() {
+  void publish(jobs::JobContext& context) {
+    changed_ = false;
     json boots = json::array();
-    {
-      auto outcomes = outcomes_.lock();
-      for (size_t group = 0; group < plan_.groups.size(); ++group) {
-        for (size_t i = 0; i < plan_.groups[group].size(); ++i) {
-          const Outcome& each = (*outcomes)[group][i];
-          boots.push_back({{"group", group + 1},
-                           {"machine", plan_.groups[group][i].machine},
-                           {"point", plan_.groups[group][i].point.hex()},
-                           {"state", member_state_name(each.state)},
-                           {"boot", each.boot.empty() ? json() : json(each.boot)},
-                           {"error", each.error.empty() ? json() : json(each.error)},
-                           {"start_duration_ms", each.start_duration_ms},
-                           {"answered_ms", each.answered_ms}});
-        }
+    for (size_t group = 0; group < groups_.size(); ++group) {
+      for (const Member& each : groups_[group]) {
+        boots.push_back({{"group", group + 1},
+                         {"machine", each.what.machine},
+                         {"point", each.what.point.hex()},
+                         {"state", member_state_name(each.state)},
+                         {"boot", each.boot.empty() ? json() : json(each.boot)},
+                         {"error", each.error.empty() ? json() : json(each.error)},
+                         {"start_duration_ms", each.start_duration_ms},
+                         {"answered_ms", each.answered_ms}});
       }
     }
-    context_.set_figures(json{{"boots", boots}}.dump());
+    context.set_figures(json{{"boots", boots}}.dump());
     size_t up = count(MemberState::answered) + count(MemberState::started);
-    context_.set_progress({up, member_count(), fmt::format("{} of {} are up", up, member_count())});
+    context.set_progress({up, member_count(), fmt::format("{} of {} are up", up, member_count())});
   }
 
-  void skip_the_rest() {
-    auto outcomes = outcomes_.lock();
-    for (std::vector<Outcome>& group : *outcomes) {
-      for (Outcome& each : group) {
-        if (each.state == MemberState::waiting) each.state = MemberState::skipped;
-      }
-    }
-  }
-
-  size_t count(MemberState state) {
+  size_t count(MemberState state) const {
     size_t sum = 0;
-    auto outcomes = outcomes_.lock();
-    for (const std::vector<Outcome>& group : *outcomes) {
+    for (const std::vector<Member>& group : groups_) {
       sum += static_cast<size_t>(std::count_if(
-          group.begin(), group.end(), [&](const Outcome& each) { return each.state == state; }));
+          group.begin(), group.end(), [&](const Member& each) { return each.state == state; }));
     }
     return sum;
   }
 
   size_t member_count() const {
     size_t sum = 0;
-    for (const auto& group : plan_.groups) sum += group.size();
+    for (const auto& group : groups_) sum += group.size();
     return sum;
-  }
-
-  void pause(uint64_t duration_ms) {
-    std::mutex mutex;
-    std::condition_variable_any changed;
-    std::unique_lock lock(mutex);
-    changed.wait_for(lock, context_.stop(), std::chrono::milliseconds(duration_ms),
-                     [] { return false; });
   }
 
   Services& services_;
   const std::string tenant_;
-  const SeveralPlan& plan_;
-  jobs::JobContext& context_;
+  const SeveralPlan plan_;
   std::shared_ptr<images::StoreWriter> writer_;
-  uint32_t at_once_ = 1;
-  base::Guarded<std::vector<std::vector<Outcome>>> outcomes_;  // as plan_.groups
+  uint32_t at_once_ = 0;  // 0: it has not begun
+  std::vector<std::vector<Member>> groups_;
+  size_t group_ = 0;  // the one that is being started
+  Clock::time_point group_begins_ = Clock::now();
+  bool changed_ = true;
 };
 
 constexpr size_t kMaxMembers = 200;
@@ -247,9 +298,7 @@ Response start_several_boots(Services& services, const Request& request) {
   name_members(services, tenant, selectors, all, plan);
   jobs::JobSpec spec{"boots", tenant, plan.groups.front().front().machine};
   return accepted(services,
-                  services.jobs.submit(spec, [&services, tenant, plan](jobs::JobContext& context) {
-                    start_several(services, tenant, plan, context);
-                  }));
+                  services.jobs.submit_steps(spec, several_steps(services, tenant, plan)));
 }
 
 }  // namespace
@@ -272,9 +321,10 @@ std::string_view member_state_name(MemberState state) {
   return "skipped";
 }
 
-void start_several(Services& services, const std::string& tenant, const SeveralPlan& plan,
-                   jobs::JobContext& context) {
-  Several(services, tenant, plan, context).run();
+jobs::JobRunner::Step several_steps(Services& services, const std::string& tenant,
+                                    const SeveralPlan& plan) {
+  auto several = std::make_shared<Several>(services, tenant, plan);
+  return [several](jobs::JobContext& context) { return several->step(context); };
 }
 
 void add_boot_several_routes(Router& router, Services& services) {

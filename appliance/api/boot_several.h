@@ -43,11 +43,12 @@ enum class MemberState {
 };
 std::string_view member_state_name(MemberState state);
 
-// Returns when every member has come to its end; their outcomes are in the job's figures, also
-// while it runs: {"boots": [{group, machine, point, state, boot, error, start_duration_ms,
-// answered_ms}]}. The error of one is its own: throws only io ("2 of 10 …") at the end if members
-// failed or were skipped, and cancelled; VMs that were started then run on.
-void start_several(Services& services, const std::string& tenant, const SeveralPlan& plan,
-                   jobs::JobContext& context);
+// The steps of a job that ends when every member has come to its end; their outcomes are in the
+// job's figures, also while it runs: {"boots": [{group, machine, point, state, boot, error,
+// start_duration_ms, answered_ms}]}. The error of one is its own: throws only io ("2 of 10 …") at
+// the end if members failed or were skipped, and cancelled; VMs that were started then run on.
+// `services` outlives the job.
+jobs::JobRunner::Step several_steps(Services& services, const std::string& tenant,
+                                    const SeveralPlan& plan);
 
 }  // namespace appliance::api

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -14,33 +12,13 @@
 namespace appliance::api {
 namespace {
 
-constexpr std::chrono::milliseconds kPause{100};
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPause{100}, kLongPause{1000};
+constexpr uint64_t kEagerForMs = 10 * 60'000;  // then a look a second is enough
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 constexpr uint64_t kMaxTimeoutMs = 24ull * 3'600'000;
 constexpr size_t kMaxPath = 2000;  // bytes
-
-// Sleeps, but not past a request to stop.
-void pause(jobs::JobContext& context) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  changed.wait_for(lock, context.stop(), kPause, [] { return false; });
-  context.throw_if_stopped();
-}
-
-// What shows that the VM is of use, or nothing yet.
-std::optional<std::string> look(boot::BootService& boots, const boot::BootId& id,
-                                const WaitPlan& plan) {
-  std::vector<std::string> addresses = boots.addresses(id);
-  if (!plan.service && !addresses.empty()) return "it has the address " + addresses.front();
-  for (const std::string& address : addresses) {
-    if (!plan.service) break;
-    boot::Answer answer = boot::ask(address, *plan.service, kAskTimeout);
-    if (answer.answered)
-      return fmt::format("{} port {} answered: {}", address, plan.service->port, answer.detail);
-  }
-  return std::nullopt;
-}
 
 // "/path" or ":8080/path".
 boot::Service parse_http(const std::string& text) {
@@ -99,37 +77,74 @@ WaitPlan parse_wait_plan(BodyFields& body) {
   return plan;
 }
 
-Answered wait_for_answer(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
-                         jobs::JobContext& context) {
-  uint64_t begin_ms = base::now_ms();
-  boot::InstantVm vm = boots.get(id);
-  while (true) {
-    expect_still_running(vm);
-    if (auto answer = look(boots, id, plan)) {
-      boots.served(id);
-      uint64_t now = base::now_ms();
-      return {*answer, now - begin_ms, now - vm.started_ms};
-    }
-    if (base::now_ms() - begin_ms > plan.timeout_ms) {
-      throw base::Error(base::ErrorCode::unavailable,
-                        fmt::format("{} did not answer within {}", vm.machine_name,
-                                    base::format_duration_ms(plan.timeout_ms)));
-    }
-    pause(context);
-    vm = boots.get(id);
+AnswerWait::AnswerWait(boot::BootService& boots, boot::Asker& asker, const boot::BootId& id,
+                       const WaitPlan& plan)
+    : boots_(boots), asker_(asker), id_(id), plan_(plan) {}
+
+std::optional<Answered> AnswerWait::look() {
+  boot::InstantVm vm = boots_.get(id_);
+  expect_still_running(vm);
+  if (auto words = answer()) {
+    boots_.served(id_);
+    uint64_t now = base::now_ms();
+    return Answered{*words, waited_ms(), now > vm.started_ms ? now - vm.started_ms : 0};
   }
+  if (waited_ms() > plan_.timeout_ms) {
+    throw base::Error(base::ErrorCode::unavailable,
+                      fmt::format("{} did not answer within {}", vm.machine_name,
+                                  base::format_duration_ms(plan_.timeout_ms)));
+  }
+  return std::nullopt;
 }
 
-void wait_for_service(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
-                      jobs::JobContext& context) {
-  context.set_progress({0, 0, fmt::format("waiting for {}", boots.get(id).machine_name)});
-  Answered answer = wait_for_answer(boots, id, plan, context);
-  context.log(answer.words);
-  nlohmann::json figures{{"boot", id.hex()},
-                         {"answer", answer.words},
-                         {"waited_ms", answer.waited_ms},
-                         {"since_start_ms", answer.since_start_ms}};
-  context.set_figures(figures.dump());
+std::chrono::milliseconds AnswerWait::pause() const {
+  return waited_ms() < kEagerForMs ? kPause : kLongPause;
+}
+
+uint64_t AnswerWait::waited_ms() const {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_).count());
+}
+
+// What shows that the VM is of use, or nothing yet. Questions take seconds where nobody answers:
+// they are asked, and looked after the next time.
+std::optional<std::string> AnswerWait::answer() {
+  for (Question& question : asked_) {
+    if (!question.answer.valid()) continue;
+    if (question.answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
+    boot::Answer answer = question.answer.get();
+    if (answer.answered) {
+      return fmt::format("{} port {} answered: {}", question.address, plan_.service->port,
+                         answer.detail);
+    }
+  }
+  std::erase_if(asked_, [](const Question& question) { return !question.answer.valid(); });
+  if (!asked_.empty()) return std::nullopt;
+  std::vector<std::string> addresses = boots_.addresses(id_);
+  if (!plan_.service)
+    return addresses.empty() ? std::nullopt
+                             : std::optional("it has the address " + addresses.front());
+  for (const std::string& address : addresses)
+    asked_.push_back({address, asker_.ask(address, *plan_.service, kAskTimeout)});
+  return std::nullopt;
+}
+
+jobs::JobRunner::Step wait_steps(boot::BootService& boots, boot::Asker& asker,
+                                 const boot::BootId& id, const WaitPlan& plan) {
+  auto wait = std::make_shared<AnswerWait>(boots, asker, id, plan);
+  return [&boots, id, wait](jobs::JobContext& context) -> std::optional<std::chrono::milliseconds> {
+    context.throw_if_stopped();
+    context.set_progress({0, 0, fmt::format("waiting for {}", boots.get(id).machine_name)});
+    std::optional<Answered> answer = wait->look();
+    if (!answer) return wait->pause();
+    context.log(answer->words);
+    nlohmann::json figures{{"boot", id.hex()},
+                           {"answer", answer->words},
+                           {"waited_ms", answer->waited_ms},
+                           {"since_start_ms", answer->since_start_ms}};
+    context.set_figures(figures.dump());
+    return std::nullopt;
+  };
 }
 
 }  // namespace appliance::api

@@ -1,9 +1,12 @@
 // Waiting until an instant VM is of use: it has an address, a port accepts, or a page answers.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "appliance/api/body_fields.h"
 #include "appliance/boot/boot_service.h"
@@ -26,14 +29,36 @@ struct Answered {
   uint64_t since_start_ms = 0;  // of the VM
 };
 
-// Returns when the service has answered. Throws unavailable after the timeout, busy when the VM no
-// longer runs, invalid_argument if it has no network, cancelled.
-Answered wait_for_answer(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
-                         jobs::JobContext& context);
+// Waits without a thread: whoever has it looks now and then. Not thread-safe.
+class AnswerWait {
+ public:
+  // Both outlive it; the time runs from now on.
+  AnswerWait(boot::BootService& boots, boot::Asker& asker, const boot::BootId& id,
+             const WaitPlan& plan);
+  // The answer, once there is one; waits for nobody but libvirt. Throws unavailable after the
+  // timeout, busy when the VM no longer runs, invalid_argument if it has no network.
+  std::optional<Answered> look();
+  std::chrono::milliseconds pause() const;  // until the next look
 
-// Returns when the service has answered, with the time it took since the VM's start in the job's
-// figures. Throws unavailable after the timeout, busy when the VM no longer runs, cancelled.
-void wait_for_service(boot::BootService& boots, const boot::BootId& id, const WaitPlan& plan,
-                      jobs::JobContext& context);
+ private:
+  struct Question {
+    std::string address;
+    std::future<boot::Answer> answer;
+  };
+  std::optional<std::string> answer();
+  uint64_t waited_ms() const;
+
+  boot::BootService& boots_;
+  boot::Asker& asker_;
+  const boot::BootId id_;
+  const WaitPlan plan_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::vector<Question> asked_;
+};
+
+// The steps of a job that ends when the service has answered, with the time it took since the VM's
+// start in the job's figures. Throws as AnswerWait, and cancelled.
+jobs::JobRunner::Step wait_steps(boot::BootService& boots, boot::Asker& asker,
+                                 const boot::BootId& id, const WaitPlan& plan);
 
 }  // namespace appliance::api

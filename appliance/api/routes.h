@@ -7,6 +7,7 @@
 
 #include "appliance/api/router.h"
 #include "appliance/boot/boot_service.h"
+#include "appliance/boot/probe.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/config.h"
 #include "appliance/jobs/job_runner.h"
@@ -31,6 +32,7 @@ struct Services {
   stores::TenantStores& stores;
   jobs::JobRunner& jobs;
   boot::BootService& boots;
+  boot::Asker& asker;
   schedule::Scheduler& scheduler;
   pki::Authority& authority;
   // Ends the sessions of a host that may no longer write.
@@ -67,6 +69,8 @@ boot::InstantVm find_boot(Services& services, const Request& request);
 Response accepted(Services& services, jobs::JobId id);
 // Throws busy while a VM runs from the point, or its writes are kept.
 void expect_no_boot_of(Services& services, const images::PointId& id);
+// The tenant whose store the VM runs from; the default one if that store is nobody's any more.
+std::string tenant_of(Services& services, const boot::InstantVm& vm);
 // A job that moves the VM onto local storage. `bandwidth` is in bytes per second, 0: no limit.
 jobs::JobId submit_pull(Services& services, const boot::InstantVm& vm, uint64_t bandwidth);
 // Where the tenant's points can be read from, for the boot service.

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <pugixml.hpp>
 #include <sstream>
-#include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -19,7 +17,6 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-constexpr std::chrono::milliseconds kLookEvery{500};
 constexpr uint64_t kDomainXmlLimit = 4 << 20;
 // QEMU gave up that often without having copied anything in between. An export that died is away
 // for a second or two, and QEMU waits for it minutes, so this takes a damaged store or a full disk.
@@ -27,160 +24,145 @@ constexpr int kMaxFailures = 5;
 constexpr uint64_t kExtentStep = 1ull << 34;  // bytes of disk whose extents are asked for at once
 constexpr uint64_t kTableShare = 8192;        // qcow2: 8 bytes of table for each cluster of 64 KiB
 
+}  // namespace
+
 // One disk's copying.
-struct PulledDisk {
+struct BlockPull::Disk {
   VmDisk disk;
-  bool asked = false;  // a copying was begun by this call or found under way
+  bool asked = false;  // a copying was begun by this object or found under way
   bool is_local = false;
   uint64_t done = 0, done_at_failure = 0;
   int failures = 0;
 };
 
-class Pull {
- public:
-  Pull(Hypervisor& hypervisor, const WithRecord& with_record, const PullOptions& options)
-      : hypervisor_(hypervisor), with_record_(with_record), options_(options) {}
-
-  void run() {
-    begin();
-    while (!look()) {
-      try {
-        if (options_.on_progress) options_.on_progress(progress());
-      } catch (...) {
-        if (!options_.keep_copying || !options_.keep_copying()) give_up();
-        throw;
-      }
-      std::this_thread::sleep_for(kLookEvery);
+BlockPull::BlockPull(Hypervisor& hypervisor, WithRecord with_record, uint64_t bandwidth)
+    : hypervisor_(hypervisor), with_record_(std::move(with_record)), bandwidth_(bandwidth) {
+  with_record_([&](BootRecord& record, const BootPlaces& places) {
+    if (hypervisor_.state(record.vm.domain_name) == DomainState::off) {
+      throw Error(ErrorCode::busy,
+                  fmt::format("{} does not run, and only a running VM can be moved",
+                              record.vm.machine_name));
     }
-    finish();
-    if (options_.on_progress) options_.on_progress(progress());
-  }
+    domain_ = record.vm.domain_name;
+    machine_ = record.vm.machine_name;
+    for (const VmDisk& disk : record.vm.disks) disks_.push_back({.disk = disk});
+    record.vm.is_pulling = true;
+    record.vm.pull_bandwidth = bandwidth_;
+    write_record(base::real_file_system(), places, record);
+  });
+}
 
- private:
-  void begin() {
-    with_record_([&](BootRecord& record, const BootPlaces& places) {
-      if (hypervisor_.state(record.vm.domain_name) == DomainState::off) {
-        throw Error(ErrorCode::busy,
-                    fmt::format("{} does not run, and only a running VM can be moved",
-                                record.vm.machine_name));
-      }
-      domain_ = record.vm.domain_name;
-      machine_ = record.vm.machine_name;
-      for (const VmDisk& disk : record.vm.disks) disks_.push_back({.disk = disk});
-      record.vm.is_pulling = true;
-      record.vm.pull_bandwidth = options_.bandwidth;
-      write_record(base::real_file_system(), places, record);
-    });
-  }
+BlockPull::~BlockPull() = default;
 
-  // Every disk: is it local, does its copying go on, or must it be begun (again)? True when all
-  // are.
-  bool look() {
-    bool all_local = true;
-    for (PulledDisk& each : disks_) {
-      if (!each.is_local) look_at(each);
-      all_local = all_local && each.is_local;
-    }
-    return all_local;
-  }
+bool BlockPull::step() {
+  if (!look()) return false;
+  finish();
+  return true;
+}
 
-  void look_at(PulledDisk& each) {
-    const std::string& path = each.disk.overlay_path;
-    try {
-      if (auto job = hypervisor_.pull_progress(domain_, path)) {
-        each.asked = true;
-        // QEMU counts in its own units towards its own end.
-        double share =
-            job->total == 0 ? 0 : static_cast<double>(job->done) / static_cast<double>(job->total);
-        each.done = static_cast<uint64_t>(share * static_cast<double>(each.disk.size));
-        return;
-      }
-      if (!has_backing(hypervisor_.domain_xml(domain_), path)) {
-        each.is_local = true;
-        each.done = each.disk.size;
-        return;
-      }
-      if (each.asked) count_failure(each);
-      hypervisor_.start_pull(domain_, path, options_.bandwidth);
+// Every disk: is it local, does its copying go on, or must it be begun (again)? True when all
+// are.
+bool BlockPull::look() {
+  bool all_local = true;
+  for (Disk& each : disks_) {
+    if (!each.is_local) look_at(each);
+    all_local = all_local && each.is_local;
+  }
+  return all_local;
+}
+
+void BlockPull::look_at(Disk& each) {
+  const std::string& path = each.disk.overlay_path;
+  try {
+    if (auto job = hypervisor_.pull_progress(domain_, path)) {
       each.asked = true;
+      // QEMU counts in its own units towards its own end.
+      double share =
+          job->total == 0 ? 0 : static_cast<double>(job->done) / static_cast<double>(job->total);
+      each.done = static_cast<uint64_t>(share * static_cast<double>(each.disk.size));
+      return;
+    }
+    if (!has_backing(hypervisor_.domain_xml(domain_), path)) {
+      each.is_local = true;
+      each.done = each.disk.size;
+      return;
+    }
+    if (each.asked) count_failure(each);
+    hypervisor_.start_pull(domain_, path, bandwidth_);
+    each.asked = true;
+  } catch (const Error& error) {
+    if (hypervisor_.state(domain_) == DomainState::off) end_with_the_guest();
+    // A moment in which libvirt is busy with this disk, or is being restarted.
+    if (error.code() != ErrorCode::busy && error.code() != ErrorCode::unavailable) throw;
+    base::log().debug("pulling {}: {}", machine_, error.message());
+  }
+}
+
+void BlockPull::count_failure(Disk& each) {
+  each.failures = each.done > each.done_at_failure ? 1 : each.failures + 1;
+  each.done_at_failure = each.done;
+  each.asked = false;
+  base::log().warn("QEMU stopped copying disk {} of {}; it is begun again", each.disk.name,
+                   machine_);
+  if (each.failures < kMaxFailures) return;
+  mark_over();
+  throw Error(
+      ErrorCode::io,
+      fmt::format("QEMU cannot copy disk {} of {}: is the appliance's disk full, or the point "
+                  "damaged? What was copied stays, and the VM goes on as before",
+                  each.disk.name, machine_));
+}
+
+PullProgress BlockPull::progress() const {
+  PullProgress sum;
+  for (const Disk& each : disks_) {
+    sum.done += each.done;
+    sum.total += each.disk.size;
+  }
+  return sum;
+}
+
+void BlockPull::end_with_the_guest() {
+  mark_over();
+  throw Error(ErrorCode::busy, fmt::format("the VM of {} has ended before it was moved; what was "
+                                           "copied is kept, and the rest can be copied when it "
+                                           "runs again",
+                                           machine_));
+}
+
+void BlockPull::mark_over() {
+  with_record_([&](BootRecord& record, const BootPlaces& places) {
+    record.vm.is_pulling = false;
+    write_record(base::real_file_system(), places, record);
+  });
+}
+
+void BlockPull::give_up() {
+  for (const Disk& each : disks_) {
+    try {
+      if (!each.is_local) hypervisor_.cancel_pull(domain_, each.disk.overlay_path);
     } catch (const Error& error) {
-      if (hypervisor_.state(domain_) == DomainState::off) end_with_the_guest();
-      // A moment in which libvirt is busy with this disk, or is being restarted.
-      if (error.code() != ErrorCode::busy && error.code() != ErrorCode::unavailable) throw;
-      base::log().debug("pulling {}: {}", machine_, error.message());
+      base::log().warn("pulling {}: {}", machine_, error.message());
     }
   }
+  mark_over();
+}
 
-  void count_failure(PulledDisk& each) {
-    each.failures = each.done > each.done_at_failure ? 1 : each.failures + 1;
-    each.done_at_failure = each.done;
-    each.asked = false;
-    base::log().warn("QEMU stopped copying disk {} of {}; it is begun again", each.disk.name,
-                     machine_);
-    if (each.failures < kMaxFailures) return;
-    mark_over();
-    throw Error(
-        ErrorCode::io,
-        fmt::format("QEMU cannot copy disk {} of {}: is the appliance's disk full, or the point "
-                    "damaged? What was copied stays, and the VM goes on as before",
-                    each.disk.name, machine_));
-  }
+void BlockPull::finish() {
+  with_record_([&](BootRecord& record, const BootPlaces& places) {
+    hypervisor_.release_exports(domain_);
+    base::Bytes xml =
+        base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
+    std::string local = without_exports(std::string(base::as_text(xml)));
+    base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(local));
+    record.vm.is_local = true;
+    record.vm.is_pulling = false;
+    write_record(base::real_file_system(), places, record);
+    if (auto process = images::ExportProcess::find(places.socket_path)) process->stop();
+  });
+}
 
-  PullProgress progress() const {
-    PullProgress sum;
-    for (const PulledDisk& each : disks_) {
-      sum.done += each.done;
-      sum.total += each.disk.size;
-    }
-    return sum;
-  }
-
-  [[noreturn]] void end_with_the_guest() {
-    mark_over();
-    throw Error(ErrorCode::busy, fmt::format("the VM of {} has ended before it was moved; what was "
-                                             "copied is kept, and the rest can be copied when it "
-                                             "runs again",
-                                             machine_));
-  }
-
-  void mark_over() {
-    with_record_([&](BootRecord& record, const BootPlaces& places) {
-      record.vm.is_pulling = false;
-      write_record(base::real_file_system(), places, record);
-    });
-  }
-
-  void give_up() {
-    for (const PulledDisk& each : disks_) {
-      try {
-        if (!each.is_local) hypervisor_.cancel_pull(domain_, each.disk.overlay_path);
-      } catch (const Error& error) {
-        base::log().warn("pulling {}: {}", machine_, error.message());
-      }
-    }
-    mark_over();
-  }
-
-  void finish() {
-    with_record_([&](BootRecord& record, const BootPlaces& places) {
-      hypervisor_.release_exports(domain_);
-      base::Bytes xml =
-          base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
-      std::string local = without_exports(std::string(base::as_text(xml)));
-      base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(local));
-      record.vm.is_local = true;
-      record.vm.is_pulling = false;
-      write_record(base::real_file_system(), places, record);
-      if (auto process = images::ExportProcess::find(places.socket_path)) process->stop();
-    });
-  }
-
-  Hypervisor& hypervisor_;
-  const WithRecord& with_record_;
-  const PullOptions& options_;
-  std::string domain_, machine_;
-  std::vector<PulledDisk> disks_;
-};
+namespace {
 
 pugi::xml_document parse(const std::string& domain_xml) {
   pugi::xml_document document;
@@ -207,10 +189,6 @@ uint64_t room_to_pull(const BootRecord& record) {
     sum += reader->size() / kTableShare;
   }
   return sum;
-}
-
-void pull_disks(Hypervisor& hypervisor, const WithRecord& with_record, const PullOptions& options) {
-  Pull(hypervisor, with_record, options).run();
 }
 
 std::string without_exports(const std::string& domain_xml) {

@@ -6,12 +6,13 @@
 // cancelled leaves what it has copied in the overlay, and the next one copies only the rest. At the
 // end each disk's chain is the overlay alone; then, in this order, the connections to the export
 // are closed, domain.xml forgets the export (so that power-on needs none), boot.json says "local",
-// and the export ends. One thread a call.
+// and the export ends.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/hypervisor.h"
@@ -23,15 +24,6 @@ struct PullProgress {
   uint64_t total = 0;  // bytes of all disks, as the guest sees them
 };
 
-struct PullOptions {
-  uint64_t bandwidth = 0;  // bytes per second, each disk; 0: no limit
-  // Called twice a second; what it throws (cancelled) ends the call, after which the copying is
-  // ended too unless keep_copying() says that it shall go on: for a daemon that ends, and its
-  // successor.
-  std::function<void(const PullProgress&)> on_progress;
-  std::function<bool()> keep_copying;
-};
-
 // Bytes that the overlays may come to need at most: all data of the point's disks, and qcow2's
 // tables. Opens the record's store. Throws what opening it throws.
 uint64_t room_to_pull(const BootRecord& record);
@@ -40,9 +32,39 @@ uint64_t room_to_pull(const BootRecord& record);
 using WithRecord =
     std::function<void(const std::function<void(BootRecord&, const BootPlaces&)>& action)>;
 
-// Returns when the VM needs neither export nor store any more. Throws busy if it does not run, or
-// ends meanwhile; io if QEMU gives up again and again; what on_progress throws.
-void pull_disks(Hypervisor& hypervisor, const WithRecord& with_record, const PullOptions& options);
+// One pull, without a thread of its own: whoever has it calls step() every half second. Not
+// thread-safe.
+class BlockPull {
+ public:
+  // Marks the VM as pulling, and copies nothing yet. `bandwidth` is in bytes per second for each
+  // disk; 0: no limit. Throws busy if the VM does not run.
+  BlockPull(Hypervisor& hypervisor, WithRecord with_record, uint64_t bandwidth);
+  ~BlockPull();  // QEMU copies on
+
+  // Begins and renews the copying. True once the VM needs neither export nor store any more; then
+  // the object has done its work. Throws busy if the VM has ended, io if QEMU gives up again and
+  // again; then the pull is over, too.
+  bool step();
+  // Ends the copying; what was copied stays. For a pull that is not wanted any more, not for a
+  // daemon that ends: its successor takes the pull up.
+  void give_up();
+  PullProgress progress() const;
+
+ private:
+  struct Disk;
+  bool look();
+  void look_at(Disk& each);
+  void count_failure(Disk& each);
+  [[noreturn]] void end_with_the_guest();
+  void mark_over();
+  void finish();
+
+  Hypervisor& hypervisor_;
+  const WithRecord with_record_;
+  const uint64_t bandwidth_;
+  std::string domain_, machine_;
+  std::vector<Disk> disks_;
+};
 
 // A domain's definition with every disk on its overlay alone.
 std::string without_exports(const std::string& domain_xml);

@@ -168,9 +168,9 @@ void BootOperations::power(const BootId& id, PowerAction action) {
   }
 }
 
-void BootOperations::pull(const BootId& id, const PullOptions& options) {
+std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t bandwidth) {
   BootRecord seen = lookup_.open_record(id);
-  if (seen.vm.is_local) return;
+  if (seen.vm.is_local) return nullptr;
   uint64_t needed = room_to_pull(seen) + kFreeDiskToResume;
   for (const VmDisk& disk : seen.vm.disks)
     needed -= std::min(needed, used_bytes(disk.overlay_path));
@@ -182,13 +182,12 @@ void BootOperations::pull(const BootId& id, const PullOptions& options) {
                             seen.vm.machine_name, base::format_size(needed),
                             base::format_size(free), settings_.state_directory));
   }
-  auto with_record = [&](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+  auto with_record = [this, id](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
     auto lock = lock_of(id);
     BootRecord record = lookup_.open_record(id);
     action(record, lookup_.places_of(id));
   };
-  pull_disks(hypervisor_, with_record, options);
-  base::log().info("boot {} of {} is local", id.hex(), seen.vm.machine_name);
+  return std::make_unique<BlockPull>(hypervisor_, with_record, bandwidth);
 }
 
 // ---- start

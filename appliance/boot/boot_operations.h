@@ -43,7 +43,7 @@ class BootOperations {
   void stop(const BootId& id, const StopOptions& options);
   InstantVm change(const BootId& id, const BootChanges& changes);
   void power(const BootId& id, PowerAction action);
-  void pull(const BootId& id, const PullOptions& options);
+  std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
   // What a start begins with; nothing is changed.
   Preparation prepare(const PointSource& source, const images::PointId& point_id,

@@ -96,8 +96,8 @@ std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t 
                    std::min(limit, kLimit));
 }
 
-void BootService::pull(const BootId& id, const PullOptions& options) {
-  implementation_->operations.pull(id, options);
+std::unique_ptr<BlockPull> BootService::begin_pull(const BootId& id, uint64_t bandwidth) {
+  return implementation_->operations.begin_pull(id, bandwidth);
 }
 
 void BootService::served(const BootId& id) {

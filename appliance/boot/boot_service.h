@@ -70,7 +70,7 @@ struct BootCheck {
 using StepCallback = std::function<void(std::string_view)>;
 
 struct AdoptReport {
-  std::vector<InstantVm> running;     // where is_pulling, pull() is to be called again
+  std::vector<InstantVm> running;     // where is_pulling, begin_pull() is to be called again
   std::vector<InstantVm> resting;     // ended or kept: only the overlay is there
   std::vector<InstantVm> cut_off;     // should run and do not: tend() decides
   std::vector<std::string> cleaned;   // sentences: what was left over and is gone now
@@ -121,10 +121,10 @@ class BootService {
   // Throws not_found; busy if the VM is in a state in which that cannot be done.
   void power(const BootId& id, PowerAction action);
 
-  // Moves a running VM onto local storage (block_pull.h); returns when it needs neither export nor
-  // point any more, at once if it does not now. Throws no_space if the room for all of it is not
-  // there, busy, io, and what options.on_progress throws.
-  void pull(const BootId& id, const PullOptions& options);
+  // Begins to move a running VM onto local storage; the caller does the steps (block_pull.h), before
+  // the service ends. Null if it needs neither export nor point already. Throws no_space if the room
+  // for all of it is not there, busy. May take seconds: it looks at all that the point holds.
+  std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
   Screenshot screenshot(const BootId& id);               // throws busy if it does not run
   std::vector<std::string> addresses(const BootId& id);  // IPv4 first; by lease, guest agent or ARP

@@ -7,6 +7,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -15,6 +16,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/guarded_thread.h"
 
 namespace appliance::boot {
 namespace {
@@ -92,6 +94,43 @@ std::vector<Answer> ask_all(const std::string& address, const std::vector<Servic
 
 Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout) {
   return ask_all(address, {service}, timeout).front();
+}
+
+class Asker::Implementation {
+ public:
+  ~Implementation() {
+    thread_.request_stop();
+    context_.stop();
+  }
+
+  std::future<Answer> ask(const std::string& address, const Service& service,
+                          std::chrono::milliseconds timeout) {
+    auto promise = std::make_shared<std::promise<Answer>>();
+    std::future<Answer> answer = promise->get_future();
+    asio::co_spawn(context_, ask_once(address, service, timeout),
+                   [promise](const std::exception_ptr& failure, Answer result) {
+                     if (failure) result = {false, "it could not be asked"};
+                     promise->set_value(std::move(result));
+                   });
+    return answer;
+  }
+
+ private:
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_ =
+      asio::make_work_guard(context_);
+  base::GuardedThread thread_{"asker", base::AfterFailure::begin_again,
+                              [this](const std::stop_token& stop) {
+                                if (!stop.stop_requested()) context_.run();
+                              }};
+};
+
+Asker::Asker() : implementation_(std::make_unique<Implementation>()) {}
+Asker::~Asker() = default;
+
+std::future<Answer> Asker::ask(const std::string& address, const Service& service,
+                               std::chrono::milliseconds timeout) {
+  return implementation_->ask(address, service, timeout);
 }
 
 Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses,

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <future>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -32,6 +34,20 @@ Answer ask(const std::string& address, const Service& service, std::chrono::mill
 // All at the same time; the answers in the order of `services`.
 std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
                             std::chrono::milliseconds timeout);
+
+// Asks without waiting: answers come on one thread for all questions, so that many silent guests
+// cost neither threads nor each other's time. Thread-safe.
+class Asker {
+ public:
+  Asker();
+  ~Asker();  // questions that are under way are dropped: their futures throw std::future_error
+  std::future<Answer> ask(const std::string& address, const Service& service,
+                          std::chrono::milliseconds timeout);
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
 
 // Asks again until the service answers at one of the addresses (which are asked for each time,
 // since a guest gets its own late), the time is over, or `stop` is requested.

@@ -112,8 +112,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
           }});
   ingest_->set_orders(*scheduler_);
 
-  services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, *scheduler_,
-                                    *authority_,
+  services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
+                                    *scheduler_, *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
                                     [this] { return public_address(); }, base::now_ms()});
   reports_ = std::make_unique<report::ReportService>(config_.reports_directory(), *catalog_,

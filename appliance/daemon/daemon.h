@@ -7,6 +7,7 @@
 
 #include "appliance/api/routes.h"
 #include "appliance/api/server.h"
+#include "appliance/boot/probe.h"
 #include "appliance/config.h"
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
@@ -52,6 +53,7 @@ class Daemon {
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;
   std::unique_ptr<boot::BootService> boots_;
+  boot::Asker asker_;
   std::unique_ptr<boot::GuestWatch> guest_watch_;
   std::unique_ptr<report::ReportService> reports_;
   std::unique_ptr<verify::VerifyService> verification_;

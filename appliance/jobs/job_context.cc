@@ -9,8 +9,8 @@ constexpr uint64_t kSaveEveryMs = 3000;
 
 }  // namespace
 
-JobContext::JobContext(catalog::Catalog& catalog, Job job)
-    : catalog_(catalog), id_(job.id), job_(std::move(job)) {}
+JobContext::JobContext(catalog::Catalog& catalog, Job job, std::string unit)
+    : catalog_(catalog), id_(job.id), unit_(std::move(unit)), job_(std::move(job)) {}
 
 void JobContext::throw_if_stopped() const {
   if (stop_.stop_requested()) throw base::Error(base::ErrorCode::cancelled, "cancelled");
@@ -54,22 +54,20 @@ void JobContext::start() {
     job->state = catalog::JobState::running;
     job->started_ms = now;
   }
-  catalog_.start_job(id_, now);
+  try {
+    catalog_.start_job(id_, now);
+  } catch (const base::Error& error) {
+    base::log().warn("cannot save that job {} began: {}", id_.number, error.message());
+  }
 }
 
 void JobContext::end(catalog::JobState state, std::optional<base::Error> error) {
-  Job copy;
-  {
-    auto job = job_.lock();
-    job->state = state;
-    job->ended_ms = base::now_ms();
-    if (error) {
-      job->error_code = error->code();
-      job->error_message = error->message();
-    }
-    copy = *job;
-  }
-  catalog_.end_job(copy);
+  auto job = job_.lock();
+  job->state = state;
+  job->ended_ms = base::now_ms();
+  if (!error) return;
+  job->error_code = error->code();
+  job->error_message = error->message();
 }
 
 }  // namespace appliance::jobs

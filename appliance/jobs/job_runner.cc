@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/internal_errors.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -13,17 +14,42 @@ using base::Error;
 using base::ErrorCode;
 using catalog::JobState;
 
+namespace {
+
+constexpr std::chrono::seconds kSaveAgainEvery{5};
+constexpr std::chrono::seconds kStopPatience{60};
+
+size_t number_of(Lane lane) { return static_cast<size_t>(lane); }
+
+// "3 boot, 1 stop"
+std::string counts(const std::map<std::string, size_t>& count_of) {
+  std::string text;
+  for (const auto& [kind, count] : count_of)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, kind);
+  return text;
+}
+
+JobState outcome_of(const Error& error) {
+  return error.code() == ErrorCode::cancelled ? JobState::cancelled : JobState::failed;
+}
+
+}  // namespace
+
 JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits)
     : catalog_(catalog), limits_(limits) {
   uint64_t count =
       catalog_.fail_unfinished_jobs("interrupted by a restart of the daemon", base::now_ms());
   if (count > 0) base::log().warn("{} jobs were interrupted by the last end of the daemon", count);
   catalog_.prune_jobs(limits_.keep_finished);
-  for (uint32_t i = 0; i < limits_.thread_count; ++i)
-    threads_.emplace_back([this] { run_tasks(); });
+  auto state = state_.lock();
+  for (size_t i = 0; i < kLaneCount; ++i) add_thread(*state, static_cast<Lane>(i));
+  while (state->lanes[number_of(Lane::steps)].thread_count < traits_of(Lane::steps).thread_count)
+    add_thread(*state, Lane::steps);
 }
 
 JobRunner::~JobRunner() { stop(); }
+
+// ---- taking jobs
 
 std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   Job job;
@@ -32,25 +58,81 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   job.subject = spec.subject;
   job.created_ms = base::now_ms();
   job.id = catalog_.add_job(job);
-  return std::make_shared<JobContext>(catalog_, std::move(job));
+  return std::make_shared<JobContext>(catalog_, std::move(job), spec.unit);
+}
+
+void JobRunner::expect_room(State& state, Lane lane, const std::string& tenant) const {
+  if (state.stopping)
+    throw Error(ErrorCode::busy, "the daemon is about to end and takes no more jobs");
+  std::map<std::string, size_t> of_all, of_tenant;
+  size_t all = 0, own = 0;
+  auto add = [&](const std::string& kind, const std::string& whose) {
+    ++all;
+    ++of_all[kind];
+    if (whose != tenant) return;
+    ++own;
+    ++of_tenant[kind];
+  };
+  for (const Task& task : state.lanes[number_of(lane)].queue) add(task.kind, task.tenant);
+  if (lane == Lane::steps) {
+    for (const auto& each : state.stepped) add(each->context->snapshot().kind, each->tenant);
+  }
+  if (own < limits_.tenant_queue_size && all < limits_.queue_size) return;
+  bool is_own = own >= limits_.tenant_queue_size;
+  throw Error(
+      ErrorCode::busy,
+      fmt::format("{} jobs{} wait already for the lane of {} ({}); try again when some of them are "
+                  "over, or cancel some: muletto job list --state queued",
+                  is_own ? own : all, is_own ? fmt::format(" of the tenant '{}'", tenant) : "",
+                  traits_of(lane).name, counts(is_own ? of_tenant : of_all)));
+}
+
+JobId JobRunner::submit_once(const JobSpec& spec, const std::function<JobId()>& add) {
+  if (spec.unit.empty()) return add();
+  std::lock_guard<std::mutex> one_at_a_time(submitting_);
+  {
+    auto state = state_.lock();
+    for (const auto& [id, context] : state->live) {
+      if (context->unit_ == spec.unit && !catalog::is_over(context->snapshot().state)) return id;
+    }
+  }
+  return add();
 }
 
 JobId JobRunner::submit(const JobSpec& spec, Work work) {
-  {
+  Lane lane = lane_of(spec.kind);
+  return submit_once(spec, [&] {
+    expect_room(*state_.lock(), lane, spec.tenant);
+    auto context = make_context(spec);
+    enqueue(lane, {context, spec.tenant, spec.kind, std::move(work)});
+    return context->id_;
+  });
+}
+
+JobId JobRunner::submit_steps(const JobSpec& spec, Step step) {
+  return submit_once(spec, [&] {
+    expect_room(*state_.lock(), Lane::steps, spec.tenant);
+    auto job = std::make_shared<SteppedJob>();
+    job->context = make_context(spec);
+    job->tenant = spec.tenant;
+    job->step = std::move(step);
+    job->due = Clock::now();
     auto state = state_.lock();
-    if (state->stopping)
-      throw Error(ErrorCode::busy, "the daemon is about to end and takes no more jobs");
-    if (state->queue.size() >= limits_.queue_size) {
-      throw Error(ErrorCode::busy,
-                  fmt::format("{} jobs are waiting already; try again later", limits_.queue_size));
-    }
-  }
-  auto context = make_context(spec);
-  auto state = state_.lock();
-  state->live.emplace(context->id_, context);
-  state->queue.push_back({context, std::move(work)});
-  changed_.notify_all();
-  return context->id_;
+    state->live.emplace(job->context->id_, job->context);
+    state->stepped.push_back(job);
+    ++state->step_changes;
+    lane_changed_[number_of(Lane::steps)].notify_one();
+    return job->context->id_;
+  });
+}
+
+std::future<void> JobRunner::run_part(Lane lane, const std::string& tenant,
+                                      std::function<void()> work) {
+  expect_room(*state_.lock(), lane, tenant);
+  auto part = std::make_shared<std::packaged_task<void()>>(std::move(work));
+  std::future<void> done = part->get_future();
+  enqueue(lane, {nullptr, tenant, "part", [part](JobContext&) { (*part)(); }});
+  return done;
 }
 
 std::unique_ptr<AttachedJob> JobRunner::attach(const JobSpec& spec) {
@@ -60,39 +142,169 @@ std::unique_ptr<AttachedJob> JobRunner::attach(const JobSpec& spec) {
   return std::make_unique<AttachedJob>(*this, context);
 }
 
-void JobRunner::run_tasks() {
+void JobRunner::enqueue(Lane lane, Task task) {
+  auto state = state_.lock();
+  LaneState& its = state->lanes[number_of(lane)];
+  if (task.context) state->live.emplace(task.context->id_, task.context);
+  its.queue.push_back(std::move(task));
+  uint32_t limit = std::min(traits_of(lane).thread_count, limits_.thread_count);
+  if (its.busy_count + its.queue.size() > its.thread_count && its.thread_count < limit) {
+    try {
+      add_thread(*state, lane);
+    } catch (const std::exception& error) {
+      // Those that the lane has will come to it.
+      base::log().warn("no further thread for the lane of {}: {}", traits_of(lane).name,
+                       error.what());
+    }
+  }
+  lane_changed_[number_of(lane)].notify_one();
+}
+
+void JobRunner::add_thread(State& state, Lane lane) {
+  state.threads.emplace_back(
+      fmt::format("jobs: {}", traits_of(lane).name), base::AfterFailure::begin_again,
+      [this, lane](const std::stop_token&) { lane == Lane::steps ? run_steps() : run_lane(lane); });
+  ++state.lanes[number_of(lane)].thread_count;
+}
+
+// ---- lanes
+
+// The first one of the tenant that has fewest running: nobody's hundred jobs keep another's waiting.
+JobRunner::Task JobRunner::take(LaneState& lane) {
+  auto best = lane.queue.begin();
+  auto running = [&](const Task& task) {
+    auto found = lane.running_of.find(task.tenant);
+    return found == lane.running_of.end() ? 0u : found->second;
+  };
+  for (auto each = lane.queue.begin(); each != lane.queue.end(); ++each) {
+    if (running(*each) < running(*best)) best = each;
+  }
+  Task task = std::move(*best);
+  lane.queue.erase(best);
+  ++lane.running_of[task.tenant];
+  ++lane.busy_count;
+  return task;
+}
+
+void JobRunner::run_lane(Lane lane) {
   while (true) {
     Task task;
     {
       auto state = state_.lock();
-      state.wait(changed_, [&] { return state->stopping || !state->queue.empty(); });
-      if (state->queue.empty()) return;
-      task = std::move(state->queue.front());
-      state->queue.pop_front();
+      LaneState& its = state->lanes[number_of(lane)];
+      state.wait(lane_changed_[number_of(lane)],
+                 [&] { return state->stopping || !its.queue.empty(); });
+      if (its.queue.empty()) return;
+      task = take(its);
     }
-    run(task);
+    base::run_guarded("the end of a job", [&] { run(task); });
+    auto state = state_.lock();
+    LaneState& its = state->lanes[number_of(lane)];
+    --its.busy_count;
+    if (--its.running_of[task.tenant] == 0) its.running_of.erase(task.tenant);
   }
 }
 
-// The edge of one job: the only place that catches what its work throws.
 void JobRunner::run(Task& task) {
+  if (!task.context) {
+    // Its future has what it throws, and the context is not looked at.
+    Job nameless;
+    JobContext unused(catalog_, nameless, "");
+    task.work(unused);
+    return;
+  }
   JobContext& context = *task.context;
   if (context.stop().stop_requested()) {
     end(context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
     return;
   }
-  try {
+  run_work(context, [&] {
     context.start();
     task.work(context);
+    task.work = nullptr;  // before anybody hears of the end: what it holds is let go of
     end(context, JobState::succeeded, std::nullopt);
+  });
+}
+
+// The edge of one job: the only place that catches what its work throws.
+void JobRunner::run_work(JobContext& context, const std::function<void()>& work) {
+  try {
+    work();
   } catch (const Error& error) {
-    end(context, error.code() == ErrorCode::cancelled ? JobState::cancelled : JobState::failed,
-        error);
-  } catch (const std::exception& error) {
-    end(context, JobState::failed,
-        Error(ErrorCode::io, fmt::format("unexpected failure: {}", error.what())));
+    end(context, outcome_of(error), error);
+  } catch (...) {
+    std::string words = base::describe_exception(std::current_exception());
+    base::report_internal_error("a job of the kind " + context.snapshot().kind, words);
+    end(context, JobState::failed, Error(ErrorCode::io, "unexpected failure: " + words));
   }
 }
+
+// ---- jobs in steps
+
+// What is due, marked as busy; or nothing, and when to look again.
+std::shared_ptr<JobRunner::SteppedJob> JobRunner::next_step(Clock::time_point& wake,
+                                                            uint64_t& seen) {
+  auto state = state_.lock();
+  seen = state->step_changes;
+  auto now = Clock::now();
+  std::shared_ptr<SteppedJob> next;
+  wake = now + kSaveAgainEvery;
+  for (const auto& job : state->stepped) {
+    if (job->is_busy) continue;
+    if (!job->knows_stop && job->context->stop().stop_requested()) job->due = now;
+    if (!next || job->due < next->due) next = job;
+  }
+  if (!next) return nullptr;
+  if (next->due > now) {
+    wake = std::min(wake, next->due);
+    return nullptr;
+  }
+  next->is_busy = true;
+  next->knows_stop = next->context->stop().stop_requested();
+  return next;
+}
+
+// Nothing when it is over, whatever its outcome.
+std::optional<std::chrono::milliseconds> JobRunner::take_step(SteppedJob& job) {
+  std::optional<std::chrono::milliseconds> again;
+  run_work(*job.context, [&] {
+    if (!job.has_begun) job.context->start();
+    job.has_begun = true;
+    again = job.step(*job.context);
+    if (again) return;
+    job.step = nullptr;
+    end(*job.context, JobState::succeeded, std::nullopt);
+  });
+  return again;
+}
+
+void JobRunner::run_steps() {
+  std::condition_variable& changed = lane_changed_[number_of(Lane::steps)];
+  while (true) {
+    Clock::time_point wake;
+    uint64_t seen = 0;
+    std::shared_ptr<SteppedJob> job = next_step(wake, seen);
+    if (job) {
+      std::optional<std::chrono::milliseconds> again;
+      base::run_guarded("the end of a job", [&] { again = take_step(*job); });
+      auto state = state_.lock();
+      job->is_busy = false;
+      if (again) job->due = Clock::now() + *again;
+      else std::erase(state->stepped, job);
+      ++state->step_changes;
+      changed.notify_one();
+      continue;
+    }
+    save_outcomes();
+    auto state = state_.lock();
+    bool ends = state->stopping && (state->stepped.empty() || Clock::now() > state->give_up);
+    if (ends) return;
+    if (state->stopping) wake = std::min(wake, Clock::now() + std::chrono::milliseconds(50));
+    state.wait_for(changed, wake - Clock::now(), [&] { return state->step_changes != seen; });
+  }
+}
+
+// ---- the end of jobs
 
 void JobRunner::end(JobContext& context, JobState outcome, std::optional<Error> error) {
   Job job = context.snapshot();
@@ -103,18 +315,44 @@ void JobRunner::end(JobContext& context, JobState outcome, std::optional<Error> 
     base::log().info("job {} ({} {}) {}", job.id.number, job.kind, job.subject,
                      catalog::job_state_name(outcome));
   }
+  context.end(outcome, std::move(error));
   bool saved = true;
   try {
-    context.end(outcome, std::move(error));
-  } catch (const Error& failure) {
-    // The outcome stays in memory, so that it can be asked for until the daemon ends.
-    base::log().error("cannot save the outcome of job {}: {}", job.id.number, failure.message());
+    context.save_outcome();
+  } catch (const std::exception& failure) {
+    // The outcome stays in memory, where it can be asked for; saving it is tried again.
+    base::log().error("cannot save the outcome of job {}: {}", job.id.number, failure.what());
     saved = false;
   }
   auto state = state_.lock();
   if (saved) state->live.erase(job.id);
+  else ++state->unsaved_count;
   ++state->ended_count;
   changed_.notify_all();
+}
+
+// Those whose end the catalog did not take when it came.
+void JobRunner::save_outcomes() {
+  std::vector<std::shared_ptr<JobContext>> unsaved;
+  {
+    auto state = state_.lock();
+    if (state->unsaved_count == 0) return;
+    state->unsaved_count = 0;  // this thread has them now
+    for (const auto& [id, context] : state->live) {
+      if (catalog::is_over(context->snapshot().state)) unsaved.push_back(context);
+    }
+  }
+  for (const auto& context : unsaved) {
+    bool saved = true;
+    try {
+      context->save_outcome();
+    } catch (const Error&) {
+      saved = false;  // said once, when the job ended
+    }
+    auto state = state_.lock();
+    if (saved) state->live.erase(context->id_);
+    else ++state->unsaved_count;
+  }
 }
 
 void JobRunner::cancel(JobId id) {
@@ -123,12 +361,12 @@ void JobRunner::cancel(JobId id) {
   {
     auto state = state_.lock();
     auto found = state->live.find(id);
-    if (found != state->live.end()) {
-      context = found->second;
-      auto waiting = std::find_if(state->queue.begin(), state->queue.end(),
-                                  [&](const Task& task) { return task.context == context; });
-      queued = waiting != state->queue.end();
-      if (queued) state->queue.erase(waiting);
+    if (found != state->live.end()) context = found->second;
+    for (LaneState& lane : state->lanes) {
+      if (!context) break;
+      queued = queued || std::erase_if(lane.queue, [&](const Task& task) {
+                           return task.context == context;
+                         }) > 0;
     }
   }
   if (!context || catalog::is_over(context->snapshot().state)) {
@@ -137,9 +375,49 @@ void JobRunner::cancel(JobId id) {
                                                          catalog::job_state_name(over.state)));
   }
   context->stop_.request_stop();
+  {
+    auto state = state_.lock();
+    ++state->step_changes;
+    lane_changed_[number_of(Lane::steps)].notify_all();
+  }
   if (queued)
     end(*context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
 }
+
+void JobRunner::stop() {
+  std::vector<Task> dropped;
+  std::vector<base::GuardedThread> threads;
+  {
+    auto state = state_.lock();
+    state->stopping = true;
+    state->give_up = Clock::now() + kStopPatience;
+    for (LaneState& lane : state->lanes) {
+      std::move(lane.queue.begin(), lane.queue.end(), std::back_inserter(dropped));
+      lane.queue.clear();
+    }
+    for (auto& [id, context] : state->live) {
+      context->daemon_ends_ = true;
+      context->stop_.request_stop();
+    }
+    threads.swap(state->threads);
+    ++state->step_changes;
+    changed_.notify_all();
+    for (std::condition_variable& each : lane_changed_) each.notify_all();
+  }
+  for (Task& task : dropped) {
+    if (!task.context) continue;
+    end(*task.context, JobState::cancelled,
+        Error(ErrorCode::cancelled, "the daemon ended before it began"));
+  }
+  dropped.clear();
+  threads.clear();
+  std::vector<std::shared_ptr<SteppedJob>> left;
+  left.swap(state_.lock()->stepped);
+  for (const auto& job : left)
+    end(*job->context, JobState::cancelled, Error(ErrorCode::cancelled, "the daemon ended"));
+}
+
+// ---- what is asked about them
 
 void JobRunner::set_progress(JobId id, const JobProgress& progress) {
   std::shared_ptr<JobContext> context;
@@ -173,57 +451,17 @@ std::vector<Job> JobRunner::jobs(const catalog::JobFilter& filter) {
 }
 
 Job JobRunner::wait(JobId id, std::chrono::milliseconds timeout) {
-  auto deadline = std::chrono::steady_clock::now() + timeout;
+  auto deadline = Clock::now() + timeout;
   while (true) {
     uint64_t ended_before = state_.lock()->ended_count;
     Job now = job(id);
-    auto left = deadline - std::chrono::steady_clock::now();
+    auto left = deadline - Clock::now();
     if (catalog::is_over(now.state) || left.count() <= 0) return now;
     auto state = state_.lock();
     state.wait_for(changed_, left,
                    [&] { return state->ended_count != ended_before || state->stopping; });
     if (state->stopping) return now;
   }
-}
-
-void JobRunner::stop() {
-  std::deque<Task> dropped;
-  {
-    auto state = state_.lock();
-    state->stopping = true;
-    dropped.swap(state->queue);
-    for (auto& [id, context] : state->live) {
-      context->daemon_ends_ = true;
-      context->stop_.request_stop();
-    }
-    changed_.notify_all();
-  }
-  for (Task& task : dropped) {
-    end(*task.context, JobState::cancelled,
-        Error(ErrorCode::cancelled, "the daemon ended before it began"));
-  }
-  threads_.clear();
-}
-
-AttachedJob::AttachedJob(JobRunner& runner, std::shared_ptr<JobContext> context)
-    : runner_(runner), context_(std::move(context)) {}
-
-AttachedJob::~AttachedJob() {
-  if (!over_)
-    end(JobState::failed, Error(ErrorCode::unavailable, "it ended before it was complete"));
-}
-
-JobId AttachedJob::id() const { return context_->id_; }
-
-void AttachedJob::succeed() { end(JobState::succeeded, std::nullopt); }
-
-void AttachedJob::fail(const Error& error) {
-  end(error.code() == ErrorCode::cancelled ? JobState::cancelled : JobState::failed, error);
-}
-
-void AttachedJob::end(JobState state, std::optional<Error> error) {
-  over_ = true;
-  runner_.end(*context_, state, std::move(error));
 }
 
 }  // namespace appliance::jobs

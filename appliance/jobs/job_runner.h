@@ -1,23 +1,31 @@
 // Long work: each job has an id, progress, figures, a log and an outcome that survives the daemon.
-// Submitted jobs run on a bounded number of threads in the order they came; a sync runs on its
-// session's thread and is attached. A job that runs when the daemon dies is marked failed at the
-// next start. Thread-safe.
+//
+// Where a job runs. Work that keeps a processor or a disk busy is submitted: it gets a thread of its
+// kind's lane (lanes.h), tenants in turn. Work that mostly waits (for a guest, for QEMU's copying) is
+// submitted in steps: it is called again and again and holds no thread between two calls. A sync
+// runs on its session's thread and is attached. A job that runs when the daemon dies is marked
+// failed at the next start. Thread-safe.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "appliance/catalog/catalog.h"
+#include "appliance/jobs/lanes.h"
 #include "base/guarded.h"
+#include "base/guarded_thread.h"
 
 namespace appliance::jobs {
 
@@ -29,12 +37,15 @@ struct JobSpec {
   std::string kind;
   std::string tenant;
   std::string subject;
+  // Jobs with one non-empty unit are one: while a job with it waits or runs, submitting another
+  // gives the id of that job. Of the whole appliance: name the kind and the tenant in it.
+  std::string unit{};
 };
 
 // What the work of one job sees. Thread-safe; valid while the job runs.
 class JobContext {
  public:
-  JobContext(catalog::Catalog& catalog, Job job);
+  JobContext(catalog::Catalog& catalog, Job job, std::string unit);
 
   std::stop_token stop() const { return stop_.get_token(); }
   // Throws cancelled once the job was asked to stop.
@@ -51,12 +62,15 @@ class JobContext {
  private:
   friend class JobRunner;
   friend class AttachedJob;
+  // A catalog that cannot be written does not keep the work from being done.
   void start();
-  void end(catalog::JobState state, std::optional<base::Error> error);
+  void end(catalog::JobState state, std::optional<base::Error> error);  // in memory
+  void save_outcome() { catalog_.end_job(snapshot()); }
   Job snapshot() { return *job_.lock(); }
 
   catalog::Catalog& catalog_;
   const JobId id_;
+  const std::string unit_;
   std::stop_source stop_;
   std::atomic<bool> daemon_ends_ = false;
   struct Saved {
@@ -89,22 +103,33 @@ class AttachedJob {
 };
 
 struct JobLimits {
-  uint32_t thread_count = 8;
-  size_t queue_size = 500;
-  uint64_t keep_finished = 10'000;
+  uint32_t thread_count = 64;       // of each lane at most; lanes have smaller limits of their own
+  size_t queue_size = 500;          // jobs of one lane that wait
+  size_t tenant_queue_size = 250;   // of these, jobs of one tenant
+  uint64_t keep_finished = 10'000;  // jobs in the catalog
 };
 
 class JobRunner {
  public:
   using Work = std::function<void(JobContext&)>;
+  // One step: does what can be done within a second or two, and returns when to be called again;
+  // nullopt when the work is done. What it throws is the job's outcome. Once the job was asked to
+  // stop it is called at once, to clean up and to throw cancelled. Never called twice at a time.
+  using Step = std::function<std::optional<std::chrono::milliseconds>(JobContext&)>;
 
   // Marks jobs that a dead daemon left as failed.
   JobRunner(catalog::Catalog& catalog, const JobLimits& limits);
   ~JobRunner();  // as stop()
 
-  // Queues the job and returns its id. Throws busy when the queue is full or the daemon stops.
+  // Queues the job and returns its id, or that of the job with the same unit. Throws busy when too
+  // many wait, with a sentence that says what waits, and when the daemon stops.
   JobId submit(const JobSpec& spec, Work work);
+  // As submit(), for work in steps; the first is taken at once.
+  JobId submit_steps(const JobSpec& spec, Step step);
   std::unique_ptr<AttachedJob> attach(const JobSpec& spec);
+  // A part of a job, on a thread of that lane and without an id of its own. The future throws what
+  // the work throws, or std::future_error if the daemon ended first. Throws busy as submit().
+  std::future<void> run_part(Lane lane, const std::string& tenant, std::function<void()> work);
 
   // Asks the job to stop; it may take a while. Throws not_found, invalid_argument (it is over).
   void cancel(JobId id);
@@ -124,27 +149,57 @@ class JobRunner {
 
  private:
   friend class AttachedJob;
+  using Clock = std::chrono::steady_clock;
   struct Task {
-    std::shared_ptr<JobContext> context;
+    std::shared_ptr<JobContext> context;  // null: a part of a job
+    std::string tenant, kind;
     Work work;
   };
-  struct State {
+  struct LaneState {
     std::deque<Task> queue;
+    std::map<std::string, uint32_t> running_of;  // by tenant
+    uint32_t thread_count = 0, busy_count = 0;
+  };
+  struct SteppedJob {
+    std::shared_ptr<JobContext> context;
+    std::string tenant;
+    Step step;
+    Clock::time_point due;
+    bool has_begun = false, is_busy = false, knows_stop = false;
+  };
+  struct State {
+    std::array<LaneState, kLaneCount> lanes;
+    std::vector<std::shared_ptr<SteppedJob>> stepped;
     std::map<JobId, std::shared_ptr<JobContext>> live;  // queued, running, and over but not saved
+    std::vector<base::GuardedThread> threads;
+    size_t unsaved_count = 0;
+    uint64_t step_changes = 0;  // a job in steps came, was stepped or is to stop
     uint64_t ended_count = 0;
     bool stopping = false;
+    Clock::time_point give_up;  // when `stopping`: for jobs in steps that do not end
   };
 
+  JobId submit_once(const JobSpec& spec, const std::function<JobId()>& add);
   std::shared_ptr<JobContext> make_context(const JobSpec& spec);
-  void run_tasks();
+  void expect_room(State& state, Lane lane, const std::string& tenant) const;
+  void enqueue(Lane lane, Task task);
+  void add_thread(State& state, Lane lane);
+  void run_lane(Lane lane);
+  static Task take(LaneState& lane);
   void run(Task& task);
+  void run_work(JobContext& context, const std::function<void()>& work);
+  void run_steps();
+  std::shared_ptr<SteppedJob> next_step(Clock::time_point& wake, uint64_t& seen);
+  std::optional<std::chrono::milliseconds> take_step(SteppedJob& job);
   void end(JobContext& context, catalog::JobState state, std::optional<base::Error> error);
+  void save_outcomes();
 
   catalog::Catalog& catalog_;
   const JobLimits limits_;
+  std::mutex submitting_;  // jobs with a unit are looked for and added in one step
   base::Guarded<State> state_;
-  std::condition_variable changed_;  // with state_: the queue, `stopping`, a job's end
-  std::vector<std::jthread> threads_;
+  std::condition_variable changed_;  // with state_: a job's end, `stopping`
+  std::array<std::condition_variable, kLaneCount> lane_changed_;  // with state_: queues, steps
 };
 
 }  // namespace appliance::jobs

@@ -10,7 +10,7 @@ namespace appliance::schedule {
 
 jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
                               const std::string& tenant) {
-  jobs::JobSpec spec{"compact", tenant, tenant};
+  jobs::JobSpec spec{"compact", tenant, tenant, "compact " + tenant};
   return jobs.submit(spec, [&stores, tenant](jobs::JobContext& context) {
     images::CompactOptions options;
     options.stop = context.stop();

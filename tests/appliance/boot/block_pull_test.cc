@@ -36,14 +36,19 @@ class PulledVm {
     hypervisor.start(kXml);
   }
 
-  void pull(const PullOptions& options = {}) {
-    pull_disks(
+  std::unique_ptr<BlockPull> begin_pull(uint64_t bandwidth = 0) {
+    return std::make_unique<BlockPull>(
         hypervisor,
-        [&](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+        [this](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
           BootRecord each = record();
           action(each, places_);
         },
-        options);
+        bandwidth);
+  }
+  void pull() {
+    auto pull = begin_pull();
+    while (!pull->step()) {
+    }
   }
   BootRecord record() { return read_record(base::real_file_system(), places_); }
   std::string saved_xml() {
@@ -63,20 +68,17 @@ class PulledVm {
 
 TEST_CASE("a pulled VM forgets its export", "[boot]") {
   PulledVm vm;
-  std::vector<PullProgress> seen;
-  PullOptions options{.bandwidth = 7, .on_progress = [&](const PullProgress& progress) {
-                        CHECK(vm.record().vm.is_pulling == !vm.record().vm.is_local);
-                        seen.push_back(progress);
-                      }};
-  vm.pull(options);
+  auto pull = vm.begin_pull(7);
+  CHECK_FALSE(pull->step());  // it has begun
+  CHECK(vm.record().vm.is_pulling);
+  while (!pull->step()) CHECK_FALSE(vm.record().vm.is_local);
   BootRecord record = vm.record();
   CHECK(record.vm.is_local);
   CHECK_FALSE(record.vm.is_pulling);
   CHECK(record.vm.pull_bandwidth == 7);
   CHECK(vm.hypervisor.pulls_begun == 1);
   CHECK(vm.hypervisor.released == 1);
-  REQUIRE(seen.size() >= 2);
-  CHECK((seen.back().done == 1000 && seen.back().total == 1000));
+  CHECK((pull->progress().done == 1000 && pull->progress().total == 1000));
   CHECK_FALSE(has_backing(vm.saved_xml(), "/overlay"));
   CHECK(vm.saved_xml().find("nbd") == std::string::npos);
   // Cut off before boot.json said so, it is finished again.
@@ -103,24 +105,21 @@ TEST_CASE("a pull that cannot go on says why, and the VM goes on as before", "[b
     CHECK_FALSE(vm.record().vm.is_pulling);
   }
   SECTION("the guest ends") {
-    PullOptions options{.on_progress = [&](const PullProgress&) { vm.hypervisor.domains.clear(); }};
-    CHECK_THROWS_WITH(vm.pull(options), Catch::Contains("has ended before it was moved"));
+    auto pull = vm.begin_pull();
+    CHECK_FALSE(pull->step());
+    vm.hypervisor.domains.clear();
+    CHECK_THROWS_WITH(pull->step(), Catch::Contains("has ended before it was moved"));
     CHECK_FALSE(vm.record().vm.is_pulling);
   }
   SECTION("cancelled") {
-    PullOptions options{.on_progress = [](const PullProgress&) {
-      throw base::Error(base::ErrorCode::cancelled, "cancelled");
-    }};
-    CHECK_THROWS_AS(vm.pull(options), base::Error);
+    auto pull = vm.begin_pull();
+    CHECK_FALSE(pull->step());
+    pull->give_up();
     CHECK(vm.hypervisor.pulls_cancelled == 1);
     CHECK_FALSE(vm.record().vm.is_pulling);
   }
   SECTION("the daemon ends: QEMU copies on, and the next daemon takes it up") {
-    PullOptions options{
-        .on_progress =
-            [](const PullProgress&) { throw base::Error(base::ErrorCode::cancelled, "cancelled"); },
-        .keep_copying = [] { return true; }};
-    CHECK_THROWS_AS(vm.pull(options), base::Error);
+    CHECK_FALSE(vm.begin_pull()->step());
     CHECK(vm.hypervisor.pulls_cancelled == 0);
     CHECK(vm.record().vm.is_pulling);
     vm.pull();
