@@ -36,8 +36,19 @@ const PeerPolicy* policy_of(X509_STORE_CTX* verification) {
   return static_cast<const PeerPolicy*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), policy_slot()));
 }
 
-// OpenSSL's callback for each certificate of a client's chain, the client's own last.
+// OpenSSL's callback for each certificate of a chain. One that is not valid yet is good: it exists,
+// so it is this machine's clock that is behind, and no connection may hang on that. OpenSSL comes
+// back with the rest of its questions.
+int accept_early(int good, X509_STORE_CTX* verification) noexcept {
+  if (good == 1 || X509_STORE_CTX_get_error(verification) != X509_V_ERR_CERT_NOT_YET_VALID)
+    return good;
+  X509_STORE_CTX_set_error(verification, X509_V_OK);
+  return 1;
+}
+
+// The same for a client's chain, the client's own certificate last.
 int refuse_revoked(int good, X509_STORE_CTX* verification) noexcept {
+  good = accept_early(good, verification);
   if (good != 1 || X509_STORE_CTX_get_error_depth(verification) != 0) return good;
   const PeerPolicy* policy = policy_of(verification);
   if (policy == nullptr || !policy->is_revoked) return good;
@@ -133,7 +144,7 @@ TlsContext TlsContext::server(const TlsServerOptions& options) {
 TlsContext TlsContext::client(const TlsClientOptions& options) {
   CHECK(options.authority_pem.empty() != options.authority_fingerprint.empty());
   auto context = make_context(TLS_client_method(), PeerPolicy{{}, options.authority_fingerprint});
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, accept_early);
   if (options.authority_pem.empty()) {
     SSL_CTX_set_cert_verify_callback(context.get(), verify_pinned, nullptr);
   } else {

@@ -22,7 +22,7 @@ class TlsStream : public ByteStream {
 };
 
 // Connects and shakes hands. Throws unavailable (nobody answers, not TLS, the peer died) or
-// unauthorized with a sentence about whose certificate is expired, not yet valid or foreign. A
+// unauthorized with a sentence about whose certificate is expired or foreign. A
 // server that refuses our certificate says so only later: then the first read or write throws
 // unauthorized.
 std::unique_ptr<TlsStream> connect_tls(const Endpoint& endpoint, const TlsContext& context,
