@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 namespace agent {
@@ -35,7 +36,7 @@ ProgressStyle progress_style_of_standard_error() {
 }
 
 ProgressPrinter::ProgressPrinter(std::string title, ProgressStyle style)
-    : title_(std::move(title)), style_(style), begin_ms_(base::now_ms()),
+    : title_(std::move(title)), style_(style), begin_ms_(base::steady_ms()),
       next_line_ms_(begin_ms_ + kFirstLineMs) {}
 
 ProgressPrinter::~ProgressPrinter() {
@@ -61,7 +62,7 @@ std::string ProgressPrinter::text(const images::CopyProgress& progress, uint64_t
 }
 
 void ProgressPrinter::show(const images::CopyProgress& progress) {
-  uint64_t now = base::now_ms();
+  uint64_t now = base::steady_ms();
   bool at_end = progress.bytes_done == progress.bytes_total;
   std::string figures = text(progress, now - begin_ms_);
   if (style_ == ProgressStyle::lines && now >= next_line_ms_ && !at_end) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -83,7 +84,7 @@ Copy begin_copy(const std::string& machine_name, const Capture& capture, Target&
 
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
                     const std::optional<LastPoint>&, Target& target, const SyncOptions& options) {
-  uint64_t begin_ms = base::now_ms();
+  uint64_t begin_ms = base::steady_ms();
   Copy work = begin_copy(machine_name, capture, target);
 
   images::CopyOptions copy;
@@ -105,14 +106,14 @@ SyncResult run_sync(const std::string& machine_name, Capture& capture,
   if (!work.note.empty())
     result.details.note += (result.details.note.empty() ? "" : "; ") + work.note;
   result.details.figures.bytes_read = copied.bytes_read;
-  result.details.figures.duration_ms = base::now_ms() - begin_ms;
+  result.details.figures.duration_ms = base::steady_ms() - begin_ms;
   result.point = work.sink->commit(result.details);
   capture.committed(result.point);
 
   images::SinkProgress sent = work.sink->progress();
   result.details.figures.bytes_sent = sent.bytes_sent;
   result.details.figures.bytes_stored = sent.bytes_stored;
-  result.details.figures.duration_ms = base::now_ms() - begin_ms;
+  result.details.figures.duration_ms = base::steady_ms() - begin_ms;
   base::log().info("point {} of {}: {} read, {} sent in {}{}", result.point.hex(), machine_name,
                    base::format_size(copied.bytes_read), base::format_size(sent.bytes_sent),
                    base::format_duration_ms(result.details.figures.duration_ms),

@@ -33,6 +33,7 @@
 #include "agent/libvirt/sync_guard.h"
 #include "agent/machine_state_files.h"
 #include "agent/state_layout.h"
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -262,6 +263,7 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
   std::string hooks_before = settings_.hooks ? read_hook_report(domain_) : "";
   bool frozen = freeze();
   details_.time_ms = base::now_ms();
+  const uint64_t frozen_ms = base::steady_ms();
   BackupOutcome outcome = BackupOutcome::bitmap_unusable;
   try {
     outcome = domain_.begin_backup(backup, checkpoint, why);
@@ -270,11 +272,11 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
     throw;
   }
   if (!frozen) return outcome;
-  uint64_t begun_ms = base::now_ms();
+  uint64_t begun_ms = base::steady_ms();
   thaw(true);
-  details_.figures.frozen_ms = base::now_ms() - details_.time_ms;
+  details_.figures.frozen_ms = base::steady_ms() - frozen_ms;
   base::log().info("{}: backup begun in {} ms, thawed in {} ms", domain_.name(),
-                   begun_ms - details_.time_ms, base::now_ms() - begun_ms);
+                   begun_ms - frozen_ms, base::steady_ms() - begun_ms);
   details_.consistency =
       freeze_note_.empty() ? images::Consistency::file_system : images::Consistency::crash;
   if (settings_.hooks && freeze_note_.empty()) note_hooks(hooks_before);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -63,7 +64,7 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
     auto token = catalog_.find_valid_token(catalog::TokenKind::operator_, hash, now);
     if (token) {
       constexpr uint64_t kTouchEveryMs = 60'000;  // each touch is an fsync
-      if (!token->used_ms || now - *token->used_ms > kTouchEveryMs)
+      if (!token->used_ms || base::has_passed(*token->used_ms, kTouchEveryMs, now))
         catalog_.touch_token(token->id, now);
       return {Role::admin, std::nullopt, "token " + token->id.hex()};
     }

@@ -20,6 +20,7 @@
 
 #include "appliance/boot/restart.h"
 #include "appliance/boot/vm_files.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/text.h"
@@ -149,8 +150,8 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
       tend_ended(*record, places, done);
       return;
     }
-    uint64_t settled_ms = record->vm.restarted_ms.value_or(0) + kSettledAfterMs;
-    if (record->failed_restarts > 0 && base::now_ms() > settled_ms) {
+    if (record->failed_restarts > 0 &&
+        base::has_passed(record->vm.restarted_ms.value_or(0), kSettledAfterMs, base::now_ms())) {
       record->failed_restarts = 0;
       write_record(base::real_file_system(), places, *record);
     }

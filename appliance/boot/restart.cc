@@ -46,7 +46,10 @@ AfterEnd after_end(const BootRecord& record, DomainEnd end, uint64_t now_ms) {
   if (record.vm.purpose == Purpose::test) return AfterEnd::rest;
   if (record.vm.restart == RestartPolicy::wait) return AfterEnd::wait;
   if (record.failed_restarts >= kMaxFailedRestarts) return AfterEnd::give_up;
-  return now_ms < record.next_restart_ms ? AfterEnd::later : AfterEnd::restart;
+  // Further off than the longest pause: the clock was set back since.
+  bool later =
+      now_ms < record.next_restart_ms && record.next_restart_ms - now_ms <= kLongestPauseMs;
+  return later ? AfterEnd::later : AfterEnd::restart;
 }
 
 void count_attempt(BootRecord& record, uint64_t now_ms) {

@@ -1,4 +1,5 @@
 #include "appliance/jobs/job_runner.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -23,11 +24,11 @@ void JobContext::set_progress(JobProgress progress) {
     job->progress = progress;
     figures = job->figures;
   }
-  uint64_t now = base::now_ms();
+  uint64_t now = base::steady_ms();
   {
     auto saved = saved_.lock();
-    if (now - saved->time_ms < kSaveEveryMs) return;
-    saved->time_ms = now;
+    if (saved->steady_ms != 0 && now - saved->steady_ms < kSaveEveryMs) return;
+    saved->steady_ms = now;
   }
   try {
     catalog_.save_progress(id_, progress, figures);

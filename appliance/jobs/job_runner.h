@@ -74,7 +74,7 @@ class JobContext {
   std::stop_source stop_;
   std::atomic<bool> daemon_ends_ = false;
   struct Saved {
-    uint64_t time_ms = 0;
+    uint64_t steady_ms = 0;
   };
   base::Guarded<Job> job_;
   base::Guarded<Saved> saved_;

@@ -46,15 +46,17 @@ std::string prefix_of(const std::string& tenant) {
   return id.hex();
 }
 
-void forget_old(const std::string& directory, const std::string& prefix) {
+// Never the one just made: the clock may have been set back since the others were.
+void forget_old(const std::string& directory, const std::string& prefix, const std::string& made) {
   std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> files;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    if (entry.path().filename().string().starts_with(prefix))
+    std::string name = entry.path().filename().string();
+    if (name.starts_with(prefix) && name != made)
       files.emplace_back(entry.last_write_time(), entry.path());
   }
   std::sort(files.begin(), files.end(), std::greater<>());
   std::error_code ignored;
-  for (size_t i = ReportService::kKept; i < files.size(); ++i)
+  for (size_t i = ReportService::kKept - 1; i < files.size(); ++i)
     std::filesystem::remove(files[i].second, ignored);
 }
 
@@ -99,7 +101,7 @@ void ReportService::make(const ReportOrder& order, const std::string& id,
   std::string prefix = prefix_of(order.tenant);
   std::string name = fmt::format("{}-{}.{}", prefix, id, report_format_name(order.format));
   base::write_file_durably(base::real_file_system(), base::join_path(directory_, name), bytes);
-  forget_old(directory_, prefix);
+  forget_old(directory_, prefix, name);
   context.set_figures(json{{"report", id}, {"size", bytes.size()}}.dump());
 }
 
