@@ -177,11 +177,11 @@ class Transaction : public IndexTransaction {
 
   void put_point(const PublicManifest& point) override {
     put(tables_.points, point.id.view(), index_format::encode_point(point));
-    put(tables_.timeline, index_format::timeline_key(point.machine, point.time_ms, point.id), {});
+    put(tables_.timeline, index_format::timeline_key(point), {});
   }
   void erase_point(const PublicManifest& point) override {
     erase(tables_.points, point.id.view());
-    erase(tables_.timeline, index_format::timeline_key(point.machine, point.time_ms, point.id));
+    erase(tables_.timeline, index_format::timeline_key(point));
   }
 
   void set_pending_change(const std::optional<TimelineChange>& change) override {
@@ -260,15 +260,13 @@ class Transaction : public IndexTransaction {
       throw Error(ErrorCode::corrupt, "the index has a time of a bad length");
     }
     auto point = find_point(id_of<PointId>(key.subspan(kPointStart)));
-    bool good =
-        point && std::ranges::equal(
-                     index_format::timeline_key(point->machine, point->time_ms, point->id), key);
+    bool good = point && std::ranges::equal(index_format::timeline_key(*point), key);
     if (!good) throw Error(ErrorCode::corrupt, "the index lists a point it does not know");
     return *point;
   }
 
   std::optional<PublicManifest> neighbour(const PublicManifest& place, MDB_cursor_op step) {
-    Bytes wanted = index_format::timeline_key(place.machine, place.time_ms, place.id);
+    Bytes wanted = index_format::timeline_key(place);
     Cursor cursor;
     check(mdb_cursor_open(txn_, tables_.timeline, &cursor.cursor), "read");
     MDB_val key = value_of(wanted), value;

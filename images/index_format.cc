@@ -1,5 +1,7 @@
 #include "images/index_format.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/error.h"
 
@@ -15,6 +17,8 @@ using Disk = format::PublicManifest::Disk;
 
 constexpr uint8_t kDamaged = 1;
 constexpr uint8_t kFresh = 2;
+constexpr uint32_t kDatedByHost = 1;
+constexpr uint32_t kHostClockWrong = 2;
 
 uint32_t entry_checksum(ByteView key, ByteView body) {
   Bytes both(key.begin(), key.end());
@@ -46,6 +50,27 @@ std::vector<Disk> read_disks(ByteReader& reader) {
     disk.root = read_id<ChunkId>(reader);
   }
   return disks;
+}
+
+// Behind what rows had before points had two times. Rows without it: the one time is the host's.
+void write_dates(ByteWriter& writer, const PointDates& dates) {
+  writer.u64(dates.host_time_ms);
+  writer.u64(dates.order);
+  writer.u32((dates.dated_by_host ? kDatedByHost : 0) |
+             (dates.host_clock_wrong ? kHostClockWrong : 0));
+}
+
+void read_dates(ByteReader& reader, format::PublicManifest& point) {
+  if (reader.remaining() == 0) {
+    point.time_ms = std::min(point.time_ms, kLatestTime_ms);
+    point.dates = format::dates_of_version_1(point.time_ms);
+    return;
+  }
+  point.dates.host_time_ms = reader.u64();
+  point.dates.order = reader.u64();
+  uint32_t flags = reader.u32();
+  point.dates.dated_by_host = (flags & kDatedByHost) != 0;
+  point.dates.host_clock_wrong = (flags & kHostClockWrong) != 0;
 }
 
 void write_point(ByteWriter& writer, const format::PublicManifest& point) {
@@ -172,12 +197,14 @@ uint64_t decode_number(std::string_view name, ByteView bytes) {
 Bytes encode_point(const format::PublicManifest& point) {
   ByteWriter writer;
   write_point(writer, point);
+  write_dates(writer, point.dates);
   return with_checksum(std::move(writer));
 }
 
 format::PublicManifest decode_point(ByteView bytes) {
   ByteReader reader(without_checksum(bytes, "an index row of a point"), "an index row of a point");
   format::PublicManifest point = read_point(reader);
+  read_dates(reader, point);
   reader.expect_end();
   return point;
 }
@@ -197,10 +224,10 @@ uint64_t departure_number(ByteView key) {
   return number;
 }
 
-Bytes timeline_key(const MachineId& machine, uint64_t time_ms, const PointId& point) {
-  Bytes key(machine.bytes.begin(), machine.bytes.end());
-  put_big_endian(key, time_ms);
-  key.insert(key.end(), point.bytes.begin(), point.bytes.end());
+Bytes timeline_key(const format::PublicManifest& point) {
+  Bytes key(point.machine.bytes.begin(), point.machine.bytes.end());
+  put_big_endian(key, point.dates.order);
+  key.insert(key.end(), point.id.bytes.begin(), point.id.bytes.end());
   return key;
 }
 
@@ -211,6 +238,7 @@ Bytes encode_change(const TimelineChange& change) {
   write_disks(writer, change.before);
   write_disks(writer, change.after);
   writer.u64(change.applied);
+  write_dates(writer, change.point.dates);
   return with_checksum(std::move(writer));
 }
 
@@ -224,6 +252,7 @@ TimelineChange decode_change(ByteView bytes) {
   change.before = read_disks(reader);
   change.after = read_disks(reader);
   change.applied = reader.u64();
+  read_dates(reader, change.point);
   reader.expect_end();
   return change;
 }

@@ -28,8 +28,8 @@ format::PublicManifest decode_point(base::ByteView bytes);
 base::Bytes departure_key(uint64_t number);
 uint64_t departure_number(base::ByteView key);
 
-// Sorts by machine, then time, then id.
-base::Bytes timeline_key(const MachineId& machine, uint64_t time_ms, const PointId& point);
+// Sorts by machine, then order, then id.
+base::Bytes timeline_key(const format::PublicManifest& point);
 
 base::Bytes encode_change(const TimelineChange& change);
 TimelineChange decode_change(base::ByteView bytes);

@@ -15,6 +15,8 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
+constexpr uint64_t kLongestSync_ms = 30ull * 24 * 3'600'000;
+
 uint32_t next_epoch(ChunkIndex& index) {
   auto transaction = index.write();
   auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1) + 1);
@@ -189,7 +191,7 @@ PointId LocalSink::commit(const PointDetails& details) {
   point.machine = machine_;
   point.machine_name = plan_.machine_name;
   point.host = details.host;
-  point.time_ms = details.time_ms;
+  point.dates.host_time_ms = std::min(details.time_ms, kLatestTime_ms);
   point.consistency = details.consistency;
   point.definition = details.definition;
   point.note = details.note;
@@ -209,10 +211,14 @@ PointId LocalSink::commit(const PointDetails& details) {
     throw Error(ErrorCode::io, "the store could not write what this sync relies on; sync again");
   }
   point.figures = details.figures;
+  // A sync that was cut and taken up again began in an earlier sink: the host's word, in bounds.
+  point.figures.duration_ms = std::max(std::min(details.figures.duration_ms, kLongestSync_ms),
+                                       base::steady_ms() - begun_ms_);
   point.figures.bytes_sent = std::max<uint64_t>(details.figures.bytes_sent, bytes_sent_);
   point.figures.bytes_stored = bytes_stored_;
-  publish_(point);
-  return point.id;
+  PointId id = point.id;
+  publish_(std::move(point), details.dated_by_person ? HostClock::unknown : HostClock::known);
+  return id;
 }
 
 }  // namespace images

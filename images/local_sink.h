@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/clock.h"
 #include "images/open_store.h"
 #include "images/pack_appender.h"
 #include "images/point_sink.h"
@@ -15,10 +16,14 @@
 
 namespace images {
 
+// Whether the host's instant of a point was read from the host's clock.
+enum class HostClock { known, unknown };
+
 class LocalSink : public PointSink {
  public:
   // Publishes a finished point; called once by commit(), after every chunk and node is durable.
-  using Publish = std::function<void(const Point&)>;
+  // It dates the point: time_ms and what else the host does not decide.
+  using Publish = std::function<void(Point, HostClock)>;
 
   // All must outlive the sink. Throws invalid_argument, not_found, busy for a plan that cannot be.
   LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry, const SyncPlan& plan,
@@ -61,6 +66,7 @@ class LocalSink : public PointSink {
   uint64_t failures_at_start_;
   std::vector<Disk> disks_;
   Order order_;
+  const uint64_t begun_ms_ = base::steady_ms();
   std::atomic<uint64_t> bytes_sent_{0}, bytes_stored_{0};
 };
 

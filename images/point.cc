@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace images {
 namespace {
@@ -28,6 +29,19 @@ std::string_view consistency_name(Consistency consistency) {
 
 Consistency consistency_from_name(std::string_view name) {
   return from_name<Consistency>(kConsistencyNames, name, "kind of consistency");
+}
+
+bool is_host_clock_wrong(uint64_t host_time_ms, uint64_t received_ms, uint64_t duration_ms) {
+  if (host_time_ms > received_ms) return host_time_ms - received_ms > kPointClockTolerance_ms;
+  uint64_t behind = received_ms - host_time_ms;
+  return behind > kPointClockTolerance_ms && behind - kPointClockTolerance_ms > duration_ms;
+}
+
+std::string clock_note(uint64_t time_ms, const PointDates& dates) {
+  if (!dates.host_clock_wrong) return "";
+  bool ahead = dates.host_time_ms > time_ms;
+  uint64_t apart = ahead ? dates.host_time_ms - time_ms : time_ms - dates.host_time_ms;
+  return "the host's clock was " + base::format_duration_ms(apart) + (ahead ? " ahead" : " behind");
 }
 
 std::string_view firmware_name(Firmware firmware) {

@@ -51,6 +51,50 @@ struct PointDisk {
   DiskKey key;
 };
 
+// A point's time (`time_ms`, milliseconds since 1970 in UTC) is when the appliance, or whoever
+// wrote the store, committed it, by its own clock. The host's clock may be wrong, or lie: what it
+// said is kept and shown, and decides nothing. And since the own clock may be wrong too, what comes
+// after what does not hang on any clock: `order` rises with every point of a machine.
+struct PointDates {
+  uint64_t host_time_ms = 0;   // the instant of the image, as the host's clock had it
+  uint64_t order = 0;          // along the machine's timeline; comes before the id
+  bool dated_by_host = false;  // an old manifest's: its one time is the host's
+  bool host_clock_wrong =
+      false;  // the host's instant cannot be, by more than kPointClockTolerance_ms
+
+  bool operator==(const PointDates&) const = default;
+};
+
+// How far the clocks of a host and the appliance may be apart before it is said.
+constexpr uint64_t kPointClockTolerance_ms = 2 * 60'000;
+// The last millisecond of the year 9999: no time of a point lies behind it.
+constexpr uint64_t kLatestTime_ms = 253'402'300'799'999;
+
+// Whether the host's instant cannot be true: it lies behind `received_ms`, or further before it
+// than the sync took.
+bool is_host_clock_wrong(uint64_t host_time_ms, uint64_t received_ms, uint64_t duration_ms);
+
+// "the host's clock was 300 d 2 h ahead", "… behind"; empty when nothing is wrong.
+std::string clock_note(uint64_t time_ms, const PointDates& dates);
+
+// A point that its host alone has dated, and into the future, is no newest one: nobody knows when
+// it came. Points taken in since then come after it anyway.
+inline bool is_dated_ahead(uint64_t time_ms, const PointDates& dates, uint64_t now_ms) {
+  return dates.dated_by_host && time_ms > now_ms;
+}
+
+// The newest of points that are in the order of their timeline; `points.end()` for none.
+template <typename Points>
+auto newest_of(const Points& points, uint64_t now_ms) {
+  auto newest = points.end();
+  for (auto point = points.begin(); point != points.end(); ++point) {
+    if (newest == points.end() || !is_dated_ahead(point->time_ms, point->dates, now_ms) ||
+        is_dated_ahead(newest->time_ms, newest->dates, now_ms))
+      newest = point;
+  }
+  return newest;
+}
+
 // What the sync that made the point did.
 struct SyncFigures {
   uint64_t bytes_read = 0;    // from the source disks
@@ -65,7 +109,8 @@ struct Point {
   MachineId machine;
   std::string machine_name;
   std::string host;      // where it was captured; may be empty
-  uint64_t time_ms = 0;  // the instant of the image, UTC
+  uint64_t time_ms = 0;  // when it was taken in: see PointDates
+  PointDates dates;
   Consistency consistency = Consistency::crash;
   MachineDefinition definition;
   std::vector<PointDisk> disks;
@@ -81,9 +126,10 @@ struct PointSummary {
   PointId id;
   MachineId machine;
   std::string machine_name;
-  uint64_t time_ms = 0;
-  uint64_t size = 0;  // of all disks together, bytes
+  uint64_t time_ms = 0;  // when it was taken in: see PointDates
+  uint64_t size = 0;     // of all disks together, bytes
   Consistency consistency = Consistency::crash;
+  PointDates dates;
 };
 
 }  // namespace images

@@ -35,11 +35,13 @@ struct SyncPlan {
 // What is known only at the end.
 struct PointDetails {
   std::string host;
-  uint64_t time_ms = 0;
+  uint64_t time_ms = 0;  // the instant of the image by the host's clock; whoever commits dates it
   Consistency consistency = Consistency::crash;
   MachineDefinition definition;
   SyncFigures figures;  // bytes_sent and bytes_stored are filled in by the sink
   std::string note;
+  // A person said when the images were taken: no host's clock is judged by it.
+  bool dated_by_person = false;
 };
 
 // `count` chunks from chunk number `index` of a disk have this content. count > 1 only for zeros.

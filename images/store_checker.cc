@@ -197,12 +197,13 @@ class Checker {
     } catch (const Error& error) {
       if (error.code() == ErrorCode::not_found) return;
       problem("point " + point.hex() + ": " + error.message());
-      report_.damaged.push_back({point, machine, machine.hex(), 0, 0, Consistency::crash});
+      report_.damaged.push_back({point, machine, machine.hex(), 0, 0, Consistency::crash, {}});
     }
   }
 
   PointSummary summary_of(const PublicManifest& point) {
-    PointSummary summary{point.id, point.machine, "", point.time_ms, 0, point.consistency};
+    PointSummary summary{point.id, point.machine,     "",         point.time_ms,
+                         0,        point.consistency, point.dates};
     for (const auto& disk : point.disks) summary.size += disk.size;
     try {
       summary.machine_name = store_.read_point(point.machine, point.id).machine_name;

@@ -28,8 +28,8 @@ std::string StoreDirectory::machine_name_of(const PublicManifest& point) {
 }
 
 PointSummary StoreDirectory::summary_of(const PublicManifest& point) {
-  PointSummary summary{point.id, point.machine,    machine_name_of(point), point.time_ms,
-                       0,        point.consistency};
+  PointSummary summary{point.id,          point.machine, machine_name_of(point), point.time_ms, 0,
+                       point.consistency, point.dates};
   for (const auto& disk : point.disks) summary.size += disk.size;
   return summary;
 }
@@ -98,13 +98,14 @@ PointId StoreDirectory::find_by_time(std::string_view machine_name, std::string_
   std::string name(machine_name);
   if (points.empty())
     throw Error(ErrorCode::not_found, "there is no point of a machine '" + name + "'");
-  if (time == "latest") return points.back().id;
+  if (time == "latest") return newest_of(points, base::now_ms())->id;
   uint64_t limit = base::parse_time_ms(time);
   for (auto point = points.rbegin(); point != points.rend(); ++point) {
     if (point->time_ms <= limit) return point->id;
   }
+  auto oldest = std::ranges::min_element(points, {}, &PublicManifest::time_ms);
   throw Error(ErrorCode::not_found, "the oldest point of '" + name + "' is of " +
-                                        base::format_time_ms(points.front().time_ms) + ", after " +
+                                        base::format_time_ms(oldest->time_ms) + ", after " +
                                         std::string(time));
 }
 

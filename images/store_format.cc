@@ -26,6 +26,7 @@ constexpr std::string_view kFooterMagic = "MULSEAL1";
 constexpr uint32_t kRecordMagic = 0x4352554d;  // "MURC"
 constexpr uint32_t kNodeMagic = 0x444f4e4d;    // "MNOD"
 constexpr uint32_t kFlagEncrypted = 1;
+constexpr uint32_t kFlagHostClockWrong = 2;  // since version 2
 constexpr uint32_t kMinNodeHeader = 8;
 
 // Appends the checksum of everything written so far.
@@ -288,14 +289,24 @@ Node decode_node(ByteView bytes, uint32_t fanout) {
   return node;
 }
 
+PointDates dates_of_version_1(uint64_t time_ms) {
+  PointDates dates;
+  dates.host_time_ms = time_ms;
+  dates.order = time_ms;
+  dates.dated_by_host = true;
+  return dates;
+}
+
 Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key) {
   ByteWriter writer;
   writer.view(base::as_bytes(kManifestMagic));
-  writer.u32(kVersion);
-  writer.u32(key ? kFlagEncrypted : 0);
+  writer.u32(kManifestVersion);
+  writer.u32((key ? kFlagEncrypted : 0) | (point.dates.host_clock_wrong ? kFlagHostClockWrong : 0));
   writer.view(point.id.view());
   writer.view(point.machine.view());
   writer.u64(point.time_ms);
+  writer.u64(point.dates.host_time_ms);
+  writer.u64(point.dates.order);
   writer.u32(static_cast<uint32_t>(point.consistency));
   writer.u32(static_cast<uint32_t>(point.disks.size()));
   for (const PointDisk& disk : point.disks) {
@@ -321,15 +332,27 @@ Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key
 
 namespace {
 
+PointDates read_dates(ByteReader& reader, uint32_t version, uint32_t flags, uint64_t time_ms) {
+  if (version == 1) return dates_of_version_1(time_ms);
+  PointDates dates;
+  dates.host_time_ms = reader.u64();
+  dates.order = reader.u64();
+  dates.host_clock_wrong = (flags & kFlagHostClockWrong) != 0;
+  if (time_ms > kLatestTime_ms || dates.host_time_ms > kLatestTime_ms || dates.order >> 63 != 0)
+    reader.fail("has an impossible time");
+  return dates;
+}
+
 PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
   expect_magic(reader, kManifestMagic);
   uint32_t version = reader.u32();
-  if (version != kVersion) {
+  if (version != 1 && version != kManifestVersion) {
     throw Error(ErrorCode::unsupported,
                 "the manifest has format version " + std::to_string(version));
   }
   uint32_t flags = reader.u32();
-  if ((flags & ~kFlagEncrypted) != 0) {
+  uint32_t known = kFlagEncrypted | (version > 1 ? kFlagHostClockWrong : 0);
+  if ((flags & ~known) != 0) {
     throw Error(ErrorCode::unsupported, "the manifest needs a newer version of this program");
   }
   encrypted = (flags & kFlagEncrypted) != 0;
@@ -337,6 +360,8 @@ PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
   manifest.id = read_id<PointId>(reader);
   manifest.machine = read_id<MachineId>(reader);
   manifest.time_ms = reader.u64();
+  if (version == 1) manifest.time_ms = std::min(manifest.time_ms, kLatestTime_ms);
+  manifest.dates = read_dates(reader, version, flags, manifest.time_ms);
   uint32_t consistency = reader.u32();
   if (consistency > 2) reader.fail("has an unknown consistency");
   manifest.consistency = static_cast<Consistency>(consistency);
@@ -386,6 +411,7 @@ Point decode_manifest(ByteView bytes, const std::optional<base::Key256>& key) {
   point.id = open.id;
   point.machine = open.machine;
   point.time_ms = open.time_ms;
+  point.dates = open.dates;
   point.consistency = open.consistency;
   for (size_t i = 0; i < open.disks.size(); ++i) {
     point.disks[i].key = open.disks[i].key;

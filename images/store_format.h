@@ -17,6 +17,8 @@
 namespace images::format {
 
 constexpr uint32_t kVersion = 1;
+// Of manifests. Those of version 1 are read: their one time is the host's.
+constexpr uint32_t kManifestVersion = 2;
 
 // --- the format file: what the whole store agrees on
 // -------------------------------------------------
@@ -127,7 +129,7 @@ constexpr uint32_t kMaxDisks = 64;
 struct PublicManifest {
   PointId id;
   MachineId machine;
-  uint64_t time_ms = 0;
+  uint64_t time_ms = 0;  // when it was taken in
   Consistency consistency = Consistency::crash;
   struct Disk {
     DiskKey key;
@@ -135,7 +137,11 @@ struct PublicManifest {
     ChunkId root;
   };
   std::vector<Disk> disks;
+  PointDates dates;
 };
+
+// What is known of a point whose one time is the host's, at most kLatestTime_ms.
+PointDates dates_of_version_1(uint64_t time_ms);
 
 // `key` seals the private part; none in a store that is not encrypted.
 base::Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key);

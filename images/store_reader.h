@@ -44,7 +44,7 @@ class StoreReader {
   virtual std::vector<PointSummary> points_of(std::string_view machine_name) = 0;
 
   // The point a person means: an id, a unique prefix of one (at least 4 digits), "MACHINE@latest"
-  // or "MACHINE@TIME" (the newest point not after TIME). Throws not_found, or invalid_argument if
+  // (newest_of) or "MACHINE@TIME" (the last one that was taken in no later than TIME). Throws not_found, or invalid_argument if
   // ambiguous.
   virtual PointId find_point(std::string_view selector) = 0;
 

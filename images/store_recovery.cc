@@ -209,7 +209,8 @@ FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
   }
   std::sort(found.unknown.begin(), found.unknown.end(),
             [](const PublicManifest& a, const PublicManifest& b) {
-              return std::tie(a.machine, a.time_ms, a.id) < std::tie(b.machine, b.time_ms, b.id);
+              return std::tie(a.machine, a.dates.order, a.id) <
+                     std::tie(b.machine, b.dates.order, b.id);
             });
   return found;
 }

@@ -1,5 +1,6 @@
 #include "images/store_writer.h"
 
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <set>
@@ -28,7 +29,8 @@ using base::ErrorCode;
 using format::PublicManifest;
 
 PublicManifest public_part(const Point& point) {
-  PublicManifest manifest{point.id, point.machine, point.time_ms, point.consistency, {}};
+  PublicManifest manifest{point.id, point.machine, point.time_ms, point.consistency,
+                          {},       point.dates};
   for (const PointDisk& disk : point.disks)
     manifest.disks.push_back({disk.key, disk.size, disk.root});
   return manifest;
@@ -74,10 +76,10 @@ StoreFigures figures_of(OpenStore& store) {
 class IndexedWriter : public StoreWriter {
  public:
   IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock,
-                std::string index_directory, size_t departure_limit)
-      : lock_(std::move(lock)), index_directory_(std::move(index_directory)),
-        departure_limit_(departure_limit), store_(std::move(store)),
-        reader_(reader_over(store_, {})),
+                std::string index_directory, const WriterLimits& limits)
+      : lock_(std::move(lock)), index_directory_(std::move(index_directory)), limits_(limits),
+        clock_(limits.clock != nullptr ? *limits.clock : base::system_clock()),
+        store_(std::move(store)), reader_(reader_over(store_, {})),
         appender_(store_->files, store_->directory, store_->parameters, store_->index(),
                   store_->pack_size) {}
 
@@ -112,8 +114,9 @@ class IndexedWriter : public StoreWriter {
     if (!store_->codec.can_open_chunks()) {
       throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
     }
-    return std::make_unique<LocalSink>(*store_, appender_, registry_, plan,
-                                       [this](const Point& point) { publish(point); });
+    return std::make_unique<LocalSink>(
+        *store_, appender_, registry_, plan,
+        [this](Point point, HostClock clock) { publish(std::move(point), clock); });
   }
 
   void delete_point(const PointId& id) override {
@@ -129,7 +132,7 @@ class IndexedWriter : public StoreWriter {
       store_->files.sync_directory(base::parent_path(path));
       if (point) counter.remove(*point);
     });
-    if (store_->index().read()->departure_count() >= departure_limit_) try_count_departures();
+    if (store_->index().read()->departure_count() >= limits_.departures) try_count_departures();
   }
 
   CompactResult compact(const CompactOptions& options) override {
@@ -177,15 +180,16 @@ class IndexedWriter : public StoreWriter {
     }
   }
 
-  void publish(const Point& point) {
+  void publish(Point point, HostClock clock) {
+    std::lock_guard timeline(timeline_.mutex);
+    timeline_.expect_sound();
+    date(point, clock);
     base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
     if (manifest.size() > format::kMaxManifestSize) {
       throw Error(ErrorCode::invalid_argument,
                   "the machine's definition is too large: its manifest would have " +
                       base::format_size(manifest.size()) + ", 16 MiB are allowed");
     }
-    std::lock_guard timeline(timeline_.mutex);
-    timeline_.expect_sound();
     base::make_directory_durably(store_->files,
                                  layout::machine_directory(store_->directory, point.machine));
     std::string path = layout::manifest_file(store_->directory, point.machine, point.id);
@@ -193,6 +197,28 @@ class IndexedWriter : public StoreWriter {
       write_manifest(path, manifest);
       counter.add(public_part(point));
     });
+  }
+
+  // The point comes after all others of its machine, whatever any clock says. The timeline lock is
+  // held.
+  void date(Point& point, HostClock clock) {
+    point.time_ms = std::min(clock_.wall_ms(), kLatestTime_ms);
+    point.dates.host_clock_wrong =
+        clock == HostClock::known &&
+        is_host_clock_wrong(point.dates.host_time_ms, point.time_ms, point.figures.duration_ms);
+    if (limits_.order_by_host_time) {
+      point.dates.order = point.dates.host_time_ms;
+      return;
+    }
+    PublicManifest last{PointId{}, point.machine, 0, Consistency::crash, {}, {}};
+    last.id.bytes.fill(0xff);
+    last.dates.order = ~0ull;
+    auto newest = store_->index().read()->point_before(last);
+    point.dates.order = std::max(point.time_ms, newest ? newest->dates.order + 1 : 0);
+    if (point.dates.order >> 63 != 0) {
+      throw Error(ErrorCode::corrupt, "point " + newest->id.hex() + " of '" + point.machine_name +
+                                          "' claims the last place there is; delete it");
+    }
   }
 
   // If it fails, nothing that could be taken for a point is left: the store is sound. If not even
@@ -236,7 +262,8 @@ class IndexedWriter : public StoreWriter {
 
   std::unique_ptr<base::FileLock> lock_;
   std::string index_directory_;
-  const size_t departure_limit_;
+  const WriterLimits limits_;
+  const base::Clock& clock_;
   std::shared_ptr<OpenStore> store_;
   std::unique_ptr<StoreReader> reader_;
   PackAppender appender_;
@@ -295,7 +322,7 @@ std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
   std::string index_path = prepare_index_directory(directory, index_directory);
   recover_store(*store, index_path);
   return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path),
-                                         limits.departures);
+                                         limits);
 }
 
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file_system.h"
 #include "images/point_sink.h"
 #include "images/store_key.h"
@@ -63,9 +64,12 @@ struct CheckReport {
 
 // Tests make them small, so that little data crosses every border.
 struct WriterLimits {
-  uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
-  size_t reference_slice = 65536;  // reference changes in one index transaction
-  size_t departures = 64;          // points that left, at which their references are counted
+  uint64_t pack_size = 64u << 20;      // bytes at which a pack is sealed
+  size_t reference_slice = 65536;      // reference changes in one index transaction
+  size_t departures = 64;              // points that left, at which their references are counted
+  const base::Clock* clock = nullptr;  // dates the points, outlives the writer; null: the machine's
+  // So that points enter between others, which otherwise only repairs do: never but in tests.
+  bool order_by_host_time = false;
 };
 
 class StoreWriter {

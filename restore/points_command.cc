@@ -16,6 +16,7 @@ int run(const base::Arguments& arguments) {
       list.push_back({{"id", point.id.hex()},
                       {"machine", point.machine_name},
                       {"time", base::format_time_ms(point.time_ms)},
+                      {"host_time", base::format_time_ms(point.dates.host_time_ms)},
                       {"size", point.size},
                       {"consistency", images::consistency_name(point.consistency)}});
     } else {

@@ -101,6 +101,8 @@ json point_row_json(const catalog::PointRow& row) {
           {"machine", row.summary.machine_name},
           {"tenant", row.tenant},
           {"time", time_json(row.summary.time_ms)},
+          {"host_time", time_json(row.summary.dates.host_time_ms)},
+          {"clock_note", text_or_null(images::clock_note(row.summary.time_ms, row.summary.dates))},
           {"size", row.summary.size},
           {"consistency", images::consistency_name(row.summary.consistency)},
           {"damage_found", time_json(row.damage_found_ms)}};
@@ -140,6 +142,8 @@ json point_json(const images::Point& point) {
           {"machine", point.machine_name},
           {"host", text_or_null(point.host)},
           {"time", time_json(point.time_ms)},
+          {"host_time", time_json(point.dates.host_time_ms)},
+          {"clock_note", text_or_null(images::clock_note(point.time_ms, point.dates))},
           {"size", size},
           {"consistency", images::consistency_name(point.consistency)},
           {"disks", disks_json(point.disks)},

@@ -114,11 +114,17 @@ class Catalog {
   void save_protection(const Protection& protection);
   // How long the machine was without a newer point, at worst: gaps that ended since then.
   RecoveryGaps recovery_gaps(std::string_view tenant, std::string_view machine, uint64_t now_ms);
-  // Of the gaps that ended in [from_ms, to_ms); they are remembered for 100 days.
+  // Of the gaps that ended in [from_ms, to_ms); the scheduler has them remembered for 100 days.
   uint64_t worst_gap(std::string_view tenant, std::string_view machine, uint64_t from_ms,
                      uint64_t to_ms);
+  // Those that ended before that time.
+  void forget_gaps(uint64_t before_ms);
   void save_report(const HostReport& report);
   std::optional<HostReport> find_report(const HostId& host);
+
+  // --- the appliance's clock (clock_mark.cc) ---
+  void save_clock_mark(const ClockMark& mark);
+  std::optional<ClockMark> find_clock_mark();
 
   // --- alerts (alerts.cc) ---
   // Opens the alert, or gives an open one the message. True if it is new.
@@ -152,9 +158,11 @@ class Catalog {
   // log, and not for ever.
   static constexpr int64_t kWholeTestBoots = 100;
   static constexpr std::chrono::hours kTestBootAge{400 * 24};
-  // Returns its number. Thins out what is old of the same machine.
+  // Returns its number. Thins out what is no more among the newest of the same machine.
   int64_t add_verification(const Verification& seen,
                            const std::vector<VerificationPicture>& pictures);
+  // Those that began before that time and are not among their machine's newest.
+  void forget_test_boots(uint64_t before_ms);
   // Everything of the one with this number becomes what is given.
   void replace_verification(const Verification& seen,
                             const std::vector<VerificationPicture>& pictures);

@@ -8,15 +8,16 @@
 namespace appliance::catalog {
 namespace {
 
-// The latest point is the one with the greatest time, then the greatest id: as the store orders
-// them.
+// The latest point is the last of its timeline, as images::newest_of() has it: one that its host
+// alone has dated, and into the future, gives way to any other.
 constexpr std::string_view kSelect = R"sql(
 SELECT m.id, t.name, m.name, m.host, h.name, m.created_ms,
        (SELECT count(*) FROM points p WHERE p.tenant = m.tenant AND p.machine = m.id),
-       l.id, l.time_ms, l.size
+       l.id, l.time_ms, l.size, l.host_time_ms, l.timeline_order, l.dated_by_host, l.host_clock_wrong
 FROM machines m JOIN tenants t ON t.id = m.tenant LEFT JOIN hosts h ON h.id = m.host
 LEFT JOIN points l ON l.tenant = m.tenant AND l.id = (
-  SELECT p.id FROM points p WHERE p.tenant = m.tenant AND p.machine = m.id ORDER BY p.time_ms DESC, p.id DESC LIMIT 1)
+  SELECT p.id FROM points p WHERE p.tenant = m.tenant AND p.machine = m.id
+  ORDER BY p.dated_by_host AND p.time_ms > strftime('%s', 'now') * 1000, p.timeline_order DESC, p.id DESC LIMIT 1)
 )sql";
 
 Machine read_machine(Statement& row) {
@@ -32,6 +33,8 @@ Machine read_machine(Statement& row) {
     machine.latest_point = images::PointId::from_hex(row.text(7));
     machine.latest_ms = row.natural(8);
     machine.size = row.natural(9);
+    machine.latest_dates = {row.natural(10), row.natural(11), row.integer(12) != 0,
+                            row.integer(13) != 0};
   }
   return machine;
 }

@@ -17,26 +17,26 @@ void insert_point(Database& database, int64_t tenant, const images::PointSummary
       .run();
   database
       .prepare(
-          "INSERT OR REPLACE INTO points(tenant, id, machine, time_ms, size, consistency) "
-          "VALUES (?, ?, ?, ?, ?, ?)")
+          "INSERT OR REPLACE INTO points(tenant, id, machine, time_ms, size, consistency, "
+          "host_time_ms, timeline_order, dated_by_host, host_clock_wrong) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(tenant, point.id.hex(), point.machine.hex(), point.time_ms, point.size,
-            images::consistency_name(point.consistency))
+            images::consistency_name(point.consistency), point.dates.host_time_ms,
+            point.dates.order, point.dates.dated_by_host ? 1 : 0,
+            point.dates.host_clock_wrong ? 1 : 0)
       .run();
 }
 
-// Remembers how long the machine was without a newer point until this one came.
+// Remembers how long the machine was without a newer point until this one came. Nothing where
+// the clock was set back in between: nobody knows.
 void remember_gap(Database& database, int64_t tenant, const images::PointSummary& point) {
-  constexpr uint64_t kKeepMs = 100ull * 24 * 3'600'000;
-  uint64_t oldest = point.time_ms > kKeepMs ? point.time_ms - kKeepMs : 0;
-  database.prepare("DELETE FROM recovery_gaps WHERE tenant = ? AND machine = ? AND time_ms < ?")
-      .bind(tenant, point.machine_name, oldest)
-      .run();
   database
       .prepare(
           "INSERT OR IGNORE INTO recovery_gaps(tenant, machine, time_ms, gap_ms) "
-          "SELECT ?1, ?2, ?3, ?3 - max(time_ms) FROM points "
-          "WHERE tenant = ?1 AND machine = ?4 AND time_ms < ?3 HAVING max(time_ms) IS NOT NULL")
-      .bind(tenant, point.machine_name, point.time_ms, point.machine.hex())
+          "SELECT ?1, ?2, ?3, ?3 - time_ms FROM (SELECT time_ms FROM points WHERE tenant = ?1 AND "
+          "machine = ?4 AND timeline_order < ?5 ORDER BY timeline_order DESC LIMIT 1) "
+          "WHERE time_ms < ?3")
+      .bind(tenant, point.machine_name, point.time_ms, point.machine.hex(), point.dates.order)
       .run();
 }
 
@@ -62,6 +62,10 @@ void Catalog::add_point(std::string_view tenant, const images::PointSummary& poi
   transaction.commit();
 }
 
+void Catalog::forget_gaps(uint64_t before_ms) {
+  (*database_.lock())->prepare("DELETE FROM recovery_gaps WHERE time_ms < ?").bind(before_ms).run();
+}
+
 void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
   auto database = database_.lock();
   Transaction transaction(**database);
@@ -76,10 +80,11 @@ void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
 std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency, d.found_ms "
+      "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency, d.found_ms, "
+      "p.host_time_ms, p.timeline_order, p.dated_by_host, p.host_clock_wrong "
       "FROM points p JOIN machines m ON m.tenant = p.tenant AND m.id = p.machine "
       "LEFT JOIN damaged_points d ON d.tenant = p.tenant AND d.point = p.id "
-      "WHERE p.tenant = ?1 AND (?2 = '' OR m.name = ?2) ORDER BY m.name, p.time_ms, p.id");
+      "WHERE p.tenant = ?1 AND (?2 = '' OR m.name = ?2) ORDER BY m.name, p.timeline_order, p.id");
   statement.bind(tenant_id(**database, tenant), machine_name);
   std::vector<PointRow> rows;
   while (statement.step()) {
@@ -92,6 +97,8 @@ std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view 
     row.summary.size = statement.natural(4);
     row.summary.consistency = images::consistency_from_name(statement.text(5));
     if (!statement.is_null(6)) row.damage_found_ms = statement.natural(6);
+    row.summary.dates = {statement.natural(7), statement.natural(8), statement.integer(9) != 0,
+                         statement.integer(10) != 0};
     rows.push_back(std::move(row));
   }
   return rows;

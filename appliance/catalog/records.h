@@ -74,7 +74,8 @@ struct Machine {
   // From its points:
   uint64_t point_count = 0;
   std::optional<images::PointId> latest_point;
-  std::optional<uint64_t> latest_ms;
+  std::optional<uint64_t> latest_ms;  // when it was taken in
+  images::PointDates latest_dates;
   uint64_t size = 0;  // of all disks in the latest point, bytes
 };
 
@@ -139,6 +140,15 @@ struct HostReport {
   HostId host;
   uint64_t time_ms = 0;
   std::string body;
+};
+
+// What the appliance's clocks showed when its wall clock was last trusted
+// (schedule/clock_trust.h).
+struct ClockMark {
+  std::string boot;  // of the machine: what the steady time belongs to
+  uint64_t steady_ms = 0;
+  uint64_t wall_ms = 0;
+  std::string doubted_in;  // the boot in which it was first doubted since; empty: it was not
 };
 
 // The longest time that a machine was without a newer point.

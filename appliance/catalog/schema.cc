@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 6> kMigrations{
+constexpr std::array<const char*, 7> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -205,6 +205,26 @@ CREATE TABLE store_checks (
   first_problem TEXT NOT NULL
 ) STRICT;
 INSERT INTO store_checks SELECT tenant, max(found_ms), 0, count(*), '' FROM damaged_points GROUP BY tenant;
+)sql",
+    // 7: time_ms is when a point was taken in; the host's instant stands beside it, and what orders
+    // the points of a machine. What the appliance's clock showed when it was last trusted.
+    R"sql(
+ALTER TABLE points ADD COLUMN host_time_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE points ADD COLUMN timeline_order INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE points ADD COLUMN dated_by_host INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE points ADD COLUMN host_clock_wrong INTEGER NOT NULL DEFAULT 0;
+UPDATE points SET host_time_ms = time_ms, timeline_order = time_ms;
+DROP INDEX points_by_time;
+CREATE INDEX points_by_order ON points(tenant, machine, timeline_order);
+ALTER TABLE verifications ADD COLUMN point_order INTEGER NOT NULL DEFAULT 0;
+UPDATE verifications SET point_order = point_time_ms;
+CREATE TABLE clock_mark (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  boot TEXT NOT NULL,
+  steady_ms INTEGER NOT NULL,
+  wall_ms INTEGER NOT NULL,
+  doubted_in TEXT NOT NULL
+) STRICT;
 )sql",
 };
 

@@ -16,7 +16,8 @@ struct Verification {
   std::string tenant;
   std::string machine_name;
   images::PointId point;
-  uint64_t point_time_ms = 0;
+  uint64_t point_time_ms = 0;           // when it was taken in
+  uint64_t point_order = 0;             // in its machine's timeline (images::PointDates)
   std::string why;                      // "order", "sync", "nightly", "bisect"
   std::string verdict;                  // "pass", "fail", "inconclusive"
   std::string reasons;                  // JSON: an array of sentences, the decisive one first
@@ -25,6 +26,7 @@ struct Verification {
   std::string serial;                   // the end of the serial console's log
   std::optional<uint64_t> recovery_ms;  // from the order until all that is demanded answered
   uint64_t started_ms = 0;
+  uint64_t begun_steady_ms = 0;  // started_ms by the steady clock; not kept
   uint64_t duration_ms = 0;
   // Since QEMU was started: when the decisive signal was seen (nothing where it was that nothing
   // came), and when the verdict was said.

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kSelect =
     "SELECT v.id, t.name, v.machine, v.point, v.point_time_ms, v.why, v.verdict, v.reasons, "
     "v.checks, v.evidence, v.serial, v.recovery_ms, v.started_ms, v.duration_ms, "
-    "v.decisive_ms, v.judged_ms, v.settled, "
+    "v.decisive_ms, v.judged_ms, v.settled, v.point_order, "
     "(SELECT count(*) FROM verification_pictures p WHERE p.verification = v.id) "
     "FROM verifications v JOIN tenants t ON t.id = v.tenant ";
 
@@ -36,7 +36,8 @@ Verification read_verification(Statement& row) {
   if (!row.is_null(14)) seen.decisive_ms = row.natural(14);
   seen.judged_ms = row.natural(15);
   seen.settled = row.natural(16) != 0;
-  seen.picture_count = static_cast<uint32_t>(row.natural(17));
+  seen.point_order = row.natural(17);
+  seen.picture_count = static_cast<uint32_t>(row.natural(18));
   return seen;
 }
 
@@ -69,11 +70,6 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
       fmt::format("UPDATE verifications SET evidence = '[]', serial = '' "
                   "WHERE id IN {} AND (evidence != '[]' OR serial != '')",
                   kOlder));
-  uint64_t age = std::chrono::milliseconds(Catalog::kTestBootAge).count();
-  if (newest.started_ms > age) {
-    run(fmt::format("DELETE FROM verifications WHERE id IN {} AND started_ms < {}", kOlder,
-                    newest.started_ms - age));
-  }
 }
 
 }  // namespace
@@ -86,17 +82,28 @@ int64_t Catalog::add_verification(const Verification& seen,
       ->prepare(
           "INSERT INTO verifications(tenant, machine, point, point_time_ms, why, verdict, reasons, "
           "checks, evidence, serial, recovery_ms, started_ms, duration_ms, decisive_ms, judged_ms, "
-          "settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          "settled, point_order) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(tenant_id(**database, seen.tenant), seen.machine_name, seen.point.hex(),
             seen.point_time_ms, seen.why, seen.verdict, seen.reasons, seen.checks, seen.evidence,
             seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms, seen.decisive_ms,
-            seen.judged_ms, seen.settled ? 1 : 0)
+            seen.judged_ms, seen.settled ? 1 : 0, seen.point_order)
       .run();
   int64_t number = (*database)->last_row_id();
   insert_pictures(**database, number, pictures);
   thin_out(**database, tenant_id(**database, seen.tenant), seen);
   transaction.commit();
   return number;
+}
+
+void Catalog::forget_test_boots(uint64_t before_ms) {
+  (*database_.lock())
+      ->prepare(
+          "DELETE FROM verifications WHERE started_ms < ? AND (SELECT count(*) FROM verifications "
+          "n "
+          "WHERE n.tenant = verifications.tenant AND n.machine = verifications.machine AND "
+          "n.id > verifications.id) >= ?")
+      .bind(before_ms, Catalog::kWholeTestBoots)
+      .run();
 }
 
 void Catalog::replace_verification(const Verification& seen,
@@ -138,7 +145,7 @@ std::optional<NewestVerdict> Catalog::newest_verdict(std::string_view tenant,
   Statement statement = (*database)->prepare(
       "SELECT verdict, coalesce(json_extract(reasons, '$[0]'), ''), point_time_ms, started_ms "
       "FROM verifications WHERE tenant = ? AND machine = ? AND settled "
-      "ORDER BY point_time_ms DESC, id DESC LIMIT 1");
+      "ORDER BY point_order DESC, id DESC LIMIT 1");
   statement.bind(tenant_id(**database, tenant), machine_name);
   if (!statement.step()) return std::nullopt;
   return NewestVerdict{statement.text(0), statement.text(1), statement.natural(2),

@@ -14,6 +14,8 @@ void print_point(const nlohmann::json& point) {
   sheet.add("Point", text_of(point, "id"));
   sheet.add("Machine", text_of(point, "machine"));
   sheet.add("Time", text_of(point, "time"));
+  sheet.add("Time on its host", text_of(point, "host_time"));
+  if (!point["clock_note"].is_null()) sheet.add("Clock", text_of(point, "clock_note"));
   sheet.add("Captured on", text_of(point, "host"));
   sheet.add("Consistency", text_of(point, "consistency"));
   for (const nlohmann::json& disk : point["disks"]) {

@@ -5,6 +5,7 @@
 #include "appliance/cli/store_options.h"
 #include "appliance/cli/table.h"
 #include "appliance/cli/terminal_progress.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "images/image_file_source.h"
@@ -28,9 +29,11 @@ void declare_options(base::options::options_description_easy_init add) {
       "cpus", value<std::string>()->value_name("N"), "that the machine has")(
       "memory", value<std::string>()->value_name("SIZE"), "that the machine has, such as 2G")(
       "libvirt-xml", value<std::string>()->value_name("FILE"),
-      "the machine as 'virsh dumpxml' tells it")("time", value<std::string>()->value_name("TIME"),
-                                                 "of the images (default: now)")(
-      "note", value<std::string>()->value_name("TEXT"), "kept with the point")(
+      "the machine as 'virsh dumpxml' tells it")(
+      "time", value<std::string>()->value_name("TIME"),
+      "when the images were taken, kept and shown (default: now); the point "
+      "comes after the machine's others")("note", value<std::string>()->value_name("TEXT"),
+                                          "kept with the point")(
       "base", value<std::string>()->value_name("POINT"),
       "the point whose changes --bitmap records")(
       "bitmap", value<std::string>()->value_name("NAME"),
@@ -63,6 +66,7 @@ images::PointDetails point_details(const base::Arguments& arguments) {
   images::PointDetails details;
   details.time_ms =
       arguments.has("time") ? base::parse_time_ms(arguments.get("time")) : base::now_ms();
+  details.dated_by_person = arguments.has("time");
   details.note = arguments.get_or<std::string>("note", "imported");
   images::MachineDefinition& definition = details.definition;
   if (arguments.has("firmware"))
@@ -129,7 +133,7 @@ void print_outcome(const base::Arguments& arguments, const images::Point& point)
 }
 
 int run(const base::Arguments& arguments) {
-  uint64_t begin_ms = base::now_ms();
+  uint64_t begin_ms = base::steady_ms();
   images::PointDetails details = point_details(arguments);
   auto writer =
       images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
@@ -145,7 +149,7 @@ int run(const base::Arguments& arguments) {
     images::CopyProgress copied = images::copy_disks(sources.plan, sources.disks, *sink, options);
     progress.clear();
     details.figures.bytes_read = copied.bytes_read;
-    details.figures.duration_ms = base::now_ms() - begin_ms;
+    details.figures.duration_ms = base::steady_ms() - begin_ms;
     id = sink->commit(details);
   }
   print_outcome(arguments, writer->reader().read_point(id));

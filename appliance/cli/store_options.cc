@@ -27,6 +27,8 @@ nlohmann::json summary_json(const images::PointSummary& point) {
   return {{"id", point.id.hex()},
           {"machine", point.machine_name},
           {"time", base::format_time_ms(point.time_ms)},
+          {"host_time", base::format_time_ms(point.dates.host_time_ms)},
+          {"clock_note", images::clock_note(point.time_ms, point.dates)},
           {"size", point.size},
           {"consistency", images::consistency_name(point.consistency)}};
 }

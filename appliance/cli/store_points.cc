@@ -31,12 +31,13 @@ int run(const base::Arguments& arguments) {
   auto reader =
       images::StoreReader::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   nlohmann::json list = nlohmann::json::array();
-  Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}});
+  Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {""}});
   for (const images::PointSummary& point : points_of(*reader, arguments)) {
     list.push_back(summary_json(point));
     table.add({point.id.hex(), point.machine_name, base::format_time_ms(point.time_ms),
                base::format_size(point.size),
-               std::string(images::consistency_name(point.consistency))});
+               std::string(images::consistency_name(point.consistency)),
+               images::clock_note(point.time_ms, point.dates)});
   }
   if (arguments.json()) {
     print_json({{"points", list}});

@@ -24,6 +24,7 @@ images::PointSummary summarize(const images::Point& point) {
   summary.machine_name = point.machine_name;
   summary.time_ms = point.time_ms;
   summary.consistency = point.consistency;
+  summary.dates = point.dates;
   for (const images::PointDisk& disk : point.disks) summary.size += disk.size;
   return summary;
 }
@@ -31,6 +32,7 @@ images::PointSummary summarize(const images::Point& point) {
 std::string sync_figures(const images::Point& point) {
   nlohmann::json figures{{"point", point.id.hex()},
                          {"time", base::format_time_ms(point.time_ms)},
+                         {"host_time", base::format_time_ms(point.dates.host_time_ms)},
                          {"consistency", images::consistency_name(point.consistency)},
                          {"bytes_read", point.figures.bytes_read},
                          {"bytes_sent", point.figures.bytes_sent},
@@ -147,6 +149,8 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
     job_->context().set_progress({point.figures.bytes_sent, point.figures.bytes_sent, "committed"});
     job_->context().log(
         fmt::format("committed point {} of {}", id.hex(), base::format_time_ms(point.time_ms)));
+    std::string note = images::clock_note(point.time_ms, point.dates);
+    if (!note.empty()) job_->context().log(note);
   } catch (const Error& error) {
     base::log().error("point {} of host {} is committed, but the catalog does not know it yet: {}",
                       id.hex(), host_.name, error.message());

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/verify/guest_prober.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -203,7 +204,7 @@ std::vector<Expectation> VerifyService::expectations(const std::string& tenant,
 
 std::vector<Expectation> VerifyService::expectations_of(const std::string& tenant,
                                                         const std::string& machine_name,
-                                                        uint64_t point_time_ms) {
+                                                        uint64_t point_order) {
   std::vector<Expectation> expected;
   catalog::MachineChecks known = catalog_.machine_checks(tenant, machine_name);
   std::vector<std::string> asked = texts_of(known.asked);
@@ -212,7 +213,7 @@ std::vector<Expectation> VerifyService::expectations_of(const std::string& tenan
   uint32_t count = 0;
   for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
     if (seen.verdict != verdict_name(VerdictKind::pass)) continue;
-    if (seen.started_ms < known.learn_from_ms || seen.point_time_ms > point_time_ms) continue;
+    if (seen.started_ms < known.learn_from_ms || seen.point_order > point_order) continue;
     std::vector<std::string> answered = texts_of(seen.checks);
     if (count == 0) common = answered;
     std::erase_if(common, [&](const std::string& each) { return !contains(answered, each); });
@@ -235,14 +236,16 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   seen.machine_name = manifest.machine_name;
   seen.point = point;
   seen.point_time_ms = manifest.time_ms;
+  seen.point_order = manifest.dates.order;
   seen.why = why;
   seen.started_ms = base::now_ms();
+  seen.begun_steady_ms = base::steady_ms();
   TestBootPlan plan;
   plan.source.reader = &writer->reader();
   plan.source.store_directory = stores_.directory_of(tenant);
   plan.source.damaged_points = catalog_.damaged_points(tenant);
   plan.point = point;
-  plan.expected = expectations_of(tenant, manifest.machine_name, manifest.time_ms);
+  plan.expected = expectations_of(tenant, manifest.machine_name, manifest.dates.order);
   plan.limits = settings_.limits;
   plan.scripts_directory = settings_.boot.state_directory + "/checks";
   plan.plugin_path = settings_.boot.plugin_path;
@@ -271,7 +274,7 @@ void VerifyService::record(catalog::Verification& seen, const TestBootResult& re
   if (result.verdict.service_ms) seen.recovery_ms = result.start_ms + *result.verdict.service_ms;
   seen.decisive_ms = result.verdict.decisive_ms;
   seen.judged_ms = result.judged_ms;
-  seen.duration_ms = base::now_ms() - seen.started_ms;
+  seen.duration_ms = base::steady_ms() - seen.begun_steady_ms;
   if (seen.number == 0) seen.number = catalog_.add_verification(seen, result.pictures);
   else catalog_.replace_verification(seen, result.pictures);
   context.log(fmt::format("{}: {}", seen.verdict,

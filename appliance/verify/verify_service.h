@@ -79,7 +79,7 @@ class VerifyService {
   void clean(Worker& worker);
   // A point is not expected to have what the machine showed later only.
   std::vector<Expectation> expectations_of(const std::string& tenant,
-                                           const std::string& machine_name, uint64_t point_time_ms);
+                                           const std::string& machine_name, uint64_t point_order);
   catalog::Verification verify_point(Worker& worker, const std::string& tenant,
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);

@@ -62,6 +62,7 @@ images::PointSummary make_point(const std::string& machine, uint64_t time_ms) {
   std::copy_n(hash.begin(), images::MachineId::kSize, point.machine.bytes.begin());
   point.machine_name = machine;
   point.time_ms = time_ms;
+  point.dates = {time_ms, time_ms, false, false};
   point.size = 1 << 20;
   return point;
 }
@@ -224,6 +225,72 @@ TEST_CASE("the catalog's points become exactly those of the store") {
   CHECK(catalog->points(kDefaultTenant, "").empty());
 }
 
+TEST_CASE("the latest point is the last of its timeline, whatever its times say") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  images::PointSummary first = make_point("web", 5000), second = make_point("web", 3000);
+  first.dates = {9000, 10, false, true};
+  second.dates = {2900, 11, false, false};
+  catalog->set_points(kDefaultTenant, {second, first});
+  Machine machine = catalog->machine(kDefaultTenant, "web");
+  CHECK(machine.latest_point == second.id);
+  CHECK(machine.latest_ms == 3000);
+  CHECK(machine.latest_dates == second.dates);
+  auto rows = catalog->points(kDefaultTenant, "web");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].summary.id == first.id);
+  CHECK(rows[0].summary.dates == first.dates);
+  // An old one that its host alone has dated, and into the future, gives way to any other.
+  images::PointSummary ahead = make_point("web", images::kLatestTime_ms);
+  ahead.dates.dated_by_host = true;
+  catalog->add_point(kDefaultTenant, ahead);
+  CHECK(catalog->machine(kDefaultTenant, "web").latest_point == second.id);
+  catalog->set_points(kDefaultTenant, {ahead});
+  CHECK(catalog->machine(kDefaultTenant, "web").latest_point == ahead.id);
+}
+
+TEST_CASE("a clock that is set back makes no gap between points, and forgets none") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  constexpr uint64_t kHour = 3'600'000, kYear = 365 * 24 * kHour;
+  uint64_t order = 0;
+  auto add = [&](uint64_t time_ms) {
+    images::PointSummary point = make_point("web", time_ms);
+    point.dates.order = ++order;
+    catalog->add_point(kDefaultTenant, point);
+  };
+  auto worst = [&] { return catalog->worst_gap(kDefaultTenant, "web", 0, 10 * kYear); };
+  add(2 * kYear);
+  add(2 * kYear + 3 * kHour);
+  CHECK(worst() == 3 * kHour);
+  add(kYear);
+  add(kYear + kHour);
+  CHECK(worst() == 3 * kHour);
+  catalog->forget_gaps(2 * kYear);
+  CHECK(worst() == 3 * kHour);
+  catalog->forget_gaps(2 * kYear + 4 * kHour);
+  CHECK(worst() == 0);
+}
+
+TEST_CASE("of two tested points the verdict of the later one counts, whatever their times say") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  auto add = [&](const char* verdict, uint64_t point_time_ms, uint64_t point_order) {
+    Verification seen;
+    seen.tenant = std::string(kDefaultTenant);
+    seen.machine_name = "web";
+    seen.point = images::PointId::random();
+    seen.verdict = verdict;
+    seen.reasons = seen.checks = seen.evidence = "[]";
+    seen.point_time_ms = point_time_ms;
+    seen.point_order = point_order;
+    catalog->add_verification(seen, {});
+  };
+  add("fail", 1000, 12);
+  add("pass", 9000, 11);
+  CHECK(catalog->newest_verdict(kDefaultTenant, "web")->verdict == "fail");
+}
+
 TEST_CASE("a job's log has a limit") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
@@ -262,6 +329,9 @@ TEST_CASE("old test boots of a machine grow thin, and end; those of others stay"
   CHECK(catalog->verification(kDefaultTenant, first).serial.empty());
   CHECK(catalog->verification_pictures(second).size() == 1);
   int64_t last = add("web", 402 * kDay);
+  // No clock decides by itself: the caller says from when on they may go.
+  CHECK(catalog->verification(kDefaultTenant, first).number == first);
+  catalog->forget_test_boots(2 * kDay);
   CHECK(code_of([&] { catalog->verification(kDefaultTenant, first); }) == ErrorCode::not_found);
   CHECK(catalog->verification(kDefaultTenant, second).serial.empty());
   CHECK(catalog->verification(kDefaultTenant, last).picture_count == 1);

@@ -106,7 +106,8 @@ class CraftedStore {
     point.id = PointId::random();
     point.machine.bytes[0] = static_cast<uint8_t>(random_() % 2);
     point.machine_name = "crafted";
-    point.time_ms = random_() % 3 == 0 ? ~0ull : random_() % 100;
+    point.time_ms = random_() % 3 == 0 ? kLatestTime_ms : random_() % 100;
+    point.dates.order = random_() % 3 == 0 ? (1ull << 63) - 1 : point.time_ms;
     for (uint32_t i = random_() % 3 + 1; i > 0; --i) {
       DiskKey key;
       key.bytes[0] = static_cast<uint8_t>(random_() % 2);

@@ -64,6 +64,7 @@ inline Point point() {
   made.machine_name = "accounting";
   made.host = "kvm1";
   made.time_ms = 1795000000000;
+  made.dates = {1795000000100, 1795000000200, false, true};
   made.consistency = Consistency::file_system;
   made.definition.firmware = Firmware::uefi;
   made.definition.cpu_count = 4;
@@ -83,7 +84,8 @@ inline format::PublicManifest public_manifest() {
           id<MachineId>(4),
           1795000000000,
           Consistency::application,
-          {{id<DiskKey>(6), 40ull << 30, id<ChunkId>(5)}}};
+          {{id<DiskKey>(6), 40ull << 30, id<ChunkId>(5)}},
+          {1795000000100, 1795000000200, false, true}};
 }
 
 inline ChunkEntry chunk_entry() {

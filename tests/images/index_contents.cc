@@ -10,7 +10,7 @@ IndexContents index_contents(const std::string& index_directory, const StoreId& 
     if (entry.references != 0) contents.references[id] = entry.references;
   });
   transaction->for_each_point(
-      [&](const auto& point) { contents.points[point.id] = point.time_ms; });
+      [&](const auto& point) { contents.points[point.id] = point.dates.order; });
   transaction->for_each_pack(
       [&](uint32_t, const PackEntry& row) { contents.live_size += row.live_size; });
   return contents;

@@ -32,7 +32,8 @@ using Problems = std::vector<std::string>;
 
 constexpr uint32_t kChunk = 4096;
 // Small, so that a workload of some hundred chunks fills many packs and many slices.
-constexpr WriterLimits kLimits{.pack_size = 96 << 10, .reference_slice = 40, .departures = 3};
+constexpr WriterLimits kLimits{
+    .pack_size = 96 << 10, .reference_slice = 40, .departures = 3, .order_by_host_time = true};
 const std::string kStore = "/store";
 
 bool full_sweep() {

@@ -58,7 +58,8 @@ class Scene {
 
   // Packs of a few records, so that a compaction meets what the same process wrote.
   void open(base::FileSystem& from) {
-    writer = StoreWriter::open(from, "/store", {}, index_, {.pack_size = 6 << 10});
+    writer = StoreWriter::open(from, "/store", {}, index_,
+                               {.pack_size = 6 << 10, .order_by_host_time = true});
   }
 
   // Frees whatever may be freed.

@@ -28,7 +28,8 @@
 namespace images {
 namespace {
 
-constexpr WriterLimits kLimits{.pack_size = 192 << 10, .reference_slice = 30, .departures = 3};
+constexpr WriterLimits kLimits{
+    .pack_size = 192 << 10, .reference_slice = 30, .departures = 3, .order_by_host_time = true};
 
 std::string store_of(const std::string& directory) { return directory + "/store"; }
 std::string journal_of(const std::string& directory) { return directory + "/journal"; }

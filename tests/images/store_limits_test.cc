@@ -28,7 +28,8 @@ struct MemoryStore {
     files.make_directory("/store");
     init_store(files, "/store", {.chunk_size = chunk_size});
   }
-  std::unique_ptr<StoreWriter> open(const WriterLimits& limits = {}) {
+  std::unique_ptr<StoreWriter> open(WriterLimits limits = {}) {
+    limits.order_by_host_time = true;
     return StoreWriter::open(files, "/store", {}, index, limits);
   }
   IndexContents contents() { return index_contents(index, read_parameters(files, "/store").id); }

@@ -26,7 +26,8 @@ struct TestStore {
   explicit TestStore(KeySource source = {}) : key(std::move(source)) {
     init_store(files, path, {.chunk_size = kChunk, .key = key, .scrypt_log2_n = 14});
   }
-  std::unique_ptr<StoreWriter> open(const WriterLimits& limits = {}) {
+  std::unique_ptr<StoreWriter> open(WriterLimits limits = {}) {
+    limits.order_by_host_time = true;
     return StoreWriter::open(files, path, key, "", limits);
   }
 };

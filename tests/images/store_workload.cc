@@ -10,7 +10,7 @@ namespace images {
 namespace {
 
 bool same_point(const ModelPoint& point, const PointSummary& summary) {
-  return point.machine == summary.machine_name && point.time_ms == summary.time_ms;
+  return point.machine == summary.machine_name && point.time_ms == summary.dates.host_time_ms;
 }
 
 // One sync of a model's point, in full, that can be led along step by step.
