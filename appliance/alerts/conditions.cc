@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "appliance/catalog/records.h"
 #include "base/text.h"
 
 namespace appliance::alerts {
@@ -67,10 +68,21 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
     }
   }
   for (const HostFacts& host : facts.hosts) {
+    if (!host.revoked && !host.clock_note.empty()) {
+      found.push_back({kClockWrong, host.tenant, host.name,
+                       fmt::format("the clock of '{}' is wrong: at the newest point, of '{}', {}; "
+                                   "points are kept by the appliance's time, so none is lost; set "
+                                   "the host's clock and sync",
+                                   host.name, host.clock_machine, host.clock_note)});
+    }
     if (host.revoked || !is_silent(host, now_ms)) continue;
     found.push_back({kHostSilent, host.tenant, host.name,
                      fmt::format("the agent of '{}' was last heard at {}", host.name,
                                  base::format_time_ms(host.last_seen_ms))});
+  }
+  if (!facts.clock_problem.empty()) {
+    found.push_back(
+        {kApplianceClock, std::string(catalog::kDefaultTenant), "appliance", facts.clock_problem});
   }
   for (const StoreFacts& store : facts.stores) {
     if (store.damaged_point_count > 0) {

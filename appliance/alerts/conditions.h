@@ -19,6 +19,8 @@ constexpr const char* kStoreDamaged = "store-damaged";
 constexpr const char* kVerificationFailed = "verification-failed";
 constexpr const char* kRecoverySlow = "recovery-slow";
 constexpr const char* kInstantVmDown = "instant-vm-down";
+constexpr const char* kClockWrong = "clock-wrong";          // a host's
+constexpr const char* kApplianceClock = "appliance-clock";  // our own
 
 struct Condition {
   std::string kind;
@@ -33,6 +35,9 @@ struct HostFacts {
   bool revoked = false;
   bool is_service = false;  // its agent has reported at least once
   uint64_t last_seen_ms = 0;
+  // Of its newest point, if its clock was wrong: the machine, and by how much.
+  std::string clock_machine;
+  std::string clock_note;
 };
 
 struct MachineFacts {
@@ -67,6 +72,7 @@ struct Facts {
   std::vector<MachineFacts> machines;
   std::vector<HostFacts> hosts;
   std::vector<StoreFacts> stores;
+  std::string clock_problem;  // of the appliance's own clock, a sentence; empty: it is trusted
 };
 
 constexpr uint64_t kSilentAfterMs = 3 * 60'000;

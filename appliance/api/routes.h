@@ -14,6 +14,7 @@
 #include "appliance/pki/authority.h"
 #include "appliance/schedule/scheduler.h"
 #include "appliance/stores/tenant_stores.h"
+#include "base/clock.h"
 
 namespace appliance::verify {
 class VerifyService;
@@ -43,6 +44,8 @@ struct Services {
   uint64_t started_ms = 0;
   verify::VerifyService* verification = nullptr;  // never null in the daemon
   report::ReportService* reports = nullptr;       // never null in the daemon
+  schedule::ClockTrust* clock_trust = nullptr;    // never null in the daemon
+  uint64_t started_steady_ms = base::steady_ms();
 };
 
 void add_status_routes(Router& router, Services& services);
@@ -60,6 +63,7 @@ void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
 void add_report_routes(Router& router, Services& services);
 void add_schedule_routes(Router& router, Services& services);
+void add_clock_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

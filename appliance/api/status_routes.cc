@@ -4,6 +4,7 @@
 
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -39,7 +40,7 @@ Response status(Services& services, const Request& request) {
   for (const catalog::Machine& machine : machines) points += machine.point_count;
   return json_response({{"version", MULETTO_VERSION},
                         {"started", base::format_time_ms(services.started_ms)},
-                        {"uptime_ms", base::now_ms() - services.started_ms},
+                        {"uptime_ms", base::steady_ms() - services.started_steady_ms},
                         {"address", services.public_address()},
                         {"fingerprint", services.authority.fingerprint()},
                         {"state_directory", services.config.state_directory},
@@ -73,6 +74,7 @@ void add_all_routes(Router& router, Services& services) {
   add_verify_routes(router, services);
   add_report_routes(router, services);
   add_schedule_routes(router, services);
+  add_clock_routes(router, services);
   add_agent_routes(router, services);
 }
 

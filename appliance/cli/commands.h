@@ -48,6 +48,8 @@ base::Command machine_unprotect_command();
 base::Command sync_start_command();
 base::Command alert_list_command();
 base::Command alert_ack_command();
+base::Command clock_show_command();
+base::Command clock_accept_command();
 base::Command host_show_command();
 base::Command tenant_create_command();
 base::Command tenant_list_command();

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
       verify_list_command(),     verify_show_command(),       verify_checks_command(),
       verify_bisect_command(),   store_serve_command(),       store_key_command(),
       boot_pull_command(),       boot_set_command(),          report_create_command(),
+      clock_show_command(),      clock_accept_command(),
   };
   return base::run_program(program, argc, argv);
 }

@@ -100,6 +100,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
 
+  clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
   scheduler_ = std::make_unique<schedule::Scheduler>(
       *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
       alerts::HookSettings{config_.alert_command, config_.alert_webhook},
@@ -109,7 +110,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
           [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); },
           [this](const std::string& tenant, const std::string& machine, const char* why) {
             verification_->request(tenant, machine + "@latest", why);
-          }});
+          },
+          clock_trust_.get()});
   ingest_->set_orders(*scheduler_);
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
@@ -119,6 +121,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   reports_ = std::make_unique<report::ReportService>(config_.reports_directory(), *catalog_,
                                                      *scheduler_, *jobs_);
   services_->reports = reports_.get();
+  services_->clock_trust = clock_trust_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;

@@ -59,6 +59,7 @@ class Daemon {
   std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<instant::Timelines> timelines_;
+  std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;

@@ -19,11 +19,10 @@ constexpr uint64_t kLongestWaitMs = 5000;  // how late an order by hand may come
 constexpr uint64_t kShortestWaitMs = 100;
 constexpr uint64_t kProgressWaitMs = 1000;  // while something is under way
 constexpr uint64_t kShortestRetryMs = 10'000;
-constexpr uint64_t kLongestRetryMs = 15 * 60'000;
 constexpr size_t kMaxMachines = 2000;  // of a host
 
-uint64_t retry_pause(uint32_t failures) {
-  return std::min(kLongestRetryMs, kShortestRetryMs << std::min(failures - 1, 10u));
+uint64_t retry_pause(uint32_t failures, uint64_t longest_ms) {
+  return std::min(longest_ms, kShortestRetryMs << std::min(failures - 1, 10u));
 }
 
 }  // namespace
@@ -31,7 +30,7 @@ uint64_t retry_pause(uint32_t failures) {
 void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms) {
   LiveHost& live = state.hosts[host.id];
   live.tenant = host.tenant;
-  live.polled_ms = now_ms;
+  live.polled_ms = clock_.steady_ms();
   if (poll.internal) {
     live.machines = {poll.machines.begin(), poll.machines.end()};
     take_back_orders(state, host);
@@ -79,7 +78,7 @@ void Scheduler::failed(const Key& key, const std::string& error, uint64_t now_ms
   if (!protection) return;
   ++protection->failures;
   protection->last_error = error;
-  protection->retry_ms = now_ms + retry_pause(protection->failures);
+  protection->retry_ms = now_ms + retry_pause(protection->failures, kLongestRetryMs);
   catalog_.save_protection(*protection);
 }
 
@@ -182,7 +181,7 @@ void Scheduler::give_orders(State& state, const catalog::Host& host, uint64_t no
 }
 
 PollAnswer Scheduler::poll(const catalog::Host& host, const Poll& poll) {
-  uint64_t now = base::now_ms();
+  uint64_t now = clock_.wall_ms();
   PollAnswer answer;
   auto state = state_.lock();
   if (state->stopping) throw Error(ErrorCode::unavailable, "the appliance is about to end");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/crypto.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -35,6 +36,19 @@ bool is_for(const std::map<std::string, catalog::HostId>& holders, const std::st
   return !owner || *owner == host;
 }
 
+// Never a number that an order of an earlier daemon had, whatever the clock said then; 52 bits, so
+// that every reader of JSON has room for it.
+uint64_t first_order() {
+  base::Bytes random(8);
+  std::ranges::copy(base::random_array<8>(), random.begin());
+  return base::load_u64(random.data()) >> 12;
+}
+
+// A stamp of a clock that was ahead says nothing.
+uint64_t stamp_or_never(uint64_t stamp_ms, uint64_t now_ms) {
+  return stamp_ms > now_ms ? 0 : stamp_ms;
+}
+
 const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
                              const std::string& name) {
   auto found = std::find_if(machines.begin(), machines.end(),
@@ -46,12 +60,12 @@ const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
 
 Scheduler::Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
                      const Limits& limits, const alerts::HookSettings& hooks, Others others)
-    : catalog_(catalog), stores_(stores), jobs_(jobs), limits_(limits), others_(std::move(others)),
+    : catalog_(catalog), stores_(stores), jobs_(jobs), clock_(*others.clock), limits_(limits),
+      started_ms_(clock_.steady_ms()), others_(std::move(others)),
       alerts_(catalog, hook_of(hooks)) {
-  // Never a number that an order of an earlier daemon had.
   auto state = state_.lock();
-  state->next_order = base::now_ms();
-  state->verified_ms = state->next_order;
+  state->next_order = first_order();
+  state->verified_ms = clock_.wall_ms();
 }
 
 Scheduler::~Scheduler() { stop(); }
@@ -104,13 +118,15 @@ Scheduler::PolicyPointer Scheduler::policy_of(State& state, const std::string& t
 // When the machine is to be synced next: at once if it never was, after a failure when it has had
 // its pause, else by its schedule.
 std::optional<uint64_t> Scheduler::due_of(State& state, const catalog::Protection& protection,
-                                          std::optional<uint64_t> latest_ms) {
+                                          std::optional<uint64_t> latest_ms, uint64_t now_ms) {
   if (!protection.wanted) return std::nullopt;
   PolicyPointer policy = policy_of(state, protection.tenant, protection.policy);
   if (policy->schedule.is_off()) return std::nullopt;
-  if (protection.failures > 0) return protection.retry_ms;
-  uint64_t last = std::max(protection.begun_ms, latest_ms.value_or(0));
-  if (last == 0) return protection.noticed_ms;
+  if (protection.failures > 0)
+    return protection.retry_ms > now_ms + kLongestRetryMs ? now_ms : protection.retry_ms;
+  uint64_t last = std::max(stamp_or_never(protection.begun_ms, now_ms),
+                           stamp_or_never(latest_ms.value_or(0), now_ms));
+  if (last == 0) return std::min(protection.noticed_ms, now_ms);
   auto due = policy->next_due(protection.machine, static_cast<int64_t>(last));
   if (!due) return std::nullopt;
   return static_cast<uint64_t>(*due);
@@ -125,7 +141,7 @@ void Scheduler::protect(const std::string& tenant, const std::string& machine, b
     protection.emplace();
     protection->tenant = tenant;
     protection->machine = machine;
-    protection->noticed_ms = base::now_ms();
+    protection->noticed_ms = clock_.wall_ms();
   }
   if (policy) {
     if (!policy->empty()) policy_text(tenant, *policy);
@@ -137,7 +153,7 @@ void Scheduler::protect(const std::string& tenant, const std::string& machine, b
 
 Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& machine) {
   auto state = state_.lock();
-  uint64_t now = base::now_ms();
+  uint64_t now = clock_.wall_ms();
   catalog::Protection protection =
       catalog_.find_protection(tenant, machine.name).value_or(catalog::Protection{});
   protection.tenant = tenant;
@@ -146,14 +162,14 @@ Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& 
   Standing standing;
   standing.wanted = protection.wanted;
   standing.policy = policy->text.name;
-  standing.next_due_ms = due_of(*state, protection, machine.latest_ms);
+  standing.next_due_ms = due_of(*state, protection, machine.latest_ms, now);
   standing.gaps = catalog_.recovery_gaps(tenant, machine.name, now);
-  if (machine.latest_ms) {
-    standing.age_ms = now > *machine.latest_ms ? now - *machine.latest_ms : 0;
+  if (machine.latest_ms && *machine.latest_ms <= now) {
+    standing.age_ms = now - *machine.latest_ms;
     standing.gaps.worst_day_ms = std::max(standing.gaps.worst_day_ms, *standing.age_ms);
     standing.gaps.worst_week_ms = std::max(standing.gaps.worst_week_ms, *standing.age_ms);
   }
-  uint64_t since = machine.latest_ms.value_or(protection.noticed_ms);
+  uint64_t since = stamp_or_never(machine.latest_ms.value_or(protection.noticed_ms), now);
   standing.overdue_at_ms = protection.wanted
                                ? static_cast<uint64_t>(policy::overdue_at(
                                      *policy, machine.name, static_cast<int64_t>(since)))
@@ -177,12 +193,11 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
   }
   auto known = catalog_.find_machine(tenant, machine);
   if (!known && !catalog_.find_protection(tenant, machine)) catalog_.machine(tenant, machine);
-  uint64_t now = base::now_ms();
   Holders holders = holders_of(tenant);
   for (auto& [id, host] : state->hosts) {
     if (host.tenant != tenant || !host.machines.contains(machine)) continue;
     if (!is_for(holders, machine, known ? known->host : std::nullopt, id)) continue;
-    if (now > host.polled_ms + alerts::kSilentAfterMs) continue;
+    if (is_silent(host)) continue;
     LiveOrder order;
     order.id = ++state->next_order;
     order.host = id;
@@ -237,6 +252,10 @@ void Scheduler::committed(const std::string& tenant, const std::string& machine)
   if (wanted) verify({tenant, machine}, "sync");
 }
 
+bool Scheduler::is_silent(const LiveHost& host) const {
+  return clock_.steady_ms() > host.polled_ms + alerts::kSilentAfterMs;
+}
+
 Scheduler::Holders Scheduler::holders_of(const std::string& tenant) const {
   return others_.holders ? others_.holders(tenant) : Holders{};
 }
@@ -254,7 +273,8 @@ std::vector<Scheduler::Candidate> Scheduler::candidates(State& state, const cata
     if (!is_for(holders, protection.machine, machine != nullptr ? machine->host : std::nullopt,
                 host.id))
       continue;
-    auto when = due_of(state, protection, machine != nullptr ? machine->latest_ms : std::nullopt);
+    auto when =
+        due_of(state, protection, machine != nullptr ? machine->latest_ms : std::nullopt, now_ms);
     if (!when) continue;
     if (*when > now_ms) {
       next_ms = std::min(next_ms, *when);

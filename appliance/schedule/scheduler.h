@@ -21,7 +21,9 @@
 #include "appliance/ingest/sync_orders.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/policy/policy.h"
+#include "appliance/schedule/clock_trust.h"
 #include "appliance/stores/tenant_stores.h"
+#include "base/clock.h"
 #include "base/guarded.h"
 
 namespace appliance::schedule {
@@ -89,6 +91,9 @@ struct Others {
   // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly".
   std::function<void(const std::string& tenant, const std::string& machine, const char* why)>
       verify;
+  // Says whether the appliance's clock can be believed; null: it can. Outlives the scheduler.
+  ClockTrust* clock_trust = nullptr;
+  const base::Clock* clock = &base::system_clock();
 };
 
 class Scheduler : public ingest::SyncOrders {
@@ -120,6 +125,7 @@ class Scheduler : public ingest::SyncOrders {
   void committed(const std::string& tenant, const std::string& machine) override;
 
  private:
+  static constexpr uint64_t kLongestRetryMs = 15 * 60'000;
   using Key = std::pair<std::string, std::string>;  // tenant, machine
   using PolicyPointer = std::shared_ptr<const policy::Policy>;
   using Holders = std::map<std::string, catalog::HostId>;  // by machine
@@ -137,7 +143,7 @@ class Scheduler : public ingest::SyncOrders {
   struct LiveHost {
     std::string tenant;
     std::set<std::string> machines;
-    uint64_t polled_ms = 0;
+    uint64_t polled_ms = 0;  // by the steady clock
   };
   struct Candidate {
     catalog::Protection protection;
@@ -154,7 +160,8 @@ class Scheduler : public ingest::SyncOrders {
     std::map<catalog::HostId, LiveHost> hosts;
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
     uint64_t next_order = 0;
-    uint64_t retained_ms = 0;              // when retention was last applied
+    std::optional<uint64_t> retained_ms;   // when retention was last applied, by the steady clock
+    std::optional<uint64_t> forgotten_ms;  // likewise: when old rows were last forgotten
     uint64_t verified_ms = 0;              // up to when nightly test boots were ordered
     std::map<std::string, Upkeep> upkeep;  // by tenant
     bool stopping = false;
@@ -162,7 +169,9 @@ class Scheduler : public ingest::SyncOrders {
 
   PolicyPointer policy_of(State& state, const std::string& tenant, const std::string& name);
   std::optional<uint64_t> due_of(State& state, const catalog::Protection& protection,
-                                 std::optional<uint64_t> latest_ms);
+                                 std::optional<uint64_t> latest_ms, uint64_t now_ms);
+  bool is_silent(const LiveHost& host) const;
+  void forget_old(State& state, uint64_t now_ms);
   void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
   // The one after it takes its place, and is what is returned; `unbegun` is for who waited for it.
   Orders::iterator end_order(State& state, Orders::iterator order, const base::Error& unbegun);
@@ -178,9 +187,10 @@ class Scheduler : public ingest::SyncOrders {
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
   alerts::Facts facts(State& state, uint64_t now_ms);
   void add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy);
-  void retain(State& state, uint64_t now_ms);
+  void retain(State& state);
   void keep_up(State& state, uint64_t now_ms);
-  // Brings `last_ms`, when that kind of job was last ordered for the tenant, up to date.
+  // Brings `last_ms`, when that kind of job was last ordered for the tenant, up to date. Times that
+  // are still to come, of a clock that was ahead, count for nothing.
   bool is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind, uint64_t every_ms,
               uint64_t now_ms);
   bool is_check_under_way();
@@ -191,7 +201,9 @@ class Scheduler : public ingest::SyncOrders {
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
+  const base::Clock& clock_;
   const Limits limits_;
+  const uint64_t started_ms_;  // by the steady clock
   const Others others_;
   alerts::AlertBook alerts_;  // used by the thread alone
   base::Guarded<State> state_;

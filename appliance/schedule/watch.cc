@@ -18,12 +18,32 @@ namespace {
 constexpr std::chrono::seconds kWatchEvery{2};
 constexpr uint64_t kRetainEveryMs = 60'000;
 constexpr uint64_t kDayMs = 24 * 3'600'000;
+constexpr uint64_t kForgetEveryMs = 3'600'000;
+constexpr uint64_t kKeepGapsMs = 100 * kDayMs;
 
-const std::set<std::string> kSettled{alerts::kMachineOverdue,  alerts::kMachineUnprotected,
-                                     alerts::kSyncFailing,     alerts::kHostSilent,
-                                     alerts::kStoreNearlyFull, alerts::kVerificationFailed,
-                                     alerts::kRecoverySlow,    alerts::kInstantVmDown,
-                                     alerts::kPointsDamaged,   alerts::kStoreDamaged};
+uint64_t ago(uint64_t now_ms, uint64_t age_ms) { return now_ms > age_ms ? now_ms - age_ms : 0; }
+
+// What the newest point of each host, of all of its machines, says of the host's clock.
+void add_host_clocks(const std::map<std::string, catalog::Machine>& machines,
+                     std::map<catalog::HostId, alerts::HostFacts>& hosts) {
+  std::map<catalog::HostId, const catalog::Machine*> newest;
+  for (const auto& [name, machine] : machines) {
+    if (!machine.host || !machine.latest_ms) continue;
+    const catalog::Machine*& known = newest[*machine.host];
+    if (known == nullptr || machine.latest_dates.order > known->latest_dates.order)
+      known = &machine;
+  }
+  for (const auto& [host, machine] : newest) {
+    hosts[host].clock_machine = machine->name;
+    hosts[host].clock_note = images::clock_note(*machine->latest_ms, machine->latest_dates);
+  }
+}
+
+const std::set<std::string> kSettled{
+    alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
+    alerts::kHostSilent,     alerts::kStoreNearlyFull,    alerts::kVerificationFailed,
+    alerts::kRecoverySlow,   alerts::kInstantVmDown,      alerts::kPointsDamaged,
+    alerts::kStoreDamaged,   alerts::kClockWrong,         alerts::kApplianceClock};
 
 }  // namespace
 
@@ -36,19 +56,24 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
     known.name = host.name;
     known.revoked = host.revoked;
     known.last_seen_ms = host.last_seen_ms.value_or(host.enrolled_ms);
+    // Of a clock that was ahead: it counts as heard when this daemon began.
+    if (known.last_seen_ms > now_ms)
+      known.last_seen_ms = ago(now_ms, clock_.steady_ms() - started_ms_);
     if (auto report = catalog_.find_report(host.id)) {
       known.is_service = true;
       auto live = state.hosts.find(host.id);
-      uint64_t polled = live != state.hosts.end() ? live->second.polled_ms : report->time_ms;
-      known.last_seen_ms = std::max(known.last_seen_ms, polled);
+      if (live != state.hosts.end())
+        known.last_seen_ms = ago(now_ms, clock_.steady_ms() - live->second.polled_ms);
+      else if (report->time_ms <= now_ms)
+        known.last_seen_ms = std::max(known.last_seen_ms, report->time_ms);
     }
     hosts[host.id] = known;
-    facts.hosts.push_back(known);
   }
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     std::map<std::string, catalog::Machine> machines;
     for (catalog::Machine& machine : catalog_.machines(tenant.name))
       machines[machine.name] = std::move(machine);
+    add_host_clocks(machines, hosts);
     std::map<std::string, catalog::Protection> protections;
     for (catalog::Protection& protection : catalog_.protections(tenant.name))
       protections[protection.machine] = std::move(protection);
@@ -75,7 +100,9 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
         if (!known.host && live.tenant == tenant.name && live.machines.contains(name))
           known.host = hosts[id];
       }
-      auto since = static_cast<int64_t>(known.latest_ms.value_or(protection.noticed_ms));
+      // A point of a clock that was ahead says nothing of how fresh it is.
+      uint64_t stamp = known.latest_ms.value_or(protection.noticed_ms);
+      auto since = static_cast<int64_t>(stamp > now_ms ? 0 : stamp);
       known.overdue_at_ms =
           static_cast<uint64_t>(known.wanted ? policy::overdue_at(*policy, name, since)
                                              : since + policy::kAgeWithoutSchedule);
@@ -107,9 +134,11 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
     }
     facts.stores.push_back(std::move(store));
   }
+  for (const auto& [id, known] : hosts) facts.hosts.push_back(known);
+  if (others_.clock_trust != nullptr) facts.clock_problem = others_.clock_trust->look().problem;
   // A host that fell silent with orders in its hands gives them up.
   for (auto order = state.orders.begin(); order != state.orders.end();) {
-    if (now_ms <= state.hosts[order->second.host].polled_ms + alerts::kSilentAfterMs) {
+    if (!is_silent(state.hosts[order->second.host])) {
       ++order;
       continue;
     }
@@ -132,14 +161,16 @@ void Scheduler::add_test_boots(alerts::MachineFacts& machine, const policy::Poli
 // cut off or cancelled is made up for after a day.
 bool Scheduler::is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind,
                        uint64_t every_ms, uint64_t now_ms) {
-  last_ms = std::max(last_ms, tenant.created_ms);
+  if (last_ms > now_ms) last_ms = 0;
+  if (tenant.created_ms <= now_ms) last_ms = std::max(last_ms, tenant.created_ms);
   if (now_ms < last_ms + every_ms) return false;
   catalog::JobFilter newest{.state = {}, .kind = kind, .subject = tenant.name, .limit = 1};
   for (const catalog::Job& job : catalog_.jobs(newest)) {
+    if (job.created_ms > now_ms) continue;
     bool was_cut_off =
         job.state == catalog::JobState::cancelled ||
         (job.state == catalog::JobState::failed && job.error_code != base::ErrorCode::corrupt);
-    uint64_t counts_from_ms = job.created_ms - (was_cut_off ? every_ms - kDayMs : 0);
+    uint64_t counts_from_ms = ago(job.created_ms, was_cut_off ? every_ms - kDayMs : 0);
     last_ms = std::max(last_ms, counts_from_ms);
   }
   return now_ms >= last_ms + every_ms && !catalog_.machines(tenant.name).empty();
@@ -153,8 +184,20 @@ bool Scheduler::is_check_under_way() {
   return false;
 }
 
+// Once an hour, and never by a clock that cannot be believed.
+void Scheduler::forget_old(State& state, uint64_t now_ms) {
+  const uint64_t steady = clock_.steady_ms();
+  if (state.forgotten_ms && steady < *state.forgotten_ms + kForgetEveryMs) return;
+  state.forgotten_ms = steady;
+  if (others_.clock_trust != nullptr && !others_.clock_trust->look().trusted) return;
+  catalog_.forget_gaps(ago(now_ms, kKeepGapsMs));
+  catalog_.forget_test_boots(
+      ago(now_ms, std::chrono::milliseconds(catalog::Catalog::kTestBootAge).count()));
+}
+
 // Stores are checked one after the other: each reads all that there is.
 void Scheduler::keep_up(State& state, uint64_t now_ms) {
+  forget_old(state, now_ms);
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     Upkeep& last = state.upkeep[tenant.name];
     if (is_due(last.compacted_ms, tenant, "compact", kCompactEveryMs, now_ms)) {
@@ -168,9 +211,12 @@ void Scheduler::keep_up(State& state, uint64_t now_ms) {
   }
 }
 
-void Scheduler::retain(State& state, uint64_t now_ms) {
-  if (now_ms < state.retained_ms + kRetainEveryMs) return;
-  state.retained_ms = now_ms;
+void Scheduler::retain(State& state) {
+  const uint64_t steady = clock_.steady_ms();
+  if (state.retained_ms && steady < *state.retained_ms + kRetainEveryMs) return;
+  state.retained_ms = steady;
+  // How old a point is hangs on the clock.
+  if (others_.clock_trust != nullptr && !others_.clock_trust->look().trusted) return;
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
       PolicyPointer policy = policy_of(state, tenant.name, protection.policy);
@@ -243,13 +289,13 @@ void Scheduler::watch() {
   };
   while (!ending()) {
     try {
-      uint64_t now = base::now_ms();
+      uint64_t now = clock_.wall_ms();
       alerts::Facts known;
       std::vector<Key> to_verify;
       {
         auto state = state_.lock();
         known = facts(*state, now);
-        retain(*state, now);
+        retain(*state);
         keep_up(*state, now);
         to_verify = due_verifications(*state, now);
       }

@@ -74,6 +74,26 @@ TEST_CASE("hosts, stores and failing syncs have their alerts", "[alerts]") {
   CHECK(found[4].message.find("1 problem; no point is touched: Why.") != std::string::npos);
 }
 
+TEST_CASE("a wrong clock is an alert that says whose, and how wrong", "[alerts]") {
+  Facts facts;
+  HostFacts host{"default", "alpha", false, true, kNow};
+  host.clock_machine = "web";
+  host.clock_note = "the host's clock was 300 d 0 h ahead";
+  facts.hosts = {host};
+  facts.clock_problem = "the appliance's clock jumped";
+  auto found = conditions_of(facts, kNow);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].kind == kClockWrong);
+  CHECK(found[0].subject == "alpha");
+  CHECK(found[0].message.find("of 'web', the host's clock was 300 d 0 h ahead") !=
+        std::string::npos);
+  CHECK(found[1].kind == kApplianceClock);
+  CHECK(found[1].message == facts.clock_problem);
+  facts.hosts.front().revoked = true;
+  facts.clock_problem.clear();
+  CHECK(conditions_of(facts, kNow).empty());
+}
+
 TEST_CASE("alerts open once, close when the condition is gone, and open anew", "[alerts]") {
   base::ScratchDirectory scratch(std::filesystem::temp_directory_path().string(), "muletto-alerts");
   auto catalog = catalog::Catalog::open(scratch.path() + "/catalog.sqlite");

@@ -1,0 +1,31 @@
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/clock_sheet.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).post("/clock/accept", nlohmann::json::object());
+  if (arguments.json()) print_json(answer);
+  else print_clock(answer["clock"]);
+  return 0;
+}
+
+}  // namespace
+
+base::Command clock_accept_command() {
+  base::Command command;
+  command.name = "clock accept";
+  command.summary = "Says that the appliance's clock is right";
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes =
+      "After a jump that was right, as from a clock that had stood still. Deletion by age goes on "
+      "from "
+      "this time: look at 'muletto clock show' first.";
+  return command;
+}
+
+}  // namespace appliance::cli

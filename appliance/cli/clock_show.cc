@@ -1,0 +1,31 @@
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/clock_sheet.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/clock");
+  if (arguments.json()) print_json(answer);
+  else print_clock(answer["clock"]);
+  return 0;
+}
+
+}  // namespace
+
+base::Command clock_show_command() {
+  base::Command command;
+  command.name = "clock show";
+  command.summary = "Shows whether the appliance's clock is trusted";
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes =
+      "A clock that jumped is not trusted: nothing is deleted by age until it is right again, has "
+      "been "
+      "synchronized for a day, or is accepted with 'muletto clock accept'.";
+  return command;
+}
+
+}  // namespace appliance::cli
