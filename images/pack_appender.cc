@@ -255,6 +255,10 @@ void PackAppender::settle(State& state, bool at_end) {
 }
 
 void PackAppender::start_pack(State& state) {
+  // A pack is made by name: never in a folder that was mounted over this store.
+  if (!place_.is_current())
+    throw base::Error(base::ErrorCode::unavailable,
+                      "the store in " + store_ + " is not mounted any more");
   OpenPack pack;
   pack.id = PackId::random();
   std::string shard = layout::pack_shard(store_, pack.id);

@@ -21,9 +21,11 @@
 #include <vector>
 
 #include "base/direct_writer.h"
+#include "base/file_place.h"
 #include "base/file_system.h"
 #include "base/guarded.h"
 #include "images/chunk_index.h"
+#include "images/layout.h"
 #include "images/record_codec.h"
 
 namespace images {
@@ -35,8 +37,8 @@ class PackAppender {
   PackAppender(base::FileSystem& files, std::string store,
                const format::StoreParameters& parameters, ChunkIndex& index,
                uint64_t pack_size = kPackSize)
-      : files_(files), store_(std::move(store)), parameters_(parameters), index_(index),
-        pack_size_(pack_size) {}
+      : files_(files), store_(std::move(store)), place_(layout::writer_lock(store_)),
+        parameters_(parameters), index_(index), pack_size_(pack_size) {}
   // Seals the open pack; failures are left to the next opening of the store, which seals it too.
   ~PackAppender();
 
@@ -115,6 +117,7 @@ class PackAppender {
 
   base::FileSystem& files_;
   std::string store_;
+  const base::FilePlace place_;
   format::StoreParameters parameters_;
   ChunkIndex& index_;
   uint64_t pack_size_;

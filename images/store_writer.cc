@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/file_place.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "images/compactor.h"
@@ -77,7 +78,8 @@ class IndexedWriter : public StoreWriter {
  public:
   IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock,
                 std::string index_directory, const WriterLimits& limits)
-      : lock_(std::move(lock)), index_directory_(std::move(index_directory)), limits_(limits),
+      : lock_(std::move(lock)), place_(layout::writer_lock(store->directory)),
+        index_directory_(std::move(index_directory)), limits_(limits),
         clock_(limits.clock != nullptr ? *limits.clock : base::system_clock()),
         store_(std::move(store)), reader_(reader_over(store_, {})),
         appender_(store_->files, store_->directory, store_->parameters, store_->index(),
@@ -90,7 +92,7 @@ class IndexedWriter : public StoreWriter {
       if (timeline_.sound) try_count_departures();
       // Throws if LMDB has given up after a failed commit: then its file speaks for nothing.
       store_->index().write();
-      if (timeline_.sound) leave_clean_mark(index_directory_);
+      if (timeline_.sound && place_.is_current()) leave_clean_mark(index_directory_);
     } catch (const Error& error) {
       base::log().warn("the store in {} was not closed in order: {}", store_->directory,
                        error.message());
@@ -98,7 +100,7 @@ class IndexedWriter : public StoreWriter {
   }
 
   bool usable() override {
-    if (!timeline_.sound) return false;
+    if (!timeline_.sound || !place_.is_current()) return false;
     try {
       store_->index().write();
       return true;
@@ -110,7 +112,7 @@ class IndexedWriter : public StoreWriter {
   StoreReader& reader() override { return *reader_; }
 
   std::unique_ptr<PointSink> begin(const SyncPlan& plan) override {
-    timeline_.expect_sound();
+    expect_sound();
     if (!store_->codec.can_open_chunks()) {
       throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
     }
@@ -120,13 +122,13 @@ class IndexedWriter : public StoreWriter {
   }
 
   void delete_point(const PointId& id) override {
-    timeline_.expect_sound();
+    expect_sound();
     auto point = store_->index().read()->find_point(id);
     std::string path =
         point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
     auto alone = lock_for_deletion(id, path);
     std::lock_guard timeline(timeline_.mutex);
-    timeline_.expect_sound();
+    expect_sound();
     store_->files.remove(path);
     change_index([&](ReferenceCounter& counter) {
       store_->files.sync_directory(base::parent_path(path));
@@ -139,7 +141,7 @@ class IndexedWriter : public StoreWriter {
     std::lock_guard one_at_a_time(compacting_);
     {
       std::lock_guard timeline(timeline_.mutex);
-      timeline_.expect_sound();
+      expect_sound();
       ReferenceCounter(*store_).count_departures();
     }
     return compact_store(*store_, registry_, timeline_, options);
@@ -158,6 +160,17 @@ class IndexedWriter : public StoreWriter {
   }
 
  private:
+  // Packs and index that are open stay those of the disk they were opened on; a manifest is written
+  // by name. So nothing is published under a name that means another folder now.
+  void expect_sound() const {
+    timeline_.expect_sound();
+    if (place_.is_current()) return;
+    throw Error(ErrorCode::unavailable,
+                "the store in " + store_->directory +
+                    " is not where it was opened: its disk was unmounted, or another one is "
+                    "mounted over it. Nothing was saved; mount it again");
+  }
+
   // The manifest of a point the index does not know, since it cannot be read. Throws not_found.
   std::string find_unlisted(const PointId& id) {
     for (const std::string& name :
@@ -182,7 +195,7 @@ class IndexedWriter : public StoreWriter {
 
   void publish(Point point, HostClock clock) {
     std::lock_guard timeline(timeline_.mutex);
-    timeline_.expect_sound();
+    expect_sound();
     date(point, clock);
     base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
     if (manifest.size() > format::kMaxManifestSize) {
@@ -261,6 +274,7 @@ class IndexedWriter : public StoreWriter {
   }
 
   std::unique_ptr<base::FileLock> lock_;
+  const base::FilePlace place_;  // of the file that is locked
   std::string index_directory_;
   const WriterLimits limits_;
   const base::Clock& clock_;

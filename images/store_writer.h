@@ -84,9 +84,10 @@ class StoreWriter {
                                            const WriterLimits& limits = {});
   virtual ~StoreWriter() = default;
 
-  // False once the index could not follow a change of the points, or LMDB gave up after a failed
-  // commit (a full disk): nothing is written any more, reading goes on, and whoever opens the store
-  // anew mends it.
+  // False once the index could not follow a change of the points, LMDB gave up after a failed
+  // commit (a full disk), or the store's folder is not the one that was opened any more (its disk
+  // was unmounted, or mounted over): nothing is written any more, reading goes on, and whoever
+  // opens the store again mends it.
   virtual bool usable() = 0;
 
   // Reads through the same process. Valid as long as the writer.
