@@ -192,6 +192,7 @@ Config load_config(const std::optional<std::string>& path, const ConfigOverrides
   if (overrides.listen) config.listen = parse_listen_address(*overrides.listen);
   if (overrides.log_level) config.log_level = *overrides.log_level;
   if (overrides.libvirt_uri) config.libvirt_uri = *overrides.libvirt_uri;
+  config.make_missing = overrides.make_missing;
   validate(config);
   return config;
 }

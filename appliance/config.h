@@ -40,6 +40,7 @@ struct Config {
   std::string alert_webhook;                // a URL that gets each alert as JSON; empty: none
   uint64_t watch_on_ms = 20'000;            // a passed test boot is watched on for so long
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
+  bool make_missing = false;  // --init: make what is missing of an appliance that was here
   uint64_t token_lifetime_ms =
       3'600'000;  // of an enrolment token, unless the operator says otherwise
 
@@ -61,6 +62,7 @@ struct ConfigOverrides {
   std::optional<std::string> listen;
   std::optional<std::string> log_level;
   std::optional<std::string> libvirt_uri;
+  bool make_missing = false;
 };
 
 // Reads TOML. `origin` names the text in errors. An unknown setting, a wrong type or a bad value

@@ -21,6 +21,9 @@ constexpr const char* kRecoverySlow = "recovery-slow";
 constexpr const char* kInstantVmDown = "instant-vm-down";
 constexpr const char* kClockWrong = "clock-wrong";          // a host's
 constexpr const char* kApplianceClock = "appliance-clock";  // our own
+constexpr const char* kStoreUnusable = "store-unusable";    // missing, foreign, read-only, …
+constexpr const char* kPointsMissing = "points-missing";    // a store has lost points
+constexpr const char* kDependencyMissing = "dependency-missing";  // see appliance/presence
 
 struct Condition {
   std::string kind;

@@ -6,6 +6,7 @@
 #include "appliance/api/boot_options.h"
 #include "appliance/api/boot_wait.h"
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -102,10 +103,11 @@ Response check_boot(Services& services, const Request& request) {
   return json_response({{"check", result}});
 }
 
-Response list_boots(Services& services, const Request&) {
+Response list_boots(Services& services, const Request& request) {
   json list = json::array();
   for (const boot::InstantVm& vm : services.boots.list()) list.push_back(boot_json(vm));
-  return json_response({{"boots", list}});
+  return json_response(
+      {{"boots", list}, {"problems", problems_json(services, request.tenant(), Asked::libvirt)}});
 }
 
 Response show_boot(Services& services, const Request& request) {

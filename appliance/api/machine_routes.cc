@@ -3,6 +3,7 @@
 
 #include "appliance/api/body_fields.h"
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
 
@@ -32,7 +33,8 @@ Response list_machines(Services& services, const Request& request) {
     entry["protection"] = standing_json(services.scheduler.standing(seen.tenant, machine));
     list.push_back(std::move(entry));
   }
-  return json_response({{"machines", list}});
+  return json_response(
+      {{"machines", list}, {"problems", problems_json(services, request.tenant(), Asked::store)}});
 }
 
 // The machine, with disks and definition as its newest point has them.

@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::api {
 namespace {
@@ -18,8 +20,23 @@ Response list_points(Services& services, const Request& request) {
   json list = json::array();
   for (const catalog::PointRow& row : services.catalog.points(request.tenant(), machine)) {
     list.push_back(point_row_json(row));
+    list.back()["missing_since"] = nullptr;
   }
-  return json_response({{"points", list}});
+  for (const catalog::MissingPoint& point : services.catalog.missing_points(request.tenant())) {
+    if (!machine.empty() && point.machine_name != machine) continue;
+    list.push_back({{"id", point.id.hex()},
+                    {"machine", point.machine_name},
+                    {"tenant", request.tenant()},
+                    {"time", base::format_time_ms(point.time_ms)},
+                    {"host_time", nullptr},
+                    {"clock_note", nullptr},
+                    {"size", point.size},
+                    {"consistency", images::consistency_name(point.consistency)},
+                    {"damage_found", nullptr},
+                    {"missing_since", base::format_time_ms(point.noticed_ms)}});
+  }
+  return json_response(
+      {{"points", list}, {"problems", problems_json(services, request.tenant(), Asked::store)}});
 }
 
 Response show_point(Services& services, const Request& request) {
@@ -30,15 +47,14 @@ Response show_point(Services& services, const Request& request) {
 
 Response delete_point(Services& services, const Request& request) {
   std::string tenant = request.tenant();
-  auto writer = services.stores.writer(tenant);
+  auto writer = services.stores.expect_writable(tenant);
   images::PointId id = writer->reader().find_point(request.path_value("point"));
   expect_no_boot_of(services, id);
   jobs::JobSpec spec{"delete", tenant, id.hex()};
   return accepted(services,
                   services.jobs.submit(spec, [&services, tenant, writer, id](jobs::JobContext&) {
                     images::Point point = writer->reader().read_point(id);
-                    writer->delete_point(id);
-                    services.catalog.remove_point(tenant, id);
+                    services.stores.delete_point(tenant, id);
                     if (writer->reader().points_of(point.machine_name).empty())
                       services.boots.forget_traces(writer->reader().id(), point.machine);
                   }));

@@ -24,6 +24,10 @@ namespace appliance::report {
 class ReportService;
 }
 
+namespace appliance::presence {
+class Presence;
+}
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it outlives the router and is thread-safe.
@@ -46,6 +50,7 @@ struct Services {
   report::ReportService* reports = nullptr;       // never null in the daemon
   schedule::ClockTrust* clock_trust = nullptr;    // never null in the daemon
   uint64_t started_steady_ms = base::steady_ms();
+  presence::Presence* presence = nullptr;  // never null in the daemon
 };
 
 void add_status_routes(Router& router, Services& services);
@@ -62,6 +67,7 @@ void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
 void add_report_routes(Router& router, Services& services);
+void add_tenant_routes(Router& router, Services& services);
 void add_schedule_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);

@@ -1,8 +1,9 @@
-// Policies, which machines are protected, syncs on order, alerts, tenants.
+// Policies, which machines are protected, syncs on order, alerts.
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/body_fields.h"
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -108,7 +109,8 @@ Response list_alerts(Services& services, const Request& request) {
   bool all = request.query_value("closed") == "true";
   for (const catalog::Alert& alert : services.catalog.alerts(request.tenant(), all, 1000))
     list.push_back(alert_json(alert));
-  return json_response({{"alerts", list}});
+  return json_response(
+      {{"alerts", list}, {"problems", problems_json(services, request.tenant(), Asked::all)}});
 }
 
 Response acknowledge_alert(Services& services, const Request& request) {
@@ -120,22 +122,6 @@ Response acknowledge_alert(Services& services, const Request& request) {
   }
   services.catalog.acknowledge_alert(id, base::now_ms());
   return json_response({{"alert", alert_json(services.catalog.find_alert(id).value())}});
-}
-
-Response list_tenants(Services& services, const Request&) {
-  json list = json::array();
-  for (const catalog::Tenant& tenant : services.catalog.tenants())
-    list.push_back({{"name", tenant.name}, {"created", base::format_time_ms(tenant.created_ms)}});
-  return json_response({{"tenants", list}});
-}
-
-Response create_tenant(Services& services, const Request& request) {
-  BodyFields body(request.body);
-  std::string name = body.required_text("name");
-  body.expect_no_more();
-  services.stores.directory_of(name);  // throws for a name that no folder can have
-  services.catalog.add_tenant(name, base::now_ms());
-  return json_response({{"tenant", {{"name", name}}}}, 201);
 }
 
 }  // namespace
@@ -167,8 +153,6 @@ void add_schedule_routes(Router& router, Services& services) {
   add("POST", "/api/v1/machines/{name}/sync", sync_machine);
   add("GET", "/api/v1/alerts", list_alerts);
   add("POST", "/api/v1/alerts/{id}/acknowledge", acknowledge_alert);
-  add("GET", "/api/v1/tenants", list_tenants);
-  add("POST", "/api/v1/tenants", create_tenant);
 }
 
 }  // namespace appliance::api

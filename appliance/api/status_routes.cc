@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -32,6 +33,13 @@ json boots_json(Services& services) {
   }
 }
 
+json store_json(Services& services, const std::string& tenant) {
+  for (const stores::StoreStanding& store : services.stores.standings()) {
+    if (store.tenant == tenant) return store_standing_json(store);
+  }
+  return nullptr;
+}
+
 Response status(Services& services, const Request& request) {
   catalog::JobFilter running;
   running.state = catalog::JobState::running;
@@ -48,7 +56,10 @@ Response status(Services& services, const Request& request) {
                         {"machine_count", machines.size()},
                         {"point_count", points},
                         {"running_job_count", services.jobs.jobs(running).size()},
-                        {"boots", boots_json(services)}});
+                        {"boots", boots_json(services)},
+                        {"store", store_json(services, request.tenant())},
+                        {"needs", needs_json(services)},
+                        {"problems", problems_json(services, request.tenant(), Asked::all)}});
 }
 
 }  // namespace
@@ -75,6 +86,7 @@ void add_all_routes(Router& router, Services& services) {
   add_report_routes(router, services);
   add_schedule_routes(router, services);
   add_clock_routes(router, services);
+  add_tenant_routes(router, services);
   add_agent_routes(router, services);
 }
 
@@ -87,6 +99,7 @@ boot::PointSource point_source(Services& services, const std::string& tenant,
   boot::PointSource source;
   source.reader = &writer.reader();
   source.store_directory = services.stores.directory_of(tenant);
+  source.key_file_path = services.stores.key_file_of(tenant);
   source.tenant = tenant;
   source.damaged_points = services.catalog.damaged_points(tenant);
   return source;

@@ -4,6 +4,7 @@
 
 #include "appliance/api/body_fields.h"
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "appliance/schedule/compaction.h"
 #include "appliance/schedule/store_check.h"
@@ -16,10 +17,14 @@ namespace {
 using nlohmann::json;
 
 Response show_store(Services& services, const Request& request) {
-  auto writer = services.stores.writer(request.tenant());
-  json result = store_figures_json(writer->figures());
-  result["id"] = writer->reader().id().hex();
-  result["directory"] = services.stores.directory_of(request.tenant());
+  stores::StoreStanding standing = services.stores.standing(request.tenant());
+  json result = json::object();
+  if (standing.can_be_read())
+    result = store_figures_json(services.stores.writer(request.tenant())->figures());
+  result["id"] = standing.id ? json(standing.id->hex()) : json(nullptr);
+  result["directory"] = standing.directory;
+  result["standing"] = store_standing_json(standing);
+  result["known_point_count"] = services.catalog.points(request.tenant(), "").size();
   result["last_check"] = nullptr;
   if (auto check = services.catalog.last_store_check(request.tenant())) {
     result["last_check"] = {{"time", base::format_time_ms(check->checked_ms)},
@@ -35,7 +40,7 @@ Response check_store(Services& services, const Request& request) {
   bool deep = body.flag("deep");
   body.expect_no_more();
   std::string tenant = request.tenant();
-  services.stores.writer(tenant);
+  services.stores.expect_writable(tenant);
   return accepted(services,
                   schedule::submit_store_check(services.jobs, services.stores, services.catalog,
                                                {.tenant = tenant, .deep = deep}));
@@ -44,14 +49,16 @@ Response check_store(Services& services, const Request& request) {
 Response compact_store(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
   std::string tenant = request.tenant();
-  services.stores.writer(tenant);
+  services.stores.expect_writable(tenant);
   return accepted(services, schedule::submit_compaction(services.jobs, services.stores, tenant));
 }
 
 // The catalog's list of points is derived from the store: this makes it anew.
 Response recompute_points(Services& services, const Request& request) {
-  BodyFields(request.body).expect_no_more();
-  return json_response({{"point_count", services.stores.recompute_points(request.tenant())}});
+  BodyFields body(request.body);
+  auto lost = body.flag("forget") ? catalog::LostPoints::forget : catalog::LostPoints::keep_in_mind;
+  body.expect_no_more();
+  return json_response({{"point_count", services.stores.recompute_points(request.tenant(), lost)}});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "appliance/api/body_fields.h"
 #include "appliance/api/json_values.h"
+#include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "appliance/catalog/verification_records.h"
 #include "appliance/verify/verify_service.h"
@@ -62,7 +63,8 @@ Response list_verifications(Services& services, const Request& request) {
   json list = json::array();
   for (const auto& seen : services.catalog.verifications(request.tenant(), machine, limit))
     list.push_back(verification_json(seen));
-  json answer{{"verifications", list}};
+  json answer{{"verifications", list},
+              {"problems", problems_json(services, request.tenant(), Asked::all)}};
   if (!machine.empty())
     answer["recovery"] = recovery_json(services.verification->recovery(request.tenant(), machine));
   return json_response(answer);

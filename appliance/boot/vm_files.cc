@@ -24,7 +24,7 @@ constexpr uint64_t kFirmwareLimit = 16 << 20;
 
 void make_folder(const std::string& path, mode_t mode) {
   std::error_code error;
-  fs::create_directories(path, error);
+  fs::create_directory(path, error);  // never the state folder itself: its disk may be unmounted
   if (error || ::chmod(path.c_str(), mode) != 0) {
     throw base::system_error(error ? error.value() : errno, "cannot make the folder " + path);
   }

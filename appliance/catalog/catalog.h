@@ -53,6 +53,21 @@ class Catalog {
   void expect_tenant(std::string_view name);
   void add_tenant(std::string_view name, uint64_t now_ms);  // throws already_exists
 
+  // --- which store is whose (stores.cc) ---
+  std::optional<StoreRecord> find_store(std::string_view tenant);
+  void save_store(std::string_view tenant, const StoreRecord& store);
+  // Tenants whose store is that one.
+  std::vector<std::string> tenants_with_store(const images::StoreId& id);
+  // Oldest first.
+  std::vector<MissingPoint> missing_points(std::string_view tenant);
+  // The point is about to be deleted from its store: if the daemon dies in between, it is not
+  // missing.
+  void intend_removal(std::string_view tenant, const images::PointId& id);
+  // What the appliance must find again under the same name: "authority", the fingerprint of its
+  // authority's certificate.
+  std::optional<std::string> find_fact(std::string_view name);
+  void save_fact(std::string_view name, std::string_view value);
+
   // --- hosts and tokens (hosts.cc, tokens.cc) ---
   std::vector<Host> hosts();
   std::optional<Host> find_host(const HostId& id);
@@ -89,8 +104,10 @@ class Catalog {
   void assign_machine(std::string_view tenant, std::string_view name,
                       const std::optional<HostId>& host);
 
-  // Makes the tenant's points exactly these; machines that are new get a row without a host.
-  void set_points(std::string_view tenant, const std::vector<images::PointSummary>& points);
+  // Makes the tenant's points exactly these; machines that are new get a row without a host. Only
+  // for what the tenant's own store lists: see appliance/stores.
+  void set_points(std::string_view tenant, const std::vector<images::PointSummary>& points,
+                  LostPoints lost = LostPoints::keep_in_mind);
   void add_point(std::string_view tenant, const images::PointSummary& point);
   void remove_point(std::string_view tenant, const images::PointId& id);
   // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <set>
+
 #include "appliance/catalog/catalog.h"
 #include "appliance/catalog/sqlite.h"
 #include "base/text.h"
@@ -40,14 +42,60 @@ void remember_gap(Database& database, int64_t tenant, const images::PointSummary
       .run();
 }
 
+constexpr std::string_view kKnownPoints =
+    "SELECT id FROM points WHERE tenant = ?1 AND id NOT IN "
+    "(SELECT point FROM removals WHERE tenant = ?1)";
+constexpr std::string_view kMissingPoints = "SELECT point FROM missing_points WHERE tenant = ?";
+
+std::vector<std::string> select_ids(Database& database, int64_t tenant, std::string_view query) {
+  Statement statement = database.prepare(query);
+  statement.bind(tenant);
+  std::vector<std::string> ids;
+  while (statement.step()) ids.push_back(statement.text(0));
+  return ids;
+}
+
+// Before the points are replaced by `points`: what is lost by that, and not by a deletion of ours,
+// stays in mind.
+void settle_missing(Database& database, int64_t tenant,
+                    const std::vector<images::PointSummary>& points, LostPoints lost,
+                    uint64_t now_ms) {
+  if (lost == LostPoints::forget) {
+    database.prepare("DELETE FROM missing_points WHERE tenant = ?").bind(tenant).run();
+  } else {
+    std::set<std::string> found;
+    for (const images::PointSummary& point : points) found.insert(point.id.hex());
+    for (const std::string& point : select_ids(database, tenant, kKnownPoints)) {
+      if (found.contains(point)) continue;
+      database
+          .prepare(
+              "INSERT OR IGNORE INTO missing_points(tenant, point, machine_name, time_ms, size, "
+              "consistency, noticed_ms) SELECT p.tenant, p.id, m.name, p.time_ms, p.size, "
+              "p.consistency, ?3 FROM points p JOIN machines m ON m.tenant = p.tenant AND "
+              "m.id = p.machine WHERE p.tenant = ?1 AND p.id = ?2")
+          .bind(tenant, point, now_ms)
+          .run();
+    }
+    for (const std::string& point : select_ids(database, tenant, kMissingPoints)) {
+      if (!found.contains(point)) continue;
+      database.prepare("DELETE FROM missing_points WHERE tenant = ? AND point = ?")
+          .bind(tenant, point)
+          .run();
+    }
+  }
+  database.prepare("DELETE FROM removals WHERE tenant = ?").bind(tenant).run();
+}
+
 }  // namespace
 
-void Catalog::set_points(std::string_view tenant, const std::vector<images::PointSummary>& points) {
+void Catalog::set_points(std::string_view tenant, const std::vector<images::PointSummary>& points,
+                         LostPoints lost) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
-  (*database)->prepare("DELETE FROM points WHERE tenant = ?").bind(tenant_number).run();
   uint64_t now = base::now_ms();
+  settle_missing(**database, tenant_number, points, lost, now);
+  (*database)->prepare("DELETE FROM points WHERE tenant = ?").bind(tenant_number).run();
   for (const images::PointSummary& point : points)
     insert_point(**database, tenant_number, point, now);
   transaction.commit();
@@ -71,7 +119,9 @@ void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
   for (const char* statement : {"DELETE FROM points WHERE tenant = ? AND id = ?",
-                                "DELETE FROM damaged_points WHERE tenant = ? AND point = ?"}) {
+                                "DELETE FROM damaged_points WHERE tenant = ? AND point = ?",
+                                "DELETE FROM missing_points WHERE tenant = ? AND point = ?",
+                                "DELETE FROM removals WHERE tenant = ? AND point = ?"}) {
     (*database)->prepare(statement).bind(tenant_number, id.hex()).run();
   }
   transaction.commit();

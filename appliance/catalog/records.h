@@ -33,6 +33,29 @@ struct Tenant {
   uint64_t created_ms = 0;
 };
 
+// The one store that is a tenant's. None is known for a tenant whose store has yet to be made.
+struct StoreRecord {
+  std::optional<images::StoreId> id;  // unknown: this catalog was made by an older version
+  std::string directory;              // empty: the tenant's folder below the state folder
+};
+
+// A point that the catalog knew, and that its store does not have any more though nobody deleted
+// it here.
+struct MissingPoint {
+  images::PointId id;
+  std::string machine_name;
+  uint64_t time_ms = 0;
+  uint64_t size = 0;  // bytes
+  images::Consistency consistency = images::Consistency::crash;
+  uint64_t noticed_ms = 0;
+};
+
+// What becomes of points that a store does not have.
+enum class LostPoints {
+  keep_in_mind,  // they become missing points
+  forget,        // and so are those that were missing before: an operator's order
+};
+
 // A production server on which an agent runs.
 struct Host {
   HostId id;

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 7> kMigrations{
+constexpr std::array<const char*, 8> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -226,6 +226,32 @@ CREATE TABLE clock_mark (
   doubted_in TEXT NOT NULL
 ) STRICT;
 )sql",
+    // 8: which store is a tenant's (none yet: it is to be made; an empty id: found by an older
+    // version, to be learned), the points it has lost, and those that are being deleted.
+    R"sql(
+CREATE TABLE stores (
+  tenant INTEGER PRIMARY KEY REFERENCES tenants(id),
+  id TEXT NOT NULL,
+  directory TEXT NOT NULL
+) STRICT;
+INSERT INTO stores SELECT id, '', '' FROM tenants;
+CREATE TABLE missing_points (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  point TEXT NOT NULL,
+  machine_name TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  consistency TEXT NOT NULL,
+  noticed_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant, point)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE removals (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  point TEXT NOT NULL,
+  PRIMARY KEY (tenant, point)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)sql",
 };
 
 int user_version(Database& database) {
@@ -238,7 +264,7 @@ int user_version(Database& database) {
 
 int schema_version() { return static_cast<int>(kMigrations.size()); }
 
-void migrate(Database& database) {
+void migrate(Database& database, int to_version) {
   int version = user_version(database);
   if (version > schema_version() || version < 0) {
     throw base::Error(
@@ -248,7 +274,7 @@ void migrate(Database& database) {
             version, schema_version()));
   }
   const bool is_new = version == 0;
-  for (; version < schema_version(); ++version) {
+  for (; version < to_version; ++version) {
     Transaction transaction(database);
     database.execute(kMigrations[static_cast<size_t>(version)]);
     database.execute(fmt::format("PRAGMA user_version = {}", version + 1));

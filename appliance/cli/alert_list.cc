@@ -26,7 +26,9 @@ int run(const base::Arguments& arguments) {
                text_of(alert, "closed"), text_of(alert, "acknowledged"),
                text_of(alert, "message")});
   }
-  table.print("Nothing is wrong.");
+  table.print(when_empty(answer, "Nothing is wrong."));
+  // An alert says what is wrong; this says what nobody could find out.
+  print_problems(answer, "could not be checked");
   return 0;
 }
 

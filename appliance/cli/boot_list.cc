@@ -26,7 +26,8 @@ int run(const base::Arguments& arguments) {
                text_of(boot, "started"), text_of(boot, "cpu_count"), size_of(boot, "memory_size"),
                text_of(boot, "accelerator"), short_id(boot, "point"), text_of(boot, "problem")});
   }
-  table.print("There are no instant VMs.");
+  table.print(when_empty(answer, "There are no instant VMs."));
+  print_problems(answer);
   return 0;
 }
 

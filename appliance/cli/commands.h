@@ -51,6 +51,7 @@ base::Command alert_ack_command();
 base::Command clock_show_command();
 base::Command clock_accept_command();
 base::Command host_show_command();
+base::Command tenant_adopt_command();
 base::Command tenant_create_command();
 base::Command tenant_list_command();
 base::Command tenant_info_command();

@@ -32,8 +32,10 @@ int run(const base::Arguments& arguments) {
                protection.value("wanted", false) ? text_of(protection, "policy") : "not protected",
                text_of(protection, "next_due"), short_id(latest, "id")});
   }
-  table.print(
-      "There are no machines yet: enrol an agent (muletto token create) and run its first sync.");
+  table.print(when_empty(
+      answer,
+      "There are no machines yet: enrol an agent (muletto token create) and run its first sync."));
+  print_problems(answer);
   return 0;
 }
 

@@ -23,13 +23,15 @@ int run(const base::Arguments& arguments) {
   }
   Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {""}});
   for (const nlohmann::json& point : answer["points"]) {
-    std::string remarks = point["damage_found"].is_null() ? "" : "DAMAGED";
+    bool missing = point.contains("missing_since") && !point["missing_since"].is_null();
+    std::string remarks = missing ? "MISSING" : point["damage_found"].is_null() ? "" : "DAMAGED";
     if (!point["clock_note"].is_null())
       remarks += (remarks.empty() ? "" : "; ") + text_of(point, "clock_note");
     table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),
                size_of(point, "size"), text_of(point, "consistency"), remarks});
   }
-  table.print("There are no points.");
+  table.print(when_empty(answer, "There are no points."));
+  print_problems(answer);
   return 0;
 }
 

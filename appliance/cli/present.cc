@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -55,6 +56,17 @@ std::string recovery_of(const nlohmann::json& recovery) {
 
 std::string short_id(const nlohmann::json& object, const char* field) {
   return text_of(object, field).substr(0, kShortId);
+}
+
+std::string_view when_empty(const nlohmann::json& answer, std::string_view sentence) {
+  bool all_asked = !answer.contains("problems") || answer["problems"].empty();
+  return all_asked ? sentence : "Nothing is listed, but not everything is known:";
+}
+
+void print_problems(const nlohmann::json& answer, std::string_view what) {
+  if (!answer.contains("problems")) return;
+  for (const nlohmann::json& problem : answer["problems"])
+    fmt::print("{}: {}\n", what, printable(problem.get<std::string>()));
 }
 
 void print_json(const nlohmann::json& value) {

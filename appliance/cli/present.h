@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/program.h"
 
@@ -17,6 +18,12 @@ std::string duration_of(const nlohmann::json& object, const char* field);  // fr
 std::string recovery_of(const nlohmann::json& recovery);
 // An id short enough for a table and long enough to be typed.
 std::string short_id(const nlohmann::json& object, const char* field);
+
+// What a list says when it is empty: `sentence`, unless the appliance could not ask everything (the
+// answer's "problems").
+std::string_view when_empty(const nlohmann::json& answer, std::string_view sentence);
+// Each of the answer's "problems" on a line of its own, after `what`.
+void print_problems(const nlohmann::json& answer, std::string_view what = "could not be asked");
 
 // Indented, then a newline.
 void print_json(const nlohmann::json& value);

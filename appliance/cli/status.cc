@@ -29,6 +29,20 @@ int run(const base::Arguments& arguments) {
             boots["problem"].is_null()
                 ? fmt::format("{}, {} running", text_of(boots, "count"), text_of(boots, "running"))
                 : "out of reach: " + text_of(boots, "problem"));
+  const nlohmann::json& store = status["store"];
+  if (store.is_object()) {
+    sheet.add("Store", store["problem"].is_null()
+                           ? text_of(store, "state")
+                           : fmt::format("{} since {}: {}", text_of(store, "state"),
+                                         text_of(store, "since"), text_of(store, "problem")));
+  }
+  for (const nlohmann::json& need : status["needs"]) {
+    sheet.add(text_of(need, "name"),
+              need.value("ok", false)
+                  ? "ok"
+                  : fmt::format("not since {}: {}; needed for {}", text_of(need, "since"),
+                                text_of(need, "problem"), text_of(need, "purpose")));
+  }
   sheet.print();
   return 0;
 }

@@ -8,10 +8,26 @@
 namespace appliance::cli {
 namespace {
 
+void declare_options(base::options::options_description_easy_init add) {
+  add("encrypted", "encrypt its store; the key is made on the appliance");
+  declare_connection(add);
+}
+
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).post("/tenants", {{"name", arguments.get("NAME")}});
-  if (arguments.json()) print_json(answer);
-  else fmt::print("The tenant {} exists now.\n", printable(arguments.get("NAME")));
+  nlohmann::json answer = ApiClient(arguments).post(
+      "/tenants", {{"name", arguments.get("NAME")}, {"encrypted", arguments.has("encrypted")}});
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  fmt::print("The tenant {} exists now.\n", printable(arguments.get("NAME")));
+  const nlohmann::json& tenant = answer["tenant"];
+  if (!tenant["key_file"].is_null()) {
+    fmt::print(
+        "The key of its store is {} on the appliance. Keep a copy elsewhere: without it "
+        "nobody can read a point.\n",
+        text_of(tenant, "key_file"));
+  }
   return 0;
 }
 
@@ -22,7 +38,7 @@ base::Command tenant_create_command() {
   command.name = "tenant create";
   command.summary = "Makes a tenant: a client with machines and a store of its own";
   command.positional = {"NAME"};
-  command.declare_options = declare_connection;
+  command.declare_options = declare_options;
   command.run = run;
   return command;
 }

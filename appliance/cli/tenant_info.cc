@@ -2,6 +2,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_sheet.h"
+#include "appliance/cli/table.h"
 
 namespace appliance::cli {
 namespace {
@@ -11,7 +12,17 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json(answer);
   } else {
-    print_store_figures(answer["store"]);
+    const nlohmann::json& store = answer["store"];
+    const nlohmann::json& standing = store["standing"];
+    bool is_ready = standing["problem"].is_null();
+    Sheet sheet;
+    sheet.add("Store", is_ready ? text_of(standing, "state")
+                                : text_of(standing, "state") + ": " + text_of(standing, "problem"));
+    sheet.add("Encrypted", text_of(standing, "encrypted"));
+    sheet.add("Points known", text_of(store, "known_point_count"));
+    sheet.add("Points missing", text_of(standing, "missing_point_count"));
+    sheet.print();
+    if (store.contains("point_count")) print_store_figures(store);
   }
   return 0;
 }

@@ -14,10 +14,13 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"TENANT"}, {"CREATED"}});
+  Table table({{"TENANT"}, {"CREATED"}, {"STORE"}, {"ENCRYPTED"}, {"FOLDER"}});
   for (const nlohmann::json& tenant : answer["tenants"])
-    table.add({text_of(tenant, "name"), text_of(tenant, "created")});
-  table.print("There is no tenant.");
+    table.add({text_of(tenant, "name"), text_of(tenant, "created"),
+               text_of(tenant["store"], "state"), text_of(tenant["store"], "encrypted"),
+               text_of(tenant["store"], "directory")});
+  table.print(when_empty(answer, "There is no tenant."));
+  print_problems(answer);
   return 0;
 }
 

@@ -7,8 +7,14 @@
 namespace appliance::cli {
 namespace {
 
+void declare_options(base::options::options_description_easy_init add) {
+  add("forget", "forget points that the appliance knows and the store does not have");
+  declare_connection(add);
+}
+
 int run(const base::Arguments& arguments) {
-  nlohmann::json answer = ApiClient(arguments).post("/store/recompute", nlohmann::json::object());
+  nlohmann::json answer =
+      ApiClient(arguments).post("/store/recompute", {{"forget", arguments.has("forget")}});
   if (arguments.json()) {
     print_json(answer);
   } else {
@@ -23,7 +29,7 @@ base::Command tenant_recompute_command() {
   base::Command command;
   command.name = "tenant recompute";
   command.summary = "Makes the appliance's list of points anew from the store";
-  command.declare_options = declare_connection;
+  command.declare_options = declare_options;
   command.run = run;
   return command;
 }

@@ -39,7 +39,8 @@ int run(const base::Arguments& arguments) {
                text_of(each, "verdict"), duration_of(each, "recovery_ms"), text_of(each, "started"),
                text_of(each, "why"), printable(reason)});
   }
-  table.print("There were no test boots.");
+  table.print(when_empty(answer, "There were no test boots."));
+  print_problems(answer);
   if (answer.contains("recovery") && answer["recovery"]["count"] != 0)
     fmt::print("Proved recovery time: {}\n", recovery_of(answer["recovery"]));
   return 0;

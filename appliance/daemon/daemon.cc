@@ -12,6 +12,9 @@
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
+#include "appliance/presence/first_start.h"
+#include "appliance/presence/needs.h"
+#include "appliance/presence/store_conditions.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -76,16 +79,20 @@ int StopSignals::wait() const {
 }
 
 Daemon::Daemon(const Config& config) : config_(config) {
+  presence::expect_state_folder(config_);
+  bool is_new = !base::real_file_system().exists(config_.catalog_path());
   make_directory(config_.state_directory, kPassableMode);
-  make_directory(config_.stores_directory(), kPrivateMode);
+  if (is_new) make_directory(config_.stores_directory(), kPrivateMode);
   make_directory(config_.run_directory, 0755);
   state_lock_ = lock_directory(config_.state_directory, "--state-dir");
   run_lock_ = lock_directory(config_.run_directory, "--run-dir");
   std::filesystem::remove(config_.ready_path());  // a dead daemon's
 
   catalog_ = catalog::Catalog::open(config_.catalog_path());
+  presence::expect_known_authority(config_, *catalog_);
   authority_ = pki::Authority::open(config_.pki_directory(),
                                     pki::local_server_names(host_of(config_.public_address)));
+  catalog_->save_fact("authority", authority_->fingerprint());
   authenticator_ = std::make_unique<api::Authenticator>(*catalog_);
   stores_ = std::make_unique<stores::TenantStores>(base::real_file_system(),
                                                    config_.stores_directory(), *catalog_);
@@ -106,13 +113,22 @@ Daemon::Daemon(const Config& config) : config_(config) {
       alerts::HookSettings{config_.alert_command, config_.alert_webhook},
       schedule::Others{
           [this](const std::string& tenant) { return timelines_->holders(tenant); },
-          [this] { return timelines_->conditions(*catalog_); },
+          [this] { return conditions(); },
           [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); },
           [this](const std::string& tenant, const std::string& machine, const char* why) {
             verification_->request(tenant, machine + "@latest", why);
           },
           clock_trust_.get()});
   ingest_->set_orders(*scheduler_);
+  stores_->set_on_lost([this](const std::string& tenant) {
+    for (const catalog::Host& host : catalog_->hosts()) {
+      if (host.tenant == tenant) ingest_->cut_host(host.id);
+    }
+  });
+  presence_ = std::make_unique<presence::Presence>(
+      presence::needs_of({config_, [this] { stores_->look(); },
+                          [this] { hypervisor_->has_network(boot_settings(config_).nat_network); },
+                          [this] { scheduler_->expect_watching(); }, authority_->fingerprint()}));
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
                                     *scheduler_, *authority_,
@@ -122,6 +138,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
                                                      *scheduler_, *jobs_);
   services_->reports = reports_.get();
   services_->clock_trust = clock_trust_.get();
+  services_->presence = presence_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;
@@ -143,6 +160,15 @@ Daemon::Daemon(const Config& config) : config_(config) {
 }
 
 Daemon::~Daemon() = default;
+
+std::vector<alerts::Condition> Daemon::conditions() {
+  std::vector<alerts::Condition> found = presence_->conditions();
+  for (alerts::Condition& each : presence::store_conditions(stores_->standings()))
+    found.push_back(std::move(each));
+  for (alerts::Condition& each : timelines_->conditions(*catalog_))
+    found.push_back(std::move(each));
+  return found;
+}
 
 std::string Daemon::public_address() const {
   if (!config_.public_address.empty()) return config_.public_address;
@@ -167,6 +193,7 @@ void Daemon::run(const StopSignals& signals) {
   VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
     api::submit_pull(*services_, vm, vm.pull_bandwidth);
   });
+  presence_->start();
   server_->start();
   scheduler_->start();
   std::optional<instant::InstantSyncs> instant_syncs;
@@ -189,6 +216,7 @@ void Daemon::run(const StopSignals& signals) {
   scheduler_->stop();
   verification_->stop();
   jobs_->stop();
+  presence_->stop();
   stores_->close();
 }
 

@@ -12,6 +12,7 @@
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
+#include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
 #include "appliance/verify/verify_service.h"
 #include "base/file_system.h"
@@ -41,6 +42,8 @@ class Daemon {
   void run(const StopSignals& signals);
 
  private:
+  // What is wrong beside what the scheduler sees: in what the appliance needs, and in instant VMs.
+  std::vector<alerts::Condition> conditions();
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT by which this machine reaches the daemon
 
@@ -61,6 +64,7 @@ class Daemon {
   std::unique_ptr<instant::Timelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::unique_ptr<presence::Presence> presence_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;
   std::unique_ptr<api::Authenticator> authenticator_;

@@ -19,7 +19,10 @@ void declare_options(base::options::options_description_easy_init add) {
       "TLS address; port 0 takes a free one")(
       "libvirt", value<std::string>()->value_name("URI"),
       "where instant VMs run (default $LIBVIRT_DEFAULT_URI or qemu:///system)")(
-      "log-level", value<std::string>()->value_name("LEVEL"), "trace, debug, info, warn or error");
+      "init",
+      "make what is missing of an appliance that was here: a catalog, an authority (every host "
+      "has to be enrolled again)")("log-level", value<std::string>()->value_name("LEVEL"),
+                                   "trace, debug, info, warn or error");
 }
 
 std::optional<std::string> given(const base::Arguments& arguments, const char* name) {
@@ -33,6 +36,7 @@ int run(const base::Arguments& arguments) {
   overrides.listen = given(arguments, "listen");
   overrides.libvirt_uri = given(arguments, "libvirt");
   overrides.log_level = given(arguments, "log-level");
+  overrides.make_missing = arguments.has("init");
   appliance::Config config = appliance::load_config(given(arguments, "config"), overrides);
   base::start_log("mulettod", config.log_level);
   appliance::daemon::StopSignals signals;  // before any thread is started

@@ -109,6 +109,7 @@ std::optional<images::Point> AgentSession::point_with_definition(const std::stri
 }
 
 std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& plan) {
+  writer_ = ingest_.stores_.expect_writable(host_.tenant);
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
   std::optional<TimelineHolder> holder = holder_for_us(plan.machine_name);
   // The machine stays its host's.

@@ -74,7 +74,9 @@ std::string config_text(const InternalHostPlaces& places, const InternalHostSett
 catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
                                    const std::string& tenant, const InternalHostPlaces& places,
                                    const InternalHostSettings& settings) {
-  std::filesystem::create_directories(places.state_directory);
+  // Not the state folder itself: its disk may be unmounted.
+  std::filesystem::create_directory(base::parent_path(places.state_directory));
+  std::filesystem::create_directory(places.state_directory);
   json enrollment = read_enrollment(places);
   auto known = known_host(catalog, enrollment);
   catalog::Host host = known.value_or(catalog::Host{});

@@ -134,6 +134,24 @@ ServerNames local_server_names(const std::string& public_host) {
   return names;
 }
 
+void expect_authority(const std::string& directory, const std::string& fingerprint) {
+  std::string found;
+  try {
+    Credentials kept = read_credentials(directory, "ca.crt", "ca.key");
+    base::check_key_matches(kept);
+    found = base::certificate_fingerprint(kept.certificate_pem);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::unavailable,
+                "the keys that all hosts are enrolled with cannot be used: " + error.message() +
+                    ". Mount their disk, or put " + directory + " back from a backup");
+  }
+  if (fingerprint.empty() || found == fingerprint) return;
+  throw Error(ErrorCode::unavailable,
+              "the keys in " + directory +
+                  " are another appliance's: no enrolled host would know this one. Put the right "
+                  "ones back from a backup");
+}
+
 Authority::Authority(Credentials authority, Credentials server)
     : authority_(std::move(authority)), server_(std::move(server)),
       fingerprint_(base::certificate_fingerprint(authority_.certificate_pem)) {}

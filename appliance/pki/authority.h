@@ -36,6 +36,10 @@ struct HostCertificate {
   uint64_t not_after_ms = 0;
 };
 
+// Throws unavailable if the folder's authority is not there, cannot be read, or is not the one with
+// that fingerprint (empty: any). Changes nothing.
+void expect_authority(const std::string& directory, const std::string& fingerprint);
+
 class Authority {
  public:
   // Opens the folder's authority, or makes it if the folder is new or empty. Durable when it

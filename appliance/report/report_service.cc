@@ -76,7 +76,7 @@ std::string_view report_format_name(ReportFormat format) {
 ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
                              schedule::Scheduler& scheduler, jobs::JobRunner& jobs)
     : directory_(std::move(directory)), catalog_(catalog), scheduler_(scheduler), jobs_(jobs) {
-  std::filesystem::create_directories(directory_);
+  std::filesystem::create_directory(directory_);
   std::filesystem::permissions(directory_, std::filesystem::perms::owner_all);
 }
 

@@ -5,6 +5,7 @@
 // Thread-safe. Errors: as the catalog's.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -84,7 +85,8 @@ struct Others {
   // The machines of a tenant whose timeline an instant VM holds, and the host that syncs it: orders
   // for them are for that host alone. Answers at once.
   std::function<std::map<std::string, catalog::HostId>(const std::string& tenant)> holders{};
-  // What else is wrong: conditions of the kind kInstantVmDown.
+  // What else is wrong: conditions of the kinds kInstantVmDown, kStoreUnusable, kPointsMissing and
+  // kDependencyMissing.
   std::function<std::vector<alerts::Condition>()> conditions{};
   // Throws busy if a point is in use.
   std::function<void(const images::PointId&)> expect_deletable;
@@ -117,6 +119,8 @@ class Scheduler : public ingest::SyncOrders {
   void protect(const std::string& tenant, const std::string& machine, bool wanted,
                const std::optional<std::string>& policy);
   Standing standing(const std::string& tenant, const catalog::Machine& machine);
+  // Throws unavailable if alerts, retention and upkeep were not seen to be dealt with lately.
+  void expect_watching();
   // The text of a policy; the default one exists always. Throws not_found.
   policy::PolicyText policy_text(const std::string& tenant, const std::string& name);
 
@@ -205,6 +209,11 @@ class Scheduler : public ingest::SyncOrders {
   const Limits limits_;
   const uint64_t started_ms_;  // by the steady clock
   const Others others_;
+  struct Watching {
+    std::string problem;  // of the last round; empty: it was well
+    std::chrono::steady_clock::time_point ended = std::chrono::steady_clock::now();
+  };
+  base::Guarded<Watching> watching_;
   alerts::AlertBook alerts_;  // used by the thread alone
   base::Guarded<State> state_;
   std::condition_variable changed_;  // with state_: `stopping`

@@ -43,7 +43,8 @@ const std::set<std::string> kSettled{
     alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
     alerts::kHostSilent,     alerts::kStoreNearlyFull,    alerts::kVerificationFailed,
     alerts::kRecoverySlow,   alerts::kInstantVmDown,      alerts::kPointsDamaged,
-    alerts::kStoreDamaged,   alerts::kClockWrong,         alerts::kApplianceClock};
+    alerts::kStoreDamaged,   alerts::kClockWrong,         alerts::kApplianceClock,
+    alerts::kStoreUnusable,  alerts::kPointsMissing,      alerts::kDependencyMissing};
 
 }  // namespace
 
@@ -68,6 +69,10 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
         known.last_seen_ms = std::max(known.last_seen_ms, report->time_ms);
     }
     hosts[host.id] = known;
+  }
+  std::set<std::string> readable;
+  for (const stores::StoreStanding& standing : stores_.standings()) {
+    if (standing.can_be_read()) readable.insert(standing.tenant);
   }
   for (const catalog::Tenant& tenant : catalog_.tenants()) {
     std::map<std::string, catalog::Machine> machines;
@@ -120,9 +125,10 @@ alerts::Facts Scheduler::facts(State& state, uint64_t now_ms) {
       facts.machines.push_back(std::move(known));
     }
     alerts::StoreFacts store{.tenant = tenant.name};
+    // Where the store is not there, the space is another disk's.
     std::error_code absent;
     auto space = std::filesystem::space(stores_.directory_of(tenant.name), absent);
-    if (!absent) {
+    if (!absent && readable.contains(tenant.name)) {
       store.free = space.available;
       store.size = space.capacity;
     }
@@ -230,11 +236,12 @@ void Scheduler::retain(State& state) {
       std::string name = tenant.name;
       jobs_.submit({"retention", name, protection.machine}, [this, name,
                                                              old](jobs::JobContext& context) {
-        auto writer = stores_.writer(name);
+        auto writer = stores_.expect_writable(name);
         for (const images::PointId& id : old) {
           context.throw_if_stopped();
           try {
             others_.expect_deletable(id);
+            catalog_.intend_removal(name, id);
             writer->delete_point(id);
           } catch (const base::Error& error) {
             if (error.code() != base::ErrorCode::busy && error.code() != base::ErrorCode::not_found)
@@ -281,6 +288,19 @@ void Scheduler::verify(const Key& machine, const char* why) {
   }
 }
 
+void Scheduler::expect_watching() {
+  constexpr std::chrono::seconds kPatience{60};
+  auto watching = watching_.lock();
+  if (!watching->problem.empty())
+    throw base::Error(base::ErrorCode::unavailable, "they are held up: " + watching->problem);
+  auto silent = std::chrono::steady_clock::now() - watching->ended;
+  if (silent < kPatience) return;
+  auto silent_ms = std::chrono::duration_cast<std::chrono::milliseconds>(silent).count();
+  throw base::Error(base::ErrorCode::unavailable,
+                    fmt::format("they were last dealt with {} ago",
+                                base::format_duration_ms(static_cast<uint64_t>(silent_ms))));
+}
+
 void Scheduler::watch() {
   std::string last_problem;
   auto ending = [&] {
@@ -306,7 +326,9 @@ void Scheduler::watch() {
       }
       alerts_.settle(kSettled, conditions, now);
       last_problem.clear();
+      *watching_.lock() = {};
     } catch (const base::Error& error) {
+      watching_.lock()->problem = error.message();
       if (error.message() != last_problem)
         base::log().error("alerts and retention are held up: {}", error.message());
       last_problem = error.message();

@@ -64,7 +64,8 @@ boot::BootSettings worker_settings(const boot::BootSettings& common, uint32_t nu
   size_t hash = std::hash<std::string>()(common.state_directory) & 0xffffff;
   settings.isolated_network = fmt::format("muletto-test-{:06x}-{}", hash, number);
   for (const std::string& path : {settings.state_directory, settings.run_directory}) {
-    std::filesystem::create_directories(path);
+    std::filesystem::create_directory(base::parent_path(path));
+    std::filesystem::create_directory(path);
     // QEMU's own user passes through, as it does for other VMs.
     for (const std::string& each : {base::parent_path(path), path}) {
       std::filesystem::permissions(each, static_cast<std::filesystem::perms>(0711));
@@ -243,6 +244,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   TestBootPlan plan;
   plan.source.reader = &writer->reader();
   plan.source.store_directory = stores_.directory_of(tenant);
+  plan.source.key_file_path = stores_.key_file_of(tenant);
   plan.source.damaged_points = catalog_.damaged_points(tenant);
   plan.point = point;
   plan.expected = expectations_of(tenant, manifest.machine_name, manifest.dates.order);

@@ -338,4 +338,26 @@ TEST_CASE("old test boots of a machine grow thin, and end; those of others stay"
   CHECK(catalog->verification(kDefaultTenant, other).picture_count == 1);
 }
 
+TEST_CASE("a catalog knows which store is whose, also one of an older version") {
+  base::ScratchDirectory scratch = make_scratch();
+  {
+    Database database(path_in(scratch));
+    migrate(database, 6);  // before stores had an identity
+    database.execute("INSERT INTO tenants(name, created_ms) VALUES ('acme', 1)");
+  }
+  auto catalog = Catalog::open(path_in(scratch));
+  REQUIRE(catalog->find_store("acme"));
+  CHECK_FALSE(catalog->find_store("acme")->id);
+  catalog->add_tenant("new", 1);
+  CHECK_FALSE(catalog->find_store("new"));
+  images::StoreId id = images::StoreId::random();
+  catalog->save_store("new", {id, "/mnt/new"});
+  CHECK(catalog->find_store("new")->id == id);
+  CHECK(catalog->find_store("new")->directory == "/mnt/new");
+  CHECK(catalog->tenants_with_store(id) == std::vector<std::string>{"new"});
+  CHECK_FALSE(catalog->find_fact("authority"));
+  catalog->save_fact("authority", "abc");
+  CHECK(catalog->find_fact("authority") == "abc");
+}
+
 }  // namespace appliance::catalog

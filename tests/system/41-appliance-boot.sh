@@ -15,12 +15,13 @@ start_daemon() {
   start_appliance --log-level debug
 }
 
-# A point made while no daemon ran is in the catalog as soon as one does.
+# A store that was made before the appliance is taken by order, with its points.
 "$SOURCE/tests/guests/build-guest" "$WORK/alpha.img" --hostname alpha
 mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 muletto store import "$state/stores/default" --machine alpha --disk "vda=$WORK/alpha.img" --format raw
 start_daemon
+muletto tenant adopt default > /dev/null
 [ "$(muletto machine show alpha -o json | json .machine.point_count)" = 1 ] || fail "the point is not known"
 point=$(muletto point show alpha@latest -o json | json .point.id)
 expect_failure 4 "in use|writ" muletto store delete "$state/stores/default" alpha@latest

@@ -94,6 +94,7 @@ done
 
 printf '[boot]\ntpm_directory = "%s"\n' "$tpms" > "$WORK/mulettod.toml"
 start_appliance --config "$WORK/mulettod.toml"
+muletto tenant adopt default > /dev/null
 
 echo "the loader that nobody signed is refused"
 rogue=$(muletto boot start rogue@latest --network none -o json | json .boot.id)

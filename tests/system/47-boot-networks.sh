@@ -52,6 +52,7 @@ for pack in $(find "$store/packs" -newer "$WORK/before-torn" -type f -size +1M);
   dd if=/dev/zero of="$pack" bs=1k seek=1500 count=1 conv=notrunc status=none
 done
 start_appliance
+muletto tenant adopt default > /dev/null
 
 # reasons POINT REGEX OPTION...   a check that says no, for that reason; a start is refused with the same.
 reasons() {

@@ -17,6 +17,7 @@ mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 muletto store import "$state/stores/default" --machine desk --disk "vda=$WORK/desk.img" --format raw
 start_appliance
+muletto tenant adopt default > /dev/null
 address=127.0.0.1:$(json .port < "$run/mulettod.json")
 boot=$(muletto boot start desk@latest --memory 256M --cpus 1 --network none -o json | json .boot.id)
 socket=/api/v1/boots/$boot/console/ws

@@ -26,6 +26,7 @@ mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
 muletto store import "$state/stores/default" --machine alpha --disk "vda=$WORK/alpha.img" --disk "vdb=$WORK/data.img"
 start_daemon
+muletto tenant adopt default > /dev/null
 muletto boot start alpha@latest --memory 256M --network nat --wait --http / --timeout 4m -o json > "$WORK/boot.json"
 boot=$(json .boot.id < "$WORK/boot.json") point=$(json .boot.point < "$WORK/boot.json")
 address=$(json '.boot.addresses[0]' < "$WORK/boot.json")

@@ -20,6 +20,7 @@ done
 # No appliance can run this one.
 muletto store import "$state/stores/default" --machine huge --memory 4T --disk "vda=$WORK/alpha.img" > /dev/null
 start_appliance --log-level debug
+muletto tenant adopt default > /dev/null
 
 # states FILE   prints "machine state" lines.
 states() {

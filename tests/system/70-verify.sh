@@ -60,6 +60,7 @@ table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.
 head -c 4096 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek="$table" conv=notrunc status=none
 muletto store import "$state/stores/default" --machine damaged --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
 start_daemon
+muletto tenant adopt default > /dev/null
 
 web_point() { muletto point list -o json | json "[.points[] | select(.machine == \"web\")][$1].id"; }
 before_data=$(web_point 0) newest=$(web_point 1) without_data=$(web_point 2)

@@ -54,6 +54,8 @@ struct Session {
     BootSettings settings;
     settings.state_directory = arguments.get("state");
     settings.run_directory = arguments.get("run");
+    std::filesystem::create_directories(settings.state_directory);
+    std::filesystem::create_directories(settings.run_directory);
     settings.accelerator = accelerator_from_name(arguments.get("accelerator"));
     for (const std::string& image : arguments.list("image")) {
       settings.export_command = {"file", image.substr(image.find('=') + 1)};

@@ -71,6 +71,8 @@ class Appliance {
     std::string path = "/tmp/muletto-boot-XXXXXX";
     REQUIRE(::mkdtemp(path.data()) != nullptr);
     fs::permissions(path, fs::perms(0755));
+    fs::create_directory(path + "/state");
+    fs::create_directory(path + "/run");
     return path;
   }
   std::string image() const { return directory_ + "/disk.img"; }

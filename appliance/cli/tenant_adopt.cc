@@ -1,0 +1,72 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/private_file.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+constexpr size_t kMaxKey = 4096;
+
+void declare_options(base::options::options_description_easy_init add) {
+  using base::options::value;
+  add("store", value<std::string>()->value_name("DIR"),
+      "where the store is, on the appliance (default: the tenant's own folder)")(
+      "key-file", value<std::string>()->value_name("FILE"),
+      "the key of an encrypted store; the appliance keeps a copy")(
+      "yes", "do it even if the appliance forgets points by it");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  std::string name = arguments.get("NAME");
+  nlohmann::json order{{"confirm", arguments.has("yes")}};
+  if (arguments.has("store"))
+    order["directory"] = std::filesystem::absolute(arguments.get("store")).lexically_normal();
+  if (arguments.has("key-file"))
+    order["key"] = base::read_private_file(arguments.get("key-file"), kMaxKey);
+  nlohmann::json answer =
+      ApiClient(arguments).post("/tenants/" + base::encode_percent(name) + "/adopt", order);
+  const nlohmann::json& adoption = answer["adoption"];
+  bool done = adoption.value("done", false);
+  if (!done) {
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("nothing was changed: the store in {} has {} points, the appliance knows {} of "
+                    "tenant {}, and would forget {}. If that is right, say --yes",
+                    text_of(adoption, "directory"), text_of(adoption, "found_count"),
+                    text_of(adoption, "known_count"), printable(name),
+                    text_of(adoption, "lost_count")));
+  }
+  if (arguments.json()) print_json(answer);
+  else
+    fmt::print("The store {} in {} is that of tenant {} now. It has {} points.\n",
+               text_of(adoption, "id"), text_of(adoption, "directory"), printable(name),
+               text_of(adoption, "found_count"));
+  return 0;
+}
+
+}  // namespace
+
+base::Command tenant_adopt_command() {
+  base::Command command;
+  command.name = "tenant adopt";
+  command.summary = "Takes an existing store for a tenant, with all its machines and points";
+  command.positional = {"NAME"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "For a store that this appliance never had (a new appliance, a disk from another one), and "
+      "for one that was put back from a copy.\n"
+      "A tenant that is not there is made. What would be forgotten is said first, and needs --yes.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,88 @@
+#include "appliance/presence/first_start.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "appliance/pki/authority.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/text.h"
+
+namespace appliance::presence {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+// The second field of each line.
+std::set<std::string> mount_points(std::string_view table) {
+  std::set<std::string> found;
+  for (const std::string& line : base::split(table, '\n')) {
+    std::istringstream words{line};
+    std::string device, place;
+    if (words >> device >> place && !device.starts_with('#') && place.starts_with('/'))
+      found.insert(place);
+  }
+  return found;
+}
+
+bool is_at_or_below(std::string_view path, std::string_view folder) {
+  if (folder == "/") return true;
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+std::string text_of(const char* path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+std::optional<std::string> unmounted_above(std::string_view path, std::string_view fstab,
+                                           std::string_view mounts) {
+  std::set<std::string> mounted = mount_points(mounts);
+  for (const std::string& place : mount_points(fstab)) {
+    if (is_at_or_below(path, place) && !mounted.contains(place)) return place;
+  }
+  return std::nullopt;
+}
+
+void expect_state_folder(const Config& config) {
+  base::FileSystem& files = base::real_file_system();
+  if (config.make_missing || files.exists(config.catalog_path())) return;
+  auto unmounted =
+      unmounted_above(config.state_directory, text_of("/etc/fstab"), text_of("/proc/self/mounts"));
+  if (unmounted) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("there is no catalog in {}, and nothing is mounted at {} though "
+                            "/etc/fstab lists it: mount it, or start once with --init to make a "
+                            "new appliance here",
+                            config.state_directory, *unmounted));
+  }
+  if (files.exists(base::join_path(config.pki_directory(), "ca.crt"))) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{} has the keys of an appliance, but not its catalog: put {} back "
+                            "from a backup, or start once with --init to begin a new one",
+                            config.state_directory, config.catalog_path()));
+  }
+}
+
+void expect_known_authority(const Config& config, catalog::Catalog& catalog) {
+  if (config.make_missing) return;
+  auto known = catalog.find_fact("authority");
+  if (!known && catalog.hosts().empty()) return;
+  try {
+    pki::expect_authority(config.pki_directory(), known.value_or(""));
+  } catch (const Error& error) {
+    throw Error(error.code(), error.message() +
+                                  "; if they are lost for good, start once with --init and enroll "
+                                  "every host again");
+  }
+}
+
+}  // namespace appliance::presence
