@@ -11,6 +11,7 @@
 #include "appliance/verify/guest_prober.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/internal_errors.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -116,12 +117,19 @@ void VerifyService::stop() {
 
 jobs::JobId VerifyService::submit(const jobs::JobSpec& spec, Work work) {
   auto state = state_.lock();
-  if (state->stopping || state->queue.size() >= settings_.queue_size)
-    throw Error(ErrorCode::busy, "too many test boots are waiting; try again later");
+  for (const Task& task : state->queue) {
+    if (task.unit == spec.unit) return task.job->id();
+  }
+  if (state->stopping) throw Error(ErrorCode::busy, "the daemon is about to end");
+  if (state->queue.size() >= settings_.queue_size) {
+    throw Error(ErrorCode::busy,
+                fmt::format("{} test boots wait already, and {} run at a time; try again later",
+                            state->queue.size(), settings_.worker_count));
+  }
   std::shared_ptr<jobs::AttachedJob> job = jobs_.attach(spec);
   jobs::JobId id = job->id();
   job->context().set_progress({0, 0, "waiting for its turn"});
-  state->queue.push_back({std::move(job), std::move(work)});
+  state->queue.push_back({std::move(job), std::move(work), spec.unit});
   changed_.notify_one();
   return id;
 }
@@ -131,15 +139,24 @@ jobs::JobId VerifyService::request(const std::string& tenant, const std::string&
   auto writer = stores_.writer(tenant);
   images::PointId point = writer->reader().find_point(point_selector);
   std::string machine = writer->reader().read_point(point).machine_name;
-  return submit({"verify", tenant, machine}, [=, this](Worker& worker, jobs::JobContext& context) {
-    verify_point(worker, tenant, point, why, context);
-  });
+  // One that nobody named a point for waits once for each machine, and tests what is the newest
+  // point when its turn comes.
+  bool is_automatic = why == "sync" || why == "nightly";
+  std::string unit = is_automatic ? fmt::format("verify newest of {} {}", tenant, machine)
+                                  : "verify " + point.hex();
+  return submit({"verify", tenant, machine, unit},
+                [=, this](Worker& worker, jobs::JobContext& context) {
+                  images::PointId newest = point;
+                  if (is_automatic)
+                    newest = stores_.writer(tenant)->reader().find_point(machine + "@latest");
+                  verify_point(worker, tenant, newest, why, context);
+                });
 }
 
 jobs::JobId VerifyService::request_bisect(const std::string& tenant,
                                           const std::string& machine_name) {
   catalog_.machine(tenant, machine_name);
-  return submit({"bisect", tenant, machine_name},
+  return submit({"bisect", tenant, machine_name, fmt::format("bisect {} {}", tenant, machine_name)},
                 [=, this](Worker& worker, jobs::JobContext& context) {
                   bisect(worker, tenant, machine_name, context);
                 });
@@ -181,8 +198,10 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
       task.job->succeed();
     } catch (const Error& error) {
       task.job->fail(error);
-    } catch (const std::exception& error) {
-      task.job->fail(Error(ErrorCode::io, error.what()));
+    } catch (...) {
+      std::string words = base::describe_exception(std::current_exception());
+      base::report_internal_error("a test boot", words);
+      task.job->fail(Error(ErrorCode::io, "unexpected failure: " + words));
     }
     std::erase(state_.lock()->running_ids, task.job->id());
   }

@@ -67,6 +67,7 @@ class VerifyService {
   struct Task {
     std::shared_ptr<jobs::AttachedJob> job;
     Work work;
+    std::string unit;  // as JobSpec::unit, of those that wait
   };
   struct State {
     std::deque<Task> queue;
