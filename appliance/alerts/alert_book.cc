@@ -1,18 +1,14 @@
 #include "appliance/alerts/alert_book.h"
 
-#include <chrono>
-#include <nlohmann/json.hpp>
+#include <exception>
 #include <tuple>
 
 #include "base/log.h"
-#include "base/subprocess.h"
-#include "base/text.h"
 
 namespace appliance::alerts {
 namespace {
 
 constexpr uint32_t kMaxOpen = 100'000;
-constexpr std::chrono::seconds kHookPatience{30};
 
 catalog::Alert alert_of(const Condition& condition, uint64_t now_ms) {
   catalog::Alert alert;
@@ -52,36 +48,30 @@ void AlertBook::settle(const std::set<std::string>& kinds, const std::vector<Con
   for (const catalog::Alert& alert : catalog_.alerts("", false, kMaxOpen)) {
     if (kinds.contains(alert.kind)) open[{alert.tenant, alert.kind, alert.subject}] = alert.message;
   }
+  // One that cannot be written down (of a tenant that has just gone) is not to hide the others.
+  std::exception_ptr trouble;
+  auto guarded = [&](const std::function<void()>& action) {
+    try {
+      action();
+    } catch (...) {
+      if (!trouble) trouble = std::current_exception();
+    }
+  };
   for (const Condition& condition : conditions) {
     Key key{condition.tenant, condition.kind, condition.subject};
     wanted.insert(key);
     auto found = open.find(key);
-    if (found == open.end() || found->second != condition.message) raise(condition, now_ms);
+    if (found == open.end() || found->second != condition.message)
+      guarded([&] { raise(condition, now_ms); });
   }
   for (const auto& [key, message] : open) {
-    const auto& [tenant, kind, subject] = key;
-    if (!wanted.contains(key)) clear({kind, tenant, subject, message}, now_ms);
+    if (wanted.contains(key)) continue;
+    guarded([&, &each = key, &words = message] {
+      const auto& [tenant, kind, subject] = each;
+      clear({kind, tenant, subject, words}, now_ms);
+    });
   }
-}
-
-void run_hook(const HookSettings& settings, const catalog::Alert& alert, AlertChange change) {
-  std::string state = change == AlertChange::opened ? "opened" : "closed";
-  if (!settings.command.empty()) {
-    base::run_checked({settings.command, alert.kind, state, alert.subject, alert.message},
-                      kHookPatience);
-  }
-  if (settings.webhook.empty()) return;
-  nlohmann::json body{{"kind", alert.kind},
-                      {"state", state},
-                      {"tenant", alert.tenant},
-                      {"subject", alert.subject},
-                      {"message", alert.message},
-                      {"time", base::format_time_ms(alert.closed_ms.value_or(alert.opened_ms))}};
-  base::run_checked(
-      {"curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--header",
-       "Content-Type: application/json", "--data-raw",
-       body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "--", settings.webhook},
-      kHookPatience);
+  if (trouble) std::rethrow_exception(trouble);
 }
 
 }  // namespace appliance::alerts

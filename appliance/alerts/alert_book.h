@@ -1,5 +1,5 @@
 // Alerts and their life: opened when a condition is seen, closed when it is gone, acknowledged by
-// an operator in between. Whoever wants to be told gives a hook. Thread-safe.
+// an operator in between. Who wants to be told gives a hook. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -26,7 +26,8 @@ class AlertBook {
   // Closes it, if it is open.
   void clear(const Condition& condition, uint64_t now_ms);
 
-  // Makes the open alerts of these kinds exactly the conditions.
+  // Makes the open alerts of these kinds exactly the conditions. Throws the first failure to write
+  // one down, after all had their turn.
   void settle(const std::set<std::string>& kinds, const std::vector<Condition>& conditions,
               uint64_t now_ms);
 
@@ -34,13 +35,5 @@ class AlertBook {
   catalog::Catalog& catalog_;
   AlertHook hook_;
 };
-
-// The hook of the settings: starts `command KIND STATE SUBJECT MESSAGE`, and posts JSON to the URL
-// with curl. Throws what running them throws; waits at most half a minute.
-struct HookSettings {
-  std::string command;  // empty: none
-  std::string webhook;  // empty: none
-};
-void run_hook(const HookSettings& settings, const catalog::Alert& alert, AlertChange change);
 
 }  // namespace appliance::alerts

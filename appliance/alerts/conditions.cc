@@ -59,6 +59,17 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
           fmt::format("the newest tested point of '{}' failed its test boot: {}", machine.name,
                       machine.boot_failure));
     }
+    if (machine.verify_by_ms && now_ms > *machine.verify_by_ms) {
+      std::string passed =
+          machine.last_passed_ms
+              ? "its last passed test boot is of " + base::format_time_ms(*machine.last_passed_ms)
+              : "no test boot of it has ever passed";
+      std::string last = machine.last_verdict.empty()
+                             ? "none has run"
+                             : fmt::format("the verdict of the last one: {}", machine.last_verdict);
+      add(kVerificationOverdue, fmt::format("nothing proves that '{}' can be recovered: {}; {}",
+                                            machine.name, passed, last));
+    }
     if (machine.rto_ms && machine.recovery_ms && *machine.recovery_ms > *machine.rto_ms) {
       add(kRecoverySlow,
           fmt::format(

@@ -24,6 +24,10 @@ constexpr const char* kApplianceClock = "appliance-clock";  // our own
 constexpr const char* kStoreUnusable = "store-unusable";    // missing, foreign, read-only, …
 constexpr const char* kPointsMissing = "points-missing";    // a store has lost points
 constexpr const char* kDependencyMissing = "dependency-missing";  // see appliance/presence
+constexpr const char* kVerificationOverdue = "verification-overdue";
+constexpr const char* kDutyFailing = "duty-failing";
+constexpr const char* kAlertChannelFailing = "alert-channel-failing";
+constexpr const char* kInternalError = "internal-error";
 
 struct Condition {
   std::string kind;
@@ -58,6 +62,10 @@ struct MachineFacts {
   std::string boot_failure;
   std::optional<uint64_t> recovery_ms;  // the median of its newest three passed test boots
   std::optional<uint64_t> rto_ms;       // its policy's target for that
+  // Its policy has it tested, and it has points; by when a test boot should have passed again.
+  std::optional<uint64_t> verify_by_ms;
+  std::optional<uint64_t> last_passed_ms;
+  std::string last_verdict;  // of its newest test boot: "inconclusive"; empty: there was none
 };
 
 struct StoreFacts {

@@ -70,6 +70,7 @@ void add_report_routes(Router& router, Services& services);
 void add_tenant_routes(Router& router, Services& services);
 void add_schedule_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
+void add_alert_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

@@ -1,4 +1,4 @@
-// Policies, which machines are protected, syncs on order, alerts.
+// Policies, which machines are protected, syncs on order.
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/body_fields.h"
@@ -12,20 +12,6 @@ namespace appliance::api {
 namespace {
 
 using nlohmann::json;
-
-json alert_json(const catalog::Alert& alert) {
-  auto time = [](const std::optional<uint64_t>& time_ms) {
-    return time_ms ? json(base::format_time_ms(*time_ms)) : json(nullptr);
-  };
-  return {{"id", alert.id},
-          {"tenant", alert.tenant},
-          {"kind", alert.kind},
-          {"subject", alert.subject},
-          {"message", alert.message},
-          {"opened", base::format_time_ms(alert.opened_ms)},
-          {"closed", time(alert.closed_ms)},
-          {"acknowledged", time(alert.acknowledged_ms)}};
-}
 
 json policy_json(Services& services, const std::string& tenant, const std::string& name) {
   return json::parse(policy::policy_to_json(services.scheduler.policy_text(tenant, name)));
@@ -104,26 +90,6 @@ Response sync_machine(Services& services, const Request& request) {
                   services.scheduler.request(request.tenant(), request.path_value("name")));
 }
 
-Response list_alerts(Services& services, const Request& request) {
-  json list = json::array();
-  bool all = request.query_value("closed") == "true";
-  for (const catalog::Alert& alert : services.catalog.alerts(request.tenant(), all, 1000))
-    list.push_back(alert_json(alert));
-  return json_response(
-      {{"alerts", list}, {"problems", problems_json(services, request.tenant(), Asked::all)}});
-}
-
-Response acknowledge_alert(Services& services, const Request& request) {
-  int64_t id = 0;
-  try {
-    id = std::stoll(request.path_value("id"));
-  } catch (const std::exception&) {
-    throw base::Error(base::ErrorCode::invalid_argument, "an alert's id is a whole number");
-  }
-  services.catalog.acknowledge_alert(id, base::now_ms());
-  return json_response({{"alert", alert_json(services.catalog.find_alert(id).value())}});
-}
-
 }  // namespace
 
 json standing_json(const schedule::Standing& standing) {
@@ -151,8 +117,6 @@ void add_schedule_routes(Router& router, Services& services) {
   add("DELETE", "/api/v1/policies/{name}", delete_policy);
   add("PUT", "/api/v1/machines/{name}/protection", protect_machine);
   add("POST", "/api/v1/machines/{name}/sync", sync_machine);
-  add("GET", "/api/v1/alerts", list_alerts);
-  add("POST", "/api/v1/alerts/{id}/acknowledge", acknowledge_alert);
 }
 
 }  // namespace appliance::api

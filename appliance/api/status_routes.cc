@@ -14,6 +14,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr uint32_t kMaxCounted = 100'000;
+
 json free_space_json(const std::string& directory) {
   struct statvfs space;
   if (::statvfs(directory.c_str(), &space) != 0) return nullptr;
@@ -28,8 +30,8 @@ json boots_json(Services& services) {
     auto boots = services.boots.list();
     for (const boot::InstantVm& vm : boots) running += vm.state == boot::VmState::running ? 1 : 0;
     return {{"count", boots.size()}, {"running", running}, {"problem", nullptr}};
-  } catch (const base::Error& error) {
-    return {{"count", nullptr}, {"running", nullptr}, {"problem", error.message()}};
+  } catch (const std::exception& error) {
+    return {{"count", nullptr}, {"running", nullptr}, {"problem", error.what()}};
   }
 }
 
@@ -40,26 +42,52 @@ json store_json(Services& services, const std::string& tenant) {
   return nullptr;
 }
 
+// Duties of the appliance that are not being done now.
+json failing_duties_json(Services& services) {
+  json list = json::array();
+  for (const schedule::DutyFailure& each : services.scheduler.duty_failures()) {
+    list.push_back({{"name", each.name},
+                    {"what", each.what},
+                    {"since", base::format_time_ms(each.since_ms)},
+                    {"error", each.error}});
+  }
+  return list;
+}
+
+// Machines that are synced, and that nobody has tested.
+size_t not_verified_count(Services& services, const std::string& tenant) {
+  size_t count = 0;
+  for (const catalog::Protection& each : services.catalog.protections(tenant)) {
+    auto policy = services.scheduler.policy(tenant, each.policy);
+    count += each.wanted && policy->verification == policy::Verification::off ? 1 : 0;
+  }
+  return count;
+}
+
 Response status(Services& services, const Request& request) {
   catalog::JobFilter running;
   running.state = catalog::JobState::running;
   uint64_t points = 0;
   auto machines = services.catalog.machines(request.tenant());
   for (const catalog::Machine& machine : machines) points += machine.point_count;
-  return json_response({{"version", MULETTO_VERSION},
-                        {"started", base::format_time_ms(services.started_ms)},
-                        {"uptime_ms", base::steady_ms() - services.started_steady_ms},
-                        {"address", services.public_address()},
-                        {"fingerprint", services.authority.fingerprint()},
-                        {"state_directory", services.config.state_directory},
-                        {"disk", free_space_json(services.config.state_directory)},
-                        {"machine_count", machines.size()},
-                        {"point_count", points},
-                        {"running_job_count", services.jobs.jobs(running).size()},
-                        {"boots", boots_json(services)},
-                        {"store", store_json(services, request.tenant())},
-                        {"needs", needs_json(services)},
-                        {"problems", problems_json(services, request.tenant(), Asked::all)}});
+  return json_response(
+      {{"version", MULETTO_VERSION},
+       {"started", base::format_time_ms(services.started_ms)},
+       {"uptime_ms", base::steady_ms() - services.started_steady_ms},
+       {"address", services.public_address()},
+       {"fingerprint", services.authority.fingerprint()},
+       {"state_directory", services.config.state_directory},
+       {"disk", free_space_json(services.config.state_directory)},
+       {"machine_count", machines.size()},
+       {"point_count", points},
+       {"running_job_count", services.jobs.jobs(running).size()},
+       {"open_alert_count", services.catalog.alerts(request.tenant(), false, kMaxCounted).size()},
+       {"not_verified_count", not_verified_count(services, request.tenant())},
+       {"failing_duties", failing_duties_json(services)},
+       {"boots", boots_json(services)},
+       {"store", store_json(services, request.tenant())},
+       {"needs", needs_json(services)},
+       {"problems", problems_json(services, request.tenant(), Asked::all)}});
 }
 
 }  // namespace
@@ -87,6 +115,7 @@ void add_all_routes(Router& router, Services& services) {
   add_schedule_routes(router, services);
   add_clock_routes(router, services);
   add_tenant_routes(router, services);
+  add_alert_routes(router, services);
   add_agent_routes(router, services);
 }
 

@@ -189,6 +189,8 @@ class Catalog {
   // Of the newest point among those that were tested and judged to the end.
   std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
                                               std::string_view machine_name);
+  // When the newest passed test boot of the machine began.
+  std::optional<uint64_t> last_passed_ms(std::string_view tenant, std::string_view machine_name);
   // Of those that began in [from_ms, to_ms).
   VerdictCounts verdict_counts(std::string_view tenant, std::string_view machine_name,
                                uint64_t from_ms, uint64_t to_ms);

@@ -152,6 +152,17 @@ std::optional<NewestVerdict> Catalog::newest_verdict(std::string_view tenant,
                        statement.natural(3)};
 }
 
+std::optional<uint64_t> Catalog::last_passed_ms(std::string_view tenant,
+                                                std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT max(started_ms) FROM verifications WHERE tenant = ? AND machine = ? AND verdict = "
+      "'pass'");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  if (!statement.step() || statement.is_null(0)) return std::nullopt;
+  return statement.natural(0);
+}
+
 VerdictCounts Catalog::verdict_counts(std::string_view tenant, std::string_view machine_name,
                                       uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <map>
+
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
@@ -20,15 +22,27 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"ID", Align::right}, {"KIND"}, {"OPENED"}, {"CLOSED"}, {"ACKNOWLEDGED"}, {"WHAT"}});
+  Table table({{"ID", Align::right},
+               {"SEVERITY"},
+               {"KIND"},
+               {"OPENED"},
+               {"CLOSED"},
+               {"ACKNOWLEDGED"},
+               {"WHAT"}});
   for (const nlohmann::json& alert : answer["alerts"]) {
-    table.add({text_of(alert, "id"), text_of(alert, "kind"), text_of(alert, "opened"),
-               text_of(alert, "closed"), text_of(alert, "acknowledged"),
+    table.add({text_of(alert, "id"), text_of(alert, "severity"), text_of(alert, "kind"),
+               text_of(alert, "opened"), text_of(alert, "closed"), text_of(alert, "acknowledged"),
                text_of(alert, "message")});
   }
   table.print(when_empty(answer, "Nothing is wrong."));
   // An alert says what is wrong; this says what nobody could find out.
   print_problems(answer, "could not be checked");
+  std::map<std::string, std::string> advice;
+  for (const nlohmann::json& alert : answer["alerts"]) {
+    if (alert["closed"].is_null()) advice[text_of(alert, "kind")] = text_of(alert, "advice");
+  }
+  if (!advice.empty()) fmt::print("\nWhat to do:\n");
+  for (const auto& [kind, words] : advice) fmt::print("  {}: {}\n", kind, words);
   return 0;
 }
 

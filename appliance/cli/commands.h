@@ -47,6 +47,8 @@ base::Command machine_protect_command();
 base::Command machine_unprotect_command();
 base::Command sync_start_command();
 base::Command alert_list_command();
+base::Command alert_kinds_command();
+base::Command alert_test_command();
 base::Command alert_ack_command();
 base::Command clock_show_command();
 base::Command clock_accept_command();

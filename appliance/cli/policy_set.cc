@@ -30,6 +30,8 @@ void declare_options(base::options::options_description_easy_init add) {
   add("priority", value<std::string>()->value_name("N"), "1 to 9; 9 goes first");
   add("verification", value<std::string>()->value_name("WHEN"),
       "off, after-sync or 'nightly HH:MM'");
+  add("verify-within", value<std::string>()->value_name("TIME"),
+      "alert when no test boot has passed for so long; default: 8d");
   add("protect-new", value<std::string>()->value_name("yes|no"),
       "of the default policy: machines that agents notice are protected at once");
   declare_connection(add);
@@ -51,6 +53,7 @@ int run(const base::Arguments& arguments) {
        {"timezone", "jitter", "keep", "bandwidth", "rpo", "rto", "verification"}) {
     if (arguments.has(name)) body[name] = arguments.get(name);
   }
+  if (arguments.has("verify-within")) body["verify_within"] = arguments.get("verify-within");
   if (auto priority = number_option(arguments, "priority", 1, 9)) body["priority"] = *priority;
   if (arguments.has("protect-new")) body["protect_new"] = yes_or_no(arguments.get("protect-new"));
   nlohmann::json answer =

@@ -38,7 +38,9 @@ int run(const base::Arguments& arguments) {
   sheet.add("Recovery time objective", text("rto"));
   sheet.add("Bandwidth", text("bandwidth"));
   sheet.add("Priority", text_of(policy, "priority"));
-  sheet.add("Verification", text("verification"));
+  bool tested = policy.value("verification", "off") != "off";
+  sheet.add("Verification", tested ? text("verification") : "off: nothing is verified");
+  if (tested) sheet.add("Must pass within", text("verify_within"));
   sheet.add("New machines", policy.value("protect_new", false) ? "protected" : "reported");
   sheet.print();
   return 0;

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -42,6 +43,15 @@ int run(const base::Arguments& arguments) {
                   ? "ok"
                   : fmt::format("not since {}: {}; needed for {}", text_of(need, "since"),
                                 text_of(need, "problem"), text_of(need, "purpose")));
+  }
+  if (uint64_t count = status.value("not_verified_count", uint64_t{0}); count > 0)
+    sheet.add("Not verified", fmt::format("{}: verification is off in the policy",
+                                          base::format_count(count, "machine")));
+  uint64_t alerts = status.value("open_alert_count", uint64_t{0});
+  sheet.add("Open alerts", alerts == 0 ? "none" : fmt::format("{}: muletto alert list", alerts));
+  for (const nlohmann::json& duty : status.value("failing_duties", nlohmann::json::array())) {
+    sheet.add("Not done now", fmt::format("{}, since {}: {}", text_of(duty, "what"),
+                                          text_of(duty, "since"), text_of(duty, "error")));
   }
   sheet.print();
   return 0;

@@ -110,7 +110,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
   scheduler_ = std::make_unique<schedule::Scheduler>(
       *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
-      alerts::HookSettings{config_.alert_command, config_.alert_webhook},
+      alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
       schedule::Others{
           [this](const std::string& tenant) { return timelines_->holders(tenant); },
           [this] { return conditions(); },

@@ -63,6 +63,8 @@ Policy compile(const PolicyText& text) {
     compile_verification(policy);
     return 0;
   });
+  policy.verify_within_ms =
+      field("verify_within", [&] { return base::parse_duration_ms(text.verify_within); });
   policy.bandwidth = field("bandwidth", [&] { return parse_bandwidth(text.bandwidth); });
   if (!text.rpo.empty()) {
     policy.rpo_ms =
@@ -111,6 +113,7 @@ std::string policy_to_json(const PolicyText& text) {
                         {"jitter", text.jitter},
                         {"keep", text.keep},
                         {"verification", text.verification},
+                        {"verify_within", text.verify_within},
                         {"bandwidth", text.bandwidth},
                         {"rpo", text.rpo},
                         {"rto", text.rto},
@@ -130,6 +133,7 @@ PolicyText policy_from_json(const std::string& name, const std::string& text) {
     policy.jitter = json.value("jitter", policy.jitter);
     policy.keep = json.value("keep", policy.keep);
     policy.verification = json.value("verification", policy.verification);
+    policy.verify_within = json.value("verify_within", policy.verify_within);
     policy.bandwidth = json.value("bandwidth", policy.bandwidth);
     policy.rpo = json.value("rpo", policy.rpo);
     policy.rto = json.value("rto", policy.rto);

@@ -25,6 +25,7 @@ struct PolicyText {
   std::string jitter = "0s";
   std::string keep = "all";
   std::string verification = "off";  // off | after-sync | nightly HH:MM
+  std::string verify_within = "8d";  // unless verification is off: so often a test boot passes
   std::string bandwidth;             // empty: no limit
   std::string rpo;                   // the oldest its newest point may be; empty: by the schedule
   std::string rto;                   // how long a test boot may take to come up; empty: no target
@@ -43,6 +44,7 @@ struct Policy {
   Retention retention;
   Verification verification = Verification::off;
   int verification_minute = 0;  // of the day, when nightly
+  uint64_t verify_within_ms = 0;
   Bandwidth bandwidth;
   std::optional<int64_t> rpo_ms;
   std::optional<uint64_t> rto_ms;

@@ -16,18 +16,6 @@ using base::ErrorCode;
 
 namespace {
 
-// A hook that cannot be run must not stop the alerts.
-alerts::AlertHook hook_of(const alerts::HookSettings& settings) {
-  if (settings.command.empty() && settings.webhook.empty()) return {};
-  return [settings](const catalog::Alert& alert, alerts::AlertChange change) {
-    try {
-      alerts::run_hook(settings, alert, change);
-    } catch (const Error& error) {
-      base::log().error("the hook for alerts failed: {}", error.message());
-    }
-  };
-}
-
 // Whether the host is the one to sync the machine: the one that stands in for it, or its own.
 bool is_for(const std::map<std::string, catalog::HostId>& holders, const std::string& machine,
             const std::optional<catalog::HostId>& owner, const catalog::HostId& host) {
@@ -59,30 +47,44 @@ const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
 }  // namespace
 
 Scheduler::Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
-                     const Limits& limits, const alerts::HookSettings& hooks, Others others)
+                     const Limits& limits, const alerts::ChannelSettings& channels, Others others)
     : catalog_(catalog), stores_(stores), jobs_(jobs), clock_(*others.clock), limits_(limits),
-      started_ms_(clock_.steady_ms()), others_(std::move(others)),
-      alerts_(catalog, hook_of(hooks)) {
-  auto state = state_.lock();
-  state->next_order = first_order();
-  state->verified_ms = clock_.wall_ms();
+      started_ms_(clock_.steady_ms()), others_(std::move(others)), channels_(channels),
+      alerts_(catalog, [this](const catalog::Alert& alert,
+                              alerts::AlertChange change) { channels_.tell(alert, change); }),
+      upkeep_(catalog, stores, jobs),
+      nightly_(catalog,
+               {[this](const std::string& tenant, const std::string& name) {
+                  return policy(tenant, name);
+                },
+                [this](const std::string& tenant, const std::string& machine) {
+                  if (others_.verify) others_.verify(tenant, machine, "nightly");
+                }},
+               clock_.wall_ms()),
+      watch_(alerts_, alert_sources(), [this] { return duty_conditions(); }) {
+  state_.lock()->next_order = first_order();
+  add_duties();
 }
 
 Scheduler::~Scheduler() { stop(); }
 
-void Scheduler::start() {
-  thread_ = std::jthread([this] { watch(); });
-}
+void Scheduler::start() { duties_.start(); }
 
 void Scheduler::stop() {
   state_.lock()->stopping = true;
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  duties_.stop();
   auto state = state_.lock();
   const Error unbegun(ErrorCode::cancelled, "the daemon ended before the sync began");
   for (auto order = state->orders.begin(); order != state->orders.end();)
     order = end_order(*state, order, unbegun);
 }
+
+std::shared_ptr<const policy::Policy> Scheduler::policy(const std::string& tenant,
+                                                        const std::string& name) {
+  return policy_of(*state_.lock(), tenant, name);
+}
+
+std::map<catalog::HostId, SeenHost> Scheduler::seen_hosts() { return state_.lock()->hosts; }
 
 policy::PolicyText Scheduler::policy_text(const std::string& tenant, const std::string& name) {
   for (const auto& [other, body] : catalog_.policies(tenant)) {
@@ -249,7 +251,13 @@ void Scheduler::committed(const std::string& tenant, const std::string& machine)
       catalog_.save_protection(*protection);
     }
   }
-  if (wanted) verify({tenant, machine}, "sync");
+  if (!wanted || !others_.verify) return;
+  try {
+    others_.verify(tenant, machine, "sync");
+  } catch (const std::exception& error) {
+    // It costs nobody his sync; should no test pass for long, that is an alert.
+    base::log().warn("no test boot of {}: {}", machine, error.what());
+  }
 }
 
 bool Scheduler::is_silent(const LiveHost& host) const {

@@ -1,28 +1,34 @@
 // Which machine is synced when. Agents ask for orders (poll); what is due, and within the limits,
 // is given to them in order of priority. A machine never has two orders at once; one that was
-// missed is made up for once. A thread of its own settles the alerts, applies the retention and
-// has stores compacted and checked.
+// missed is made up for once.
+//
+// It also wires what the appliance does by itself (duties.h): orders of silent hosts end, old points
+// are deleted, stores are compacted and checked (upkeep.h), machines are tested at night
+// (nightly_tests.h), and alerts are settled (alert_watch.h).
 // Thread-safe. Errors: as the catalog's.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "appliance/alerts/alert_book.h"
+#include "appliance/alerts/channels.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/ingest/sync_orders.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/policy/policy.h"
+#include "appliance/schedule/alert_watch.h"
 #include "appliance/schedule/clock_trust.h"
+#include "appliance/schedule/duties.h"
+#include "appliance/schedule/nightly_tests.h"
+#include "appliance/schedule/protection_facts.h"
+#include "appliance/schedule/upkeep.h"
 #include "appliance/stores/tenant_stores.h"
 #include "base/clock.h"
 #include "base/guarded.h"
@@ -79,8 +85,8 @@ struct Standing {
   std::string last_error;
 };
 
-// What the scheduler has others do. Called on its thread or a session's, never under its lock, but
-// for `holders`.
+// What the scheduler has others do. Called on a duty's or a session's thread, never under its lock,
+// but for `holders`.
 struct Others {
   // The machines of a tenant whose timeline an instant VM holds, and the host that syncs it: orders
   // for them are for that host alone. Answers at once.
@@ -96,18 +102,24 @@ struct Others {
   // Says whether the appliance's clock can be believed; null: it can. Outlives the scheduler.
   ClockTrust* clock_trust = nullptr;
   const base::Clock* clock = &base::system_clock();
+  // Other places where something may be wrong, each with its kinds of alerts.
+  std::vector<AlertSource> alert_sources{};
 };
 
 class Scheduler : public ingest::SyncOrders {
  public:
   // Everything outlives the scheduler.
   Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
-            const Limits& limits, const alerts::HookSettings& hooks, Others others);
+            const Limits& limits, const alerts::ChannelSettings& channels, Others others);
   ~Scheduler() override;  // as stop()
 
   void start();
-  // Ends the thread; orders that nobody began fail as cancelled.
+  // Ends the duties; orders that nobody began fail as cancelled.
   void stop();
+
+  // Its duties that are not being done now, for who asks how the appliance is.
+  std::vector<DutyFailure> duty_failures() { return duties_.failures(); }
+  alerts::AlertChannels& channels() { return channels_; }
 
   PollAnswer poll(const catalog::Host& host, const Poll& poll);
 
@@ -119,8 +131,12 @@ class Scheduler : public ingest::SyncOrders {
   void protect(const std::string& tenant, const std::string& machine, bool wanted,
                const std::optional<std::string>& policy);
   Standing standing(const std::string& tenant, const catalog::Machine& machine);
-  // Throws unavailable if alerts, retention and upkeep were not seen to be dealt with lately.
+  // Throws unavailable if alerts were not seen to be settled lately.
   void expect_watching();
+  // What a machine's policy means; one that was removed or cannot be read counts as the default one.
+  std::shared_ptr<const policy::Policy> policy(const std::string& tenant, const std::string& name);
+  // The hosts that have polled since the daemon began.
+  std::map<catalog::HostId, SeenHost> seen_hosts();
   // The text of a policy; the default one exists always. Throws not_found.
   policy::PolicyText policy_text(const std::string& tenant, const std::string& name);
 
@@ -144,20 +160,11 @@ class Scheduler : public ingest::SyncOrders {
     std::unique_ptr<LiveOrder> next;  // asked for when the job was over, but not the order
   };
   using Orders = std::map<Key, LiveOrder>;
-  struct LiveHost {
-    std::string tenant;
-    std::set<std::string> machines;
-    uint64_t polled_ms = 0;  // by the steady clock
-  };
+  using LiveHost = SeenHost;
   struct Candidate {
     catalog::Protection protection;
     PolicyPointer policy;
     uint64_t due_ms = 0;
-  };
-  // When it was last ordered for a store.
-  struct Upkeep {
-    uint64_t compacted_ms = 0;
-    uint64_t checked_ms = 0;
   };
   struct State {
     Orders orders;
@@ -166,8 +173,6 @@ class Scheduler : public ingest::SyncOrders {
     uint64_t next_order = 0;
     std::optional<uint64_t> retained_ms;   // when retention was last applied, by the steady clock
     std::optional<uint64_t> forgotten_ms;  // likewise: when old rows were last forgotten
-    uint64_t verified_ms = 0;              // up to when nightly test boots were ordered
-    std::map<std::string, Upkeep> upkeep;  // by tenant
     bool stopping = false;
   };
 
@@ -189,18 +194,13 @@ class Scheduler : public ingest::SyncOrders {
                                     uint64_t& next_ms);
   void give_orders(State& state, const catalog::Host& host, uint64_t now_ms, PollAnswer& answer);
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
-  alerts::Facts facts(State& state, uint64_t now_ms);
-  void add_test_boots(alerts::MachineFacts& machine, const policy::Policy& policy);
+  // A host that fell silent with orders in its hands gives them up.
+  void expire_silent_orders();
   void retain(State& state);
-  void keep_up(State& state, uint64_t now_ms);
-  // Brings `last_ms`, when that kind of job was last ordered for the tenant, up to date. Times that
-  // are still to come, of a clock that was ahead, count for nothing.
-  bool is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind, uint64_t every_ms,
-              uint64_t now_ms);
-  bool is_check_under_way();
-  std::vector<Key> due_verifications(State& state, uint64_t now_ms);
-  void verify(const Key& machine, const char* why);
-  void watch();
+  void add_duties();
+  void settle_alerts();
+  std::vector<AlertSource> alert_sources();
+  std::vector<alerts::Condition> duty_conditions();
 
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;
@@ -209,15 +209,14 @@ class Scheduler : public ingest::SyncOrders {
   const Limits limits_;
   const uint64_t started_ms_;  // by the steady clock
   const Others others_;
-  struct Watching {
-    std::string problem;  // of the last round; empty: it was well
-    std::chrono::steady_clock::time_point ended = std::chrono::steady_clock::now();
-  };
-  base::Guarded<Watching> watching_;
-  alerts::AlertBook alerts_;  // used by the thread alone
   base::Guarded<State> state_;
-  std::condition_variable changed_;  // with state_: `stopping`
-  std::jthread thread_;
+  alerts::AlertChannels channels_;
+  alerts::AlertBook alerts_;  // used by the duty `alerts` alone, as is watch_
+  StoreUpkeep upkeep_;        // used by its duty alone, as is nightly_
+  NightlyTests nightly_;
+  AlertWatch watch_;
+  bool unsettled_ = false;  // of the duty `alerts`: the last round could not write alerts down
+  DutyRunner duties_;       // last: they use everything above
 };
 
 }  // namespace appliance::schedule

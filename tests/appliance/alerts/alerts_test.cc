@@ -51,6 +51,26 @@ TEST_CASE("an overdue machine is an alert whatever the reason, and the reason is
   CHECK(overdue_message(machine).empty());
 }
 
+TEST_CASE("a machine that no test boot has passed for long is an alert, whatever the tests said",
+          "[alerts]") {
+  MachineFacts machine = late_machine();
+  machine.overdue_at_ms = kNow + 1;
+  auto message = [&] {
+    for (const Condition& condition : conditions_of({{machine}, {}, {}}, kNow)) {
+      if (condition.kind == kVerificationOverdue) return condition.message;
+    }
+    return std::string();
+  };
+  CHECK(message().empty());  // verification is off, or there is nothing to test
+  machine.verify_by_ms = kNow;
+  CHECK(message().empty());
+  machine.verify_by_ms = kNow - 1;
+  CHECK_THAT(message(), Catch::Contains("no test boot of it has ever passed; none has run"));
+  machine.last_passed_ms = 1000;
+  machine.last_verdict = "inconclusive";
+  CHECK_THAT(message(), Catch::Contains("1970-01-01") && Catch::Contains("inconclusive"));
+}
+
 TEST_CASE("hosts, stores and failing syncs have their alerts", "[alerts]") {
   MachineFacts machine = late_machine();
   machine.overdue_at_ms = kNow + 1;

@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/follow.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  ApiClient client(arguments);
+  nlohmann::json job =
+      follow_accepted(client, client.post("/alert-tests", nlohmann::json::object()),
+                      arguments.json() ? FollowOutput::quiet : FollowOutput::log);
+  if (arguments.json()) print_json({{"job", job}});
+  return 0;
+}
+
+}  // namespace
+
+base::Command alert_test_command() {
+  base::Command command;
+  command.name = "alert test";
+  command.summary = "Sends a test through every channel that tells of alerts";
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes =
+      "The channels are the settings alerts.command and alerts.webhook. It says of each whether it "
+      "was told, and fails if one was not, or if there is none.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,64 @@
+// What the appliance does by itself, again and again: each duty on a thread of its own, so that one
+// that fails, or hangs at a disk that does not answer, keeps none of the others from being done. A
+// duty that fails or does not come back is known by name, for the alert `duty-failing` and for
+// `muletto status`. Thread-safe, but for add().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/guarded_thread.h"
+
+namespace appliance::schedule {
+
+struct Duty {
+  std::string name;  // "retention"
+  std::string what;  // what is not done while it fails: "old points are not deleted"
+  std::chrono::milliseconds every{1000};  // between the end of a round and the next one
+  std::function<void()> round;            // throws what keeps it from being done
+  std::chrono::milliseconds patience = std::chrono::minutes(15);  // a longer round has failed
+};
+
+struct DutyFailure {
+  std::string name, what;
+  uint64_t since_ms = 0;  // UTC; of the first of the failed rounds in a row
+  std::chrono::milliseconds lasts{0};
+  std::string error;  // of the newest round; or that it does not come to an end
+};
+
+class DutyRunner {
+ public:
+  ~DutyRunner() { stop(); }
+
+  void add(Duty duty);  // before start()
+  void start();         // the first rounds begin after their pauses
+  void stop();          // returns when the rounds that run have ended
+
+  std::vector<DutyFailure> failures();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Standing {
+    std::optional<Clock::time_point> round_began;  // of the round that runs
+    uint64_t round_began_ms = 0;
+    std::optional<Clock::time_point> failing_since;
+    uint64_t failing_since_ms = 0;
+    std::string error;
+  };
+  struct Entry {
+    Duty duty;
+    base::Guarded<Standing> standing;
+  };
+  static void run_round(Entry& entry);
+
+  std::list<Entry> entries_;  // not changed after start()
+  std::vector<base::GuardedThread> threads_;
+};
+
+}  // namespace appliance::schedule
