@@ -74,12 +74,11 @@ base::ByteView view_of(const MDB_val& value) {
 Environment::Environment(const std::string& directory, const StoreId& store, bool create) {
   static std::atomic<uint64_t> count{0};
   incarnation_ = ++count;
-  check(mdb_env_create(&env_), "start");
   try {
     open(directory, create);
     open_tables(store, create);
   } catch (...) {
-    mdb_env_close(env_);
+    if (env_ != nullptr) mdb_env_close(env_);
     throw;
   }
 }
@@ -92,19 +91,27 @@ void Environment::open(const std::string& directory, bool create) {
   if (::stat(data.c_str(), &status) != 0 && !create) {
     throw Error(ErrorCode::not_found, "there is no index in " + directory);
   }
-  check(mdb_env_set_maxdbs(env_, 8), "configure");
-  check(mdb_env_set_maxreaders(env_, kMaxReaders), "configure");
-  check(mdb_env_set_mapsize(env_, kMapSize), "configure");
   unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
-  int code = mdb_env_open(env_, directory.c_str(), flags, 0640);
+  int code = try_open(directory, flags);
   if ((code == EROFS || code == EACCES) && !create) {
     // A store on a read-only medium has no writer to be protected from.
-    code = mdb_env_open(env_, directory.c_str(), flags | MDB_RDONLY | MDB_NOLOCK, 0640);
+    code = try_open(directory, flags | MDB_RDONLY | MDB_NOLOCK);
   }
   check(code, "open " + directory);
   check_length(data);
   int stale = 0;
   mdb_reader_check(env_, &stale);  // slots of readers that were killed
+}
+
+// With a new environment each time: one that failed to open is good for nothing but being closed.
+int Environment::try_open(const std::string& directory, unsigned flags) {
+  if (env_ != nullptr) mdb_env_close(env_);
+  env_ = nullptr;
+  check(mdb_env_create(&env_), "start");
+  check(mdb_env_set_maxdbs(env_, 8), "configure");
+  check(mdb_env_set_maxreaders(env_, kMaxReaders), "configure");
+  check(mdb_env_set_mapsize(env_, kMapSize), "configure");
+  return mdb_env_open(env_, directory.c_str(), flags, 0640);
 }
 
 // A file shorter than its pages would end this process with SIGBUS.

@@ -45,6 +45,7 @@ class Environment {
 
  private:
   void open(const std::string& directory, bool create);
+  int try_open(const std::string& directory, unsigned flags);  // LMDB's code
   void check_length(const std::string& data);
   void open_tables(const StoreId& store, bool create);
   void check_owner(MDB_txn* txn, const StoreId& store, bool create);
