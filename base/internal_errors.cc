@@ -1,6 +1,7 @@
 #include "base/internal_errors.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/guarded.h"
 #include "base/log.h"
@@ -16,7 +17,9 @@ Guarded<std::vector<InternalError>>& known_errors() {
   return errors;
 }
 
-void remember(std::string_view place, std::string_view message, uint64_t now) {
+// True if it is to be logged: what fails each second in the same way is logged the first, second,
+// fourth, eighth time and so on.
+bool remember(std::string_view place, std::string_view message, uint64_t now) {
   auto errors = known_errors().lock();
   auto found = std::find_if(errors->begin(), errors->end(),
                             [&](const InternalError& each) { return each.place == place; });
@@ -29,19 +32,23 @@ void remember(std::string_view place, std::string_view message, uint64_t now) {
     errors->push_back({.place = std::string(place), .first_ms = now});
     found = std::prev(errors->end());
   }
+  bool is_new = found->message != message.substr(0, kMaxMessage);
   found->message = std::string(message.substr(0, kMaxMessage));
   found->last_ms = now;
   ++found->count;
+  return is_new || std::has_single_bit(found->count);
 }
 
 }  // namespace
 
 void report_internal_error(std::string_view place, std::string_view message) noexcept {
+  bool is_logged = true;
   try {
-    remember(place, message, now_ms());
+    is_logged = remember(place, message, now_ms());
   } catch (...) {
     // No memory for it: the log may still have some.
   }
+  if (!is_logged) return;
   try {
     log().error("unexpected failure in {}: {}", place, message);
   } catch (...) {

@@ -113,12 +113,12 @@ Daemon::Daemon(const Config& config) : config_(config) {
       alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
       schedule::Others{
           [this](const std::string& tenant) { return timelines_->holders(tenant); },
-          [this] { return conditions(); },
+          [this] { return timelines_->conditions(*catalog_); },
           [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); },
           [this](const std::string& tenant, const std::string& machine, const char* why) {
             verification_->request(tenant, machine + "@latest", why);
           },
-          clock_trust_.get()});
+          clock_trust_.get(), &base::system_clock(), alert_sources()});
   ingest_->set_orders(*scheduler_);
   stores_->set_on_lost([this](const std::string& tenant) {
     for (const catalog::Host& host : catalog_->hosts()) {
@@ -161,13 +161,14 @@ Daemon::Daemon(const Config& config) : config_(config) {
 
 Daemon::~Daemon() = default;
 
-std::vector<alerts::Condition> Daemon::conditions() {
-  std::vector<alerts::Condition> found = presence_->conditions();
-  for (alerts::Condition& each : presence::store_conditions(stores_->standings()))
-    found.push_back(std::move(each));
-  for (alerts::Condition& each : timelines_->conditions(*catalog_))
-    found.push_back(std::move(each));
-  return found;
+// Places that may be out of reach one without the other.
+std::vector<schedule::AlertSource> Daemon::alert_sources() {
+  return {{"what the appliance needs",
+           {alerts::kDependencyMissing},
+           [this](uint64_t) { return presence_->conditions(); }},
+          {"the stores", {alerts::kStoreUnusable, alerts::kPointsMissing}, [this](uint64_t) {
+             return presence::store_conditions(stores_->standings());
+           }}};
 }
 
 std::string Daemon::public_address() const {

@@ -43,7 +43,7 @@ class Daemon {
 
  private:
   // What is wrong beside what the scheduler sees: in what the appliance needs, and in instant VMs.
-  std::vector<alerts::Condition> conditions();
+  std::vector<schedule::AlertSource> alert_sources();
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT by which this machine reaches the daemon
 

@@ -152,9 +152,9 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
         fmt::format("committed point {} of {}", id.hex(), base::format_time_ms(point.time_ms)));
     std::string note = images::clock_note(point.time_ms, point.dates);
     if (!note.empty()) job_->context().log(note);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     base::log().error("point {} of host {} is committed, but the catalog does not know it yet: {}",
-                      id.hex(), host_.name, error.message());
+                      id.hex(), host_.name, error.what());
   }
   on_cancel_.reset();
   job_->succeed();

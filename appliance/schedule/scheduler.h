@@ -91,8 +91,7 @@ struct Others {
   // The machines of a tenant whose timeline an instant VM holds, and the host that syncs it: orders
   // for them are for that host alone. Answers at once.
   std::function<std::map<std::string, catalog::HostId>(const std::string& tenant)> holders{};
-  // What else is wrong: conditions of the kinds kInstantVmDown, kStoreUnusable, kPointsMissing and
-  // kDependencyMissing.
+  // Instant VMs that do not run and should: conditions of the kind kInstantVmDown.
   std::function<std::vector<alerts::Condition>()> conditions{};
   // Throws busy if a point is in use.
   std::function<void(const images::PointId&)> expect_deletable;

@@ -119,10 +119,9 @@ std::vector<AlertSource> Scheduler::alert_sources() {
                        return alerts::conditions_of(protection_facts(facts, now_ms), now_ms);
                      }});
   if (others_.conditions) {
-    sources.push_back({"instant VMs, stores and what the appliance needs",
-                       {alerts::kInstantVmDown, alerts::kStoreUnusable, alerts::kPointsMissing,
-                        alerts::kDependencyMissing},
-                       [this](uint64_t) { return others_.conditions(); }});
+    sources.push_back({"the instant VMs", {alerts::kInstantVmDown}, [this](uint64_t) {
+                         return others_.conditions();
+                       }});
   }
   sources.push_back({"the channels of alerts", {alerts::kAlertChannelFailing}, [this](uint64_t) {
                        return channel_conditions(channels_);
