@@ -23,6 +23,14 @@ void add_store(json& problems, Services& services, const std::string& tenant) {
   if (!is_known) problems.push_back(fmt::format("the store of '{}' was not looked at yet", tenant));
 }
 
+// What the appliance does by itself, and does not now.
+void add_duties(json& problems, Services& services) {
+  for (const schedule::DutyFailure& duty : services.scheduler.duty_failures()) {
+    problems.push_back(fmt::format("{} (since {}: {})", duty.what,
+                                   base::format_time_ms(duty.since_ms), duty.error));
+  }
+}
+
 }  // namespace
 
 json problems_json(Services& services, const std::string& tenant, Asked asked) {
@@ -36,6 +44,7 @@ json problems_json(Services& services, const std::string& tenant, Asked asked) {
     problems.push_back(
         fmt::format("{}: {} (needed for {})", need.name, need.problem, need.purpose));
   }
+  if (asked == Asked::all) add_duties(problems, services);
   return problems;
 }
 
