@@ -51,10 +51,10 @@ std::string ClockTrust::problem_of(const catalog::ClockMark& mark, uint64_t wall
     uint64_t off = ahead ? wall_ms - expected : expected - wall_ms;
     if (off <= kJumpMs) return "";
     return fmt::format(
-        "the appliance's clock jumped: it says {}, which is {} {} of what it said "
-        "before and the time since then; {}",
-        base::format_time_ms(wall_ms), base::format_duration_ms(off), ahead ? "ahead" : "behind",
-        kAdvice);
+        "the appliance's clock jumped: it says {}, and by the time that passed it "
+        "should say {}, so it is {} {}; {}",
+        base::format_time_ms(wall_ms), base::format_time_ms(expected),
+        base::format_duration_ms(off), ahead ? "ahead" : "behind", kAdvice);
   }
   if (wall_ms + kJumpMs < mark.wall_ms) {
     return fmt::format(

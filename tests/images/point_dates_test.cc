@@ -19,7 +19,7 @@ struct DatedStore {
   base::ScratchDirectory scratch{"/tmp", "muletto-dates-test"};
   std::string index = scratch.path() + "/index";
   base::MemoryFileSystem files;
-  base::ManualClock clock;
+  base::ManualClock clock{base::now_ms()};
   std::unique_ptr<StoreWriter> writer;
 
   DatedStore() {
