@@ -61,6 +61,8 @@ struct CaptureSettings {
   // The guest's freeze hooks report (docs/hooks): ask for it, and call the point
   // application-consistent if they ran.
   bool hooks = false;
+  // Files and folders that images may build on besides their own folder: images/image_chain.h.
+  std::vector<std::string> allowed_files{};
   std::optional<Origin> origin{};                        // of an instant VM
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
 };

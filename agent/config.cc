@@ -44,31 +44,52 @@ void refuse_unknown(const toml::table& table, const std::array<std::string_view,
   }
 }
 
+std::map<std::string, std::string> words_by_disk(const toml::table& table, const char* name,
+                                                 const char* example, const std::string& path) {
+  std::map<std::string, std::string> words;
+  const toml::node* node = table.get(name);
+  if (node == nullptr) return words;
+  if (!node->is_table()) refuse(path, fmt::format("{} is a table: {}", name, example));
+  for (const auto& [disk, word] : *node->as_table()) {
+    if (!word.is_string()) refuse(path, fmt::format("{} is a table: {}", name, example));
+    words[std::string(disk.str())] = word.ref<std::string>();
+  }
+  return words;
+}
+
+std::vector<std::string> list_of_words(const toml::table& table, const char* name, const char* what,
+                                       const std::string& path) {
+  std::vector<std::string> words;
+  const toml::node* node = table.get(name);
+  if (node == nullptr) return words;
+  if (!node->is_array()) refuse(path, fmt::format("{} is a list of {}", name, what));
+  for (const toml::node& word : *node->as_array()) {
+    if (!word.is_string()) refuse(path, fmt::format("{} is a list of {}", name, what));
+    words.push_back(word.ref<std::string>());
+  }
+  return words;
+}
+
 MachineConfig parse_machine(const toml::table& table, const std::string& path) {
-  static constexpr std::array<std::string_view, 7> kKnown{
-      "domain", "exclude_disks", "freeze", "hooks", "images", "image_format", "physical"};
+  static constexpr std::array<std::string_view, 8> kKnown{
+      "allow", "domain", "exclude_disks", "freeze", "hooks", "images", "image_format", "physical"};
   refuse_unknown(table, kKnown, path);
   MachineConfig machine;
   machine.domain = value_of<std::string>(table, "domain", "", path);
   machine.freeze = value_of<bool>(table, "freeze", true, path);
   machine.hooks = value_of<bool>(table, "hooks", false, path);
   machine.physical = value_of<bool>(table, "physical", false, path);
-  machine.image_format = value_of<std::string>(table, "image_format", "", path);
-  if (const toml::node* images = table.get("images")) {
-    if (!images->is_table()) refuse(path, "images is a table: { vda = \"/path/to/image\" }");
-    for (const auto& [disk, node] : *images->as_table()) {
-      if (!node.is_string()) refuse(path, "images is a table: { vda = \"/path/to/image\" }");
-      machine.images[std::string(disk.str())] = node.ref<std::string>();
-    }
+  const toml::node* format = table.get("image_format");
+  if (format != nullptr && format->is_table())
+    machine.image_formats = words_by_disk(table, "image_format", "{ vda = \"qcow2\" }", path);
+  else machine.image_format = value_of<std::string>(table, "image_format", "", path);
+  machine.images = words_by_disk(table, "images", "{ vda = \"/path/to/image\" }", path);
+  for (const auto& [disk, word] : machine.image_formats) {
+    if (!machine.images.contains(disk))
+      refuse(path, fmt::format("image_format names the disk {}, which is not in images", disk));
   }
-  if (const toml::node* list = table.get("exclude_disks")) {
-    const toml::array* names = list->as_array();
-    if (names == nullptr) refuse(path, "exclude_disks is a list of names");
-    for (const toml::node& name : *names) {
-      if (!name.is_string()) refuse(path, "exclude_disks is a list of names");
-      machine.exclude_disks.push_back(name.ref<std::string>());
-    }
-  }
+  machine.exclude_disks = list_of_words(table, "exclude_disks", "names", path);
+  machine.allow = list_of_words(table, "allow", "files", path);
   return machine;
 }
 

@@ -13,7 +13,8 @@
 //   freeze = true
 //   hooks = true                           the guest's freeze hooks report: docs/capture.md
 //   images = { vda = "/dev/sda" }          a machine that is no domain: its disks
-//   image_format = "raw"
+//   image_format = "raw"                   of all, or { vda = "qcow2" }; without it they are raw
+//   allow = ["/srv/base"]                  files, or folders, that images outside them build on
 //   physical = true                        … but this server itself
 //
 // Values; thread-safe.
@@ -32,8 +33,10 @@ struct MachineConfig {
   bool freeze = true;
   bool hooks = false;
   std::map<std::string, std::string> images;  // disk: image file; then the machine is no domain
-  std::string image_format;                   // of them; empty: found out
-  bool physical = false;                      // this server itself; `images` are its disks
+  std::string image_format;                   // of those without one of their own; empty: raw
+  std::map<std::string, std::string> image_formats;  // disk: format
+  std::vector<std::string> allow;                    // images/image_chain.h
+  bool physical = false;                             // this server itself; `images` are its disks
 };
 
 struct Config {

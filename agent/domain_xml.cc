@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxXmlSize = 4u << 20;
 constexpr uint32_t kMaxCpuCount = 4096;
+constexpr size_t kMaxBases = 64;
 
 pugi::xml_document parse(std::string_view xml) {
   pugi::xml_document document;
@@ -43,6 +44,13 @@ DomainDisk disk_of(const pugi::xml_node& node, const std::string& name) {
   pugi::xml_node source = node.child("source");
   if (disk.kind == "file") disk.path = source.attribute("file").as_string();
   if (disk.kind == "block") disk.path = source.attribute("dev").as_string();
+  for (const pugi::xpath_node& base :
+       node.select_nodes(".//backingStore/source|.//dataStore/source")) {
+    for (const char* kind : {"file", "dev"}) {
+      std::string path = base.node().attribute(kind).as_string();
+      if (!path.empty() && disk.base_paths.size() < kMaxBases) disk.base_paths.push_back(path);
+    }
+  }
   return disk;
 }
 

@@ -17,6 +17,7 @@ struct DomainDisk {
   std::string format;  // of the top image: "qcow2", "raw"
   std::string path;    // of a file or block device; empty for others (network, volume)
   std::string kind;    // libvirt's: "file", "block", "network", "volume"
+  std::vector<std::string> base_paths{};  // that the definition itself says it is built on
 };
 
 struct DomainFacts {

@@ -13,8 +13,10 @@ class ImageCapture : public Capture {
   ImageCapture(const std::vector<ImageDisk>& images, const CaptureSettings& settings) {
     for (const ImageDisk& image : images) {
       base::check_name(image.name, "disk's name");
-      auto opened = images::open_image_source(
-          image.path, {.format = image.format, .runtime_directory = settings.run_directory});
+      auto opened =
+          images::open_image_source(image.path, {.format = image.format,
+                                                 .runtime_directory = settings.run_directory,
+                                                 .allowed = settings.allowed_files});
       witnesses_.emplace_back(image.path);
       uint64_t size = opened.disk->size();
       disks_.push_back({image.name,

@@ -3,40 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <filesystem>
 
 #include "agent/file_witness.h"
 #include "agent/host_name.h"
 #include "agent/machine_state_files.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/subprocess.h"
 #include "base/text.h"
 #include "images/image_file_source.h"
 
 namespace agent {
 namespace {
-
-// True if the image itself holds the bitmap, whole. In an image that builds on another the bitmap
-// QEMU finds may be the lower one's, which knows nothing of the upper one's writes: then it is not
-// used.
-bool has_sound_bitmap(const std::string& path, const std::string& bitmap) {
-  std::string output =
-      base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
-  auto json = nlohmann::json::parse(output, nullptr, false);
-  if (!json.is_object() || json.contains("backing-filename")) return false;
-  auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
-  for (const auto& entry : bitmaps) {
-    if (entry.value("name", "") != bitmap) continue;
-    auto flags = entry.value("flags", nlohmann::json::array());
-    auto has = [&](const char* flag) {
-      return std::find(flags.begin(), flags.end(), flag) != flags.end();
-    };
-    // Without "auto" nobody writes into it: it was switched off.
-    return has("auto") && !has("in-use");
-  }
-  return false;
-}
 
 class StoppedCapture : public Capture {
  public:
@@ -92,13 +70,18 @@ void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidenc
   }
   images::ImageOptions options{.format = disk.format,
                                .runtime_directory = settings_.run_directory,
+                               .allowed = settings_.allowed_files,
                                .share_with_writers = true};
+  for (const std::string& base : disk.base_paths) {
+    std::error_code failed;
+    if (std::filesystem::exists(base, failed)) options.allowed.push_back(base);
+  }
   witnesses_.emplace_back(disk.path);
   auto image = images::open_image_source(disk.path, options);
   uint64_t size = image.disk->size();
   DiskDecision decision = decide(evidence, {disk.name, disk.format, size});
   if (decision.incremental) {
-    if (has_sound_bitmap(disk.path, record_->checkpoint)) {
+    if (images::has_sound_bitmap(disk.path, record_->checkpoint, options)) {
       options.dirty_bitmap = record_->checkpoint;
       image = images::open_image_source(disk.path, options);
     } else {

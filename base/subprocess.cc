@@ -40,25 +40,79 @@ bool leave_parent() {
   return true;
 }
 
+// The environment of a program that is handed a listening socket. Made before fork; only the
+// process number is filled in after it.
+class ActivationEnvironment {
+ public:
+  ActivationEnvironment() {
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      if (!std::string_view(*entry).starts_with("LISTEN_")) entries_.push_back(*entry);
+    }
+    entries_.push_back(count_.data());
+    entries_.push_back(pid_.data());
+    entries_.push_back(nullptr);
+  }
+
+  // Between fork and exec.
+  void enter(int listening_fd) {
+    size_t at = pid_.find('=') + 1;
+    std::array<char, 12> digits;
+    size_t length = 0;
+    for (pid_t rest = ::getpid(); rest > 0; rest /= 10)
+      digits[length++] = static_cast<char>('0' + rest % 10);
+    while (length > 0) pid_[at++] = digits[--length];
+    pid_[at] = 0;
+    if (listening_fd == kFirstPassed) ::fcntl(listening_fd, F_SETFD, 0);
+    else ::dup2(listening_fd, kFirstPassed);
+    environ = entries_.data();
+  }
+
+ private:
+  static constexpr int kFirstPassed = 3;  // SD_LISTEN_FDS_START
+  std::string count_ = "LISTEN_FDS=1";
+  std::string pid_ = "LISTEN_PID=            ";
+  std::vector<char*> entries_;
+};
+
+// What become_command() could not do; errno says why.
+enum class Failure : int { none, exec, jail };
+
 // Between fork and exec: only async-signal-safe calls. Returns only to fail.
-void become_command(char* const* arguments, const ChildStreams& streams,
-                    const SubprocessOptions& options, pid_t parent) {
+Failure become_command(char* const* arguments, const ChildStreams& streams,
+                       const SubprocessOptions& options, pid_t parent,
+                       ActivationEnvironment* activation) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP}) ::signal(number, SIG_DFL);
   if (options.lifetime == Lifetime::with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(127);
+    // Nobody outside a jail has a number in it.
+    if (options.jail == nullptr && ::getppid() != parent) ::_exit(127);
   } else {
-    if (options.lifetime == Lifetime::orphaned && !leave_parent()) return;
+    if (options.lifetime == Lifetime::orphaned && !leave_parent()) return Failure::exec;
     ::setsid();
   }
   if (streams.input >= 0) ::dup2(streams.input, 0);
   if (streams.output >= 0) ::dup2(streams.output, 1);
   if (streams.errors >= 0) ::dup2(streams.errors, 2);
   for (int fd : options.inherited_fds) ::fcntl(fd, F_SETFD, 0);
+  if (options.jail != nullptr && !options.jail->enter()) return Failure::jail;
+  if (activation != nullptr) activation->enter(options.listening_fd);
   ::execvp(arguments[0], arguments);
+  return Failure::exec;
+}
+
+// fork(), into the namespaces of a jail if there is one.
+pid_t fork_into(const FileJail* jail) {
+  if (jail == nullptr) return ::fork();
+  return static_cast<pid_t>(
+      ::syscall(SYS_clone, SIGCHLD | jail->clone_flags(), nullptr, nullptr, nullptr, nullptr));
+}
+
+Error failed_to_start(const std::array<int, 2>& told, const std::string& program) {
+  bool jailed = static_cast<Failure>(told[0]) == Failure::jail;
+  return system_error(told[1], (jailed ? "cannot confine " : "cannot run ") + program);
 }
 
 pid_t spawn(const std::vector<std::string>& command, const ChildStreams& streams,
@@ -70,24 +124,27 @@ pid_t spawn(const std::vector<std::string>& command, const ChildStreams& streams
   std::array<int, 2> report;
   if (::pipe2(report.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
   UniqueFd report_read(report[0]), report_write(report[1]);
+  std::optional<ActivationEnvironment> activation;
+  if (options.listening_fd >= 0) activation.emplace();
   pid_t parent = ::getpid();
-  pid_t pid = ::fork();
+  pid_t pid = fork_into(options.jail);
   if (pid < 0) throw system_error(errno, "cannot start " + command.front());
   if (pid == 0) {
-    become_command(arguments.data(), streams, options, parent);
-    int reason = errno;
-    [[maybe_unused]] ssize_t ignored = ::write(report_write.get(), &reason, sizeof reason);
+    Failure failure = become_command(arguments.data(), streams, options, parent,
+                                     activation ? &*activation : nullptr);
+    std::array<int, 2> told{static_cast<int>(failure), errno};
+    [[maybe_unused]] ssize_t ignored = ::write(report_write.get(), told.data(), sizeof told);
     ::_exit(127);
   }
   report_write.reset();
-  int reason = 0;
+  std::array<int, 2> told{};
   ssize_t count;
   do {
-    count = ::read(report_read.get(), &reason, sizeof reason);
+    count = ::read(report_read.get(), told.data(), sizeof told);
   } while (count < 0 && errno == EINTR);
-  if (count == static_cast<ssize_t>(sizeof reason)) {
+  if (count == static_cast<ssize_t>(sizeof told)) {
     ::waitpid(pid, nullptr, 0);
-    throw system_error(reason, "cannot run " + command.front());
+    throw failed_to_start(told, command.front());
   }
   return pid;
 }
@@ -153,14 +210,14 @@ void Subprocess::signal(int number) {
 }
 
 CommandResult run_command(const std::vector<std::string>& command,
-                          std::chrono::milliseconds timeout) {
+                          std::chrono::milliseconds timeout, const FileJail* jail) {
   UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   std::array<int, 2> out_pipe, error_pipe;
   if (::pipe2(out_pipe.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
   UniqueFd out_read(out_pipe[0]), out_write(out_pipe[1]);
   if (::pipe2(error_pipe.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
   UniqueFd error_read(error_pipe[0]), error_write(error_pipe[1]);
-  pid_t pid = spawn(command, {null.get(), out_write.get(), error_write.get()}, {});
+  pid_t pid = spawn(command, {null.get(), out_write.get(), error_write.get()}, {.jail = jail});
   out_write.reset();
   error_write.reset();
 

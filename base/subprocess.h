@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_jail.h"
 #include "base/unique_fd.h"
 
 namespace base {
@@ -26,6 +27,12 @@ struct SubprocessOptions {
   Lifetime lifetime = Lifetime::with_parent;
   std::string output_path;  // standard output and error are appended here; empty: inherited
   std::vector<int> inherited_fds{};  // kept open in the child, under the same numbers
+  // The program sees only the files of this jail, which outlives the call; none: no jail. With
+  // Lifetime::with_parent only.
+  const FileJail* jail = nullptr;
+  // A socket that listens, handed over as systemd does (sd_listen_fds(3)): descriptor 3, and
+  // LISTEN_FDS and LISTEN_PID in the environment; -1: none.
+  int listening_fd = -1;
 };
 
 class Subprocess {
@@ -55,10 +62,11 @@ struct CommandResult {
   std::string errors;  // standard error, at most 1 MiB
 };
 
-// Runs a command to its end, with /dev/null as its input. Throws unavailable after `timeout` (the
-// child is killed); a non-zero status is not an error here.
+// Runs a command to its end, with /dev/null as its input, in a jail if one is given. Throws
+// unavailable after `timeout` (the child is killed); a non-zero status is not an error here.
 CommandResult run_command(const std::vector<std::string>& command,
-                          std::chrono::milliseconds timeout = std::chrono::minutes(10));
+                          std::chrono::milliseconds timeout = std::chrono::minutes(10),
+                          const FileJail* jail = nullptr);
 
 // As run_command, but throws io with the command's own words if it ends with another status than 0.
 std::string run_checked(const std::vector<std::string>& command,

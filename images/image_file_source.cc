@@ -2,15 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -19,6 +19,8 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "images/image_chain.h"
+#include "images/image_headers.h"
 #include "images/nbd_disk_source.h"
 #include "images/raw_disk_source.h"
 
@@ -26,61 +28,28 @@ namespace images {
 namespace {
 
 constexpr auto kStartTimeout = std::chrono::seconds(20);
+constexpr auto kInfoTimeout = std::chrono::seconds(60);
 constexpr auto kStartPoll = std::chrono::milliseconds(3);
 constexpr uint64_t kMaxComplaintSize = 1u << 20;
 
-struct ImageFacts {
-  std::string format;
-  std::string builds_on;  // a backing file or an external data file; empty: none
-  bool encrypted = false;
-};
-
-// QEMU takes "word:…" for a protocol; an absolute path is a file whatever it holds.
-std::string absolute_path(const std::string& path) {
-  base::UniqueFd readable(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!readable) throw base::system_error(errno, "cannot open " + path);
+// The format to read `path` as. Nobody told it: raw, if nothing speaks against it.
+std::string format_to_read(const std::string& path, const ImageOptions& options) {
+  if (!options.format.empty()) return options.format == "vhd" ? "vpc" : options.format;
+  base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) throw base::system_error(errno, "cannot open " + path);
   struct stat status;
-  if (::fstat(readable.get(), &status) != 0)
-    throw base::system_error(errno, "cannot examine " + path);
-  if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      path + " is neither a file nor a block device");
-  }
-  return std::filesystem::absolute(path).string();
-}
-
-ImageFacts detect(const std::string& path) {
-  std::string output =
-      base::run_checked({"qemu-img", "info", "--force-share", "--output=json", path});
-  auto json = nlohmann::json::parse(output, nullptr, false);
-  if (!json.is_object() || !json["format"].is_string()) {
-    throw base::Error(base::ErrorCode::unsupported, "qemu-img does not tell the format of " + path);
-  }
-  ImageFacts facts;
-  facts.format = json["format"];
-  facts.encrypted = json.value("encrypted", false);
-  facts.builds_on = json.value("backing-filename", "");
-  auto specific = json.value("/format-specific/data"_json_pointer, nlohmann::json::object());
-  if (facts.builds_on.empty()) facts.builds_on = specific.value("data-file", "");
-  return facts;
-}
-
-// The format to read `path` as, when nobody told it.
-std::string safe_detected_format(const std::string& path) {
-  ImageFacts facts = detect(path);
-  if (facts.encrypted) {
-    throw base::Error(base::ErrorCode::unsupported,
-                      path + " is encrypted: its content cannot be read");
-  }
-  if (!facts.builds_on.empty()) {
+  if (::fstat(file.get(), &status) != 0) throw base::system_error(errno, "cannot examine " + path);
+  if (!S_ISREG(status.st_mode)) return "raw";  // what is no device either is refused later
+  if (auto format = image_format_it_looks_like(file.get())) {
     throw base::Error(
         base::ErrorCode::invalid_argument,
-        fmt::format("{} looks like a {} image that builds on {}; if it is one, give its format",
-                    path, facts.format, facts.builds_on));
+        fmt::format(
+            "{0} begins like a {1} image, which a guest can write to its raw disk, too; say "
+            "which it is: --format {1} or --format raw (image_format in the agent's "
+            "settings)",
+            path, *format));
   }
-  if (facts.format != "raw")
-    base::log().info("{} is read as {}, by its content", path, facts.format);
-  return facts.format;
+  return "raw";
 }
 
 [[noreturn]] void refuse_busy(const std::string& path) {
@@ -99,26 +68,41 @@ std::string safe_detected_format(const std::string& path) {
                     fmt::format("cannot read the image {}: {}", path, words));
 }
 
-// What a qcow2 image is opened with. It is read from front to back: QEMU's own choice, pieces of 4
-// KiB of its tables in a cache of 32 MiB that is searched from end to end, means a piece read for
-// every change of a large disk (docs/performance.md). Empty if the header is not as it should be,
-// which QEMU says better. The layout: QEMU's docs/interop/qcow2.txt.
-std::string table_cache_options(const std::string& path) {
-  constexpr uint32_t kMagic = 0x514649fb;  // "QFI", 0xfb
-  constexpr uint64_t kLargestPiece = 65536;
-  constexpr uint32_t kMinClusterBits = 9, kMaxClusterBits = 21;
-  std::array<uint8_t, 24> header{};
-  std::ifstream file(path, std::ios::binary);
-  if (!file.read(reinterpret_cast<char*>(header.data()), header.size())) return "";
-  auto big_endian = [&](size_t at) {
-    return uint32_t{header[at]} << 24 | uint32_t{header[at + 1]} << 16 |
-           uint32_t{header[at + 2]} << 8 | uint32_t{header[at + 3]};
-  };
-  uint32_t cluster_bits = big_endian(20);
-  if (big_endian(0) != kMagic || cluster_bits < kMinClusterBits || cluster_bits > kMaxClusterBits)
-    return "";
-  return fmt::format(",l2-cache-size=1M,l2-cache-entry-size={}",
-                     std::min(kLargestPiece, uint64_t{1} << cluster_bits));
+ImageChain find_chain(const std::string& path, const std::string& format,
+                      const ImageOptions& options) {
+  return find_image_chain(
+      path, format, {.allowed = options.allowed, .share_with_writers = options.share_with_writers});
+}
+
+// Where a kernel gives no user namespaces to its users: somebody else than root goes without a jail,
+// and with a warning. The program has no more rights than he has, and still follows no other name.
+bool must_do_without_jail(const base::FileJail& jail) {
+  if (::geteuid() == 0) return false;
+  static const bool works = [&] {
+    try {
+      return base::run_command({"true"}, kStartTimeout, &jail).status == 0;
+    } catch (const base::Error& error) {
+      base::log().warn("images are read by a program with all of this user's rights: {}",
+                       error.message());
+      return false;
+    }
+  }();
+  return !works;
+}
+
+base::UniqueFd listen_on(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "the path of the folder is too long for a socket: " + path);
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  bool good = fd && ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+              ::listen(fd.get(), SOMAXCONN) == 0;
+  if (!good) throw base::system_error(errno, "cannot listen on " + path);
+  return fd;
 }
 
 // A qemu-nbd of our own and the disk it serves. Members end in reverse: connections, server,
@@ -127,7 +111,7 @@ class ServedImage : public DiskSource {
  public:
   ServedImage(const std::string& path, const std::string& format, const ImageOptions& options)
       : scratch_(runtime_directory(options), "muletto-image"),
-        server_(command(path, format, options), {.output_path = log_path()}) {
+        chain_(find_chain(path, format, options)), server_(start(options)) {
     disk_ = connect(path, options);
   }
 
@@ -146,29 +130,20 @@ class ServedImage : public DiskSource {
   std::string socket_path() const { return scratch_.path() + "/nbd.sock"; }
   std::string log_path() const { return scratch_.path() + "/log"; }
 
-  std::vector<std::string> command(const std::string& path, const std::string& format,
-                                   const ImageOptions& options) const {
-    if (socket_path().size() >= sizeof(sockaddr_un::sun_path)) {
-      throw base::Error(
-          base::ErrorCode::invalid_argument,
-          fmt::format("the path of the folder {} is too long for a socket", scratch_.path()));
-    }
-    // An option string, in which a comma is written twice.
-    std::string name;
-    for (char c : path) name += c == ',' ? std::string(",,") : std::string(1, c);
+  // The socket is made here: the server could make none in its jail.
+  base::Subprocess start(const ImageOptions& options) const {
     std::vector<std::string> words{"qemu-nbd", "--read-only", "--persistent",
-                                   "--socket=" + socket_path(),
                                    fmt::format("--shared={}", options.connection_count + 2)};
     if (!options.dirty_bitmap.empty()) words.push_back("--bitmap=" + options.dirty_bitmap);
-    words.push_back("--image-opts");
-    words.push_back(fmt::format("driver={},file.driver={},file.filename={}{}{}", format,
-                                std::filesystem::is_block_file(path) ? "host_device" : "file", name,
-                                options.share_with_writers ? ",force-share=on" : "",
-                                format == "qcow2" ? table_cache_options(path) : ""));
-    return words;
+    words.push_back(chain_.name);
+    base::UniqueFd socket = listen_on(socket_path());
+    base::FileJail jail(chain_.files);
+    base::SubprocessOptions how{.output_path = log_path(), .listening_fd = socket.get()};
+    if (!must_do_without_jail(jail)) how.jail = &jail;
+    return base::Subprocess(words, how);
   }
 
-  // qemu-nbd listens before it opens the image: what counts is a whole handshake.
+  // Connecting succeeds before qemu-nbd has opened the image: what counts is a whole handshake.
   std::unique_ptr<NbdDiskSource> connect(const std::string& path, const ImageOptions& options) {
     auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
     while (true) {
@@ -186,6 +161,7 @@ class ServedImage : public DiskSource {
   }
 
   base::ScratchDirectory scratch_;
+  ImageChain chain_;
   base::Subprocess server_;
   std::unique_ptr<NbdDiskSource> disk_;
 };
@@ -194,17 +170,69 @@ class ServedImage : public DiskSource {
 
 ImageSource open_image_source(const std::string& path, const ImageOptions& options) {
   ImageSource source;
-  std::string absolute = absolute_path(path);
-  source.detected = options.format.empty();
-  source.format = source.detected ? safe_detected_format(absolute) : options.format;
+  source.format = format_to_read(path, options);
   if (source.format == "raw") {
-    auto disk = std::make_unique<RawDiskSource>(absolute);
+    auto disk = std::make_unique<RawDiskSource>(path);
     if (!options.share_with_writers && disk->has_writer()) refuse_busy(path);
     source.disk = std::move(disk);
   } else {
-    source.disk = std::make_unique<ServedImage>(absolute, source.format, options);
+    source.disk = std::make_unique<ServedImage>(path, source.format, options);
   }
   return source;
+}
+
+bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
+                      const ImageOptions& options) {
+  ImageChain chain = find_chain(path, "qcow2", options);
+  // In an image that builds on another the bitmap QEMU finds may be the lower one's, which knows
+  // nothing of the upper one's writes.
+  if (chain.has_base) return false;
+  base::FileJail jail(chain.files);
+  base::CommandResult told =
+      base::run_command({"qemu-img", "info", "--output=json", chain.name}, kInfoTimeout,
+                        must_do_without_jail(jail) ? nullptr : &jail);
+  if (told.status != 0) {
+    throw base::Error(base::ErrorCode::io,
+                      fmt::format("cannot examine {}: {}", path, base::trim(told.errors)));
+  }
+  auto json = nlohmann::json::parse(told.output, nullptr, false);
+  if (!json.is_object()) return false;
+  auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
+  for (const auto& entry : bitmaps) {
+    if (!entry.is_object() || entry.value("name", nlohmann::json()) != bitmap) continue;
+    auto flags = entry.value("flags", nlohmann::json::array());
+    auto has = [&](const char* flag) {
+      return std::find(flags.begin(), flags.end(), flag) != flags.end();
+    };
+    // Without "auto" nobody writes into it: it was switched off.
+    return has("auto") && !has("in-use");
+  }
+  return false;
+}
+
+std::map<std::string, std::string> formats_of_disks(const std::vector<std::string>& words,
+                                                    const std::vector<std::string>& disks) {
+  std::map<std::string, std::string> formats;
+  std::string of_all;
+  auto refuse = [](const std::string& message) {
+    throw base::Error(base::ErrorCode::invalid_argument, message);
+  };
+  for (const std::string& word : words) {
+    size_t equals = word.find('=');
+    std::string disk = equals == std::string::npos ? "" : word.substr(0, equals);
+    std::string format = equals == std::string::npos ? word : word.substr(equals + 1);
+    if (format.empty())
+      refuse("--format '" + word + "' names no format; there are " + known_image_formats());
+    std::string& place = disk.empty() ? of_all : formats[disk];
+    if (!place.empty()) refuse("--format says twice what it is: '" + word + "'");
+    place = format;
+    if (!disk.empty() && std::find(disks.begin(), disks.end(), disk) == disks.end())
+      refuse("--format '" + word + "' is of a disk that is not given");
+  }
+  for (const std::string& disk : disks) {
+    if (!formats.contains(disk)) formats[disk] = of_all;
+  }
+  return formats;
 }
 
 }  // namespace images

@@ -17,6 +17,7 @@
 #include "agent/sync.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "images/image_file_source.h"
 
 namespace agent::cli {
 namespace {
@@ -25,21 +26,29 @@ using base::Arguments;
 
 // "vda=/x/y.qcow2" of --disk, and "/x/y.qcow2" of --image, which is vda.
 std::vector<ImageDisk> image_disks(const Arguments& arguments, const MachineConfig& machine) {
-  std::string format = arguments.get_or<std::string>("format", "");
   std::vector<ImageDisk> disks;
-  if (arguments.has("image")) disks.push_back({"vda", arguments.get("image"), format});
+  if (arguments.has("image")) disks.push_back({"vda", arguments.get("image"), ""});
   for (const std::string& text : arguments.list("disk")) {
     size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
       throw base::Error(base::ErrorCode::invalid_argument,
                         "--disk is NAME=FILE, not '" + text + "'");
     }
-    disks.push_back({text.substr(0, equals), text.substr(equals + 1), format});
+    disks.push_back({text.substr(0, equals), text.substr(equals + 1), ""});
   }
   // Those of the settings, unless the command line says what to capture.
   if (disks.empty() && !arguments.has("domain")) {
-    for (const auto& [name, path] : machine.images)
-      disks.push_back({name, path, format.empty() ? machine.image_format : format});
+    for (const auto& [name, path] : machine.images) {
+      auto format = machine.image_formats.find(name);
+      bool own = format != machine.image_formats.end();
+      disks.push_back({name, path, own ? format->second : machine.image_format});
+    }
+  }
+  std::vector<std::string> names;
+  for (const ImageDisk& disk : disks) names.push_back(disk.name);
+  auto formats = images::formats_of_disks(arguments.list("format"), names);
+  for (ImageDisk& disk : disks) {
+    if (!formats[disk.name].empty()) disk.format = formats[disk.name];
   }
   return disks;
 }
@@ -72,6 +81,8 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
   settings.freeze = machine.freeze && !arguments.has("no-freeze");
   settings.origin = origin_of(arguments);
   settings.excluded_disks = machine.exclude_disks;
+  settings.allowed_files = machine.allow;
+  for (const std::string& file : arguments.list("allow")) settings.allowed_files.push_back(file);
   for (const std::string& name : arguments.list("exclude")) settings.excluded_disks.push_back(name);
   return settings;
 }
@@ -210,8 +221,10 @@ base::Command sync_command(std::stop_token stop) {
         "snapshot");
     add("sysroot", value<std::string>()->value_name("DIR"),
         "with --physical: find /sys, /proc and /dev of the server below DIR");
-    add("format", value<std::string>()->value_name("FORMAT"),
-        "of the images: raw, qcow2, …; default: found out");
+    add("format", value<Words>()->value_name("[DISK=]FORMAT"),
+        "of the images, or of one: raw, qcow2, vmdk, …; without it they are raw; may be repeated");
+    add("allow", value<Words>()->value_name("FILE"),
+        "a file, or a folder with all below, that images elsewhere may build on; may be repeated");
     add("domain", value<std::string>()->value_name("NAME"),
         "the domain, if it is not called MACHINE; or its UUID");
     add("exclude", value<Words>()->value_name("DISK"),

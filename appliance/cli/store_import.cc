@@ -22,10 +22,13 @@ constexpr uint64_t kMaxCpus = 1024;
 void declare_options(base::options::options_description_easy_init add) {
   add("machine", value<std::string>()->value_name("NAME"), "whose point it becomes; required")(
       "disk", value<std::vector<std::string>>()->value_name("NAME=FILE"),
-      "a disk and its image, raw or any format of QEMU; once for each disk")(
-      "format", value<std::string>()->value_name("F"),
-      "of the images, such as raw or qcow2; say raw if a guest wrote the file (default: by its "
-      "content)")("firmware", value<std::string>()->value_name("F"), "bios or uefi")(
+      "a disk and its image; once for each disk")(
+      "format", value<std::vector<std::string>>()->value_name("[NAME=]F"),
+      "of the images, or of one: raw, qcow2, vmdk, vhdx, vpc, vdi, …; without it they are raw; may "
+      "be repeated")(
+      "allow", value<std::vector<std::string>>()->value_name("FILE"),
+      "a file, or a folder with all below, that images elsewhere may build on; may be "
+      "repeated")("firmware", value<std::string>()->value_name("F"), "bios or uefi")(
       "cpus", value<std::string>()->value_name("N"), "that the machine has")(
       "memory", value<std::string>()->value_name("SIZE"), "that the machine has, such as 2G")(
       "libvirt-xml", value<std::string>()->value_name("FILE"),
@@ -105,9 +108,14 @@ Sources open_sources(const base::Arguments& arguments,
   sources.plan.machine_name = arguments.get("machine");
   base::check_name(sources.plan.machine_name, "machine's name");
   images::ImageOptions options;
-  options.format = arguments.get_or<std::string>("format", "");
+  options.allowed = arguments.list("allow");
   options.dirty_bitmap = arguments.get_or<std::string>("bitmap", "");
-  for (const ImageArgument& image : image_arguments(arguments)) {
+  std::vector<ImageArgument> given = image_arguments(arguments);
+  std::vector<std::string> names;
+  for (const ImageArgument& image : given) names.push_back(image.disk);
+  auto formats = images::formats_of_disks(arguments.list("format"), names);
+  for (const ImageArgument& image : given) {
+    options.format = formats[image.disk];
     sources.images.push_back(images::open_image_source(image.path, options));
     sources.disks.push_back(sources.images.back().disk.get());
     sources.plan.disks.push_back({image.disk, sources.disks.back()->size(), base_point});

@@ -11,7 +11,7 @@ expect_point_is() {
 }
 
 _no_image_server() {
-  ! pgrep -f -- "qemu-nbd.*$RUN"
+  ! pgrep -f -- "^qemu-nbd.*$WORK"
 }
 
 require_capture
@@ -50,7 +50,7 @@ expect_nothing_left shop 1
 echo "images"
 qemu-img convert -O vmdk -U "$WORK/shop.qcow2" "$WORK/a b,c.vmdk"
 truncate -s 3000000 "$WORK/odd.img"
-agent_sync archive --image "$WORK/a b,c.vmdk" --disk "vdb=$WORK/odd.img" > "$WORK/result"
+agent_sync archive --image "$WORK/a b,c.vmdk" --format vda=vmdk --disk "vdb=$WORK/odd.img" > "$WORK/result"
 expect_point_is "$(json .point < "$WORK/result")" vda "$WORK/a b,c.vmdk" vmdk
 expect_point_is "$(json .point < "$WORK/result")" vdb "$WORK/odd.img" raw
 
