@@ -97,6 +97,13 @@ Error error_of_answer(const base::HttpResponse& answer) {
                fmt::format("it answered with HTTP status {}", answer.status));
 }
 
+bool says_revoked(const base::HttpResponse& answer) {
+  json body = json::parse(answer.body, nullptr, false);
+  if (answer.status != 403 || !body.is_object() || !body.contains("error")) return false;
+  const json& error = body["error"];
+  return error.is_object() && error.contains("reason") && error["reason"] == "revoked";
+}
+
 Enrollment enroll(const EnrollOptions& options) {
   std::string fingerprint = base::normalize_fingerprint(options.fingerprint);
   base::check_name(options.host_name, "host's name");

@@ -48,6 +48,10 @@ Enrollment load_enrollment(const std::string& state_directory);
 // Requests of this host to its appliance, with certificates on both sides.
 base::HttpClient appliance_client(const Enrollment& enrollment);
 
+// True if the answer is the appliance's own word that this host was revoked: docs/protocol.md,
+// section 8. An answer counts as the appliance's because appliance_client() talks to nobody else.
+bool says_revoked(const base::HttpResponse& answer);
+
 // The error an answer of the appliance's API stands for: {"error": {"code", "message"}}, or its
 // status.
 base::Error error_of_answer(const base::HttpResponse& answer);

@@ -37,6 +37,10 @@ std::string enrollment_path(const std::string& state_directory) {
   return state_directory + "/enrollment.json";
 }
 
+std::string contact_path(const std::string& state_directory) {
+  return state_directory + "/contact.json";
+}
+
 std::string machine_file_name(std::string_view machine_name) {
   constexpr size_t kShownBytes = 12;
   return base::to_hex(

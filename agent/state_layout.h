@@ -1,8 +1,10 @@
 // Names of files in the agent's state folder (/var/lib/muletto-agent) and run folder
 // (/run/muletto-agent).
 //   STATE/enrollment.json          the appliance, and this host's key and certificate
-//   (agent/enrollment.h) STATE/machines/HASH.tracking   which checkpoint belongs to the machine's
-//   last point STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
+//                                  (agent/enrollment.h)
+//   STATE/contact.json             when and why the appliance does not answer (agent/contact.h)
+//   STATE/machines/HASH.tracking   which checkpoint belongs to the machine's last point
+//   STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
 //   STATE/machines/HASH.lock       held by the sync of the machine
 //   STATE/scratch/HASH-XXXXXX/     where QEMU saves blocks that a guest overwrites during a sync
 //   RUN/HASH-XXXXXX/               the socket of a running backup
@@ -15,6 +17,7 @@
 namespace agent {
 
 std::string enrollment_path(const std::string& state_directory);
+std::string contact_path(const std::string& state_directory);
 std::string machine_file_name(std::string_view machine_name);
 std::string tracking_path(const std::string& state_directory, std::string_view machine_name);
 std::string frozen_path(const std::string& state_directory, std::string_view machine_name);

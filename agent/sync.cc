@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/guarded_thread.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -41,12 +43,40 @@ class UntrackedSource : public images::DiskSource {
   images::DiskSource& source_;
 };
 
+// Notices that it was the target, and not a source, that went away.
+class WatchedSink : public images::PointSink {
+ public:
+  explicit WatchedSink(std::unique_ptr<images::PointSink> sink) : sink_(std::move(sink)) {}
+  const images::ChunkHasher& hasher() const override { return sink_->hasher(); }
+  std::vector<bool> lacking(std::span<const images::PlacedChunk> places) override {
+    return sink_->lacking(places);
+  }
+  void send(const images::Batch& batch,
+            const std::function<images::EncodedChunk(size_t)>& encode) override {
+    try {
+      sink_->send(batch, encode);
+    } catch (const base::Error& error) {
+      if (error.code() == base::ErrorCode::unavailable) is_lost_ = true;
+      throw;
+    }
+  }
+  images::SinkProgress progress() const override { return sink_->progress(); }
+  images::PointId commit(const images::PointDetails& details) override {
+    return sink_->commit(details);
+  }
+  bool is_lost() const { return is_lost_; }
+
+ private:
+  std::unique_ptr<images::PointSink> sink_;
+  std::atomic<bool> is_lost_{false};
+};
+
 // What is copied, from where, and to where.
 struct Copy {
   images::SyncPlan plan;
   std::vector<std::unique_ptr<UntrackedSource>> untracked{};
   std::vector<images::DiskSource*> sources{};
-  std::unique_ptr<images::PointSink> sink{};
+  std::unique_ptr<WatchedSink> sink{};
   std::string note{};  // what the capture could not know
 };
 
@@ -67,36 +97,99 @@ void give_up_bases(const Capture& capture, Copy& copy) {
 Copy begin_copy(const std::string& machine_name, const Capture& capture, Target& target) {
   Copy copy{.plan = plan_of(machine_name, capture)};
   for (const CapturedDisk& disk : capture.disks()) copy.sources.push_back(disk.source.get());
+  auto begin = [&] { copy.sink = std::make_unique<WatchedSink>(target.begin(copy.plan)); };
   try {
-    copy.sink = target.begin(copy.plan);
+    begin();
   } catch (const base::Error& error) {
     auto tracked = [](const images::PlannedDisk& disk) { return disk.base.has_value(); };
     bool any = std::any_of(copy.plan.disks.begin(), copy.plan.disks.end(), tracked);
     if (error.code() != base::ErrorCode::not_found || !any) throw;
     base::log().info("{}: {}", machine_name, error.message());
     give_up_bases(capture, copy);
-    copy.sink = target.begin(copy.plan);
+    begin();
   }
   return copy;
 }
+
+// Copies to a target that may go away meanwhile. Used once.
+class PatientCopier {
+ public:
+  PatientCopier(const std::string& machine_name, Capture& capture, Target& target,
+                const SyncOptions& options)
+      : machine_name_(machine_name), capture_(capture), target_(target), options_(options) {
+    copy_options_.thread_count = options.thread_count;
+    copy_options_.compression_level = options.compression_level;
+    copy_options_.stop = options.stop;
+    copy_options_.throttle = options.throttle;
+    copy_options_.on_progress = [this](const images::CopyProgress& progress) {
+      capture_.check();
+      if (options_.on_progress) options_.on_progress(progress);
+    };
+  }
+
+  // The copy is complete, and its sink is there to commit.
+  Copy run(images::CopyProgress& copied) {
+    Copy work = begin_copy(machine_name_, capture_, target_);
+    for (uint32_t losses = 1;; ++losses) {
+      try {
+        copied = images::copy_disks(work.plan, work.sources, *work.sink, copy_options_);
+        return work;
+      } catch (const base::Error& error) {
+        if (!work.sink->is_lost() || losses > kMostLosses || options_.stop.stop_requested()) throw;
+        work.sink.reset();
+        work = begin_again(error);
+      }
+    }
+  }
+
+ private:
+  // A target that goes away as often as this does so because of what it is sent.
+  static constexpr uint32_t kMostLosses = 20;
+
+  Copy begin_again(const base::Error& loss) {
+    base::log().warn("the sync of {} goes on when {} is back, for which it waits {}: {}",
+                     machine_name_, target_.description(),
+                     base::format_duration_ms(static_cast<uint64_t>(options_.patience.count())),
+                     loss.message());
+    auto deadline = std::chrono::steady_clock::now() + options_.patience;
+    for (std::chrono::milliseconds pause{100};;
+         pause = std::min(pause * 2, options_.longest_pause)) {
+      wait(pause);
+      try {
+        Copy work = begin_copy(machine_name_, capture_, target_);
+        base::log().info("the sync of {} goes on", machine_name_);
+        return work;
+      } catch (const base::Error& error) {
+        // Busy: the target has not noticed yet that the connection of before is gone.
+        bool passing =
+            error.code() == base::ErrorCode::unavailable || error.code() == base::ErrorCode::busy;
+        if (!passing || std::chrono::steady_clock::now() > deadline) throw;
+      }
+    }
+  }
+
+  // The capture must hold while the target is away, and a stop ends the wait.
+  void wait(std::chrono::milliseconds pause) {
+    base::sleep_unless_stopped(options_.stop, pause);
+    if (options_.stop.stop_requested())
+      throw base::Error(base::ErrorCode::cancelled, "the sync was stopped");
+    capture_.check();
+  }
+
+  const std::string& machine_name_;
+  Capture& capture_;
+  Target& target_;
+  const SyncOptions& options_;
+  images::CopyOptions copy_options_;
+};
 
 }  // namespace
 
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
                     const std::optional<LastPoint>&, Target& target, const SyncOptions& options) {
   uint64_t begin_ms = base::steady_ms();
-  Copy work = begin_copy(machine_name, capture, target);
-
-  images::CopyOptions copy;
-  copy.thread_count = options.thread_count;
-  copy.compression_level = options.compression_level;
-  copy.stop = options.stop;
-  copy.throttle = options.throttle;
-  copy.on_progress = [&](const images::CopyProgress& progress) {
-    capture.check();
-    if (options.on_progress) options.on_progress(progress);
-  };
-  images::CopyProgress copied = images::copy_disks(work.plan, work.sources, *work.sink, copy);
+  images::CopyProgress copied;
+  Copy work = PatientCopier(machine_name, capture, target, options).run(copied);
   capture.end_reading();
   if (options.stop.stop_requested())
     throw base::Error(base::ErrorCode::cancelled, "the sync was stopped");

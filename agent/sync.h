@@ -1,6 +1,7 @@
 // One sync: a capture copied to a target, and made a point.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stop_token>
@@ -18,6 +19,9 @@ struct SyncOptions {
   std::function<void(const images::CopyProgress&)> on_progress;  // may be empty
   std::stop_token stop;
   std::function<void(uint64_t)> throttle;  // images/sync_engine.h; may be empty
+  // How long a target that went away during the copy is waited for, and between attempts.
+  std::chrono::milliseconds patience = std::chrono::minutes(10);
+  std::chrono::milliseconds longest_pause = std::chrono::seconds(3);
 };
 
 struct SyncResult {
@@ -27,7 +31,9 @@ struct SyncResult {
 };
 
 // Copies and commits. `last` is the target's newest point of the machine, as the capture was made
-// with it. Throws what the capture, the target or the copy throws; nothing is visible at the target
+// with it. A target that goes away during the copy (an appliance that restarts, a cut network) is
+// waited for, while the capture is held and its guest runs on; then everything is offered again, and
+// what arrived is not sent again. Throws what the capture, the target or the copy throws; nothing is visible at the target
 // then.
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
                     const std::optional<LastPoint>& last, Target& target,

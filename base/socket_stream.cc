@@ -20,6 +20,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of a watched connection. Without bytes under way the kernel's probes find out that the peer is
+// gone; with bytes under way it sends them again for many minutes, and asks nobody. Then the age of
+// the last acknowledgement tells; probes, and a peer that is too busy to read, are acknowledged.
+constexpr int kProbeAfter = 5, kProbeEvery = 3, kProbeCount = 3;  // seconds, seconds, probes
+constexpr uint32_t kSilenceMs = 15'000;
+constexpr int64_t kLookEveryMs = 3'000;
+
 struct AddressList {
   addrinfo* first = nullptr;
   ~AddressList() {
@@ -48,6 +55,17 @@ int finish_connecting(int fd, std::chrono::milliseconds timeout) {
 [[noreturn]] void fail_timeout(const std::string& peer, std::chrono::milliseconds timeout) {
   throw Error(ErrorCode::unavailable, fmt::format("{} was silent for {:.0f} s", peer,
                                                   static_cast<double>(timeout.count()) / 1000));
+}
+
+bool is_dead(int fd) {
+  int watched = 0;
+  socklen_t size = sizeof watched;
+  if (::getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &watched, &size) != 0 || watched == 0)
+    return false;
+  tcp_info info{};
+  size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > kSilenceMs;
 }
 
 }  // namespace
@@ -117,6 +135,7 @@ UniqueFd connect_tcp(const Endpoint& endpoint, std::chrono::milliseconds timeout
     if (reason != 0) continue;
     int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    watch_peer(fd.get());
     return fd;
   }
   throw Error(ErrorCode::unavailable,
@@ -144,15 +163,31 @@ UniqueFd connect_unix(const std::string& path) {
   return fd;
 }
 
+void watch_peer(int fd) {
+  auto set = [&](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kProbeAfter);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kProbeEvery);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kProbeCount);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
 bool wait_for_socket(int fd, short events, std::chrono::milliseconds timeout) {
   Clock::time_point deadline = Clock::now() + timeout;
   for (;;) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     pollfd entry{fd, events, 0};
     int count =
-        ::poll(&entry, 1, left > 0 ? static_cast<int>(std::min<int64_t>(left, 1 << 30)) : 0);
+        ::poll(&entry, 1, left > 0 ? static_cast<int>(std::min<int64_t>(left, kLookEveryMs)) : 0);
     if (count > 0) return true;
     if (count == 0 && left <= 0) return false;
+    if (count == 0 && is_dead(fd)) {
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("{} has acknowledged nothing for {} s: it is gone, or the network is "
+                              "cut",
+                              peer_address(fd), kSilenceMs / 1000));
+    }
     if (count < 0 && errno != EINTR) throw system_error(errno, "cannot wait for a socket");
   }
 }

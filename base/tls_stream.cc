@@ -303,6 +303,7 @@ std::unique_ptr<TlsStream> adopt_tls(SSL* ssl, UniqueFd socket) {
   CHECK(SSL_up_ref(ssl) == 1);
   UniqueSsl shared(ssl);
   make_socket_non_blocking(socket.get());
+  watch_peer(socket.get());
   attach(ssl, socket.get());
   std::string peer = peer_address(socket.get());
   return std::make_unique<SslStream>(std::move(socket), std::move(shared), std::move(peer));

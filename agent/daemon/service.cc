@@ -1,5 +1,6 @@
 #include "agent/daemon/service.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <random>
 #include <set>
 
+#include "agent/contact.h"
 #include "agent/daemon/order_book.h"
 #include "agent/enrollment.h"
 #include "agent/libvirt/domain.h"
@@ -32,8 +34,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kFirstPause{500};
 constexpr milliseconds kLongestPause{30'000};
+// Between attempts at an appliance that refuses this host, or that cannot be trusted.
+constexpr milliseconds kLongestRefusedPause{150'000};
 constexpr milliseconds kLongestWait{60'000};  // whatever the appliance says
 constexpr std::chrono::seconds kReportEvery{60};
+constexpr size_t kMaxOrders = 64;  // in one answer
 
 // The machines of the settings, and libvirt's domains under the names the settings give them.
 json machines_of(const Config& config, json& problem) {
@@ -76,10 +81,16 @@ json report_of(const Config& config) {
           {"machines", machines}};
 }
 
+// The appliance's own word, unlike every other refusal.
+struct Revoked : Error {
+  explicit Revoked(const Error& error) : Error(error) {}
+};
+
 class Service {
  public:
   Service(const Config& config, const std::vector<std::string>& sync_command, std::stop_token stop)
-      : config_(config), orders_(sync_command, config.run_directory + "/orders"), stop_(stop),
+      : config_(config), contact_(config.state_directory),
+        orders_(sync_command, config.run_directory + "/orders"), stop_(stop),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
           uint64_t one = 1;
           (void)!::write(wake_.get(), &one, sizeof one);
@@ -92,16 +103,18 @@ class Service {
       milliseconds wait = pause;
       try {
         wait = poll_once();
-        if (!problem_.empty()) base::log().info("the appliance answers again");
-        problem_.clear();
+        contact_.answered(host_id_);
         pause = kFirstPause;
+      } catch (const Revoked& revoked) {
+        if (contact_.revoked(host_id_, revoked.message())) end_revoked(revoked);
+        wait = with_random_part(pause);
+        pause = std::min(pause * 2, kLongestRefusedPause);
       } catch (const Error& error) {
-        if (error.code() == ErrorCode::unauthorized) throw;
-        if (error.message() != problem_) base::log().warn("{}", error.message());
-        problem_ = error.message();
-        // Up to twice as long, so that a hundred agents do not come back in one instant.
-        wait = pause + milliseconds(random_() % static_cast<uint64_t>(pause.count()));
-        pause = std::min(pause * 2, kLongestPause);
+        // Whatever it is, it may pass: a clock, a name, somebody in between, a restored catalog.
+        contact_.failed(host_id_, error.message());
+        wait = with_random_part(pause);
+        bool refused = error.code() == ErrorCode::unauthorized;
+        pause = std::min(pause * 2, refused ? kLongestRefusedPause : kLongestPause);
       }
       sleep(wait);
     }
@@ -110,9 +123,25 @@ class Service {
   }
 
  private:
-  // Anew each time: the host may have been enrolled at another appliance meanwhile.
+  // Up to twice as long, so that a hundred agents do not come back in one instant.
+  milliseconds with_random_part(milliseconds pause) {
+    return pause + milliseconds(random_() % static_cast<uint64_t>(pause.count()));
+  }
+
+  [[noreturn]] void end_revoked(const Error& revoked) {
+    orders_.end_all();
+    throw Error(
+        ErrorCode::unauthorized,
+        "for hours the appliance has said that this host was revoked, and this agent ends: " +
+            revoked.message() +
+            "; if that is a mistake, make a token on the appliance with 'muletto token "
+            "create' and enroll with --replace");
+  }
+
+  // Read again each time: the host may have been enrolled at another appliance meanwhile.
   milliseconds poll_once() {
     Enrollment enrollment = load_enrollment(config_.state_directory);
+    host_id_ = enrollment.host_id;
     for (Outcome& outcome : orders_.collect()) outcomes_.push_back(std::move(outcome));
     json message{{"outcomes", json::array()}, {"running", json::array()}};
     for (const Outcome& outcome : outcomes_) {
@@ -133,8 +162,10 @@ class Service {
         appliance_client(enrollment)
             .send({"POST", "/api/v1/agent/poll", {}, message.dump(-1, ' ', false, replace)});
     if (answer.status != 200) {
-      throw error_of_answer(answer).with_context("the appliance " + enrollment.appliance.text() +
-                                                 " refused");
+      Error refusal = error_of_answer(answer).with_context(
+          "the appliance " + enrollment.appliance.text() + " refused");
+      if (says_revoked(answer)) throw Revoked(refusal);
+      throw refusal;
     }
     if (wanted) {
       reported_ = std::move(report);
@@ -150,6 +181,10 @@ class Service {
       std::optional<uint64_t> rate;
       if (answer.at("rate").is_number()) rate = answer["rate"].get<uint64_t>();
       orders_.set_rate(rate);
+      if (answer.at("orders").size() > kMaxOrders) {
+        throw Error(ErrorCode::corrupt,
+                    fmt::format("the appliance gave more than {} orders at once", kMaxOrders));
+      }
       for (const json& order : answer.at("orders"))
         orders_.begin(order.at("order").get<uint64_t>(), order.at("machine").get<std::string>());
       if (answer.value("wants_report", false)) reported_ = nullptr;
@@ -164,13 +199,15 @@ class Service {
   // Until then, or until a sync ends or the service is to end.
   void sleep(milliseconds duration) {
     std::vector<pollfd> events{{wake_.get(), POLLIN, 0}};
-    if (problem_.empty()) {
+    if (contact_.record().problem.empty()) {
       for (int descriptor : orders_.descriptors()) events.push_back({descriptor, POLLIN, 0});
     }
     ::poll(events.data(), events.size(), static_cast<int>(duration.count()));
   }
 
   const Config& config_;
+  Contact contact_;
+  std::string host_id_;  // of the last attempt; empty: there was none
   OrderBook orders_;
   std::stop_token stop_;
   base::UniqueFd wake_;
@@ -178,7 +215,6 @@ class Service {
   std::vector<Outcome> outcomes_;  // not told yet
   json reported_ = nullptr;
   Clock::time_point reported_at_{};
-  std::string problem_;
   std::mt19937_64 random_{std::random_device{}()};
 };
 
@@ -186,7 +222,7 @@ class Service {
 
 void run_service(const Config& config, const std::vector<std::string>& sync_command,
                  std::stop_token stop) {
-  load_enrollment(config.state_directory);
+  if (!is_enrolled(config.state_directory)) load_enrollment(config.state_directory);  // throws
   make_agent_directories(config.state_directory, config.run_directory);
   std::unique_ptr<base::FileLock> lock;
   try {

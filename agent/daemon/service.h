@@ -11,8 +11,9 @@
 namespace agent::daemon {
 
 // Runs until `stop`. `sync_command` starts a sync when a machine's name is put behind it. Throws
-// not_found (not enrolled), unauthorized (the appliance revoked this host), busy (another service
-// runs here).
+// not_found (not enrolled), busy (another service runs here), and unauthorized when the appliance
+// has said for hours that it revoked this host. Everything else that keeps it from the appliance is
+// told (agent/contact.h) and tried again.
 void run_service(const Config& config, const std::vector<std::string>& sync_command,
                  std::stop_token stop);
 

@@ -49,14 +49,15 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
     for (catalog::Host& host : catalog_.hosts()) {
       if (host.certificate_serial != *peer.certificate_serial) continue;
       if (host.revoked) {
-        throw Error(ErrorCode::unauthorized,
-                    fmt::format("the host '{}' was revoked; enrol it anew", host.name));
+        throw HostRevoked(fmt::format("the host '{}' was revoked; enroll it again", host.name));
       }
       std::string name = "host " + host.name;
       return {Role::agent, std::move(host), std::move(name)};
     }
     throw Error(ErrorCode::unauthorized,
-                "the client certificate belongs to no enrolled host; enrol it anew");
+                "the client certificate belongs to no enrolled host; if the appliance's catalog "
+                "was restored from an older "
+                "backup, enroll the host again");
   }
   if (!authorization.empty()) {
     uint64_t now = base::now_ms();

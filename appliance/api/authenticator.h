@@ -7,6 +7,7 @@
 
 #include "appliance/api/principal.h"
 #include "appliance/catalog/catalog.h"
+#include "base/error.h"
 
 namespace appliance::api {
 
@@ -18,12 +19,19 @@ struct PeerFacts {
   std::string address;     // for the log
 };
 
+// Of a host that was revoked, and of nobody else: agents end on it, in the end.
+class HostRevoked : public base::Error {
+ public:
+  explicit HostRevoked(const std::string& message)
+      : Error(base::ErrorCode::unauthorized, message) {}
+};
+
 class Authenticator {
  public:
   explicit Authenticator(catalog::Catalog& catalog) : catalog_(catalog) {}
 
   // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong
-  // token and for the certificate of a revoked or unknown host; without either the principal is
+  // token and for the certificate of an unknown host, HostRevoked for that of a revoked one; without either the principal is
   // anonymous.
   Principal authenticate(const PeerFacts& peer, std::string_view authorization);
 

@@ -68,22 +68,26 @@ Request make_request(Parser& parser) {
   return request;
 }
 
+// For the log: a query may hold a console's ticket.
+std::string without_query(const std::string& target) { return target.substr(0, target.find('?')); }
+
 // Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
 Response answer(ConnectionServices& services, const PeerFacts& peer,
                 const std::string& authorization, Request request) {
   try {
     request.principal = services.authenticator.authenticate(peer, authorization);
   } catch (const Error& error) {
-    base::log().warn("{} {} from {} refused: {}", request.method, request.target, peer.address,
-                     error.message());
-    return error_response(error);
+    base::log().warn("{} {} from {} refused: {}", request.method, without_query(request.target),
+                     peer.address, error.message());
+    bool revoked = dynamic_cast<const HostRevoked*>(&error) != nullptr;
+    return error_response(error, revoked ? "revoked" : "");
   } catch (const std::exception& error) {
-    base::log().error("{} {}: unexpected failure: {}", request.method, request.target,
-                      error.what());
+    base::log().error("{} {}: unexpected failure: {}", request.method,
+                      without_query(request.target), error.what());
     return error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log"));
   }
   std::string line =
-      fmt::format("{} {} by {}", request.method, request.target,
+      fmt::format("{} {} by {}", request.method, without_query(request.target),
                   request.principal.name.empty() ? "a stranger" : request.principal.name);
   Response response = services.router.handle(std::move(request));
   base::log().debug("{} from {}: {}", line, peer.address, response.status);

@@ -21,9 +21,10 @@ int http_status(base::ErrorCode code) {
   return 500;
 }
 
-Response error_response(const base::Error& error) {
+Response error_response(const base::Error& error, const std::string& reason) {
   nlohmann::json body;
   body["error"] = {{"code", base::error_code_name(error.code())}, {"message", error.message()}};
+  if (!reason.empty()) body["error"]["reason"] = reason;
   return json_response(body, http_status(error.code()));
 }
 

@@ -7,6 +7,7 @@
 namespace appliance::api {
 
 int http_status(base::ErrorCode code);
-Response error_response(const base::Error& error);
+// `reason` is for programs, where the code says too little: "revoked"; empty: none.
+Response error_response(const base::Error& error, const std::string& reason = "");
 
 }  // namespace appliance::api
