@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -26,9 +27,10 @@ void declare_options(base::options::options_description_easy_init add) {
       "threads that decompress and write");
 }
 
-// A name that stays inside the folder.
+// A name that stays inside the folder and prints as one word: the point says whatever its host did.
 std::string file_name(std::string name) {
-  std::replace(name.begin(), name.end(), '/', '_');
+  auto is_unfit = [](unsigned char c) { return c == '/' || c < 0x20 || c == 0x7f; };
+  std::replace_if(name.begin(), name.end(), is_unfit, '_');
   return name.empty() || name.front() == '.' ? "_" + name : name;
 }
 
@@ -36,6 +38,23 @@ std::string extension(const std::string& format) {
   if (format == "raw") return "img";
   return format == "vpc" ? "vhd" : format;
 }
+
+// Each file its own name, whatever the point calls its parts: what comes first keeps it.
+class FileNames {
+ public:
+  explicit FileNames(std::string directory) : directory_(std::move(directory)) {}
+
+  std::string path_of(const std::string& name, const std::string& ending = "") {
+    std::string fit = file_name(name);
+    for (uint32_t number = 2; !taken_.insert(fit + ending).second; ++number)
+      fit = fmt::format("{}-{}", file_name(name), number);
+    return base::join_path(directory_, fit + ending);
+  }
+
+ private:
+  std::string directory_;
+  std::set<std::string> taken_;
+};
 
 void put_file(const std::string& path, base::ByteView bytes, Overwrite overwrite) {
   if (overwrite == Overwrite::refuse && std::filesystem::exists(path)) {
@@ -45,15 +64,15 @@ void put_file(const std::string& path, base::ByteView bytes, Overwrite overwrite
 }
 
 // The definition as its host had it, and what does not lie on disks.
-std::vector<std::string> write_definition(const images::Point& point, const std::string& directory,
+std::vector<std::string> write_definition(const images::Point& point, FileNames& names,
                                           Overwrite overwrite) {
   std::vector<std::string> paths;
   if (!point.definition.libvirt_xml.empty()) {
-    paths.push_back(base::join_path(directory, file_name(point.machine_name) + ".xml"));
+    paths.push_back(names.path_of(point.machine_name, ".xml"));
     put_file(paths.back(), base::as_bytes(point.definition.libvirt_xml), overwrite);
   }
   for (const auto& [name, content] : point.definition.state_files) {
-    paths.push_back(base::join_path(directory, file_name(name)));
+    paths.push_back(names.path_of(name));
     put_file(paths.back(), content, overwrite);
   }
   return paths;
@@ -76,11 +95,16 @@ int run(const base::Arguments& arguments) {
   options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
   options.thread_count = arguments.get<uint32_t>("threads");
   options.stop = interruption.token();
-  std::vector<std::string> paths = write_definition(point, directory, options.overwrite);
-  for (const images::PointDisk& disk : point.disks) {
+  // The disks' names first: they are what the restore is for.
+  FileNames names(directory);
+  std::vector<std::string> targets;
+  for (const images::PointDisk& disk : point.disks)
+    targets.push_back(names.path_of(disk.name, "." + extension(options.format)));
+  std::vector<std::string> paths = write_definition(point, names, options.overwrite);
+  for (size_t i = 0; i < point.disks.size(); ++i) {
+    const images::PointDisk& disk = point.disks[i];
     options.disk_name = disk.name;
-    options.target =
-        base::join_path(directory, file_name(disk.name) + "." + extension(options.format));
+    options.target = targets[i];
     ProgressDisplay display(disk.name);
     options.on_progress = [&](const CopyProgress& progress) { display.show(progress); };
     restore_disk(*store, options);
@@ -90,9 +114,15 @@ int run(const base::Arguments& arguments) {
     fmt::print(
         "{}\n",
         nlohmann::json{{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}
-            .dump());
+            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     for (const std::string& path : paths) fmt::print("{}\n", path);
+    if (!point.definition.libvirt_xml.empty()) {
+      fmt::print(
+          stderr,
+          "The .xml is what the host said of its machine, with its host's paths and devices: "
+          "read it before 'virsh define'.\n");
+    }
   }
   return 0;
 }

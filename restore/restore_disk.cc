@@ -109,12 +109,26 @@ uint64_t write_raw_file(images::DiskReader& disk, const DiskRestore& options,
   return write_raw(disk, fd.get(), raw_options(options, ZeroHandling::skip)).bytes_written;
 }
 
+// QEMU does not open a device exclusively, but holds locks on bytes of it: 100 and more for what it
+// may do, 200 and more for what it forbids others (block/file-posix.c).
+bool has_qemu(int fd) {
+  struct flock probe {};
+  probe.l_type = F_WRLCK;
+  probe.l_whence = SEEK_SET;
+  probe.l_start = 100;
+  probe.l_len = 200;
+  return ::fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
+}
+
 uint64_t write_device(images::DiskReader& disk, const DiskRestore& options) {
   base::UniqueFd fd(::open(options.target.c_str(), O_RDWR | O_EXCL | O_CLOEXEC));
   if (!fd && errno == EBUSY) {
     throw Error(ErrorCode::busy, options.target + " is in use: unmount what is on it");
   }
   if (!fd) throw base::system_error(errno, "cannot open " + options.target);
+  if (has_qemu(fd.get()))
+    throw Error(ErrorCode::busy,
+                options.target + " is in use by a virtual machine: stop that first");
   uint64_t size = 0;
   if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0)
     throw base::system_error(errno, "cannot measure " + options.target);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/commands.h"
@@ -17,12 +19,26 @@ using base::Arguments;
 
 constexpr size_t kMaxTokenFile = 4096;  // bytes
 
-std::string token_of(const Arguments& arguments) {
-  if (arguments.has("token") == arguments.has("token-file")) {
+// Words of a command line can be read by every user of this host; a line that is typed cannot.
+std::string token_of_standard_input() {
+  if (::isatty(STDIN_FILENO) == 1) fmt::print(stderr, "Token: ");
+  std::string line;
+  for (char c; std::cin.get(c) && c != '\n' && line.size() < kMaxTokenFile;) line += c;
+  line = base::trim(line);
+  if (line.empty()) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "give the token: --token TOKEN, or --token-file FILE");
+                      "give the token on standard input, or in a file: --token-file FILE");
+  }
+  return line;
+}
+
+std::string token_of(const Arguments& arguments) {
+  if (arguments.has("token") && arguments.has("token-file")) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "--token and --token-file do not go together");
   }
   if (arguments.has("token")) return arguments.get("token");
+  if (arguments.get_or<std::string>("token-file", "-") == "-") return token_of_standard_input();
   return base::trim(base::read_private_file(arguments.get("token-file"), kMaxTokenFile));
 }
 
@@ -66,10 +82,11 @@ base::Command enroll_command() {
   command.positional = {"HOST:PORT"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
-    add("token", value<std::string>()->value_name("TOKEN"),
-        "the one-time token of 'muletto token create'");
     add("token-file", value<std::string>()->value_name("FILE"),
-        "a file with the token: other users see words, not files");
+        "a file with the one-time token of 'muletto token create'; default: -, which is standard "
+        "input");
+    add("token", value<std::string>()->value_name("TOKEN"),
+        "the token itself, which every user of this host can read meanwhile");
     add("fingerprint", value<std::string>()->value_name("HEX"),
         "of the appliance's authority; shown with the token");
     add("name", value<std::string>()->value_name("NAME"),

@@ -20,8 +20,10 @@ constexpr std::chrono::seconds kPatience{30};
 
 OrderBook::OrderBook(std::vector<std::string> command, std::string directory)
     : command_(std::move(command)), directory_(std::move(directory)) {
-  std::filesystem::remove_all(directory_);
-  std::filesystem::create_directories(directory_);
+  std::error_code failed;
+  std::filesystem::remove_all(directory_, failed);
+  if (!failed) std::filesystem::create_directories(directory_, failed);
+  if (failed) throw base::system_error(failed.value(), "cannot empty the folder " + directory_);
 }
 
 void OrderBook::begin(uint64_t order, const std::string& machine) {
@@ -83,8 +85,10 @@ std::vector<Outcome> OrderBook::collect() {
       base::log().warn("sync of {} failed (order {}): {}", sync->machine, sync->order,
                        outcome.error);
     }
-    for (const char* ending : {".rate", ".position", ".log"})
-      std::filesystem::remove(sync->files + ending);
+    for (const char* ending : {".rate", ".position", ".log"}) {
+      std::error_code ignored;  // the folder is emptied at the next start
+      std::filesystem::remove(sync->files + ending, ignored);
+    }
     over_.push_back(std::move(outcome));
     sync = syncs_.erase(sync);
     share_rate();
@@ -105,7 +109,8 @@ void OrderBook::end_all() {
       base::log().warn("the sync of {} does not end; it is killed", sync.machine);
   }
   syncs_.clear();
-  std::filesystem::remove_all(directory_);
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
 }
 
 }  // namespace agent::daemon

@@ -88,8 +88,8 @@ Response Router::handle(Request request) const {
     response.headers["Allow"] = allowed;
     return response;
   } catch (const std::exception& error) {
-    base::log().error("{} {}: unexpected failure: {}", request.method, request.target,
-                      error.what());
+    base::log().error("{} {}: unexpected failure: {}", request.method,
+                      request.target.substr(0, request.target.find('?')), error.what());
     return error_response(
         base::Error(base::ErrorCode::io, "unexpected failure; see the daemon's log"));
   }

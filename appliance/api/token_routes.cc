@@ -49,9 +49,8 @@ Response create_token(Services& services, const Request& request) {
   result["address"] = services.public_address();
   result["command"] = nullptr;
   if (token.kind == catalog::TokenKind::enrolment) {
-    result["command"] =
-        fmt::format("muletto-agent enroll {} --token {} --fingerprint {}",
-                    services.public_address(), secret, services.authority.fingerprint());
+    result["command"] = fmt::format("muletto-agent enroll {} --fingerprint {}",
+                                    services.public_address(), services.authority.fingerprint());
   }
   return json_response({{"token", result}}, 201);
 }

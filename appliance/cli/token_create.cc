@@ -46,7 +46,8 @@ int run(const base::Arguments& arguments) {
   sheet.print();
   fmt::print("The token is shown only this once.\n");
   if (token["command"].is_string())
-    fmt::print("\nOn the host:\n  {}\n", printable(text_of(token, "command")));
+    fmt::print("\nOn the host, which then asks for the token:\n  {}\n",
+               printable(text_of(token, "command")));
   return 0;
 }
 

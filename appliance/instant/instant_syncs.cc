@@ -21,6 +21,14 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kRound{500};
 constexpr std::chrono::seconds kPatience{30};
 
+// Digits of the hash of a tenant's name. State of two tenants must never meet; in the run folder are
+// sockets, whose paths are short. Before, both had 8.
+constexpr size_t kStateDigits = 32, kRunDigits = 16, kOldDigits = 8;
+
+std::string hash_of(const std::string& tenant) {
+  return base::to_hex(base::sha256(base::as_bytes(tenant)));
+}
+
 // The agent's program, beside this one or where programs are.
 std::string agent_program() {
   if (const char* given = std::getenv("MULETTO_AGENT"); given != nullptr && *given != '\0')
@@ -57,14 +65,31 @@ InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catal
 InstantSyncs::~InstantSyncs() = default;
 
 InternalHostPlaces InstantSyncs::places_of(const std::string& tenant) const {
-  // A socket's path is short: the tenant's name may not be.
-  std::string hash = base::to_hex(base::ByteView(base::sha256(base::as_bytes(tenant))).first(4));
-  return {settings_.state_directory + "/instant/" + hash,
-          settings_.run_directory + "/instant/" + hash};
+  std::string hash = hash_of(tenant);
+  return {settings_.state_directory + "/instant/" + hash.substr(0, kStateDigits),
+          settings_.run_directory + "/instant/" + hash.substr(0, kRunDigits)};
+}
+
+void InstantSyncs::take_over_old_folders() const {
+  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    std::string now = places_of(tenant.name).state_directory;
+    std::string before =
+        settings_.state_directory + "/instant/" + hash_of(tenant.name).substr(0, kOldDigits);
+    std::error_code failed;
+    if (std::filesystem::exists(now, failed) || !std::filesystem::exists(before, failed)) continue;
+    std::filesystem::rename(before, now, failed);
+    if (failed) {
+      base::log().warn(
+          "the folder {} does not become {}, so the next syncs of instant VMs read "
+          "everything: {}",
+          before, now, failed.message());
+    }
+  }
 }
 
 void InstantSyncs::run(const std::stop_token& stop) {
   std::map<std::string, Tenant> tenants;
+  bool took_over = false;
   std::map<std::string, std::string> problems;  // by tenant; "": of all
   // The edge of one tenant: its trouble is not the others'. Said once.
   auto guarded = [&](const std::string& name, const std::function<void()>& action) {
@@ -81,7 +106,11 @@ void InstantSyncs::run(const std::stop_token& stop) {
   };
   while (!stop.stop_requested()) {
     std::vector<catalog::Tenant> known;
-    guarded("", [&] { known = catalog_.tenants(); });
+    guarded("", [&] {
+      if (!took_over) take_over_old_folders();
+      took_over = true;
+      known = catalog_.tenants();
+    });
     for (const catalog::Tenant& each : known) {
       guarded(each.name, [&] {
         Tenant& tenant = tenants[each.name];

@@ -58,6 +58,7 @@ class InstantSyncs {
   static void collect(Tenant& tenant);
   static void end(Tenant& tenant);
   InternalHostPlaces places_of(const std::string& tenant) const;
+  void take_over_old_folders() const;
 
   const InstantSyncSettings settings_;
   catalog::Catalog& catalog_;
