@@ -25,6 +25,7 @@ struct ReportedBoot {
 struct ReportedMachine {
   std::string name;
   bool is_protected = false;
+  bool is_verified = false;                // its policy has it tested
   size_t point_count = 0;                  // kept now
   std::optional<uint64_t> latest_ms;       // its newest point, up to the period's end
   uint64_t worst_gap_ms = 0;               // the longest time without a newer point, in the period

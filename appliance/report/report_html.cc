@@ -159,8 +159,12 @@ class Page {
     add("</div>\n");
   }
 
-  static std::string tag(const std::optional<ReportedBoot>& boot) {
-    if (!boot) return "<span class=\"tag open\">not tested</span>";
+  static std::string tag(const ReportedMachine& machine) {
+    const std::optional<ReportedBoot>& boot = machine.last_boot;
+    if (!boot) {
+      return fmt::format("<span class=\"tag open\">{}</span>",
+                         machine.is_verified ? "not tested" : "not verified: switched off");
+    }
     const char* style = boot->verdict == "pass"   ? "pass"
                         : boot->verdict == "fail" ? "fail"
                                                   : "open";
@@ -213,8 +217,8 @@ class Page {
         "time</th><th>Newest point</th><th>Longest gap</th><th>Points</th></tr></thead><tbody>\n");
     for (const ReportedMachine& machine : report_.machines) {
       add("<tr><td><b>{}</b></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-          escape_html(machine.name), tag(machine.last_boot), recovery(machine), latest(machine),
-          gap(machine), machine.point_count);
+          escape_html(machine.name), tag(machine), recovery(machine), latest(machine), gap(machine),
+          machine.point_count);
     }
     add("</tbody></table>\n");
     add_store_check();
@@ -273,7 +277,7 @@ class Page {
 
   void add_machine(const ReportedMachine& machine) {
     add("<section class=\"card\"><h3>{}</h3>{}\n<div class=\"two\"><div><table class=\"facts\">",
-        escape_html(machine.name), tag(machine.last_boot));
+        escape_html(machine.name), tag(machine));
     add_fact("Newest point", latest(machine));
     add_fact("Longest gap", gap(machine));
     add_fact("Points kept",

@@ -147,6 +147,7 @@ ReportedMachine ReportService::collect_machine(const ReportOrder& order,
       standing.policy.empty() ? std::string(policy::kDefaultPolicy) : standing.policy));
   if (policy.rpo_ms) known.rpo_ms = static_cast<uint64_t>(*policy.rpo_ms);
   known.rto_ms = policy.rto_ms;
+  known.is_verified = policy.verification != policy::Verification::off;
   for (const catalog::PointRow& point : catalog_.points(order.tenant, machine.name)) {
     ++known.point_count;
     if (point.summary.time_ms < order.to_ms) known.latest_ms = point.summary.time_ms;

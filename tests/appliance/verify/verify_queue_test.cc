@@ -1,0 +1,55 @@
+// Which test boots wait, and that a machine has one of them.
+#include <catch2/catch.hpp>
+
+#include "appliance/verify/verify_service.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/scratch_directory.h"
+#include "tests/appliance/boot/fake_hypervisor.h"
+
+namespace appliance::verify {
+namespace {
+
+class NoWatch : public boot::GuestWatch {
+ public:
+  std::optional<std::string> ask_agent(const std::string&, const std::string&,
+                                       std::chrono::seconds) override {
+    return std::nullopt;
+  }
+  boot::DiskCounters disk_counters(const std::string&) override { return {}; }
+  boot::Reboots reboots(const std::string&) override { return {}; }
+  void lower_cpu_share(const std::string&) override {}
+  void forget(const std::string&) override {}
+  void remove_network(const std::string&) override {}
+};
+
+}  // namespace
+
+TEST_CASE("a machine's test boot waits once, and a named point's beside it", "[verify]") {
+  base::ScratchDirectory scratch("/tmp", "muletto-verify-queue");
+  auto catalog = catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
+  stores::TenantStores stores(base::real_file_system(), scratch.path() + "/stores", *catalog);
+  stores.create_tenant("office", false);
+  auto writer = stores.writer("office");
+  auto commit = [&] { return writer->begin({"web", {{"vda", 4096, {}}}})->commit({}); };
+  images::PointId first = commit(), second = commit();
+  jobs::JobRunner jobs(*catalog, {});
+  boot::FakeHypervisor hypervisor;
+  NoWatch watch;
+  // Without workers, so that all that is ordered waits.
+  VerifyService service({.worker_count = 0, .queue_size = 3}, hypervisor, watch, *catalog, stores,
+                        jobs);
+  jobs::JobId after_sync = service.request("office", "web@latest", "sync");
+  for (int minute = 0; minute < 600; ++minute)
+    CHECK(service.request("office", "web@latest", "sync") == after_sync);
+  CHECK(service.request("office", "web@latest", "nightly") == after_sync);
+  jobs::JobId by_order = service.request("office", first.hex(), "order");
+  CHECK(by_order != after_sync);
+  CHECK(service.request("office", first.hex(), "order") == by_order);
+  CHECK(service.request("office", second.hex(), "order") != by_order);
+  commit();
+  CHECK_THROWS_WITH(service.request("office", "web@latest", "order"),
+                    Catch::Contains("3 test boots wait already"));
+}
+
+}  // namespace appliance::verify
