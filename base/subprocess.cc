@@ -22,6 +22,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kOutputLimit = 16u << 20;
 constexpr size_t kErrorsLimit = 1u << 20;
+constexpr std::chrono::seconds kLeftBehind{1};
+constexpr std::chrono::seconds kKillTimeout{10};
+
+enum class Session { parents, own };
 
 struct ChildStreams {
   int input = -1;
@@ -37,6 +41,15 @@ bool leave_parent() {
   if (pid > 0) ::_exit(0);
   timespec pause{.tv_sec = 0, .tv_nsec = 200'000};
   while (::getppid() == go_between) ::nanosleep(&pause, nullptr);
+  return true;
+}
+
+// Between fork and exec, as below. False if a descriptor might stay open.
+bool keep_only(const std::vector<int>& descriptors) {
+  if (::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) return false;
+  for (int fd : descriptors) {
+    if (::fcntl(fd, F_SETFD, 0) != 0) return false;
+  }
   return true;
 }
 
@@ -79,12 +92,12 @@ enum class Failure : int { none, exec, jail };
 
 // Between fork and exec: only async-signal-safe calls. Returns only to fail.
 Failure become_command(char* const* arguments, const ChildStreams& streams,
-                       const SubprocessOptions& options, pid_t parent,
+                       const SubprocessOptions& options, Session session, pid_t parent,
                        ActivationEnvironment* activation) {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP}) ::signal(number, SIG_DFL);
   if (options.lifetime == Lifetime::with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // Nobody outside a jail has a number in it.
@@ -92,11 +105,15 @@ Failure become_command(char* const* arguments, const ChildStreams& streams,
   } else {
     if (options.lifetime == Lifetime::orphaned && !leave_parent()) return Failure::exec;
     ::setsid();
+    // It would keep the file system of our folder busy.
+    if (options.lifetime == Lifetime::orphaned && ::chdir("/") != 0) return Failure::exec;
   }
+  if (session == Session::own) ::setsid();
   if (streams.input >= 0) ::dup2(streams.input, 0);
   if (streams.output >= 0) ::dup2(streams.output, 1);
   if (streams.errors >= 0) ::dup2(streams.errors, 2);
-  for (int fd : options.inherited_fds) ::fcntl(fd, F_SETFD, 0);
+  // Before the jail, which takes away rights; what it opens itself is closed before exec, too.
+  if (!keep_only(options.inherited_fds)) return Failure::exec;
   if (options.jail != nullptr && !options.jail->enter()) return Failure::jail;
   if (activation != nullptr) activation->enter(options.listening_fd);
   ::execvp(arguments[0], arguments);
@@ -116,7 +133,7 @@ Error failed_to_start(const std::array<int, 2>& told, const std::string& program
 }
 
 pid_t spawn(const std::vector<std::string>& command, const ChildStreams& streams,
-            const SubprocessOptions& options) {
+            const SubprocessOptions& options, Session session = Session::parents) {
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -130,7 +147,7 @@ pid_t spawn(const std::vector<std::string>& command, const ChildStreams& streams
   pid_t pid = fork_into(options.jail);
   if (pid < 0) throw system_error(errno, "cannot start " + command.front());
   if (pid == 0) {
-    Failure failure = become_command(arguments.data(), streams, options, parent,
+    Failure failure = become_command(arguments.data(), streams, options, session, parent,
                                      activation ? &*activation : nullptr);
     std::array<int, 2> told{static_cast<int>(failure), errno};
     [[maybe_unused]] ssize_t ignored = ::write(report_write.get(), told.data(), sizeof told);
@@ -167,6 +184,43 @@ bool drain(int fd, std::string& into, size_t limit) {
   return count > 0;
 }
 
+UniqueFd open_pidfd(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) throw system_error(errno, "cannot watch process " + std::to_string(pid));
+  return pidfd;
+}
+
+// False if the process has not ended by then.
+bool wait_until_ended(const UniqueFd& pidfd, Clock::time_point deadline) {
+  pollfd watched{pidfd.get(), POLLIN, 0};
+  int ready;
+  do {
+    ready = ::poll(&watched, 1, remaining_ms(deadline));
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+// Reads both streams until they are closed and the process has ended; false after the deadline.
+bool collect(const UniqueFd& pidfd, const UniqueFd& output, const UniqueFd& errors,
+             Clock::time_point deadline, CommandResult& result) {
+  bool output_open = true, errors_open = true, ended = false;
+  while (output_open || errors_open || !ended) {
+    std::array<pollfd, 3> watched{{{output_open ? output.get() : -1, POLLIN, 0},
+                                   {errors_open ? errors.get() : -1, POLLIN, 0},
+                                   {ended ? -1 : pidfd.get(), POLLIN, 0}}};
+    int ready = ::poll(watched.data(), watched.size(), remaining_ms(deadline));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return ended;
+    if (watched[0].revents != 0) output_open = drain(output.get(), result.output, kOutputLimit);
+    if (watched[1].revents != 0) errors_open = drain(errors.get(), result.errors, kErrorsLimit);
+    if (watched[2].revents != 0) {
+      ended = true;
+      deadline = std::min(deadline, Clock::now() + kLeftBehind);
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Subprocess::Subprocess(const std::vector<std::string>& command, const SubprocessOptions& options)
@@ -181,8 +235,7 @@ Subprocess::Subprocess(const std::vector<std::string>& command, const Subprocess
     streams.output = streams.errors = output.get();
   }
   pid_ = spawn(command, streams, options);
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
-  if (!pidfd_) throw system_error(errno, "cannot watch process " + std::to_string(pid_));
+  pidfd_ = open_pidfd(pid_);
 }
 
 Subprocess::~Subprocess() {
@@ -217,27 +270,23 @@ CommandResult run_command(const std::vector<std::string>& command,
   UniqueFd out_read(out_pipe[0]), out_write(out_pipe[1]);
   if (::pipe2(error_pipe.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
   UniqueFd error_read(error_pipe[0]), error_write(error_pipe[1]);
-  pid_t pid = spawn(command, {null.get(), out_write.get(), error_write.get()}, {.jail = jail});
+  pid_t pid = spawn(command, {null.get(), out_write.get(), error_write.get()}, {.jail = jail},
+                    Session::own);
+  UniqueFd pidfd = open_pidfd(pid);
   out_write.reset();
   error_write.reset();
 
   CommandResult result;
-  auto deadline = Clock::now() + timeout;
-  bool out_open = true, errors_open = true, expired = false;
-  while ((out_open || errors_open) && !expired) {
-    std::array<pollfd, 2> watched{{{out_open ? out_read.get() : -1, POLLIN, 0},
-                                   {errors_open ? error_read.get() : -1, POLLIN, 0}}};
-    int ready = ::poll(watched.data(), watched.size(), remaining_ms(deadline));
-    if (ready < 0 && errno == EINTR) continue;
-    expired = ready == 0;
-    if (watched[0].revents != 0) out_open = drain(out_read.get(), result.output, kOutputLimit);
-    if (watched[1].revents != 0) errors_open = drain(error_read.get(), result.errors, kErrorsLimit);
+  bool in_time = collect(pidfd, out_read, error_read, Clock::now() + timeout, result);
+  if (!in_time) {
+    ::kill(-pid, SIGKILL);
+    // One that hangs in the kernel is left to it: nobody here waits for ever.
+    wait_until_ended(pidfd, Clock::now() + kKillTimeout);
   }
-  if (expired) ::kill(pid, SIGKILL);
   int raw = 0;
-  while (::waitpid(pid, &raw, 0) < 0 && errno == EINTR) {
+  while (::waitpid(pid, &raw, in_time ? 0 : WNOHANG) < 0 && errno == EINTR) {
   }
-  if (expired) {
+  if (!in_time) {
     throw Error(ErrorCode::unavailable,
                 command.front() + " did not end within " +
                     format_duration_ms(static_cast<uint64_t>(timeout.count())));

@@ -1,5 +1,10 @@
 // Child processes: started with a plain argument list (never through a shell), awaited with a
-// deadline, ended by their own pid and never by name. One thread an object.
+// deadline, ended by their own pid and never by name. Not thread-safe.
+//
+// A child inherits what it is given by name and nothing else: the three standard streams and
+// `inherited_fds`. All other descriptors are closed before it runs, also those that another thread
+// or a library opened without O_CLOEXEC. No signal is blocked or ignored in it. It keeps the
+// environment, the umask and (unless it is orphaned) the working folder.
 #pragma once
 
 #include <sys/types.h>
@@ -63,7 +68,9 @@ struct CommandResult {
 };
 
 // Runs a command to its end, with /dev/null as its input, in a jail if one is given. Throws
-// unavailable after `timeout` (the child is killed); a non-zero status is not an error here.
+// unavailable after `timeout` (the child is killed, and what it started unless that left its
+// session); a non-zero status is not an error here. The child runs in a session of its own. What it
+// leaves behind in the background with its output open is waited for one second.
 CommandResult run_command(const std::vector<std::string>& command,
                           std::chrono::milliseconds timeout = std::chrono::minutes(10),
                           const FileJail* jail = nullptr);

@@ -1,5 +1,6 @@
 #include "appliance/api/server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
@@ -34,6 +35,10 @@ namespace {
 constexpr std::chrono::milliseconds kAcceptPause{
     200};  // after a failure such as "too many open files"
 
+// Asio makes sockets that a program started by this process would inherit: it could answer in the
+// daemon's place, and keep the port taken when the daemon is gone.
+void keep_from_children(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
 [[noreturn]] void fail(const boost::system::error_code& reason, const std::string& action) {
   throw base::system_error(reason.value(), action);
 }
@@ -56,6 +61,7 @@ tcp::acceptor bind_tcp(asio::io_context& context, const ListenAddress& address) 
   std::string action = "cannot listen on " + address.text();
   acceptor.open(endpoint.protocol(), failure);
   if (failure) fail(failure, action);
+  keep_from_children(acceptor.native_handle());
   acceptor.set_option(tcp::acceptor::reuse_address(true));
   acceptor.bind(endpoint, failure);
   if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
@@ -77,6 +83,7 @@ local::acceptor bind_local(asio::io_context& context, const std::string& path) {
   boost::system::error_code failure;
   acceptor.open(local(), failure);
   if (failure) fail(failure, "cannot make a socket");
+  keep_from_children(acceptor.native_handle());
   mode_t former = ::umask(0177);  // 0600 from the first instant; no other thread runs yet
   acceptor.bind(local::endpoint(path), failure);
   ::umask(former);
@@ -178,6 +185,7 @@ class Server::Implementation {
         auto socket =
             co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (!failure) {
+          keep_from_children(socket.native_handle());
           serve_counted(std::move(socket), open_count);
           continue;
         }

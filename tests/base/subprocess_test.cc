@@ -5,6 +5,8 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -13,13 +15,15 @@ namespace base {
 namespace {
 
 // What a shell script says into $1, until nothing has it open any more.
-std::string words_of(const std::string& script, Lifetime lifetime, pid_t& started) {
+std::string words_of(const std::string& script, Lifetime lifetime, pid_t& started,
+                     std::vector<int> inherited = {}) {
   std::array<int, 2> ends;
   REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
   UniqueFd out(ends[0]), in(ends[1]);
   std::string place = "/dev/fd/" + std::to_string(in.get());
+  inherited.push_back(in.get());
   Subprocess process({"sh", "-c", script, "sh", place},
-                     {.lifetime = lifetime, .inherited_fds = {in.get()}});
+                     {.lifetime = lifetime, .inherited_fds = inherited});
   started = process.pid();
   in.reset();
   std::string words;
@@ -57,6 +61,80 @@ TEST_CASE("a program that is not there is told, whoever would be its parent") {
       CHECK(error.code() == ErrorCode::not_found);
     }
   }
+}
+
+TEST_CASE("a child has only the descriptors that it is given by name") {
+  // Without O_CLOEXEC, as a library or another thread may have opened them.
+  UniqueFd stray(::open("/dev/null", O_RDONLY)), given(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  UniqueFd high(::fcntl(stray.get(), F_DUPFD, 700));
+  REQUIRE(high.get() >= 700);
+  std::string script = "for fd in /proc/$$/fd/*; do echo -n \"${fd##*/} \"; done > $1";
+  for (Lifetime lifetime : {Lifetime::with_parent, Lifetime::independent, Lifetime::orphaned}) {
+    pid_t started = 0;
+    std::string seen = words_of(script, lifetime, started, {given.get()});
+    std::set<int> numbers;
+    for (const std::string& word : split(seen, ' ')) {
+      if (!word.empty()) numbers.insert(std::stoi(word));
+    }
+    CHECK(numbers.contains(given.get()));
+    CHECK_FALSE(numbers.contains(stray.get()));
+    CHECK_FALSE(numbers.contains(high.get()));
+    // 0 to 2, those two that were given by name, and the copy of 1 that the shell's > makes.
+    CHECK(numbers.size() <= 6);
+  }
+  CommandResult result = run_command({"sh", "-c", "echo /proc/$$/fd/*"});
+  CHECK(trim(result.output).find("/fd/" + std::to_string(stray.get())) == std::string::npos);
+  CHECK(split(trim(result.output), ' ').size() == 3);
+}
+
+TEST_CASE("no signal is blocked or ignored in a child, whatever is in this process") {
+  sigset_t blocked, former;
+  sigemptyset(&blocked);
+  for (int number : {SIGTERM, SIGUSR1, SIGRTMIN + 3}) sigaddset(&blocked, number);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, &former);
+  auto former_usr2 = std::signal(SIGUSR2, SIG_IGN);
+  CommandResult result = run_command({"grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"});
+  std::signal(SIGUSR2, former_usr2);
+  ::pthread_sigmask(SIG_SETMASK, &former, nullptr);
+  CHECK(result.output == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+TEST_CASE("an orphan does not keep our working folder busy") {
+  pid_t started = 0;
+  CHECK(words_of("pwd > $1", Lifetime::orphaned, started) == "/");
+}
+
+TEST_CASE("a command's time is over also when it has closed its streams") {
+  auto begin = std::chrono::steady_clock::now();
+  try {
+    run_command({"sh", "-c", "exec >&- 2>&-; sleep 60"}, std::chrono::milliseconds(300));
+    FAIL("it was waited for");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::unavailable);
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+}
+
+TEST_CASE("what a command leaves in the background does not hold its caller") {
+  auto begin = std::chrono::steady_clock::now();
+  CommandResult result = run_command({"sh", "-c", "echo done; sleep 6 & exit 3"});
+  CHECK(result.status == 3);
+  CHECK(result.output == "done\n");
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+}
+
+TEST_CASE("a command that is killed after its time takes along what it started") {
+  std::array<int, 2> ends;
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  UniqueFd out(ends[0]), in(ends[1]);
+  std::string held = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(in.get());
+  CHECK_THROWS_AS(run_command({"sh", "-c", "exec 3> \"$1\"; sleep 60 & wait", "sh", held},
+                              std::chrono::milliseconds(300)),
+                  Error);
+  in.reset();
+  // Ends when nobody has the other end open any more.
+  char byte;
+  CHECK(::read(out.get(), &byte, 1) == 0);
 }
 
 }  // namespace

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# timeout: 500
+# What each kind of process has that the daemon starts, or a process of its: the standard streams and what it was given
+# by name, and no other descriptor. Each program is replaced by one of its name that notes what it has, then becomes
+# the real one; those that stay are looked at from outside, too.
+. "$(dirname "$0")/lib.sh"
+
+require_root
+require_commands jq nbdkit virsh nbdfuse tesseract
+require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
+ensure_libvirt
+state=$(appliance_state) run=$(appliance_run)
+
+# ---- programs that note their descriptors
+mkdir "$WORK/shims"
+mkdir -m 1777 "$WORK/notes"
+cat > "$WORK/shims/note" <<SHIM
+#!/bin/sh
+name=\${0##*/}
+for fd in /proc/\$\$/fd/*; do
+  link=\$(readlink "\$fd") || continue
+  number=\${fd##*/}
+  # 0 to 2 are everybody's; the shell itself has this script open.
+  [ "\$number" -gt 2 ] && [ "\$link" != "$WORK/shims/\$name" ] || continue
+  echo "\$number \$link" >> "$WORK/notes/\$name.odd"
+done
+grep -E '^Sig(Blk|Ign)' /proc/\$\$/status | grep -v '0000000000000000$' >> "$WORK/notes/\$name.odd"
+tr '\\0' '\\n' < /proc/\$\$/environ | grep -E '^(NOTIFY_SOCKET|LISTEN_|WATCHDOG)' >> "$WORK/notes/\$name.odd"
+: > "$WORK/notes/\$name.seen"
+PATH=\$(echo "\$PATH" | sed "s|$WORK/shims:||")
+case \$name in
+  hook) exit 0 ;;
+  muletto-agent) exec "$BIN/muletto-agent" "\$@" ;;
+  *) exec "\$name" "\$@" ;;
+esac
+SHIM
+chmod 755 "$WORK/shims/note"
+kinds="nbdkit nbdfuse qemu-img tesseract e2fsck sfdisk hook muletto-agent"
+for name in $kinds iptables nsenter; do
+  cp "$WORK/shims/note" "$WORK/shims/$name"
+done
+
+# ---- an appliance that starts all of them
+cat > "$WORK/mulettod.toml" <<TOML
+[alerts]
+command = "$WORK/shims/hook"
+TOML
+"$SOURCE/tests/guests/build-guest" "$WORK/web.img" --hostname web
+mkdir -p "$state/stores"
+muletto store init "$state/stores/default"
+muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --format raw
+PATH=$WORK/shims:$PATH MULETTO_AGENT=$WORK/shims/muletto-agent NOTIFY_SOCKET=$WORK/notify.sock \
+  start_appliance --config "$WORK/mulettod.toml"
+daemon=$(background_pid mulettod)
+# Clients stay connected meanwhile.
+exec {held}<> "/dev/tcp/127.0.0.1/$(json .port < "$run/mulettod.json")"
+
+# inodes_of PID   prints the sockets, pipes and folders that it has, without the standard streams.
+inodes_of() {
+  local fd link
+  for fd in "/proc/$1/fd/"*; do
+    [ "${fd##*/}" -gt 2 ] || continue
+    link=$(readlink "$fd") || continue
+    case $link in socket:* | pipe:* | "$state"* | "$run"*) echo "$link" ;; esac
+  done | sort -u
+}
+shares_nothing() {  # shares_nothing PID   … with the daemon
+  local shared
+  shared=$(comm -12 <(inodes_of "$daemon") <(inodes_of "$1"))
+  [ -z "$shared" ] || fail "$(tr '\0' ' ' < "/proc/$1/cmdline") shares with the daemon: $shared"
+}
+[ "$(inodes_of "$daemon" | grep -c socket)" -ge 3 ] || fail "the daemon's own sockets are not seen"
+
+boot=$(muletto boot start web@latest --memory 128M --cpus 1 --network none -o json | json .boot.id)
+shares_nothing "$(pgrep -f "nbdkit .*-U $run/vms/$boot")"
+[ "$(readlink "/proc/$(pgrep -f "nbdkit .*-U $run/vms/$boot")/cwd")" = / ] || fail "an export keeps a folder busy"
+
+# A sync of the instant VM: the agent's program, its guard, libvirt's backup.
+wait_until 30 "a sync can be ordered" muletto sync start web
+for try in {1..200}; do
+  guard=$(pgrep -f -- "--sync-guard .*$state/instant" | head -n 1) || { sleep 0.1; continue; }
+  shares_nothing "$guard"
+  break
+done
+[ -n "${guard:-}" ] || fail "no guard was seen in $try looks"
+
+# A test boot with a check of its disks and its screen.
+muletto verify start web@latest > "$WORK/verify.txt" 2>&1 || true
+# An alert: a machine that nobody protects.
+for name in $kinds; do
+  wait_until 60 "$name was started" test -e "$WORK/notes/$name.seen"
+done
+muletto boot stop "$boot" --discard --yes > /dev/null
+exec {held}>&-
+
+for file in "$WORK/notes/"*.odd; do
+  [ ! -s "$file" ] || fail "$(basename "$file" .odd) has what it was not given: $(sort -u "$file" | head -n 5 | tr '\n' ';')"
+done
