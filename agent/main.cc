@@ -4,9 +4,12 @@
 #include "agent/cli/commands.h"
 #include "agent/libvirt/sync_guard.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/stop_signals.h"
 
 int main(int argc, char** argv) {
+  base::settle_process();
+  base::settle_service();  // its one-shot commands hold the same keys
   if (argc > 1 && std::strcmp(argv[1], agent::libvirt::kGuardWord) == 0) {
     return agent::libvirt::run_sync_guard(argc, argv);
   }

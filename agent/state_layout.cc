@@ -1,13 +1,12 @@
 #include "agent/state_layout.h"
 
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <system_error>
 
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace agent {
 namespace {
@@ -17,13 +16,10 @@ namespace {
 constexpr auto kPassable = std::filesystem::perms::group_exec | std::filesystem::perms::others_exec;
 
 void make_directory(const std::string& path) {
+  base::make_passable_directory(path);
   std::error_code failed;
-  if (std::filesystem::create_directories(path, failed)) {
-    std::filesystem::permissions(path, std::filesystem::perms::owner_all, failed);
-  }
-  if (!failed)
-    std::filesystem::permissions(path, kPassable, std::filesystem::perm_options::add, failed);
-  if (failed) throw base::system_error(failed.value(), "cannot create folder " + path);
+  std::filesystem::permissions(path, kPassable, std::filesystem::perm_options::add, failed);
+  if (failed) throw base::system_error(failed.value(), "cannot set the mode of " + path);
 }
 
 std::string machine_path(const std::string& state_directory, std::string_view machine_name,

@@ -58,6 +58,17 @@ void make_private_directory(const std::string& path) {
   real_file_system().sync_directory(parent);
 }
 
+void make_passable_directory(const std::string& path) {
+  if (::access(path.c_str(), F_OK) == 0) return;
+  std::string parent = parent_path(path);
+  if (parent != path) make_passable_directory(parent);
+  if (::mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw system_error(errno, "cannot make the folder " + path);
+  }
+  if (::chmod(path.c_str(), 0711) != 0) throw system_error(errno, "cannot set the mode of " + path);
+}
+
 std::string read_private_file(const std::string& path, size_t limit) {
   Bytes bytes = read_file(real_file_system(), path, limit);
   return std::string(as_text(bytes));

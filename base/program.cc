@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "base/text.h"
 
 namespace base {
@@ -168,6 +169,7 @@ void Arguments::missing(const char* name) {
 }
 
 int run_program(const Program& program, int argc, char** argv) {
+  settle_process();
   std::vector<std::string> words(argv + 1, argv + argc);
   std::string first = words.empty() ? "" : words.front();
   if (first == "--version") {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -16,6 +17,13 @@ namespace {
 
 UniqueFd open_directory(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+// Where everybody may make folders of any name, as in /tmp, only our own are ours to remove.
+bool is_ours(const UniqueFd& directory, const std::string& parent) {
+  struct stat status, above;
+  if (::fstat(directory.get(), &status) != 0 || ::stat(parent.c_str(), &above) != 0) return false;
+  return status.st_uid == ::geteuid() || (above.st_mode & S_IWOTH) == 0;
 }
 
 bool try_lock(const UniqueFd& directory) {
@@ -57,7 +65,7 @@ void remove_abandoned_directories(const std::string& parent, const std::string& 
     for (const auto& entry : std::filesystem::directory_iterator(parent, failed)) {
       if (!entry.path().filename().string().starts_with(prefix + "-")) continue;
       UniqueFd directory = open_directory(entry.path().string());
-      if (!directory || !try_lock(directory)) continue;
+      if (!directory || !is_ours(directory, parent) || !try_lock(directory)) continue;
       std::error_code ignored;
       std::filesystem::remove_all(entry.path(), ignored);
     }

@@ -28,8 +28,8 @@ class ScratchDirectory {
   UniqueFd lock_;
 };
 
-// Removes the folders PARENT/PREFIX-* whose owners are gone. Never throws; what cannot be removed
-// stays.
+// Removes the folders PARENT/PREFIX-* whose owners are gone; other users' only where not everybody
+// may make them. Never throws; what cannot be removed stays.
 void remove_abandoned_directories(const std::string& parent, const std::string& prefix) noexcept;
 
 }  // namespace base

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <climits>
 #include <filesystem>
 
@@ -17,24 +15,11 @@
 #include "appliance/presence/store_conditions.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/private_file.h"
 #include "base/text.h"
 
 namespace appliance::daemon {
 namespace {
-
-// QEMU's own user must reach sockets and overlays inside, so others may pass through but not look
-// around; what is secret (stores, keys, catalog) is closed by itself.
-constexpr mode_t kPassableMode = 0711;
-constexpr mode_t kPrivateMode = 0700;
-
-void make_directory(const std::string& path, mode_t mode) {
-  if (std::filesystem::is_directory(path)) return;
-  base::FileSystem& files = base::real_file_system();
-  std::string parent = base::parent_path(path);
-  if (!files.exists(parent)) make_directory(parent, 0755);
-  if (::mkdir(path.c_str(), mode) != 0)
-    throw base::system_error(errno, "cannot make the folder " + path);
-}
 
 std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const char* option) {
   try {
@@ -81,9 +66,11 @@ int StopSignals::wait() const {
 Daemon::Daemon(const Config& config) : config_(config) {
   presence::expect_state_folder(config_);
   bool is_new = !base::real_file_system().exists(config_.catalog_path());
-  make_directory(config_.state_directory, kPassableMode);
-  if (is_new) make_directory(config_.stores_directory(), kPrivateMode);
-  make_directory(config_.run_directory, 0755);
+  // QEMU's own user must reach sockets and overlays inside, so others may pass through but not look
+  // around; what is secret (stores, keys, catalog) is closed by itself.
+  base::make_passable_directory(config_.state_directory);
+  if (is_new) base::make_private_directory(config_.stores_directory());
+  base::make_passable_directory(config_.run_directory);
   state_lock_ = lock_directory(config_.state_directory, "--state-dir");
   run_lock_ = lock_directory(config_.run_directory, "--run-dir");
   std::filesystem::remove(config_.ready_path());  // a dead daemon's

@@ -4,6 +4,7 @@
 #include "appliance/config.h"
 #include "appliance/daemon/daemon.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/program.h"
 
 namespace {
@@ -39,6 +40,7 @@ int run(const base::Arguments& arguments) {
   overrides.make_missing = arguments.has("init");
   appliance::Config config = appliance::load_config(given(arguments, "config"), overrides);
   base::start_log("mulettod", config.log_level);
+  base::settle_service();
   appliance::daemon::StopSignals signals;  // before any thread is started
   appliance::daemon::Daemon daemon(config);
   daemon.run(signals);

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/unique_fd.h"
 
 namespace appliance::daemon {
@@ -25,14 +25,14 @@ void write_ready_file(const std::string& path, const Readiness& readiness) {
 }
 
 void notify_service_manager(std::string_view state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr || *path == '\0') return;
+  // Taken away, so that no child can speak for this daemon.
+  static const std::string path = base::take_environment("NOTIFY_SOCKET");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  size_t length = std::strlen(path);
-  if (length >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, path, length);
-  if (*path == '@') address.sun_path[0] = '\0';  // an abstract socket
+  size_t length = path.size();
+  if (length == 0 || length >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, path.data(), length);
+  if (path[0] == '@') address.sun_path[0] = '\0';  // an abstract socket
   base::UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
   ssize_t sent = ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,

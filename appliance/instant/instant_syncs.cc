@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/last_words.h"
 #include "base/log.h"
+#include "base/private_file.h"
 
 namespace appliance::instant {
 namespace {
@@ -165,7 +166,8 @@ void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule
   }
   InternalHostPlaces places = places_of(name);
   try {
-    fs::create_directories(places.run_directory + "/orders");
+    base::make_passable_directory(places.run_directory);  // QEMU makes its sockets there
+    base::make_private_directory(places.run_directory + "/orders");
     std::string files = fmt::format("{}/orders/{}", places.run_directory, order.id);
     base::SubprocessOptions options;
     options.output_path = files + ".log";

@@ -74,9 +74,12 @@ std::string config_text(const InternalHostPlaces& places, const InternalHostSett
 catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
                                    const std::string& tenant, const InternalHostPlaces& places,
                                    const InternalHostSettings& settings) {
-  // Not the state folder itself: its disk may be unmounted.
-  std::filesystem::create_directory(base::parent_path(places.state_directory));
-  std::filesystem::create_directory(places.state_directory);
+  // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside.
+  for (const std::string& each :
+       {base::parent_path(places.state_directory), places.state_directory}) {
+    if (std::filesystem::create_directory(each))
+      std::filesystem::permissions(each, std::filesystem::perms(0711));
+  }
   json enrollment = read_enrollment(places);
   auto known = known_host(catalog, enrollment);
   catalog::Host host = known.value_or(catalog::Host{});
