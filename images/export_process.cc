@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <libnbd.h>
 #include <poll.h>
 #include <signal.h>
@@ -45,12 +44,39 @@ std::vector<std::string> command_line_of(pid_t pid) {
   return base::split(content.str(), '\0');
 }
 
-// The value of -U if this is a command line of nbdkit.
-std::optional<std::string> socket_of(const std::vector<std::string>& command) {
-  if (command.empty() || std::filesystem::path(command[0]).filename() != "nbdkit")
-    return std::nullopt;
+// The program a process runs, which it cannot make up. One that was replaced by a newer version is
+// still the same.
+bool runs_nbdkit(pid_t pid) {
+  std::error_code unknown;
+  std::string program =
+      std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), unknown).filename().string();
+  constexpr std::string_view kReplaced = " (deleted)";
+  if (program.ends_with(kReplaced)) program.resize(program.size() - kReplaced.size());
+  return !unknown && program == "nbdkit";
+}
+
+// True if all four user ids of the process are this process's: a set-user-id program started by
+// somebody else has his.
+bool is_of_this_user(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("Uid:")) continue;
+    std::istringstream words(line.substr(4));
+    uid_t id = 0;
+    int count = 0;
+    while (words >> id && id == ::geteuid()) ++count;
+    return count == 4;
+  }
+  return false;
+}
+
+// The socket of the export that this process is, if it is one.
+std::optional<std::string> socket_of(pid_t pid) {
+  std::vector<std::string> command = command_line_of(pid);
   for (size_t i = 1; i + 1 < command.size(); ++i) {
-    if (command[i] == "-U") return command[i + 1];
+    if (command[i] != "-U") continue;
+    if (!is_of_this_user(pid) || !runs_nbdkit(pid)) return std::nullopt;
+    return command[i + 1];
   }
   return std::nullopt;
 }
@@ -166,15 +192,11 @@ bool all_open(const ExportOptions& options, std::string& problem) {
   return true;
 }
 
-void allow_group(const std::string& socket_path, const std::string& group_name) {
-  const group* entry = ::getgrnam(group_name.c_str());
-  if (entry == nullptr) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("there is no group '{}' to own {}", group_name, socket_path));
-  }
-  if (::chown(socket_path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0 ||
-      ::chmod(socket_path.c_str(), 0660) != 0) {
-    throw base::system_error(errno, "cannot give " + socket_path + " to group " + group_name);
+void give_socket(const std::string& path, uid_t owner) {
+  if (::chmod(path.c_str(), 0600) != 0 ||
+      ::lchown(path.c_str(), owner, static_cast<gid_t>(-1)) != 0) {
+    throw base::system_error(errno,
+                             fmt::format("cannot give {} to QEMU's user (id {})", path, owner));
   }
 }
 
@@ -232,7 +254,7 @@ ExportProcess ExportProcess::start(const ExportOptions& options) {
                   fmt::format("the export was not ready within {}: {}", waited, log.words()));
     }
   }
-  if (!options.socket_group.empty()) allow_group(options.socket_path, options.socket_group);
+  give_socket(options.socket_path, options.socket_owner.value_or(::geteuid()));
   process.owned_ = options.lifetime == base::Lifetime::with_parent;
   return process;
 }
@@ -270,11 +292,11 @@ std::vector<ExportProcess> ExportProcess::find_below(const std::string& director
     std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     pid_t pid = static_cast<pid_t>(std::atoi(name.c_str()));
-    std::optional<std::string> socket = socket_of(command_line_of(pid));
+    std::optional<std::string> socket = socket_of(pid);
     if (!socket || (*socket != directory && !socket->starts_with(directory + "/"))) continue;
     base::UniqueFd pidfd = pin(pid);
     // The pid may have been reused in between; from here on it cannot be.
-    if (!pidfd || socket_of(command_line_of(pid)) != socket) continue;
+    if (!pidfd || socket_of(pid) != socket) continue;
     found.push_back(ExportProcess(pid, std::move(pidfd), *socket));
   }
   return found;

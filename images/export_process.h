@@ -1,9 +1,10 @@
 // One nbdkit process that serves disks of one point, read-only, on a unix socket.
 //
-// A process is known by its command line: it is nbdkit, and `-U SOCKET` names a socket nobody else
-// uses. So it is found again after any crash without a pid file that could be stale, and a reused
-// pid is never touched: before a signal is sent, the process is pinned by a pidfd and its command
-// line is read again. One thread an object.
+// A process is known by three things: its command line has `-U SOCKET`, which nobody else uses, the
+// program it runs is named nbdkit, and it belongs to this process's user through and through. Anyone
+// may write any command line; the other two are the kernel's word. So it is found again after any
+// crash without a pid file that could be stale, and a reused pid is never touched: before a signal
+// is sent, the process is pinned by a pidfd and looked at again. Not thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -25,10 +26,11 @@ struct ExportOptions {
   std::vector<std::string> disks;    // what is served, each under its name
   std::string key_file_path;         // empty: none
   std::string passphrase_file_path;  // empty: none
-  std::string socket_path;   // at most 107 bytes; its folder exists; a stale socket is replaced
-  std::string socket_group;  // may use the socket; empty: the owner only
-  std::string log_path;      // nbdkit's messages are appended; empty: kept only until it is ready
-  std::string plugin_path;   // empty: default_plugin_path()
+  std::string socket_path;  // at most 107 bytes; its folder exists; a stale socket is replaced
+  // Who may use the socket besides root: it is his alone, with mode 0600.
+  std::optional<uid_t> socket_owner;  // none: this process's user
+  std::string log_path;     // nbdkit's messages are appended; empty: kept only until it is ready
+  std::string plugin_path;  // empty: default_plugin_path()
   // Instead of the plugin and its parameters: what follows nbdkit's own options. For tests.
   std::vector<std::string> plugin_command;
   uint32_t thread_count = 16;         // requests worked on at a time

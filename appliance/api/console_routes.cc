@@ -48,10 +48,16 @@ Response show_console(Services& services, const Request& request) {
 
 Response show_serial(Services& services, const Request& request) {
   uint64_t offset = request.query_number("offset", 0, INT64_MAX);
+  boot::BootId id = find_boot(services, request).id;
+  if (offset > services.boots.serial_size(id)) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("the serial log has no byte {}: it was begun again when it had "
+                                  "become too long; read it from offset 0",
+                                  offset));
+  }
   Response response;
   response.content_type = "text/plain; charset=utf-8";
-  response.body =
-      services.boots.serial_log(find_boot(services, request).id, offset, kMaxSerialChunk);
+  response.body = services.boots.serial_log(id, offset, kMaxSerialChunk);
   return response;
 }
 

@@ -194,7 +194,7 @@ std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t
 
 void BootOperations::write_first_record(const BootPlaces& places, const BootRecord& record) {
   try {
-    make_boot_folders(places, settings_.qemu_group);
+    make_boot_folders(places, hypervisor_.qemu_user());
     write_record(base::real_file_system(), places, record);
     base::real_file_system().sync_directory(base::parent_path(places.folder));
   } catch (const Error&) {
@@ -252,7 +252,7 @@ void BootOperations::start_export(const BootRecord& record, const BootPlaces& pl
   options.key_file_path = record.key_file_path;
   options.passphrase_file_path = record.passphrase_file_path;
   options.socket_path = places.socket_path;
-  options.socket_group = settings_.qemu_group;
+  options.socket_owner = hypervisor_.qemu_user().user;
   options.log_path = places.log_path;
   options.plugin_path = settings_.plugin_path;
   options.plugin_command = settings_.export_command;
@@ -307,7 +307,7 @@ void BootOperations::start_again(BootRecord& record, const BootPlaces& places) {
                 fmt::format("it needs {} of memory, {} are free",
                             base::format_size(record.vm.memory_size), base::format_size(room)));
   }
-  make_boot_folders(places, settings_.qemu_group);
+  make_boot_folders(places, hypervisor_.qemu_user());
   for (const VmDisk& disk : record.vm.disks) repair_overlay(disk.overlay_path);
   std::string xml(base::as_text(
       base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit)));

@@ -138,9 +138,9 @@ std::vector<std::string> look_for_original(
   return reasons;
 }
 
-void check_folders(const BootSettings& settings, MachinePlan& plan) {
+void check_folders(const BootSettings& settings, const QemuUser& qemu, MachinePlan& plan) {
   for (const std::string& path : {settings.state_directory, settings.run_directory}) {
-    if (auto obstacle = obstacle_on(path, settings.qemu_group)) plan.reasons.push_back(*obstacle);
+    if (auto obstacle = obstacle_on(path, qemu)) plan.reasons.push_back(*obstacle);
   }
 }
 
@@ -181,7 +181,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   name_networks(settings, source.tenant, plan);
   judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor, plan);
-  check_folders(settings, plan);
+  check_folders(settings, hypervisor.qemu_user(), plan);
   Newcomer newcomer{prepared.point.machine_name, source.store_directory, "",
                     options.macs == MacChoice::fresh, cards_of(plan)};
   append(plan.reasons,

@@ -6,6 +6,7 @@
 #include "appliance/boot/boot_service.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "appliance/boot/boot_lookup.h"
@@ -94,6 +95,14 @@ std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t 
   constexpr uint64_t kLimit = 16 << 20;
   return read_part(implementation_->lookup.places_of(id).serial_path, offset,
                    std::min(limit, kLimit));
+}
+
+uint64_t BootService::serial_size(const BootId& id) {
+  implementation_->lookup.open_record(id);
+  std::error_code none;
+  uintmax_t size =
+      std::filesystem::file_size(implementation_->lookup.places_of(id).serial_path, none);
+  return none ? 0 : size;
 }
 
 std::unique_ptr<BlockPull> BootService::begin_pull(const BootId& id, uint64_t bandwidth) {

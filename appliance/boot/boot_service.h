@@ -39,7 +39,6 @@ struct BootSettings {
   uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
   std::string
       trace_directory;  // of the TraceShelf; empty: boots are neither recorded nor prefetched
-  std::string qemu_group = "kvm";  // may open the exports' sockets
   std::string isolated_network =
       "muletto-isolated";  // libvirt networks, made when they are first needed
   std::string nat_network = "muletto-nat";
@@ -130,6 +129,8 @@ class BootService {
   std::vector<std::string> addresses(const BootId& id);  // IPv4 first; by lease, guest agent or ARP
   // At most `limit` bytes of the serial console's log from `offset`.
   std::string serial_log(const BootId& id, uint64_t offset, uint64_t limit);
+  // Its size in bytes. One that has become smaller was begun again: logs are bounded.
+  uint64_t serial_size(const BootId& id);
 
   // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done
   // starts. VMs that were cut off are left to tend().

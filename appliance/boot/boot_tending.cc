@@ -35,6 +35,8 @@ using images::ExportProcess;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kResumeInterval = std::chrono::seconds(5);
+// virtlogd begins a serial log again after 2 MiB; where QEMU writes it itself, nobody does.
+constexpr uint64_t kLongestLog = 8 << 20, kKeptOfLog = 1 << 20;
 
 }  // namespace
 
@@ -144,6 +146,8 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   if (hypervisor_.state(record->vm.domain_name) != domain) return;
   BootPlaces places = lookup_.places_of(id);
   const std::string& machine = record->vm.machine_name;
+  for (const std::string& log : {places.log_path, places.serial_path})
+    shorten_log(log, kLongestLog, kKeptOfLog);
   try {
     operations_.traces().take(record->trace_key, places.trace_path);
     if (domain == DomainState::off) {

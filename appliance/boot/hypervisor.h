@@ -4,6 +4,8 @@
 // not there.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -73,6 +75,12 @@ struct HypervisorFacts {
   std::vector<CardInUse> cards_in_use;       // of all domains that run, whoever started them
 };
 
+// As which user and group QEMU runs: files it is to open are given to them.
+struct QemuUser {
+  uid_t user = 0;
+  gid_t group = 0;
+};
+
 struct Screenshot {
   std::string mime_type;  // "image/png", "image/x-portable-pixmap"
   base::Bytes bytes;
@@ -103,6 +111,7 @@ class Hypervisor {
   virtual ~Hypervisor() = default;
 
   virtual HypervisorFacts facts() = 0;
+  virtual QemuUser qemu_user() = 0;
   virtual bool has_bridge(const std::string& name) = 0;
   // The stations the bridge has learned of, those of this host left out; none if there is no such
   // bridge.

@@ -55,6 +55,12 @@ std::vector<json> bitmaps_of(const std::string& path) {
   return info.value("/format-specific/data/bitmaps"_json_pointer, std::vector<json>{});
 }
 
+// qemu-img keeps the mode of a file that is there, and makes one that all may read.
+void make_private_file(const std::string& path) {
+  base::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (file.get() < 0) throw base::system_error(errno, "cannot make the file " + path);
+}
+
 void make_durable(const std::string& path) {
   base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0 || ::fsync(file.get()) != 0)
@@ -92,6 +98,7 @@ void mark_allocated(const std::string& overlay, const std::string& marks, uint64
 
 void make_overlay(const std::string& path, const std::string& socket_path,
                   const std::string& disk_name, uint64_t size, Tracking tracking) {
+  make_private_file(path);
   base::run_checked(
       {"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-o", "compat=1.1,lazy_refcounts=off", "-F",
        "raw", "-b", images::export_uri(socket_path, disk_name), path, std::to_string(size)},

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -30,13 +29,6 @@ void make_folder(const std::string& path, mode_t mode) {
   }
 }
 
-gid_t group_id(const std::string& name) {
-  const group* entry = ::getgrnam(name.c_str());
-  if (entry == nullptr)
-    throw Error(ErrorCode::not_found, "there is no group '" + name + "' for QEMU");
-  return entry->gr_gid;
-}
-
 // Others may pass through our own folders, and see nothing: names below are random.
 void let_pass(const std::string& path) {
   struct stat status;
@@ -52,13 +44,14 @@ void make_base_folders(const std::string& state_directory, const std::string& ru
   }
 }
 
-std::optional<std::string> obstacle_on(const std::string& path, const std::string& group) {
-  gid_t gid = group_id(group);
+std::optional<std::string> obstacle_on(const std::string& path, const QemuUser& qemu) {
+  if (qemu.user == 0) return std::nullopt;
   for (fs::path place = fs::path(path); !place.empty(); place = place.parent_path()) {
     struct stat status;
     if (::stat(place.c_str(), &status) == 0) {
       bool passable = (status.st_mode & S_IXOTH) != 0 ||
-                      (status.st_gid == gid && (status.st_mode & S_IXGRP) != 0);
+                      (status.st_uid == qemu.user && (status.st_mode & S_IXUSR) != 0) ||
+                      (status.st_gid == qemu.group && (status.st_mode & S_IXGRP) != 0);
       if (!passable) {
         return fmt::format(
             "QEMU's user cannot get into {}: run chmod o+x on it, or move the state folder",
@@ -70,12 +63,12 @@ std::optional<std::string> obstacle_on(const std::string& path, const std::strin
   return std::nullopt;
 }
 
-void make_boot_folders(const BootPlaces& places, const std::string& group) {
-  gid_t gid = group_id(group);
+void make_boot_folders(const BootPlaces& places, const QemuUser& qemu) {
   for (const std::string& path : {places.folder, places.run_folder}) {
     make_folder(path, 0710);
-    if (::chown(path.c_str(), static_cast<uid_t>(-1), gid) != 0) {
-      throw base::system_error(errno, "cannot give " + path + " to group " + group);
+    if (::chown(path.c_str(), static_cast<uid_t>(-1), qemu.group) != 0) {
+      throw base::system_error(
+          errno, fmt::format("cannot give {} to QEMU's group (id {})", path, qemu.group));
     }
   }
 }
@@ -130,6 +123,26 @@ uint64_t free_bytes(const std::string& directory) {
   struct statvfs status;
   if (::statvfs(directory.c_str(), &status) != 0) return 0;
   return static_cast<uint64_t>(status.f_bfree) * status.f_frsize;
+}
+
+void shorten_log(const std::string& path, uint64_t limit, uint64_t kept) noexcept {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  uint64_t size = static_cast<uint64_t>(status.st_size);
+  if (size <= limit) return;
+  base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return;
+  try {
+    std::string tail(kept, '\0');
+    ssize_t count = ::pread(fd.get(), tail.data(), tail.size(), static_cast<off_t>(size - kept));
+    tail.resize(count > 0 ? static_cast<size_t>(count) : 0);
+    size_t line = tail.find('\n');
+    if (line != std::string::npos) tail.erase(0, line + 1);
+    if (::ftruncate(fd.get(), 0) != 0) return;
+    (void)!::write(fd.get(), tail.data(), tail.size());
+  } catch (const std::bad_alloc&) {
+    // The next look does it.
+  }
 }
 
 std::string read_part(const std::string& path, uint64_t offset, uint64_t limit) {

@@ -42,6 +42,20 @@ std::string harmless(const std::string& text) {
   return out;
 }
 
+// The piece at `offset`, which is set back if the log was begun again since the last piece.
+std::string piece_at(const ApiClient& client, const std::string& boot, uint64_t& offset,
+                     bool is_first) {
+  while (true) {
+    try {
+      return client.download(fmt::format("/boots/{}/serial?offset={}", boot, offset)).body;
+    } catch (const base::Error& error) {
+      if (error.code() != base::ErrorCode::not_found || is_first || offset == 0) throw;
+      client.get("/boots/" + boot);  // throws if it is the VM that is gone
+      offset = 0;
+    }
+  }
+}
+
 bool has_ended(const ApiClient& client, const std::string& boot) {
   std::string state = text_of(client.get("/boots/" + boot)["boot"], "state");
   return state == "ended" || state == "kept";
@@ -56,9 +70,9 @@ int run(const base::Arguments& arguments) {
   uint64_t offset = number_option(arguments, "offset", 0, INT64_MAX).value_or(0);
   std::string all;
   // Asked before the last piece is read: what came until then is in it.
-  for (bool ended = false;;) {
-    std::string piece =
-        client.download(fmt::format("/boots/{}/serial?offset={}", boot, offset)).body;
+  bool is_first = true;
+  for (bool ended = false;; is_first = false) {
+    std::string piece = piece_at(client, boot, offset, is_first);
     offset += piece.size();
     if (arguments.json()) {
       all += piece;

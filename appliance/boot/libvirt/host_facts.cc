@@ -1,11 +1,15 @@
 #include "appliance/boot/libvirt/host_facts.h"
 
 #include <fmt/format.h>
+#include <pwd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <pugixml.hpp>
 #include <sstream>
 #include <thread>
@@ -63,7 +67,43 @@ uint64_t meminfo(const std::string& text, const std::string& key) {
              : std::strtoull(text.c_str() + at + key.size() + 1, nullptr, 10) * 1024;
 }
 
+// "+64055:+64055", as libvirt writes a user and a group.
+std::optional<QemuUser> parse_label(std::string_view label) {
+  size_t colon = label.find(':');
+  if (!label.starts_with('+') || colon == std::string_view::npos) return std::nullopt;
+  auto number = [](std::string_view text, auto& value) {
+    if (text.starts_with('+')) text.remove_prefix(1);
+    auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+    return result.ec == std::errc() && result.ptr == text.data() + text.size();
+  };
+  QemuUser qemu;
+  bool good =
+      number(label.substr(0, colon), qemu.user) && number(label.substr(colon + 1), qemu.group);
+  return good ? std::optional(qemu) : std::nullopt;
+}
+
+QemuUser usual_qemu_user() {
+  for (const char* name : {"libvirt-qemu", "qemu"}) {
+    passwd entry{}, *found = nullptr;
+    std::array<char, 16384> buffer;
+    if (::getpwnam_r(name, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
+      return {entry.pw_uid, entry.pw_gid};
+  }
+  return {};
+}
+
 }  // namespace
+
+QemuUser read_qemu_user(const std::string& xml) {
+  pugi::xml_document document;
+  document.load_string(xml.c_str());
+  for (const pugi::xml_node& model :
+       document.child("capabilities").child("host").children("secmodel")) {
+    if (std::string_view(model.child("model").text().as_string()) != "dac") continue;
+    if (auto qemu = parse_label(model.child("baselabel").text().as_string())) return *qemu;
+  }
+  return usual_qemu_user();
+}
 
 void read_capabilities(const std::string& xml, HypervisorFacts& facts) {
   pugi::xml_document document;

@@ -13,6 +13,9 @@ void read_capabilities(const std::string& xml,
                        HypervisorFacts& facts);  // virConnectGetCapabilities
 void read_domain_capabilities(const std::string& xml,
                               HypervisorFacts& facts);  // virConnectGetDomainCapabilities
+// From virConnectGetCapabilities, which tells how libvirt labels what it starts. Where it does not
+// say: the user that distributions make for QEMU, or root.
+QemuUser read_qemu_user(const std::string& xml);
 // Adds the network cards of a domain that runs, from its XML.
 void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts);
 // As Hypervisor::seen_on(). `table` is the content of /sys/class/net/BRIDGE/brforward: records of

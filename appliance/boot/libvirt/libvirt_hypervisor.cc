@@ -110,6 +110,11 @@ class LibvirtHypervisor : public Hypervisor {
     return facts;
   }
 
+  QemuUser qemu_user() override {
+    Connection connection = connection_.now();
+    return read_qemu_user(take_text(virConnectGetCapabilities(connection.get())));
+  }
+
   bool has_bridge(const std::string& name) override {
     struct stat status;
     return !name.empty() && name.find('/') == std::string::npos &&

@@ -1,6 +1,8 @@
 // A Hypervisor in memory: domains are names with a state. Fails on order. One thread an object.
 #pragma once
 
+#include <unistd.h>
+
 #include <map>
 #include <set>
 #include <string>
@@ -30,6 +32,7 @@ class FakeHypervisor : public Hypervisor {
   std::map<std::string, CheckpointPlan> checkpoints;
   DomainEnd end = DomainEnd::unknown;  // of every domain that does not run
   bool fail_to_start = false;
+  QemuUser qemu{::geteuid(), ::getegid()};
   uint64_t memory_available = 64ull << 30;
 
   HypervisorFacts facts() override {
@@ -40,6 +43,7 @@ class FakeHypervisor : public Hypervisor {
     facts.cards_in_use = cards_in_use;
     return facts;
   }
+  QemuUser qemu_user() override { return qemu; }
   bool has_bridge(const std::string& name) override { return name == "br0"; }
   std::vector<Sighting> seen_on(const std::string&) override { return sightings; }
   void call_out(const std::string& bridge, const std::string& mac) override {

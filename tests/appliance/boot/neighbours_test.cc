@@ -103,4 +103,20 @@ TEST_CASE("each tenant and each name has an isolated network of its own", "[boot
   CHECK(isolated_network_name("iso", "a/b", "").find('/') == std::string::npos);
 }
 
+TEST_CASE("QEMU's user is the one that libvirt says", "[boot]") {
+  auto with = [](const std::string& model, const std::string& label) {
+    return libvirt::read_qemu_user(
+        "<capabilities><host><secmodel><model>apparmor</model></secmodel>"
+        "<secmodel><model>" +
+        model + "</model><baselabel type='kvm'>" + label +
+        "</baselabel></secmodel></host></capabilities>");
+  };
+  CHECK(with("dac", "+64055:+107").user == 64055);
+  CHECK(with("dac", "+64055:+107").group == 107);
+  CHECK(with("dac", "+0:+0").user == 0);
+  // Else the one of the distribution, whatever it is here.
+  for (const char* label : {"", "+", "64055:107", "+1x:+2", "+1:+", "+1:2:3", "+-1:+2"})
+    CHECK(with("dac", label).user == with("selinux", "+1:+1").user);
+}
+
 }  // namespace appliance::boot
