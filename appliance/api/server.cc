@@ -21,6 +21,7 @@
 #include "base/guarded_thread.h"
 #include "base/internal_errors.h"
 #include "base/log.h"
+#include "base/repeated_log.h"
 
 namespace appliance::api {
 
@@ -178,6 +179,7 @@ class Server::Implementation {
   asio::awaitable<void> accept(Acceptor& acceptor, size_t& open_count) {
     asio::steady_timer pause(context_);
     while (!stopped_) {
+      accept_log_.end_round();
       boost::system::error_code failure;
       if (open_count >= options_.limits.connections) {
         failure = asio::error::no_descriptors;
@@ -189,7 +191,7 @@ class Server::Implementation {
           serve_counted(std::move(socket), open_count);
           continue;
         }
-        base::log().warn("cannot accept a connection: {}", failure.message());
+        accept_log_.warn("cannot accept a connection: " + failure.message());
       }
       pause.expires_after(kAcceptPause);
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
@@ -229,6 +231,7 @@ class Server::Implementation {
   // Used by the network thread alone. Two, so that a crowd at the port does not keep the operator
   // out.
   size_t tcp_count_ = 0, local_count_ = 0;
+  base::RepeatedLog accept_log_;  // it is tried five times a second
   std::atomic<size_t> upgrade_count_{0};
   base::Guarded<std::set<base::ByteStream*>> upgraded_;
   // Destroyed after the pools below: a coroutine that waits for a handler must outlive the handler.

@@ -36,9 +36,7 @@ bool VmKeeper::adopt() {
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
     return true;
   } catch (const std::exception& error) {
-    if (error.what() != last_problem_)
-      base::log().warn("instant VMs are out of reach: {}", error.what());
-    last_problem_ = error.what();
+    log_.warn(std::string("instant VMs are out of reach: ") + error.what());
     return false;
   }
 }
@@ -51,8 +49,9 @@ void VmKeeper::run(const std::stop_token& stop) {
       if (adopted_) base::log().info("{}", boots_.accelerator().reason);
     }
     if (adopted_) {
-      for (const std::string& sentence : boots_.tend()) base::log().info("{}", sentence);
+      for (const std::string& sentence : boots_.tend()) log_.info(sentence);
     }
+    log_.end_round();
     base::sleep_unless_stopped(stop, adopted_ ? kTendEvery : kRetryEvery);
   }
 }

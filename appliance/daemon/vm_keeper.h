@@ -8,6 +8,7 @@
 
 #include "appliance/boot/boot_service.h"
 #include "base/guarded_thread.h"
+#include "base/repeated_log.h"
 
 namespace appliance::daemon {
 
@@ -25,7 +26,7 @@ class VmKeeper {
   const std::function<void(const boot::InstantVm&)> go_on_pulling_;
   // Used by the thread alone.
   bool adopted_ = false;
-  std::string last_problem_;
+  base::RepeatedLog log_;
   base::GuardedThread thread_;
 };
 

@@ -13,6 +13,7 @@
 #include "base/last_words.h"
 #include "base/log.h"
 #include "base/private_file.h"
+#include "base/repeated_log.h"
 
 namespace appliance::instant {
 namespace {
@@ -91,18 +92,14 @@ void InstantSyncs::take_over_old_folders() const {
 void InstantSyncs::run(const std::stop_token& stop) {
   std::map<std::string, Tenant> tenants;
   bool took_over = false;
-  std::map<std::string, std::string> problems;  // by tenant; "": of all
-  // The edge of one tenant: its trouble is not the others'. Said once.
+  base::RepeatedLog log;
+  // The edge of one tenant: its trouble is not the others'.
   auto guarded = [&](const std::string& name, const std::function<void()>& action) {
-    std::string& last = problems[name];
     try {
       action();
-      last.clear();
     } catch (const std::exception& error) {
-      if (error.what() != last)
-        base::log().warn("instant VMs{} cannot be synced now: {}",
-                         name.empty() ? "" : " of the tenant '" + name + "'", error.what());
-      last = error.what();
+      log.warn(fmt::format("instant VMs{} cannot be synced now: {}",
+                           name.empty() ? "" : " of the tenant '" + name + "'", error.what()));
     }
   };
   while (!stop.stop_requested()) {
@@ -118,6 +115,7 @@ void InstantSyncs::run(const std::stop_token& stop) {
         if (look(each.name, tenant)) poll(each.name, tenant);
       });
     }
+    log.end_round();
     base::sleep_unless_stopped(stop, kRound);
   }
   for (auto& [name, tenant] : tenants) end(tenant);

@@ -174,8 +174,9 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
         }
         clean(worker);
         clean_now = true;
+        waiting_log_.lock()->solved();
       } catch (const std::exception& error) {
-        base::log().warn("test boots wait: {}", error.what());
+        waiting_log_.lock()->warn(std::string("test boots wait: ") + error.what());
         auto state = state_.lock();
         state.wait_for(changed_, kRetryClean, [&] { return stop.stop_requested(); });
         continue;

@@ -23,6 +23,7 @@
 #include "appliance/verify/verdict.h"
 #include "base/guarded.h"
 #include "base/guarded_thread.h"
+#include "base/repeated_log.h"
 
 namespace appliance::verify {
 
@@ -97,6 +98,7 @@ class VerifyService {
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
   base::Guarded<State> state_;
+  base::Guarded<base::RepeatedLog> waiting_log_;  // of all workers, who wait for the same
   std::condition_variable changed_;
   std::vector<base::GuardedThread> workers_;
 };
