@@ -233,6 +233,7 @@ bool FileJail::map_user() const noexcept {
 }
 
 bool FileJail::build_root() const noexcept {
+  ::umask(0022);  // whatever the starter's is: the folders made here are passed by another user
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   if (!reopen_files()) return false;  // before the stage hides what lies below it
   if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755") != 0)
