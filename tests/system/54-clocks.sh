@@ -20,7 +20,7 @@ at_time() {  # at_time FILE COMMAND...   the command's clock is off by what the 
 cat > "$WORK/mulettod-at" <<SH
 #!/usr/bin/env bash
 $(declare -f at_time)
-library=$library
+library='$library'
 at_time "$WORK/appliance.time" "$BIN/mulettod" "\$@"
 SH
 sed 's/appliance.time/agent.time/; s/mulettod/muletto-agent/' "$WORK/mulettod-at" > "$WORK/agent-at"
@@ -93,7 +93,7 @@ set_clock agent +300d
 wait_until 25 "its clock is an alert" has_alert clock-wrong "^alpha: .*(299|300) d .*ahead"
 goes_on "the host is ahead"
 muletto point list --machine web | grep -E "clock was (299|300) d .* ahead" > /dev/null || fail "the point is not marked"
-muletto point show web@latest | grep -E "^Clock +the host's clock was" || fail "point show does not tell of the clock"
+muletto point show web@latest | grep "the host.s clock was" > /dev/null || fail "point show does not tell of the clock"
 year=$(date -u +%Y)
 [ "$(muletto point show web@latest -o json | json '.point.time[0:4]')" = "$year" ] || fail "the host's time counts"
 set_clock agent -365d
@@ -133,6 +133,6 @@ background_alive agent || fail "the agent ended"
 # ---- an operator's word
 set_clock appliance +40d
 wait_until 25 "a jump is an alert" has_alert appliance-clock "jumped"
-muletto clock accept | grep -E "^Trusted +yes" || fail "an accepted clock is not trusted"
+muletto clock accept | grep -E "^Trusted:? +yes" > /dev/null || fail "an accepted clock is not trusted"
 wait_until 25 "the alert is over" no_alert appliance-clock
 goes_on "the clock was accepted"
