@@ -175,6 +175,9 @@ class Catalog {
   // log, and not for ever.
   static constexpr int64_t kWholeTestBoots = 100;
   static constexpr std::chrono::hours kTestBootAge{400 * 24};
+  // Of all pictures of one machine: a guest may show noise, which does not compress. Pictures of
+  // older test boots go first.
+  static constexpr int64_t kPicturesSize = 64ll << 20;  // bytes
   // Returns its number. Thins out what is no more among the newest of the same machine.
   int64_t add_verification(const Verification& seen,
                            const std::vector<VerificationPicture>& pictures);

@@ -70,6 +70,15 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
       fmt::format("UPDATE verifications SET evidence = '[]', serial = '' "
                   "WHERE id IN {} AND (evidence != '[]' OR serial != '')",
                   kOlder));
+  database
+      .prepare(
+          "DELETE FROM verification_pictures WHERE verification IN (SELECT id FROM (SELECT v.id AS "
+          "id, SUM(SUM(length(p.png))) OVER (ORDER BY v.id DESC) AS total FROM verifications v "
+          "JOIN "
+          "verification_pictures p ON p.verification = v.id WHERE v.tenant = ? AND v.machine = ? "
+          "GROUP BY v.id) WHERE total > ?)")
+      .bind(tenant, std::string_view(newest.machine_name), Catalog::kPicturesSize)
+      .run();
 }
 
 }  // namespace
@@ -124,6 +133,7 @@ void Catalog::replace_verification(const Verification& seen,
       .bind(seen.number)
       .run();
   insert_pictures(**database, seen.number, pictures);
+  thin_out(**database, tenant_id(**database, seen.tenant), seen);
   transaction.commit();
 }
 

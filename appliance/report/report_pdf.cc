@@ -1,10 +1,8 @@
 #include "appliance/report/report_pdf.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <filesystem>
-
+#include "base/clean_text.h"
 #include "base/confinement.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -31,32 +29,30 @@ std::string last_line(const std::string& text) {
 
 base::Bytes pdf_from_html(const std::string& html) {
   base::ScratchDirectory scratch("/var/tmp", "muletto-report");
-  std::filesystem::permissions(scratch.path(), static_cast<std::filesystem::perms>(0711));
-  // WeasyPrint writes into a folder of its own user; the page is only read.
-  std::string work = scratch.path() + "/work", page = scratch.path() + "/page.html";
-  std::filesystem::create_directory(work);
-  std::filesystem::permissions(work, static_cast<std::filesystem::perms>(0777));
+  std::string page = scratch.path() + "/page.html", pdf = scratch.path() + "/page.pdf";
   base::write_file_durably(base::real_file_system(), page, base::as_bytes(html));
-  std::filesystem::permissions(page, static_cast<std::filesystem::perms>(0644));
   base::Confinement confinement;
   confinement.memory_size = kMemory;
   confinement.file_size = kMaxPdf;
-  std::vector<std::string> command{"unshare", "--net", "--"};
-  for (std::string& word : base::confined(
-           {"HOME=" + work, "weasyprint", "--quiet", page, work + "/page.pdf"}, confinement))
-    command.push_back(std::move(word));
-  base::CommandResult result = base::run_command(command, kTimeout);
-  if (result.status == 127) {
+  confinement.input_path = page;
+  base::SubprocessOptions options;
+  options.output_path = pdf;
+  base::Subprocess child(base::confined({"weasyprint", "--quiet", "-", "-"}, confinement), options);
+  std::optional<int> status = child.wait_for(kTimeout);
+  if (!status) throw base::Error(base::ErrorCode::unavailable, "weasyprint did not end in time");
+  if (*status == 127) {
     throw base::Error(base::ErrorCode::unsupported,
                       "weasyprint, which makes the PDF, is not installed: apt-get install "
                       "weasyprint, or take the format html");
   }
-  if (result.status != 0) {
-    throw base::Error(base::ErrorCode::io,
-                      fmt::format("the PDF could not be made: weasyprint ended with status {}: {}",
-                                  result.status, last_line(result.errors)));
+  base::Bytes output = base::read_file(base::real_file_system(), pdf, kMaxPdf);
+  if (*status != 0) {
+    throw base::Error(
+        base::ErrorCode::io,
+        fmt::format("the PDF could not be made: weasyprint ended with status {}: {}", *status,
+                    base::clean_text(last_line(std::string(base::as_text(output))), 300)));
   }
-  return base::read_file(base::real_file_system(), work + "/page.pdf", kMaxPdf);
+  return output;
 }
 
 }  // namespace appliance::report

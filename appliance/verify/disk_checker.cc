@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <nlohmann/json.hpp>
 
 #include "appliance/verify/disk_view.h"
 #include "appliance/verify/file_system_check.h"
+#include "base/clean_text.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"
 
@@ -21,6 +22,7 @@ using nlohmann::json;
 constexpr std::chrono::minutes kLookTimeout{5};  // at the lowest priority of a busy machine
 constexpr std::chrono::minutes kCheckTimeout{10};
 constexpr size_t kMaxParts = 64;
+constexpr size_t kMaxPartName = 20;  // bytes behind the disk's name
 constexpr uint64_t kLargestSector = 4096;
 
 // Containers of partitions, and partitions that hold no file system: of a BIOS's boot loader, and
@@ -42,19 +44,21 @@ struct Part {
 std::vector<Part> parts_in(const std::string& text, const std::string& path,
                            const std::string& disk) {
   std::vector<Part> parts;
-  json parsed = json::parse(text, nullptr, false);
-  if (!parsed.is_object() || !parsed["partitiontable"].is_object()) return parts;
-  const json& table = parsed["partitiontable"];
-  uint64_t sector = table.value("sectorsize", uint64_t{512});
-  if (sector == 0 || sector > kLargestSector || !table.contains("partitions")) return parts;
-  for (const json& each : table["partitions"]) {
-    std::string node = each.value("node", "");
-    uint64_t start = each.value("start", uint64_t{0}), size = each.value("size", uint64_t{0});
+  std::optional<json> parsed = base::find_json(text);
+  const json* table = parsed ? base::find_field(*parsed, "partitiontable") : nullptr;
+  if (table == nullptr) return parts;
+  uint64_t sector = base::find_natural(*table, "sectorsize").value_or(512);
+  if (sector == 0 || sector > kLargestSector) return parts;
+  for (const json& each : base::find_list(*table, "partitions")) {
+    std::string node = base::find_text(each, "node").value_or("");
+    uint64_t start = base::find_natural(each, "start").value_or(0);
+    uint64_t size = base::find_natural(each, "size").value_or(0);
     constexpr uint64_t kLimit = uint64_t{1} << 50;
     if (!node.starts_with(path) || start == 0 || size == 0 || start > kLimit || size > kLimit)
       continue;
-    if (is_skipped_type(each.value("type", ""))) continue;
-    parts.push_back({disk + node.substr(path.size()), start * sector, size * sector});
+    if (is_skipped_type(base::find_text(each, "type").value_or(""))) continue;
+    parts.push_back({disk + base::clean_text(node.substr(path.size()), kMaxPartName),
+                     start * sector, size * sector});
     if (parts.size() == kMaxParts) break;
   }
   return parts;
@@ -66,7 +70,7 @@ constexpr int kNothingThere = 2;
 // blkid's TYPE; empty if there is none.
 std::string type_in(const std::string& text) {
   for (const std::string& line : base::split(text, '\n')) {
-    if (line.starts_with("TYPE=")) return base::trim(line.substr(5)).substr(0, 40);
+    if (line.starts_with("TYPE=")) return base::clean_text(base::trim(line.substr(5)), 40);
   }
   return "";
 }

@@ -1,7 +1,7 @@
 // Checks the file systems on a point's disks while its test boot runs, on a thread of its own and
 // without touching the VM: the point's disks become files (disk_view.h), sfdisk and blkid say what
 // is on them, and each file system's own program checks it (file_system_check.h). All these run one
-// after the other as `nobody` at the lowest priority. Thread-safe.
+// after the other, confined (base/confinement.h), at the lowest priority. Thread-safe.
 #pragma once
 
 #include <atomic>

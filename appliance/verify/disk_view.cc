@@ -113,6 +113,7 @@ FinishedCommand DiskView::run(const std::vector<std::string>& command,
                               std::chrono::milliseconds timeout, const std::stop_token& stop) {
   base::Confinement confinement;
   confinement.namespaces_of = server_->pid();
+  if (part_.writable) confinement.writable_path = base::join_path(directory_, "view");
   // The limit counts for the file, too.
   if (part_.writable || !part_.bounded_files) confinement.file_size = 0;
   base::SubprocessOptions options;

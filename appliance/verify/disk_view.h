@@ -40,7 +40,7 @@ class DiskView {
 
   const std::string& path() const { return path_; }
 
-  // Runs a program on the file, as `nobody` and bounded (base/confinement.h). Throws cancelled,
+  // Runs a program on the file, confined (base/confinement.h). Throws cancelled,
   // unavailable after `timeout`; the program is killed then.
   FinishedCommand run(const std::vector<std::string>& command, std::chrono::milliseconds timeout,
                       const std::stop_token& stop);

@@ -59,8 +59,54 @@ std::string_view signal_name(Signal signal) {
   return "";
 }
 
+namespace {
+
+// Addresses, and lines on a console, are as many as a guest likes.
+bool is_of_same_subject(const Observation& a, const Observation& b) {
+  if (a.signal != b.signal) return false;
+  bool guest_chooses = a.signal == Signal::address;
+  return guest_chooses || a.subject == b.subject;
+}
+
+// What decides by itself, whatever comes later.
+bool is_kept(const Observation& seen) {
+  switch (seen.signal) {
+    case Signal::trouble:
+    case Signal::reboot:
+    case Signal::power_off:
+    case Signal::volume:
+    case Signal::file_system:
+    case Signal::file_system_skipped: return true;
+    default: return false;
+  }
+}
+
+// Whether the list says no less without the one at `index`, now that `later` has come: it is
+// neither the last nor the first good one of its subject, nor the first text of a failure.
+bool is_superseded(const std::vector<Observation>& all, size_t index, const Observation& later) {
+  const Observation& seen = all[index];
+  if (is_kept(seen)) return false;
+  bool is_last = !is_of_same_subject(seen, later), is_first_good = seen.good;
+  bool is_first_failure = means_failure(seen.meaning);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i == index || !is_of_same_subject(all[i], seen)) continue;
+    if (i > index) is_last = false;
+    if (i < index && all[i].good) is_first_good = false;
+    if (i < index && all[i].meaning == seen.meaning) is_first_failure = false;
+  }
+  return !is_last && !is_first_good && !is_first_failure;
+}
+
+}  // namespace
+
 void Evidence::add(Observation observation) {
-  if (observations.size() < kMaxObservations) observations.push_back(std::move(observation));
+  for (size_t i = 0; observations.size() >= kMaxObservations && i < observations.size(); ++i) {
+    if (!is_superseded(observations, i, observation)) continue;
+    observations.erase(observations.begin() + static_cast<ptrdiff_t>(i));
+    break;
+  }
+  if (observations.size() < kMaxObservations || is_kept(observation))
+    observations.push_back(std::move(observation));
 }
 
 }  // namespace appliance::verify

@@ -18,7 +18,8 @@ enum class Signal {
   script,     // a command in the guest or on the appliance: `subject` is the check
   screen,     // the screen shows something new; `meaning` is what its text says
   serial,     // the serial console said something that means something
-  address,    // the guest took an address on the network
+  address,    // `good`: the guest answers at the address `subject` inside the test network; else
+              // it does not, `detail` says why; without a subject the appliance could not ask
   reboot,     // the guest restarted itself
   power_off,  // the guest switched itself off
   volume,     // a partition or a bare disk, `subject`, holds a file system or a volume of the type
@@ -63,6 +64,8 @@ struct Evidence {
   uint64_t disks_over_ms = 0;   // when the last of them was done
 
   static constexpr size_t kMaxObservations = 1000;
+  // When it is full, what a later one of the same subject has made void goes, oldest first; the last
+  // of each subject, the first good one, failures, restarts and trouble stay.
   void add(Observation observation);
 };
 

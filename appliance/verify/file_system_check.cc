@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/clean_text.h"
+#include "base/confinement.h"
 #include "base/text.h"
 
 namespace appliance::verify {
@@ -136,6 +138,9 @@ bool is_uninteresting(std::string_view type) { return type == "swap"; }
 CheckOutcome outcome_of(std::string_view type, const std::string& path, int status,
                         const std::string& output) {
   if (status == 127) return {CheckResult::unknown, "the program that checks it is not installed"};
+  if (status == base::kNotConfined)
+    return {CheckResult::unknown,
+            "its check could not be run without rights: " + base::clean_text(output, kMaxWords)};
   if (status > 128)
     return {CheckResult::unknown, fmt::format("its check was ended by signal {}", status - 128)};
   if (is_ext(type)) return outcome_of_ext(path, status, output);

@@ -4,6 +4,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 
@@ -16,6 +17,8 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr uint32_t kMaxSide = 8192;
+constexpr std::string_view kPackedMagic = "MULP";
+constexpr size_t kPackedHeader = 12;
 constexpr size_t kCursorPixels = 300;   // a block cursor of a 16 x 16 font is 256
 constexpr uint32_t kWideScreen = 1100;  // pixels; wider ones have larger letters
 
@@ -91,6 +94,60 @@ Picture decode_picture(std::string_view mime_type, base::ByteView bytes) {
   if (mime_type == "image/png") return decode_png(bytes);
   if (mime_type == "image/x-portable-pixmap") return decode_ppm(bytes);
   throw Error(ErrorCode::unsupported, fmt::format("pictures of type {}", mime_type));
+}
+
+Picture reduced(const Picture& picture, uint32_t max_width, uint32_t max_height) {
+  uint32_t factor = 1;
+  while (picture.width > uint64_t{max_width} * factor ||
+         picture.height > uint64_t{max_height} * factor)
+    ++factor;
+  if (factor == 1) return picture;
+  Picture small{std::max(1u, picture.width / factor), std::max(1u, picture.height / factor), {}};
+  small.rgb.reserve(size_t{3} * small.width * small.height);
+  uint32_t across = std::min(factor, picture.width), down = std::min(factor, picture.height);
+  for (uint32_t row = 0; row < small.height; ++row) {
+    for (uint32_t column = 0; column < small.width; ++column) {
+      std::array<uint32_t, 3> sum{};
+      for (uint32_t y = row * factor; y < row * factor + down; ++y) {
+        const uint8_t* pixel =
+            picture.rgb.data() + 3 * (size_t{y} * picture.width + column * factor);
+        for (size_t i = 0; i < size_t{3} * across; ++i) sum[i % 3] += pixel[i];
+      }
+      for (uint32_t each : sum) small.rgb.push_back(static_cast<uint8_t>(each / (across * down)));
+    }
+  }
+  return small;
+}
+
+base::Bytes pack_picture(const Picture& picture) {
+  base::Bytes bytes(kPackedHeader);
+  std::copy_n(kPackedMagic.begin(), kPackedMagic.size(), bytes.begin());
+  base::store_u32(bytes.data() + 4, picture.width);
+  base::store_u32(bytes.data() + 8, picture.height);
+  bytes.insert(bytes.end(), picture.rgb.begin(), picture.rgb.end());
+  return bytes;
+}
+
+Picture unpack_picture(base::ByteView bytes) {
+  Picture picture;
+  bool has_header = bytes.size() >= kPackedHeader && base::as_text(bytes).starts_with(kPackedMagic);
+  if (has_header) {
+    picture.width = base::load_u32(bytes.data() + 4);
+    picture.height = base::load_u32(bytes.data() + 8);
+  }
+  bool fits = picture.width != 0 && picture.height != 0 && picture.width <= kMaxWidth &&
+              picture.height <= kMaxHeight &&
+              bytes.size() == kPackedHeader + size_t{3} * picture.width * picture.height;
+  if (!fits) throw Error(ErrorCode::corrupt, "what came for a picture is none");
+  picture.rgb.assign(bytes.begin() + kPackedHeader, bytes.end());
+  return picture;
+}
+
+base::Bytes evidence_png(const Picture& picture) {
+  for (uint32_t width = kKeptWidth;; width = width * 2 / 3) {
+    base::Bytes png = encode_png(reduced(picture, width, std::max(width, 1u)));
+    if (png.size() <= kMaxKeptSize || width < 64) return png;
+  }
 }
 
 base::Bytes encode_png(const Picture& picture) {

@@ -15,9 +15,27 @@ struct Picture {
   base::Bytes rgb;  // three bytes a pixel, rows from the top
 };
 
-// PNG or binary PPM, at most 8192 x 8192. Throws corrupt, unsupported.
+// The largest picture that the daemon looks at, and the widest that is kept as evidence.
+constexpr uint32_t kMaxWidth = 2560, kMaxHeight = 2048, kKeptWidth = 1920;
+constexpr size_t kMaxKeptSize = 512 << 10;  // bytes of one PNG
+
+// PNG or binary PPM, at most 8192 x 8192. Throws corrupt, unsupported. For muletto-parse and the
+// fuzzers: the daemon reads screens by a ScreenReader.
 Picture decode_picture(std::string_view mime_type, base::ByteView bytes);
+
+// Made smaller by the least whole factor with which it is not larger than that; each pixel is the
+// mean of those it stands for.
+Picture reduced(const Picture& picture, uint32_t max_width, uint32_t max_height);
+
+// Between muletto-parse and the daemon: "MULP", width and height (4 bytes each, little-endian), the
+// pixels. unpack_picture() throws corrupt unless it is all that, and at most kMaxWidth x kMaxHeight.
+base::Bytes pack_picture(const Picture& picture);
+Picture unpack_picture(base::ByteView bytes);
+
 base::Bytes encode_png(const Picture& picture);
+// A PNG of at most kMaxKeptSize and kKeptWidth: made smaller until it is, since noise does not
+// compress.
+base::Bytes evidence_png(const Picture& picture);
 
 // Whether more differs than a blinking cursor.
 bool is_different(const Picture& a, const Picture& b);

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,7 +19,8 @@
 #include "appliance/verify/disk_checker.h"
 #include "appliance/verify/guest_prober.h"
 #include "appliance/verify/picture.h"
-#include "appliance/verify/text_recognition.h"
+#include "appliance/verify/screen_reader.h"
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scratch_directory.h"
@@ -34,8 +36,10 @@ constexpr std::chrono::milliseconds kRound{300};
 constexpr uint64_t kSerialPiece = 64 << 10;
 constexpr size_t kSerialKept = 64 << 10;      // bytes of evidence
 constexpr size_t kSerialReadBack = 16 << 10;  // bytes that are read for their meaning
+constexpr size_t kSerialReads = 2000;         // whose times are known: ten minutes of a busy line
 constexpr uint64_t kPausedLimitMs = 15'000;
 constexpr uint64_t kTendEveryMs = 1000;
+constexpr size_t kMaxWords = 300;  // bytes of evidence
 constexpr int kNice = 10;
 constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as ioprio_set(2) codes it
 
@@ -133,8 +137,7 @@ class Watcher {
     result.start_ms = vm_.start_duration_ms;
     result.evidence = evidence_;
     result.pictures = pictures_;
-    size_t begin = serial_.size() > kSerialKept ? serial_.size() - kSerialKept : 0;
-    result.serial = plain_text(std::string_view(serial_).substr(begin));
+    result.serial = plain_text(serial_);
     return result;
   }
 
@@ -233,26 +236,31 @@ class Watcher {
   }
 
   void look_at_serial() {
-    std::string piece = boots_.serial_log(vm_.id, serial_.size(), kSerialPiece);
+    std::string piece = boots_.serial_log(vm_.id, serial_end_, kSerialPiece);
     if (!piece.empty()) {
       serial_ += piece;
-      serial_reads_.push_back({Clock::now(), serial_.size()});
+      serial_end_ += piece.size();
+      if (serial_.size() > kSerialKept) serial_.erase(0, serial_.size() - kSerialKept);
+      serial_reads_.push_back({Clock::now(), serial_end_});
+      if (serial_reads_.size() > kSerialReads) serial_reads_.pop_front();
       evidence_.last_change_ms = now();
     }
-    if (serial_judged_ == serial_.size() && serial_judged_from_ == serial_begin_) return;
-    serial_judged_ = serial_.size();
+    if (serial_judged_ == serial_end_ && serial_judged_from_ == serial_begin_) return;
+    serial_judged_ = serial_end_;
     serial_judged_from_ = serial_begin_;
-    size_t begin = std::max(
-        serial_begin_, serial_.size() > kSerialReadBack ? serial_.size() - kSerialReadBack : 0);
-    TextReading reading = read_console(std::string_view(serial_).substr(begin));
+    uint64_t kept_from = serial_end_ - serial_.size();
+    uint64_t begin = std::max(
+        {serial_begin_, kept_from, serial_end_ - std::min<uint64_t>(serial_end_, kSerialReadBack)});
+    TextReading reading =
+        read_console(std::string_view(serial_).substr(static_cast<size_t>(begin - kept_from)));
     if (reading.meaning == last_serial_ || reading.meaning <= TextMeaning::other) return;
     last_serial_ = reading.meaning;
     note({.signal = Signal::serial, .detail = reading.line, .meaning = reading.meaning});
   }
 
   // How much of the serial log was there at `time`, as far as the reads tell.
-  size_t serial_size_at(Clock::time_point time) const {
-    size_t size = 0;
+  uint64_t serial_size_at(Clock::time_point time) const {
+    uint64_t size = 0;
     for (const auto& [read, size_then] : serial_reads_) {
       if (read < time) size = size_then;
     }
@@ -263,14 +271,14 @@ class Watcher {
   void take_picture(bool is_last) try {
     if (ended_) return;
     boot::Screenshot raw = boots_.screenshot(vm_.id);
-    Picture picture = decode_picture(raw.mime_type, raw.bytes);
+    Picture picture = screen_.read(raw);
     bool same = shown_.width != 0 && !is_different(picture, shown_);
     if (same && (!is_last || kept_)) return;
     std::string text;
     uint64_t at_ms = now();
     if (!same) {
       evidence_.last_change_ms = at_ms;
-      text = plain_text(recognise_text(picture, scratch_.path()));
+      text = plain_text(screen_.recognise(picture));
       TextReading reading = read_console(text);
       if (reading.meaning != last_meaning_ || reading.line != last_line_) {
         last_meaning_ = reading.meaning;
@@ -282,12 +290,21 @@ class Watcher {
       }
     }
     if (pictures_.size() >= kMaxPictures) pictures_.erase(pictures_.begin() + 1);
-    pictures_.push_back({at_ms, std::move(text), encode_png(picture)});
+    pictures_.push_back({at_ms, std::move(text), evidence_png(picture)});
     kept_ = true;
     shown_ = std::move(picture);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found && error.message().find("tesseract") == 0) throw;
     base::log().debug("no picture of {}: {}", vm_.machine_name, error.message());
+    note_unread_screen(error.message());
+  }
+
+  // Once for each reason: a screen that nobody could look at says nothing, and that is said.
+  void note_unread_screen(const std::string& why) {
+    if (why == unread_) return;
+    unread_ = why;
+    note({.signal = Signal::screen,
+          .detail = base::clean_text("The screen could not be looked at: " + why, kMaxWords)});
   }
 
   void take_answers(GuestProber& prober) {
@@ -314,10 +331,13 @@ class Watcher {
   Evidence evidence_;
   std::vector<catalog::VerificationPicture> pictures_;
   std::map<std::string, std::string> answers_;  // what each check said last
-  std::string serial_;
-  std::vector<std::pair<Clock::time_point, size_t>> serial_reads_;  // when, and its size then
-  size_t serial_begin_ = 0;  // of what was said since the last restart
-  size_t serial_judged_ = 0, serial_judged_from_ = 0;
+  std::string serial_;                          // the last kSerialKept bytes of the log
+  uint64_t serial_end_ = 0;                     // where they end in it
+  std::deque<std::pair<Clock::time_point, uint64_t>> serial_reads_;  // when, and its size then
+  uint64_t serial_begin_ = 0;  // of what was said since the last restart
+  uint64_t serial_judged_ = 0, serial_judged_from_ = 0;
+  ScreenReader screen_{scratch_.path()};
+  std::string unread_;  // why the last screen could not be looked at
   Picture shown_;
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
@@ -369,8 +389,18 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
       }
     }
   } ending{boots, watch, vm};
-  lower_priority(vm, watch);
-  return Watcher(boots, watch, vm, plan).run(context);
+  try {
+    lower_priority(vm, watch);
+    return Watcher(boots, watch, vm, plan).run(context);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    // Something of the guest was not foreseen: it ends this test boot, with a verdict.
+    TestBootResult result;
+    result.verdict.reasons.push_back(fmt::format("The test boot could not be completed: {}.",
+                                                 base::clean_text(error.what(), kMaxWords)));
+    return result;
+  }
 }
 
 }  // namespace appliance::verify

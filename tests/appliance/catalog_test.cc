@@ -336,6 +336,17 @@ TEST_CASE("old test boots of a machine grow thin, and end; those of others stay"
   CHECK(catalog->verification(kDefaultTenant, second).serial.empty());
   CHECK(catalog->verification(kDefaultTenant, last).picture_count == 1);
   CHECK(catalog->verification(kDefaultTenant, other).picture_count == 1);
+
+  // A guest that shows noise fills no disk: the pictures of older test boots go.
+  Verification noise = catalog->verification(kDefaultTenant, last);
+  base::Bytes large(static_cast<size_t>(Catalog::kPicturesSize / 4), 7);
+  std::vector<int64_t> numbers;
+  for (int i = 0; i < 6; ++i) numbers.push_back(catalog->add_verification(noise, {{5, "", large}}));
+  CHECK(catalog->verification_pictures(numbers[5]).size() == 1);
+  CHECK(catalog->verification_pictures(numbers[2]).size() == 1);
+  CHECK(catalog->verification_pictures(numbers[1]).empty());
+  CHECK(catalog->verification_pictures(last).empty());
+  CHECK(catalog->verification(kDefaultTenant, other).picture_count == 1);
 }
 
 TEST_CASE("a catalog knows which store is whose, also one of an older version") {

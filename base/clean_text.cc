@@ -1,0 +1,38 @@
+#include "base/clean_text.h"
+
+#include "base/text.h"
+
+namespace base {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd", kEllipsis = "\xe2\x80\xa6";
+
+// Bytes of the UTF-8 character that begins here; 0 if none does.
+size_t character_size(std::string_view text) {
+  auto first = static_cast<unsigned char>(text.front());
+  size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  return size <= text.size() && size != 0 && is_valid_utf8(text.substr(0, size)) ? size : 0;
+}
+
+}  // namespace
+
+std::string clean_text(std::string_view text, size_t limit) {
+  std::string clean;
+  size_t cut = 0;  // where the ellipsis would go
+  while (!text.empty()) {
+    size_t size = character_size(text);
+    auto c = static_cast<unsigned char>(text.front());
+    std::string_view piece = size == 0 ? kReplacement : text.substr(0, size);
+    if (c < ' ' || c == 0x7f) piece = " ";
+    if (clean.size() + piece.size() > limit) {
+      clean.resize(cut);
+      return limit < kEllipsis.size() ? clean : clean.append(kEllipsis);
+    }
+    clean += piece;
+    if (clean.size() + kEllipsis.size() <= limit) cut = clean.size();
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return clean;
+}
+
+}  // namespace base
