@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -91,8 +92,8 @@ std::optional<Answered> AnswerWait::look() {
   }
   if (waited_ms() > plan_.timeout_ms) {
     throw base::Error(base::ErrorCode::unavailable,
-                      fmt::format("{} did not answer within {}", vm.machine_name,
-                                  base::format_duration_ms(plan_.timeout_ms)));
+                      fmt::format("{} did not answer within {}: {}", vm.machine_name,
+                                  base::format_duration_ms(plan_.timeout_ms), why_));
   }
   return std::nullopt;
 }
@@ -117,15 +118,18 @@ std::optional<std::string> AnswerWait::answer() {
       return fmt::format("{} port {} answered: {}", question.address, plan_.service->port,
                          answer.detail);
     }
+    why_ = fmt::format("{} port {}: {}", question.address, plan_.service->port, answer.detail);
   }
   std::erase_if(asked_, [](const Question& question) { return !question.answer.valid(); });
   if (!asked_.empty()) return std::nullopt;
-  std::vector<std::string> addresses = boots_.addresses(id_);
-  if (!plan_.service)
-    return addresses.empty() ? std::nullopt
-                             : std::optional("it has the address " + addresses.front());
-  for (const std::string& address : addresses)
-    asked_.push_back({address, asker_.ask(address, *plan_.service, kAskTimeout)});
+  boot::GuestSearch search = boots_.search(id_);
+  if (!plan_.service && !search.found.empty())
+    return "it has the address " + search.found.front().address;
+  if (!search.obstacle.empty()) why_ = search.obstacle;
+  else if (!search.silent.empty())
+    why_ = fmt::format("{} is not reachable inside its network", search.silent.front());
+  for (const boot::FoundGuest& guest : search.found)
+    asked_.push_back({guest.address, guest.ask(asker_, *plan_.service, kAskTimeout)});
   return std::nullopt;
 }
 
@@ -142,7 +146,7 @@ jobs::JobRunner::Step wait_steps(boot::BootService& boots, boot::Asker& asker,
                            {"answer", answer->words},
                            {"waited_ms", answer->waited_ms},
                            {"since_start_ms", answer->since_start_ms}};
-    context.set_figures(figures.dump());
+    context.set_figures(base::dump_text(figures));
     return std::nullopt;
   };
 }

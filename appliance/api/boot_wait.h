@@ -35,8 +35,8 @@ class AnswerWait {
   // Both outlive it; the time runs from now on.
   AnswerWait(boot::BootService& boots, boot::Asker& asker, const boot::BootId& id,
              const WaitPlan& plan);
-  // The answer, once there is one; waits for nobody but libvirt. Throws unavailable after the
-  // timeout, busy when the VM no longer runs, invalid_argument if it has no network.
+  // The answer, once there is one; waits for libvirt, and half a second for the guest's network.
+  // Throws unavailable after the timeout, busy when the VM no longer runs, invalid_argument if it has no network.
   std::optional<Answered> look();
   std::chrono::milliseconds pause() const;  // until the next look
 
@@ -54,6 +54,7 @@ class AnswerWait {
   const WaitPlan plan_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::vector<Question> asked_;
+  std::string why_ = "it has no address yet";  // why it has not answered
 };
 
 // The steps of a job that ends when the service has answered, with the time it took since the VM's

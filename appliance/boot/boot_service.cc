@@ -35,7 +35,19 @@ class BootService::Implementation {
   const BootLookup lookup;
   BootOperations operations;
   BootTending tending;
+  GuestNetworks networks;
 };
+
+namespace {
+
+bool has_card(const InstantVm& vm, const std::string& mac) {
+  auto wanted = parse_mac(mac);
+  return wanted &&
+         std::any_of(vm.network_cards.begin(), vm.network_cards.end(),
+                     [&](const VmNetworkCard& card) { return parse_mac(card.mac) == wanted; });
+}
+
+}  // namespace
 
 BootService::BootService(BootSettings settings, Hypervisor& hypervisor)
     : implementation_(std::make_unique<Implementation>(std::move(settings), hypervisor)) {}
@@ -63,6 +75,7 @@ BootId BootService::find(std::string_view selector) {
 
 void BootService::stop(const BootId& id, const StopOptions& options) {
   implementation_->operations.stop(id, options);
+  implementation_->networks.sweep();  // a network goes with its last VM
 }
 void BootService::power(const BootId& id, PowerAction action) {
   implementation_->operations.power(id, action);
@@ -87,7 +100,23 @@ Screenshot BootService::screenshot(const BootId& id) {
 
 std::vector<std::string> BootService::addresses(const BootId& id) {
   BootRecord record = implementation_->lookup.open_record(id);
-  return implementation_->hypervisor.addresses(record.vm.domain_name);
+  std::vector<std::string> addresses;
+  for (ClaimSource source : {ClaimSource::leases, ClaimSource::agent}) {
+    for (const AddressClaim& claim :
+         implementation_->hypervisor.address_claims(record.vm.domain_name, source)) {
+      bool known = std::find(addresses.begin(), addresses.end(), claim.address) != addresses.end();
+      if (!known && has_card(record.vm, claim.mac)) addresses.push_back(claim.address);
+    }
+    if (!addresses.empty()) break;
+  }
+  auto is_v4 = [](const std::string& address) { return address.find(':') == std::string::npos; };
+  std::stable_partition(addresses.begin(), addresses.end(), is_v4);
+  return addresses;
+}
+
+GuestSearch BootService::search(const BootId& id) {
+  BootRecord record = implementation_->lookup.open_record(id);
+  return search_guest(record.vm, implementation_->hypervisor, implementation_->networks);
 }
 
 std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t limit) {
@@ -123,6 +152,9 @@ void BootService::forget_traces(const images::StoreId& store, const images::Mach
 }
 
 AdoptReport BootService::adopt() { return implementation_->tending.adopt(); }
-std::vector<std::string> BootService::tend() { return implementation_->tending.tend(); }
+std::vector<std::string> BootService::tend() {
+  implementation_->networks.sweep();
+  return implementation_->tending.tend();
+}
 
 }  // namespace appliance::boot

@@ -18,6 +18,7 @@
 
 #include "appliance/boot/accelerator_trial.h"
 #include "appliance/boot/block_pull.h"
+#include "appliance/boot/guest_search.h"
 #include "appliance/boot/hypervisor.h"
 #include "appliance/boot/instant_vm.h"
 #include "appliance/boot/machine_plan.h"
@@ -125,8 +126,11 @@ class BootService {
   // for all of it is not there, busy. May take seconds: it looks at all that the point holds.
   std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
-  Screenshot screenshot(const BootId& id);               // throws busy if it does not run
-  std::vector<std::string> addresses(const BootId& id);  // IPv4 first; by lease, guest agent or ARP
+  Screenshot screenshot(const BootId& id);  // throws busy if it does not run
+  // What the guest is said to have, by leases and its agent, for people. IPv4 first.
+  std::vector<std::string> addresses(const BootId& id);
+  // Where it really is: see guest_search.h. Throws not_found.
+  GuestSearch search(const BootId& id);
   // At most `limit` bytes of the serial console's log from `offset`.
   std::string serial_log(const BootId& id, uint64_t offset, uint64_t limit);
   // Its size in bytes. One that has become smaller was begun again: logs are bounded.

@@ -86,6 +86,19 @@ struct Screenshot {
   base::Bytes bytes;
 };
 
+// An address that a guest may have: by a lease, or by what its agent says.
+struct AddressClaim {
+  std::string mac;       // of one of the domain's cards
+  std::string address;   // as somebody wrote it
+  uint32_t prefix = 24;  // bits
+  bool is_lease = false;
+};
+
+enum class ClaimSource {
+  leases,  // of the VM's networks
+  agent,   // the guest's own
+};
+
 // A libvirt network that is ours to make.
 struct NetworkPlan {
   std::string name;
@@ -167,7 +180,11 @@ class Hypervisor {
   virtual void pause(const std::string& name) = 0;
   virtual void resume(const std::string& name) = 0;
   virtual Screenshot screenshot(const std::string& name) = 0;
-  virtual std::vector<std::string> addresses(const std::string& name) = 0;
+  // What is said of the guest's addresses. Nothing of it is proved. An agent that is silent takes
+  // two seconds.
+  virtual std::vector<AddressClaim> address_claims(const std::string& name, ClaimSource source) = 0;
+  // The bridge of a network that ensure_network() made; empty if there is none.
+  virtual std::string bridge_of(const std::string& network) = 0;
 };
 
 }  // namespace appliance::boot

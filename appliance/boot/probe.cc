@@ -24,11 +24,8 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
-using Clock = std::chrono::steady_clock;
 
-constexpr auto kAskTimeout = std::chrono::seconds(3);
 constexpr auto kQuietTime = std::chrono::seconds(1);
-constexpr auto kPause = std::chrono::milliseconds(200);
 constexpr uint64_t kBodyLimit = 1 << 20;
 
 asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& address,
@@ -61,15 +58,24 @@ asio::awaitable<Answer> ask_tcp(beast::tcp_stream& stream) {
   co_return Answer{true, line};
 }
 
-asio::awaitable<Answer> ask_once(std::string address, Service service,
-                                 std::chrono::milliseconds timeout) {
+asio::ip::address_v4 parse_address(const std::string& text) {
+  boost::system::error_code wrong;
+  auto address = asio::ip::make_address_v4(text, wrong);
+  if (wrong) throw base::Error(base::ErrorCode::invalid_argument, "a guest's address that is none");
+  return address;
+}
+
+asio::awaitable<Answer> ask_once(asio::ip::address_v4 address, Service service,
+                                 std::chrono::milliseconds timeout,
+                                 std::shared_ptr<base::UniqueFd> socket) {
   beast::tcp_stream stream(co_await asio::this_coro::executor);
   try {
+    stream.socket().assign(asio::ip::tcp::v4(), socket->release());
     stream.expires_after(timeout);
-    co_await stream.async_connect(
-        asio::ip::tcp::endpoint(asio::ip::make_address(address), service.port),
-        asio::use_awaitable);
-    if (service.kind == Service::Kind::http) co_return co_await ask_http(stream, address, service);
+    co_await stream.async_connect(asio::ip::tcp::endpoint(address, service.port),
+                                  asio::use_awaitable);
+    if (service.kind == Service::Kind::http)
+      co_return co_await ask_http(stream, address.to_string(), service);
     co_return co_await ask_tcp(stream);
   } catch (const boost::system::system_error& error) {
     co_return Answer{false, error.code().message()};
@@ -79,21 +85,19 @@ asio::awaitable<Answer> ask_once(std::string address, Service service,
 }  // namespace
 
 std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
-                            std::chrono::milliseconds timeout) {
+                            std::chrono::milliseconds timeout, const OpenSocket& open) {
+  asio::ip::address_v4 place = parse_address(address);
   asio::io_context context;
   std::vector<Answer> answers(services.size(), Answer{false, "no answer"});
   for (size_t i = 0; i < services.size(); ++i) {
-    asio::co_spawn(context, ask_once(address, services[i], timeout),
+    asio::co_spawn(context,
+                   ask_once(place, services[i], timeout, std::make_shared<base::UniqueFd>(open())),
                    [&answer = answers[i]](std::exception_ptr failure, Answer result) {
                      if (!failure) answer = std::move(result);
                    });
   }
   context.run();
   return answers;
-}
-
-Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout) {
-  return ask_all(address, {service}, timeout).front();
 }
 
 class Asker::Implementation {
@@ -104,10 +108,12 @@ class Asker::Implementation {
   }
 
   std::future<Answer> ask(const std::string& address, const Service& service,
-                          std::chrono::milliseconds timeout) {
+                          std::chrono::milliseconds timeout, const OpenSocket& open) {
+    asio::ip::address_v4 place = parse_address(address);
+    auto socket = std::make_shared<base::UniqueFd>(open());
     auto promise = std::make_shared<std::promise<Answer>>();
     std::future<Answer> answer = promise->get_future();
-    asio::co_spawn(context_, ask_once(address, service, timeout),
+    asio::co_spawn(context_, ask_once(place, service, timeout, std::move(socket)),
                    [promise](const std::exception_ptr& failure, Answer result) {
                      if (failure) result = {false, "it could not be asked"};
                      promise->set_value(std::move(result));
@@ -129,26 +135,8 @@ Asker::Asker() : implementation_(std::make_unique<Implementation>()) {}
 Asker::~Asker() = default;
 
 std::future<Answer> Asker::ask(const std::string& address, const Service& service,
-                               std::chrono::milliseconds timeout) {
-  return implementation_->ask(address, service, timeout);
-}
-
-Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses,
-                        const Service& service, std::chrono::milliseconds timeout,
-                        std::stop_token stop) {
-  auto deadline = Clock::now() + timeout;
-  Answer last{false, "the guest has no address yet"};
-  while (!stop.stop_requested()) {
-    for (const std::string& address : addresses()) {
-      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-      if (left.count() <= 0) break;
-      last = ask(address, service, std::min<std::chrono::milliseconds>(left, kAskTimeout));
-      if (last.answered) return last;
-    }
-    if (Clock::now() + kPause > deadline) return last;
-    std::this_thread::sleep_for(kPause);
-  }
-  return last;
+                               std::chrono::milliseconds timeout, const OpenSocket& open) {
+  return implementation_->ask(address, service, timeout, open);
 }
 
 }  // namespace appliance::boot

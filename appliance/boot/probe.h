@@ -8,9 +8,10 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <vector>
+
+#include "base/unique_fd.h"
 
 namespace appliance::boot {
 
@@ -30,10 +31,14 @@ struct Answer {
   std::string detail;  // "HTTP 200", "SSH-2.0-…", or why not
 };
 
-Answer ask(const std::string& address, const Service& service, std::chrono::milliseconds timeout);
-// All at the same time; the answers in the order of `services`.
+// Makes a TCP socket over IPv4, not yet connected: it decides from which network is asked
+// (guest_network.h).
+using OpenSocket = std::function<base::UniqueFd()>;
+
+// All at the same time; the answers in the order of `services`. Throws invalid_argument if
+// `address` is none of IPv4, and what `open` throws.
 std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
-                            std::chrono::milliseconds timeout);
+                            std::chrono::milliseconds timeout, const OpenSocket& open);
 
 // Asks without waiting: answers come on one thread for all questions, so that many silent guests
 // cost neither threads nor each other's time. Thread-safe.
@@ -41,18 +46,13 @@ class Asker {
  public:
   Asker();
   ~Asker();  // questions that are under way are dropped: their futures throw std::future_error
+  // Throws as ask_all().
   std::future<Answer> ask(const std::string& address, const Service& service,
-                          std::chrono::milliseconds timeout);
+                          std::chrono::milliseconds timeout, const OpenSocket& open);
 
  private:
   class Implementation;
   std::unique_ptr<Implementation> implementation_;
 };
-
-// Asks again until the service answers at one of the addresses (which are asked for each time,
-// since a guest gets its own late), the time is over, or `stop` is requested.
-Answer wait_for_service(const std::function<std::vector<std::string>()>& addresses,
-                        const Service& service, std::chrono::milliseconds timeout,
-                        std::stop_token stop = {});
 
 }  // namespace appliance::boot

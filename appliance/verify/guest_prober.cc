@@ -5,7 +5,9 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "appliance/boot/agent_replies.h"
 #include "appliance/boot/probe.h"
+#include "base/confinement.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
@@ -23,6 +25,8 @@ constexpr std::chrono::milliseconds kAskTimeout{1500};
 constexpr std::chrono::seconds kAgentTimeout{2};
 constexpr std::chrono::seconds kScriptTimeout{30};
 constexpr size_t kMaxDetail = 160;
+// A busy guest answers late: that it cannot be reached is said after so many rounds.
+constexpr uint32_t kSilentRounds = 4;
 constexpr size_t kMaxCheck = 1000;
 // Services by which most servers are known, asked without being demanded.
 constexpr std::array kKnownChecks{"tcp:22", "http:80/", "tcp:443", "tcp:445", "tcp:3389"};
@@ -89,37 +93,52 @@ void GuestProber::run(const std::stop_token& stop) {
   }
   while (!stop.stop_requested()) {
     try {
-      auto asked = Clock::now();
-      bool agent =
-          target_.watch.ask_agent(target_.domain_name, R"({"execute":"guest-ping"})", kAgentTimeout)
-              .has_value();
-      put(asked, {.signal = Signal::agent, .good = agent, .subject = "agent"});
-      asked = Clock::now();
-      std::vector<std::string> addresses;
-      if (target_.has_network) addresses = target_.boots.addresses(target_.id);
-      std::string address = addresses.empty() ? "" : addresses.front();
-      if (!address.empty())
-        put(asked, {.signal = Signal::address, .good = true, .subject = address});
-      if (!address.empty()) ask_services(checks, address);
-      for (const std::string& check : checks) {
-        if (stop.stop_requested()) return;
-        asked = Clock::now();
-        if (agent && check.starts_with("guest:")) put(asked, ask_guest(check));
-        if (!address.empty() && check.starts_with("appliance:"))
-          put(asked, ask_script(check, address));
-      }
+      ask_all(checks, stop);
     } catch (const base::Error&) {
       // The guest has just ended or libvirt is away: who watches the screen sees that, too.
     } catch (const std::exception& error) {
-      base::log().warn("the guest of {} gave an answer that cannot be understood: {}",
-                       target_.domain_name, error.what());
+      put(Clock::now(),
+          {.signal = Signal::trouble,
+           .detail = fmt::format("The guest could not be asked: {}.", short_text(error.what()))});
+      return;
     }
     base::sleep_unless_stopped(stop, kPause);
   }
 }
 
+void GuestProber::ask_all(const std::vector<std::string>& checks, const std::stop_token& stop) {
+  auto asked = Clock::now();
+  bool agent =
+      target_.watch.ask_agent(target_.domain_name, R"({"execute":"guest-ping"})", kAgentTimeout)
+          .has_value();
+  put(asked, {.signal = Signal::agent, .good = agent, .subject = "agent"});
+  asked = Clock::now();
+  boot::GuestSearch search;
+  if (target_.has_network) search = target_.boots.search(target_.id);
+  silent_count_ = search.found.empty() ? silent_count_ + 1 : 0;
+  if (!search.found.empty()) {
+    put(asked, {.signal = Signal::address, .good = true, .subject = search.found.front().address});
+    ask_services(checks, search.found.front());
+  } else if (silent_count_ >= kSilentRounds &&
+             (!search.silent.empty() || !search.obstacle.empty())) {
+    std::string claimed = search.silent.empty() ? "" : search.silent.front();
+    put(asked, {.signal = Signal::address,
+                .subject = claimed,
+                .detail = search.obstacle.empty() ? "not reachable inside the test network"
+                                                  : short_text(search.obstacle)});
+  }
+  for (const std::string& check : checks) {
+    if (stop.stop_requested()) return;
+    asked = Clock::now();
+    if (agent && check.starts_with("guest:")) put(asked, ask_guest(check));
+    if (!search.found.empty() && check.starts_with("appliance:"))
+      put(asked, ask_script(check, search.found.front()));
+  }
+}
+
 // All at once: several that are silent must not keep one that answers waiting.
-void GuestProber::ask_services(const std::vector<std::string>& checks, const std::string& address) {
+void GuestProber::ask_services(const std::vector<std::string>& checks,
+                               const boot::FoundGuest& guest) {
   std::vector<std::string> names;
   std::vector<boot::Service> services;
   for (const std::string& check : checks) {
@@ -129,7 +148,7 @@ void GuestProber::ask_services(const std::vector<std::string>& checks, const std
     services.push_back(*service);
   }
   auto asked = Clock::now();
-  std::vector<boot::Answer> answers = boot::ask_all(address, services, kAskTimeout);
+  std::vector<boot::Answer> answers = guest.ask(services, kAskTimeout);
   for (size_t i = 0; i < names.size(); ++i) {
     put(asked, {.signal = Signal::service,
                 .good = answers[i].answered,
@@ -144,20 +163,18 @@ Observation GuestProber::ask_guest(const std::string& check) {
                {"arguments",
                 {{"path", "/bin/sh"}, {"arg", {"-c", check.substr(6)}}, {"capture-output", true}}}};
   auto started = target_.watch.ask_agent(target_.domain_name, command.dump(), kAgentTimeout);
-  json answer = json::parse(started.value_or("{}"), nullptr, false);
-  if (answer.is_discarded() || !answer.contains("return") || !answer["return"].contains("pid")) {
+  std::optional<int64_t> number = boot::read_exec_number(started.value_or(""));
+  if (!number) {
     seen.detail = "the guest agent does not run commands";
     return seen;
   }
-  json status{{"execute", "guest-exec-status"}, {"arguments", {{"pid", answer["return"]["pid"]}}}};
+  json question{{"execute", "guest-exec-status"}, {"arguments", {{"pid", *number}}}};
   auto deadline = Clock::now() + kScriptTimeout;
   while (Clock::now() < deadline && !thread_.stop_token().stop_requested()) {
-    auto text = target_.watch.ask_agent(target_.domain_name, status.dump(), kAgentTimeout);
-    json state = json::parse(text.value_or("{}"), nullptr, false);
-    if (state.is_object() && state.contains("return") && state["return"].value("exited", false)) {
-      int code = state["return"].value("exitcode", -1);
-      seen.good = code == 0;
-      seen.detail = fmt::format("exit status {}", code);
+    auto reply = target_.watch.ask_agent(target_.domain_name, question.dump(), kAgentTimeout);
+    if (auto code = boot::read_exec_status(reply.value_or(""))) {
+      seen.good = *code == 0;
+      seen.detail = fmt::format("exit status {}", *code);
       return seen;
     }
     base::sleep_unless_stopped(thread_.stop_token(), kPause / 2);
@@ -166,12 +183,16 @@ Observation GuestProber::ask_guest(const std::string& check) {
   return seen;
 }
 
-Observation GuestProber::ask_script(const std::string& check, const std::string& address) {
+Observation GuestProber::ask_script(const std::string& check, const boot::FoundGuest& guest) {
   Observation seen{.signal = Signal::script, .subject = check};
-  std::string program = base::join_path(target_.scripts_directory, check.substr(10));
+  base::Confinement confinement;
+  confinement.place = base::join_path(target_.scripts_directory, "");
+  std::vector<std::string> command{"env", "MULETTO_GUEST=" + guest.address,
+                                   std::string(base::kConfinedPlace) + "/" + check.substr(10)};
   try {
-    base::CommandResult result =
-        base::run_command({"env", "MULETTO_GUEST=" + address, program}, kScriptTimeout);
+    base::CommandResult result;
+    guest.network->inside(
+        [&] { result = base::run_command(base::confined(command, confinement), kScriptTimeout); });
     seen.good = result.status == 0;
     seen.detail = short_text(
         seen.good ? result.output : fmt::format("exit status {} {}", result.status, result.errors));

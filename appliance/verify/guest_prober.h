@@ -17,7 +17,8 @@ namespace appliance::verify {
 
 // "agent", "tcp:22", "http:80/path", "guest:COMMAND" (a shell command in the guest, by its agent;
 // exit status 0 is good), "appliance:NAME" (the program NAME in the folder STATE/checks, with the
-// guest's address in MULETTO_GUEST). Throws invalid_argument for anything else.
+// guest's address in MULETTO_GUEST, run without rights where only the guest's network can be
+// reached: base/confinement.h). Throws invalid_argument for anything else.
 void check_expectation(const std::string& check);
 
 struct ProbeTarget {
@@ -46,12 +47,14 @@ class GuestProber {
 
  private:
   void run(const std::stop_token& stop);
-  void ask_services(const std::vector<std::string>& checks, const std::string& address);
+  void ask_all(const std::vector<std::string>& checks, const std::stop_token& stop);
+  void ask_services(const std::vector<std::string>& checks, const boot::FoundGuest& guest);
   Observation ask_guest(const std::string& check);
-  Observation ask_script(const std::string& check, const std::string& address);
+  Observation ask_script(const std::string& check, const boot::FoundGuest& guest);
   void put(std::chrono::steady_clock::time_point asked, Observation seen);
 
   ProbeTarget target_;
+  uint32_t silent_count_ = 0;  // of the thread: rounds in which no address answered
   base::Guarded<std::vector<Answer>> answers_;
   base::GuardedThread thread_;
 };

@@ -38,10 +38,11 @@ struct Summary {
   const Observation* trouble = nullptr;
   const Observation* power_off = nullptr;
   const Observation* damage = nullptr;
-  const Observation* failure = nullptr;  // a text that means failure and nothing contradicts
-  const Observation* screen = nullptr;   // the last one
-  const Observation* address = nullptr;
-  std::vector<const Observation*> signs;              // the first of each kind
+  const Observation* failure = nullptr;      // a text that means failure and nothing contradicts
+  const Observation* screen = nullptr;       // the last one
+  const Observation* address = nullptr;      // the last one that answered
+  const Observation* unreachable = nullptr;  // nothing answers inside the test network, and why
+  std::vector<const Observation*> signs;     // the first of each kind
   std::map<std::string, const Observation*> answers;  // the last of each check
   std::map<std::string, const Observation*> volumes;
   uint32_t reboot_count = 0;
@@ -87,6 +88,7 @@ void forget_before_reboot(Summary& summary, const Observation& seen) {
   summary.last_reboot_ms = seen.at_ms;
   summary.failure = nullptr;
   summary.screen = nullptr;
+  summary.unreachable = nullptr;
   summary.signs.clear();
   summary.answers.clear();
 }
@@ -107,7 +109,10 @@ Summary summarize(const Evidence& evidence) {
       case Signal::trouble: summary.trouble = &seen; break;
       case Signal::power_off: summary.power_off = &seen; break;
       case Signal::reboot: forget_before_reboot(summary, seen); break;
-      case Signal::address: summary.address = &seen; break;
+      case Signal::address:
+        (seen.good ? summary.address : summary.unreachable) = &seen;
+        if (seen.good) summary.unreachable = nullptr;
+        break;
       case Signal::volume: summary.volumes[seen.subject] = &seen; break;
       case Signal::file_system:
         if (!seen.good) summary.damage = &seen;
@@ -217,6 +222,13 @@ bool waits_for_disks(const Evidence& evidence, const VerdictLimits& limits, uint
   return evidence.disks_pending && now_ms < since_ms + limits.disk_grace_ms;
 }
 
+// Nothing was asked of a guest that cannot be reached: its services may be dead or not.
+std::string reach_sentence(const Observation& seen) {
+  if (seen.subject.empty())
+    return fmt::format("The appliance could not ask inside the test network: {}.", seen.detail);
+  return fmt::format("The guest's address {} is {}.", seen.subject, seen.detail);
+}
+
 std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary,
                                 const std::vector<Expectation>& expected,
                                 const VerdictLimits& limits, uint64_t now_ms) {
@@ -254,6 +266,10 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
   bool idle = now_ms >= std::max(evidence.last_read_ms, up_ms) + limits.idle_grace_ms;
   if (!idle && now_ms < up_ms + limits.service_grace_ms) return std::nullopt;
   Verdict verdict{VerdictKind::fail, std::move(missing), std::nullopt, std::nullopt};
+  if (summary.unreachable != nullptr) {
+    if (summary.unreachable->subject.empty()) verdict.kind = VerdictKind::inconclusive;
+    verdict.reasons.push_back(reach_sentence(*summary.unreachable));
+  }
   verdict.reasons.insert(verdict.reasons.end(), signs.begin(), signs.end());
   return verdict;
 }
@@ -281,6 +297,8 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
         fmt::format("It took the address {} after {}, but no known service answers there.",
                     summary.address->subject, after(summary.address->at_ms)));
   }
+  if (summary.unreachable != nullptr)
+    verdict.reasons.push_back(reach_sentence(*summary.unreachable));
   return verdict;
 }
 

@@ -156,12 +156,20 @@ int power(const base::Arguments& arguments) {
 int wait(const base::Arguments& arguments) {
   Session session(arguments);
   BootId id = session.service->find(arguments.get("BOOT"));
-  Answer answer = wait_for_service(
-      [&] { return session.service->addresses(id); },
-      {Service::Kind::http, arguments.get<uint16_t>("port"), "/"},
-      std::chrono::milliseconds(base::parse_duration_ms(arguments.get("timeout"))));
-  std::vector<std::string> addresses = session.service->addresses(id);
-  fmt::print("{} {}\n", addresses.empty() ? "-" : addresses.front(), answer.detail);
+  Service service{Service::Kind::http, arguments.get<uint16_t>("port"), "/"};
+  auto deadline = std::chrono::steady_clock::now() +
+                  std::chrono::milliseconds(base::parse_duration_ms(arguments.get("timeout")));
+  std::string address = "-";
+  Answer answer{false, "the guest has no address yet"};
+  while (!answer.answered && std::chrono::steady_clock::now() < deadline) {
+    for (const FoundGuest& guest : session.service->search(id).found) {
+      if (answer.answered) break;
+      address = guest.address;
+      answer = guest.ask({service}, std::chrono::seconds(3)).front();
+    }
+    if (!answer.answered) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  fmt::print("{} {}\n", address, answer.detail);
   return answer.answered ? 0 : 6;
 }
 

@@ -7,14 +7,13 @@
 #include <net/if.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <vector>
 
+#include "appliance/boot/agent_replies.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/libvirt/defined_domains.h"
 #include "appliance/boot/libvirt/host_facts.h"
@@ -30,7 +29,6 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
-using nlohmann::json;
 
 constexpr int kAgentTimeout = 2;  // s
 
@@ -326,17 +324,21 @@ class LibvirtHypervisor : public Hypervisor {
     return picture;
   }
 
-  std::vector<std::string> addresses(const std::string& name) override {
+  std::vector<AddressClaim> address_claims(const std::string& name, ClaimSource source) override {
     Connection connection = connection_.now();
     Domain domain = open(connection, name);
-    std::vector<std::string> found;
-    collect_addresses(domain.get(), VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, found);
-    if (found.empty()) ask_agent_for_addresses(domain.get(), found);
-    if (found.empty())
-      collect_addresses(domain.get(), VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, found);
-    auto is_v4 = [](const std::string& address) { return address.find(':') == std::string::npos; };
-    std::stable_partition(found.begin(), found.end(), is_v4);
-    return found;
+    if (source == ClaimSource::leases) return leases_of(domain.get());
+    // virDomainInterfaceAddresses would wait for ever for an agent that took the question and is
+    // then silent.
+    char* reply = virDomainQemuAgentCommand(
+        domain.get(), R"({"execute":"guest-network-get-interfaces"})", kAgentTimeout, 0);
+    return read_agent_addresses(take_text(reply));
+  }
+
+  std::string bridge_of(const std::string& name) override {
+    Connection connection = connection_.now();
+    Network network(virNetworkLookupByName(connection.get(), name.c_str()));
+    return network == nullptr ? "" : take_text(virNetworkGetBridgeName(network.get()));
   }
 
  private:
@@ -355,35 +357,21 @@ class LibvirtHypervisor : public Hypervisor {
     return fmt::format("{}.{}.{}", version / 1000000, version / 1000 % 1000, version % 1000);
   }
 
-  static void collect_addresses(virDomainPtr domain, unsigned int source,
-                                std::vector<std::string>& found) {
+  static std::vector<AddressClaim> leases_of(virDomainPtr domain) {
+    std::vector<AddressClaim> claims;
     virDomainInterfacePtr* interfaces = nullptr;
-    int count = virDomainInterfaceAddresses(domain, &interfaces, source, 0);
+    int count = virDomainInterfaceAddresses(domain, &interfaces,
+                                            VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, 0);
     for (int i = 0; i < count; ++i) {
-      bool loopback =
-          interfaces[i]->name != nullptr && std::string_view(interfaces[i]->name) == "lo";
-      for (unsigned int j = 0; j < interfaces[i]->naddrs && !loopback; ++j)
-        found.emplace_back(interfaces[i]->addrs[j].addr);
+      const char* mac = interfaces[i]->hwaddr;
+      for (unsigned int j = 0; j < interfaces[i]->naddrs && mac != nullptr; ++j) {
+        const virDomainIPAddress& address = interfaces[i]->addrs[j];
+        claims.push_back({mac, address.addr == nullptr ? "" : address.addr, address.prefix, true});
+      }
       virDomainInterfaceFree(interfaces[i]);
     }
     ::free(interfaces);
-  }
-
-  // virDomainInterfaceAddresses would wait for ever for an agent that took the question and is then
-  // silent.
-  static void ask_agent_for_addresses(virDomainPtr domain, std::vector<std::string>& found) {
-    char* text = virDomainQemuAgentCommand(domain, R"({"execute":"guest-network-get-interfaces"})",
-                                           kAgentTimeout, 0);
-    json answer = json::parse(take_text(text), nullptr, false);
-    if (!answer.is_object()) return;
-    for (const json& card : answer.value("return", json::array())) {
-      if (!card.is_object() || card.value("name", "") == "lo") continue;
-      for (const json& address : card.value("ip-addresses", json::array())) {
-        if (address.is_object() && address.contains("ip-address") &&
-            address["ip-address"].is_string())
-          found.push_back(address["ip-address"]);
-      }
-    }
+    return claims;
   }
 
   static std::vector<Domain> all_domains(const Connection& connection) {

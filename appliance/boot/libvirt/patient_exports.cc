@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "base/clean_text.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/log.h"
 
 namespace appliance::boot::libvirt {
@@ -15,18 +15,25 @@ using base::ErrorCode;
 using nlohmann::json;
 
 constexpr const char* kNodePrefix = "muletto-export-";
+constexpr base::JsonLimits kAnswerLimits{.size = 16 << 20};
 
 json ask(const Monitor& monitor, const std::string& command, const json& arguments) {
   json request{{"execute", command}};
   if (!arguments.is_null()) request["arguments"] = arguments;
-  json answer = json::parse(monitor(request.dump()), nullptr, false);
-  if (answer.is_discarded() || !answer.is_object())
-    throw Error(ErrorCode::io, "QEMU's answer is no JSON");
-  if (answer.contains("error")) {
+  // A guest may have taken over its QEMU: its answers are outside words, too.
+  std::optional<json> answer = base::find_json(monitor(request.dump()), kAnswerLimits);
+  if (!answer || !answer->is_object()) throw Error(ErrorCode::io, "QEMU's answer is no JSON");
+  if (const json* error = base::find_field(*answer, "error")) {
     throw Error(ErrorCode::io,
-                fmt::format("QEMU refuses {}: {}", command, answer["error"].value("desc", "")));
+                fmt::format("QEMU refuses {}: {}", command,
+                            base::clean_text(base::find_text(*error, "desc").value_or(""), 300)));
   }
-  return answer.value("return", json());
+  const json* result = base::find_field(*answer, "return");
+  return result == nullptr ? json() : *result;
+}
+
+std::string text_in(const json& node, const char* name) {
+  return base::find_text(node, name).value_or("");
 }
 
 }  // namespace
@@ -39,7 +46,7 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
     std::string file = fmt::format("nbd+unix:///{}?socket={}", each.export_name, each.socket_path);
     const json* raw = nullptr;
     for (const json& node : nodes) {
-      if (node.value("drv", "") == "raw" && node.value("file", "") == file) raw = &node;
+      if (text_in(node, "drv") == "raw" && text_in(node, "file") == file) raw = &node;
     }
     if (raw == nullptr)
       throw Error(ErrorCode::not_found, fmt::format("QEMU has no connection to {}", file));
@@ -52,7 +59,7 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
          {"read-only", true},
          {"discard", "unmap"},
          {"reconnect-delay", each.patience_s}});
-    json reopened{{"node-name", raw->value("node-name", "")},
+    json reopened{{"node-name", text_in(*raw, "node-name")},
                   {"driver", "raw"},
                   {"read-only", true},
                   {"file", patient}};
@@ -62,7 +69,7 @@ void reopen_patiently(const std::vector<BackingExport>& exports, const Monitor& 
 
 void remove_unused(const Monitor& monitor) {
   for (const json& node : ask(monitor, "query-named-block-nodes", {{"flat", true}})) {
-    std::string name = node.value("node-name", "");
+    std::string name = text_in(node, "node-name");
     if (!name.starts_with(kNodePrefix)) continue;
     try {
       ask(monitor, "blockdev-del", {{"node-name", name}});

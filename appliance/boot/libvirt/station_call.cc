@@ -1,19 +1,17 @@
 #include "appliance/boot/libvirt/station_call.h"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <fstream>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "base/unique_fd.h"
 
 namespace appliance::boot::libvirt {
@@ -125,18 +123,6 @@ std::string address_of(const std::string& interface) {
 }
 
 }  // namespace
-
-std::optional<MacAddress> parse_mac(const std::string& text) {
-  std::vector<std::string> parts = base::split(text, ':');
-  MacAddress mac{};
-  if (parts.size() != mac.size()) return std::nullopt;
-  for (size_t i = 0; i < mac.size(); ++i) {
-    const char* end = parts[i].data() + parts[i].size();
-    auto result = std::from_chars(parts[i].data(), end, mac[i], 16);
-    if (parts[i].size() != 2 || result.ec != std::errc() || result.ptr != end) return std::nullopt;
-  }
-  return mac;
-}
 
 std::vector<base::Bytes> calls_to(const MacAddress& station, const MacAddress& caller) {
   return {echo_request(station, caller), listener_query(station, caller),

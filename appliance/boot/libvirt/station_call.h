@@ -6,18 +6,16 @@
 // call_station().
 #pragma once
 
-#include <array>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "appliance/boot/arp.h"
 #include "base/bytes.h"
 
 namespace appliance::boot::libvirt {
 
-using MacAddress = std::array<uint8_t, 6>;
-
-std::optional<MacAddress> parse_mac(const std::string& text);  // "52:54:00:12:34:56"
+using boot::MacAddress;
+using boot::parse_mac;
 
 // Whole Ethernet frames.
 std::vector<base::Bytes> calls_to(const MacAddress& station, const MacAddress& caller);

@@ -33,6 +33,9 @@ class FakeHypervisor : public Hypervisor {
   DomainEnd end = DomainEnd::unknown;  // of every domain that does not run
   bool fail_to_start = false;
   QemuUser qemu{::geteuid(), ::getegid()};
+  std::vector<AddressClaim> claims;
+  std::string bridge;  // of every network
+  int isolation_looks = 0;
   uint64_t memory_available = 64ull << 30;
 
   HypervisorFacts facts() override {
@@ -117,7 +120,10 @@ class FakeHypervisor : public Hypervisor {
   void pause(const std::string& name) override { domains.at(name).state = DomainState::paused; }
   void resume(const std::string& name) override { domains.at(name).state = DomainState::running; }
   Screenshot screenshot(const std::string&) override { return {"image/png", {}}; }
-  std::vector<std::string> addresses(const std::string&) override { return {"192.0.2.1"}; }
+  std::vector<AddressClaim> address_claims(const std::string&, ClaimSource source) override {
+    return source == ClaimSource::agent ? claims : std::vector<AddressClaim>();
+  }
+  std::string bridge_of(const std::string&) override { return bridge; }
 };
 
 }  // namespace appliance::boot

@@ -3,8 +3,16 @@
 
 #include <catch2/catch.hpp>
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
 #include "appliance/verify/console_text.h"
 #include "appliance/verify/picture.h"
+#include "appliance/verify/screen_reader.h"
+#include "base/error.h"
+#include "base/scratch_directory.h"
 
 namespace appliance::verify {
 namespace {
@@ -254,6 +262,95 @@ TEST_CASE("pictures: PPM in, PNG out and in again, cut ones refused", "[verify]"
   Picture black{.width = 40, .height = 40, .rgb = base::Bytes(40 * 40 * 3)};
   CHECK(is_blank(black));
   CHECK_FALSE(is_blank(picture));
+}
+
+TEST_CASE("a chatty guest does not push the decisive evidence out", "[verify]") {
+  Evidence evidence;
+  evidence.add(good(10, Signal::service, "http:80/"));
+  for (uint64_t i = 0; i < 1500; ++i) {
+    evidence.add({.at_ms = 20 + i,
+                  .signal = Signal::screen,
+                  .detail = std::to_string(i),
+                  .meaning = i % 2 == 0 ? TextMeaning::booting : TextMeaning::other});
+    evidence.add({.at_ms = 20 + i,
+                  .signal = Signal::address,
+                  .good = true,
+                  .subject = "10.0.0." + std::to_string(i)});
+    evidence.add(i % 2 == 0 ? bad(20 + i, Signal::service, "http:80/")
+                            : good(20 + i, Signal::service, "http:80/"));
+  }
+  evidence.add(bad(6000, Signal::service, "http:80/"));
+  evidence.add(text(6001, TextMeaning::kernel_panic));
+  evidence.add({.at_ms = 6002, .signal = Signal::trouble, .detail = "It cannot be watched."});
+  CHECK(evidence.observations.size() <= Evidence::kMaxObservations + 1);
+  CHECK(evidence.observations.front().subject == "http:80/");
+  CHECK(evidence.observations.front().at_ms == 10);
+  auto last_service =
+      std::find_if(evidence.observations.rbegin(), evidence.observations.rend(),
+                   [](const Observation& each) { return each.signal == Signal::service; });
+  CHECK_FALSE(last_service->good);
+  auto verdict = judge(evidence, {}, kLimits, 6100);
+  REQUIRE(verdict);
+  CHECK(verdict->kind == VerdictKind::inconclusive);
+  evidence.observations.pop_back();
+  CHECK(judge(evidence, {}, kLimits, 6100)->kind == VerdictKind::fail);
+}
+
+TEST_CASE("what cannot be reached inside the test network is said so", "[verify]") {
+  Observation silent{.at_ms = 9000,
+                     .signal = Signal::address,
+                     .subject = "10.0.0.5",
+                     .detail = "not reachable inside the test network"};
+  std::vector<Expectation> expected{{"http:80/", false}};
+  Evidence evidence = evidence_of({good(8000, Signal::agent, "agent"), silent});
+  auto verdict = judge(evidence, expected, kLimits, 100'000);
+  REQUIRE(verdict);
+  CHECK(verdict->kind == VerdictKind::fail);
+  CHECK(verdict->reasons.at(1) ==
+        "The guest's address 10.0.0.5 is not reachable inside the test network.");
+  // That the appliance itself could not ask is nothing against the machine.
+  silent.subject.clear();
+  silent.detail = "ip failed";
+  evidence = evidence_of({good(8000, Signal::agent, "agent"), silent});
+  CHECK(judge(evidence, expected, kLimits, 100'000)->kind == VerdictKind::inconclusive);
+  evidence.add(good(9500, Signal::address, "10.0.0.5"));
+  CHECK(judge(evidence, expected, kLimits, 100'000)->kind == VerdictKind::fail);
+}
+
+TEST_CASE("pictures are bounded before they are kept", "[verify]") {
+  Picture noise{2500, 1800, {}};
+  uint32_t state = 1;
+  for (size_t i = 0; i < size_t{3} * noise.width * noise.height; ++i)
+    noise.rgb.push_back(static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24));
+  base::Bytes kept = evidence_png(noise);
+  CHECK(kept.size() <= kMaxKeptSize);
+  CHECK(decode_picture("image/png", kept).width <= kKeptWidth);
+  Picture seen = unpack_picture(pack_picture(noise));
+  CHECK(seen.rgb == noise.rgb);
+  Picture small = reduced({5, 3, base::Bytes(45, 9)}, 2, 2);
+  CHECK(small.width == 1);
+  CHECK(small.height == 1);
+  CHECK(small.rgb == base::Bytes(3, 9));
+  base::Bytes packed = pack_picture({2, 2, base::Bytes(12, 1)});
+  for (size_t size = 0; size < packed.size(); ++size)
+    CHECK_THROWS_AS(unpack_picture(base::ByteView(packed).first(size)), base::Error);
+}
+
+TEST_CASE("a screen is decoded and read without rights", "[verify]") {
+  if (::getuid() != 0) {
+    WARN("not run: it needs root");
+    return;
+  }
+  base::ScratchDirectory scratch("/var/tmp", "muletto-screen-test");
+  ScreenReader reader(scratch.path());
+  Picture picture{64, 48, base::Bytes(size_t{3} * 64 * 48, 7)};
+  CHECK(reader.read({"image/png", encode_png(picture)}).rgb == picture.rgb);
+  CHECK_THROWS_AS(reader.read({"image/png", base::Bytes(100, 1)}), base::Error);
+  CHECK_THROWS_AS(reader.read({"text/html", encode_png(picture)}), base::Error);
+  CHECK(reader.recognise(picture).empty());
+  for (size_t i = 0; i < 3000; ++i) picture.rgb[i * 3] = static_cast<uint8_t>(i % 7 * 36);
+  reader.recognise(picture);  // ends with an answer
+  CHECK(std::filesystem::is_empty(scratch.path()));
 }
 
 }  // namespace appliance::verify

@@ -1,0 +1,37 @@
+// ARP (RFC 826) as far as looking for guests needs it: questions as whole Ethernet frames, and what
+// a frame says of its sender. Frames come from guests: everything is checked. Pure functions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+
+namespace appliance::boot {
+
+using MacAddress = std::array<uint8_t, 6>;
+std::optional<MacAddress> parse_mac(const std::string& text);  // "52:54:00:12:34:56"
+
+using Ipv4 = uint32_t;  // in host byte order: 10.0.0.5 is 0x0a000005
+
+// Nothing for anything but dotted decimals of an address that one station can have: no network 0,
+// no loopback, no multicast, no broadcast.
+std::optional<Ipv4> parse_station_ipv4(const std::string& text);
+std::string format_ipv4(Ipv4 address);
+
+// Asks all stations who has `wanted`. A sender of 0 asks without telling an address (RFC 5227).
+base::Bytes arp_question(const MacAddress& from, Ipv4 sender, Ipv4 wanted);
+
+struct HeardFrame {
+  MacAddress station{};  // who sent it
+  Ipv4 address = 0;      // his, as he says; one that a station can have
+  bool is_arp = false;
+};
+
+// What an Ethernet frame says of its sender's IPv4 address: ARP whose two sender fields agree, or
+// an IPv4 packet. Nothing for all else.
+std::optional<HeardFrame> hear(base::ByteView frame);
+
+}  // namespace appliance::boot
