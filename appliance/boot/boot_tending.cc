@@ -37,6 +37,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kResumeInterval = std::chrono::seconds(5);
 // virtlogd begins a serial log again after 2 MiB; where QEMU writes it itself, nobody does.
 constexpr uint64_t kLongestLog = 8 << 20, kKeptOfLog = 1 << 20;
+constexpr auto kIsolationInterval = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -117,8 +118,26 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   report.resting.push_back(lookup_.describe(*record, domain));
 }
 
+void BootTending::keep_isolation(std::vector<std::string>& done) {
+  {
+    auto last = last_isolation_look_.lock();
+    if (Clock::now() - *last < kIsolationInterval) return;
+    *last = Clock::now();
+  }
+  try {
+    if (hypervisor_.keep_isolation()) {
+      done.emplace_back(
+          "The firewall rules that keep isolated VMs away from this machine had been taken away; "
+          "they are in force again.");
+    }
+  } catch (const Error& error) {
+    done.push_back(error.message() + ".");
+  }
+}
+
 std::vector<std::string> BootTending::tend() {
   std::vector<std::string> done;
+  keep_isolation(done);
   try {
     std::map<BootId, DomainState> domains = lookup_.our_domains();
     std::vector<ExportProcess> exports =

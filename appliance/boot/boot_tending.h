@@ -40,6 +40,8 @@ class BootTending {
   void tend_ended(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
   // One attempt; that it failed is written into the record, not thrown.
   void restart(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
+  // Every few seconds; says what it did, or why it could not.
+  void keep_isolation(std::vector<std::string>& done);
   // Resumes a VM that has stopped for its disk, if there is room and not again at once.
   void let_go_on(const BootRecord& record, std::vector<std::string>& done);
 
@@ -48,6 +50,7 @@ class BootTending {
   const BootLookup& lookup_;
   BootOperations& operations_;
   base::Guarded<std::map<BootId, std::chrono::steady_clock::time_point>> last_resume_;
+  base::Guarded<std::chrono::steady_clock::time_point> last_isolation_look_;
 };
 
 }  // namespace appliance::boot

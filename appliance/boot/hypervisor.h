@@ -136,6 +136,9 @@ class Hypervisor {
   // Makes the network, with addresses by DHCP, on a subnet nobody here uses; no error if it is
   // there.
   virtual void ensure_network(const NetworkPlan& plan) = 0;
+  // Puts back what keeps VMs of isolated networks away from this machine, if somebody took it away;
+  // whether that was so. Throws unavailable if it cannot.
+  virtual bool keep_isolation() = 0;
   // Takes a network of ours away; no error if it is not there.
   virtual void remove_network(const std::string& name) = 0;
 

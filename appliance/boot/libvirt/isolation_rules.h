@@ -10,9 +10,14 @@ namespace appliance::boot::libvirt {
 // How the names of isolated networks' bridges begin.
 inline constexpr char kIsolatedBridgePrefix[] = "muli";
 
-// In force when it returns, until the host restarts or its firewall is made anew; does nothing if
-// it is already. Throws unavailable, with iptables' own words.
-void guard_isolated_bridges();
+// In force when it returns, until the host restarts or somebody reloads its firewall; does
+// nothing, and returns false, if they are whole already. Rules of IPv4 and of IPv6. Throws
+// unavailable, with the program's own words.
+bool guard_isolated_bridges();
+
+// The same while there is an isolated bridge: to be called every few seconds, since a firewall that
+// is reloaded forgets rules that are not its own.
+bool keep_guarding_isolated_bridges();
 
 // Takes the rules away if no isolated bridge is left. Failures are logged only: rules for bridges
 // that do not exist do no harm.

@@ -157,6 +157,8 @@ class LibvirtHypervisor : public Hypervisor {
     if (plan.mode == NetworkMode::isolated) guard_isolated_bridges();
   }
 
+  bool keep_isolation() override { return keep_guarding_isolated_bridges(); }
+
   void remove_network(const std::string& name) override {
     std::lock_guard<std::mutex> one_at_a_time(network_mutex_);
     Connection connection = connection_.now();

@@ -54,6 +54,10 @@ class FakeHypervisor : public Hypervisor {
   }
   bool has_network(const std::string&) override { return true; }
   void ensure_network(const NetworkPlan& plan) override { networks.insert(plan.name); }
+  bool keep_isolation() override {
+    ++isolation_looks;
+    return false;
+  }
   void remove_network(const std::string& name) override { networks.erase(name); }
   void start(const std::string& xml) override {
     if (fail_to_start) throw base::Error(base::ErrorCode::io, "QEMU did not start: no");
