@@ -9,6 +9,7 @@
 #include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -62,7 +63,7 @@ void run_start(Services& services, const std::string& tenant, const images::Poin
       services.boots.start(point_source(services, tenant, *writer), point, options, on_step);
   for (const std::string& note : vm.notes) context.log(note);
   json figures{{"boot", vm.id.hex()}, {"start_duration_ms", vm.start_duration_ms}};
-  context.set_figures(figures.dump());
+  context.set_figures(base::dump_text(figures));
 }
 
 // What POST /boots and /boots/check are asked for. The point is looked up at once, so that a wrong

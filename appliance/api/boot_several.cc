@@ -10,6 +10,7 @@
 
 #include "appliance/api/boot_options.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -212,7 +213,7 @@ class Several {
                          {"answered_ms", each.answered_ms}});
       }
     }
-    context.set_figures(json{{"boots", boots}}.dump());
+    context.set_figures(base::dump_text(json{{"boots", boots}}));
     size_t up = count(MemberState::answered) + count(MemberState::started);
     context.set_progress({up, member_count(), fmt::format("{} of {} are up", up, member_count())});
   }

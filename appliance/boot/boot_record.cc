@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/json_access.h"
+#include "base/text.h"
 
 namespace appliance::boot {
 namespace {
@@ -164,12 +164,12 @@ std::string record_to_json(const BootRecord& record) {
       {"next_restart_ms", record.next_restart_ms},
   };
   if (vm.restarted_ms) object["restarted_ms"] = *vm.restarted_ms;
-  return object.dump(2) + "\n";
+  return base::dump_text(object, 2) + "\n";
 }
 
 BootRecord record_from_json(std::string_view text, std::string_view what) {
   try {
-    return parse_record(json::parse(text));
+    return parse_record(base::parse_json(text, what));
   } catch (const Error& error) {
     throw Error(ErrorCode::corrupt, fmt::format("{}: {}", what, error.message()));
   } catch (const json::exception& error) {
@@ -178,7 +178,13 @@ BootRecord record_from_json(std::string_view text, std::string_view what) {
 }
 
 void write_record(base::FileSystem& files, const BootPlaces& places, const BootRecord& record) {
-  base::write_file_durably(files, places.record_path, base::as_bytes(record_to_json(record)));
+  std::string text = record_to_json(record);
+  if (text.size() > kRecordLimit) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("the record of {} would be larger than {}, and could not be read again",
+                            record.vm.machine_name, base::format_size(kRecordLimit)));
+  }
+  base::write_file_durably(files, places.record_path, base::as_bytes(text));
 }
 
 BootRecord read_record(base::FileSystem& files, const BootPlaces& places) {

@@ -9,6 +9,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/clean_text.h"
 #include "base/error.h"
 
 namespace appliance::boot {
@@ -20,15 +21,26 @@ using images::Firmware;
 using pugi::xml_node;
 
 constexpr size_t kDeviceLimit = 64;
+constexpr size_t kTextLimit = 200;      // bytes of one attribute or text
+constexpr size_t kAttributeLimit = 16;  // of one element
+constexpr size_t kXmlLimit = 1 << 20;   // bytes
+
+// A definition may hold any character, and references to surrogates become bytes that are no
+// UTF-8: nothing of it goes further before it is clean.
+std::string clean(const char* text) { return base::clean_text(text, kTextLimit); }
 
 std::string attribute(const xml_node& node, const char* name) {
-  return node.attribute(name).as_string();
+  return clean(node.attribute(name).as_string());
 }
+
+std::string text_of(const xml_node& node) { return clean(node.text().as_string()); }
 
 Address attributes_of(const xml_node& node) {
   Address address;
-  for (const pugi::xml_attribute& each : node.attributes())
-    address.emplace_back(each.name(), each.value());
+  for (const pugi::xml_attribute& each : node.attributes()) {
+    if (address.size() < kAttributeLimit)
+      address.emplace_back(clean(each.name()), clean(each.value()));
+  }
   return address;
 }
 
@@ -92,8 +104,8 @@ void read_disk(const xml_node& node, const images::Point& point, bool boots_by_d
   disk.bus = read_bus(attribute(target, "bus"), plan.is_q35, plan, name);
   disk.boot_order = node.child("boot").attribute("order").as_uint();
   if (boots_by_disk) disk.boot_order = static_cast<uint32_t>(plan.disks.size() + 1);
-  disk.serial = node.child("serial").text().as_string();
-  disk.wwn = node.child("wwn").text().as_string();
+  disk.serial = text_of(node.child("serial"));
+  disk.wwn = text_of(node.child("wwn"));
   disk.logical_block_size = node.child("blockio").attribute("logical_block_size").as_uint();
   disk.physical_block_size = node.child("blockio").attribute("physical_block_size").as_uint();
   std::string place = attribute(node.child("address"), "type");
@@ -246,6 +258,9 @@ void read_definition(const images::Point& point, const BootOptions& options,
                      const HypervisorFacts& facts, MachinePlan& plan) {
   pugi::xml_document document;
   const std::string& xml = point.definition.libvirt_xml;
+  if (xml.size() > kXmlLimit)
+    throw Error(ErrorCode::corrupt,
+                fmt::format("the definition of {} is larger than 1 MiB", point.machine_name));
   pugi::xml_parse_result result = document.load_buffer(xml.data(), xml.size());
   xml_node domain = document.child("domain");
   if (!result || !domain) {
@@ -253,7 +268,7 @@ void read_definition(const images::Point& point, const BootOptions& options,
                                                 point.machine_name, result.description()));
   }
   check_architecture(domain, plan);
-  plan.uuid = domain.child("uuid").text().as_string();
+  plan.uuid = text_of(domain.child("uuid"));
   read_firmware(domain, plan);
   if (point.definition.firmware != Firmware::unknown) plan.firmware = point.definition.firmware;
   if (options.firmware) plan.firmware = *options.firmware;

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "appliance/boot/definition_reading.h"
+#include "base/clean_text.h"
 #include "base/crypto.h"
 #include "base/text.h"
 
@@ -24,6 +26,8 @@ constexpr uint64_t kQemuOverhead = 128 * kMiB;  // beside the guest's memory
 constexpr uint32_t kDefaultCpus = 2;
 constexpr uint32_t kCpuLimit = 240;  // of QEMU's pc machines
 constexpr size_t kDeviceLimit = 64;
+constexpr size_t kSentenceLimit = 100;
+constexpr size_t kSentenceSize = 600;  // bytes
 constexpr size_t kIdeDiskLimit = 4;
 constexpr uint64_t kUefiVariablesLimit = 4 * kMiB;
 constexpr uint64_t kTpmStateLimit = 16 * kMiB;
@@ -44,9 +48,21 @@ bool is_usable_mac(const std::string& mac) {
          std::stoi(parts[0], nullptr, 16) % 2 == 0 && mac != "00:00:00:00:00:00";
 }
 
+// As libvirt writes it: five groups in lower case. Another spelling would not be found again.
 bool is_uuid(const std::string& text) {
-  return text.size() == 36 &&
-         text.find_first_not_of("0123456789abcdefABCDEF-") == std::string::npos;
+  if (text.size() != 36) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-'
+             : std::string_view("0123456789abcdef").find(text[i]) == std::string_view::npos)
+      return false;
+  }
+  return true;
+}
+
+std::string in_lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
 }
 
 void choose_firmware_and_type(const images::Point& point, const DiskLook& look,
@@ -180,6 +196,7 @@ void settle_size(const images::Point& point, const BootOptions& options,
 }
 
 void settle_identity(const BootOptions& options, const HypervisorFacts& facts, MachinePlan& plan) {
+  plan.uuid = in_lower_case(plan.uuid);
   auto taken = [&](const std::string& uuid) { return uuid == plan.uuid; };
   bool free = std::none_of(facts.domain_uuids.begin(), facts.domain_uuids.end(), taken);
   if (is_uuid(plan.uuid) && options.purpose == Purpose::instant && free) return;
@@ -265,6 +282,15 @@ void check_plan(const HypervisorFacts& facts, MachinePlan& plan) {
   }
 }
 
+// Notes and reasons are kept in the VM's record, shown and logged; parts of them are the
+// definition's words.
+void bound_sentences(std::vector<std::string>& sentences) {
+  size_t left_out = sentences.size() > kSentenceLimit ? sentences.size() - kSentenceLimit : 0;
+  sentences.resize(sentences.size() - left_out);
+  for (std::string& each : sentences) each = base::clean_text(each, kSentenceSize);
+  if (left_out != 0) sentences.push_back(fmt::format("{} more are left out.", left_out));
+}
+
 }  // namespace
 
 std::string fresh_uuid() {
@@ -294,6 +320,8 @@ MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
   settle_uefi(point, facts, plan);
   settle_tpm(point, facts, plan);
   check_plan(facts, plan);
+  bound_sentences(plan.notes);
+  bound_sentences(plan.reasons);
   return plan;
 }
 

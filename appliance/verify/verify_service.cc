@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/internal_errors.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -54,7 +55,7 @@ std::string evidence_json(const Evidence& evidence) {
       each["meaning"] = meaning_sentence(seen.meaning);
     list.push_back(std::move(each));
   }
-  return list.dump();
+  return base::dump_text(list);
 }
 
 boot::BootSettings worker_settings(const boot::BootSettings& common, uint32_t number) {
@@ -288,8 +289,8 @@ void VerifyService::record(catalog::Verification& seen, const TestBootResult& re
                            jobs::JobContext& context) {
   seen.settled = settled;
   seen.verdict = verdict_name(result.verdict.kind);
-  seen.reasons = json(result.verdict.reasons).dump();
-  seen.checks = json(good_checks(result.evidence)).dump();
+  seen.reasons = base::dump_text(result.verdict.reasons);
+  seen.checks = base::dump_text(good_checks(result.evidence));
   seen.evidence = evidence_json(result.evidence);
   seen.serial = result.serial;
   seen.recovery_ms.reset();

@@ -10,6 +10,7 @@
 
 #include "appliance/boot/domain_translation.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::boot {
 namespace {
@@ -302,6 +303,51 @@ TEST_CASE("a domain is known by its metadata", "[boot]") {
   CHECK(
       !read_mark("<domain><metadata><m:vm xmlns:m='urn:muletto:instant-vm:1' "
                  "boot='zz'/></metadata></domain>"));
+}
+
+TEST_CASE("a definition's words are clean and bounded before they go anywhere", "[boot]") {
+  // A reference to half a surrogate pair becomes bytes that are no UTF-8.
+  std::string xml =
+      "<domain type='qemu'><uuid>5D6A2F4E-2F5F-4D4E-9B0A-0C6D5E8F1A2B</uuid>"
+      "<os><type arch='&#xD800;' machine='&#xDFFF;&#1;'>hvm</type></os><devices>";
+  std::string controls;
+  for (int i = 0; i < 600; ++i) controls += "&#2;x";
+  for (int i = 0; i < 200; ++i) xml += "<disk><target dev='&#xD800;" + controls + "'/></disk>";
+  xml +=
+      "<disk><serial>a&#xDC00;b</serial><target dev='vda' bus='virtio'/></disk></devices></domain>";
+  MachinePlan plan = plan_machine(point_of(xml, {"vda"}), {}, {}, usual_facts());
+  CHECK(plan.reasons.size() == 1);
+  CHECK(plan.notes.size() <= 101);
+  for (const auto* sentences : {&plan.notes, &plan.reasons}) {
+    for (const std::string& each : *sentences) {
+      CHECK(base::is_valid_utf8(each));
+      CHECK(each.size() <= 600);
+    }
+  }
+  CHECK(plan.disks.at(0).serial ==
+        "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+        "b");
+  CHECK(plan.uuid == "5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b");
+  // What is kept of it can always be read again.
+  BootRecord record;
+  record.vm.machine_name = "the machine";
+  record.vm.accelerator = Accelerator::tcg;
+  record.vm.notes = plan.notes;
+  record.problem = "broken \xff words";
+  std::string text = record_to_json(record);
+  CHECK(text.size() < 1 << 20);
+  CHECK(record_from_json(text, "the record").vm.notes == plan.notes);
+}
+
+TEST_CASE("only what libvirt would write is an identity", "[boot]") {
+  for (const char* wrong :
+       {"------------------------------------", "5d6a2f4e2f5f-4d4e-9b0a-0c6d5e8f1a2b-",
+        "5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2g", "../../../../../../../../etc/passwd"}) {
+    std::string xml = "<domain type='qemu'><uuid>" + std::string(wrong) + "</uuid></domain>";
+    std::string uuid = plan_machine(point_of(xml, {"vda"}), {}, {}, usual_facts()).uuid;
+    CHECK(uuid != wrong);
+    CHECK(uuid.size() == 36);
+  }
 }
 
 }  // namespace appliance::boot
