@@ -1,4 +1,5 @@
-// The libFuzzer program over fuzz_targets.h (cmake --preset fuzz). The environment chooses:
+// The libFuzzer programs over fuzz_targets.h and, built with MULETTO_FUZZ_APPLIANCE, over
+// appliance_targets.h (cmake --preset fuzz). The environment chooses:
 //   MULETTO_FUZZ_TARGET=name    which decoder; without it the first byte of the input does
 //   MULETTO_FUZZ_SAMPLES=DIR    write the target's samples there first: a corpus to begin with
 #include <cstdint>
@@ -6,12 +7,20 @@
 #include <fstream>
 #include <iostream>
 
+#ifdef MULETTO_FUZZ_APPLIANCE
+#include "tests/fuzz/appliance_targets.h"
+#else
 #include "tests/fuzz/fuzz_targets.h"
+#endif
 
 namespace {
 
 std::vector<images::FuzzTarget>& targets() {
+#ifdef MULETTO_FUZZ_APPLIANCE
+  static std::vector<images::FuzzTarget> all = tests::appliance_targets();
+#else
   static std::vector<images::FuzzTarget> all = images::fuzz_targets();
+#endif
   return all;
 }
 

@@ -1,0 +1,269 @@
+#include "tests/fuzz/appliance_targets.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/beast/_experimental/test/stream.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket.hpp>
+#include <cstdlib>
+
+#include "appliance/api/http.h"
+#include "appliance/api/vnc_login.h"
+#include "appliance/boot/agent_replies.h"
+#include "appliance/boot/arp.h"
+#include "appliance/boot/boot_record.h"
+#include "appliance/boot/domain_translation.h"
+#include "appliance/boot/machine_plan.h"
+#include "appliance/config.h"
+#include "appliance/verify/console_text.h"
+#include "appliance/verify/picture.h"
+#include "base/error.h"
+#include "base/json_access.h"
+#include "base/text.h"
+
+namespace tests {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace boot = appliance::boot;
+namespace verify = appliance::verify;
+using base::Bytes;
+using base::ByteView;
+using images::FuzzTarget;
+
+Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+std::string text_of(ByteView bytes) { return std::string(base::as_text(bytes)); }
+
+std::function<void(ByteView)> quietly(std::function<void(ByteView)> decode) {
+  return [decode = std::move(decode)](ByteView bytes) {
+    try {
+      decode(bytes);
+    } catch (const base::Error& error) {
+      if (!base::is_valid_utf8(error.message())) std::abort();
+    }
+  };
+}
+
+void expect(bool good) {
+  if (!good) std::abort();
+}
+
+// ---- definitions
+
+constexpr std::string_view kDefinition = R"(<domain type='kvm'><name>web</name>
+<uuid>5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b</uuid><memory unit='MiB'>512</memory><vcpu>2</vcpu>
+<os firmware='efi'><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><loader secure='yes'/>
+<boot dev='hd'/></os><features><hyperv><relaxed state='on'/></hyperv></features>
+<cpu><topology sockets='1' cores='2' threads='1'/></cpu><clock offset='localtime'/>
+<devices><disk type='file' device='disk'><source file='/x'/><target dev='vda' bus='virtio'/>
+<serial>A&#xD800;B</serial><boot order='1'/><address type='pci' slot='0x04'/></disk>
+<controller type='pci' index='1' model='pcie-root-port'><target chassis='1' port='0x8'/></controller>
+<interface type='network'><mac address='52:54:00:01:02:03'/><model type='virtio'/></interface>
+<hostdev mode='subsystem'/><tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>
+<input type='tablet'/></devices></domain>)";
+
+// From the definition to the domain and the record, which must be readable again.
+void plan(ByteView bytes) {
+  images::Point point;
+  point.machine_name = "web";
+  point.definition.libvirt_xml = text_of(bytes);
+  point.disks.push_back({});
+  point.disks.back().name = "vda";
+  point.disks.back().size = 1 << 20;
+  boot::HypervisorFacts facts;
+  facts.cpu_count = 4;
+  facts.memory_size = facts.memory_available = 8ull << 30;
+  facts.uefi_firmwares = {{"/fw/CODE.fd", "/fw/VARS.fd", 540672, false}};
+  facts.has_tpm = true;
+  facts.machine_types = {"pc", "q35", "pc-q35-7.2"};
+  boot::MachinePlan planned = boot::plan_machine(point, {}, {}, facts);
+  for (const auto* sentences : {&planned.notes, &planned.reasons}) {
+    for (const std::string& each : *sentences) expect(base::is_valid_utf8(each));
+  }
+  boot::BootRecord record;
+  record.vm.machine_name = point.machine_name;
+  record.vm.accelerator = boot::Accelerator::tcg;
+  record.vm.notes = planned.notes;
+  std::string text = boot::record_to_json(record);
+  expect(text.size() < 1 << 20);
+  boot::record_from_json(text, "the record");
+  boot::DomainPlaces places{boot::boot_places("/state", "/run", record.vm.id), "/state"};
+  std::string xml = boot::domain_xml(planned, record, places, facts.uefi_firmwares.data());
+  expect(base::is_valid_utf8(xml));
+}
+
+Bytes sample_record() {
+  boot::BootRecord record;
+  record.vm.machine_name = "web";
+  record.vm.accelerator = boot::Accelerator::tcg;
+  record.vm.notes = {"A note."};
+  record.vm.disks = {{"vda", "vda", "/x/overlay-vda.qcow2", 1 << 20, 0}};
+  record.vm.network_cards = {{"52:54:00:01:02:03", boot::NetworkMode::isolated, "net"}};
+  return bytes_of(boot::record_to_json(record));
+}
+
+// ---- pictures
+
+verify::Picture sample_picture() {
+  verify::Picture picture{24, 16, {}};
+  for (size_t i = 0; i < size_t{3} * 24 * 16; ++i)
+    picture.rgb.push_back(static_cast<uint8_t>(i * i));
+  return picture;
+}
+
+void look_at(const verify::Picture& picture) {
+  expect(picture.rgb.size() == size_t{3} * picture.width * picture.height);
+  if (picture.rgb.size() > 1 << 20) return;  // larger ones only cost time
+  verify::Picture small = verify::reduced(picture, 10, 10);
+  expect(small.width <= 10 && small.height <= 10);
+  verify::is_blank(small);
+  verify::recognition_pgm(small);
+  verify::unpack_picture(verify::pack_picture(small));
+}
+
+Bytes sample_ppm() {
+  verify::Picture picture = sample_picture();
+  Bytes ppm = bytes_of("P6\n24 16\n255\n");
+  ppm.insert(ppm.end(), picture.rgb.begin(), picture.rgb.end());
+  return ppm;
+}
+
+// ---- the network
+
+// The peer of a VNC connection says `bytes`, and then nothing more.
+void log_in(ByteView bytes, bool is_vm) {
+  asio::io_context context;
+  appliance::api::VncPeer peer;
+  peer.read = [&bytes](base::MutableByteView into) -> asio::awaitable<void> {
+    if (into.size() > bytes.size())
+      throw base::Error(base::ErrorCode::unavailable, "the connection ended");
+    std::copy_n(bytes.begin(), into.size(), into.begin());
+    bytes = bytes.subspan(into.size());
+    co_return;
+  };
+  peer.write = [](ByteView) -> asio::awaitable<void> { co_return; };
+  std::exception_ptr failure;
+  asio::co_spawn(
+      context,
+      is_vm ? appliance::api::log_in_to_vm(peer, "secret") : appliance::api::let_client_in(peer),
+      [&](std::exception_ptr thrown) { failure = thrown; });
+  context.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// As the server reads a request: the parser with the server's limits, then the target.
+void read_request(ByteView bytes) {
+  beast::http::request_parser<beast::http::string_body> parser;
+  parser.header_limit(appliance::api::kMaxHeaderSize);
+  parser.body_limit(appliance::api::kMaxBodySize);
+  parser.eager(true);
+  beast::error_code error;
+  while (!bytes.empty() && !error && !parser.is_done()) {
+    size_t taken = parser.put(asio::buffer(bytes.data(), bytes.size()), error);
+    if (taken == 0) break;
+    bytes = bytes.subspan(taken);
+  }
+  if (!parser.is_header_done()) return;
+  appliance::api::parse_target(std::string_view(parser.get().target()));
+}
+
+// A browser's frames after the upgrade, read with the limits of the console.
+void read_frames(ByteView bytes) {
+  asio::io_context context;
+  beast::test::stream ours(context), theirs(context);
+  ours.connect(theirs);
+  ours.append(
+      "GET /x HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  ours.append(base::as_text(bytes));
+  theirs.close();
+  beast::websocket::stream<beast::test::stream&> socket(ours);
+  beast::error_code error;
+  socket.read_message_max(64 << 10);
+  socket.accept(error);
+  std::array<char, 4096> buffer;
+  while (!error) socket.read_some(asio::buffer(buffer), error);
+}
+
+void read_report(ByteView bytes) {
+  nlohmann::json report = base::parse_json(base::as_text(bytes), "the report");
+  for (const nlohmann::json& each : base::find_list(report, "machines")) {
+    base::find_text(each, "name");
+    base::find_natural(each, "time_ms");
+    base::find_flag(each, "running");
+  }
+  expect(base::is_valid_utf8(base::dump_text(report)));
+}
+
+void read_agent(ByteView bytes) {
+  std::string_view text = base::as_text(bytes);
+  for (const boot::AddressClaim& claim : boot::read_agent_addresses(text)) {
+    expect(claim.prefix <= 128 && claim.address.size() < 50);
+    boot::parse_station_ipv4(claim.address);
+    boot::parse_mac(claim.mac);
+  }
+  boot::read_exec_number(text);
+  boot::read_exec_status(text);
+}
+
+void read_screen_text(ByteView bytes) {
+  verify::TextReading reading = verify::read_console(base::as_text(bytes));
+  expect(base::is_valid_utf8(reading.line) && reading.line.size() <= 160);
+}
+
+}  // namespace
+
+std::vector<FuzzTarget> appliance_targets() {
+  return {
+      {"definition", quietly(plan), {bytes_of(kDefinition)}},
+      {"boot_record",
+       quietly([](ByteView b) { boot::record_from_json(base::as_text(b), "the record"); }),
+       {sample_record()}},
+      {"agent_reply",
+       quietly(read_agent),
+       {bytes_of(R"({"return":[{"name":"eth0","hardware-address":"52:54:00:01:02:03",)"
+                 R"("ip-addresses":[{"ip-address":"10.0.0.5","prefix":24}]}]})"),
+        bytes_of(R"({"return":{"pid":7,"exited":true,"exitcode":0}})")}},
+      {"arp",
+       quietly([](ByteView b) { boot::hear(b); }),
+       {boot::arp_question({2, 0, 0, 0, 0, 1}, 0x0a000005, 0x0a000001)}},
+      {"picture_png",
+       quietly([](ByteView b) { look_at(verify::decode_picture("image/png", b)); }),
+       {verify::encode_png(sample_picture())}},
+      {"picture_ppm",
+       quietly([](ByteView b) { look_at(verify::decode_picture("image/x-portable-pixmap", b)); }),
+       {sample_ppm()}},
+      {"picture_packed",
+       quietly([](ByteView b) { look_at(verify::unpack_picture(b)); }),
+       {verify::pack_picture(sample_picture())}},
+      {"screen_text",
+       quietly(read_screen_text),
+       {bytes_of("\x1b[2J\x1b[1;1Hweb login: _\n"), bytes_of("Kernel panic - not syncing\n")}},
+      {"vnc_vm",
+       quietly([](ByteView b) { log_in(b, true); }),
+       {bytes_of(std::string_view("RFB 003.008\n\x01\x02"
+                                  "0123456789abcdef\0\0\0\0",
+                                  34))}},
+      {"vnc_client",
+       quietly([](ByteView b) { log_in(b, false); }),
+       {bytes_of("RFB 003.008\n\x01\x01")}},
+      {"http_request",
+       quietly(read_request),
+       {bytes_of("POST /api/v1/points?tenant=a%20b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+                 "{}")}},
+      {"websocket",
+       quietly(read_frames),
+       {bytes_of(
+           std::string_view("\x82\x83\x01\x02\x03\x04\x11\x22\x33\x89\x80\x01\x02\x03\x04", 15))}},
+      {"report", quietly(read_report), {bytes_of(R"({"machines":[{"name":"web","time_ms":5}]})")}},
+      {"config",
+       quietly([](ByteView b) { appliance::parse_config(base::as_text(b), "the file"); }),
+       {bytes_of("listen = \"127.0.0.1:7443\"\n[verification]\nwatch_on = \"3s\"\n")}},
+  };
+}
+
+}  // namespace tests
