@@ -9,6 +9,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/text.h"
@@ -134,6 +135,8 @@ Config load_config(const std::string& path) {
   base::FileSystem& files = base::real_file_system();
   if (path == kConfigPath && !files.exists(path)) return {};
   base::Bytes bytes = base::read_file(files, path, kMaxConfigSize);
+  std::string obstacle = base::toml_obstacle(base::as_text(bytes));
+  if (!obstacle.empty()) refuse(path, obstacle);
   try {
     return parse(toml::parse(base::as_text(bytes), path), path);
   } catch (const toml::parse_error& error) {

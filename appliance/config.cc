@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/text.h"
@@ -167,6 +168,8 @@ ListenAddress parse_listen_address(std::string_view text) {
 }
 
 Config parse_config(std::string_view toml, const std::string& origin) {
+  std::string obstacle = base::toml_obstacle(toml);
+  if (!obstacle.empty()) refuse(fmt::format("{}: {}", origin, obstacle));
   toml::table table;
   try {
     table = toml::parse(toml, origin);

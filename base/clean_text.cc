@@ -1,5 +1,8 @@
 #include "base/clean_text.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "base/text.h"
 
 namespace base {
@@ -33,6 +36,28 @@ std::string clean_text(std::string_view text, size_t limit) {
     text.remove_prefix(size == 0 ? 1 : size);
   }
   return clean;
+}
+
+std::string toml_obstacle(std::string_view text) {
+  auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\t' && c != '\n' && c != '\r') ||
+           c == 0x7f;
+  };
+  if (std::any_of(text.begin(), text.end(), is_control) || !is_valid_utf8(text))
+    return "it holds bytes that are no text (UTF-8 without control characters)";
+  size_t number = 0;
+  for (const std::string& line : split(text, '\n')) {
+    ++number;
+    size_t at = line.find_first_not_of(" \t");
+    if (at == std::string::npos || line[at] != '[') continue;
+    at += at + 1 < line.size() && line[at + 1] == '[' ? 2 : 1;
+    at = line.find_first_not_of(" \t\r", at);
+    bool is_name = at != std::string::npos &&
+                   (std::isalnum(static_cast<unsigned char>(line[at])) != 0 ||
+                    std::string_view("_-\"'").find(line[at]) != std::string_view::npos);
+    if (!is_name) return "line " + std::to_string(number) + ": '[' without a name after it";
+  }
+  return "";
 }
 
 }  // namespace base
