@@ -34,7 +34,7 @@ class FakeHypervisor : public Hypervisor {
   bool fail_to_start = false;
   QemuUser qemu{::geteuid(), ::getegid()};
   std::vector<AddressClaim> claims;
-  std::string bridge;  // of every network
+  std::string bridge_name;  // of every network
   int isolation_looks = 0;
   uint64_t memory_available = 64ull << 30;
 
@@ -127,7 +127,7 @@ class FakeHypervisor : public Hypervisor {
   std::vector<AddressClaim> address_claims(const std::string&, ClaimSource source) override {
     return source == ClaimSource::agent ? claims : std::vector<AddressClaim>();
   }
-  std::string bridge_of(const std::string&) override { return bridge; }
+  std::string bridge_of(const std::string&) override { return bridge_name; }
 };
 
 }  // namespace appliance::boot
