@@ -236,10 +236,14 @@ class Watcher {
   }
 
   void look_at_serial() {
-    std::string piece = boots_.serial_log(vm_.id, serial_end_, kSerialPiece);
+    std::error_code gone;
+    uint64_t size = std::filesystem::file_size(vm_.serial_log_path, gone);
+    if (!gone && size < serial_offset_) serial_offset_ = 0;  // a long log is begun again
+    std::string piece = boots_.serial_log(vm_.id, serial_offset_, kSerialPiece);
     if (!piece.empty()) {
       serial_ += piece;
       serial_end_ += piece.size();
+      serial_offset_ += piece.size();
       if (serial_.size() > kSerialKept) serial_.erase(0, serial_.size() - kSerialKept);
       serial_reads_.push_back({Clock::now(), serial_end_});
       if (serial_reads_.size() > kSerialReads) serial_reads_.pop_front();
@@ -332,7 +336,8 @@ class Watcher {
   std::vector<catalog::VerificationPicture> pictures_;
   std::map<std::string, std::string> answers_;  // what each check said last
   std::string serial_;                          // the last kSerialKept bytes of the log
-  uint64_t serial_end_ = 0;                     // where they end in it
+  uint64_t serial_end_ = 0;                     // how much was said until then
+  uint64_t serial_offset_ = 0;                  // where the log was read to
   std::deque<std::pair<Clock::time_point, uint64_t>> serial_reads_;  // when, and its size then
   uint64_t serial_begin_ = 0;  // of what was said since the last restart
   uint64_t serial_judged_ = 0, serial_judged_from_ = 0;
