@@ -7,6 +7,7 @@
 
 #include "agent/state_layout.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/private_file.h"
 #include "base/text.h"
 
@@ -39,7 +40,7 @@ void check_answer(const Enrollment& enrollment, const std::string& fingerprint) 
 Enrollment read_answer(const EnrollOptions& options, const std::string& key,
                        const std::string& body) {
   try {
-    json answer = json::parse(body);
+    json answer = base::parse_json(body, "the answer");
     Enrollment enrollment;
     enrollment.appliance = options.appliance;
     enrollment.authority_pem = answer.at("authority").get<std::string>();
@@ -81,7 +82,7 @@ ErrorCode code_of_status(int status) {
 }  // namespace
 
 Error error_of_answer(const base::HttpResponse& answer) {
-  json body = json::parse(answer.body, nullptr, false);
+  json body = base::find_json(answer.body).value_or(json());
   if (body.is_object() && body.contains("error") && body["error"].is_object()) {
     const json& error = body["error"];
     if (error.contains("code") && error["code"].is_string() && error.contains("message") &&
@@ -110,11 +111,10 @@ Enrollment enroll(const EnrollOptions& options) {
   if (options.token.empty()) throw Error(ErrorCode::invalid_argument, "the token is empty");
   std::string key = base::generate_key();
   base::HttpRequest request{"POST", "/api/v1/enroll", {}, ""};
-  request.body = json{{"token", options.token},
-                      {"name", options.host_name},
-                      {"request", base::make_signing_request(key, "muletto-agent")},
-                      {"version", MULETTO_VERSION}}
-                     .dump();
+  request.body = base::dump_text({{"token", options.token},
+                                  {"name", options.host_name},
+                                  {"request", base::make_signing_request(key, "muletto-agent")},
+                                  {"version", MULETTO_VERSION}});
   // The handshake fails, before a byte of the request is sent, unless the authority has the
   // fingerprint.
   base::TlsContext context = base::TlsContext::client({"", fingerprint, {}});
@@ -141,7 +141,7 @@ void save_enrollment(const std::string& state_directory, const Enrollment& enrol
             {"host_id", enrollment.host_id},
             {"host_name", enrollment.host_name},
             {"tenant", enrollment.tenant}};
-  base::write_private_file(enrollment_path(state_directory), file.dump(2) + "\n");
+  base::write_private_file(enrollment_path(state_directory), base::dump_text(file, 2) + "\n");
 }
 
 Enrollment load_enrollment(const std::string& state_directory) {
@@ -154,7 +154,7 @@ Enrollment load_enrollment(const std::string& state_directory) {
   }
   Enrollment enrollment;
   try {
-    enrollment = from_json(json::parse(base::read_private_file(path, kMaxFile)));
+    enrollment = from_json(base::parse_json(base::read_private_file(path, kMaxFile), "the file"));
     base::check_key_matches(enrollment.credentials);
   } catch (const json::exception& error) {
     throw Error(ErrorCode::corrupt,

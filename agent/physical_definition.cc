@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace agent {
@@ -116,7 +117,7 @@ images::MachineDefinition physical_definition(const std::string& root_text) {
                 {"disks", json::array()}};
   for (const std::string& name : physical_disks(root_text))
     hardware["disks"].push_back(describe_disk(root / "sys/block" / name));
-  std::string text = hardware.dump(2, ' ', false, json::error_handler_t::replace);
+  std::string text = base::dump_text(hardware, 2);
   base::ByteView bytes = base::as_bytes(text);
   definition.state_files.emplace_back("hardware", base::Bytes(bytes.begin(), bytes.end()));
   return definition;

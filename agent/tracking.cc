@@ -8,6 +8,7 @@
 #include "agent/state_layout.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -25,7 +26,7 @@ DiskDecision full(std::string reason) { return {false, std::move(reason)}; }
 
 TrackingRecord parse_record(std::string_view text, std::string* machine_name = nullptr) {
   try {
-    auto json = nlohmann::json::parse(text);
+    auto json = base::parse_json(text, "the record");
     if (json.at("version").get<int>() != kRecordVersion) {
       throw base::Error(base::ErrorCode::unsupported, "it was written by another version");
     }
@@ -127,7 +128,7 @@ void save_tracking(const std::string& state_directory, std::string_view machine_
                       {"checkpoint", record.checkpoint},
                       {"disks", record.disks}};
   base::write_file_durably(base::real_file_system(), tracking_path(state_directory, machine_name),
-                           base::as_bytes(json.dump(2) + "\n"));
+                           base::as_bytes(base::dump_text(json, 2) + "\n"));
 }
 
 void forget_tracking(const std::string& state_directory, std::string_view machine_name) {

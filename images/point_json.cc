@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace images {
@@ -54,7 +55,7 @@ SyncFigures figures_from(const json& object) {
 }
 
 base::Bytes dump(const json& object) {
-  std::string text = object.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = base::dump_text(object);
   return base::Bytes(text.begin(), text.end());
 }
 
@@ -62,7 +63,7 @@ base::Bytes dump(const json& object) {
 template <typename Read>
 auto parse(base::ByteView bytes, Read read) {
   try {
-    return read(json::parse(bytes.begin(), bytes.end()));
+    return read(base::parse_json(base::as_text(bytes), "the text", base::kOwnJsonLimits));
   } catch (const json::exception& error) {
     throw base::Error(base::ErrorCode::corrupt,
                       std::string("a point's details are damaged: ") + error.what());

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_access.h"
 #include "base/text.h"
 #include "restore/commands.h"
 #include "restore/interruption.h"
@@ -57,7 +58,7 @@ int run(const base::Arguments& arguments) {
                           {"disk", options.disk_name},       {"target", options.target},
                           {"format", options.format},        {"size", result.size},
                           {"written", result.bytes_written}, {"duration_ms", result.duration_ms}};
-    fmt::print("{}\n", object.dump());
+    fmt::print("{}\n", base::dump_text(object));
   } else {
     fmt::print("{} of {} is in {}: {}, {} written, {}\n", options.disk_name, point.machine_name,
                options.target, base::format_size(result.size),

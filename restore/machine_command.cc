@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 #include "restore/commands.h"
 #include "restore/interruption.h"
@@ -111,10 +112,9 @@ int run(const base::Arguments& arguments) {
     paths.push_back(options.target);
   }
   if (arguments.json()) {
-    fmt::print(
-        "{}\n",
-        nlohmann::json{{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}
-            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n",
+               base::dump_text(
+                   {{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}));
   } else {
     for (const std::string& path : paths) fmt::print("{}\n", path);
     if (!point.definition.libvirt_xml.empty()) {

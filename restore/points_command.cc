@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_access.h"
 #include "base/text.h"
 #include "restore/commands.h"
 
@@ -25,7 +26,7 @@ int run(const base::Arguments& arguments) {
                  images::consistency_name(point.consistency), point.machine_name);
     }
   }
-  if (arguments.json()) fmt::print("{}\n", nlohmann::json{{"points", list}}.dump());
+  if (arguments.json()) fmt::print("{}\n", base::dump_text(nlohmann::json{{"points", list}}));
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "agent/enrollment.h"
 #include "agent/host_name.h"
 #include "agent/state_layout.h"
+#include "base/json_access.h"
 #include "base/private_file.h"
 #include "base/text.h"
 
@@ -65,7 +66,7 @@ int run(const Arguments& arguments) {
                           {"tenant", enrollment.tenant},
                           {"appliance", enrollment.appliance.text()},
                           {"expires", expires}};
-    fmt::print("{}\n", result.dump(2));
+    fmt::print("{}\n", base::dump_text(result, 2));
   } else {
     fmt::print("enrolled at {} as '{}' ({}); the certificate is valid until {}\n",
                enrollment.appliance.text(), enrollment.host_name, enrollment.host_id, expires);

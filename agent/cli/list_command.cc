@@ -5,6 +5,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/common_options.h"
 #include "agent/libvirt/domain.h"
+#include "base/json_access.h"
 
 namespace agent::cli {
 namespace {
@@ -17,7 +18,7 @@ int run(const base::Arguments& arguments) {
     for (const auto& domain : domains) {
       list.push_back({{"name", domain.name}, {"uuid", domain.uuid}, {"running", domain.running}});
     }
-    fmt::print("{}\n", list.dump(2));
+    fmt::print("{}\n", base::dump_text(list, 2));
     return 0;
   }
   for (const auto& domain : domains)

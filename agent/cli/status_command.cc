@@ -8,6 +8,7 @@
 #include "agent/contact.h"
 #include "agent/enrollment.h"
 #include "agent/tracking.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace agent::cli {
@@ -85,7 +86,7 @@ int run(const base::Arguments& arguments) {
     }
     nlohmann::json status{{"state_dir", config.state_directory}, {"tracked", list}};
     status["appliance"] = member ? to_json(*member) : nlohmann::json();
-    fmt::print("{}\n", status.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", base::dump_text(status, 2));
     return exit_code_of(member);
   }
   if (member) print_membership(*member);

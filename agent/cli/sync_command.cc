@@ -16,6 +16,7 @@
 #include "agent/store_target.h"
 #include "agent/sync.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 #include "images/image_file_source.h"
 
@@ -194,7 +195,7 @@ int run(const Arguments& arguments, std::stop_token stop) {
     };
     result = run_sync(name, *capture, last, *target, options);
   }
-  if (arguments.json()) fmt::print("{}\n", to_json(*result, name, *capture).dump(2));
+  if (arguments.json()) fmt::print("{}\n", base::dump_text(to_json(*result, name, *capture), 2));
   else print_text(*result, name);
   return 0;
 }

@@ -20,7 +20,9 @@
 #include "agent/state_layout.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/unique_fd.h"
 
 namespace agent::daemon {
@@ -38,7 +40,8 @@ constexpr milliseconds kLongestPause{30'000};
 constexpr milliseconds kLongestRefusedPause{150'000};
 constexpr milliseconds kLongestWait{60'000};  // whatever the appliance says
 constexpr std::chrono::seconds kReportEvery{60};
-constexpr size_t kMaxOrders = 64;  // in one answer
+constexpr size_t kMaxOrders = 64;        // in one answer
+constexpr size_t kMaxMachineName = 255;  // bytes
 
 // The machines of the settings, and libvirt's domains under the names the settings give them.
 json machines_of(const Config& config, json& problem) {
@@ -157,10 +160,9 @@ class Service {
     json report = report_of(config_);
     bool wanted = report != reported_ || Clock::now() - reported_at_ > kReportEvery;
     if (wanted) message["report"] = report;
-    auto replace = json::error_handler_t::replace;
     base::HttpResponse answer =
         appliance_client(enrollment)
-            .send({"POST", "/api/v1/agent/poll", {}, message.dump(-1, ' ', false, replace)});
+            .send({"POST", "/api/v1/agent/poll", {}, base::dump_text(message)});
     if (answer.status != 200) {
       Error refusal = error_of_answer(answer).with_context(
           "the appliance " + enrollment.appliance.text() + " refused");
@@ -175,24 +177,25 @@ class Service {
     return obey(answer.body);
   }
 
+  // The appliance is believed no more than anybody else: an answer of other types changes nothing.
   milliseconds obey(const std::string& body) {
     try {
-      json answer = json::parse(body);
-      std::optional<uint64_t> rate;
-      if (answer.at("rate").is_number()) rate = answer["rate"].get<uint64_t>();
-      orders_.set_rate(rate);
-      if (answer.at("orders").size() > kMaxOrders) {
-        throw Error(ErrorCode::corrupt,
-                    fmt::format("the appliance gave more than {} orders at once", kMaxOrders));
+      json answer = base::parse_json(body, "the answer");
+      uint64_t wait_ms = base::expect_natural(answer, "wait_ms");
+      std::vector<std::pair<uint64_t, std::string>> orders;
+      for (const json& order : base::expect_list(answer, "orders", kMaxOrders)) {
+        orders.emplace_back(base::expect_natural(order, "order"),
+                            base::expect_text(order, "machine", kMaxMachineName));
+        base::check_name(orders.back().second, "machine's name");
       }
-      for (const json& order : answer.at("orders"))
-        orders_.begin(order.at("order").get<uint64_t>(), order.at("machine").get<std::string>());
-      if (answer.value("wants_report", false)) reported_ = nullptr;
-      return std::clamp(milliseconds(answer.at("wait_ms").get<uint64_t>()), milliseconds(50),
-                        kLongestWait);
-    } catch (const json::exception& error) {
-      throw Error(ErrorCode::corrupt,
-                  std::string("the appliance's answer cannot be read: ") + error.what());
+      orders_.set_rate(base::find_natural(answer, "rate"));
+      for (const auto& [order, machine] : orders) orders_.begin(order, machine);
+      if (base::find_flag(answer, "wants_report").value_or(false)) reported_ = nullptr;
+      uint64_t longest = static_cast<uint64_t>(kLongestWait.count());
+      return std::max(milliseconds(std::min(wait_ms, longest)), milliseconds(50));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::invalid_argument) throw;
+      throw Error(ErrorCode::corrupt, "the appliance's answer cannot be read: " + error.message());
     }
   }
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -20,7 +21,8 @@ constexpr char kMagic[] = "muletto-hooks 1 ";
 // Throws nlohmann's exceptions for an answer that is none.
 json ask(const Domain& domain, const char* command, const json& arguments) {
   json request{{"execute", command}, {"arguments", arguments}};
-  return json::parse(domain.agent_command(request.dump())).at("return");
+  return base::parse_json(domain.agent_command(base::dump_text(request)), "the guest's answer")
+      .at("return");
 }
 
 std::string from_base64(const std::string& text) {

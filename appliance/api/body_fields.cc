@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_access.h"
 
 namespace appliance::api {
 namespace {
@@ -28,7 +29,7 @@ BodyFields::BodyFields(std::string_view body) : fields_(std::make_unique<nlohman
     *fields_ = nlohmann::json::object();
     return;
   }
-  *fields_ = nlohmann::json::parse(body, nullptr, false);
+  *fields_ = base::parse_json(body, "the body");
   if (!fields_->is_object()) refuse("the body must be a JSON object");
 }
 

@@ -7,6 +7,7 @@
 #include "appliance/api/body_fields.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -46,7 +47,7 @@ class PullJob {
     context.log("it needs neither the store nor its point any more");
     auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_);
     nlohmann::json figures{{"boot", vm_.id.hex()}, {"duration_ms", duration.count()}};
-    context.set_figures(figures.dump());
+    context.set_figures(base::dump_text(figures));
     base::log().info("boot {} of {} is local", vm_.id.hex(), vm_.machine_name);
     return std::nullopt;
   }

@@ -2,6 +2,7 @@
 
 #include "appliance/api/json_values.h"
 #include "appliance/api/routes.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -21,7 +22,7 @@ Response show_host(Services& services, const Request& request) {
   result["report"] = nullptr;
   result["reported"] = nullptr;
   if (auto report = services.catalog.find_report(host.id)) {
-    result["report"] = json::parse(report->body, nullptr, false);
+    result["report"] = base::find_json(report->body).value_or(json());
     result["reported"] = base::format_time_ms(report->time_ms);
   }
   return json_response({{"host", result}});

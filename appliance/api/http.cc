@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -58,7 +59,7 @@ Response json_response(const nlohmann::json& body, int status) {
   Response response;
   response.status = status;
   // Names come from outside; what is not UTF-8 is replaced rather than thrown.
-  response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  response.body = base::dump_text(body) + "\n";
   return response;
 }
 

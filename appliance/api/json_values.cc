@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -72,7 +73,7 @@ json job_json(const catalog::Job& job) {
       left = static_cast<uint64_t>(static_cast<double>(job.progress.total - job.progress.done) /
                                    speed * 1000);
   }
-  json figures = json::parse(job.figures, nullptr, false);
+  json figures = base::find_json(job.figures, base::kOwnJsonLimits).value_or(json());
   return {{"id", job.id.number},
           {"kind", job.kind},
           {"tenant", job.tenant},

@@ -6,6 +6,7 @@
 #include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -14,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 json policy_json(Services& services, const std::string& tenant, const std::string& name) {
-  return json::parse(policy::policy_to_json(services.scheduler.policy_text(tenant, name)));
+  return base::parse_json(policy::policy_to_json(services.scheduler.policy_text(tenant, name)),
+                          "the policy");
 }
 
 Response list_policies(Services& services, const Request& request) {
@@ -40,7 +42,7 @@ Response show_policy(Services& services, const Request& request) {
 Response set_policy(Services& services, const Request& request) {
   std::string tenant = request.tenant(), name = request.path_value("name");
   base::check_name(name, "policy's name");
-  json given = json::parse(request.body, nullptr, false);
+  json given = base::parse_json(request.body, "the body");
   if (!given.is_object())
     throw base::Error(base::ErrorCode::invalid_argument, "the body must be a JSON object");
   policy::PolicyText former;
@@ -50,7 +52,7 @@ Response set_policy(Services& services, const Request& request) {
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::not_found) throw;
   }
-  json merged = json::parse(policy::policy_to_json(former));
+  json merged = base::parse_json(policy::policy_to_json(former), "the policy");
   for (const auto& [field, value] : given.items()) {
     if (field == "name" || !merged.contains(field)) {
       throw base::Error(base::ErrorCode::invalid_argument,
@@ -58,7 +60,7 @@ Response set_policy(Services& services, const Request& request) {
     }
     merged[field] = value;
   }
-  policy::PolicyText text = policy::policy_from_json(name, merged.dump());
+  policy::PolicyText text = policy::policy_from_json(name, base::dump_text(merged));
   policy::compile(text);
   services.catalog.set_policy(tenant, name, policy::policy_to_json(text));
   return json_response({{"policy", policy_json(services, tenant, name)}});

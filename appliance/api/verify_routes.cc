@@ -10,6 +10,7 @@
 #include "appliance/catalog/verification_records.h"
 #include "appliance/verify/verify_service.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -32,6 +33,11 @@ int64_t number_in(const Request& request, const char* name) {
   return number;
 }
 
+// Of the catalog: what cannot be read any more is an empty list, and hides nothing else.
+json kept_list(const std::string& text) {
+  return base::find_json(text, base::kOwnJsonLimits).value_or(json::array());
+}
+
 json verification_json(const catalog::Verification& seen) {
   return {{"number", seen.number},
           {"machine", seen.machine_name},
@@ -39,8 +45,8 @@ json verification_json(const catalog::Verification& seen) {
           {"point_time", base::format_time_ms(seen.point_time_ms)},
           {"why", seen.why},
           {"verdict", seen.verdict},
-          {"reasons", json::parse(seen.reasons)},
-          {"checks", json::parse(seen.checks)},
+          {"reasons", kept_list(seen.reasons)},
+          {"checks", kept_list(seen.checks)},
           {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
           {"started", base::format_time_ms(seen.started_ms)},
           {"duration_ms", seen.duration_ms},
@@ -74,7 +80,7 @@ Response show_verification(Services& services, const Request& request) {
   catalog::Verification seen =
       services.catalog.verification(request.tenant(), number_in(request, "number"));
   json result = verification_json(seen);
-  result["evidence"] = json::parse(seen.evidence);
+  result["evidence"] = kept_list(seen.evidence);
   result["serial"] = seen.serial;
   json pictures = json::array();
   for (const auto& picture : services.catalog.verification_pictures(seen.number))

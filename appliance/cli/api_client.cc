@@ -7,6 +7,7 @@
 #include "base/certificates.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -30,11 +31,10 @@ std::string read_token(const std::string& path) {
 }
 
 Error answered_error(const base::HttpResponse& response, const std::string& place) {
-  nlohmann::json body = nlohmann::json::parse(response.body, nullptr, false);
-  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
-    const nlohmann::json& error = body["error"];
-    return Error(base::error_code_from_name(error.value("code", "io")),
-                 error.value("message", "no reason given"));
+  nlohmann::json body = base::find_json(response.body).value_or(nlohmann::json());
+  if (const nlohmann::json* error = base::find_field(body, "error"); error && error->is_object()) {
+    return Error(base::error_code_from_name(base::find_text(*error, "code").value_or("io")),
+                 base::find_text(*error, "message").value_or("no reason given"));
   }
   return Error(ErrorCode::unavailable,
                fmt::format("{} answered {} without a reason", place, response.status));
@@ -79,17 +79,17 @@ ApiClient::ApiClient(const base::Arguments& arguments)
 }
 
 nlohmann::json ApiClient::post(const std::string& path, const nlohmann::json& body) const {
-  return request("POST", path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return request("POST", path, base::dump_text(body));
 }
 
 nlohmann::json ApiClient::put(const std::string& path, const nlohmann::json& body) const {
-  return request("PUT", path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return request("PUT", path, base::dump_text(body));
 }
 
 nlohmann::json ApiClient::request(const std::string& method, const std::string& path,
                                   const std::string& body) const {
   base::HttpResponse response = send(method, path, body);
-  nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, false);
+  auto answer = base::find_json(response.body, base::kOwnJsonLimits).value_or(nlohmann::json());
   if (!answer.is_object())
     throw Error(ErrorCode::corrupt, place_ + " answered something else than JSON");
   return answer;

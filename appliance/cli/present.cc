@@ -7,6 +7,7 @@
 
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -69,9 +70,7 @@ void print_problems(const nlohmann::json& answer, std::string_view what) {
     fmt::print("{}: {}\n", what, printable(problem.get<std::string>()));
 }
 
-void print_json(const nlohmann::json& value) {
-  fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-}
+void print_json(const nlohmann::json& value) { fmt::print("{}\n", base::dump_text(value, 2)); }
 
 std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name,
                                       uint64_t min, uint64_t max) {

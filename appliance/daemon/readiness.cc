@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
@@ -21,7 +22,8 @@ void write_ready_file(const std::string& path, const Readiness& readiness) {
                          {"fingerprint", readiness.fingerprint},
                          {"api_socket", readiness.api_socket_path},
                          {"version", MULETTO_VERSION}};
-  base::write_file_durably(base::real_file_system(), path, base::as_bytes(content.dump() + "\n"));
+  base::write_file_durably(base::real_file_system(), path,
+                           base::as_bytes(base::dump_text(content) + "\n"));
 }
 
 void notify_service_manager(std::string_view state) {

@@ -7,6 +7,7 @@
 
 #include "appliance/ingest/instant_sink.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -39,7 +40,7 @@ std::string sync_figures(const images::Point& point) {
                          {"bytes_stored", point.figures.bytes_stored},
                          {"duration_ms", point.figures.duration_ms},
                          {"frozen_ms", point.figures.frozen_ms}};
-  return figures.dump();
+  return base::dump_text(figures);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/certificates.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/private_file.h"
 #include "base/text.h"
@@ -24,7 +25,8 @@ std::string enrollment_path(const InternalHostPlaces& places) {
 
 json read_enrollment(const InternalHostPlaces& places) {
   try {
-    return json::parse(base::read_private_file(enrollment_path(places), kMaxFile), nullptr, false);
+    return base::find_json(base::read_private_file(enrollment_path(places), kMaxFile))
+        .value_or(json());
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::not_found)
       base::log().warn("the appliance's own host is made anew: {}", error.message());
@@ -64,9 +66,9 @@ json enroll(catalog::Catalog& catalog, const pki::Authority& authority, const st
 
 // JSON's strings are TOML's too.
 std::string config_text(const InternalHostPlaces& places, const InternalHostSettings& settings) {
-  return "libvirt = " + json(settings.libvirt_uri).dump() +
-         "\nstate_dir = " + json(places.state_directory).dump() +
-         "\nrun_dir = " + json(places.run_directory).dump() + "\n";
+  return "libvirt = " + base::dump_text(settings.libvirt_uri) +
+         "\nstate_dir = " + base::dump_text(places.state_directory) +
+         "\nrun_dir = " + base::dump_text(places.run_directory) + "\n";
 }
 
 }  // namespace
@@ -86,7 +88,7 @@ catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authori
   if (!known) enrollment = enroll(catalog, authority, tenant, host);
   if (!known || enrollment.value("appliance", "") != settings.appliance) {
     enrollment["appliance"] = settings.appliance;
-    base::write_private_file(enrollment_path(places), enrollment.dump(2) + "\n");
+    base::write_private_file(enrollment_path(places), base::dump_text(enrollment, 2) + "\n");
   }
   base::write_private_file(places.config_path(), config_text(places, settings));
   return host;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::policy {
@@ -106,25 +107,24 @@ int64_t overdue_at(const Policy& policy, const std::string& machine_name, int64_
 }
 
 std::string policy_to_json(const PolicyText& text) {
-  return nlohmann::json{{"name", text.name},
-                        {"schedule", text.schedule},
-                        {"timezone", text.timezone},
-                        {"blackout", text.blackout},
-                        {"jitter", text.jitter},
-                        {"keep", text.keep},
-                        {"verification", text.verification},
-                        {"verify_within", text.verify_within},
-                        {"bandwidth", text.bandwidth},
-                        {"rpo", text.rpo},
-                        {"rto", text.rto},
-                        {"priority", text.priority},
-                        {"protect_new", text.protect_new}}
-      .dump();
+  return base::dump_text({{"name", text.name},
+                          {"schedule", text.schedule},
+                          {"timezone", text.timezone},
+                          {"blackout", text.blackout},
+                          {"jitter", text.jitter},
+                          {"keep", text.keep},
+                          {"verification", text.verification},
+                          {"verify_within", text.verify_within},
+                          {"bandwidth", text.bandwidth},
+                          {"rpo", text.rpo},
+                          {"rto", text.rto},
+                          {"priority", text.priority},
+                          {"protect_new", text.protect_new}});
 }
 
 PolicyText policy_from_json(const std::string& name, const std::string& text) {
   try {
-    nlohmann::json json = nlohmann::json::parse(text);
+    nlohmann::json json = base::parse_json(text, "it");
     PolicyText policy;
     policy.name = name;
     policy.schedule = json.value("schedule", policy.schedule);

@@ -13,6 +13,7 @@
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/text.h"
 #include "images/ids.h"
 
@@ -29,7 +30,7 @@ constexpr uint32_t kMaxAlerts = 10'000;
 constexpr uint64_t kMaxFile = 256ull << 20;  // bytes
 
 std::vector<std::string> sentences_of(const std::string& text) {
-  json parsed = json::parse(text, nullptr, false);
+  json parsed = base::find_json(text, base::kOwnJsonLimits).value_or(json());
   std::vector<std::string> sentences;
   if (!parsed.is_array()) return sentences;
   for (const json& each : parsed) {
@@ -102,7 +103,7 @@ void ReportService::make(const ReportOrder& order, const std::string& id,
   std::string name = fmt::format("{}-{}.{}", prefix, id, report_format_name(order.format));
   base::write_file_durably(base::real_file_system(), base::join_path(directory_, name), bytes);
   forget_old(directory_, prefix, name);
-  context.set_figures(json{{"report", id}, {"size", bytes.size()}}.dump());
+  context.set_figures(base::dump_text({{"report", id}, {"size", bytes.size()}}));
 }
 
 ReportFile ReportService::open(const std::string& tenant, const std::string& id) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::schedule {
@@ -17,7 +18,7 @@ jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& store
     images::CompactResult result = stores.expect_writable(tenant)->compact(options);
     nlohmann::json figures{{"packs_rewritten", result.packs_rewritten},
                            {"bytes_freed", result.bytes_freed}};
-    context.set_figures(figures.dump());
+    context.set_figures(base::dump_text(figures));
     context.log(fmt::format("{} rewritten, {} freed",
                             base::format_count(result.packs_rewritten, "pack"),
                             base::format_size(result.bytes_freed)));

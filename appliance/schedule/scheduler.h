@@ -53,6 +53,7 @@ struct Poll {
   bool internal = false;
   std::optional<std::string> report;  // JSON; none: as before
   std::vector<std::string> machines;  // that the report names
+  size_t left_out = 0;                // machines that it names and that cannot be taken
   std::vector<SyncOutcome> outcomes;
   std::vector<SyncUnderWay> running;
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 #include "base/thread_priority.h"
 
@@ -66,7 +67,7 @@ jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stor
     } else {
       report = check(stores, order, context);
     }
-    context.set_figures(figures_of(report).dump());
+    context.set_figures(base::dump_text(figures_of(report)));
     remember(catalog, order, report);
     for (const std::string& problem : report.problems) context.log(problem);
     if (report.good()) return;

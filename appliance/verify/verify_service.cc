@@ -29,7 +29,7 @@ constexpr uint32_t kLearnedFrom = 3;  // passes whose common answers are demande
 constexpr uint32_t kLookedAt = 100;   // test boots looked through for those passes
 
 std::vector<std::string> texts_of(const std::string& text) {
-  json parsed = json::parse(text, nullptr, false);
+  json parsed = base::find_json(text, base::kOwnJsonLimits).value_or(json());
   std::vector<std::string> texts;
   if (!parsed.is_array()) return texts;
   for (const json& each : parsed) {
@@ -302,12 +302,10 @@ void VerifyService::record(catalog::Verification& seen, const TestBootResult& re
   else catalog_.replace_verification(seen, result.pictures);
   context.log(fmt::format("{}: {}", seen.verdict,
                           result.verdict.reasons.empty() ? "" : result.verdict.reasons.front()));
-  context.set_figures(json{
-      {"verification", seen.number},
-      {"verdict", seen.verdict},
-      {"settled", settled},
-      {"point",
-       seen.point.hex()}}.dump());
+  context.set_figures(base::dump_text({{"verification", seen.number},
+                                       {"verdict", seen.verdict},
+                                       {"settled", settled},
+                                       {"point", seen.point.hex()}}));
 }
 
 // Points before the newest good one are taken to be good, those after it bad. An inconclusive one
@@ -334,7 +332,7 @@ void VerifyService::bisect(Worker& worker, const std::string& tenant,
   }
   context.log(fmt::format("the newest point that boots is {}, of {}", newest->hex(),
                           base::format_time_ms(points[good - 1].time_ms)));
-  context.set_figures(json{{"point", newest->hex()}, {"verdict", "pass"}}.dump());
+  context.set_figures(base::dump_text({{"point", newest->hex()}, {"verdict", "pass"}}));
 }
 
 void VerifyService::set_checks(const std::string& tenant, const std::string& machine_name,
@@ -342,7 +340,7 @@ void VerifyService::set_checks(const std::string& tenant, const std::string& mac
   catalog_.machine(tenant, machine_name);
   for (const std::string& each : checks) check_expectation(each);
   catalog::MachineChecks known = catalog_.machine_checks(tenant, machine_name);
-  known.asked = json(checks).dump();
+  known.asked = base::dump_text(checks);
   catalog_.set_machine_checks(tenant, machine_name, known);
 }
 
