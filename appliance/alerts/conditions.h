@@ -28,6 +28,11 @@ constexpr const char* kVerificationOverdue = "verification-overdue";
 constexpr const char* kDutyFailing = "duty-failing";
 constexpr const char* kAlertChannelFailing = "alert-channel-failing";
 constexpr const char* kInternalError = "internal-error";
+constexpr const char* kSyncsWithoutSpace = "syncs-without-space";
+constexpr const char* kQuotaNearlyUsed = "quota-nearly-used";
+constexpr const char* kHostVolume = "host-volume";
+constexpr const char* kCertificateEnds = "certificate-ends";
+constexpr const char* kHostMisbehaves = "host-misbehaves";
 
 struct Condition {
   std::string kind;

@@ -83,6 +83,25 @@ constexpr std::array kKinds{
               "alerts do not reach those who are to be told by the command or the webhook",
               "Correct alerts.command or alerts.webhook in mulettod.toml, and try it with 'muletto "
               "alert test'."},
+    AlertKind{kHostMisbehaves, Severity::critical,
+              "an agent asked for what no honest one does: orders that nobody gave it, names or "
+              "requests without end, a neighbour's machines",
+              "Look at that host. If it is not yours any more: muletto host revoke HOST. The alert "
+              "closes an hour after the last time."},
+    AlertKind{kSyncsWithoutSpace, Severity::critical,
+              "no sync is taken: what is free on the disk is kept for instant VMs and deletions",
+              "Delete points and run 'muletto tenant compact', or enlarge the disk; see to the "
+              "host that the message names."},
+    AlertKind{kQuotaNearlyUsed, Severity::warning,
+              "a tenant's store takes 80 % of its quota or more",
+              "Delete points and run 'muletto tenant compact', or allow more with 'muletto tenant "
+              "set NAME --quota SIZE'."},
+    AlertKind{kHostVolume, Severity::warning,
+              "a host has stored 80 % or more of what it may in 24 hours",
+              "Find out what writes so much on it, or raise limits.host_volume."},
+    AlertKind{kCertificateEnds, Severity::warning,
+              "a certificate of a host or of the appliance ends within 60 days",
+              "Do what the message says, in time."},
     AlertKind{kInternalError, Severity::warning,
               "something in the daemon failed in a way that it was not made for; the rest goes on",
               "Keep the daemon's log, and send it with a report. The alert closes after a day "

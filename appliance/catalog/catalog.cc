@@ -46,6 +46,22 @@ void Catalog::add_tenant(std::string_view name, uint64_t now_ms) {
                     fmt::format("there is a tenant '{}' already", name));
 }
 
+std::optional<uint64_t> Catalog::tenant_quota(std::string_view name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare("SELECT quota FROM tenants WHERE id = ?");
+  statement.bind(tenant_id(**database, name));
+  if (!statement.step() || statement.is_null(0)) return std::nullopt;
+  return statement.natural(0);
+}
+
+void Catalog::set_tenant_quota(std::string_view name, std::optional<uint64_t> quota) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare("UPDATE tenants SET quota = ? WHERE id = ?")
+      .bind(quota, tenant_id(**database, name))
+      .run();
+}
+
 std::vector<Tenant> Catalog::tenants() {
   auto database = database_.lock();
   Statement statement = (*database)->prepare("SELECT name, created_ms FROM tenants ORDER BY name");

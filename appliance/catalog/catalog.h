@@ -35,6 +35,7 @@ struct JobFilter {
   std::string kind;      // empty: any
   std::string subject;   // empty: any
   uint32_t limit = 100;  // the newest ones
+  std::string tenant{};  // empty: any
 };
 
 // Throws unauthorized unless the host may add points to the machine: it is the host's, or it is
@@ -52,6 +53,9 @@ class Catalog {
   std::vector<Tenant> tenants();
   void expect_tenant(std::string_view name);
   void add_tenant(std::string_view name, uint64_t now_ms);  // throws already_exists
+  // Bytes that the tenant's store may take on the disk; none: any.
+  std::optional<uint64_t> tenant_quota(std::string_view name);
+  void set_tenant_quota(std::string_view name, std::optional<uint64_t> quota);
 
   // --- which store is whose (stores.cc) ---
   std::optional<StoreRecord> find_store(std::string_view tenant);
@@ -72,15 +76,15 @@ class Catalog {
   std::vector<Host> hosts();
   std::optional<Host> find_host(const HostId& id);
   // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument
-  // if ambiguous.
-  Host host(std::string_view selector);
+  // if ambiguous. Of one tenant, or of all if it is empty.
+  Host host(std::string_view selector, std::string_view tenant = {});
   void revoke_host(const HostId& id);
   void touch_host(const HostId& id, std::string_view version, uint64_t now_ms);
 
   void add_token(const Token& token, const base::Sha256& secret_hash);
   std::vector<Token> tokens();
-  // By id or unique prefix of one. Throws not_found.
-  void revoke_token(std::string_view selector);
+  // By id or unique prefix of one; of one tenant, or of all if it is empty. Throws not_found.
+  void revoke_token(std::string_view selector, std::string_view tenant = {});
   // The token if its secret is known, of that kind, not expired and, for an enrolment, not used.
   std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
                                         uint64_t now_ms);
@@ -136,6 +140,21 @@ class Catalog {
                      uint64_t to_ms);
   // Those that ended before that time.
   void forget_gaps(uint64_t before_ms);
+  // --- what hosts notice and are told to do (host_machines.cc) ---
+  // Gives each machine that has no protection one, all in one transaction. A host brings at most
+  // kNewMachinesADay new names in 24 hours, and kMachinesOfHost in all; names beyond are counted
+  // and leave no trace.
+  Noticed notice_machines(const Host& host, const std::vector<std::string>& names, bool wanted,
+                          uint64_t now_ms);
+  static constexpr uint64_t kNewMachinesADay = 200;
+  static constexpr uint64_t kMachinesOfHost = 2000;
+  // The last order for the machine is this one, and it was given to this host.
+  void save_order(std::string_view tenant, std::string_view machine, const HostId& host,
+                  uint64_t order, uint64_t now_ms);
+  // Whether exactly that was the last order for the machine.
+  bool was_ordered(std::string_view tenant, std::string_view machine, const HostId& host,
+                   uint64_t order);
+
   void save_report(const HostReport& report);
   std::optional<HostReport> find_report(const HostId& host);
 

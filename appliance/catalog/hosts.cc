@@ -57,9 +57,10 @@ std::optional<Host> Catalog::find_host(const HostId& id) {
   return read_host(statement);
 }
 
-Host Catalog::host(std::string_view selector) {
+Host Catalog::host(std::string_view selector, std::string_view tenant) {
   std::vector<Host> named, prefixed;
   for (Host& host : hosts()) {
+    if (!tenant.empty() && host.tenant != tenant) continue;
     if (host.name == selector && !host.revoked) {
       named.push_back(std::move(host));
     } else if (selector.size() >= 4 && host.id.hex().starts_with(selector)) {

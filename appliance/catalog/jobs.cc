@@ -89,13 +89,13 @@ std::optional<Job> Catalog::find_job(JobId id) {
 
 std::vector<Job> Catalog::jobs(const JobFilter& filter) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare(fmt::format("{} WHERE (?1 = '' OR j.state = ?1) AND (?2 = '' OR j.kind "
-                                       "= ?2) AND (?3 = '' OR j.subject = ?3) "
-                                       "ORDER BY j.id DESC LIMIT ?4",
-                                       kSelect));
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE (?1 = '' OR j.state = ?1) AND (?2 = '' OR j.kind "
+                  "= ?2) AND (?3 = '' OR j.subject = ?3) AND (?5 = '' OR t.name = ?5) "
+                  "ORDER BY j.id DESC LIMIT ?4",
+                  kSelect));
   statement.bind(filter.state ? job_state_name(*filter.state) : std::string_view(), filter.kind,
-                 filter.subject, filter.limit);
+                 filter.subject, filter.limit, filter.tenant);
   std::vector<Job> jobs;
   while (statement.step()) jobs.push_back(read_job(statement));
   return jobs;

@@ -47,6 +47,24 @@ std::optional<Machine> select_machine(Database& database, int64_t tenant, std::s
   return read_machine(statement);
 }
 
+// Each name that a host syncs under is a row for ever: one host must not make them without end.
+void expect_room_for_machine(Database& database, const HostId& host) {
+  constexpr uint64_t kDayMs = 24ull * 3'600'000;
+  auto since = [&](uint64_t since_ms) {
+    Statement statement =
+        database.prepare("SELECT count(*) FROM machines WHERE host = ? AND created_ms >= ?");
+    statement.bind(host.hex(), since_ms);
+    return statement.step() ? statement.natural(0) : 0;
+  };
+  if (since(0) < Catalog::kMachinesOfHost &&
+      since(base::now_ms() - kDayMs) < Catalog::kNewMachinesADay)
+    return;
+  throw base::Error(base::ErrorCode::no_space,
+                    fmt::format("this host has begun too many machines: at most {} new ones a day, "
+                                "and {} in all",
+                                Catalog::kNewMachinesADay, Catalog::kMachinesOfHost));
+}
+
 }  // namespace
 
 void expect_writable(const Machine& machine, const HostId& host) {
@@ -94,6 +112,7 @@ Machine Catalog::claim_machine(std::string_view tenant, const images::MachineId&
   int64_t tenant_number = tenant_id(**database, tenant);
   auto existing = select_machine(**database, tenant_number, name);
   if (existing) expect_writable(*existing, host);
+  else expect_room_for_machine(**database, host);
   (*database)
       ->prepare(
           "INSERT INTO machines(tenant, id, name, host, created_ms) VALUES (?, ?, ?, ?, ?) "

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "images/ids.h"
@@ -85,6 +86,7 @@ struct Token {
   uint64_t created_ms = 0;
   std::optional<uint64_t> expires_ms;
   std::optional<uint64_t> used_ms;  // the one use of an enrolment, the last one of an operator
+  bool tenant_only = false;         // an operator's, for things of this tenant alone
 };
 
 struct Machine {
@@ -156,6 +158,12 @@ struct Protection {
   uint32_t failures = 0;    // in a row
   uint64_t retry_ms = 0;    // not before, after a failure
   std::string last_error;
+};
+
+// What came of the names that a host's agent reported.
+struct Noticed {
+  std::vector<std::string> machines;  // that were new, and are known from now on
+  uint64_t refused_count = 0;         // names beyond what a host may bring
 };
 
 // What the agent of a host last said: a JSON object (docs/protocol.md, "Reports").

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 8> kMigrations{
+constexpr std::array<const char*, 9> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -251,6 +251,25 @@ CREATE TABLE removals (
   PRIMARY KEY (tenant, point)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)sql",
+    // 9: which host noticed a machine, and the order it was last given for it; quotas of tenants;
+    // operators of one tenant.
+    R"sql(
+CREATE TABLE host_machines (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  host TEXT NOT NULL,
+  noticed_ms INTEGER NOT NULL,
+  order_id INTEGER NOT NULL DEFAULT 0,
+  order_host TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (tenant, machine)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX host_machines_by_host ON host_machines(host, noticed_ms);
+ALTER TABLE tenants ADD COLUMN quota INTEGER;
+ALTER TABLE tokens ADD COLUMN tenant_only INTEGER NOT NULL DEFAULT 0;
+-- Whoever named a tenant when he made the token meant that tenant.
+UPDATE tokens SET tenant_only = 1 WHERE kind = 'operator' AND tenant <>
+  (SELECT id FROM tenants WHERE name = 'default');
 )sql",
 };
 

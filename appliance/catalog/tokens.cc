@@ -8,7 +8,8 @@ namespace appliance::catalog {
 namespace {
 
 constexpr std::string_view kSelect =
-    "SELECT k.id, k.kind, t.name, k.note, k.created_ms, k.expires_ms, k.used_ms "
+    "SELECT k.id, k.kind, t.name, k.note, k.created_ms, k.expires_ms, k.used_ms, "
+    "k.tenant_only "
     "FROM tokens k JOIN tenants t ON t.id = k.tenant ";
 
 Token read_token(Statement& row) {
@@ -20,6 +21,7 @@ Token read_token(Statement& row) {
   token.created_ms = row.natural(4);
   if (!row.is_null(5)) token.expires_ms = row.natural(5);
   if (!row.is_null(6)) token.used_ms = row.natural(6);
+  token.tenant_only = row.integer(7) != 0;
   return token;
 }
 
@@ -29,10 +31,11 @@ void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
   auto database = database_.lock();
   (*database)
       ->prepare(
-          "INSERT INTO tokens(id, kind, tenant, secret_hash, note, created_ms, expires_ms) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?)")
+          "INSERT INTO tokens(id, kind, tenant, secret_hash, note, created_ms, expires_ms, "
+          "tenant_only) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(token.id.hex(), token_kind_name(token.kind), tenant_id(**database, token.tenant),
-            base::ByteView(secret_hash), token.note, token.created_ms, token.expires_ms)
+            base::ByteView(secret_hash), token.note, token.created_ms, token.expires_ms,
+            token.tenant_only ? 1 : 0)
       .run();
 }
 
@@ -45,9 +48,10 @@ std::vector<Token> Catalog::tokens() {
   return tokens;
 }
 
-void Catalog::revoke_token(std::string_view selector) {
+void Catalog::revoke_token(std::string_view selector, std::string_view tenant) {
   std::vector<TokenId> found;
   for (const Token& token : tokens()) {
+    if (!tenant.empty() && token.tenant != tenant) continue;
     if (selector.size() >= 4 && token.id.hex().starts_with(selector)) found.push_back(token.id);
   }
   if (found.size() > 1) {

@@ -26,9 +26,6 @@ using base::ErrorCode;
 constexpr uint64_t kDay_ms = 24ull * 3600 * 1000;
 constexpr uint64_t kAuthorityLifetime_ms = 20 * 365 * kDay_ms;
 constexpr uint64_t kServerLifetime_ms = 10 * 365 * kDay_ms;
-// Enrolment is done once. An agent that fell silent because a date passed would be the very failure
-// this product exists against; what ends a certificate early is revocation.
-constexpr uint64_t kHostLifetime_ms = 10 * 365 * kDay_ms;
 // A server certificate with less to go is made anew at the next start.
 constexpr uint64_t kServerRenewal_ms = 8 * 365 * kDay_ms;
 
@@ -181,6 +178,14 @@ HostCertificate Authority::sign_host(const std::string& request_pem,
   signed_now.serial = info.serial;
   signed_now.not_after_ms = info.not_after_ms;
   return signed_now;
+}
+
+uint64_t Authority::authority_end_ms() const {
+  return base::describe_certificate(authority_.certificate_pem).not_after_ms;
+}
+
+uint64_t Authority::server_end_ms() const {
+  return base::describe_certificate(server_.certificate_pem).not_after_ms;
 }
 
 base::TlsContext Authority::server_context(

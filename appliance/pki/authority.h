@@ -39,6 +39,9 @@ struct HostCertificate {
 // Throws unavailable if the folder's authority is not there, cannot be read, or is not the one with
 // that fingerprint (empty: any). Changes nothing.
 void expect_authority(const std::string& directory, const std::string& fingerprint);
+// Enrolment is done once. An agent that fell silent because a date passed would be the very failure
+// this product exists against; what ends a certificate early is revocation.
+constexpr uint64_t kHostLifetime_ms = 10ull * 365 * 24 * 3600 * 1000;
 
 class Authority {
  public:
@@ -49,6 +52,10 @@ class Authority {
   const std::string& certificate_pem() const { return authority_.certificate_pem; }
   // 64 hexadecimal digits: what `muletto-agent enroll --fingerprint` wants.
   const std::string& fingerprint() const { return fingerprint_; }
+
+  // When the authority's own certificate ends, and the server's; milliseconds since 1970 in UTC.
+  uint64_t authority_end_ms() const;
+  uint64_t server_end_ms() const;
 
   // A certificate for an agent's key: common name `host_id` (hexadecimal), URI
   // "muletto:host:HOST_ID", for clients only, valid for ten years. Throws invalid_argument for a

@@ -41,20 +41,44 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
   live.machines.clear();
   for (const std::string& name : poll.machines) {
     if (live.machines.size() >= kMaxMachines) break;
-    base::check_name(name, "machine's name");
     auto machine = catalog_.find_machine(host.tenant, name);
     if (machine && machine->host && *machine->host != host.id) continue;
+    if (!machine && is_named_by_another(state, host, name, now_ms)) {
+      complain(host, "neighbours", "it names a machine that another host has named before it");
+      continue;
+    }
     live.machines.insert(name);
-    if (catalog_.find_protection(host.tenant, name)) continue;
-    catalog::Protection protection;
-    protection.tenant = host.tenant;
-    protection.machine = name;
-    protection.noticed_ms = now_ms;
-    protection.wanted = policy_of(state, host.tenant, "")->text.protect_new;
-    catalog_.save_protection(protection);
-    base::log().info("host {} has a new machine: {}{}", host.name, name,
-                     protection.wanted ? ", protected from now on" : "");
   }
+  bool wanted = policy_of(state, host.tenant, "")->text.protect_new;
+  catalog::Noticed noticed =
+      catalog_.notice_machines(host, {live.machines.begin(), live.machines.end()}, wanted, now_ms);
+  for (const std::string& name : noticed.machines) {
+    base::log().info("host {} has a new machine: {}{}", host.name, name,
+                     wanted ? ", protected from now on" : "");
+  }
+  if (noticed.refused_count > 0) {
+    complain(host, "names",
+             fmt::format("it names more new machines than the {} a day and {} in all that a host "
+                         "may have; the rest is not protected",
+                         catalog::Catalog::kNewMachinesADay, catalog::Catalog::kMachinesOfHost));
+  }
+  if (poll.left_out > 0) {
+    complain(host, "report",
+             fmt::format("its report names machines that cannot be taken, beyond {} or with no "
+                         "proper name; they are not protected",
+                         kMaxMachines));
+  }
+}
+
+// A machine is its first point's host's. Until then it is that of the first who named it and is
+// still there: otherwise whoever names all machines would be given its neighbours' orders.
+bool Scheduler::is_named_by_another(const State& state, const catalog::Host& host,
+                                    const std::string& machine, uint64_t now_ms) const {
+  return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& each) {
+    const auto& [id, other] = each;
+    return id != host.id && other.tenant == host.tenant && other.machines.contains(machine) &&
+           now_ms <= other.polled_ms + alerts::kSilentAfterMs;
+  });
 }
 
 void Scheduler::take_back_orders(State& state, const catalog::Host& internal) {
@@ -101,18 +125,40 @@ void Scheduler::take_outcome(State& state, const catalog::Host& host, const Sync
   }
 }
 
+void Scheduler::complain(const catalog::Host& host, const char* what,
+                         const std::string& sentence) const {
+  if (others_.misconduct) others_.misconduct(host, {what, sentence});
+}
+
+// The catalog remembers the last order for each machine, and to whom it was given. What an agent
+// says it does would otherwise be taken for work, and hide its neighbours' machines.
+bool Scheduler::may_adopt(State& state, const catalog::Host& host, const SyncUnderWay& sync) {
+  bool is_of_this_daemon = sync.order >= state.first_order && sync.order <= state.next_order;
+  if (is_of_this_daemon || !catalog_.was_ordered(host.tenant, sync.machine, host.id, sync.order)) {
+    complain(host, "orders", "it claims orders that nobody gave it");
+    return false;
+  }
+  auto of_host = std::count_if(state.orders.begin(), state.orders.end(), [&](const auto& order) {
+    return order.second.host == host.id && order.second.given;
+  });
+  return static_cast<uint64_t>(of_host) < limits_.host_syncs;
+}
+
 void Scheduler::take_running(State& state, const catalog::Host& host, const Poll& poll,
                              uint64_t now_ms) {
   std::set<uint64_t> running;
   for (const SyncUnderWay& sync : poll.running) {
-    running.insert(sync.order);
     auto found = state.orders.find({host.tenant, sync.machine});
+    if (found != state.orders.end() && found->second.host != host.id) continue;
+    running.insert(sync.order);
     if (found == state.orders.end()) {
+      if (!may_adopt(state, host, sync)) continue;
       // Of an earlier daemon: its job is over, the sync is not.
       LiveOrder order;
       order.id = sync.order;
       order.host = host.id;
       order.given = true;
+      order.adopted = true;
       found = state.orders.emplace(Key{host.tenant, sync.machine}, std::move(order)).first;
     }
     if (found->second.id != sync.order || found->second.job.number == 0 || sync.total == 0)
@@ -143,11 +189,12 @@ void Scheduler::give_orders(State& state, const catalog::Host& host, uint64_t no
   uint32_t of_all = 0, of_host = 0;
   for (const auto& [key, order] : state.orders) {
     if (!order.given) continue;
-    ++of_all;
+    if (!order.adopted) ++of_all;
     if (order.host == host.id) ++of_host;
   }
   auto full = [&] { return of_all >= limits_.syncs || of_host >= limits_.host_syncs; };
   auto give = [&](const Key& key, LiveOrder& order) {
+    catalog_.save_order(key.first, key.second, host.id, order.id, now_ms);
     order.given = true;
     ++of_all;
     ++of_host;

@@ -62,7 +62,11 @@ Scheduler::Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jo
                 }},
                clock_.wall_ms()),
       watch_(alerts_, alert_sources(), [this] { return duty_conditions(); }) {
-  state_.lock()->next_order = first_order();
+  {
+    auto state = state_.lock();
+    state->next_order = first_order();
+    state->first_order = state->next_order + 1;
+  }
   add_duties();
 }
 

@@ -19,6 +19,7 @@
 
 #include "appliance/alerts/alert_book.h"
 #include "appliance/alerts/channels.h"
+#include "appliance/alerts/host_conduct.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/ingest/sync_orders.h"
 #include "appliance/jobs/job_runner.h"
@@ -104,6 +105,8 @@ struct Others {
   const base::Clock* clock = &base::system_clock();
   // Other places where something may be wrong, each with its kinds of alerts.
   std::vector<AlertSource> alert_sources{};
+  // Told of an agent that says what no honest one does.
+  std::function<void(const catalog::Host&, const alerts::Misconduct&)> misconduct{};
 };
 
 class Scheduler : public ingest::SyncOrders {
@@ -154,6 +157,7 @@ class Scheduler : public ingest::SyncOrders {
     uint64_t id = 0;
     catalog::HostId host;
     bool given = false;
+    bool adopted = false;  // of an earlier daemon: counts against its host alone
     jobs::JobId job;
     std::unique_ptr<jobs::AttachedJob> waiting;  // until the sync begins
     std::string policy;
@@ -170,6 +174,7 @@ class Scheduler : public ingest::SyncOrders {
     Orders orders;
     std::map<catalog::HostId, LiveHost> hosts;
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
+    uint64_t first_order = 0;                                       // of this daemon
     uint64_t next_order = 0;
     std::optional<uint64_t> retained_ms;   // when retention was last applied, by the steady clock
     std::optional<uint64_t> forgotten_ms;  // likewise: when old rows were last forgotten
@@ -182,10 +187,15 @@ class Scheduler : public ingest::SyncOrders {
   bool is_silent(const LiveHost& host) const;
   void forget_old(State& state, uint64_t now_ms);
   void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
+  bool is_named_by_another(const State& state, const catalog::Host& host,
+                           const std::string& machine, uint64_t now_ms) const;
   // The one after it takes its place, and is what is returned; `unbegun` is for who waited for it.
   Orders::iterator end_order(State& state, Orders::iterator order, const base::Error& unbegun);
   void take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
                     uint64_t now_ms);
+  // Whether an order that this daemon did not give is one of the daemon before.
+  bool may_adopt(State& state, const catalog::Host& host, const SyncUnderWay& sync);
+  void complain(const catalog::Host& host, const char* what, const std::string& sentence) const;
   void take_running(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
   Holders holders_of(const std::string& tenant) const;
   // Orders that a host has for machines that are an instant VM's now.

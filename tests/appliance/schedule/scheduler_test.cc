@@ -28,13 +28,18 @@ struct Appliance {
   Scheduler scheduler;
 
   std::map<std::string, catalog::HostId> holders{};  // machines that run as instant VMs
+  std::set<std::string> complaints{};                // "HOST: what"
 
   explicit Appliance(const Limits& limits)
       : scheduler(*catalog, stores, jobs, limits, {},
                   {.holders = [this](const std::string&) { return holders; },
                    .conditions = {},
                    .expect_deletable = {},
-                   .verify = {}}) {}
+                   .verify = {},
+                   .misconduct =
+                       [this](const Host& host, const alerts::Misconduct& misconduct) {
+                         complaints.insert(host.name + ": " + misconduct.what);
+                       }}) {}
 
   Host enroll(const std::string& name) {
     base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
@@ -215,7 +220,76 @@ TEST_CASE("an order that an earlier daemon gave is taken over") {
   appliance.set_policy("default", R"({"protect_new": true})");
   Poll poll = report({"web"});
   poll.running.push_back({77, "web", 1, 2});
+  appliance.catalog->save_order(kTenant, "web", alpha.id, 77, 1);
   CHECK(appliance.scheduler.poll(alpha, poll).orders.empty());
+  CHECK(appliance.complaints.empty());
+}
+
+TEST_CASE("orders that nobody gave hide no machine and fill no place") {
+  Appliance appliance({.syncs = 2, .host_syncs = 2});
+  Host thief = appliance.enroll("thief"), beta = appliance.enroll("beta");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  appliance.catalog->save_order(kTenant, "b1", beta.id, 5, 1);
+  Poll claims = report({});
+  for (uint64_t id = 1; id < 9; ++id)
+    claims.running.push_back({id, "x" + std::to_string(id), 0, 0});
+  claims.running.push_back({5, "b1", 0, 0});                        // another host's order
+  claims.running.push_back({base::now_ms() + 99'999, "b2", 0, 0});  // one of this daemon
+  appliance.scheduler.poll(thief, claims);
+  CHECK(appliance.complaints == std::set<std::string>{"thief: orders"});
+  CHECK(appliance.scheduler.poll(beta, report({"b1", "b2"})).orders.size() == 2);
+}
+
+TEST_CASE("orders of an earlier daemon count against their own host alone") {
+  Appliance appliance({.syncs = 1, .host_syncs = 1});
+  Host alpha = appliance.enroll("alpha"), beta = appliance.enroll("beta");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  Poll poll = report({"a1", "a2", "a3"});
+  for (const char* name : {"a1", "a2"}) {
+    appliance.catalog->save_order(kTenant, name, alpha.id, 7, 1);
+    poll.running.push_back({7, name, 0, 0});
+  }
+  CHECK(appliance.scheduler.poll(alpha, poll).orders.empty());
+  CHECK(names(appliance.scheduler.poll(beta, report({"b1"}))) == Names{"b1"});
+}
+
+TEST_CASE("who names a neighbour's machine is not given its orders") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha"), thief = appliance.enroll("thief");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  appliance.scheduler.poll(alpha, report({}));
+  CHECK(names(appliance.scheduler.poll(alpha, report({"web"}))) == Names{"web"});
+  CHECK(appliance.scheduler.poll(thief, report({"web"})).orders.empty());
+  CHECK(appliance.complaints == std::set<std::string>{"thief: neighbours"});
+  // It moved to another host: the first one does not have it any more.
+  appliance.scheduler.poll(alpha, report({}));
+  Host beta = appliance.enroll("beta");
+  CHECK(names(appliance.scheduler.poll(beta, report({"web"}))) == Names{"web"});
+}
+
+TEST_CASE("a host cannot report machines without end") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  std::vector<std::string> many;
+  for (uint64_t i = 0; i < Catalog::kNewMachinesADay + 50; ++i)
+    many.push_back("m" + std::to_string(i));
+  appliance.scheduler.poll(alpha, report(many));
+  CHECK(appliance.catalog->protections(kTenant).size() == Catalog::kNewMachinesADay);
+  CHECK(appliance.complaints == std::set<std::string>{"alpha: names"});
+  // Another host's names are its own affair.
+  Host beta = appliance.enroll("beta");
+  appliance.scheduler.poll(beta, report({"web"}));
+  CHECK(appliance.catalog->find_protection(kTenant, "web").has_value());
+  images::MachineId id;
+  for (uint64_t i = 0; i < Catalog::kNewMachinesADay; ++i) {
+    id.bytes[0] = static_cast<uint8_t>(i), id.bytes[1] = static_cast<uint8_t>(i >> 8);
+    appliance.catalog->claim_machine(kTenant, id, "c" + std::to_string(i), alpha.id);
+  }
+  id.bytes[2] = 1;
+  CHECK_THROWS_WITH(appliance.catalog->claim_machine(kTenant, id, "one more", alpha.id),
+                    Catch::Contains("too many machines"));
+  id.bytes[2] = 2;
+  appliance.catalog->claim_machine(kTenant, id, "of beta", beta.id);
 }
 
 TEST_CASE("orders for a machine that runs as an instant VM are for the appliance's own host") {

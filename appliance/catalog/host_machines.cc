@@ -1,0 +1,80 @@
+// Which host noticed a machine, and which order it was last given for it.
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite.h"
+
+namespace appliance::catalog {
+namespace {
+
+constexpr uint64_t kDayMs = 24ull * 3'600'000;
+
+uint64_t noticed_since(Database& database, const HostId& host, uint64_t since_ms) {
+  Statement statement =
+      database.prepare("SELECT count(*) FROM host_machines WHERE host = ? AND noticed_ms >= ?");
+  statement.bind(host.hex(), since_ms);
+  return statement.step() ? statement.natural(0) : 0;
+}
+
+}  // namespace
+
+Noticed Catalog::notice_machines(const Host& host, const std::vector<std::string>& names,
+                                 bool wanted, uint64_t now_ms) {
+  Noticed noticed;
+  auto database = database_.lock();
+  int64_t tenant = tenant_id(**database, host.tenant);
+  std::vector<std::string> unknown;
+  for (const std::string& name : names) {
+    Statement known =
+        (*database)->prepare("SELECT 1 FROM protections WHERE tenant = ? AND machine = ?");
+    if (!known.bind(tenant, name).step()) unknown.push_back(name);
+  }
+  if (unknown.empty()) return noticed;
+  Transaction transaction(**database);
+  uint64_t today = noticed_since(**database, host.id, now_ms > kDayMs ? now_ms - kDayMs : 0);
+  uint64_t ever = noticed_since(**database, host.id, 0);
+  for (const std::string& name : unknown) {
+    if (today >= kNewMachinesADay || ever >= kMachinesOfHost) {
+      ++noticed.refused_count;
+      continue;
+    }
+    ++today, ++ever;
+    (*database)
+        ->prepare(
+            "INSERT INTO protections(tenant, machine, wanted, noticed_ms) VALUES (?, ?, ?, ?)")
+        .bind(tenant, name, wanted ? 1 : 0, now_ms)
+        .run();
+    (*database)
+        ->prepare(
+            "INSERT INTO host_machines(tenant, machine, host, noticed_ms) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT(tenant, machine) DO UPDATE SET host = excluded.host, "
+            "noticed_ms = excluded.noticed_ms")
+        .bind(tenant, name, host.id.hex(), now_ms)
+        .run();
+    noticed.machines.push_back(name);
+  }
+  transaction.commit();
+  return noticed;
+}
+
+void Catalog::save_order(std::string_view tenant, std::string_view machine, const HostId& host,
+                         uint64_t order, uint64_t now_ms) {
+  auto database = database_.lock();
+  (*database)
+      ->prepare(
+          "INSERT INTO host_machines(tenant, machine, host, noticed_ms, order_id, order_host) "
+          "VALUES (?1, ?2, ?3, ?5, ?4, ?3) ON CONFLICT(tenant, machine) DO UPDATE SET "
+          "order_id = excluded.order_id, order_host = excluded.order_host")
+      .bind(tenant_id(**database, tenant), machine, host.hex(), order, now_ms)
+      .run();
+}
+
+bool Catalog::was_ordered(std::string_view tenant, std::string_view machine, const HostId& host,
+                          uint64_t order) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT 1 FROM host_machines WHERE tenant = ? AND machine = ? AND order_host = ? AND "
+      "order_id = ?");
+  statement.bind(tenant_id(**database, tenant), machine, host.hex(), order);
+  return statement.step();
+}
+
+}  // namespace appliance::catalog
