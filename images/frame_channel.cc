@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace images {
@@ -9,9 +11,43 @@ namespace images {
 using base::Error;
 using base::ErrorCode;
 
+namespace {
+
+constexpr size_t kTypeOffset = 4;  // in a frame's header
+
+bool is_sign_of_life(wire::FrameType type) {
+  return type == wire::FrameType::ping || type == wire::FrameType::pong;
+}
+
+}  // namespace
+
 void FrameChannel::write(base::ByteView frame) {
   std::lock_guard lock(write_mutex_);
   stream_.write_all(frame, kPeerTimeout);
+  if (!is_sign_of_life(static_cast<wire::FrameType>(frame[kTypeOffset])))
+    last_written_ = Clock::now();
+}
+
+void FrameChannel::expect_frames(std::chrono::milliseconds limit, std::function<bool()> is_ours) {
+  limit_ = limit;
+  is_total_ = false;
+  is_ours_ = std::move(is_ours);
+  since_ = Clock::now();
+}
+
+void FrameChannel::expect_within(std::chrono::milliseconds limit) {
+  expect_frames(limit);
+  is_total_ = true;
+}
+
+void FrameChannel::throw_if_overdue() {
+  if (limit_.count() == 0) return;
+  auto now = Clock::now();
+  if (is_ours_ && is_ours_()) since_ = now;
+  Clock::time_point last = is_total_ ? since_ : std::max(since_, last_written_.load());
+  if (now - last < limit_) return;
+  throw Error(ErrorCode::unavailable,
+              fmt::format("{} keeps its session open and does nothing with it", stream_.peer()));
 }
 
 void FrameChannel::end_with(const Error& error) noexcept {
@@ -26,11 +62,13 @@ void FrameChannel::end_with(const Error& error) noexcept {
 
 std::optional<Frame> FrameChannel::next() {
   for (;;) {
+    throw_if_overdue();
     wait_for_bytes();
     if (!read_frame()) return std::nullopt;
     if (header_.type == wire::FrameType::ping) {
       write(wire::encode_pong());
-    } else if (header_.type != wire::FrameType::pong) {
+    } else if (!is_sign_of_life(header_.type)) {
+      if (!is_total_) since_ = Clock::now();
       return Frame{header_.type, base::ByteView(payload_).first(header_.size)};
     }
   }
@@ -39,6 +77,7 @@ std::optional<Frame> FrameChannel::next() {
 void FrameChannel::wait_for_bytes() {
   for (auto silent = std::chrono::milliseconds(0); silent < kPeerTimeout; silent += kPingAfter) {
     if (stream_.wait_readable(kPingAfter)) return;
+    throw_if_overdue();
     // If somebody is writing, the peer has other signs of life from us, and waiting for the lock
     // could mean that both ends wait for each other to read.
     std::unique_lock lock(write_mutex_, std::try_to_lock);

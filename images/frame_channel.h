@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -28,6 +29,14 @@ class FrameChannel {
  public:
   explicit FrameChannel(base::ByteStream& stream) : stream_(stream) {}
 
+  // What a peer owes that only keeps the connection alive: before the next frame of another kind,
+  // at most `limit` may pass since the last one, either way. `is_ours` (may be empty) says whether
+  // it is this side that keeps the peer waiting; then nothing is owed. The reader's thread calls
+  // both functions, which replace each other.
+  void expect_frames(std::chrono::milliseconds limit, std::function<bool()> is_ours = {});
+  // All frames that are still to come must be there before `limit` has passed.
+  void expect_within(std::chrono::milliseconds limit);
+
   // The next frame but PING and PONG, which are dealt with here. Nothing if the peer ended the
   // stream. Throws unavailable (the peer died or is silent), corrupt (no frame), cancelled.
   std::optional<Frame> next();
@@ -42,8 +51,11 @@ class FrameChannel {
   base::ByteStream& stream() { return stream_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   bool read_frame();
   void wait_for_bytes();
+  void throw_if_overdue();
 
   base::ByteStream& stream_;
   std::mutex write_mutex_;
@@ -51,6 +63,11 @@ class FrameChannel {
   // The reader's: one frame and its header.
   wire::FrameHeader header_;
   base::Bytes payload_;
+  std::chrono::milliseconds limit_{0};  // 0: none
+  bool is_total_ = false;               // counted from expect_within() instead of the last frame
+  Clock::time_point since_{};
+  std::function<bool()> is_ours_;
+  std::atomic<Clock::time_point> last_written_{Clock::time_point()};
 };
 
 }  // namespace images

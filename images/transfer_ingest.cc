@@ -57,6 +57,11 @@ void TransferIngest::run() {
   }
 }
 
+bool TransferIngest::is_committing() {
+  auto state = state_.lock();
+  return state->to_commit && !state->committed;
+}
+
 void TransferIngest::throw_failure() {
   auto state = state_.lock();
   if (state->failure) throw *state->failure;

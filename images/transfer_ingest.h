@@ -21,6 +21,9 @@ class TransferIngest {
                  std::unique_ptr<PointSink> sink, uint64_t window_size);
   ~TransferIngest() { stop_workers(); }
 
+  // Whether the peer waits for its commit.
+  bool is_committing();
+
   // Reads frames until the peer ends the connection. Throws the first failure, of whichever thread.
   void run();
 

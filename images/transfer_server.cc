@@ -76,7 +76,9 @@ void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame,
   wire::Ready ready{sink->hasher().chunk_size(), sink->hasher().id_key()};
   TransferIngest session(channel, host, plan, std::move(sink), options.window_size);
   channel.write(wire::encode(ready));
+  channel.expect_frames(options.idle_limit, [&] { return session.is_committing(); });
   session.run();
+  channel.expect_frames({});
 }
 
 void serve_requests(FrameChannel& channel, TransferHost& host,
@@ -102,6 +104,7 @@ void serve_transfer(base::ByteStream& stream, TransferHost& host,
     return error;
   };
   try {
+    channel.expect_within(options.opening_limit);
     greet(channel);
     serve_requests(channel, host, options);
     stream.finish();

@@ -6,6 +6,7 @@
 // session: the caller's reads; kTransferWorkers look chunks up, verify and store.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -48,6 +49,11 @@ class TransferHost {
 
 struct TransferServerOptions {
   uint64_t window_size = kSessionWindow;  // bytes
+  // A peer that holds its session open with signs of life alone is sent away: it takes the place
+  // of another. An honest one offers a batch for each 64 MiB that it has read.
+  std::chrono::milliseconds opening_limit =
+      std::chrono::seconds(60);                                    // from the first byte to OPEN
+  std::chrono::milliseconds idle_limit = std::chrono::minutes(5);  // then between two frames
 };
 
 // Serves the connection to its end and returns if the peer ended it in order: after queries, or

@@ -34,6 +34,7 @@ constexpr std::chrono::seconds kLingerTime{2};
 struct Connection {
   Transport& transport;
   ConnectionServices& services;
+  ConnectionSlot& slot;
   PeerFacts peer;
   std::string pending;  // read, but not parsed yet
 };
@@ -68,30 +69,74 @@ Request make_request(Parser& parser) {
   return request;
 }
 
-// For the log: a query may hold a console's ticket.
-std::string without_query(const std::string& target) { return target.substr(0, target.find('?')); }
+// Without the query, which may hold a ticket.
+std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
+
+// Of a host its id: names are a tenant's own.
+std::string key_of(const Principal& principal) {
+  return principal.host ? principal.host->id.hex() : principal.name;
+}
+
+// A route's answer, and to whom it was given; nobody: a stranger, or one who was refused.
+struct Answer {
+  Response response;
+  std::string principal;
+};
+
+Response too_often() {
+  Response response = error_response(
+      Error(ErrorCode::busy, "too many requests in a short time; try again in a few seconds"));
+  response.status = 429;
+  response.headers["Retry-After"] = "5";
+  return response;
+}
+
+// False if this one asks too often.
+bool admit(ConnectionServices& services, const Request& request, const std::string& address) {
+  const Principal& principal = request.principal;
+  if (principal.role == Role::admin) return true;
+  if (principal.role != Role::agent) return services.strangers.admit(address);
+  if (services.agents.admit(principal.host->id.hex())) return true;
+  if (services.misconduct)
+    services.misconduct(*principal.host, {"requests", "it asks more often than it is answered"});
+  return false;
+}
+
+// Whoever changes something is on record, with what it was and from where.
+void keep_record(const Request& request, const std::string& line, const PeerFacts& peer,
+                 int status) {
+  bool is_poll = request.principal.role == Role::agent;
+  bool changes = request.method != "GET" && request.method != "HEAD" && status < 400;
+  if (changes && !is_poll) {
+    base::log().info("{} from {}: {}", line, peer.address, status);
+  } else {
+    base::log().debug("{} from {}: {}", line, peer.address, status);
+  }
+}
 
 // Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
-Response answer(ConnectionServices& services, const PeerFacts& peer,
-                const std::string& authorization, Request request) {
+Answer answer(ConnectionServices& services, const PeerFacts& peer, const std::string& address,
+              const std::string& authorization, Request request) {
   try {
     request.principal = services.authenticator.authenticate(peer, authorization);
   } catch (const Error& error) {
-    base::log().warn("{} {} from {} refused: {}", request.method, without_query(request.target),
+    base::log().warn("{} {} from {} refused: {}", request.method, path_of(request.target),
                      peer.address, error.message());
     bool revoked = dynamic_cast<const HostRevoked*>(&error) != nullptr;
-    return error_response(error, revoked ? "revoked" : "");
+    return {error_response(error, revoked ? "revoked" : ""), ""};
   } catch (const std::exception& error) {
-    base::log().error("{} {}: unexpected failure: {}", request.method,
-                      without_query(request.target), error.what());
-    return error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log"));
+    base::log().error("{} {}: unexpected failure: {}", request.method, path_of(request.target),
+                      error.what());
+    return {error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log")), ""};
   }
-  std::string line =
-      fmt::format("{} {} by {}", request.method, without_query(request.target),
-                  request.principal.name.empty() ? "a stranger" : request.principal.name);
-  Response response = services.router.handle(std::move(request));
-  base::log().debug("{} from {}: {}", line, peer.address, response.status);
-  return response;
+  std::string principal = request.principal.name;
+  std::string key = key_of(request.principal);
+  if (!admit(services, request, address)) return {too_often(), key};
+  std::string line = fmt::format("{} {} by {}", request.method, path_of(request.target),
+                                 principal.empty() ? "a stranger" : principal);
+  Response response = services.router.handle(request);
+  keep_record(request, line, peer, response.status);
+  return {std::move(response), std::move(key)};
 }
 
 Response describe_parse_failure(const beast::error_code& failure) {
@@ -144,7 +189,10 @@ asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::funct
       co_return Parsed::refused;
     }
     bool first = connection.pending.empty() && !parser.got_some();
-    if (first) connection.transport.set_deadline(limits.idle_timeout);
+    if (first) {
+      connection.transport.set_deadline(connection.slot.principal.empty() ? limits.stranger_timeout
+                                                                          : limits.idle_timeout);
+    }
     size_t count = co_await connection.transport.read_some(block);
     if (count == 0) co_return Parsed::ended;
     if (first) connection.transport.set_deadline(limits.request_timeout);
@@ -184,20 +232,28 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
     base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
     co_return error_response(error);
   }
-  HandOver hand_over = services.reserve_upgrade();
-  if (!hand_over) {
-    Response response = error_response(
-        Error(ErrorCode::busy, fmt::format("{} agents stream already; try again later",
-                                           services.limits.upgraded_connections)));
-    response.status = 503;
-    response.headers["Retry-After"] = "15";
-    co_return response;
+  HandOver hand_over;
+  std::optional<Response> refusal;
+  try {
+    if (!services.agents.admit(principal.host->id.hex())) {
+      if (services.misconduct)
+        services.misconduct(*principal.host,
+                            {"requests", "it asks more often than it is answered"});
+      co_return too_often();
+    }
+    hand_over = services.reserve_upgrade(principal);
+  } catch (const Error& error) {
+    refusal = error_response(error);
+    refusal->status = 503;
+    refusal->headers["Retry-After"] = "15";
   }
+  if (refusal) co_return refusal;
   connection.transport.set_deadline(services.limits.request_timeout);
   std::string message =
       fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n",
                   kTransferProtocol);
   co_await connection.transport.write_all(base::as_bytes(message));
+  connection.slot.transport = nullptr;
   hand_over(connection.transport.detach(), std::move(principal));
   co_return std::nullopt;
 }
@@ -256,12 +312,21 @@ asio::awaitable<Next> serve_request(Connection& connection) {
 
   bool keep_alive = parser.get().keep_alive();
   std::string authorization = field_text(parser, http::field::authorization);
-  auto work = [&]() -> asio::awaitable<Response> {
-    co_return answer(connection.services, connection.peer, authorization, make_request(parser));
+  auto work = [&]() -> asio::awaitable<Answer> {
+    co_return answer(connection.services, connection.peer, connection.slot.address, authorization,
+                     make_request(parser));
   };
   connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
-  Response response =
+  Answer answered =
       co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
+  Response& response = answered.response;
+  if (connection.slot.principal != answered.principal) {
+    connection.slot.principal = answered.principal;
+    if (!connection.services.has_room(connection.slot)) {
+      co_await refuse(connection, too_often());
+      co_return Next::close;
+    }
+  }
   if (response.tunnel) co_return co_await tunnel(connection, parser, *response.tunnel);
   co_await write_response(connection, response, keep_alive);
   co_return keep_alive ? Next::another : Next::close;
@@ -270,9 +335,12 @@ asio::awaitable<Next> serve_request(Connection& connection) {
 }  // namespace
 
 asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
-                                       ConnectionServices& services) {
+                                       ConnectionServices& services, ConnectionSlot& slot) {
+  slot.transport = transport.get();
+  std::unique_ptr<ConnectionSlot, void (*)(ConnectionSlot*)> leaving(
+      &slot, [](ConnectionSlot* left) { left->transport = nullptr; });
   try {
-    Connection connection{*transport, services, {}, {}};
+    Connection connection{*transport, services, slot, {}, {}};
     transport->set_deadline(services.limits.handshake_timeout);
     connection.peer = co_await transport->open();
     Next next = Next::another;

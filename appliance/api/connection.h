@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "appliance/api/console_session.h"
+#include "appliance/api/rate_limit.h"
 #include "appliance/api/server.h"
 #include "appliance/api/transport.h"
 
@@ -15,21 +16,34 @@ namespace appliance::api {
 // Takes an upgraded connection out of the network thread's hands.
 using HandOver = std::function<void(std::unique_ptr<base::ByteStream>, Principal)>;
 
+// One open connection, as the server counts it. Used by the network thread alone.
+struct ConnectionSlot {
+  std::string address;             // of the peer, without its port; empty for the local socket
+  std::string principal;           // who it is; empty: a stranger
+  bool is_cut = false;             // ends as soon as it can
+  Transport* transport = nullptr;  // null when the connection has left Asio
+};
+
 // What all connections of a server share. Outlives them.
 struct ConnectionServices {
   const Router& router;
   Authenticator& authenticator;
   const ServerLimits& limits;
   boost::asio::thread_pool& handlers;
-  // Takes a slot for an upgraded connection; empty when all are taken. The result is called once,
-  // or destroyed, which gives the slot back.
-  std::function<HandOver()> reserve_upgrade;
+  // Takes a place for a session of this agent. Throws busy when there is none for it. The result is
+  // called once, or destroyed, which gives the place back.
+  std::function<HandOver(const Principal&)> reserve_upgrade;
+  // Whether one more connection of this principal is within its limit.
+  std::function<bool(const ConnectionSlot&)> has_room;
+  const std::function<void(const catalog::Host&, const alerts::Misconduct&)>& misconduct;
+  RateLimit agents;          // by host
+  RateLimit strangers;       // by address
   size_t console_count = 0;  // WebSockets that are open; used by the network thread alone
   VncDoors vnc_doors = {};
 };
 
 // Ends without throwing: a connection's failure is its own.
 boost::asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
-                                              ConnectionServices& services);
+                                              ConnectionServices& services, ConnectionSlot& slot);
 
 }  // namespace appliance::api

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -13,6 +14,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <list>
+#include <map>
 #include <set>
 
 #include "appliance/api/connection.h"
@@ -35,6 +38,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{
     200};  // after a failure such as "too many open files"
+// For a session of a host that has none, and of a tenant that has none.
+constexpr size_t kSparePlaces = 2;
 
 // Asio makes sockets that a program started by this process would inherit: it could answer in the
 // daemon's place, and keep the port taken when the daemon is gone.
@@ -109,21 +114,25 @@ class Server::Implementation {
         tcp_acceptor_(bind_tcp(context_, options.listen)),
         local_acceptor_(bind_local(context_, options.socket_path)),
         handlers_(options.limits.handler_threads),
-        transfers_(options.limits.upgraded_connections), services_{router,
-                                                                   authenticator,
-                                                                   options_.limits,
-                                                                   handlers_,
-                                                                   [this] {
-                                                                     return reserve_upgrade(); },
-                                                                   0} {}
+        transfers_(options.limits.upgraded_connections + kSparePlaces),
+        services_{router,
+                  authenticator,
+                  options_.limits,
+                  handlers_,
+                  [this](const Principal& principal) { return reserve_upgrade(principal); },
+                  [this](const ConnectionSlot& slot) { return has_room(slot); },
+                  options_.misconduct,
+                  RateLimit(options.limits.agent_burst, options.limits.agent_rate),
+                  RateLimit(options.limits.stranger_burst, options.limits.stranger_rate),
+                  0} {}
 
   ~Implementation() { stop(); }
 
   uint16_t port() const { return tcp_acceptor_.local_endpoint().port(); }
 
   void start() {
-    begin_accepting(tcp_acceptor_, tcp_count_);
-    begin_accepting(local_acceptor_, local_count_);
+    begin_accepting(tcp_acceptor_, tcp_slots_);
+    begin_accepting(local_acceptor_, local_slots_);
     // Begun again, run() goes on with all connections but the one whose handler threw.
     thread_ = base::GuardedThread("network", base::AfterFailure::begin_again,
                                   [this](const std::stop_token&) { context_.run(); });
@@ -144,51 +153,88 @@ class Server::Implementation {
   }
 
  private:
-  asio::awaitable<void> serve(tcp::socket socket) {
-    return serve_connection(make_tls_transport(std::move(socket), tls_), services_);
+  using Slots = std::list<ConnectionSlot>;
+
+  asio::awaitable<void> serve(tcp::socket socket, ConnectionSlot& slot) {
+    boost::system::error_code gone;
+    auto peer = socket.remote_endpoint(gone);
+    if (!gone) slot.address = peer.address().to_string();
+    make_room(slot);
+    return serve_connection(make_tls_transport(std::move(socket), tls_), services_, slot);
   }
-  asio::awaitable<void> serve(local::socket socket) {
-    return serve_connection(make_local_transport(std::move(socket)), services_);
+  asio::awaitable<void> serve(local::socket socket, ConnectionSlot& slot) {
+    return serve_connection(make_local_transport(std::move(socket)), services_, slot);
+  }
+
+  // Cuts off the oldest strangers (they are in the order in which they came) until there is room
+  // for this one, which has no transport yet.
+  void make_room(const ConnectionSlot& arrived) {
+    auto is_stranger = [&](const ConnectionSlot& slot) {
+      return slot.transport != nullptr && slot.principal.empty() && !slot.is_cut;
+    };
+    size_t strangers = 0, of_address = 0;
+    for (const ConnectionSlot& slot : tcp_slots_) {
+      if (!is_stranger(slot)) continue;
+      ++strangers;
+      of_address += slot.address == arrived.address ? 1 : 0;
+    }
+    for (ConnectionSlot& slot : tcp_slots_) {
+      bool too_many_of_address = of_address >= options_.limits.strangers_of_address;
+      if (strangers < options_.limits.strangers && !too_many_of_address) return;
+      if (!is_stranger(slot) || (too_many_of_address && slot.address != arrived.address)) continue;
+      slot.is_cut = true;
+      slot.transport->cut();
+      --strangers;
+      if (slot.address == arrived.address) --of_address;
+    }
+  }
+
+  bool has_room(const ConnectionSlot& slot) const {
+    if (slot.address.empty() || slot.principal.empty()) return true;
+    auto count = std::count_if(tcp_slots_.begin(), tcp_slots_.end(), [&](const auto& each) {
+      return each.principal == slot.principal && each.transport != nullptr;
+    });
+    return static_cast<size_t>(count) <= options_.limits.of_principal;
   }
 
   // The edge of one connection that cannot even be begun (no memory for its TLS).
   template <typename Socket>
-  void serve_counted(Socket socket, size_t& open_count) {
-    ++open_count;
+  void serve_counted(Socket socket, Slots& slots) {
+    auto slot = slots.emplace(slots.end());
     bool begun = base::run_guarded("a new connection", [&] {
-      asio::co_spawn(context_, serve(std::move(socket)),
-                     [&open_count](const std::exception_ptr&) { --open_count; });
+      asio::co_spawn(context_, serve(std::move(socket), *slot),
+                     [&slots, slot](const std::exception_ptr&) { slots.erase(slot); });
     });
-    if (!begun) --open_count;
+    if (!begun) slots.erase(slot);
   }
 
   // Accepting has no end but the server's: one that an exception ends is begun again, at once.
   template <typename Acceptor>
-  void begin_accepting(Acceptor& acceptor, size_t& open_count) {
-    asio::co_spawn(context_, accept(acceptor, open_count),
-                   [this, &acceptor, &open_count](const std::exception_ptr& failure) {
+  void begin_accepting(Acceptor& acceptor, Slots& slots) {
+    asio::co_spawn(context_, accept(acceptor, slots),
+                   [this, &acceptor, &slots](const std::exception_ptr& failure) {
                      if (!failure || stopped_) return;
                      base::report_internal_error("accepting connections",
                                                  base::describe_exception(failure));
-                     begin_accepting(acceptor, open_count);
+                     begin_accepting(acceptor, slots);
                    });
   }
 
   // Pauses while as many connections are open as are allowed.
   template <typename Acceptor>
-  asio::awaitable<void> accept(Acceptor& acceptor, size_t& open_count) {
+  asio::awaitable<void> accept(Acceptor& acceptor, Slots& slots) {
     asio::steady_timer pause(context_);
     while (!stopped_) {
       accept_log_.end_round();
       boost::system::error_code failure;
-      if (open_count >= options_.limits.connections) {
+      if (slots.size() >= options_.limits.connections) {
         failure = asio::error::no_descriptors;
       } else {
         auto socket =
             co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
         if (!failure) {
           keep_from_children(socket.native_handle());
-          serve_counted(std::move(socket), open_count);
+          serve_counted(std::move(socket), slots);
           continue;
         }
         accept_log_.warn("cannot accept a connection: " + failure.message());
@@ -198,10 +244,43 @@ class Server::Implementation {
     }
   }
 
-  HandOver reserve_upgrade() {
-    if (stopped_ || upgrade_count_ >= options_.limits.upgraded_connections) return nullptr;
-    ++upgrade_count_;
-    std::shared_ptr<void> slot(nullptr, [this](void*) { --upgrade_count_; });
+  // How many sessions there are.
+  struct Sessions {
+    size_t count = 0;
+    std::map<catalog::HostId, size_t> of_host;
+    std::map<std::string, size_t> of_tenant;
+  };
+
+  // The places beyond the common ones are for who has none: no host and no tenant can take all.
+  void take_place(const catalog::Host& host) {
+    auto sessions = sessions_.lock();
+    size_t of_host = sessions->of_host[host.id], of_tenant = sessions->of_tenant[host.tenant];
+    size_t places =
+        options_.limits.upgraded_connections + (of_host == 0 ? 1 : 0) + (of_tenant == 0 ? 1 : 0);
+    if (of_host >= options_.limits.host_sessions) {
+      throw Error(ErrorCode::busy,
+                  fmt::format("this host has {} sessions already; try again later", of_host));
+    }
+    if (stopped_ || sessions->count >= places) {
+      throw Error(ErrorCode::busy,
+                  fmt::format("{} agents stream already; try again later", sessions->count));
+    }
+    ++sessions->count;
+    ++sessions->of_host[host.id];
+    ++sessions->of_tenant[host.tenant];
+  }
+
+  void give_place_back(const catalog::HostId& host, const std::string& tenant) {
+    auto sessions = sessions_.lock();
+    --sessions->count;
+    if (--sessions->of_host[host] == 0) sessions->of_host.erase(host);
+    if (--sessions->of_tenant[tenant] == 0) sessions->of_tenant.erase(tenant);
+  }
+
+  HandOver reserve_upgrade(const Principal& agent) {
+    take_place(*agent.host);
+    std::shared_ptr<void> slot(nullptr, [this, host = agent.host->id, tenant = agent.host->tenant](
+                                            void*) { give_place_back(host, tenant); });
     return [this, slot](std::unique_ptr<base::ByteStream> stream, Principal principal) {
       std::shared_ptr<base::ByteStream> shared(std::move(stream));
       asio::post(transfers_, [this, slot, shared, principal = std::move(principal)] {
@@ -230,9 +309,9 @@ class Server::Implementation {
   std::atomic<bool> stopped_{false};
   // Used by the network thread alone. Two, so that a crowd at the port does not keep the operator
   // out.
-  size_t tcp_count_ = 0, local_count_ = 0;
+  Slots tcp_slots_, local_slots_;
   base::RepeatedLog accept_log_;  // it is tried five times a second
-  std::atomic<size_t> upgrade_count_{0};
+  base::Guarded<Sessions> sessions_;
   base::Guarded<std::set<base::ByteStream*>> upgraded_;
   // Destroyed after the pools below: a coroutine that waits for a handler must outlive the handler.
   asio::io_context context_{1};

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "appliance/alerts/host_conduct.h"
 #include "appliance/api/authenticator.h"
 #include "appliance/api/router.h"
 #include "appliance/config.h"
@@ -20,20 +21,33 @@
 namespace appliance::api {
 
 struct ServerLimits {
-  size_t connections = 256;  // at a time, of each address; more wait in the kernel's queue
+  size_t connections = 256;  // at a time, on each address to listen on; more wait in the kernel
+  // Of those: strangers, who have shown neither a host's certificate nor a good token yet. When
+  // there are more, the oldest one is cut off, so that agents and operators always get in.
+  size_t strangers = 128;
+  size_t strangers_of_address = 32;  // of one peer's address
+  size_t of_principal = 64;          // of one host or token
   size_t handler_threads = 6;
-  size_t upgraded_connections = 8;  // each has a thread; more are told to try again
-  size_t consoles = 64;  // WebSockets to the screens of VMs; they count as connections, too
+  // Sessions of agents, each with a thread; more are told to try again. Beside them there is one
+  // place for a host that has no session, and one for a tenant that has none.
+  size_t upgraded_connections = 8;
+  size_t host_sessions = 4;  // of one host
+  size_t consoles = 64;      // WebSockets to the screens of VMs; they count as connections, too
   std::chrono::seconds handshake_timeout{10};
   std::chrono::seconds request_timeout{
       30};  // from a request's first byte to its last, and for the answer
-  std::chrono::seconds idle_timeout{75};  // between two requests
+  std::chrono::seconds idle_timeout{75};            // between two requests
+  std::chrono::seconds stranger_timeout{10};        // the same, of a stranger
+  double agent_burst = 60, agent_rate = 10;         // requests of one host; a second
+  double stranger_burst = 400, stranger_rate = 20;  // of all strangers at one address; a second
 };
 
 struct ServerOptions {
   ListenAddress listen;
   std::string socket_path;
   ServerLimits limits;
+  // Told of hosts that go beyond their limits; may be empty. Called by any thread.
+  std::function<void(const catalog::Host&, const alerts::Misconduct&)> misconduct{};
 };
 
 // Serves one upgraded connection to its end; runs on a thread of its own. What it throws is logged.

@@ -3,7 +3,9 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <list>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "appliance/pki/authority.h"
@@ -29,6 +31,9 @@ class Fixture {
     options.listen = {"127.0.0.1", 0};
     options.socket_path = socket_path();
     options.limits = limits;
+    options.misconduct = [this](const catalog::Host&, const alerts::Misconduct& misconduct) {
+      complaints.insert(misconduct.what);
+    };
     server_ = std::make_unique<Server>(
         options, router_, authenticator_, authority_->server_context({}),
         [this](base::ByteStream& stream, const Principal&) { echo(stream); });
@@ -61,6 +66,7 @@ class Fixture {
   catalog::Catalog& catalog() { return *catalog_; }
   const catalog::Host& host() const { return host_; }
   std::atomic<int> echoes{0};
+  std::set<std::string> complaints;
 
  private:
   void enroll() {
@@ -185,6 +191,44 @@ TEST_CASE("peers that stay silent are cut off, before and after the handshake") 
   base::SocketStream halting(base::connect_unix(fixture.socket_path()));
   halting.write_all(base::as_bytes("GET /api/v1/status HTTP/1.1\r\n"), 5s);
   CHECK(halting.wait_readable(5s));
+}
+
+TEST_CASE("a crowd of strangers keeps nobody out") {
+  ServerLimits limits = Fixture::quick_limits();
+  limits.connections = 12;
+  limits.strangers = 8;
+  limits.strangers_of_address = 4;
+  limits.handshake_timeout = 30s;
+  limits.idle_timeout = 30s;
+  Fixture fixture(limits);
+  std::list<base::SocketStream> crowd;
+  for (int i = 0; i < 40; ++i) crowd.emplace_back(base::connect_tcp(fixture.endpoint()));
+  CHECK(crowd.front().wait_readable(5s));         // the oldest were cut off
+  CHECK_FALSE(crowd.back().wait_readable(10ms));  // the newest were not
+  CHECK(fixture.agent().send({"POST", "/api/v1/echo", {}, "{}"}).status == 200);
+  CHECK(fixture.local().send(get_status()).status == 200);
+  fixture.upgrade()->finish();
+}
+
+TEST_CASE("who asks without end is told to wait, and is named") {
+  ServerLimits limits = Fixture::quick_limits();
+  limits.agent_burst = 5;
+  limits.agent_rate = 0.001;
+  Fixture fixture(limits);
+  auto agent = fixture.agent();
+  for (int i = 0; i < 5; ++i) CHECK(agent.send({"POST", "/api/v1/echo", {}, "{}"}).status == 200);
+  CHECK(agent.send({"POST", "/api/v1/echo", {}, "{}"}).status == 429);
+  CHECK(fixture.complaints == std::set<std::string>{"requests"});
+  CHECK(fixture.local().send(get_status()).status == 200);
+}
+
+TEST_CASE("one host cannot take all sessions") {
+  ServerLimits limits = Fixture::quick_limits();
+  limits.upgraded_connections = 4;
+  limits.host_sessions = 2;
+  Fixture fixture(limits);
+  auto first = fixture.upgrade(), second = fixture.upgrade();
+  CHECK_THROWS_WITH(fixture.upgrade(), Catch::Contains("has 2 sessions"));
 }
 
 TEST_CASE("stopping cuts sessions that are under way") {

@@ -227,10 +227,10 @@ TEST_CASE("the server's owner can end a session at once", "[transfer]") {
 // A sender that says exactly what it is told to.
 class RawSender {
  public:
-  explicit RawSender(TransferHost& host) {
+  explicit RawSender(TransferHost& host, const TransferServerOptions& options = {}) {
     auto [near, far] = base::make_stream_pair();
     stream_ = std::move(near);
-    serving_ = std::make_unique<Serving>(std::move(far), host);
+    serving_ = std::make_unique<Serving>(std::move(far), host, options);
     channel_ = std::make_unique<FrameChannel>(*stream_);
   }
 
@@ -389,6 +389,50 @@ TEST_CASE("hostile senders are told what they did, and nothing is stored", "[tra
   CHECK(sender.refusal() == expected);
   CHECK(setup.host.commits == 0);
   CHECK(setup.sink.encoded_chunk_count() == 0);
+}
+
+TEST_CASE("a session that is only kept alive is ended", "[transfer]") {
+  using namespace std::chrono_literals;
+  ModelSetup setup(100 * kChunk);
+  TransferServerOptions options;
+  options.opening_limit = 300ms;
+  options.idle_limit = 300ms;
+  RawSender sender(setup.host, options);
+  SECTION("before OPEN") { sender.hello(); }
+  SECTION("before OPEN, with queries") {
+    sender.hello();
+    sender.say(wire::encode(wire::Query{"db"}));
+    sender.expect(wire::FrameType::last_point);
+  }
+  SECTION("after OPEN") { sender.open(100 * kChunk); }
+  for (int i = 0; i < 10; ++i) {
+    std::this_thread::sleep_for(50ms);
+    try {
+      sender.say(wire::encode_ping());
+    } catch (const Error&) {
+      break;  // it was sent away already
+    }
+  }
+  CHECK(sender.refusal() == ErrorCode::unavailable);
+  CHECK(setup.host.commits == 0);
+}
+
+TEST_CASE("a sync that makes progress may take longer than a pause", "[transfer]") {
+  using namespace std::chrono_literals;
+  ModelSetup setup(100 * kChunk);
+  TransferServerOptions options;
+  options.opening_limit = 150ms;
+  options.idle_limit = 300ms;
+  RawSender sender(setup.host, options);
+  sender.open(100 * kChunk);
+  for (uint64_t sequence = 0; sequence < 6; ++sequence) {
+    std::this_thread::sleep_for(100ms);
+    sender.say(wire::encode(Batch{sequence, 0, {{sequence, 1, {}}}}));
+    sender.expect(wire::FrameType::need);
+    sender.expect(wire::FrameType::done);
+  }
+  sender.say(wire::encode(PointDetails{}));
+  sender.expect(wire::FrameType::committed);
 }
 
 TEST_CASE("what comes after COMMIT is refused", "[transfer]") {
