@@ -77,6 +77,14 @@ const std::map<std::string, Setter>& setters() {
        [](Config& config, const toml::node& node, const std::string& name) {
          config.host_syncs = count_of(node, name, 64);
        }},
+      {"limits.reserve",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.reserve = base::parse_size(text_of(node, name));
+       }},
+      {"limits.host_volume",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.host_volume = base::parse_size(text_of(node, name));
+       }},
       {"alerts.command", text_into(&Config::alert_command)},
       {"alerts.webhook", text_into(&Config::alert_webhook)},
       {"limits.chunk_cache",

@@ -33,18 +33,21 @@ struct Config {
   std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
   std::string novnc_directory = "/usr/share/novnc";      // what the console's page is made of
-  uint32_t job_threads = 64;                // jobs of one lane at once (appliance/jobs/lanes.h)
-  uint32_t sync_sessions = 8;               // agents that stream at the same time
-  uint32_t host_syncs = 2;                  // at once of each host, by schedule
-  std::string alert_command;                // started with KIND STATE SUBJECT MESSAGE; empty: none
-  std::string alert_webhook;                // a URL that gets each alert as JSON; empty: none
-  uint64_t watch_on_ms = 20'000;            // a passed test boot is watched on for so long
+  uint32_t job_threads = 64;      // jobs of one lane at once (appliance/jobs/lanes.h)
+  uint32_t sync_sessions = 8;     // agents that stream at the same time
+  uint32_t host_syncs = 2;        // at once of each host, by schedule
+  uint64_t reserve = 0;           // bytes of each disk that syncs leave free; 0: by its size
+  uint64_t host_volume = 0;       // bytes that a host may store in 24 hours; 0: any
+  std::string alert_command;      // started with KIND STATE SUBJECT MESSAGE; empty: none
+  std::string alert_webhook;      // a URL that gets each alert as JSON; empty: none
+  uint64_t watch_on_ms = 20'000;  // a passed test boot is watched on for so long
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
   bool make_missing = false;  // --init: make what is missing of an appliance that was here
   uint64_t token_lifetime_ms =
       3'600'000;  // of an enrolment token, unless the operator says otherwise
 
   // Absolute and normal, checked by validate().
+  std::string ballast_path() const { return state_directory + "/ballast"; }
   std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
   std::string stores_directory() const { return state_directory + "/stores"; }
   std::string pki_directory() const { return state_directory + "/pki"; }

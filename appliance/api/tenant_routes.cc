@@ -12,9 +12,13 @@ namespace {
 
 using nlohmann::json;
 
+constexpr uint64_t kMaxQuota = 1ull << 60;  // bytes
+
 json tenant_json(Services& services, const catalog::Tenant& tenant) {
+  auto quota = services.catalog.tenant_quota(tenant.name);
   return {{"name", tenant.name},
           {"created", base::format_time_ms(tenant.created_ms)},
+          {"quota", quota ? json(*quota) : json(nullptr)},
           {"store", store_standing_json(services.stores.standing(tenant.name))}};
 }
 
@@ -25,9 +29,10 @@ json tenant_json(Services& services, const std::string& name) {
   throw base::Error(base::ErrorCode::not_found, "there is no tenant '" + name + "'");
 }
 
-Response list_tenants(Services& services, const Request&) {
+Response list_tenants(Services& services, const Request& request) {
   json list = json::array(), problems = json::array();
   for (const catalog::Tenant& tenant : services.catalog.tenants()) {
+    if (!request.sees(tenant.name)) continue;
     list.push_back(tenant_json(services, tenant));
     for (json& each : problems_json(services, tenant.name, Asked::store))
       problems.push_back(std::move(each));
@@ -45,6 +50,16 @@ Response create_tenant(Services& services, const Request& request) {
   json tenant = tenant_json(services, name);
   tenant["key_file"] = encrypted ? json(services.stores.key_path_of(name)) : json(nullptr);
   return json_response({{"tenant", tenant}}, 201);
+}
+
+// {"quota": bytes, or null for any amount}
+Response set_tenant(Services& services, const Request& request) {
+  const std::string& name = request.path_value("name");
+  BodyFields body(request.body);
+  auto quota = body.natural("quota", 1, kMaxQuota);
+  body.expect_no_more();
+  services.catalog.set_tenant_quota(name, quota);
+  return json_response({{"tenant", tenant_json(services, name)}});
 }
 
 // {"directory": DIR, "key": TEXT, "confirm": bool}
@@ -80,13 +95,14 @@ Response adopt_store(Services& services, const Request& request) {
 
 void add_tenant_routes(Router& router, Services& services) {
   using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Handle handle) {
-    router.add({method, path, Access::operators,
+  auto add = [&](const char* method, const char* path, Access access, Handle handle) {
+    router.add({method, path, access,
                 [&services, handle](const Request& request) { return handle(services, request); }});
   };
-  add("GET", "/api/v1/tenants", list_tenants);
-  add("POST", "/api/v1/tenants", create_tenant);
-  add("POST", "/api/v1/tenants/{name}/adopt", adopt_store);
+  add("GET", "/api/v1/tenants", Access::operators, list_tenants);
+  add("POST", "/api/v1/tenants", Access::whole_appliance, create_tenant);
+  add("PUT", "/api/v1/tenants/{name}", Access::whole_appliance, set_tenant);
+  add("POST", "/api/v1/tenants/{name}/adopt", Access::whole_appliance, adopt_store);
 }
 
 }  // namespace appliance::api

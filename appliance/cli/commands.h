@@ -56,6 +56,7 @@ base::Command host_show_command();
 base::Command tenant_adopt_command();
 base::Command tenant_create_command();
 base::Command tenant_list_command();
+base::Command tenant_set_command();
 base::Command tenant_info_command();
 base::Command tenant_check_command();
 base::Command tenant_compact_command();

@@ -14,10 +14,11 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"TENANT"}, {"CREATED"}, {"STORE"}, {"ENCRYPTED"}, {"FOLDER"}});
+  Table table({{"TENANT"}, {"CREATED"}, {"STORE"}, {"ENCRYPTED"}, {"QUOTA"}, {"FOLDER"}});
   for (const nlohmann::json& tenant : answer["tenants"])
     table.add({text_of(tenant, "name"), text_of(tenant, "created"),
                text_of(tenant["store"], "state"), text_of(tenant["store"], "encrypted"),
+               tenant["quota"].is_null() ? "none" : size_of(tenant, "quota"),
                text_of(tenant["store"], "directory")});
   table.print(when_empty(answer, "There is no tenant."));
   print_problems(answer);

@@ -15,7 +15,7 @@ void declare_options(base::options::options_description_easy_init add) {
   add("for", value<std::string>()->default_value("agent")->value_name("WHOM"),
       "agent: good for one enrolment; operator: for --token-file")(
       "expires", value<std::string>()->value_name("DURATION"),
-      "such as 1h or 7d (agent: 1h unless configured otherwise; operator: never)")(
+      "such as 1h or 7d (agent: 1h unless configured otherwise; operator: 90d, or never)")(
       "note", value<std::string>()->value_name("TEXT"), "what it is for, shown in lists");
   declare_connection(add);
 }

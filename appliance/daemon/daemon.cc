@@ -7,6 +7,7 @@
 #include <climits>
 #include <filesystem>
 
+#include "appliance/alerts/certificate_ends.h"
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
@@ -20,6 +21,10 @@
 
 namespace appliance::daemon {
 namespace {
+
+// What is given up when the disk is full to the last byte, so that deletions and stops go on.
+constexpr uint64_t kMaxBallast = 64ull << 20;  // bytes
+constexpr uint64_t kBallastShare = 50;         // of the disk at most one part in so many
 
 std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const char* option) {
   try {
@@ -85,6 +90,11 @@ Daemon::Daemon(const Config& config) : config_(config) {
                                                    config_.stores_directory(), *catalog_);
   jobs::JobLimits job_limits;
   job_limits.thread_count = config_.job_threads;
+  uint64_t disk_size = ingest::disk_space_of(config_.state_directory).size;
+  ballast_ = std::make_unique<base::Ballast>(config_.ballast_path(),
+                                             std::min(kMaxBallast, disk_size / kBallastShare));
+  ballast_->restore();
+  job_limits.make_room = [this] { ballast_->ease(); };
   jobs_ = std::make_unique<jobs::JobRunner>(*catalog_, job_limits);
   // First: connections that are made before libvirt's event loop get no events.
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
@@ -93,6 +103,14 @@ Daemon::Daemon(const Config& config) : config_(config) {
   timelines_ = std::make_unique<instant::Timelines>(*boots_, *stores_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
+  ingest::SpaceGuard::Sources sources;
+  sources.store_size = [this](const std::string& tenant) {
+    return ingest::size_on_disk(stores_->directory_of(tenant));
+  };
+  space_ = std::make_unique<ingest::SpaceGuard>(
+      *catalog_, std::vector{config_.stores_directory(), config_.state_directory},
+      ingest::SpaceLimits{config_.reserve, config_.host_volume}, std::move(sources));
+  ingest_->set_space(*space_);
 
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
   scheduler_ = std::make_unique<schedule::Scheduler>(
@@ -105,7 +123,10 @@ Daemon::Daemon(const Config& config) : config_(config) {
           [this](const std::string& tenant, const std::string& machine, const char* why) {
             verification_->request(tenant, machine + "@latest", why);
           },
-          clock_trust_.get(), &base::system_clock(), alert_sources()});
+          clock_trust_.get(), &base::system_clock(), alert_sources(),
+          [this](const catalog::Host& host, const alerts::Misconduct& misconduct) {
+            conduct_.note(host, misconduct);
+          }});
   ingest_->set_orders(*scheduler_);
   stores_->set_on_lost([this](const std::string& tenant) {
     for (const catalog::Host& host : catalog_->hosts()) {
@@ -131,6 +152,10 @@ Daemon::Daemon(const Config& config) : config_(config) {
   options.listen = config_.listen;
   options.socket_path = config_.api_socket_path();
   options.limits.upgraded_connections = config_.sync_sessions;
+  options.limits.host_sessions = config_.host_syncs + 2;  // queries and syncs by hand come beside
+  options.misconduct = [this](const catalog::Host& host, const alerts::Misconduct& misconduct) {
+    conduct_.note(host, misconduct);
+  };
   // Revoked hosts are refused by the authenticator, with a sentence instead of a TLS alert.
   server_ = std::make_unique<api::Server>(
       options, router_, *authenticator_, authority_->server_context({}),
@@ -148,14 +173,36 @@ Daemon::Daemon(const Config& config) : config_(config) {
 
 Daemon::~Daemon() = default;
 
+std::vector<schedule::AlertSource> Daemon::limit_alerts() {
+  auto certificates = [this](uint64_t now_ms) {
+    alerts::CertificateEnds ends{authority_->authority_end_ms(), authority_->server_end_ms(),
+                                 pki::kHostLifetime_ms};
+    return alerts::certificate_conditions(ends, catalog_->tenants(), catalog_->hosts(), now_ms);
+  };
+  auto space = [this](uint64_t) {
+    ballast_->restore();
+    return space_->conditions();
+  };
+  return {{"the conduct of hosts",
+           {alerts::kHostMisbehaves},
+           [this](uint64_t) { return conduct_.conditions(); }},
+          {"space, quotas and volumes",
+           {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
+           space},
+          {"certificates", {alerts::kCertificateEnds}, certificates}};
+}
+
 // Places that may be out of reach one without the other.
 std::vector<schedule::AlertSource> Daemon::alert_sources() {
-  return {{"what the appliance needs",
-           {alerts::kDependencyMissing},
-           [this](uint64_t) { return presence_->conditions(); }},
-          {"the stores", {alerts::kStoreUnusable, alerts::kPointsMissing}, [this](uint64_t) {
-             return presence::store_conditions(stores_->standings());
-           }}};
+  std::vector<schedule::AlertSource> sources{
+      {"what the appliance needs",
+       {alerts::kDependencyMissing},
+       [this](uint64_t) { return presence_->conditions(); }},
+      {"the stores", {alerts::kStoreUnusable, alerts::kPointsMissing}, [this](uint64_t) {
+         return presence::store_conditions(stores_->standings());
+       }}};
+  for (schedule::AlertSource& each : limit_alerts()) sources.push_back(std::move(each));
+  return sources;
 }
 
 std::string Daemon::public_address() const {

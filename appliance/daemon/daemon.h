@@ -5,6 +5,7 @@
 #include <csignal>
 #include <memory>
 
+#include "appliance/alerts/host_conduct.h"
 #include "appliance/api/routes.h"
 #include "appliance/api/server.h"
 #include "appliance/boot/probe.h"
@@ -15,6 +16,7 @@
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
 #include "appliance/verify/verify_service.h"
+#include "base/ballast.h"
 #include "base/file_system.h"
 
 namespace appliance::daemon {
@@ -44,15 +46,18 @@ class Daemon {
  private:
   // What is wrong beside what the scheduler sees: in what the appliance needs, and in instant VMs.
   std::vector<schedule::AlertSource> alert_sources();
+  std::vector<schedule::AlertSource> limit_alerts();
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT by which this machine reaches the daemon
 
   const Config config_;
+  alerts::HostConduct conduct_;
   std::unique_ptr<base::FileLock> state_lock_;
   std::unique_ptr<base::FileLock> run_lock_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<pki::Authority> authority_;
   std::unique_ptr<stores::TenantStores> stores_;
+  std::unique_ptr<base::Ballast> ballast_;
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;
   std::unique_ptr<boot::BootService> boots_;
@@ -60,6 +65,7 @@ class Daemon {
   std::unique_ptr<boot::GuestWatch> guest_watch_;
   std::unique_ptr<report::ReportService> reports_;
   std::unique_ptr<verify::VerifyService> verification_;
+  std::unique_ptr<ingest::SpaceGuard> space_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<instant::Timelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;

@@ -111,6 +111,7 @@ std::optional<images::Point> AgentSession::point_with_definition(const std::stri
 
 std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& plan) {
   writer_ = ingest_.stores_.expect_writable(host_.tenant);
+  if (ingest_.space_ != nullptr) ingest_.space_->claim(host_, 0);
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
   std::optional<TimelineHolder> holder = holder_for_us(plan.machine_name);
   // The machine stays its host's.
@@ -123,6 +124,7 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
   } else {
     sink = writer().begin(plan);
   }
+  if (ingest_.space_ != nullptr) sink = guarded_sink(std::move(sink), *ingest_.space_, host_);
   if (ingest_.orders_ != nullptr)
     job_ = ingest_.orders_->adopt(host_.tenant, plan.machine_name, host_.id);
   ordered_ = job_ != nullptr;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "appliance/catalog/catalog.h"
+#include "appliance/ingest/space_guard.h"
 #include "appliance/ingest/sync_orders.h"
 #include "appliance/ingest/timelines.h"
 #include "appliance/jobs/job_runner.h"
@@ -26,6 +27,9 @@ class Ingest {
 
   // Before the first session. `timelines` outlives the ingest. Without: no machine has a holder.
   void set_timelines(Timelines& timelines) { timelines_ = &timelines; }
+
+  // Before the first session. `space` outlives the ingest. Without: no limits.
+  void set_space(SpaceGuard& space) { space_ = &space; }
 
   // Serves one agent's connection to its end. Throws what ended it out of order.
   void serve(base::ByteStream& stream, const catalog::Host& host);
@@ -47,6 +51,7 @@ class Ingest {
   jobs::JobRunner& jobs_;
   SyncOrders* orders_ = nullptr;
   Timelines* timelines_ = nullptr;
+  SpaceGuard* space_ = nullptr;
   // Streams are alive while they are in here.
   base::Guarded<std::map<base::ByteStream*, Session>> sessions_;
 };

@@ -135,6 +135,11 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
       base::log().debug("{}: {}", vm.machine_name, error.what());
     }
   }
+  // Somebody may have revoked the appliance's own host: it is enrolled again.
+  if (tenant.host) {
+    auto known = catalog_.find_host(tenant.host->id);
+    if (!known || known->revoked) tenant.host.reset();
+  }
   if (any && !tenant.host) {
     tenant.host = ensure_internal_host(catalog_, authority_, name, places_of(name),
                                        {settings_.appliance, settings_.libvirt_uri});

@@ -18,6 +18,10 @@ namespace {
 
 constexpr std::chrono::seconds kSaveAgainEvery{5};
 constexpr std::chrono::seconds kStopPatience{60};
+// Numbers that no row ever gets, and that JSON can say.
+constexpr int64_t kFirstRowless = 9'000'000'000'000'000;
+constexpr int64_t kMaxRowless = 1000;
+bool is_rowless(JobId id) { return id.number >= kFirstRowless; }
 
 size_t number_of(Lane lane) { return static_cast<size_t>(lane); }
 
@@ -57,7 +61,12 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   job.tenant = spec.tenant;
   job.subject = spec.subject;
   job.created_ms = base::now_ms();
-  job.id = catalog_.add_job(job);
+  if (limits_.make_room) limits_.make_room();
+  try {
+    job.id = catalog_.add_job(job);
+  } catch (const Error& error) {
+    job.id = rowless_id(job, error);
+  }
   return std::make_shared<JobContext>(catalog_, std::move(job), spec.unit);
 }
 
@@ -97,6 +106,16 @@ JobId JobRunner::submit_once(const JobSpec& spec, const std::function<JobId()>& 
     }
   }
   return add();
+}
+
+// Only for want of space, and not without end.
+JobId JobRunner::rowless_id(const Job& job, const Error& reason) {
+  auto state = state_.lock();
+  if (reason.code() != ErrorCode::no_space || state->rowless_count == kMaxRowless) throw reason;
+  JobId id{kFirstRowless + state->rowless_count++};
+  base::log().warn("job {} ({} {}) is not in the catalog: {}", id.number, job.kind, job.subject,
+                   reason.message());
+  return id;
 }
 
 JobId JobRunner::submit(const JobSpec& spec, Work work) {
@@ -318,15 +337,15 @@ void JobRunner::end(JobContext& context, JobState outcome, std::optional<Error> 
   context.end(outcome, std::move(error));
   bool saved = true;
   try {
-    context.save_outcome();
+    if (!is_rowless(job.id)) context.save_outcome();
   } catch (const std::exception& failure) {
     // The outcome stays in memory, where it can be asked for; saving it is tried again.
     base::log().error("cannot save the outcome of job {}: {}", job.id.number, failure.what());
     saved = false;
   }
   auto state = state_.lock();
-  if (saved) state->live.erase(job.id);
-  else ++state->unsaved_count;
+  if (!saved) ++state->unsaved_count;
+  else if (!is_rowless(job.id)) state->live.erase(job.id);
   ++state->ended_count;
   changed_.notify_all();
 }
@@ -339,7 +358,8 @@ void JobRunner::save_outcomes() {
     if (state->unsaved_count == 0) return;
     state->unsaved_count = 0;  // this thread has them now
     for (const auto& [id, context] : state->live) {
-      if (catalog::is_over(context->snapshot().state)) unsaved.push_back(context);
+      if (!is_rowless(id) && catalog::is_over(context->snapshot().state))
+        unsaved.push_back(context);
     }
   }
   for (const auto& context : unsaved) {

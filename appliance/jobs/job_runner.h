@@ -107,6 +107,8 @@ struct JobLimits {
   size_t queue_size = 500;          // jobs of one lane that wait
   size_t tenant_queue_size = 250;   // of these, jobs of one tenant
   uint64_t keep_finished = 10'000;  // jobs in the catalog
+  // Called before each job is made; may make room on a full disk. Must not throw.
+  std::function<void()> make_room{};
 };
 
 class JobRunner {
@@ -120,6 +122,10 @@ class JobRunner {
   // Marks jobs that a dead daemon left as failed.
   JobRunner(catalog::Catalog& catalog, const JobLimits& limits);
   ~JobRunner();  // as stop()
+
+  // On a disk so full that a job cannot be written down it is begun all the same, as it may be the
+  // one that gives space back: its number is of a range of its own, and it is known until the
+  // daemon ends.
 
   // Queues the job and returns its id, or that of the job with the same unit. Throws busy when too
   // many wait, with a sentence that says what waits, and when the daemon stops.
@@ -175,12 +181,14 @@ class JobRunner {
     size_t unsaved_count = 0;
     uint64_t step_changes = 0;  // a job in steps came, was stepped or is to stop
     uint64_t ended_count = 0;
+    int64_t rowless_count = 0;  // jobs that could not be written down
     bool stopping = false;
     Clock::time_point give_up;  // when `stopping`: for jobs in steps that do not end
   };
 
   JobId submit_once(const JobSpec& spec, const std::function<JobId()>& add);
   std::shared_ptr<JobContext> make_context(const JobSpec& spec);
+  JobId rowless_id(const Job& job, const base::Error& reason);
   void expect_room(State& state, Lane lane, const std::string& tenant) const;
   void enqueue(Lane lane, Task task);
   void add_thread(State& state, Lane lane);

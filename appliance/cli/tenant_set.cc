@@ -1,0 +1,50 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+using base::options::value;
+
+void declare_options(base::options::options_description_easy_init add) {
+  add("quota", value<std::string>()->value_name("SIZE"),
+      "how much its store may take on the disk, like 500GiB; or none");
+  declare_connection(add);
+}
+
+int run(const base::Arguments& arguments) {
+  if (!arguments.has("quota"))
+    throw base::Error(base::ErrorCode::invalid_argument, "say what to set: --quota SIZE or none");
+  std::string quota = arguments.get("quota");
+  nlohmann::json body{{"quota", nullptr}};
+  if (quota != "none") body["quota"] = base::parse_size(quota);
+  nlohmann::json answer =
+      ApiClient(arguments).put("/tenants/" + base::encode_percent(arguments.get("NAME")), body);
+  if (arguments.json()) {
+    print_json(answer);
+  } else {
+    fmt::print("The store of {} may take {} on the disk.\n", printable(arguments.get("NAME")),
+               quota == "none" ? "any amount" : size_of(answer["tenant"], "quota"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command tenant_set_command() {
+  base::Command command;
+  command.name = "tenant set";
+  command.summary = "Sets how much space a tenant may take";
+  command.positional = {"NAME"};
+  command.declare_options = declare_options;
+  command.run = run;
+  return command;
+}
+
+}  // namespace appliance::cli
