@@ -9,6 +9,7 @@
 #include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -49,8 +50,11 @@ Response acknowledge_alert(Services& services, const Request& request) {
   } catch (const std::exception&) {
     throw base::Error(base::ErrorCode::invalid_argument, "an alert's id is a whole number");
   }
+  auto alert = services.catalog.find_alert(id);
+  if (!alert || !request.sees(alert->tenant))
+    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no alert {}", id));
   services.catalog.acknowledge_alert(id, base::now_ms());
-  return json_response({{"alert", alert_json(services.catalog.find_alert(id).value())}});
+  return json_response({{"alert", alert_json(services.catalog.find_alert(id).value_or(*alert))}});
 }
 
 Response list_kinds(Services&, const Request&) {
@@ -73,7 +77,7 @@ void run_test(Services& services, jobs::JobContext& context) {
         {{"channel", each.channel}, {"error", each.error.empty() ? json() : json(each.error)}});
     context.log(fmt::format("{}: {}", each.channel, each.error.empty() ? "told" : each.error));
   }
-  context.set_figures(json{{"channels", channels}}.dump());
+  context.set_figures(base::dump_text(json{{"channels", channels}}));
   if (channels.empty()) {
     throw base::Error(base::ErrorCode::invalid_argument,
                       "nobody is told of alerts: set alerts.command or alerts.webhook in "
@@ -98,14 +102,15 @@ Response test_channels(Services& services, const Request& request) {
 
 void add_alert_routes(Router& router, Services& services) {
   using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Handle handle) {
-    router.add({method, path, Access::operators,
+  auto add = [&](const char* method, const char* path, Handle handle,
+                 Access access = Access::operators) {
+    router.add({method, path, access,
                 [&services, handle](const Request& request) { return handle(services, request); }});
   };
   add("GET", "/api/v1/alerts", list_alerts);
   add("POST", "/api/v1/alerts/{id}/acknowledge", acknowledge_alert);
   add("GET", "/api/v1/alert-kinds", list_kinds);
-  add("POST", "/api/v1/alert-tests", test_channels);
+  add("POST", "/api/v1/alert-tests", test_channels, Access::whole_appliance);
 }
 
 }  // namespace appliance::api

@@ -20,6 +20,12 @@ constexpr size_t kMaxSecretSize = 256;
 void expect_access(const Principal& principal, Access access) {
   switch (access) {
     case Access::anyone: return;
+    case Access::whole_appliance:
+      if (principal.tenant) {
+        throw Error(ErrorCode::unauthorized,
+                    fmt::format("this token is for the tenant '{}' alone", *principal.tenant));
+      }
+      return expect_access(principal, Access::operators);
     case Access::agents:
       if (principal.role == Role::agent) return;
       throw Error(ErrorCode::unauthorized,
@@ -44,7 +50,7 @@ std::string bearer_secret(std::string_view authorization) {
 }
 
 Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view authorization) {
-  if (peer.local_root) return {Role::admin, std::nullopt, "root"};
+  if (peer.local_root) return {Role::admin, std::nullopt, std::nullopt, "root"};
   if (peer.certificate_serial) {
     for (catalog::Host& host : catalog_.hosts()) {
       if (host.certificate_serial != *peer.certificate_serial) continue;
@@ -52,7 +58,7 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
         throw HostRevoked(fmt::format("the host '{}' was revoked; enroll it again", host.name));
       }
       std::string name = "host " + host.name;
-      return {Role::agent, std::move(host), std::move(name)};
+      return {Role::agent, std::move(host), std::nullopt, std::move(name)};
     }
     throw Error(ErrorCode::unauthorized,
                 "the client certificate belongs to no enrolled host; if the appliance's catalog "
@@ -67,7 +73,9 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
       constexpr uint64_t kTouchEveryMs = 60'000;  // each touch is an fsync
       if (!token->used_ms || base::has_passed(*token->used_ms, kTouchEveryMs, now))
         catalog_.touch_token(token->id, now);
-      return {Role::admin, std::nullopt, "token " + token->id.hex()};
+      std::optional<std::string> tenant;
+      if (token->tenant_only) tenant = token->tenant;
+      return {Role::admin, std::nullopt, tenant, "token " + token->id.hex()};
     }
     // An enrolment token is no operator's: its holder stays a stranger, and the enrol route checks
     // it.

@@ -63,7 +63,7 @@ Response pull_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   uint64_t bandwidth = body.natural("bandwidth", 1, kMaxBandwidth).value_or(0);
   body.expect_no_more();
-  boot::InstantVm vm = services.boots.get(services.boots.find(request.path_value("boot")));
+  boot::InstantVm vm = find_boot(services, request);
   return accepted(services, submit_pull(services, vm, bandwidth));
 }
 

@@ -106,7 +106,9 @@ Response check_boot(Services& services, const Request& request) {
 
 Response list_boots(Services& services, const Request& request) {
   json list = json::array();
-  for (const boot::InstantVm& vm : services.boots.list()) list.push_back(boot_json(vm));
+  for (const boot::InstantVm& vm : services.boots.list()) {
+    if (request.sees(tenant_of(services, vm))) list.push_back(boot_json(vm));
+  }
   return json_response(
       {{"boots", list}, {"problems", problems_json(services, request.tenant(), Asked::libvirt)}});
 }
@@ -166,7 +168,11 @@ Response wait_for_boot(Services& services, const Request& request) {
 }  // namespace
 
 boot::InstantVm find_boot(Services& services, const Request& request) {
-  return services.boots.get(services.boots.find(request.path_value("boot")));
+  boot::InstantVm vm = services.boots.get(services.boots.find(request.path_value("boot")));
+  if (request.sees(tenant_of(services, vm))) return vm;
+  throw base::Error(
+      base::ErrorCode::not_found,
+      fmt::format("there is no instant VM '{}'", request.path_value("boot").substr(0, 255)));
 }
 
 std::string tenant_of(Services& services, const boot::InstantVm& vm) {

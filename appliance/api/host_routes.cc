@@ -10,14 +10,16 @@ namespace {
 
 using nlohmann::json;
 
-Response list_hosts(Services& services, const Request&) {
+Response list_hosts(Services& services, const Request& request) {
   json list = json::array();
-  for (const catalog::Host& host : services.catalog.hosts()) list.push_back(host_json(host));
+  for (const catalog::Host& host : services.catalog.hosts()) {
+    if (request.sees(host.tenant)) list.push_back(host_json(host));
+  }
   return json_response({{"hosts", list}});
 }
 
 Response show_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"));
+  catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
   json result = host_json(host);
   result["report"] = nullptr;
   result["reported"] = nullptr;
@@ -30,7 +32,7 @@ Response show_host(Services& services, const Request& request) {
 
 // From now on the host's certificate opens nothing; a session it has is cut.
 Response revoke_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"));
+  catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
   services.catalog.revoke_host(host.id);
   services.cut_host(host.id);
   return json_response({{"host", host_json(*services.catalog.find_host(host.id))}});

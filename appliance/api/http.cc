@@ -52,7 +52,16 @@ const std::string& Request::path_value(const std::string& name) const {
 std::string Request::tenant() const {
   if (principal.role == Role::agent) return principal.host->tenant;
   std::string tenant = query_value("tenant");
+  if (principal.tenant) {
+    if (tenant.empty() || tenant == *principal.tenant) return *principal.tenant;
+    throw Error(ErrorCode::unauthorized,
+                "this token is for the tenant '" + *principal.tenant + "' alone");
+  }
   return tenant.empty() ? std::string(catalog::kDefaultTenant) : tenant;
+}
+
+bool Request::sees(std::string_view tenant) const {
+  return !principal.tenant || *principal.tenant == tenant;
 }
 
 Response json_response(const nlohmann::json& body, int status) {

@@ -37,8 +37,13 @@ struct Request {
   // A whole number from the query within [0, max]; throws invalid_argument.
   uint64_t query_number(const std::string& name, uint64_t fallback, uint64_t max) const;
   const std::string& path_value(const std::string& name) const;
-  // Whose things the request is about: ?tenant=, the agent's own tenant, or the default one.
+  // Whose things the request is about: ?tenant=, the agent's own tenant, or the default one. Throws
+  // unauthorized for a token that is for another tenant alone.
   std::string tenant() const;
+  // Whether the principal may know of what this tenant has.
+  bool sees(std::string_view tenant) const;
+  // The tenant that the principal is confined to; empty: none.
+  std::string confined_to() const { return principal.tenant.value_or(""); }
 };
 
 // A VM's screen, which the connection is to be joined to.

@@ -15,7 +15,7 @@ using nlohmann::json;
 constexpr uint64_t kMaxListedJobs = 1000;
 constexpr uint64_t kMaxListedLines = 1000;
 
-jobs::JobId job_id(const Request& request) {
+jobs::JobId parse_job_id(const Request& request) {
   const std::string& text = request.path_value("id");
   jobs::JobId id;
   auto result = std::from_chars(text.data(), text.data() + text.size(), id.number);
@@ -27,12 +27,21 @@ jobs::JobId job_id(const Request& request) {
   return id;
 }
 
+// A job of a tenant that the principal does not see is as if it were not there.
+jobs::JobId job_id(Services& services, const Request& request) {
+  jobs::JobId id = parse_job_id(request);
+  if (!request.sees(services.jobs.job(id).tenant))
+    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no job {}", id.number));
+  return id;
+}
+
 Response list_jobs(Services& services, const Request& request) {
   catalog::JobFilter filter;
   std::string state = request.query_value("state");
   if (!state.empty()) filter.state = catalog::job_state_from_name(state);
   filter.kind = request.query_value("kind");
   filter.subject = request.query_value("subject");
+  filter.tenant = request.confined_to();
   filter.limit = static_cast<uint32_t>(request.query_number("limit", 50, kMaxListedJobs));
   json list = json::array();
   for (const catalog::Job& job : services.jobs.jobs(filter)) list.push_back(job_json(job));
@@ -40,12 +49,11 @@ Response list_jobs(Services& services, const Request& request) {
 }
 
 Response show_job(Services& services, const Request& request) {
-  return json_response({{"job", job_json(services.jobs.job(job_id(request)))}});
+  return json_response({{"job", job_json(services.jobs.job(job_id(services, request)))}});
 }
 
 Response show_log(Services& services, const Request& request) {
-  jobs::JobId id = job_id(request);
-  services.jobs.job(id);  // not_found beats an empty log
+  jobs::JobId id = job_id(services, request);  // not_found beats an empty log
   auto after = static_cast<int64_t>(request.query_number("after", 0, INT64_MAX));
   json lines = json::array();
   for (const auto& line : services.catalog.job_log(id, after, kMaxListedLines))
@@ -54,7 +62,7 @@ Response show_log(Services& services, const Request& request) {
 }
 
 Response cancel_job(Services& services, const Request& request) {
-  services.jobs.cancel(job_id(request));
+  services.jobs.cancel(job_id(services, request));
   return show_job(services, request);
 }
 

@@ -34,6 +34,7 @@ json token_json(const catalog::Token& token) {
   return {{"id", token.id.hex()},
           {"kind", catalog::token_kind_name(token.kind)},
           {"tenant", token.tenant},
+          {"tenant_only", token.tenant_only},
           {"note", token.note},
           {"created", time_json(token.created_ms)},
           {"expires", time_json(token.expires_ms)},

@@ -62,7 +62,7 @@ Response assign_machine(Services& services, const Request& request) {
   body.expect_no_more();
   std::optional<catalog::HostId> host_id;
   if (selector) {
-    catalog::Host host = services.catalog.host(*selector);
+    catalog::Host host = services.catalog.host(*selector, request.confined_to());
     if (host.revoked || host.tenant != request.tenant()) {
       throw base::Error(base::ErrorCode::invalid_argument,
                         "the host '" + host.name + "' is revoked or belongs to another tenant");

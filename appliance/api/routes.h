@@ -74,7 +74,8 @@ void add_alert_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 
-// The instant VM that the path's {boot} means. Throws not_found, invalid_argument.
+// The instant VM that the path's {boot} means, if the principal may know of it. Throws not_found,
+// invalid_argument.
 boot::InstantVm find_boot(Services& services, const Request& request);
 // {"job": {...}} with status 202: the work was accepted and is under way.
 Response accepted(Services& services, jobs::JobId id);

@@ -24,12 +24,15 @@ json free_space_json(const std::string& directory) {
 }
 
 // Instant VMs may be out of reach while everything else works: then the answer says why.
-json boots_json(Services& services) {
+json boots_json(Services& services, const Request& request) {
   try {
-    size_t running = 0;
-    auto boots = services.boots.list();
-    for (const boot::InstantVm& vm : boots) running += vm.state == boot::VmState::running ? 1 : 0;
-    return {{"count", boots.size()}, {"running", running}, {"problem", nullptr}};
+    size_t running = 0, count = 0;
+    for (const boot::InstantVm& vm : services.boots.list()) {
+      if (!request.sees(tenant_of(services, vm))) continue;
+      ++count;
+      running += vm.state == boot::VmState::running ? 1 : 0;
+    }
+    return {{"count", count}, {"running", running}, {"problem", nullptr}};
   } catch (const std::exception& error) {
     return {{"count", nullptr}, {"running", nullptr}, {"problem", error.what()}};
   }
@@ -67,6 +70,7 @@ size_t not_verified_count(Services& services, const std::string& tenant) {
 Response status(Services& services, const Request& request) {
   catalog::JobFilter running;
   running.state = catalog::JobState::running;
+  running.tenant = request.confined_to();
   uint64_t points = 0;
   auto machines = services.catalog.machines(request.tenant());
   for (const catalog::Machine& machine : machines) points += machine.point_count;
@@ -84,7 +88,7 @@ Response status(Services& services, const Request& request) {
        {"open_alert_count", services.catalog.alerts(request.tenant(), false, kMaxCounted).size()},
        {"not_verified_count", not_verified_count(services, request.tenant())},
        {"failing_duties", failing_duties_json(services)},
-       {"boots", boots_json(services)},
+       {"boots", boots_json(services, request)},
        {"store", store_json(services, request.tenant())},
        {"needs", needs_json(services)},
        {"problems", problems_json(services, request.tenant(), Asked::all)}});

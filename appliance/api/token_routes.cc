@@ -15,12 +15,14 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kMaxLifetimeMs = 10ull * 365 * 86'400'000;
+// Of an operator's token, unless somebody says "never".
+constexpr uint64_t kOperatorLifetimeMs = 90ull * 86'400'000;
 constexpr size_t kMaxNote = 255;  // bytes
 
 // "mt_" tells people and secret scanners what it is; 256 random bits need no slow hash.
 std::string make_secret() { return "mt_" + base::to_hex(base::random_array<32>()); }
 
-// {"kind"?, "expires"? (a duration), "note"?}: the secret is in this answer and nowhere else.
+// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is in this answer and nowhere else.
 Response create_token(Services& services, const Request& request) {
   BodyFields body(request.body);
   catalog::Token token;
@@ -31,14 +33,17 @@ Response create_token(Services& services, const Request& request) {
   if (!token.note.empty()) base::check_name(token.note.substr(0, kMaxNote + 1), "token's note");
   token.id = catalog::TokenId::random();
   token.tenant = request.tenant();
+  bool is_operator = token.kind == catalog::TokenKind::operator_;
+  token.tenant_only =
+      is_operator && (request.principal.tenant || !request.query_value("tenant").empty());
   token.created_ms = base::now_ms();
-  uint64_t lifetime_ms = services.config.token_lifetime_ms;
-  if (expires) lifetime_ms = base::parse_duration_ms(*expires);
+  uint64_t lifetime_ms = is_operator ? kOperatorLifetimeMs : services.config.token_lifetime_ms;
+  bool lasting = is_operator && expires == "never";  // until it is revoked
+  if (expires && !lasting) lifetime_ms = base::parse_duration_ms(*expires);
   if (lifetime_ms == 0 || lifetime_ms > kMaxLifetimeMs) {
     throw base::Error(base::ErrorCode::invalid_argument,
                       "a token lives longer than nothing and at most ten years");
   }
-  bool lasting = token.kind == catalog::TokenKind::operator_ && !expires;  // until it is revoked
   if (!lasting) token.expires_ms = token.created_ms + lifetime_ms;
 
   std::string secret = make_secret();
@@ -55,14 +60,16 @@ Response create_token(Services& services, const Request& request) {
   return json_response({{"token", result}}, 201);
 }
 
-Response list_tokens(Services& services, const Request&) {
+Response list_tokens(Services& services, const Request& request) {
   json list = json::array();
-  for (const catalog::Token& token : services.catalog.tokens()) list.push_back(token_json(token));
+  for (const catalog::Token& token : services.catalog.tokens()) {
+    if (request.sees(token.tenant)) list.push_back(token_json(token));
+  }
   return json_response({{"tokens", list}});
 }
 
 Response revoke_token(Services& services, const Request& request) {
-  services.catalog.revoke_token(request.path_value("id"));
+  services.catalog.revoke_token(request.path_value("id"), request.confined_to());
   return json_response({{"revoked", true}});
 }
 

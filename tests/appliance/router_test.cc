@@ -120,4 +120,39 @@ TEST_CASE("the fields of a body are checked one by one") {
   body.expect_no_more();
 }
 
+TEST_CASE("a token for one tenant speaks of that tenant alone") {
+  Router router;
+  router.add({"GET", "/things", Access::operators, [](const Request& request) {
+                return json_response({{"tenant", request.tenant()}});
+              }});
+  router.add({"POST", "/tenants", Access::whole_appliance, [](const Request&) {
+                return json_response({{"done", true}});
+              }});
+  auto send = [&](const char* method, const char* target, std::optional<std::string> tenant) {
+    Request request;
+    request.method = method;
+    request.target = target;
+    request.principal.role = Role::admin;
+    request.principal.tenant = std::move(tenant);
+    return router.handle(std::move(request));
+  };
+  CHECK_THAT(send("GET", "/things", "a").body, Catch::Contains("\"a\""));
+  CHECK(send("GET", "/things?tenant=a", "a").status == 200);
+  CHECK(send("GET", "/things?tenant=b", "a").status == 403);
+  CHECK(send("GET", "/things?tenant=default", "a").status == 403);
+  CHECK(send("POST", "/tenants", "a").status == 403);
+  CHECK(send("POST", "/tenants", std::nullopt).status == 200);
+  CHECK(send("GET", "/things?tenant=b", std::nullopt).status == 200);
+  Request request;
+  CHECK(request.sees("b"));
+  request.principal.tenant = "a";
+  CHECK(request.sees("a"));
+  CHECK_FALSE(request.sees("b"));
+}
+
+TEST_CASE("a body that is nested without end is refused") {
+  std::string deep = std::string(400'000, '[') + std::string(400'000, ']');
+  CHECK_THROWS_WITH(BodyFields("{\"x\":" + deep + "}"), Catch::Contains("nested"));
+}
+
 }  // namespace appliance::api
