@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
 #include "restore/commands.h"
+#include "restore/file_names.h"
 #include "restore/interruption.h"
 #include "restore/progress_display.h"
 #include "restore/restore_disk.h"
@@ -28,34 +27,10 @@ void declare_options(base::options::options_description_easy_init add) {
       "threads that decompress and write");
 }
 
-// A name that stays inside the folder and prints as one word: the point says whatever its host did.
-std::string file_name(std::string name) {
-  auto is_unfit = [](unsigned char c) { return c == '/' || c < 0x20 || c == 0x7f; };
-  std::replace_if(name.begin(), name.end(), is_unfit, '_');
-  return name.empty() || name.front() == '.' ? "_" + name : name;
-}
-
 std::string extension(const std::string& format) {
   if (format == "raw") return "img";
   return format == "vpc" ? "vhd" : format;
 }
-
-// Each file its own name, whatever the point calls its parts: what comes first keeps it.
-class FileNames {
- public:
-  explicit FileNames(std::string directory) : directory_(std::move(directory)) {}
-
-  std::string path_of(const std::string& name, const std::string& ending = "") {
-    std::string fit = file_name(name);
-    for (uint32_t number = 2; !taken_.insert(fit + ending).second; ++number)
-      fit = fmt::format("{}-{}", file_name(name), number);
-    return base::join_path(directory_, fit + ending);
-  }
-
- private:
-  std::string directory_;
-  std::set<std::string> taken_;
-};
 
 void put_file(const std::string& path, base::ByteView bytes, Overwrite overwrite) {
   if (overwrite == Overwrite::refuse && std::filesystem::exists(path)) {
