@@ -33,6 +33,8 @@ constexpr const char* kQuotaNearlyUsed = "quota-nearly-used";
 constexpr const char* kHostVolume = "host-volume";
 constexpr const char* kCertificateEnds = "certificate-ends";
 constexpr const char* kHostMisbehaves = "host-misbehaves";
+constexpr const char* kRetentionFailing = "retention-failing";
+constexpr const char* kRetentionHeld = "retention-held";
 
 struct Condition {
   std::string kind;

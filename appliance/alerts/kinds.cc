@@ -75,6 +75,15 @@ constexpr std::array kKinds{
         kDependencyMissing, Severity::critical,
         "something that the appliance needs is not there: libvirt, a folder, a key, a program",
         "Bring back what the message names; it is taken up by itself."},
+    AlertKind{
+        kRetentionHeld, Severity::warning,
+        "points are to go and are not removed: a new rule waits, something is not known, or the "
+        "last point that passed its test boot is older than the policy keeps",
+        "See with 'muletto policy preview' what would go; if it is meant, 'muletto policy apply "
+        "--now'. Else remove the reason that the message names."},
+    AlertKind{kRetentionFailing, Severity::critical,
+              "points that policies do not keep cannot be removed, so that the store fills",
+              "Remove the reason that the message names; it is tried again by itself."},
     AlertKind{kDutyFailing, Severity::critical,
               "the appliance cannot do one of its own duties, or does not come to the end of it",
               "Remove the reason that the message names; if it names none that you know, read the "

@@ -38,6 +38,12 @@ Response revoke_host(Services& services, const Request& request) {
   return json_response({{"host", host_json(*services.catalog.find_host(host.id))}});
 }
 
+Response forget_host(Services& services, const Request& request) {
+  catalog::Host host = services.catalog.host(request.path_value("host"));
+  services.catalog.forget_host(host.id);
+  return json_response({{"host", host_json(host)}});
+}
+
 }  // namespace
 
 void add_host_routes(Router& router, Services& services) {
@@ -45,6 +51,8 @@ void add_host_routes(Router& router, Services& services) {
               [&services](const Request& request) { return list_hosts(services, request); }});
   router.add({"GET", "/api/v1/hosts/{host}", Access::operators,
               [&services](const Request& request) { return show_host(services, request); }});
+  router.add({"DELETE", "/api/v1/hosts/{host}", Access::operators,
+              [&services](const Request& request) { return forget_host(services, request); }});
   router.add({"POST", "/api/v1/hosts/{host}/revoke", Access::operators,
               [&services](const Request& request) { return revoke_host(services, request); }});
 }

@@ -12,6 +12,10 @@
 #include "images/point.h"
 #include "images/store_writer.h"
 
+namespace appliance::catalog {
+struct Hold;
+}
+
 namespace appliance::api {
 
 nlohmann::json host_json(const catalog::Host& host);
@@ -22,6 +26,7 @@ nlohmann::json recovery_json(const catalog::ProvedRecovery& proved);
 nlohmann::json job_json(const catalog::Job& job);
 nlohmann::json job_log_line_json(const catalog::JobLogLine& line);
 nlohmann::json point_row_json(const catalog::PointRow& row);
+nlohmann::json hold_json(const catalog::Hold& hold);
 nlohmann::json point_json(const images::Point& point);
 nlohmann::json definition_json(const images::MachineDefinition& definition);
 nlohmann::json disks_json(const std::vector<images::PointDisk>& disks);

@@ -5,6 +5,8 @@
 #include "appliance/api/json_values.h"
 #include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
+#include "appliance/catalog/retention_records.h"
+#include "appliance/points/machine_forgetting.h"
 #include "base/error.h"
 
 namespace appliance::api {
@@ -74,6 +76,28 @@ Response assign_machine(Services& services, const Request& request) {
                                         request.tenant(), request.path_value("name")))}});
 }
 
+// What would go if the machine were forgotten.
+Response show_traces(Services& services, const Request& request) {
+  catalog::MachineTraces traces =
+      services.catalog.machine_traces(request.tenant(), request.path_value("name"));
+  if (!traces.is_known && !traces.is_protected)
+    services.catalog.machine(request.tenant(), request.path_value("name"));  // throws not_found
+  return json_response({{"traces",
+                         {{"points", traces.point_count},
+                          {"test_boots", traces.test_boot_count},
+                          {"alerts", traces.alert_count},
+                          {"jobs", traces.job_count},
+                          {"protection", traces.is_protected}}}});
+}
+
+// ?points=true
+Response forget_machine(Services& services, const Request& request) {
+  points::ForgetOrder order{request.tenant(), request.path_value("name"),
+                            request.query_value("points") == "true"};
+  return accepted(services, points::submit_forgetting(services.catalog, *services.deletion,
+                                                      services.jobs, order));
+}
+
 }  // namespace
 
 void add_machine_routes(Router& router, Services& services) {
@@ -81,6 +105,10 @@ void add_machine_routes(Router& router, Services& services) {
               [&services](const Request& request) { return list_machines(services, request); }});
   router.add({"GET", "/api/v1/machines/{name}", Access::operators,
               [&services](const Request& request) { return show_machine(services, request); }});
+  router.add({"DELETE", "/api/v1/machines/{name}", Access::operators,
+              [&services](const Request& request) { return forget_machine(services, request); }});
+  router.add({"GET", "/api/v1/machines/{name}/traces", Access::operators,
+              [&services](const Request& request) { return show_traces(services, request); }});
   router.add({"PUT", "/api/v1/machines/{name}/host", Access::operators,
               [&services](const Request& request) { return assign_machine(services, request); }});
 }

@@ -1,11 +1,11 @@
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/json_values.h"
 #include "appliance/api/problems.h"
 #include "appliance/api/routes.h"
-#include "base/error.h"
+#include "appliance/catalog/retention_records.h"
+#include "appliance/points/point_deletion.h"
+#include "appliance/retention/retention_service.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -17,10 +17,21 @@ Response list_points(Services& services, const Request& request) {
   std::string machine = request.query_value("machine");
   if (!machine.empty())
     services.catalog.machine(request.tenant(), machine);  // not_found beats an empty list
+  auto holds = services.catalog.holds(request.tenant(), base::now_ms());
+  auto decisions = services.retention->decisions(request.tenant(), machine);
   json list = json::array();
   for (const catalog::PointRow& row : services.catalog.points(request.tenant(), machine)) {
-    list.push_back(point_row_json(row));
-    list.back()["missing_since"] = nullptr;
+    json entry = point_row_json(row);
+    entry["missing_since"] = nullptr;
+    auto hold = holds.find(row.summary.id);
+    entry["hold"] = hold == holds.end() ? json(nullptr) : hold_json(hold->second);
+    // Machines that are not protected have no decisions: everything is kept.
+    auto decision = decisions.find(row.summary.id);
+    bool is_decided = decision != decisions.end();
+    entry["stays"] = !is_decided || decision->second.stays;
+    entry["reasons"] =
+        is_decided ? json(decision->second.reasons) : json::array({"the machine is not protected"});
+    list.push_back(std::move(entry));
   }
   for (const catalog::MissingPoint& point : services.catalog.missing_points(request.tenant())) {
     if (!machine.empty() && point.machine_name != machine) continue;
@@ -45,33 +56,19 @@ Response show_point(Services& services, const Request& request) {
   return json_response({{"point", point_json(writer->reader().read_point(id))}});
 }
 
+// Refuses at once what is held or in use; the job asks again.
 Response delete_point(Services& services, const Request& request) {
   std::string tenant = request.tenant();
   auto writer = services.stores.expect_writable(tenant);
   images::PointId id = writer->reader().find_point(request.path_value("point"));
-  expect_no_boot_of(services, id);
-  jobs::JobSpec spec{"delete", tenant, id.hex()};
-  return accepted(services,
-                  services.jobs.submit(spec, [&services, tenant, writer, id](jobs::JobContext&) {
-                    images::Point point = writer->reader().read_point(id);
-                    services.stores.delete_point(tenant, id);
-                    if (writer->reader().points_of(point.machine_name).empty())
-                      services.boots.forget_traces(writer->reader().id(), point.machine);
-                  }));
+  services.deletion->expect_deletable(tenant, id);
+  return accepted(services, services.jobs.submit({"delete", tenant, id.hex()},
+                                                 [&services, tenant, id](jobs::JobContext&) {
+                                                   services.deletion->remove(tenant, id);
+                                                 }));
 }
 
 }  // namespace
-
-// An overlay, running or kept, is worthless without the point below it.
-void expect_no_boot_of(Services& services, const images::PointId& id) {
-  for (const boot::InstantVm& vm : services.boots.list()) {
-    if (vm.point != id || vm.is_local) continue;
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("the instant VM {0} of {1} needs this point; stop it first: "
-                                  "muletto boot stop {0} --discard --yes",
-                                  vm.id.hex(), vm.machine_name));
-  }
-}
 
 void add_point_routes(Router& router, Services& services) {
   router.add({"GET", "/api/v1/points", Access::operators,

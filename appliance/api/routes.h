@@ -20,6 +20,14 @@ namespace appliance::verify {
 class VerifyService;
 }
 
+namespace appliance::points {
+class PointDeletion;
+}
+
+namespace appliance::retention {
+class RetentionService;
+}
+
 namespace appliance::report {
 class ReportService;
 }
@@ -50,7 +58,9 @@ struct Services {
   report::ReportService* reports = nullptr;       // never null in the daemon
   schedule::ClockTrust* clock_trust = nullptr;    // never null in the daemon
   uint64_t started_steady_ms = base::steady_ms();
-  presence::Presence* presence = nullptr;  // never null in the daemon
+  presence::Presence* presence = nullptr;            // never null in the daemon
+  points::PointDeletion* deletion = nullptr;         // never null in the daemon
+  retention::RetentionService* retention = nullptr;  // never null in the daemon
 };
 
 void add_status_routes(Router& router, Services& services);
@@ -68,6 +78,7 @@ void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
 void add_report_routes(Router& router, Services& services);
 void add_tenant_routes(Router& router, Services& services);
+void add_retention_routes(Router& router, Services& services);
 void add_schedule_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
 void add_alert_routes(Router& router, Services& services);
@@ -79,8 +90,6 @@ void add_all_routes(Router& router, Services& services);
 boot::InstantVm find_boot(Services& services, const Request& request);
 // {"job": {...}} with status 202: the work was accepted and is under way.
 Response accepted(Services& services, jobs::JobId id);
-// Throws busy while a VM runs from the point, or its writes are kept.
-void expect_no_boot_of(Services& services, const images::PointId& id);
 // The tenant whose store the VM runs from; the default one if that store is nobody's any more.
 std::string tenant_of(Services& services, const boot::InstantVm& vm);
 // A job that moves the VM onto local storage. `bandwidth` is in bytes per second, 0: no limit.

@@ -116,6 +116,7 @@ void add_all_routes(Router& router, Services& services) {
   add_enroll_routes(router, services);
   add_verify_routes(router, services);
   add_report_routes(router, services);
+  add_retention_routes(router, services);
   add_schedule_routes(router, services);
   add_clock_routes(router, services);
   add_tenant_routes(router, services);

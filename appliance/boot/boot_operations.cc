@@ -84,6 +84,8 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
   auto step = [&](std::string_view words) {
     if (on_step) on_step(words);
   };
+  std::optional<PointPins::Lease> pin;
+  if (settings_.pins != nullptr) pin.emplace(settings_.pins->pin(point_id));
   step("Reading the point");
   AcceleratorVerdict verdict = accelerator();
   BootId id = BootId::random();

@@ -22,6 +22,7 @@
 #include "appliance/boot/hypervisor.h"
 #include "appliance/boot/instant_vm.h"
 #include "appliance/boot/machine_plan.h"
+#include "appliance/boot/point_pins.h"
 #include "images/store_reader.h"
 
 namespace appliance::boot {
@@ -46,6 +47,9 @@ struct BootSettings {
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
   // While an export is away, QEMU holds the guest's requests that long before it stops the guest.
   uint32_t export_patience_s = 300;
+  // Where start() pins its point until boot.json says that it is used. Outlives the service. Null:
+  // nobody deletes points while VMs start.
+  PointPins* pins = nullptr;
 };
 
 // Where a point is read from. `reader` is used only during the call.

@@ -23,7 +23,13 @@
 namespace appliance::catalog {
 
 class Database;
+struct Hold;
+struct MachineTraces;
 struct NewestVerdict;
+struct PointOwner;
+struct PruneCounts;
+struct PruneLimits;
+struct RetentionMark;
 struct VerdictCounts;
 struct RecoveryTime;
 struct MachineChecks;
@@ -123,6 +129,32 @@ class Catalog {
   std::optional<StoreCheck> last_store_check(std::string_view tenant);
   // With the time of the check.
   std::map<images::PointId, uint64_t> damaged_points(std::string_view tenant);
+
+  // --- the keeping of points (retention.cc) ---
+  // A later hold takes the place of an earlier one. Throws not_found for a point nobody knows.
+  void hold_point(std::string_view tenant, const Hold& hold);
+  bool release_point(std::string_view tenant, const images::PointId& point);  // whether it was held
+  // Those that are not over.
+  std::map<images::PointId, Hold> holds(std::string_view tenant, uint64_t now_ms);
+  // Of each point that was tested and judged to the end, what the newest test said: "pass" or
+  // "fail".
+  std::map<images::PointId, std::string> test_verdicts(std::string_view tenant,
+                                                       std::string_view machine_name);
+  // Empty if there is none yet.
+  RetentionMark retention_mark(std::string_view tenant, std::string_view machine_name);
+  void save_retention_mark(std::string_view tenant, std::string_view machine_name,
+                           const RetentionMark& mark);
+  std::optional<PointOwner> find_owner(std::string_view tenant, const images::PointId& id);
+
+  // --- what is forgotten (forgetting.cc) ---
+  MachineTraces machine_traces(std::string_view tenant, std::string_view machine_name);
+  // Everything about a machine without points; its alerts close. Throws busy if it has points.
+  void forget_machine(std::string_view tenant, std::string_view machine_name, uint64_t now_ms);
+  // Machines that were the host's belong to nobody afterwards. Throws not_found, busy unless it is
+  // revoked.
+  void forget_host(const HostId& id);
+  // Removes what is older than the limits say.
+  PruneCounts prune(const PruneLimits& limits, uint64_t now_ms);
 
   // --- policies and protections (protections.cc) ---
   // A policy's body is opaque here: appliance/policy knows it.

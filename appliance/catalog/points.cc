@@ -121,7 +121,8 @@ void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
   for (const char* statement : {"DELETE FROM points WHERE tenant = ? AND id = ?",
                                 "DELETE FROM damaged_points WHERE tenant = ? AND point = ?",
                                 "DELETE FROM missing_points WHERE tenant = ? AND point = ?",
-                                "DELETE FROM removals WHERE tenant = ? AND point = ?"}) {
+                                "DELETE FROM removals WHERE tenant = ? AND point = ?",
+                                "DELETE FROM holds WHERE tenant = ? AND point = ?"}) {
     (*database)->prepare(statement).bind(tenant_number, id.hex()).run();
   }
   transaction.commit();

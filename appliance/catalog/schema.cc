@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 9> kMigrations{
+constexpr std::array<const char*, 10> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -270,6 +270,26 @@ ALTER TABLE tokens ADD COLUMN tenant_only INTEGER NOT NULL DEFAULT 0;
 -- Whoever named a tenant when he made the token meant that tenant.
 UPDATE tokens SET tenant_only = 1 WHERE kind = 'operator' AND tenant <>
   (SELECT id FROM tenants WHERE name = 'default');
+)sql",
+    // 10: points that somebody holds; which rule the removals of a machine's points follow.
+    R"sql(
+CREATE TABLE holds (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  point TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  placed_ms INTEGER NOT NULL,
+  until_ms INTEGER,
+  PRIMARY KEY (tenant, point)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE retention_marks (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  applied TEXT NOT NULL,
+  wanted TEXT NOT NULL,
+  wanted_since_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant, machine)
+) STRICT, WITHOUT ROWID;
 )sql",
 };
 

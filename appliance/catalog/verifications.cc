@@ -110,7 +110,8 @@ void Catalog::forget_test_boots(uint64_t before_ms) {
           "DELETE FROM verifications WHERE started_ms < ? AND (SELECT count(*) FROM verifications "
           "n "
           "WHERE n.tenant = verifications.tenant AND n.machine = verifications.machine AND "
-          "n.id > verifications.id) >= ?")
+          "n.id > verifications.id) >= ? AND NOT EXISTS (SELECT 1 FROM points p WHERE p.tenant = "
+          "verifications.tenant AND p.id = verifications.point)")
       .bind(before_ms, Catalog::kWholeTestBoots)
       .run();
 }

@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
       verify_checks_command(),    verify_bisect_command(),     store_serve_command(),
       store_key_command(),        boot_pull_command(),         boot_set_command(),
       report_create_command(),    clock_show_command(),        clock_accept_command(),
+      policy_preview_command(),   policy_apply_command(),      machine_forget_command(),
+      host_forget_command(),      point_hold_command(),        point_release_command(),
   };
   return base::run_program(program, argc, argv);
 }

@@ -21,14 +21,16 @@ int run(const base::Arguments& arguments) {
     print_json(answer);
     return 0;
   }
-  Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {""}});
+  Table table(
+      {{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {"KEPT BY"}, {""}});
   for (const nlohmann::json& point : answer["points"]) {
     bool missing = point.contains("missing_since") && !point["missing_since"].is_null();
     std::string remarks = missing ? "MISSING" : point["damage_found"].is_null() ? "" : "DAMAGED";
     if (!point["clock_note"].is_null())
       remarks += (remarks.empty() ? "" : "; ") + text_of(point, "clock_note");
     table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),
-               size_of(point, "size"), text_of(point, "consistency"), remarks});
+               size_of(point, "size"), text_of(point, "consistency"),
+               point.value("stays", true) ? reasons_of(point) : "(it goes)", remarks});
   }
   table.print(when_empty(answer, "There are no points."));
   print_problems(answer);

@@ -55,6 +55,16 @@ std::string recovery_of(const nlohmann::json& recovery) {
                      std::abs(recovery.value("change_percent", int64_t{0})));
 }
 
+std::string reasons_of(const nlohmann::json& point) {
+  std::string text;
+  if (!point.contains("reasons") || !point["reasons"].is_array()) return "-";
+  for (const nlohmann::json& reason : point["reasons"]) {
+    if (!reason.is_string()) continue;
+    text += (text.empty() ? "" : ", ") + reason.get<std::string>();
+  }
+  return printable(text);
+}
+
 std::string short_id(const nlohmann::json& object, const char* field) {
   return text_of(object, field).substr(0, kShortId);
 }

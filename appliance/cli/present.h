@@ -16,6 +16,8 @@ std::string size_of(const nlohmann::json& object, const char* field);      // "1
 std::string duration_of(const nlohmann::json& object, const char* field);  // from milliseconds
 // "38 s last, 40 s median of 12 (slower by 35 %)" of the API's `recovery`.
 std::string recovery_of(const nlohmann::json& recovery);
+// "last 24, daily 14": what keeps a point, or why it goes, of the API's `reasons`.
+std::string reasons_of(const nlohmann::json& point);
 // An id short enough for a table and long enough to be typed.
 std::string short_id(const nlohmann::json& object, const char* field);
 

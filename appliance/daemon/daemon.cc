@@ -38,17 +38,6 @@ std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const ch
   }
 }
 
-boot::BootSettings boot_settings(const Config& config) {
-  boot::BootSettings settings;
-  settings.state_directory = config.state_directory;
-  settings.run_directory = config.run_directory;
-  settings.accelerator = boot::accelerator_from_name(config.accelerator);
-  settings.export_cache_size = config.chunk_cache_size;
-  settings.tpm_directory = config.tpm_directory;
-  settings.trace_directory = config.traces_directory();
-  return settings;
-}
-
 std::string host_of(const std::string& public_address) {
   return public_address.empty() ? std::string() : parse_listen_address(public_address).host;
 }
@@ -99,7 +88,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   // First: connections that are made before libvirt's event loop get no events.
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
-  boots_ = std::make_unique<boot::BootService>(boot_settings(config_), *hypervisor_);
+  boots_ = std::make_unique<boot::BootService>(boot_settings(), *hypervisor_);
   timelines_ = std::make_unique<instant::Timelines>(*boots_, *stores_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
@@ -113,13 +102,24 @@ Daemon::Daemon(const Config& config) : config_(config) {
   ingest_->set_space(*space_);
 
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
+  deletion_ = std::make_unique<points::PointDeletion>(
+      *catalog_, *stores_, pins_,
+      points::PointDeletion::Options{
+          config_.state_directory,
+          [this](const images::StoreId& store, const images::MachineId& machine) {
+            boots_->forget_traces(store, machine);
+          }});
+  retention_ = std::make_unique<retention::RetentionService>(
+      *catalog_, *stores_, *jobs_, *deletion_,
+      retention::Surroundings{.state_directory = config_.state_directory,
+                              .clock_problem = [this] { return clock_trust_->look().problem; },
+                              .pruning = {config_.traces_directory()}});
   scheduler_ = std::make_unique<schedule::Scheduler>(
       *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
       alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
       schedule::Others{
           [this](const std::string& tenant) { return timelines_->holders(tenant); },
           [this] { return timelines_->conditions(*catalog_); },
-          [this](const images::PointId& id) { api::expect_no_boot_of(*services_, id); },
           [this](const std::string& tenant, const std::string& machine, const char* why) {
             verification_->request(tenant, machine + "@latest", why);
           },
@@ -135,7 +135,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   });
   presence_ = std::make_unique<presence::Presence>(
       presence::needs_of({config_, [this] { stores_->look(); },
-                          [this] { hypervisor_->has_network(boot_settings(config_).nat_network); },
+                          [this] { hypervisor_->has_network(boot_settings().nat_network); },
                           [this] { scheduler_->expect_watching(); }, authority_->fingerprint()}));
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
@@ -147,6 +147,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
   services_->reports = reports_.get();
   services_->clock_trust = clock_trust_.get();
   services_->presence = presence_.get();
+  services_->deletion = deletion_.get();
+  services_->retention = retention_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;
@@ -164,7 +166,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
       });
   // Last: its workers begin at once, and a daemon that cannot bind its port starts nothing.
   verify::VerifySettings verify_settings;
-  verify_settings.boot = boot_settings(config_);
+  verify_settings.boot = boot_settings();
   verify_settings.limits.watch_on_ms = config_.watch_on_ms;
   verification_ = std::make_unique<verify::VerifyService>(
       verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
@@ -192,14 +194,29 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
           {"certificates", {alerts::kCertificateEnds}, certificates}};
 }
 
+boot::BootSettings Daemon::boot_settings() {
+  boot::BootSettings settings;
+  settings.state_directory = config_.state_directory;
+  settings.run_directory = config_.run_directory;
+  settings.accelerator = boot::accelerator_from_name(config_.accelerator);
+  settings.export_cache_size = config_.chunk_cache_size;
+  settings.tpm_directory = config_.tpm_directory;
+  settings.trace_directory = config_.traces_directory();
+  settings.pins = &pins_;
+  return settings;
+}
+
 // Places that may be out of reach one without the other.
 std::vector<schedule::AlertSource> Daemon::alert_sources() {
   std::vector<schedule::AlertSource> sources{
       {"what the appliance needs",
        {alerts::kDependencyMissing},
        [this](uint64_t) { return presence_->conditions(); }},
-      {"the stores", {alerts::kStoreUnusable, alerts::kPointsMissing}, [this](uint64_t) {
-         return presence::store_conditions(stores_->standings());
+      {"the stores",
+       {alerts::kStoreUnusable, alerts::kPointsMissing},
+       [this](uint64_t) { return presence::store_conditions(stores_->standings()); }},
+      {"retention", {alerts::kRetentionFailing, alerts::kRetentionHeld}, [this](uint64_t) {
+         return retention_->conditions();
        }}};
   for (schedule::AlertSource& each : limit_alerts()) sources.push_back(std::move(each));
   return sources;
@@ -230,6 +247,7 @@ void Daemon::run(const StopSignals& signals) {
   });
   presence_->start();
   server_->start();
+  retention_->start();
   scheduler_->start();
   std::optional<instant::InstantSyncs> instant_syncs;
   instant_syncs.emplace(instant::InstantSyncSettings{config_.state_directory, config_.run_directory,
@@ -249,6 +267,7 @@ void Daemon::run(const StopSignals& signals) {
   instant_syncs.reset();  // its processes talk to the server
   server_->stop();
   scheduler_->stop();
+  retention_->stop();
   verification_->stop();
   jobs_->stop();
   presence_->stop();

@@ -13,8 +13,10 @@
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
+#include "appliance/points/point_deletion.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
+#include "appliance/retention/retention_service.h"
 #include "appliance/verify/verify_service.h"
 #include "base/ballast.h"
 #include "base/file_system.h"
@@ -49,6 +51,7 @@ class Daemon {
   std::vector<schedule::AlertSource> limit_alerts();
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT by which this machine reaches the daemon
+  boot::BootSettings boot_settings();
 
   const Config config_;
   alerts::HostConduct conduct_;
@@ -60,6 +63,7 @@ class Daemon {
   std::unique_ptr<base::Ballast> ballast_;
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;
+  boot::PointPins pins_;
   std::unique_ptr<boot::BootService> boots_;
   boot::Asker asker_;
   std::unique_ptr<boot::GuestWatch> guest_watch_;
@@ -69,6 +73,8 @@ class Daemon {
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<instant::Timelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
+  std::unique_ptr<points::PointDeletion> deletion_;
+  std::unique_ptr<retention::RetentionService> retention_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<presence::Presence> presence_;
   std::unique_ptr<api::Services> services_;

@@ -19,10 +19,11 @@ constexpr std::array<LaneTraits, kLaneCount> kTraits{{
     {"waits and pulls", 4},
 }};
 
-constexpr std::array<std::pair<std::string_view, Lane>, 6> kKinds{{
+constexpr std::array<std::pair<std::string_view, Lane>, 7> kKinds{{
     {"boot", Lane::boots},
     {"stop", Lane::stops},
     {"delete", Lane::deletions},
+    {"forget", Lane::deletions},
     {"retention", Lane::retention},
     {"check", Lane::checks},
     {"compact", Lane::compactions},

@@ -1,14 +1,9 @@
-// Which points of a machine are kept: "last 24, hourly 48, daily 14, weekly 8, monthly 12, yearly
-// 5", or "all". Pure. Values.
+// The rule which points of a machine are kept: "last 24, hourly 48, daily 14, weekly 8, monthly 12,
+// yearly 5", or "all". What follows from it is in retention/plan.h. Pure. Values.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
-#include <vector>
-
-#include "appliance/policy/time_zone.h"
-#include "images/ids.h"
 
 namespace appliance::policy {
 
@@ -27,16 +22,5 @@ struct Retention {
 };
 
 Retention parse_retention(std::string_view text);  // throws invalid_argument
-
-struct DatedPoint {
-  images::PointId id;
-  int64_t time_ms = 0;  // UTC
-};
-
-// The points to delete. Of each hour, day, … of the zone's clock that has a point, the newest point
-// stands for it, and as many of them are kept as the retention says, newest first. The newest point
-// of all is never deleted.
-std::vector<images::PointId> points_to_delete(std::vector<DatedPoint> points,
-                                              const Retention& retention, const TimeZone& zone);
 
 }  // namespace appliance::policy

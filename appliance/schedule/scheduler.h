@@ -2,9 +2,9 @@
 // is given to them in order of priority. A machine never has two orders at once; one that was
 // missed is made up for once.
 //
-// It also wires what the appliance does by itself (duties.h): orders of silent hosts end, old points
-// are deleted, stores are compacted and checked (upkeep.h), machines are tested at night
-// (nightly_tests.h), and alerts are settled (alert_watch.h).
+// It also wires what the appliance does by itself (duties.h): orders of silent hosts end, old rows
+// go, stores are compacted and checked (upkeep.h), machines are tested at night (nightly_tests.h),
+// and alerts are settled (alert_watch.h).
 // Thread-safe. Errors: as the catalog's.
 #pragma once
 
@@ -95,8 +95,6 @@ struct Others {
   std::function<std::map<std::string, catalog::HostId>(const std::string& tenant)> holders{};
   // Instant VMs that do not run and should: conditions of the kind kInstantVmDown.
   std::function<std::vector<alerts::Condition>()> conditions{};
-  // Throws busy if a point is in use.
-  std::function<void(const images::PointId&)> expect_deletable;
   // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly".
   std::function<void(const std::string& tenant, const std::string& machine, const char* why)>
       verify;
@@ -176,8 +174,7 @@ class Scheduler : public ingest::SyncOrders {
     std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
     uint64_t first_order = 0;                                       // of this daemon
     uint64_t next_order = 0;
-    std::optional<uint64_t> retained_ms;   // when retention was last applied, by the steady clock
-    std::optional<uint64_t> forgotten_ms;  // likewise: when old rows were last forgotten
+    std::optional<uint64_t> forgotten_ms;  // steady: when old rows were last forgotten
     bool stopping = false;
   };
 
@@ -206,7 +203,6 @@ class Scheduler : public ingest::SyncOrders {
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
   // A host that fell silent with orders in its hands gives them up.
   void expire_silent_orders();
-  void retain(State& state);
   void add_duties();
   void settle_alerts();
   std::vector<AlertSource> alert_sources();

@@ -54,8 +54,6 @@ void Scheduler::add_duties() {
   };
   add("orders", "orders of hosts that fell silent are not given up",
       [this] { expire_silent_orders(); });
-  add("retention", "points that no policy keeps are not deleted",
-      [this] { retain(*state_.lock()); });
   add("upkeep", "stores are neither compacted nor checked",
       [this] { upkeep_.round(clock_.wall_ms()); });
   add("old rows", "old rows of the catalog are not forgotten",

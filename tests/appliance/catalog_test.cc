@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "appliance/catalog/retention_records.h"
 #include "appliance/catalog/schema.h"
 #include "appliance/catalog/sqlite.h"
 #include "appliance/catalog/verification_records.h"
@@ -369,6 +370,114 @@ TEST_CASE("a catalog knows which store is whose, also one of an older version") 
   CHECK_FALSE(catalog->find_fact("authority"));
   catalog->save_fact("authority", "abc");
   CHECK(catalog->find_fact("authority") == "abc");
+}
+
+TEST_CASE("a forgotten machine leaves nothing; those of others and other subjects stay") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  const std::string tenant(kDefaultTenant);
+  Host alpha = enrolled(*catalog, "alpha");
+  images::PointSummary first = make_point("web", 1000), second = make_point("web", 2000);
+  for (const images::PointSummary& point : {first, second, make_point("db", 3000)}) {
+    catalog->add_point(tenant, point);
+    catalog->assign_machine(tenant, point.machine_name, alpha.id);
+    Verification seen;
+    seen.tenant = tenant;
+    seen.machine_name = point.machine_name;
+    seen.point = point.id;
+    seen.verdict = "pass";
+    catalog->add_verification(seen, {{1, "text", {}}});
+    Protection protection;
+    protection.tenant = tenant;
+    protection.machine = point.machine_name;
+    catalog->save_protection(protection);
+    catalog->save_retention_mark(tenant, point.machine_name, {"all", "", 0});
+  }
+  for (const char* kind : {"machine-overdue", "host-silent"}) {
+    Alert alert;
+    alert.tenant = tenant;
+    alert.kind = kind;
+    alert.subject = "web";
+    catalog->open_alert(alert);
+  }
+  MachineTraces traces = catalog->machine_traces(tenant, "web");
+  CHECK(traces.is_known);
+  CHECK(traces.is_protected);
+  CHECK(traces.point_count == 2);
+  CHECK(traces.test_boot_count == 2);
+  CHECK(traces.alert_count == 1);
+  CHECK(code_of([&] { catalog->forget_machine(tenant, "web", 5000); }) == ErrorCode::busy);
+  CHECK(catalog->machine_traces(tenant, "web").test_boot_count == 2);
+  catalog->remove_point(tenant, first.id);
+  catalog->remove_point(tenant, second.id);
+  catalog->forget_machine(tenant, "web", 5000);
+  traces = catalog->machine_traces(tenant, "web");
+  CHECK_FALSE(traces.is_known);
+  CHECK_FALSE(traces.is_protected);
+  CHECK(traces.test_boot_count == 0);
+  CHECK(catalog->retention_mark(tenant, "web").applied.empty());
+  CHECK(catalog->worst_gap(tenant, "web", 0, 1u << 30) == 0);
+  auto open = catalog->alerts(tenant, false, 10);
+  REQUIRE(open.size() == 1);
+  CHECK(open[0].kind == "host-silent");
+  CHECK(catalog->machine_traces(tenant, "db").test_boot_count == 1);
+  CHECK(catalog->machine(tenant, "db").host == alpha.id);
+
+  CHECK(code_of([&] { catalog->forget_host(alpha.id); }) == ErrorCode::busy);
+  catalog->revoke_host(alpha.id);
+  catalog->save_report({alpha.id, 1, "{}"});
+  catalog->forget_host(alpha.id);
+  CHECK_FALSE(catalog->find_host(alpha.id));
+  CHECK_FALSE(catalog->machine(tenant, "db").host);
+}
+
+TEST_CASE("what is old goes by itself, a bounded number at a time") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  const std::string tenant(kDefaultTenant);
+  constexpr uint64_t kDay = 24 * 3'600'000, kNow = 1000 * kDay;
+  for (int i = 0; i < 30; ++i) {
+    Job job;
+    job.kind = "sync";
+    job.tenant = tenant;
+    job.created_ms = i < 20 ? kDay : kNow;
+    job.id = catalog->add_job(job);
+    catalog->log_job(job.id, "a line", kNow);
+    job.state = JobState::succeeded;
+    job.ended_ms = job.created_ms;
+    if (i != 0) catalog->end_job(job);  // the first one runs still
+    Alert alert;
+    alert.tenant = tenant;
+    alert.kind = "machine-overdue";
+    alert.subject = std::to_string(i);
+    catalog->open_alert(alert);
+    if (i < 10) catalog->close_alert(tenant, alert.kind, alert.subject, i < 5 ? kDay : kNow);
+  }
+  Host gone = enrolled(*catalog, "gone");
+  catalog->save_report({gone.id, 1, "{}"});
+  catalog->revoke_host(gone.id);
+  images::PointSummary point = make_point("web", kNow);
+  catalog->add_point(tenant, point);
+  catalog->hold_point(tenant, {point.id, "", 1, kDay});
+
+  PruneLimits limits;
+  limits.finished_jobs = 15;
+  limits.rows = 8;
+  PruneCounts counts = catalog->prune(limits, kNow);
+  CHECK(counts.jobs == 8);
+  counts = catalog->prune(limits, kNow);
+  CHECK(counts.jobs == 6);
+  CHECK(catalog->prune(limits, kNow).jobs == 0);
+  auto jobs = catalog->jobs({.state = {}, .kind = "", .subject = "", .limit = 100});
+  CHECK(jobs.size() == 16);  // the newest 15 that ended, and the one that runs
+  for (const Job& job : jobs) {
+    bool is_old = job.ended_ms && *job.ended_ms < kNow;
+    CHECK(catalog->job_log(job.id, 0, 10).size() == (is_old ? 0 : 1));
+  }
+  CHECK(catalog->alerts(tenant, true, 100).size() == 25);
+  CHECK(catalog->tokens().empty());
+  CHECK_FALSE(catalog->find_report(gone.id));
+  CHECK(catalog->holds(tenant, 0).empty());
 }
 
 }  // namespace appliance::catalog

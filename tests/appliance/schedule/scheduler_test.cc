@@ -34,7 +34,6 @@ struct Appliance {
       : scheduler(*catalog, stores, jobs, limits, {},
                   {.holders = [this](const std::string&) { return holders; },
                    .conditions = {},
-                   .expect_deletable = {},
                    .verify = {},
                    .misconduct =
                        [this](const Host& host, const alerts::Misconduct& misconduct) {

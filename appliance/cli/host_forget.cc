@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer =
+      ApiClient(arguments).remove("/hosts/" + base::encode_percent(arguments.get("HOST")));
+  if (arguments.json()) print_json(answer);
+  else fmt::print("The host {} is forgotten.\n", printable(text_of(answer["host"], "name")));
+  return 0;
+}
+
+}  // namespace
+
+base::Command host_forget_command() {
+  base::Command command;
+  command.name = "host forget";
+  command.summary = "Removes a revoked host from the lists";
+  command.positional = {"HOST"};
+  command.declare_options = declare_connection;
+  command.run = run;
+  command.notes =
+      "HOST is an id or a unique prefix of one. Its machines and their points stay, and belong to "
+      "no host: muletto machine assign.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,70 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  using base::options::value;
+  add("reason", value<std::string>()->value_name("TEXT"), "why, for whoever wants it gone later")(
+      "until", value<std::string>()->value_name("TIME"),
+      "when the hold ends by itself, such as 2027-01-31; default: when it is released");
+  declare_connection(add);
+}
+
+std::string hold_path(const base::Arguments& arguments) {
+  return fmt::format("/points/{}/hold", base::encode_percent(arguments.get("POINT")));
+}
+
+int hold(const base::Arguments& arguments) {
+  nlohmann::json body = nlohmann::json::object();
+  for (const char* name : {"reason", "until"}) {
+    if (arguments.has(name)) body[name] = arguments.get(name);
+  }
+  nlohmann::json answer = ApiClient(arguments).put(hold_path(arguments), body);
+  if (arguments.json()) print_json(answer);
+  else fmt::print("The point {} is held.\n", printable(text_of(answer, "point")));
+  return 0;
+}
+
+int release(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).remove(hold_path(arguments));
+  if (arguments.json()) print_json(answer);
+  else fmt::print("The point {} is not held any more.\n", printable(text_of(answer, "point")));
+  return 0;
+}
+
+constexpr const char* kPoint =
+    "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
+    "web@2026-11-21T08:00.";
+
+}  // namespace
+
+base::Command point_hold_command() {
+  base::Command command;
+  command.name = "point hold";
+  command.summary = "Keeps a point, whatever policies and people say, until it is released";
+  command.positional = {"POINT"};
+  command.declare_options = declare_options;
+  command.run = hold;
+  command.notes = kPoint;
+  return command;
+}
+
+base::Command point_release_command() {
+  base::Command command;
+  command.name = "point release";
+  command.summary = "Ends the hold on a point";
+  command.positional = {"POINT"};
+  command.declare_options = declare_connection;
+  command.run = release;
+  command.notes = kPoint;
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include "appliance/cli/api_client.h"
+#include "appliance/cli/commands.h"
+#include "appliance/cli/present.h"
+#include "appliance/cli/table.h"
+#include "base/text.h"
+
+namespace appliance::cli {
+namespace {
+
+void declare_options(base::options::options_description_easy_init add) {
+  using base::options::value;
+  add("machine", value<std::string>()->value_name("NAME"), "only this machine")(
+      "keep", value<std::string>()->value_name("RULE"),
+      "what would be kept by this rule, such as 'last 24, daily 14', instead of the policy's");
+  declare_connection(add);
+}
+
+std::string query_of(const base::Arguments& arguments) {
+  std::string query;
+  auto add = [&](const char* field, const char* argument) {
+    if (!arguments.has(argument)) return;
+    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', field,
+                         base::encode_percent(arguments.get(argument)));
+  };
+  add("policy", "POLICY");
+  add("machine", "machine");
+  add("keep", "keep");
+  return query;
+}
+
+void print_machine(const nlohmann::json& machine) {
+  const nlohmann::json& points = machine["points"];
+  fmt::print("{} (policy {}, keep {}): {} of {} would go.\n",
+             printable(text_of(machine, "machine")), printable(text_of(machine, "policy")),
+             printable(text_of(machine, "keep")), text_of(machine, "going"),
+             base::format_count(points.size(), "point"));
+  if (!machine["held"].is_null())
+    fmt::print("Nothing goes now: {}.\n", printable(text_of(machine, "held")));
+  Table table({{"ID"}, {"TIME"}, {""}, {"WHY"}});
+  for (const nlohmann::json& point : points) {
+    table.add({short_id(point, "id"), text_of(point, "time"),
+               point.value("stays", true) ? "stays" : "GOES", reasons_of(point)});
+  }
+  table.print("It has no points.");
+}
+
+int run(const base::Arguments& arguments) {
+  nlohmann::json answer = ApiClient(arguments).get("/retention" + query_of(arguments));
+  if (arguments.json()) {
+    print_json(answer);
+    return 0;
+  }
+  bool is_first = true;
+  for (const nlohmann::json& machine : answer["machines"]) {
+    if (!is_first) fmt::print("\n");
+    is_first = false;
+    print_machine(machine);
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Command policy_preview_command() {
+  base::Command command;
+  command.name = "policy preview";
+  command.summary = "Says of each point what keeps it, or why it goes; changes nothing";
+  command.positional = {"POLICY?"};
+  command.declare_options = declare_options;
+  command.run = run;
+  command.notes =
+      "Without POLICY and --machine it shows all protected machines. Times are when the appliance "
+      "received a point.";
+  return command;
+}
+
+}  // namespace appliance::cli

@@ -1,0 +1,18 @@
+// Removes what nobody needs any more and nobody else removes: old rows of the catalog, and boot
+// traces of machines that are gone. A little at a time; what is left goes the next time. Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "appliance/catalog/catalog.h"
+
+namespace appliance::retention {
+
+struct PruningPlaces {
+  std::string trace_directory;  // of boot::TraceShelf; empty: none
+};
+
+// Throws what the catalog throws.
+void prune(catalog::Catalog& catalog, const PruningPlaces& places, uint64_t now_ms);
+
+}  // namespace appliance::retention
