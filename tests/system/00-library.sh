@@ -21,7 +21,7 @@ background_pid sleeper > "$OUTSIDE/pid"
 wait_until 5 "the sleeper sleeps" background_alive sleeper
 start_background brief true
 wait_until 5 "the brief one ends" bash -c "! kill -0 $(background_pid brief)"
-! background_alive brief
+if background_alive brief; then fail "a program that has ended counts as alive"; fi
 [ "$(free_port)" != "$(free_port)" ]
 [ "$(echo '{"a":"b"}' | json .a)" = b ]
 [ "$(sha256_of /dev/null)" = e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 ]

@@ -141,5 +141,6 @@ has_alert() {
 }
 wait_until 20 "there is an alert" has_alert
 muletto boot stop "$boot" --yes > /dev/null
-[ -z "$(virsh list --all --name | grep muletto- || true)" ] || fail "a definition is left"
-muletto store check "$state/stores/default" > /dev/null 2>&1 || true
+virsh list --all --name > "$WORK/defined"
+! grep muletto- "$WORK/defined" || fail "a definition is left"
+muletto tenant check --deep > "$WORK/check" || fail "the store is not whole: $(cat "$WORK/check")"
