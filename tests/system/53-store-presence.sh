@@ -3,6 +3,11 @@
 # A store that is not there is neither made again nor forgotten: unmounted, foreign, read-only, held by another
 # process, put back from an older copy; each is refused with a sentence, is an alert, and ends by itself. A fresh
 # appliance takes the store by order. libvirt and keys that are gone.
+# In a mount namespace of its own: a process elsewhere that copied its mounts would keep a disk in use, and no disk
+# that is in use can be mounted in another mode.
+if [ "$(id -u)" -eq 0 ] && [ -z "${MULETTO_PRIVATE_MOUNTS:-}" ]; then
+  MULETTO_PRIVATE_MOUNTS=1 exec unshare --mount --propagation private -- "$BASH" "$0"
+fi
 . "$(dirname "$0")/lib.sh"
 
 require_root
@@ -113,7 +118,7 @@ expect_ready
 
 # ---- held by another process
 stop_background mulettod
-start_background holder flock --close "$disk/writer.lock" sleep 600
+start_background holder flock --no-fork "$disk/writer.lock" sleep 600
 wait_until 5 "the lock is held" bash -c "! flock -n '$disk/writer.lock' true"
 start_appliance --libvirt "$libvirt"
 expect_unusable held "another process"
