@@ -39,7 +39,7 @@ Response revoke_host(Services& services, const Request& request) {
 }
 
 Response forget_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"));
+  catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
   services.catalog.forget_host(host.id);
   return json_response({{"host", host_json(host)}});
 }

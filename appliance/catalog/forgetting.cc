@@ -66,8 +66,8 @@ void Catalog::forget_machine(std::string_view tenant, std::string_view machine_n
   auto run = [&](const std::string& words) {
     (*database)->prepare(words).bind(number, machine_name).run();
   };
-  for (const char* table :
-       {"verifications", "machine_checks", "protections", "recovery_gaps", "retention_marks"})
+  for (const char* table : {"verifications", "machine_checks", "protections", "recovery_gaps",
+                            "retention_marks", "host_machines"})
     run(fmt::format("DELETE FROM {} WHERE tenant = ? AND machine = ?", table));
   run(
       fmt::format("DELETE FROM jobs WHERE tenant = ? AND subject = ? AND ended_ms IS NOT NULL AND "
@@ -97,7 +97,8 @@ void Catalog::forget_host(const HostId& id) {
   auto database = database_.lock();
   Transaction transaction(**database);
   for (const char* words :
-       {"DELETE FROM host_reports WHERE host = ?", "UPDATE machines SET host = NULL WHERE host = ?",
+       {"DELETE FROM host_reports WHERE host = ?", "DELETE FROM host_machines WHERE host = ?",
+        "UPDATE machines SET host = NULL WHERE host = ?",
         "DELETE FROM hosts WHERE id = ? AND revoked != 0"})
     (*database)->prepare(words).bind(id.hex()).run();
   transaction.commit();
