@@ -1,11 +1,18 @@
 #include "tests/fuzz/fuzz_targets.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <functional>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/memory_file_system.h"
+#include "base/unique_fd.h"
 #include "images/boot_trace_format.h"
 #include "images/chunk_encoder.h"
+#include "images/image_headers.h"
 #include "images/index_format.h"
 #include "images/layout.h"
 #include "images/pack_appender.h"
@@ -198,10 +205,53 @@ std::vector<FuzzTarget> index_targets() {
   };
 }
 
+// Headers of image files: what a guest or a stranger wrote, read by a process with all rights.
+Bytes image_header(std::initializer_list<std::pair<size_t, std::string_view>> parts) {
+  Bytes bytes(1024);
+  for (const auto& [offset, text] : parts)
+    std::copy(text.begin(), text.end(), bytes.begin() + static_cast<ptrdiff_t>(offset));
+  return bytes;
+}
+
+std::vector<FuzzTarget> image_targets() {
+  using namespace std::string_view_literals;
+  auto read_as = [](const std::string& format) {
+    return plainly([format](ByteView bytes) {
+      base::UniqueFd file(::memfd_create("image", MFD_CLOEXEC));
+      if (::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+        return;
+      image_format_it_looks_like(file.get());
+      read_references(file.get(), format, "image");
+    });
+  };
+  Bytes qcow2 = image_header({{0, "QFI\xfb\0\0\0\3"sv},
+                              {8, "\0\0\0\0\0\0\1\0\0\0\0\4\0\0\0\x10"sv},
+                              {72, "\0\0\0\0\0\0\0\4"sv},
+                              {100, "\0\0\0\x68\xe2\x79\x2a\xca\0\0\0\3raw"sv},
+                              {120, "\x44\x41\x54\x41\0\0\0\4data"sv},
+                              {256, "base"}});
+  Bytes qcow =
+      image_header({{0, "QFI\xfb\0\0\0\1"sv}, {8, "\0\0\0\0\0\0\1\0\0\0\0\4"sv}, {256, "base"}});
+  Bytes vmdk = image_header({{0,
+                              "# Disk DescriptorFile\nparentFileNameHint=\"a\"\n"
+                              "RW 8 FLAT \"b\" 0\nRW 8 SPARSE \"c\"\n"}});
+  Bytes sparse = image_header({{0, "KDMV\1"},
+                               {28, "\1\0\0\0\0\0\0\0\1"sv},
+                               {512, "parentFileNameHint=\"a\"\nRW 8 FLAT \"b\" 0\n"}});
+  Bytes qed = image_header({{0, "QED\0"sv}, {16, "\5"}, {56, "\x80\0\0\0\4"sv}, {128, "base"}});
+  Bytes vhd = image_header({{0, "conectix"}, {22, "\2"}, {63, "\4"}, {577, "b"}});
+  return {{"image_qcow2", read_as("qcow2"), {qcow2}},
+          {"image_qcow", read_as("qcow"), {qcow}},
+          {"image_vmdk", read_as("vmdk"), {vmdk, sparse}},
+          {"image_qed", read_as("qed"), {qed}},
+          {"image_vhd", read_as("vpc"), {vhd}}};
+}
+
 }  // namespace
 
 std::vector<FuzzTarget> fuzz_targets() {
   std::vector<FuzzTarget> targets = file_targets();
+  for (FuzzTarget& target : image_targets()) targets.push_back(std::move(target));
   for (FuzzTarget& target : index_targets()) targets.push_back(std::move(target));
   return targets;
 }
