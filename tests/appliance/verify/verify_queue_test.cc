@@ -1,5 +1,6 @@
 // Which test boots wait, and that a machine has one of them.
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "appliance/verify/verify_service.h"
 #include "base/error.h"
@@ -28,6 +29,7 @@ class NoWatch : public boot::GuestWatch {
 TEST_CASE("a machine's test boot waits once, and a named point's beside it", "[verify]") {
   base::ScratchDirectory scratch("/tmp", "muletto-verify-queue");
   auto catalog = catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
+  std::filesystem::create_directory(scratch.path() + "/stores");
   stores::TenantStores stores(base::real_file_system(), scratch.path() + "/stores", *catalog);
   stores.create_tenant("office", false);
   auto writer = stores.writer("office");
