@@ -386,7 +386,7 @@ TEST_CASE("a forgotten machine leaves nothing; those of others and other subject
     seen.machine_name = point.machine_name;
     seen.point = point.id;
     seen.verdict = "pass";
-    catalog->add_verification(seen, {{1, "text", {}}});
+    catalog->add_verification(seen, {{1, "text", {0x89}}});
     Protection protection;
     protection.tenant = tenant;
     protection.machine = point.machine_name;
