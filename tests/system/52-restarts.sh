@@ -35,8 +35,9 @@ answers() {
 # is connected to it, nothing of its folders but what it was given.
 no_socket_of_daemon() {
   local link inodes
-  inodes=$(ss -Htanpe "( sport = :$port )" | grep -o 'ino:[0-9]*' | cut -d: -f2)
-  inodes+=" $(ss -Hxae "src $run/api.sock" | grep -o 'ino:[0-9]*' | cut -d: -f2)"
+  inodes=$({ ss -Htane "sport = :$port" && ss -Hxa | grep -F "$run/api.sock"; } | grep -oE '(ino:|sock )[0-9]+' \
+    | grep -oE '[0-9]+')
+  [ "$(wc -l <<< "$inodes")" -ge 2 ] || fail "the daemon's own sockets are not seen"
   for link in "/proc/$1/fd/"*; do
     link=$(readlink "$link") || continue
     case $link in
@@ -77,36 +78,38 @@ wait_until 20 "the agent's machine is known" noticed
 
 # ---- what runs while the daemon goes: a VM, its console, a pull, a test boot
 boot=$(muletto boot start web@latest --memory 128M --cpus 1 --network none -o json | json .boot.id)
-domain=$(muletto boot show "$boot" -o json | json .boot.domain_name)
+domain=$(muletto boot show "$boot" -o json | json .boot.domain)
 id_of_vm=$(virsh domid "$domain")
 muletto boot pull "$boot" --bandwidth 64K > "$WORK/pull.txt" 2>&1 &
 pull=$!
-ticket() {
-  muletto boot console "$boot" --ticket -o json 2> /dev/null || muletto boot console "$boot" -o json
-}
-ticket > /dev/null
 muletto verify start web@latest > "$WORK/verify.txt" 2>&1 &
 verify=$!
 points() {
-  muletto machine show files -o json | json .machine.point_count
+  muletto machine list -o json | json '.machines[] | select(.name == "files") | .point_count'
 }
 more_points() {
   [ "$(points)" -gt "$1" ] || { points; return 1; }
 }
 
+wait_until 20 "the first scheduled point" more_points 0
+
 # ---- ten ends
 before=$(points)
 for round in {1..10}; do
-  # A client that stays connected through the end, as an operator's page or console is.
+  # Clients that stay connected through the end: one on the port, and one with the VM's console open.
   exec {held}<> "/dev/tcp/127.0.0.1/$port"
+  start_background "console$round" "$SOURCE/tests/tools/vnc-client" --socket "$run/api.sock" \
+    "/api/v1/boots/$boot/console/ws" --until-closed
+  wait_until 20 "the console is open" grep -q watching "$WORK/console$round.log"
+  for pid in $(pgrep -f "nbdkit .*-U $run/"); do
+    no_socket_of_daemon "$pid"
+  done
   if [ $((round % 2)) = 0 ]; then
     stop_background mulettod TERM
   else
     stop_background mulettod KILL
   fi
-  for pid in $(pgrep -f "nbdkit .*-U $run/"); do
-    no_socket_of_daemon "$pid"
-  done
+  [ -z "$(ss -Htln "sport = :$port")" ] || fail "round $round: somebody else still listens on the port"
   serve
   exec {held}>&-
   [ "$(muletto boot show "$boot" -o json | json .boot.state)" = running ] || fail "round $round: the VM is not taken up"
@@ -117,7 +120,7 @@ wait "$pull" "$verify" 2> /dev/null || true
 wait_until 60 "syncs go on" more_points "$((before + 1))"
 background_alive agent || fail "the agent has ended"
 pulling() {
-  [ "$(muletto boot show "$boot" -o json | json '.boot.is_pulling // .boot.pulling')" = true ]
+  [ "$(muletto boot show "$boot" -o json | json .boot.pulling)" = true ]
 }
 wait_until 20 "the pull goes on" pulling
 wait_until 20 "the VM's export is looked after" grep -q "took up the instant VM $boot" "$WORK/mulettod.log"

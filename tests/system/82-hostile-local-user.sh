@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 require_root
-require_commands jq nbdkit virsh setpriv python3
+require_commands jq nbdkit virsh setpriv /usr/bin/python3
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 state=$(appliance_state) run=$(appliance_run)
@@ -61,7 +61,7 @@ tries() {
   find "$state" "$run" "$WORK/agent" "$WORK/agent.run" -print0 > "$WORK/paths"
   [ "$(tr -cd '\0' < "$WORK/paths" | wc -c)" -gt 30 ] || fail "there is too little to try"
   chmod 644 "$WORK/paths"
-  as_user "$1" python3 "$WORK/tries.py" "$WORK/paths"
+  as_user "$1" /usr/bin/python3 "$WORK/tries.py" "$WORK/paths"
 }
 
 # ---- what a user may lay out beforehand: names that programs could follow
