@@ -46,7 +46,8 @@ void FrameChannel::throw_if_overdue() {
   if (is_ours_ && is_ours_()) since_ = now;
   Clock::time_point last = is_total_ ? since_ : std::max(since_, last_written_.load());
   if (now - last < limit_) return;
-  throw Error(ErrorCode::unavailable,
+  // Not unavailable: the peer is there, and has to be told.
+  throw Error(ErrorCode::busy,
               fmt::format("{} keeps its session open and does nothing with it", stream_.peer()));
 }
 

@@ -38,7 +38,8 @@ class FrameChannel {
   void expect_within(std::chrono::milliseconds limit);
 
   // The next frame but PING and PONG, which are dealt with here. Nothing if the peer ended the
-  // stream. Throws unavailable (the peer died or is silent), corrupt (no frame), cancelled.
+  // stream. Throws unavailable (the peer died or is silent), busy (it owes a frame), corrupt (no
+  // frame), cancelled.
   std::optional<Frame> next();
 
   // Takes frames as the encode() functions give them. Throws as ByteStream::write_all().

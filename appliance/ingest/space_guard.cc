@@ -131,7 +131,13 @@ void SpaceGuard::expect_reserve(uint64_t size) {
 }
 
 std::unique_ptr<SpaceGuard::Claim> SpaceGuard::claim(const catalog::Host& host, uint64_t size) {
-  expect_reserve(size);
+  try {
+    expect_reserve(size);
+  } catch (const Error&) {
+    auto state = state_.lock();
+    state->refused_size = std::max(state->refused_size, size);
+    throw;
+  }
   if (auto quota = catalog_.tenant_quota(host.tenant)) {
     uint64_t used = store_size(host.tenant);
     if (used + size > *quota) {
@@ -187,8 +193,11 @@ std::string SpaceGuard::busiest_host(const std::string& tenant) {
 
 std::vector<alerts::Condition> SpaceGuard::conditions() {
   std::vector<alerts::Condition> found;
+  uint64_t refused_size = state_.lock()->refused_size;
   try {
-    expect_reserve(0);
+    // What was refused would be again, though a little is left: no sync gets on with that.
+    expect_reserve(refused_size);
+    if (refused_size > 0) state_.lock()->refused_size = 0;
   } catch (const Error& error) {
     for (const catalog::Tenant& tenant : catalog_.tenants()) {
       found.push_back({alerts::kSyncsWithoutSpace, tenant.name, tenant.name,

@@ -89,6 +89,7 @@ class SpaceGuard {
   struct State {
     std::map<catalog::HostId, Volume> volumes;
     std::map<std::string, StoreSize> stores;  // by tenant
+    uint64_t refused_size = 0;  // bytes: the most that the reserve had no room for, until it has
   };
 
   uint64_t hour_now() const;

@@ -43,7 +43,7 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
     if (live.machines.size() >= kMaxMachines) break;
     auto machine = catalog_.find_machine(host.tenant, name);
     if (machine && machine->host && *machine->host != host.id) continue;
-    if (!machine && is_named_by_another(state, host, name, now_ms)) {
+    if (!machine && is_named_by_another(state, host, name)) {
       complain(host, "neighbours", "it names a machine that another host has named before it");
       continue;
     }
@@ -73,11 +73,11 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
 // A machine is its first point's host's. Until then it is that of the first who named it and is
 // still there: otherwise whoever names all machines would be given its neighbours' orders.
 bool Scheduler::is_named_by_another(const State& state, const catalog::Host& host,
-                                    const std::string& machine, uint64_t now_ms) const {
+                                    const std::string& machine) const {
   return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& each) {
     const auto& [id, other] = each;
     return id != host.id && other.tenant == host.tenant && other.machines.contains(machine) &&
-           now_ms <= other.polled_ms + alerts::kSilentAfterMs;
+           !is_silent(other);
   });
 }
 

@@ -185,7 +185,7 @@ class Scheduler : public ingest::SyncOrders {
   void forget_old(State& state, uint64_t now_ms);
   void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
   bool is_named_by_another(const State& state, const catalog::Host& host,
-                           const std::string& machine, uint64_t now_ms) const;
+                           const std::string& machine) const;
   // The one after it takes its place, and is what is returned; `unbegun` is for who waited for it.
   Orders::iterator end_order(State& state, Orders::iterator order, const base::Error& unbegun);
   void take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,

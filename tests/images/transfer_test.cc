@@ -413,7 +413,7 @@ TEST_CASE("a session that is only kept alive is ended", "[transfer]") {
       break;  // it was sent away already
     }
   }
-  CHECK(sender.refusal() == ErrorCode::unavailable);
+  CHECK(sender.refusal() == ErrorCode::busy);
   CHECK(setup.host.commits == 0);
 }
 

@@ -30,7 +30,7 @@ cat > "$WORK/honest.toml" << TOML
 libvirt = "qemu:///system?socket=$WORK/no-libvirt"
 state_dir = "$WORK/honest"
 run_dir = "$WORK/honest.run"
-[machine.web]
+[machines.web]
 images = { vda = "$WORK/disk.raw" }
 image_format = "raw"
 TOML

@@ -71,6 +71,18 @@ TEST_CASE("syncs leave the reserve free, and an alert names who stored most") {
   CHECK_THAT(found[0].message, Catch::Contains("5.0 GiB, came from the host 'noisy'"));
 }
 
+TEST_CASE("the alert lasts until what was refused would be taken") {
+  Setup setup;
+  setup.space.free = 2 * kGiB + (1 << 20);
+  CHECK(setup.kinds().empty());
+  CHECK_THROWS_AS(setup.guard.claim(setup.host, 1 << 26), base::Error);
+  CHECK(setup.kinds() == Kinds{alerts::kSyncsWithoutSpace});
+  setup.space.free = 3 * kGiB;
+  CHECK(setup.kinds().empty());
+  setup.space.free = 2 * kGiB + (1 << 20);
+  CHECK(setup.kinds().empty());
+}
+
 TEST_CASE("a tenant has its quota, and is told before it is used up") {
   Setup setup;
   setup.catalog->set_tenant_quota("default", 10 * kGiB);
