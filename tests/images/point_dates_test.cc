@@ -51,11 +51,11 @@ struct DatedStore {
     base::store_u64(bytes.data() + kTime, time_ms);
     bytes.erase(bytes.begin() + kTime + 8, bytes.begin() + kTime + 8 + kAdded);
     bytes.resize(bytes.size() - 8);
-    base::ByteWriter writer;
-    writer.view(bytes);
-    writer.u64(base::checksum64(bytes));
+    base::ByteWriter manifest;
+    manifest.view(bytes);
+    manifest.u64(base::checksum64(bytes));
     files.remove(path);
-    base::write_file_durably(files, path, writer.bytes());
+    base::write_file_durably(files, path, manifest.bytes());
   }
   PointSummary last() { return writer->reader().points_of("web").back(); }
   PointId find(const std::string& selector) { return writer->reader().find_point(selector); }
