@@ -69,7 +69,7 @@ class StoreWorkload {
 
   WorkloadOptions options_;
   std::mt19937 random_;
-  uint64_t next_time_ms_ = 1000;
+  uint64_t next_time_ms_ = 1'000'000;  // none is so far back that it would lie before 1970
   std::function<void()> on_change_ = [] {};
   std::unique_ptr<Held> held_;
 };
