@@ -110,6 +110,7 @@ done
 
 printf '[verification]\nwatch_on = "2s"\n' > "$WORK/mulettod.toml"
 start_appliance --config "$WORK/mulettod.toml"
+muletto tenant adopt default > /dev/null
 daemon=$(background_pid mulettod)
 mkdir -p "$state/checks"
 printf '#!/bin/sh\n[ "$(id -u)" != 0 ] && [ -z "$(ip route show default 2>&1)" ] && ! touch /etc/muletto-was-here 2> /dev/null &&
