@@ -139,6 +139,7 @@ class IndexedWriter : public StoreWriter {
 
   CompactResult compact(const CompactOptions& options) override {
     std::lock_guard one_at_a_time(compacting_);
+    list_what_was_refused();
     {
       std::lock_guard timeline(timeline_.mutex);
       expect_sound();
@@ -160,6 +161,16 @@ class IndexedWriter : public StoreWriter {
   }
 
  private:
+  // Packs of syncs that came to nothing are durable, and the index hears of them with the next
+  // commit: which never comes while a full store refuses all syncs. Then nothing could be freed.
+  void list_what_was_refused() {
+    try {
+      appender_.flush();
+    } catch (const Error& error) {
+      base::log().warn("what unfinished syncs left is not freed now: {}", error.message());
+    }
+  }
+
   // Packs and index that are open stay those of the disk they were opened on; a manifest is written
   // by name. So nothing is published under a name that means another folder now.
   void expect_sound() const {
