@@ -57,7 +57,8 @@ stop_background mulettod KILL
 kill -9 "$(exports)"
 start_daemon
 wait_until 30 "the pull is taken up" sh -c "muletto job list --kind pull -o json | jq -e '.jobs[0].state == \"running\"'"
-copying || fail "QEMU does not copy any more"
+# At once, or begun again by the pull once the export is back.
+wait_until 20 "QEMU copies on" copying
 curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the guest suffered"
 wait_until 90 "it is local" sh -c "muletto boot show $boot -o json | jq -e .boot.local"
 [ -z "$(exports)" ] || fail "the export still runs"
