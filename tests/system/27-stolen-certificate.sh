@@ -32,7 +32,15 @@ own=$(muletto point list --machine own -o json | json '.points[0].id')
 
 json .certificate < "$WORK/thief/enrollment.json" > "$WORK/thief.crt"
 json .key < "$WORK/thief/enrollment.json" > "$WORK/thief.key"
-attempt() { # attempt METHOD PATH: prints the HTTP status
+attempt() { # attempt METHOD PATH: prints the HTTP status; who asks too often is told to wait, and does
+  local status=429
+  while [ "$status" = 429 ]; do
+    status=$(request "$@")
+    [ "$status" != 429 ] || sleep 1
+  done
+  echo "$status"
+}
+request() {
   curl -sk --noproxy '*' --max-time 20 --cert "$WORK/thief.crt" --key "$WORK/thief.key" -X "$1" \
     -H 'Content-Type: application/json' -d '{}' -o "$WORK/answer" -w '%{http_code}' "https://127.0.0.1:$port$2"
 }
