@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 require_root
-require_commands jq nbdkit virsh nbdfuse tesseract
+require_commands jq nbdkit virsh nbdfuse tesseract e2fsck /usr/bin/python3
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 state=$(appliance_state) run=$(appliance_run)
@@ -17,25 +17,68 @@ mkdir -m 1777 "$WORK/notes"
 cat > "$WORK/shims/note" <<SHIM
 #!/bin/sh
 name=\${0##*/}
-for fd in /proc/\$\$/fd/*; do
-  link=\$(readlink "\$fd") || continue
-  number=\${fd##*/}
-  # 0 to 2 are everybody's; the shell itself has this script open.
-  [ "\$number" -gt 2 ] && [ "\$link" != "$WORK/shims/\$name" ] || continue
-  echo "\$number \$link" >> "$WORK/notes/\$name.odd"
-done
+# By a program that writes the file itself: a redirection would make the shell keep copies of its streams meanwhile.
+find /proc/\$\$/fd -type l -fprintf "$WORK/notes/\$name.\$\$.raw" '%f %l\n'
+# 0 to 2 are everybody's; the shell has this script open.
+grep -vE '^[012] ' "$WORK/notes/\$name.\$\$.raw" | grep -v " $WORK/shims/\$name\$" >> "$WORK/notes/\$name.odd"
 grep -E '^Sig(Blk|Ign)' /proc/\$\$/status | grep -v '0000000000000000$' >> "$WORK/notes/\$name.odd"
 tr '\\0' '\\n' < /proc/\$\$/environ | grep -E '^(NOTIFY_SOCKET|LISTEN_|WATCHDOG)' >> "$WORK/notes/\$name.odd"
 : > "$WORK/notes/\$name.seen"
-PATH=\$(echo "\$PATH" | sed "s|$WORK/shims:||")
+real=\$(PATH=\$(echo "\$PATH" | sed "s|$WORK/shims:||") && command -v "\$name")
 case \$name in
   hook) exit 0 ;;
   muletto-agent) exec "$BIN/muletto-agent" "\$@" ;;
-  *) exec "\$name" "\$@" ;;
+  *) exec "\$real" "\$@" ;;
 esac
 SHIM
 chmod 755 "$WORK/shims/note"
-kinds="nbdkit nbdfuse qemu-img tesseract e2fsck sfdisk hook muletto-agent"
+kinds="nbdkit nbdfuse qemu-img hook muletto-agent"
+# Programs that read hostile bytes have a root of their own, without these: they are looked at while they run.
+confined="tesseract e2fsck"
+cat > "$WORK/watch.py" <<'PY'
+# Looks at all descendants of a process until it is ended; notes each program's name, and each socket or pipe beside the
+# standard streams that it shares with that process.
+import os, sys, time
+top, notes = sys.argv[1], sys.argv[2]
+
+def held(pid):
+    found = {}
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if int(fd) > 2 and link.startswith(("socket:", "pipe:")):
+                found[link] = fd
+    except OSError:
+        pass
+    return found
+
+def children(pid):
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            yield from open(f"/proc/{pid}/task/{task}/children").read().split()
+    except OSError:
+        pass
+
+def look(pid):
+    for child in children(pid):
+        try:
+            name = os.path.basename(os.readlink(f"/proc/{child}/exe"))
+        except OSError:
+            continue
+        mine = held(child)
+        # One that has not become its program yet still has everything.
+        # dash: the shells that note, which keep a copy of a stream while they write to a file.
+        if mine and name not in ("mulettod", "dash"):
+            for link in mine.keys() & held(top).keys():
+                with open(f"{notes}/{name}.odd", "a") as file:
+                    file.write(f"{mine[link]} {link} of the daemon\n")
+        open(f"{notes}/{name}.seen", "a").close()
+        look(child)
+
+while os.path.exists(f"/proc/{top}"):
+    look(top)
+    time.sleep(0.01)
+PY
 for name in $kinds iptables nsenter; do
   cp "$WORK/shims/note" "$WORK/shims/$name"
 done
@@ -49,6 +92,7 @@ TOML
 PATH=$WORK/shims:$PATH MULETTO_AGENT=$WORK/shims/muletto-agent NOTIFY_SOCKET=$WORK/notify.sock \
   start_appliance --config "$WORK/mulettod.toml"
 daemon=$(background_pid mulettod)
+start_background watch /usr/bin/python3 "$WORK/watch.py" "$daemon" "$WORK/notes"
 cat > "$WORK/agent.toml" <<TOML
 libvirt = "qemu:///system?socket=$WORK/no-libvirt"
 state_dir = "$WORK/agent"
@@ -92,11 +136,15 @@ done
 [ -n "${guard:-}" ] || fail "no guard was seen in $try looks"
 
 # A test boot with a check of its disks and its screen.
-muletto verify start web@latest > "$WORK/verify.txt" 2>&1 || true
+muletto verify start web@latest > "$WORK/verify.txt" 2>&1 &
+verify=$!
 # An alert: a machine that nobody protects.
-for name in $kinds; do
+for name in $kinds $confined; do
   wait_until 60 "$name was started" test -e "$WORK/notes/$name.seen"
 done
+kill "$verify" 2> /dev/null || true
+wait "$verify" 2> /dev/null || true
+stop_background watch KILL
 muletto boot stop "$boot" --discard --yes > /dev/null
 exec {held}>&-
 
