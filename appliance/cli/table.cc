@@ -114,6 +114,10 @@ void Table::print(std::string_view when_empty) const {
   }
 }
 
+void Sheet::add(std::string name, std::string value) {
+  lines_.emplace_back(std::move(name), std::move(value));
+}
+
 void Sheet::print() const {
   size_t width = 0;
   for (const auto& [name, value] : lines_) width = std::max(width, display_width(name));

@@ -32,9 +32,7 @@ class Table {
 // "Name:    value" lines with aligned values.
 class Sheet {
  public:
-  void add(std::string name, std::string value) {
-    lines_.emplace_back(std::move(name), std::move(value));
-  }
+  void add(std::string name, std::string value);
   void print() const;
 
  private:
