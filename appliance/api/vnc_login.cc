@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clean_text.h"
 #include "base/error.h"
 
 namespace appliance::api {
@@ -31,7 +32,7 @@ asio::awaitable<std::string> read_reason(const VncPeer& vm) {
   co_await vm.read(size);
   base::Bytes reason(std::min(big_endian(size), kReasonLimit));
   co_await vm.read(reason);
-  co_return std::string(base::as_text(reason));
+  co_return base::clean_text(base::as_text(reason), reason.size());
 }
 
 asio::awaitable<uint8_t> choose_security(const VncPeer& vm) {
