@@ -32,14 +32,21 @@ asio::awaitable<std::string> read_reason(const VncPeer& vm) {
   co_await vm.read(size);
   base::Bytes reason(std::min(big_endian(size), kReasonLimit));
   co_await vm.read(reason);
-  co_return base::clean_text(base::as_text(reason), reason.size());
+  co_return base::clean_text(base::as_text(reason), kReasonLimit);
+}
+
+// The reason has a name of its own: GCC 12 destroys a temporary twice that an awaited value in the
+// same expression as a throw is put into.
+asio::awaitable<void> refuse(const VncPeer& vm, ErrorCode code) {
+  std::string reason = co_await read_reason(vm);
+  throw Error(code, "the VM's screen refuses: " + reason);
 }
 
 asio::awaitable<uint8_t> choose_security(const VncPeer& vm) {
   std::array<uint8_t, 1> count;
   co_await vm.read(count);
   if (count[0] == 0)
-    throw Error(ErrorCode::unavailable, "the VM's screen refuses: " + co_await read_reason(vm));
+    co_await refuse(vm, ErrorCode::unavailable);
   base::Bytes types(count[0]);
   co_await vm.read(types);
   for (uint8_t wanted : {kSecurityPassword, kSecurityNone}) {
@@ -93,8 +100,7 @@ asio::awaitable<void> log_in_to_vm(VncPeer vm, std::string password) {
   }
   std::array<uint8_t, 4> result;
   co_await vm.read(result);
-  if (big_endian(result) != 0)
-    throw Error(ErrorCode::unauthorized, "the VM's screen refuses: " + co_await read_reason(vm));
+  if (big_endian(result) != 0) co_await refuse(vm, ErrorCode::unauthorized);
 }
 
 asio::awaitable<void> let_client_in(VncPeer client) {
