@@ -45,8 +45,7 @@ asio::awaitable<void> refuse(const VncPeer& vm, ErrorCode code) {
 asio::awaitable<uint8_t> choose_security(const VncPeer& vm) {
   std::array<uint8_t, 1> count;
   co_await vm.read(count);
-  if (count[0] == 0)
-    co_await refuse(vm, ErrorCode::unavailable);
+  if (count[0] == 0) co_await refuse(vm, ErrorCode::unavailable);
   base::Bytes types(count[0]);
   co_await vm.read(types);
   for (uint8_t wanted : {kSecurityPassword, kSecurityNone}) {
