@@ -186,6 +186,7 @@ Observation GuestProber::ask_guest(const std::string& check) {
 Observation GuestProber::ask_script(const std::string& check, const boot::FoundGuest& guest) {
   Observation seen{.signal = Signal::script, .subject = check};
   base::Confinement confinement;
+  confinement.keeps_network = true;  // the guest's, in which it is started
   confinement.place = base::join_path(target_.scripts_directory, "");
   std::vector<std::string> command{"env", "MULETTO_GUEST=" + guest.address,
                                    std::string(base::kConfinedPlace) + "/" + check.substr(10)};
