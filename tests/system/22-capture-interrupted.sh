@@ -108,5 +108,8 @@ virsh backup-begin shop /dev/stdin > /dev/null << XML
 XML
 expect_failure 4 "another program is making a backup" agent_sync shop
 virsh domjobabort shop
+# QEMU ends it in its own time.
+other_backup_over() { ! virsh backup-dumpxml shop; }
+wait_until 20 "the other program's backup is over" other_backup_over
 expect_incremental
 pass
