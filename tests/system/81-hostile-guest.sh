@@ -113,7 +113,7 @@ start_appliance --config "$WORK/mulettod.toml"
 muletto tenant adopt default > /dev/null
 daemon=$(background_pid mulettod)
 mkdir -p "$state/checks"
-printf '#!/bin/sh\n[ "$(id -u)" != 0 ] && [ -z "$(ip route show default 2>&1)" ] && ! touch /etc/muletto-was-here 2> /dev/null &&
+printf '#!/bin/sh\n[ "$(id -u)" != 0 ] && [ -r /proc/net/route ] && ! grep -q "^[^[:space:]]*[[:space:]]00000000[[:space:]]" /proc/net/route && ! touch /etc/muletto-was-here 2> /dev/null &&
   wget -q -O - "http://$MULETTO_GUEST/" | grep -q "hello from alive"\n' > "$state/checks/page"
 sed -i 's/wget -q -O -/curl -sf --max-time 5/' "$state/checks/page"
 chmod 755 "$state/checks/page"
