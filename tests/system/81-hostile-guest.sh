@@ -78,7 +78,7 @@ mkdir -p "$WORK/extra-flood/etc/init.d"
 {
   cat "$rcs"
   printf '%s\n' '(for i in $(seq 400); do head -c 2000 /dev/urandom; printf "\033[999;999H\033]0;\377\377login: Kernel\033[2J\n"; sleep 0.1; done) > /dev/ttyS0 &'
-} | sed 's|hostname:$(hostname)|hostname:;reboot;$(reboot)\\`reboot\\`|' > "$WORK/extra-flood/etc/init.d/rcS"
+} | sed 's|hostname:$(hostname)|hostname:;reboot;\\$(reboot)|' > "$WORK/extra-flood/etc/init.d/rcS"
 chmod 755 "$WORK/extra-flood/etc/init.d/rcS"
 
 state=$(appliance_state) run=$(appliance_run)
