@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <iostream>
 #include <thread>
 
@@ -217,8 +218,10 @@ Problems cut_everywhere(uint32_t seed, uint64_t stride, uint64_t first, const st
     if (number % stride != first % stride || problems.size() > 20) return;
     Aftermath aftermath(run.memory, states, run.workload.expected, scratch + "/cut",
                         seed * 1000003 + number, tally);
-    append(problems, with_context(aftermath.run(), "seed " + std::to_string(seed) + ", I/O " +
-                                                       std::to_string(number)));
+    // A thread of its own: this one may be in the middle of a read, with buffers of the thread.
+    Problems found = std::async(std::launch::async, [&] { return aftermath.run(); }).get();
+    append(problems, with_context(std::move(found), "seed " + std::to_string(seed) + ", I/O " +
+                                                        std::to_string(number)));
   });
   run.open();
   for (int number = 0; number < Run::kSteps; ++number) run.step(number);
