@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 namespace base {
 
@@ -26,6 +27,10 @@ const Clock& system_clock();
 
 // system_clock().steady_ms()
 uint64_t steady_ms();
+
+// Differs from one start of the machine to the next. Throws io or corrupt if the kernel does not
+// say, never returns an empty one.
+std::string machine_boot_id();
 
 // Whether `interval_ms` has passed since the stored wall time `since_ms`. A time that is still to
 // come was written by a clock that was wrong: it counts as long past. Never overflows.

@@ -173,6 +173,26 @@ Bytes read_file(FileSystem& files, const std::string& path, uint64_t limit) {
   return bytes;
 }
 
+Bytes read_to_end(const std::string& path, uint64_t limit) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) throw system_error(errno, "cannot open " + path);
+  Bytes bytes(limit + 1);
+  size_t size = 0;
+  while (size < bytes.size()) {
+    ssize_t count = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw system_error(errno, "cannot read " + path);
+    if (count == 0) break;
+    size += static_cast<size_t>(count);
+  }
+  if (size > limit) {
+    throw Error(ErrorCode::corrupt,
+                path + " has more than " + std::to_string(limit) + " bytes, which are allowed");
+  }
+  bytes.resize(size);
+  return bytes;
+}
+
 void write_file_durably(FileSystem& files, const std::string& path, ByteView bytes) {
   std::string temporary = path + ".tmp";
   if (files.exists(temporary)) files.remove(temporary);

@@ -76,6 +76,11 @@ FileSystem& real_file_system();
 // The whole file; throws corrupt if it is larger than `limit` bytes.
 Bytes read_file(FileSystem& files, const std::string& path, uint64_t limit);
 
+// What can be read there up to its end: for what has no size, as files in /proc, and pipes that a
+// person names. Waits for a pipe's end. Throws corrupt if it is more than `limit` bytes, and as
+// FileSystem::open.
+Bytes read_to_end(const std::string& path, uint64_t limit);
+
 // Writes `bytes` as `path`, all or nothing: temporary file beside it, sync, rename, sync of the
 // folder. Durable when it returns. Replaces an existing file.
 void write_file_durably(FileSystem& files, const std::string& path, ByteView bytes);

@@ -70,7 +70,7 @@ KeySource read_key_source(const std::string& passphrase_path, const std::string&
     throw Error(ErrorCode::invalid_argument, "give a passphrase file or a key file, not both");
   }
   if (!passphrase_path.empty()) {
-    base::Bytes text = base::read_file(base::real_file_system(), passphrase_path, kMaxKeyFile);
+    base::Bytes text = base::read_to_end(passphrase_path, kMaxKeyFile);
     source.passphrase = base::trim(base::split(base::as_text(text), '\n').front());
     if (source.passphrase.empty()) {
       throw Error(ErrorCode::invalid_argument,
@@ -78,7 +78,7 @@ KeySource read_key_source(const std::string& passphrase_path, const std::string&
     }
   }
   if (!key_path.empty()) {
-    source.key_file = base::read_file(base::real_file_system(), key_path, kMaxKeyFile);
+    source.key_file = base::read_to_end(key_path, kMaxKeyFile);
     if (source.key_file.size() < kMinKeyFile) {
       throw Error(ErrorCode::invalid_argument,
                   key_path + " is too short for a key file: at least 32 bytes");

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -68,7 +69,7 @@ AcceleratorVerdict run_trial(const std::string& disk_path) {
 // Another boot of the appliance, or another QEMU: another trial.
 std::string cache_key() {
   std::error_code ignored;
-  std::string boot = base::trim(read_text("/proc/sys/kernel/random/boot_id"));
+  std::string boot = base::machine_boot_id();
   struct stat status {};
   for (const char* directory : {"/usr/bin/", "/usr/local/bin/"}) {
     if (::stat((std::string(directory) + kQemu).c_str(), &status) == 0) break;

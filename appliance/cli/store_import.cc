@@ -78,8 +78,7 @@ images::PointDetails point_details(const base::Arguments& arguments) {
       static_cast<uint32_t>(number_option(arguments, "cpus", 1, kMaxCpus).value_or(0));
   definition.memory_size = size_option(arguments, "memory").value_or(0);
   if (arguments.has("libvirt-xml")) {
-    base::Bytes xml =
-        base::read_file(base::real_file_system(), arguments.get("libvirt-xml"), kMaxXml);
+    base::Bytes xml = base::read_to_end(arguments.get("libvirt-xml"), kMaxXml);
     definition.libvirt_xml = std::string(base::as_text(xml));
   }
   return details;

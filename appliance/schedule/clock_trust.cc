@@ -4,7 +4,6 @@
 #include <sys/timex.h>
 
 #include "base/error.h"
-#include "base/file_system.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -14,13 +13,6 @@ namespace {
 constexpr const char* kAdvice =
     "nothing is deleted by age until it is right again; if it is right, say so: muletto clock "
     "accept";
-
-std::string boot_of_machine() {
-  constexpr size_t kMaxSize = 128;
-  base::Bytes text =
-      base::read_file(base::real_file_system(), "/proc/sys/kernel/random/boot_id", kMaxSize);
-  return base::trim(base::as_text(text));
-}
 
 bool kernel_is_synchronized() {
   timex state{};
@@ -35,7 +27,7 @@ uint64_t expected_ms(const catalog::ClockMark& mark, uint64_t steady_ms) {
 }  // namespace
 
 ClockSources system_clock_sources() {
-  return {&base::system_clock(), boot_of_machine(), kernel_is_synchronized};
+  return {&base::system_clock(), base::machine_boot_id(), kernel_is_synchronized};
 }
 
 ClockTrust::ClockTrust(catalog::Catalog& catalog, ClockSources sources)

@@ -12,6 +12,11 @@ TEST_CASE("steady time goes on, and wall time is the machine's") {
   CHECK(base::steady_ms() - steady < 60'000);
 }
 
+TEST_CASE("a start of the machine has a name, the same each time") {
+  CHECK(base::machine_boot_id().size() == 36);
+  CHECK(base::machine_boot_id() == base::machine_boot_id());
+}
+
 TEST_CASE("a stored time that is still to come holds nothing up") {
   CHECK_FALSE(base::has_passed(1000, 500, 1000));
   CHECK_FALSE(base::has_passed(1000, 500, 1499));

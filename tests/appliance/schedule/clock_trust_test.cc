@@ -42,6 +42,10 @@ TEST_CASE("a clock that goes is trusted, also through small steps and restarts")
   CHECK(machine.trusted());
 }
 
+TEST_CASE("it is known which start of the machine this is") {
+  CHECK(system_clock_sources().boot.size() == 36);
+}
+
 TEST_CASE("a jump either way is doubted until the clock is back, in this daemon and the next") {
   Machine machine;
   REQUIRE(machine.trusted());
