@@ -47,7 +47,7 @@ struct Member {
 class Several {
  public:
   Several(Services& services, const std::string& tenant, const SeveralPlan& plan)
-      : services_(services), tenant_(tenant), plan_(plan), writer_(services.stores.writer(tenant)) {
+      : services_(services), tenant_(tenant), plan_(plan) {
     for (const auto& group : plan.groups) {
       groups_.emplace_back();
       for (const SeveralPlan::Member& each : group) groups_.back().push_back({.what = each});
@@ -110,8 +110,9 @@ class Several {
     member.state = MemberState::starting;
     changed_ = true;
     member.started = std::make_shared<Member::Started>();
-    auto work = [&services = services_, tenant = tenant_, writer = writer_,
-                 point = member.what.point, options = plan_.options, started = member.started] {
+    auto work = [&services = services_, tenant = tenant_, point = member.what.point,
+                 options = plan_.options, started = member.started] {
+      auto writer = services.stores.writer(tenant);
       started->vm = services.boots.start(point_source(services, tenant, *writer), point, options);
     };
     member.start = services_.jobs.run_part(jobs::Lane::groups, tenant_, work);
@@ -236,7 +237,6 @@ class Several {
   Services& services_;
   const std::string tenant_;
   const SeveralPlan plan_;
-  std::shared_ptr<images::StoreWriter> writer_;
   uint32_t at_once_ = 0;  // 0: it has not begun
   std::vector<std::vector<Member>> groups_;
   size_t group_ = 0;  // the one that is being started

@@ -144,7 +144,7 @@ void TenantStores::let_go_of_what_is_gone(const std::string& tenant, Place& plac
   if (!place.writer || place.writer->usable()) return;
   if (!place.folder->is_current()) {
     base::log().error("the store of tenant {} is gone from {}", tenant, place.folder->path());
-    place.writer.reset();
+    place.let_go = std::exchange(place.writer, nullptr);
     if (on_lost_) on_lost_(tenant);
     return;
   }
@@ -219,6 +219,15 @@ StoreSeen TenantStores::claim(const std::string& tenant, const std::string& dire
 void TenantStores::open_seen(const std::string& tenant, Place& place, const std::string& directory,
                              StoreSeen& seen) {
   if (seen.trouble && seen.trouble->state != StoreState::read_only) return place.writer.reset();
+  if (!place.let_go.expired()) {
+    seen.trouble.emplace(StoreTrouble{
+        StoreState::held,
+        Error(ErrorCode::unavailable,
+              fmt::format("the store in {} is back, and what was under way when it went has still "
+                          "to end: points can be booted and restored, none can be added or deleted "
+                          "for a moment",
+                          directory))});
+  }
   images::KeySource key = key_of(tenant, *seen.identity);
   if (!seen.trouble) {
     try {

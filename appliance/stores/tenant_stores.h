@@ -109,10 +109,11 @@ class TenantStores {
   struct Place {
     std::mutex mutex;
     std::shared_ptr<images::StoreWriter> writer;
-    bool is_reading = false;                  // the writer is one that refuses to write
-    std::unique_ptr<base::FilePlace> folder;  // when it was opened
-    std::unique_ptr<StoreTrouble> trouble;    // why it is not there, or not to be written
-    uint64_t tried_ms = 0;                    // when it could last not be opened; monotonic
+    std::weak_ptr<images::StoreWriter> let_go;  // of a folder that went away; some may use it still
+    bool is_reading = false;                    // the writer is one that refuses to write
+    std::unique_ptr<base::FilePlace> folder;    // when it was opened
+    std::unique_ptr<StoreTrouble> trouble;      // why it is not there, or not to be written
+    uint64_t tried_ms = 0;                      // when it could last not be opened; monotonic
   };
   using Places = std::map<std::string, std::shared_ptr<Place>>;
 

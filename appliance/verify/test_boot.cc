@@ -380,6 +380,7 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
     if (error.code() == ErrorCode::cancelled) throw;
     return not_started(error);
   }
+  if (plan.on_start) plan.on_start();
   struct Ending {
     boot::BootService& boots;
     boot::GuestWatch& watch;

@@ -22,6 +22,8 @@ struct TestBootPlan {
   VerdictLimits limits;
   std::string scripts_directory;  // of "appliance:NAME" checks
   std::string plugin_path;        // as boot::BootSettings
+  // The VM runs: `source.reader` is not used any more. May be empty.
+  std::function<void()> on_start;
   // A pass as soon as it can be said; the VM is watched on meanwhile, and the result that is
   // returned in the end counts. May be empty.
   std::function<void(const struct TestBootResult&)> on_pass;

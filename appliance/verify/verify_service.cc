@@ -272,6 +272,8 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   plan.limits = settings_.limits;
   plan.scripts_directory = settings_.boot.state_directory + "/checks";
   plan.plugin_path = settings_.boot.plugin_path;
+  // What is watched for minutes must not keep the store open: its disk may go away and come back.
+  plan.on_start = [&writer] { writer.reset(); };
   plan.on_pass = [&](const TestBootResult& result) { record(seen, result, false, context); };
   TestBootResult result;
   try {

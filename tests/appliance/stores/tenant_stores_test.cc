@@ -137,6 +137,23 @@ TEST_CASE("a store whose folder is mounted over while it is open takes nothing a
   CHECK(appliance.stores->writer(kTenant)->reader().points().size() == 1);
 }
 
+TEST_CASE("a store that is back while something still uses it is read, then taken up") {
+  Appliance appliance;
+  fill(appliance, 1);
+  auto user = appliance.stores->writer(kTenant);
+  fs::rename(appliance.folder, appliance.folder + ".away");
+  CHECK(appliance.standing().state == StoreState::missing);
+  fs::rename(appliance.folder + ".away", appliance.folder);
+  StoreStanding standing = appliance.standing();
+  CHECK(standing.state == StoreState::held);
+  CHECK_THAT(standing.problem, Contains("has still to end"));
+  CHECK(appliance.stores->writer(kTenant)->reader().points().size() == 1);
+  CHECK(code_of([&] { appliance.stores->expect_writable(kTenant); }) == ErrorCode::unavailable);
+  user.reset();
+  CHECK(appliance.standing().state == StoreState::ready);
+  appliance.stores->expect_writable(kTenant);
+}
+
 TEST_CASE("a store that another process writes to can be read, and is taken up afterwards") {
   Appliance appliance;
   fill(appliance, 1);
