@@ -276,8 +276,11 @@ ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLo
   base::Subprocess launcher(command, child_options);
   launcher.wait_for(kLaunchTimeout);
   auto deadline = Clock::now() + kLaunchTimeout;
-  while (Clock::now() < deadline && log.words().empty()) {
+  while (true) {
+    // What has spoken runs already, or has ended: a mere warning must not leave it behind unknown.
+    bool is_last_look = !log.words().empty() || Clock::now() >= deadline;
     if (auto process = find(options.socket_path)) return std::move(*process);
+    if (is_last_look) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   std::string words = log.words();

@@ -62,13 +62,7 @@ AdoptReport BootTending::adopt() {
     report.cleaned.push_back(
         fmt::format("Boot {}: the definition of a VM that is gone.", each.boot.hex()));
   }
-  for (const BootId& id : boots_in(settings_.run_directory)) {
-    if (std::find(known.begin(), known.end(), id) != known.end() || domains.contains(id)) continue;
-    BootPlaces places = lookup_.places_of(id);
-    operations_.end_export(places);
-    remove_run_folder(places);
-    report.cleaned.push_back(fmt::format("Boot {}: the rest of a VM that is gone.", id.hex()));
-  }
+  clean_run_folders(domains, report.cleaned);
   for (const auto& [id, state] : domains) {
     if (std::find(known.begin(), known.end(), id) != known.end()) continue;
     report.problems.push_back(
@@ -118,6 +112,21 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   report.resting.push_back(lookup_.describe(*record, domain));
 }
 
+// Exports and sockets of boots that have no folder any more.
+void BootTending::clean_run_folders(const std::map<BootId, DomainState>& domains,
+                                    std::vector<std::string>& done) {
+  for (const BootId& id : boots_in(settings_.run_directory)) {
+    BootPlaces places = lookup_.places_of(id);
+    auto lock = operations_.try_lock_of(id);
+    std::error_code unknown;
+    if (!lock || domains.contains(id) || std::filesystem::exists(places.folder, unknown) || unknown)
+      continue;
+    operations_.end_export(places);
+    remove_run_folder(places);
+    done.push_back(fmt::format("Boot {}: the rest of a VM that is gone.", id.hex()));
+  }
+}
+
 void BootTending::keep_isolation(std::vector<std::string>& done) {
   {
     auto last = last_isolation_look_.lock();
@@ -149,6 +158,7 @@ std::vector<std::string> BootTending::tend() {
       });
       tend_one(id, known == domains.end() ? DomainState::off : known->second, exported, done);
     }
+    clean_run_folders(domains, done);
   } catch (const std::exception& error) {
     done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.what()));
   }
@@ -160,7 +170,12 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   auto lock = operations_.try_lock_of(id);
   if (!lock) return;  // somebody works on it
   std::optional<BootRecord> record = lookup_.find_record(id);
-  if (!record || record->phase != Phase::started) return;
+  if (!record) return;
+  if (record->phase == Phase::starting || record->phase == Phase::stopping) {
+    finish_what_failed(*record, done);
+    return;
+  }
+  if (record->phase != Phase::started) return;
   // What was seen before the lock was taken may be over.
   if (hypervisor_.state(record->vm.domain_name) != domain) return;
   BootPlaces places = lookup_.places_of(id);
@@ -187,6 +202,21 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
     if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
   } catch (const std::exception& error) {
     done.push_back(fmt::format("The VM of {} needs help: {}.", machine, error.what()));
+  }
+}
+
+// A start or stop that nobody is at any more: libvirt went away in the middle, or the disk was full.
+void BootTending::finish_what_failed(BootRecord& record, std::vector<std::string>& done) {
+  const bool was_start = record.phase == Phase::starting;
+  const std::string machine = record.vm.machine_name;
+  if (was_start) record.keep_overlay = false;
+  try {
+    operations_.finish_stop(record, lookup_.places_of(record.vm.id));
+    done.push_back(fmt::format("A {} of {} that had failed half-way is cleaned away.",
+                               was_start ? "start" : "stop", machine));
+  } catch (const std::exception& error) {
+    done.push_back(fmt::format("A {} of {} that failed half-way cannot be cleaned away yet: {}.",
+                               was_start ? "start" : "stop", machine, error.what()));
   }
 }
 

@@ -40,6 +40,9 @@ class BootTending {
   void tend_ended(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
   // One attempt; that it failed is written into the record, not thrown.
   void restart(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
+  void finish_what_failed(BootRecord& record, std::vector<std::string>& done);
+  void clean_run_folders(const std::map<BootId, DomainState>& domains,
+                         std::vector<std::string>& done);
   // Every few seconds; says what it did, or why it could not.
   void keep_isolation(std::vector<std::string>& done);
   // Resumes a VM that has stopped for its disk, if there is room and not again at once.

@@ -165,16 +165,16 @@ jobs::JobId VerifyService::request_bisect(const std::string& tenant,
 
 void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
   Worker worker;
-  bool clean_now = false;
+  bool is_clean = false;
   while (!stop.stop_requested()) {
-    if (!clean_now) {
+    if (!is_clean) {
       try {
         if (!worker.boots) {
           worker.settings = worker_settings(settings_.boot, number);
           worker.boots = std::make_unique<boot::BootService>(worker.settings, hypervisor_);
         }
         clean(worker);
-        clean_now = true;
+        is_clean = true;
         waiting_log_.lock()->solved();
       } catch (const std::exception& error) {
         waiting_log_.lock()->warn(std::string("test boots wait: ") + error.what());
@@ -206,6 +206,7 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
       task.job->fail(Error(ErrorCode::io, "unexpected failure: " + words));
     }
     std::erase(state_.lock()->running_ids, task.job->id());
+    is_clean = false;  // the disk may have been full, or libvirt away, when it was to be cleaned
   }
 }
 

@@ -4,95 +4,21 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 
-#include "appliance/boot/boot_record.h"
 #include "appliance/boot/overlay.h"
 #include "appliance/boot/restart.h"
 #include "base/subprocess.h"
-#include "images/export_process.h"
-#include "tests/appliance/boot/fake_hypervisor.h"
-#include "tests/appliance/boot/file_store.h"
+#include "tests/appliance/boot/boot_appliance.h"
 
 namespace appliance::boot {
 namespace {
 
 namespace fs = std::filesystem;
 using images::ExportProcess;
-
-class Appliance {
- public:
-  Appliance() : directory_(make_directory()), store_("invoices", {}) {
-    std::ofstream(image()) << std::string(512, 'x');
-    fs::resize_file(image(), 1 << 20);
-    store_.add_disk("vda", image());
-    restart();
-  }
-  ~Appliance() {
-    for (ExportProcess& each : exports()) each.stop();
-    service_.reset();
-    fs::remove_all(directory_);
-  }
-
-  void restart() { service_.emplace(settings(), hypervisor_); }
-  BootService& service() { return *service_; }
-  FakeHypervisor& hypervisor() { return hypervisor_; }
-  InstantVm start(const BootOptions& options = {}) {
-    PointSource source;
-    source.reader = &store_;
-    source.store_directory = "/nowhere";
-    if (is_known_damaged) source.damaged_points[store_.point().id] = 1;
-    return service_->start(source, store_.point().id, options);
-  }
-  bool is_known_damaged = false;  // a check of the store said so
-  BootPlaces places(const BootId& id) {
-    return boot_places(directory_ + "/state", directory_ + "/run", id);
-  }
-  std::vector<ExportProcess> exports() {
-    return ExportProcess::find_below(directory_ + "/run/vms");
-  }
-  bool nothing_left() {
-    return fs::is_empty(directory_ + "/state/vms") && fs::is_empty(directory_ + "/run/vms") &&
-           exports().empty() && hypervisor_.domains.empty() && hypervisor_.defined.empty();
-  }
-  void set_phase(const BootId& id, Phase phase) {
-    BootRecord record = read_record(base::real_file_system(), places(id));
-    record.phase = phase;
-    write_record(base::real_file_system(), places(id), record);
-  }
-
- private:
-  static std::string make_directory() {
-    std::string path = "/tmp/muletto-boot-XXXXXX";
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-    fs::permissions(path, fs::perms(0755));
-    fs::create_directory(path + "/state");
-    fs::create_directory(path + "/run");
-    return path;
-  }
-  std::string image() const { return directory_ + "/disk.img"; }
-  BootSettings settings() {
-    BootSettings settings;
-    settings.state_directory = directory_ + "/state";
-    settings.run_directory = directory_ + "/run";
-    settings.accelerator = Accelerator::tcg;
-    settings.export_command = {"file", image()};
-    return settings;
-  }
-
-  std::string directory_;
-  FileStore store_;
-  FakeHypervisor hypervisor_;
-  std::optional<BootService> service_;
-};
-
-bool can_run() { return ::geteuid() == 0; }  // QEMU's files are given to another group
 
 }  // namespace
 
@@ -398,57 +324,6 @@ TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boo
   }
   appliance.service().stop(vm.id);
   CHECK(appliance.nothing_left());
-}
-
-TEST_CASE("what a VM is made of is closed to everybody but QEMU's user", "[boot]") {
-  if (!can_run()) return;
-  Appliance appliance;
-  appliance.hypervisor().qemu = {64055, 64056};
-  InstantVm vm = appliance.start();
-  BootPlaces places = appliance.places(vm.id);
-  auto look = [](const std::string& path) {
-    struct stat status {};
-    REQUIRE(::lstat(path.c_str(), &status) == 0);
-    return status;
-  };
-  CHECK(look(places.socket_path).st_uid == 64055);
-  CHECK((look(places.socket_path).st_mode & 0777) == 0600);
-  CHECK((look(places.overlay_path("vda")).st_mode & 0777) == 0600);
-  for (const std::string& folder : {places.folder, places.run_folder}) {
-    CHECK(look(folder).st_uid == ::geteuid());
-    CHECK(look(folder).st_gid == 64056);
-    CHECK((look(folder).st_mode & 0777) == 0710);
-  }
-  // The same after the export was started again.
-  ExportProcess::find(places.socket_path)->stop();
-  appliance.service().tend();
-  CHECK(look(places.socket_path).st_uid == 64055);
-}
-
-TEST_CASE("logs of a VM do not grow without bound", "[boot]") {
-  if (!can_run()) return;
-  Appliance appliance;
-  InstantVm vm = appliance.start();
-  BootPlaces places = appliance.places(vm.id);
-  std::string line(99, 'x');
-  for (const std::string& path : {places.log_path, places.serial_path}) {
-    std::ofstream log(path, std::ios::app);
-    for (int i = 0; i < 100'000; ++i) log << line << '\n';
-    log << "the last line\n";
-  }
-  uint64_t before = appliance.service().serial_size(vm.id);
-  appliance.service().tend();
-  CHECK(appliance.service().serial_size(vm.id) < before);
-  for (const std::string& path : {places.log_path, places.serial_path}) {
-    CHECK(fs::file_size(path) <= 1 << 20);
-    CHECK(fs::file_size(path) > 1000'000);
-    std::ifstream log(path);
-    std::string first, last, next;
-    std::getline(log, first);
-    CHECK(first == line);
-    while (std::getline(log, next)) last = next;
-    CHECK(last == "the last line");
-  }
 }
 
 TEST_CASE("a machine's timeline is held by one instant VM", "[boot]") {

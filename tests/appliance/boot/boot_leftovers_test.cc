@@ -1,0 +1,96 @@
+// What a VM may leave: to others, in logs, and after a start or stop that failed.
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "appliance/boot/boot_service.h"
+#include "tests/appliance/boot/boot_appliance.h"
+
+namespace appliance::boot {
+namespace {
+
+namespace fs = std::filesystem;
+using images::ExportProcess;
+
+}  // namespace
+
+TEST_CASE("a start or stop that failed half-way is finished while the daemon runs", "[boot]") {
+  if (!can_run()) return;
+  const Phase phase = GENERATE(Phase::starting, Phase::stopping);
+  Appliance appliance;
+  InstantVm other = appliance.start();
+  BootOptions fresh;
+  fresh.macs = MacChoice::fresh;
+  InstantVm vm = appliance.start(fresh);
+  appliance.set_phase(vm.id, phase);
+  CHECK_FALSE(appliance.service().tend().empty());
+  CHECK(appliance.exports().size() == 1);
+  CHECK(appliance.service().get(other.id).state == VmState::running);
+  appliance.service().stop(other.id);
+  CHECK(appliance.nothing_left());
+}
+
+TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  InstantVm vm = appliance.start();
+  appliance.hypervisor().destroy(vm.domain_name);
+  appliance.hypervisor().undefine(vm.domain_name);
+  fs::remove_all(appliance.places(vm.id).folder);
+  CHECK(appliance.exports().size() == 1);
+  CHECK(appliance.service().tend().size() == 1);
+  CHECK(appliance.nothing_left());
+}
+
+TEST_CASE("what a VM is made of is closed to everybody but QEMU's user", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  appliance.hypervisor().qemu = {64055, 64056};
+  InstantVm vm = appliance.start();
+  BootPlaces places = appliance.places(vm.id);
+  auto look = [](const std::string& path) {
+    struct stat status {};
+    REQUIRE(::lstat(path.c_str(), &status) == 0);
+    return status;
+  };
+  CHECK(look(places.socket_path).st_uid == 64055);
+  CHECK((look(places.socket_path).st_mode & 0777) == 0600);
+  CHECK((look(places.overlay_path("vda")).st_mode & 0777) == 0600);
+  for (const std::string& folder : {places.folder, places.run_folder}) {
+    CHECK(look(folder).st_uid == ::geteuid());
+    CHECK(look(folder).st_gid == 64056);
+    CHECK((look(folder).st_mode & 0777) == 0710);
+  }
+  // The same after the export was started again.
+  ExportProcess::find(places.socket_path)->stop();
+  appliance.service().tend();
+  CHECK(look(places.socket_path).st_uid == 64055);
+}
+
+TEST_CASE("logs of a VM do not grow without bound", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  InstantVm vm = appliance.start();
+  BootPlaces places = appliance.places(vm.id);
+  std::string line(99, 'x');
+  for (const std::string& path : {places.log_path, places.serial_path}) {
+    std::ofstream log(path, std::ios::app);
+    for (int i = 0; i < 100'000; ++i) log << line << '\n';
+    log << "the last line\n";
+  }
+  uint64_t before = appliance.service().serial_size(vm.id);
+  appliance.service().tend();
+  CHECK(appliance.service().serial_size(vm.id) < before);
+  for (const std::string& path : {places.log_path, places.serial_path}) {
+    CHECK(fs::file_size(path) <= 1 << 20);
+    CHECK(fs::file_size(path) > 1000'000);
+    std::ifstream log(path);
+    std::string first, last, next;
+    std::getline(log, first);
+    CHECK(first == line);
+    while (std::getline(log, next)) last = next;
+    CHECK(last == "the last line");
+  }
+}
+
+}  // namespace appliance::boot
