@@ -129,6 +129,31 @@ Enrollment enroll(const EnrollOptions& options) {
   return enrollment;
 }
 
+bool is_renewal_due(const Enrollment& enrollment, uint64_t now_ms) {
+  base::CertificateInfo info = base::describe_certificate(enrollment.credentials.certificate_pem);
+  return now_ms > info.not_before_ms + (info.not_after_ms - info.not_before_ms) / 2;
+}
+
+Enrollment renew(const Enrollment& enrollment) {
+  Enrollment renewed = enrollment;
+  renewed.credentials.key_pem = base::generate_key();
+  base::HttpRequest request{"POST", "/api/v1/agent/renew", {}, ""};
+  request.body = base::dump_text(
+      {{"request", base::make_signing_request(renewed.credentials.key_pem, "muletto-agent")}});
+  base::HttpResponse answer = appliance_client(enrollment).send(request);
+  if (answer.status != 201) {
+    throw error_of_answer(answer).with_context("the appliance " + enrollment.appliance.text() +
+                                               " refused to renew the certificate");
+  }
+  renewed.credentials.certificate_pem = base::expect_text(
+      base::parse_json(answer.body, "the answer"), "certificate", base::kMaxPemSize);
+  check_answer(renewed, base::certificate_fingerprint(renewed.authority_pem));
+  base::CertificateInfo info = base::describe_certificate(renewed.credentials.certificate_pem);
+  if (info.common_name != enrollment.host_id)
+    throw Error(ErrorCode::corrupt, "the appliance gave a certificate of another host");
+  return renewed;
+}
+
 bool is_enrolled(const std::string& state_directory) {
   return base::real_file_system().exists(enrollment_path(state_directory));
 }

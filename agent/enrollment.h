@@ -36,6 +36,14 @@ struct EnrollOptions {
 // corrupt (an impossible answer).
 Enrollment enroll(const EnrollOptions& options);
 
+// Whether the certificate has less than half of its life to go. A clock that is years behind says
+// no, and one that is years ahead gets a refusal of the appliance.
+bool is_renewal_due(const Enrollment& enrollment, uint64_t now_ms);
+
+// Asks the appliance for a new certificate, for a new key; saves nothing. The old one goes on
+// counting. Throws busy (the appliance finds it too early), and as appliance_client().
+Enrollment renew(const Enrollment& enrollment);
+
 bool is_enrolled(const std::string& state_directory);
 
 // Durable when it returns. Replaces an earlier enrolment.

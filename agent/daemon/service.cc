@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <set>
 
@@ -40,6 +41,7 @@ constexpr milliseconds kLongestPause{30'000};
 constexpr milliseconds kLongestRefusedPause{150'000};
 constexpr milliseconds kLongestWait{60'000};  // whatever the appliance says
 constexpr std::chrono::seconds kReportEvery{60};
+constexpr std::chrono::hours kRenewalEvery{24};
 constexpr size_t kMaxOrders = 64;        // in one answer
 constexpr size_t kMaxMachineName = 255;  // bytes
 
@@ -145,6 +147,7 @@ class Service {
   milliseconds poll_once() {
     Enrollment enrollment = load_enrollment(config_.state_directory);
     host_id_ = enrollment.host_id;
+    renew_if_due(enrollment);
     for (Outcome& outcome : orders_.collect()) outcomes_.push_back(std::move(outcome));
     json message{{"outcomes", json::array()}, {"running", json::array()}};
     for (const Outcome& outcome : outcomes_) {
@@ -175,6 +178,21 @@ class Service {
     }
     outcomes_.clear();
     return obey(answer.body);
+  }
+
+  // What fails is tried again the next day: years are left.
+  void renew_if_due(Enrollment& enrollment) {
+    if (renewal_tried_ && Clock::now() < *renewal_tried_ + kRenewalEvery) return;
+    if (!is_renewal_due(enrollment, base::now_ms())) return;
+    renewal_tried_ = Clock::now();
+    try {
+      Enrollment renewed = renew(enrollment);
+      save_enrollment(config_.state_directory, renewed);
+      enrollment = std::move(renewed);
+      base::log().info("this host's certificate is renewed");
+    } catch (const Error& error) {
+      base::log().warn("this host's certificate is not renewed yet: {}", error.message());
+    }
   }
 
   // The appliance is believed no more than anybody else: an answer of other types changes nothing.
@@ -218,6 +236,7 @@ class Service {
   std::vector<Outcome> outcomes_;  // not told yet
   json reported_ = nullptr;
   Clock::time_point reported_at_{};
+  std::optional<Clock::time_point> renewal_tried_;
   std::mt19937_64 random_{std::random_device{}()};
 };
 

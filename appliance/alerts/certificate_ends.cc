@@ -30,9 +30,10 @@ std::vector<Condition> certificate_conditions(const CertificateEnds& ends,
   for (const catalog::Host& host : hosts) {
     if (host.revoked || host.name == catalog::kInternalHostName) continue;
     add(host.tenant, host.name,
-        std::min(host.enrolled_ms + ends.host_lifetime_ms, ends.authority_ms),
-        fmt::format("then its agent is not heard any more. Enrol it again: muletto host revoke "
-                    "{}, muletto token create",
+        std::min(host.certified_ms + ends.host_lifetime_ms, ends.authority_ms),
+        fmt::format("then its agent is not heard any more. Agents renew theirs by themselves "
+                    "years before: update the agent and look at muletto-agent status there, or "
+                    "enrol it again: muletto host revoke {}, muletto token create",
                     host.name));
   }
   return found;

@@ -17,7 +17,7 @@ constexpr uint64_t kWarnBeforeExpiryMs = 60ull * 24 * 3'600'000;
 struct CertificateEnds {
   uint64_t authority_ms = 0;
   uint64_t server_ms = 0;
-  uint64_t host_lifetime_ms = 0;  // a host's certificate lives so long from its enrolment
+  uint64_t host_lifetime_ms = 0;  // a host's newest certificate lives so long
 };
 
 // One for the authority and one for the appliance, both told to every tenant of `tenants`, and one

@@ -52,13 +52,12 @@ std::string bearer_secret(std::string_view authorization) {
 Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view authorization) {
   if (peer.local_root) return {Role::admin, std::nullopt, std::nullopt, "root"};
   if (peer.certificate_serial) {
-    for (catalog::Host& host : catalog_.hosts()) {
-      if (host.certificate_serial != *peer.certificate_serial) continue;
-      if (host.revoked) {
-        throw HostRevoked(fmt::format("the host '{}' was revoked; enroll it again", host.name));
+    if (auto host = catalog_.find_host_by_certificate(*peer.certificate_serial)) {
+      if (host->revoked) {
+        throw HostRevoked(fmt::format("the host '{}' was revoked; enroll it again", host->name));
       }
-      std::string name = "host " + host.name;
-      return {Role::agent, std::move(host), std::nullopt, std::move(name)};
+      std::string name = "host " + host->name;
+      return {Role::agent, std::move(*host), std::nullopt, std::move(name)};
     }
     throw Error(ErrorCode::unauthorized,
                 "the client certificate belongs to no enrolled host; if the appliance's catalog "

@@ -25,6 +25,7 @@ json host_json(const catalog::Host& host) {
           {"tenant", host.tenant},
           {"version", host.version},
           {"certificate_serial", host.certificate_serial},
+          {"certificate_made", time_json(host.certified_ms)},
           {"enrolled", time_json(host.enrolled_ms)},
           {"last_seen", time_json(host.last_seen_ms)},
           {"revoked", host.revoked}};

@@ -84,6 +84,10 @@ class Catalog {
   // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument
   // if ambiguous. Of one tenant, or of all if it is empty.
   Host host(std::string_view selector, std::string_view tenant = {});
+  // Whose certificate that is, one that was renewed since included; also of a revoked host.
+  std::optional<Host> find_host_by_certificate(std::string_view serial);
+  // The host's newest one from now on; earlier ones go on counting.
+  void add_certificate(const HostId& id, const std::string& serial, uint64_t now_ms);
   void revoke_host(const HostId& id);
   void touch_host(const HostId& id, std::string_view version, uint64_t now_ms);
 

@@ -99,6 +99,8 @@ void Catalog::forget_host(const HostId& id) {
   for (const char* words :
        {"DELETE FROM host_reports WHERE host = ?", "DELETE FROM host_machines WHERE host = ?",
         "UPDATE machines SET host = NULL WHERE host = ?",
+        "DELETE FROM host_certificates WHERE host = ? AND host IN (SELECT id FROM hosts WHERE "
+        "revoked != 0)",
         "DELETE FROM hosts WHERE id = ? AND revoked != 0"})
     (*database)->prepare(words).bind(id.hex()).run();
   transaction.commit();

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kSelect =
     "SELECT h.id, t.name, h.name, h.certificate_serial, h.version, h.enrolled_ms, h.last_seen_ms, "
-    "h.revoked "
+    "h.revoked, h.certified_ms "
     "FROM hosts h JOIN tenants t ON t.id = h.tenant ";
 
 Host read_host(Statement& row) {
@@ -22,6 +22,7 @@ Host read_host(Statement& row) {
   host.enrolled_ms = row.natural(5);
   if (!row.is_null(6)) host.last_seen_ms = row.natural(6);
   host.revoked = row.integer(7) != 0;
+  host.certified_ms = row.natural(8);
   return host;
 }
 
@@ -31,13 +32,21 @@ std::vector<Host> read_hosts(Statement& statement) {
   return hosts;
 }
 
+void insert_certificate(Database& database, const HostId& host, const std::string& serial,
+                        uint64_t now_ms) {
+  database.prepare("INSERT INTO host_certificates(serial, host, made_ms) VALUES (?, ?, ?)")
+      .bind(serial, host.hex(), now_ms)
+      .run();
+}
+
 void insert_host(Database& database, int64_t tenant, const Host& host, uint64_t now_ms) {
   database
       .prepare(
-          "INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms) "
-          "VALUES (?, ?, ?, ?, ?, ?)")
+          "INSERT INTO hosts(id, tenant, name, certificate_serial, version, enrolled_ms, "
+          "certified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)")
       .bind(host.id.hex(), tenant, host.name, host.certificate_serial, host.version, now_ms)
       .run();
+  insert_certificate(database, host.id, host.certificate_serial, now_ms);
 }
 
 }  // namespace
@@ -77,6 +86,26 @@ Host Catalog::host(std::string_view selector, std::string_view tenant) {
                       fmt::format("'{}' means {} hosts; give the id", selector, found.size()));
   }
   return found.front();
+}
+
+std::optional<Host> Catalog::find_host_by_certificate(std::string_view serial) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      fmt::format("{} JOIN host_certificates c ON c.host = h.id WHERE c.serial = ?", kSelect));
+  statement.bind(serial);
+  if (!statement.step()) return std::nullopt;
+  return read_host(statement);
+}
+
+void Catalog::add_certificate(const HostId& id, const std::string& serial, uint64_t now_ms) {
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  insert_certificate(**database, id, serial, now_ms);
+  (*database)
+      ->prepare("UPDATE hosts SET certificate_serial = ?2, certified_ms = ?3 WHERE id = ?1")
+      .bind(id.hex(), serial, now_ms)
+      .run();
+  transaction.commit();
 }
 
 void Catalog::revoke_host(const HostId& id) {

@@ -62,11 +62,12 @@ struct Host {
   HostId id;
   std::string tenant;
   std::string name;
-  std::string certificate_serial;  // lower-case hexadecimal, of the one certificate that counts
+  std::string certificate_serial;  // lower-case hexadecimal, of its newest certificate
   std::string version;             // of its agent, as it last said
   uint64_t enrolled_ms = 0;
   std::optional<uint64_t> last_seen_ms;
   bool revoked = false;
+  uint64_t certified_ms = 0;  // when its newest certificate was made
 };
 
 enum class TokenKind {

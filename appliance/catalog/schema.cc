@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 10> kMigrations{
+constexpr std::array<const char*, 11> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -290,6 +290,18 @@ CREATE TABLE retention_marks (
   wanted_since_ms INTEGER NOT NULL,
   PRIMARY KEY (tenant, machine)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // 11: a host's certificates: each counts until it expires or the host is revoked.
+    R"sql(
+CREATE TABLE host_certificates (
+  serial TEXT PRIMARY KEY,
+  host TEXT NOT NULL REFERENCES hosts(id),
+  made_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX host_certificates_by_host ON host_certificates(host);
+INSERT INTO host_certificates SELECT certificate_serial, id, enrolled_ms FROM hosts;
+ALTER TABLE hosts ADD COLUMN certified_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE hosts SET certified_ms = enrolled_ms;
 )sql",
 };
 

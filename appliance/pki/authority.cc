@@ -172,8 +172,10 @@ HostCertificate Authority::sign_host(const std::string& request_pem,
   options.use = base::CertificateUse::client;
   options.uris = {"muletto:host:" + host_id};
   HostCertificate signed_now;
+  uint64_t now = base::now_ms(), end = authority_end_ms();
+  uint64_t lifetime = std::min(kHostLifetime_ms, end > now ? end - now : 0);
   signed_now.certificate_pem =
-      base::sign_request(authority_, request_pem, base::valid_from_now(options, kHostLifetime_ms));
+      base::sign_request(authority_, request_pem, base::valid_from_now(options, lifetime));
   base::CertificateInfo info = base::describe_certificate(signed_now.certificate_pem);
   signed_now.serial = info.serial;
   signed_now.not_after_ms = info.not_after_ms;

@@ -42,6 +42,9 @@ void expect_authority(const std::string& directory, const std::string& fingerpri
 // Enrolment is done once. An agent that fell silent because a date passed would be the very failure
 // this product exists against; what ends a certificate early is revocation.
 constexpr uint64_t kHostLifetime_ms = 10ull * 365 * 24 * 3600 * 1000;
+// An agent renews its certificate from the half of that on, and not before: whoever stole one
+// cannot make it last longer at once.
+constexpr uint64_t kHostRenewal_ms = kHostLifetime_ms / 2;
 
 class Authority {
  public:
@@ -58,8 +61,8 @@ class Authority {
   uint64_t server_end_ms() const;
 
   // A certificate for an agent's key: common name `host_id` (hexadecimal), URI
-  // "muletto:host:HOST_ID", for clients only, valid for ten years. Throws invalid_argument for a
-  // bad request.
+  // "muletto:host:HOST_ID", for clients only, valid for ten years, but not longer than the
+  // authority. Throws invalid_argument for a bad request.
   HostCertificate sign_host(const std::string& request_pem, const std::string& host_id) const;
 
   // What the daemon serves with: client certificates are optional (people come without), but one

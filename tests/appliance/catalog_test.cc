@@ -70,6 +70,23 @@ images::PointSummary make_point(const std::string& machine, uint64_t time_ms) {
 
 }  // namespace
 
+TEST_CASE("a host is known by each certificate that it was ever given") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  Host host = enrolled(*catalog, "alpha"), other = enrolled(*catalog, "beta");
+  catalog->add_certificate(host.id, "5e71a1", 500);
+  for (const std::string& serial : {host.certificate_serial, std::string("5e71a1")})
+    CHECK(catalog->find_host_by_certificate(serial)->id == host.id);
+  CHECK(catalog->find_host_by_certificate(other.certificate_serial)->id == other.id);
+  CHECK_FALSE(catalog->find_host_by_certificate("beef"));
+  CHECK(catalog->find_host(host.id)->certificate_serial == "5e71a1");
+  CHECK(catalog->find_host(host.id)->certified_ms == 500);
+  catalog->revoke_host(host.id);
+  CHECK(catalog->find_host_by_certificate(host.certificate_serial)->revoked);
+  catalog->forget_host(host.id);
+  CHECK_FALSE(catalog->find_host_by_certificate("5e71a1"));
+}
+
 TEST_CASE("a new catalog has the newest schema and the default tenant") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));

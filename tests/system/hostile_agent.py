@@ -86,7 +86,7 @@ def polls():
         json.dumps({"report": {"machines": [], "libvirt_problem": "x" * 500000}}).encode(),
         b'{"x":"' + b"y" * 1100000 + b'"}',
     ]
-    routes = ["/api/v1/agent/poll", "/api/v1/enroll"]
+    routes = ["/api/v1/agent/poll", "/api/v1/agent/renew", "/api/v1/enroll"]
     seen = {}
     for route in routes:
         for body in bodies:

@@ -10,7 +10,7 @@ TEST_CASE("certificates that end soon are alerts, each in time") {
   catalog::Host host;
   host.tenant = "a";
   host.name = "alpha";
-  host.enrolled_ms = kNow - 3500 * kDay;
+  host.certified_ms = kNow - 3500 * kDay;
   std::vector<catalog::Tenant> tenants{{"a", 1}, {"b", 1}};
   auto look = [&](uint64_t now) { return certificate_conditions(ends, tenants, {host}, now); };
   CHECK(look(kNow).empty());
@@ -19,7 +19,7 @@ TEST_CASE("certificates that end soon are alerts, each in time") {
   CHECK(found[0].kind == kCertificateEnds);
   CHECK(found[0].tenant == "a");
   CHECK(found[0].subject == "alpha");
-  CHECK_THAT(found[0].message, Catch::Contains("Enrol it again"));
+  CHECK_THAT(found[0].message, Catch::Contains("enrol it again"));
   CHECK_THAT(look(kNow + 200 * kDay).at(0).message, Catch::Contains("has ended"));
   host.revoked = true;
   CHECK(look(kNow + 100 * kDay).empty());
