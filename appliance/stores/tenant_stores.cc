@@ -291,13 +291,6 @@ images::KeySource TenantStores::key_of(std::string_view tenant,
   return images::read_key_source("", key_path_of(tenant));
 }
 
-void TenantStores::delete_point(const std::string& tenant, const images::PointId& id) {
-  auto writer = expect_writable(tenant);
-  catalog_.intend_removal(tenant, id);
-  writer->delete_point(id);
-  catalog_.remove_point(tenant, id);
-}
-
 uint64_t TenantStores::recompute_points(const std::string& tenant, catalog::LostPoints lost) {
   auto writer = this->writer(tenant);
   uint64_t count = set_points(tenant, *writer, catalog::LostPoints::keep_in_mind);

@@ -92,9 +92,6 @@ class TenantStores {
   // another tenant's, or another process writes to it), corrupt, unauthorized (wrong key).
   Adoption adopt(const AdoptOrder& order);
 
-  // Deletes the point from the store and the catalog. Throws as StoreWriter::delete_point.
-  void delete_point(const std::string& tenant, const images::PointId& id);
-
   // Makes the catalog's points of the tenant again from its store, an operator's order. Returns how
   // many there are. Throws busy if points would be forgotten and `lost` does not say so.
   uint64_t recompute_points(const std::string& tenant,

@@ -10,14 +10,13 @@
 #include "base/file_system.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"
+#include "tests/appliance/schedule/scheduler_polls.h"
 
 namespace appliance::schedule {
 namespace {
 
 using catalog::Catalog;
 using catalog::Host;
-
-const std::string kTenant(catalog::kDefaultTenant);
 
 // A scheduler of one appliance, with agents that the test plays.
 struct Appliance {
@@ -59,26 +58,6 @@ struct Appliance {
                         policy::policy_to_json(policy::policy_from_json(name, json)));
   }
 };
-
-Poll report(const std::vector<std::string>& machines) {
-  Poll poll;
-  poll.report = "{}";
-  poll.machines = machines;
-  return poll;
-}
-
-std::vector<std::string> names(const PollAnswer& answer) {
-  std::vector<std::string> names;
-  for (const Order& order : answer.orders) names.push_back(order.machine);
-  return names;
-}
-
-// As an agent says it that took all these up.
-Poll running(const PollAnswer& answer) {
-  Poll poll;
-  for (const Order& order : answer.orders) poll.running.push_back({order.id, order.machine, 0, 0});
-  return poll;
-}
 
 using Names = std::vector<std::string>;
 
@@ -383,173 +362,6 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
   CHECK(ordered("check") == to_check);
   CHECK(catalog->last_store_check(kTenant)->problem_count == 0);
   CHECK_FALSE(catalog->last_store_check("young"));
-}
-
-namespace {
-
-constexpr uint64_t kDay = 24ull * 3'600'000, kYear = 365 * kDay;
-
-// As Appliance, with a clock that the test sets.
-struct ClockedAppliance {
-  base::ScratchDirectory scratch{"/tmp", "muletto-clocked-test"};
-  std::unique_ptr<Catalog> catalog = Catalog::open(scratch.path() + "/catalog.sqlite");
-  stores::TenantStores stores{base::real_file_system(), scratch.path() + "/stores", *catalog};
-  jobs::JobRunner jobs{*catalog, {.thread_count = 1}};
-  base::ManualClock clock{base::now_ms()};
-  ClockTrust trust{*catalog, {&clock, "boot", {}}};
-  Scheduler scheduler{*catalog, stores, jobs, {}, {}, others()};
-
-  Others others() {
-    Others made;
-    made.clock_trust = &trust;
-    made.clock = &clock;
-    return made;
-  }
-  void set_policy(const std::string& json) {
-    catalog->set_policy(kTenant, "default",
-                        policy::policy_to_json(policy::policy_from_json("default", json)));
-  }
-  Host enroll() {
-    Host host;
-    host.id = catalog::HostId::random();
-    host.tenant = kTenant;
-    host.name = "alpha";
-    host.certificate_serial = host.id.hex();
-    base::Sha256 hash = base::sha256(base::as_bytes("secret"));
-    catalog->add_token(
-        {catalog::TokenId::random(), catalog::TokenKind::enrolment, kTenant, "", 1, 1000, {}},
-        hash);
-    catalog->enroll_host(hash, host, 10);
-    return host;
-  }
-  // A point that the appliance takes in now.
-  void take_in(const Host& host, uint64_t host_time_ms) {
-    images::PointSummary point;
-    point.id = images::PointId::random();
-    point.machine_name = "web";
-    point.time_ms = clock.wall_ms();
-    point.dates = {host_time_ms, ++order, false,
-                   images::is_host_clock_wrong(host_time_ms, point.time_ms, 0)};
-    catalog->claim_machine(kTenant, point.machine, "web", host.id);
-    catalog->add_point(kTenant, point);
-  }
-  uint64_t order = 0;
-};
-
-}  // namespace
-
-TEST_CASE("whatever the clocks do, a machine is synced on") {
-  ClockedAppliance appliance;
-  Host alpha = appliance.enroll();
-  appliance.set_policy(R"({"protect_new": true, "schedule": ["every 1h"]})");
-  uint64_t running = 0;
-  auto is_ordered = [&] {
-    Poll poll = report({"web"});
-    if (running != 0) poll.outcomes.push_back({running, true, ""});
-    running = 0;
-    PollAnswer answer = appliance.scheduler.poll(alpha, poll);
-    if (!answer.orders.empty()) running = answer.orders.front().id;
-    return !answer.orders.empty();
-  };
-  auto sync = [&](uint64_t host_time_ms) {
-    REQUIRE(is_ordered());
-    appliance.take_in(alpha, host_time_ms);
-    appliance.scheduler.committed(kTenant, "web");
-    REQUIRE_FALSE(is_ordered());
-  };
-  const uint64_t begin = appliance.clock.wall_ms();
-  SECTION("the host's is ahead, or behind") {
-    for (uint64_t host : {begin + 300 * kDay, begin - kYear, begin}) {
-      sync(host);
-      appliance.clock.pass(kDay / 24);
-    }
-  }
-  SECTION("ours jumps ahead and comes back") {
-    sync(begin);
-    appliance.clock.set_wall(begin + kYear);
-    sync(begin);
-    appliance.clock.pass(kDay / 24);
-    sync(begin);
-    appliance.clock.set_wall(begin);
-    sync(begin);
-    appliance.clock.pass(kDay / 24);
-    sync(begin);
-  }
-  SECTION("ours jumps back") {
-    sync(begin);
-    appliance.clock.set_wall(begin - kYear);
-    sync(begin);
-    appliance.clock.pass(kDay / 24);
-    sync(begin);
-  }
-  SECTION("a sync fails, and the clock is set back: the pause is not longer for that") {
-    REQUIRE(is_ordered());
-    Poll failed = report({"web"});
-    failed.outcomes.push_back({running, false, "on fire"});
-    CHECK(appliance.scheduler.poll(alpha, failed).orders.empty());
-    running = 0;
-    appliance.clock.set_wall(begin - kYear);
-    CHECK(is_ordered());
-  }
-}
-
-TEST_CASE("a point of a clock that was ahead is not fresh, and its host's orders do not end") {
-  ClockedAppliance appliance;
-  Host alpha = appliance.enroll();
-  appliance.set_policy(R"({"protect_new": true, "schedule": ["every 1h"]})");
-  const uint64_t begin = appliance.clock.wall_ms();
-  appliance.scheduler.poll(alpha, report({"web"}));
-  appliance.clock.set_wall(begin + kYear);
-  appliance.take_in(alpha, begin);
-  auto standing = [&] {
-    return appliance.scheduler.standing(kTenant, appliance.catalog->machine(kTenant, "web"));
-  };
-  CHECK(standing().age_ms == 0);
-  CHECK(standing().overdue_at_ms > appliance.clock.wall_ms());
-  appliance.clock.set_wall(begin);
-  CHECK_FALSE(standing().age_ms);
-  CHECK(standing().overdue_at_ms < begin);
-  // The agent was heard a moment ago, whatever the clock says: a sync can be asked for.
-  PollAnswer answer = appliance.scheduler.poll(alpha, report({"web"}));
-  if (!answer.orders.empty()) {
-    Poll done = report({"web"});
-    done.outcomes.push_back({answer.orders.front().id, true, ""});
-    appliance.scheduler.committed(kTenant, "web");
-    appliance.scheduler.poll(alpha, done);
-  }
-  appliance.clock.set_wall(begin + kYear);
-  CHECK_NOTHROW(appliance.scheduler.request(kTenant, "web"));
-}
-
-TEST_CASE("nothing is deleted by age while the appliance's clock is doubted; the alerts say so") {
-  ClockedAppliance appliance;
-  Host alpha = appliance.enroll();
-  appliance.set_policy(R"({"protect_new": true, "schedule": ["off"], "keep": "last 1"})");
-  appliance.scheduler.poll(alpha, report({"web"}));
-  const uint64_t begin = appliance.clock.wall_ms();
-  for (int i = 0; i < 3; ++i) {
-    appliance.take_in(alpha, begin + 300 * kDay);
-    appliance.clock.pass(1000);
-  }
-  REQUIRE(appliance.trust.look().trusted);
-  appliance.clock.set_wall(begin + kYear);
-  appliance.scheduler.start();
-  auto has_alert = [&](const char* kind) {
-    for (const catalog::Alert& alert : appliance.catalog->alerts(kTenant, false, 100)) {
-      if (alert.kind == kind) return true;
-    }
-    return false;
-  };
-  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!(has_alert(alerts::kApplianceClock) && has_alert(alerts::kClockWrong)) &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  CHECK(has_alert(alerts::kApplianceClock));
-  CHECK(has_alert(alerts::kClockWrong));
-  appliance.scheduler.stop();
-  CHECK(
-      appliance.jobs.jobs({.state = {}, .kind = "retention", .subject = "", .limit = 10}).empty());
 }
 
 }  // namespace appliance::schedule
