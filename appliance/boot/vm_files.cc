@@ -103,13 +103,21 @@ void remove_boot_folders(const BootPlaces& places) {
 
 std::vector<BootId> boots_in(const std::string& directory) {
   std::vector<BootId> ids;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(base::join_path(directory, "vms"), ignored)) {
+  std::string folder = base::join_path(directory, "vms");
+  std::error_code failure;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
     try {
-      ids.push_back(BootId::from_hex(entry.path().filename().string()));
+      ids.push_back(BootId::from_hex(entry->path().filename().string()));
     } catch (const Error&) {
       continue;  // not ours
     }
+  }
+  if (failure) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("which instant VMs there are cannot be known: {} cannot be read ({}); "
+                            "is its disk mounted?",
+                            folder, failure.message()));
   }
   return ids;
 }

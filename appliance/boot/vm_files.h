@@ -33,7 +33,8 @@ void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,
 void remove_boot_folders(const BootPlaces& places);
 void remove_run_folder(const BootPlaces& places);
 
-// Boots that have a folder in STATE/vms or in RUN/vms.
+// Boots that have a folder in STATE/vms or in RUN/vms. Throws unavailable if that cannot be read:
+// no list is not an empty one.
 std::vector<BootId> boots_in(const std::string& directory);
 
 uint64_t used_bytes(const std::string& path);       // on disk; 0 if it is not there

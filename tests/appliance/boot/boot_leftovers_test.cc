@@ -42,6 +42,21 @@ TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
   CHECK(appliance.nothing_left());
 }
 
+TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  InstantVm vm = appliance.start();
+  const std::string vms = fs::path(appliance.places(vm.id).folder).parent_path();
+  fs::rename(vms, vms + ".away");
+  CHECK_THROWS_WITH(appliance.service().list(), Catch::Contains("is its disk mounted"));
+  CHECK_THROWS_AS(appliance.service().timeline_holders(), base::Error);
+  appliance.service().tend();
+  CHECK(appliance.exports().size() == 1);
+  fs::rename(vms + ".away", vms);
+  CHECK(appliance.service().list().size() == 1);
+  appliance.service().stop(vm.id);
+}
+
 TEST_CASE("what a VM is made of is closed to everybody but QEMU's user", "[boot]") {
   if (!can_run()) return;
   Appliance appliance;

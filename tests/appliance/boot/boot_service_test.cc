@@ -388,4 +388,17 @@ TEST_CASE("boot.json is read as it was written, and nothing else is", "[boot]") 
     CHECK_THROWS_AS(record_from_json(text.substr(0, i), "test"), base::Error);
 }
 
+TEST_CASE("a record that could not be read again is not written", "[boot]") {
+  Appliance appliance;
+  BootRecord record;
+  record.vm.id = BootId::random();
+  BootPlaces places = appliance.places(record.vm.id);
+  fs::create_directories(places.folder);
+  write_record(base::real_file_system(), places, record);
+  BootRecord huge = record;
+  huge.vm.notes = {std::string(200'000, '\x01')};  // each becomes six bytes
+  CHECK_THROWS_AS(write_record(base::real_file_system(), places, huge), base::Error);
+  CHECK(read_record(base::real_file_system(), places).vm.notes.empty());
+}
+
 }  // namespace appliance::boot
