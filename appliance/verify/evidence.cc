@@ -105,8 +105,8 @@ void Evidence::add(Observation observation) {
     observations.erase(observations.begin() + static_cast<ptrdiff_t>(i));
     break;
   }
-  if (observations.size() < kMaxObservations || is_kept(observation))
-    observations.push_back(std::move(observation));
+  size_t most = is_kept(observation) ? kMaxWithKept : kMaxObservations;
+  if (observations.size() < most) observations.push_back(std::move(observation));
 }
 
 }  // namespace appliance::verify
