@@ -32,6 +32,7 @@ constexpr const char* kSyncsWithoutSpace = "syncs-without-space";
 constexpr const char* kQuotaNearlyUsed = "quota-nearly-used";
 constexpr const char* kHostVolume = "host-volume";
 constexpr const char* kCertificateEnds = "certificate-ends";
+constexpr const char* kIsolationLost = "isolation-lost";
 constexpr const char* kHostMisbehaves = "host-misbehaves";
 constexpr const char* kRetentionFailing = "retention-failing";
 constexpr const char* kRetentionHeld = "retention-held";

@@ -108,6 +108,12 @@ constexpr std::array kKinds{
     AlertKind{kHostVolume, Severity::warning,
               "a host has stored 80 % or more of what it may in 24 hours",
               "Find out what writes so much on it, or raise limits.host_volume."},
+    AlertKind{
+        kIsolationLost, Severity::warning,
+        "isolated VMs could reach this machine: its firewall rules against it were taken away, "
+        "or cannot be put in force",
+        "Find out what flushes the firewall (firewall-cmd --reload, nft flush ruleset) and keep "
+        "it from doing so. The alert closes an hour after the last time."},
     AlertKind{kCertificateEnds, Severity::warning,
               "a certificate of a host or of the appliance ends within 60 days",
               "Do what the message says, in time."},

@@ -157,4 +157,8 @@ std::vector<std::string> BootService::tend() {
   return implementation_->tending.tend();
 }
 
+std::string BootService::isolation_problem() {
+  return implementation_->tending.isolation_problem();
+}
+
 }  // namespace appliance::boot

@@ -154,6 +154,11 @@ class BootService {
   // (restart.h). Never throws; returns what it did, in sentences.
   std::vector<std::string> tend();
 
+  // Why isolated VMs may reach this machine, or could a moment ago: the firewall rules against it
+  // cannot be put in force, or somebody took them away within the last hour. Empty: all is well, as
+  // far as tend() saw.
+  std::string isolation_problem();
+
  private:
   class Implementation;
   std::unique_ptr<Implementation> implementation_;

@@ -38,6 +38,7 @@ constexpr auto kResumeInterval = std::chrono::seconds(5);
 // virtlogd begins a serial log again after 2 MiB; where QEMU writes it itself, nobody does.
 constexpr uint64_t kLongestLog = 8 << 20, kKeptOfLog = 1 << 20;
 constexpr auto kIsolationInterval = std::chrono::seconds(5);
+constexpr auto kIsolationRemembered = std::chrono::hours(1);
 
 }  // namespace
 
@@ -129,19 +130,30 @@ void BootTending::clean_run_folders(const std::map<BootId, DomainState>& domains
 
 void BootTending::keep_isolation(std::vector<std::string>& done) {
   {
-    auto last = last_isolation_look_.lock();
-    if (Clock::now() - *last < kIsolationInterval) return;
-    *last = Clock::now();
+    auto isolation = isolation_.lock();
+    if (Clock::now() - isolation->looked_at < kIsolationInterval) return;
+    isolation->looked_at = Clock::now();
   }
+  std::string problem;
   try {
     if (hypervisor_.keep_isolation()) {
-      done.emplace_back(
+      problem =
           "The firewall rules that keep isolated VMs away from this machine had been taken away; "
-          "they are in force again.");
+          "they are in force again.";
     }
   } catch (const Error& error) {
-    done.push_back(error.message() + ".");
+    problem = error.message() + ".";
   }
+  if (problem.empty()) return;
+  done.push_back(problem);
+  auto isolation = isolation_.lock();
+  isolation->wrong_at = Clock::now();
+  isolation->problem = std::move(problem);
+}
+
+std::string BootTending::isolation_problem() {
+  auto isolation = isolation_.lock();
+  return Clock::now() - isolation->wrong_at < kIsolationRemembered ? isolation->problem : "";
 }
 
 std::vector<std::string> BootTending::tend() {

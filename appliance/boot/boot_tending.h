@@ -29,6 +29,7 @@ class BootTending {
 
   AdoptReport adopt();
   std::vector<std::string> tend();
+  std::string isolation_problem();
 
  private:
   // By the table in boot_tending.cc. For who holds the VM's lock.
@@ -53,7 +54,12 @@ class BootTending {
   const BootLookup& lookup_;
   BootOperations& operations_;
   base::Guarded<std::map<BootId, std::chrono::steady_clock::time_point>> last_resume_;
-  base::Guarded<std::chrono::steady_clock::time_point> last_isolation_look_;
+  // When it was last looked at, and what was wrong when it last was.
+  struct Isolation {
+    std::chrono::steady_clock::time_point looked_at, wrong_at;
+    std::string problem;
+  };
+  base::Guarded<Isolation> isolation_;
 };
 
 }  // namespace appliance::boot

@@ -185,13 +185,23 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
     ballast_->restore();
     return space_->conditions();
   };
+  auto isolation = [this](uint64_t) {
+    std::vector<alerts::Condition> found;
+    std::string problem = boots_->isolation_problem();
+    if (!problem.empty()) {
+      found.push_back({alerts::kIsolationLost, std::string(catalog::kDefaultTenant),
+                       "isolated networks", problem});
+    }
+    return found;
+  };
   return {{"the conduct of hosts",
            {alerts::kHostMisbehaves},
            [this](uint64_t) { return conduct_.conditions(); }},
           {"space, quotas and volumes",
            {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
            space},
-          {"certificates", {alerts::kCertificateEnds}, certificates}};
+          {"certificates", {alerts::kCertificateEnds}, certificates},
+          {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
 }
 
 boot::BootSettings Daemon::boot_settings() {
