@@ -20,14 +20,7 @@ fingerprint=$(json .fingerprint < "$run/mulettod.json")
 for disk in web db; do
   head -c 8M /dev/urandom > "$WORK/$disk.raw"
 done
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.raw" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.raw"
 expect_failure 3 "not enrolled" muletto-agent run --config "$WORK/agent.toml"
 muletto-agent enroll "127.0.0.1:$port" --token "$(muletto token create -o json | json .token.token)" \
   --fingerprint "$fingerprint" --name alpha --config "$WORK/agent.toml"

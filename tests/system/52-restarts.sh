@@ -56,17 +56,7 @@ no_socket_of_daemon() {
 "$SOURCE/tests/guests/build-guest" "$WORK/web.img" --hostname web
 serve 20
 head -c 4M /dev/urandom > "$WORK/disk.raw"
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.files]
-images = { vda = "$WORK/disk.raw" }
-image_format = "raw"
-[machines.web]
-images = { vda = "$WORK/web.img" }
-image_format = "raw"
-TOML
+write_agent_config agent "files=$WORK/disk.raw" "web=$WORK/web.img"
 enroll_agent alpha --config "$WORK/agent.toml"
 muletto-agent sync web --config "$WORK/agent.toml" > /dev/null
 muletto policy set often --schedule "every 2s" --rpo 1h

@@ -42,14 +42,7 @@ serve() {
 }
 serve
 head -c 1M /dev/urandom > "$WORK/web.raw"
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.raw" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.raw"
 enroll_agent alpha --config "$WORK/agent.toml"
 muletto policy set default --protect-new yes --schedule "every 1s" --keep all
 start_background agent "$WORK/agent-at" run --config "$WORK/agent.toml"

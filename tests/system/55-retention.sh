@@ -10,14 +10,7 @@ require_commands jq
 
 start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
 head -c 2M /dev/urandom > "$WORK/web.raw"
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.raw" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.raw"
 enroll_agent alpha --config "$WORK/agent.toml"
 sync() {  # sync NUMBER: the disk says which it is
   printf 'point %s\n' "$1" | dd of="$WORK/web.raw" conv=notrunc status=none

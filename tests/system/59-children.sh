@@ -93,14 +93,7 @@ PATH=$WORK/shims:$PATH MULETTO_AGENT=$WORK/shims/muletto-agent NOTIFY_SOCKET=$WO
   start_appliance --config "$WORK/mulettod.toml"
 daemon=$(background_pid mulettod)
 start_background watch /usr/bin/python3 "$WORK/watch.py" "$daemon" "$WORK/notes"
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.img" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.img"
 enroll_agent alpha --config "$WORK/agent.toml"
 muletto-agent sync web --config "$WORK/agent.toml" > /dev/null
 # Clients stay connected meanwhile.

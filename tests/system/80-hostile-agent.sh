@@ -26,14 +26,7 @@ enroll_as honest victims
 truncate -s 8M "$WORK/disk.raw"
 head -c 2M /dev/urandom | dd of="$WORK/disk.raw" bs=1M seek=4 conv=notrunc status=none
 printf 'label: dos\nstart=2048, type=83, bootable\n' | sfdisk -q "$WORK/disk.raw"
-cat > "$WORK/honest.toml" << TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/honest"
-run_dir = "$WORK/honest.run"
-[machines.web]
-images = { vda = "$WORK/disk.raw" }
-image_format = "raw"
-TOML
+write_agent_config honest "web=$WORK/disk.raw"
 start_background honest muletto-agent run --config "$WORK/honest.toml"
 wait_until 20 "the honest host's machine is known" muletto machine list --tenant victims -o json
 victim() {

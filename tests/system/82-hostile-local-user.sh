@@ -81,14 +81,7 @@ done
 umask 022  # the programs see to it themselves
 "$SOURCE/tests/guests/build-guest" "$WORK/web.img" --hostname web
 start_appliance
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.img" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.img"
 enroll_agent alpha --config "$WORK/agent.toml"
 muletto-agent sync web --config "$WORK/agent.toml" > /dev/null
 start_background agent muletto-agent run --config "$WORK/agent.toml"

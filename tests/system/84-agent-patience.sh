@@ -10,14 +10,7 @@ require_commands faketime jq
 
 options=(--libvirt "qemu:///system?socket=$WORK/no-libvirt")
 start_appliance "${options[@]}"
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.raw" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.raw"
 head -c 24M /dev/urandom > "$WORK/web.raw"
 agent() { local command=$1 && shift && muletto-agent "$command" "$@" --config "$WORK/agent.toml"; }
 expect_failure 3 "not enrolled" agent run

@@ -25,14 +25,7 @@ serve() {
 }
 serve
 head -c 1M /dev/urandom > "$WORK/web.raw"
-cat > "$WORK/agent.toml" <<TOML
-libvirt = "qemu:///system?socket=$WORK/no-libvirt"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
-[machines.web]
-images = { vda = "$WORK/web.raw" }
-image_format = "raw"
-TOML
+write_agent_config agent "web=$WORK/web.raw"
 enroll_agent alpha --config "$WORK/agent.toml"
 enrollment=$(find "$WORK/agent" -name 'enroll*' -type f)
 keep() {  # keep NAME   the certificate and key of now as files

@@ -389,6 +389,21 @@ _remove_instant_vms() {
   done
 }
 
+# write_agent_config NAME MACHINE=IMAGE...   writes $WORK/NAME.toml: an agent without libvirt, with its folders
+# $WORK/NAME and $WORK/NAME.run, and machines whose one disk, vda, is that raw image.
+write_agent_config() {
+  local name=$1 machine
+  shift
+  {
+    echo "libvirt = \"qemu:///system?socket=$WORK/no-libvirt\""
+    echo "state_dir = \"$WORK/$name\""
+    echo "run_dir = \"$WORK/$name.run\""
+    for machine; do
+      printf '[machines.%s]\nimages = { vda = "%s" }\nimage_format = "raw"\n' "${machine%%=*}" "${machine#*=}"
+    done
+  } > "$WORK/$name.toml"
+}
+
 # enroll_agent HOST [OPTION...]   enrols an agent under that name at the appliance that was started last.
 # Options are those of muletto-agent enroll, as --config FILE or --state-dir DIR.
 enroll_agent() {
