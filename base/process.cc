@@ -1,6 +1,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -15,6 +16,9 @@ namespace {
 
 // More would slow programs that close every number there could be.
 constexpr rlim_t kDescriptorLimit = 65536;
+// glibc raises its own limits to what was once freed in one piece, and then keeps up to 64 MiB that
+// nobody uses for each of its arenas: a daemon would never be as small again as it was.
+constexpr int kLargeBlock = 1 << 20;  // bytes
 
 }  // namespace
 
@@ -38,6 +42,8 @@ void settle_service() {
     files.rlim_cur = std::max(files.rlim_cur, std::min(files.rlim_max, kDescriptorLimit));
     ::setrlimit(RLIMIT_NOFILE, &files);
   }
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+  ::mallopt(M_TRIM_THRESHOLD, kLargeBlock);
 }
 
 std::string take_environment(const char* name) {

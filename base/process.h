@@ -11,7 +11,8 @@ namespace base {
 void settle_process();
 
 // For a service that holds keys: what it makes is private (umask 077), it leaves no core dump,
-// neither do its children, and it may open as many files as the system lets it, up to 65536.
+// neither do its children, it may open as many files as the system lets it, up to 65536, and gives
+// memory back that it does not use any more.
 void settle_service();
 
 // The value of an environment variable, which neither this process nor its children have any more;
