@@ -36,6 +36,15 @@ mulettod --help | grep -q -- --state-dir
 sed -n 's|^  \(/api/v1/.*\):$|\1|p' "$SOURCE/docs/api/openapi.yaml" | sort > "$WORK/described"
 grep -hoE '"/api/v1/[^"]*"' "$SOURCE"/appliance/api/{*.cc,http.h} | tr -d '"' | sort -u > "$WORK/routed"
 diff "$WORK/described" "$WORK/routed" || fail "openapi.yaml and the routes differ"
+# And of each route the methods: a daemon that is asked with another one names those that it knows.
+awk '/^  \/.*:$/ { path = substr($1, 1, length($1) - 1) }
+  /^    (get|put|post|delete):$/ && path ~ "^/api/v1/" { print path, toupper(substr($1, 1, length($1) - 1)) }
+  /^components:/ { exit }' "$SOURCE/docs/api/openapi.yaml" | sort > "$WORK/described"
+while read -r path; do
+  curl -s --unix-socket "$MULETTO_SOCKET" -X PATCH -o /dev/null -D - "http://localhost$(sed 's/{[^}]*}/x/g' <<< "$path")" \
+    | tr -d '\r' | sed -n 's/^Allow: //Ip' | tr -d ' ' | tr , '\n' | sed "s|^|$path |"
+done < "$WORK/routed" | grep -vx "/api/v1/boots/check GET" | sort > "$WORK/methods"  # "check" could be a boot
+diff "$WORK/described" "$WORK/methods" || fail "openapi.yaml and the methods of the routes differ"
 
 # ---- the appliance without machines
 muletto status -o json > "$WORK/status.json"
