@@ -1,5 +1,6 @@
 // Two years of a machine's points, against a plain model of what must stay.
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <random>
 
 #include "tests/appliance/retention/retention_appliance.h"
@@ -174,7 +175,10 @@ class Simulation {
     appliance_.set_rule(daily_ == 0 ? "last " + std::to_string(last_)
                                     : "last " + std::to_string(last_) + ", daily " +
                                           std::to_string(daily_));
-    std::vector<ModelPoint> after = must_stay(points_, last_, daily_);
+    // That a reader has one open is seen when it is to be deleted, not when the rule is weighed.
+    std::vector<ModelPoint> unread = points_;
+    for (ModelPoint& each : unread) each.busy = false;
+    std::vector<ModelPoint> after = must_stay(unread, last_, daily_);
     if ((points_.size() - after.size()) * 3 <= points_.size()) return;
     appliance_.settle();
     REQUIRE(appliance_.listed() == ids_of(points_));
@@ -186,6 +190,9 @@ class Simulation {
   void compare() {
     appliance_.settle();
     std::vector<ModelPoint> expected = must_stay(points_, last_, daily_);
+    INFO("last " << last_ << ", daily " << daily_ << ", " << points_.size() << " points; "
+                 << appliance_.alert(alerts::kRetentionHeld)
+                 << appliance_.alert(alerts::kRetentionFailing));
     REQUIRE(appliance_.listed() == ids_of(expected));
     REQUIRE(appliance_.stored() == ids_of(expected));
     REQUIRE(appliance_.alert(alerts::kRetentionFailing).empty());
@@ -206,8 +213,10 @@ class Simulation {
 
 TEST_CASE("two years of points: those that must be there are, all others are gone",
           "[retention][slow]") {
-  auto seed = static_cast<uint32_t>(std::random_device{}());
-  INFO("seed " << seed);
+  const char* given = std::getenv("MULETTO_TEST_SEED");
+  uint32_t seed =
+      given != nullptr ? static_cast<uint32_t>(std::stoul(given)) : std::random_device{}();
+  INFO("replay with MULETTO_TEST_SEED=" << seed);
   Simulation simulation(seed);
   simulation.run(base::parse_time_ms("2026-02-01T00:00:00Z"));
   CHECK(simulation.step_count() > 250);
