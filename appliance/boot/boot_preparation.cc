@@ -172,7 +172,8 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
   prepared.facts.memory_available = free_memory(prepared.facts, promised);
-  prepared.plan = plan_machine(prepared.point, look, options, prepared.facts);
+  prepared.plan =
+      plan_machine(prepared.point, look, options, prepared.facts, pack_xml_without_rights);
   MachinePlan& plan = prepared.plan;
   // A TPM that is there under this name is another machine's, or this one's on its old host.
   if (plan.has_tpm &&

@@ -9,6 +9,7 @@
 #include <set>
 #include <string_view>
 
+#include "appliance/boot/xml_tree.h"
 #include "base/clean_text.h"
 #include "base/error.h"
 
@@ -23,7 +24,6 @@ using pugi::xml_node;
 constexpr size_t kDeviceLimit = 64;
 constexpr size_t kTextLimit = 200;      // bytes of one attribute or text
 constexpr size_t kAttributeLimit = 16;  // of one element
-constexpr size_t kXmlLimit = 1 << 20;   // bytes
 
 // A definition may hold any character, and references to surrogates become bytes that are no
 // UTF-8: nothing of it goes further before it is clean.
@@ -255,17 +255,19 @@ void check_architecture(const xml_node& domain, MachinePlan& plan) {
 }  // namespace
 
 void read_definition(const images::Point& point, const BootOptions& options,
-                     const HypervisorFacts& facts, MachinePlan& plan) {
+                     const HypervisorFacts& facts, const XmlPacker& packer, MachinePlan& plan) {
   pugi::xml_document document;
-  const std::string& xml = point.definition.libvirt_xml;
-  if (xml.size() > kXmlLimit)
-    throw Error(ErrorCode::corrupt,
-                fmt::format("the definition of {} is larger than 1 MiB", point.machine_name));
-  pugi::xml_parse_result result = document.load_buffer(xml.data(), xml.size());
-  xml_node domain = document.child("domain");
-  if (!result || !domain) {
+  try {
+    unpack_xml(packer(point.definition.libvirt_xml, plan), document);
+  } catch (const Error& error) {
     throw Error(ErrorCode::corrupt, fmt::format("the definition of {} is no libvirt domain: {}",
-                                                point.machine_name, result.description()));
+                                                point.machine_name, error.message()));
+  }
+  xml_node domain = document.child("domain");
+  if (!domain) {
+    throw Error(ErrorCode::corrupt, fmt::format("the definition of {} is no libvirt domain: it has "
+                                                "another element",
+                                                point.machine_name));
   }
   check_architecture(domain, plan);
   plan.uuid = text_of(domain.child("uuid"));

@@ -9,8 +9,11 @@
 #include <set>
 
 #include "appliance/boot/definition_reading.h"
+#include "appliance/boot/xml_tree.h"
 #include "base/clean_text.h"
 #include "base/crypto.h"
+#include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace appliance::boot {
@@ -302,12 +305,29 @@ std::string fresh_uuid() {
                      hex.substr(16, 4), hex.substr(20));
 }
 
+base::Bytes pack_xml_here(std::string_view xml, MachinePlan&) { return pack_xml(xml); }
+
+base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
+  try {
+    return pack_xml_confined(xml);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ErrorCode::unavailable) throw;
+    plan.notes.push_back(fmt::format(
+        "Its definition was parsed with the appliance's own rights, since it could not be without "
+        "any: {}.",
+        error.message()));
+    base::log().warn("a definition is parsed unconfined: {}", error.message());
+    return pack_xml(xml);
+  }
+}
+
 MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
-                         const BootOptions& options, const HypervisorFacts& facts) {
+                         const BootOptions& options, const HypervisorFacts& facts,
+                         const XmlPacker& packer) {
   MachinePlan plan;
   plan.is_windows = look.has_windows;
   if (!point.definition.libvirt_xml.empty()) {
-    read_definition(point, options, facts, plan);
+    read_definition(point, options, facts, packer, plan);
   } else {
     plan.cpu_count = 0;
     plan.has_tablet = plan.is_windows;

@@ -10,7 +10,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -81,9 +83,17 @@ struct MachinePlan {
 // A random one, as a new machine gets it.
 std::string fresh_uuid();
 
+// Parses a definition into what xml_tree.h says; throws corrupt. It may add notes to the plan.
+using XmlPacker = std::function<base::Bytes(std::string_view xml, MachinePlan& plan)>;
+// In this process.
+base::Bytes pack_xml_here(std::string_view xml, MachinePlan& plan);
+// Without rights; here, with a note, only where that cannot be: nobody waits in a disaster.
+base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan);
+
 // `look` describes the point's first disk (or the first with an EFI system partition).
 // Throws corrupt if the definition is no XML; everything else wrong is in `reasons`.
 MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
-                         const BootOptions& options, const HypervisorFacts& facts);
+                         const BootOptions& options, const HypervisorFacts& facts,
+                         const XmlPacker& packer = pack_xml_here);
 
 }  // namespace appliance::boot

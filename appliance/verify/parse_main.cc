@@ -1,11 +1,13 @@
-// muletto-parse: decodes bytes that a guest had a hand in, from standard input to standard output.
-// The appliance runs it confined (base/confinement.h); it can do no harm because it has no rights,
-// not because its libraries are free of mistakes.
+// muletto-parse: decodes bytes that a guest or a host had a hand in, from standard input to
+// standard output. The appliance runs it confined (base/confinement.h); it can do no harm because
+// it has no rights, not because its libraries are free of mistakes.
 //   muletto-parse picture MIME-TYPE     a screenshot in, a packed picture out (picture.h)
+//   muletto-parse xml                   a definition in, its tree out (boot/xml_tree.h)
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "appliance/boot/xml_tree.h"
 #include "appliance/verify/picture.h"
 #include "base/error.h"
 
@@ -25,18 +27,29 @@ base::Bytes read_input() {
   return bytes;
 }
 
+base::Bytes decode(const std::vector<std::string>& words) {
+  if (words[0] == "xml") {
+    base::Bytes input = read_input();
+    return appliance::boot::pack_xml(base::as_text(input));
+  }
+  using namespace appliance::verify;
+  return pack_picture(reduced(decode_picture(words[1], read_input()), kMaxWidth, kMaxHeight));
+}
+
 }  // namespace
 
-int main(int count, char** words) {
-  if (count != 3 || std::string(words[1]) != "picture") {
-    std::fputs("usage: muletto-parse picture MIME-TYPE < FILE\n", stderr);
+int main(int count, char** arguments) {
+  std::vector<std::string> words(arguments + 1, arguments + count);
+  bool known =
+      (words.size() == 2 && words[0] == "picture") || words == std::vector<std::string>{"xml"};
+  if (!known) {
+    std::fputs("usage: muletto-parse picture MIME-TYPE < FILE\n       muletto-parse xml < FILE\n",
+               stderr);
     return 2;
   }
   try {
-    using namespace appliance::verify;
-    base::Bytes packed =
-        pack_picture(reduced(decode_picture(words[2], read_input()), kMaxWidth, kMaxHeight));
-    bool written = std::fwrite(packed.data(), 1, packed.size(), stdout) == packed.size();
+    base::Bytes decoded = decode(words);
+    bool written = std::fwrite(decoded.data(), 1, decoded.size(), stdout) == decoded.size();
     return written && std::fflush(stdout) == 0 ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

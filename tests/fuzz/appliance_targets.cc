@@ -9,6 +9,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 #include <cstdlib>
+#include <pugixml.hpp>
 
 #include "appliance/api/http.h"
 #include "appliance/api/vnc_login.h"
@@ -17,6 +18,7 @@
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/domain_translation.h"
 #include "appliance/boot/machine_plan.h"
+#include "appliance/boot/xml_tree.h"
 #include "appliance/config.h"
 #include "appliance/verify/console_text.h"
 #include "appliance/verify/picture.h"
@@ -220,6 +222,12 @@ void read_screen_text(ByteView bytes) {
 std::vector<FuzzTarget> appliance_targets() {
   return {
       {"definition", quietly(plan), {bytes_of(kDefinition)}},
+      {"xml_tree",
+       quietly([](ByteView bytes) {
+         pugi::xml_document document;
+         boot::unpack_xml(bytes, document);
+       }),
+       {boot::pack_xml(kDefinition)}},
       {"boot_record",
        quietly([](ByteView b) { boot::record_from_json(base::as_text(b), "the record"); }),
        {sample_record()}},

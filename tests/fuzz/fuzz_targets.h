@@ -1,6 +1,6 @@
 // Every decoder of bytes that lie in a store, and of the headers of image files, as something a
-// fuzzer can call. A target may throw base::Error and nothing else, and may not read outside of what
-// it is given. Functions; thread-safe.
+// fuzzer can call. A target may throw base::Error and nothing else, and may not read outside of
+// what it is given. Functions; thread-safe.
 #pragma once
 
 #include <functional>
