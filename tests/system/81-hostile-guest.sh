@@ -74,9 +74,17 @@ done
 SH
 sed -i "s/SUBNET/$subnet/" "$WORK/extra-liar/sbin/guest-agent"
 chmod 755 "$WORK/extra-liar/sbin/guest-agent"
+# Noise on the serial line, and as UEFI variables until the firmware has no room for more. (No screen larger than the
+# 16 MiB of its card can hold is possible: tests of the decoders show what others would come to.)
 mkdir -p "$WORK/extra-flood/etc/init.d"
 {
   cat "$rcs"
+  # shellcheck disable=SC2016
+  printf '%s\n' 'mount -t efivarfs e /sys/firmware/efi/efivars
+(for i in $(seq 100); do
+  { printf "\007\000\000\000"; head -c 8000 /dev/urandom; } > /run/noise
+  dd if=/run/noise bs=16k of=/sys/firmware/efi/efivars/Noise$i-5d6a2f4e-2f5f-4d4e-9b0a-0c6d5e8f1a2b || break
+done; echo "noise: $i variables" > /dev/ttyS0) &'
   printf '%s\n' '(for i in $(seq 400); do head -c 2000 /dev/urandom; printf "\033[999;999H\033]0;\377\377login: Kernel\033[2J\n"; sleep 0.1; done) > /dev/ttyS0 &'
 } | sed 's|hostname:$(hostname)|hostname:;reboot;\\$(reboot)|' > "$WORK/extra-flood/etc/init.d/rcS"
 chmod 755 "$WORK/extra-flood/etc/init.d/rcS"
