@@ -122,8 +122,10 @@ Answer answer(ConnectionServices& services, const PeerFacts& peer, const std::st
   } catch (const Error& error) {
     base::log().warn("{} {} from {} refused: {}", request.method, path_of(request.target),
                      peer.address, error.message());
-    bool revoked = dynamic_cast<const HostRevoked*>(&error) != nullptr;
-    return {error_response(error, revoked ? "revoked" : ""), ""};
+    if (dynamic_cast<const HostRevoked*>(&error) != nullptr)
+      return {error_response(error, "revoked"), ""};
+    if (error.code() == ErrorCode::unauthorized) return {challenge(error), ""};
+    return {error_response(error), ""};
   } catch (const std::exception& error) {
     base::log().error("{} {}: unexpected failure: {}", request.method, path_of(request.target),
                       error.what());

@@ -28,4 +28,11 @@ Response error_response(const base::Error& error, const std::string& reason) {
   return json_response(body, http_status(error.code()));
 }
 
+Response challenge(const base::Error& error) {
+  Response response = error_response(error);
+  response.status = 401;
+  response.headers["WWW-Authenticate"] = "Bearer";
+  return response;
+}
+
 }  // namespace appliance::api

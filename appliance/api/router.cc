@@ -79,7 +79,12 @@ Response Router::handle(Request request) const {
     request.query = std::move(target.query);
     const Route& route = find(request, target.path, allowed);
     allowed.clear();
-    expect_access(request.principal, route.access);
+    try {
+      expect_access(request.principal, route.access);
+    } catch (const base::Error& error) {
+      if (request.principal.role == Role::anonymous) return challenge(error);
+      throw;
+    }
     return route.handler(request);
   } catch (const base::Error& error) {
     if (allowed.empty()) return error_response(error);

@@ -77,7 +77,8 @@ TEST_CASE("requests that fit no route are answered with a sentence") {
 }
 
 TEST_CASE("a route lets in only whom it is for") {
-  CHECK(ask("GET", "/api/v1/machines", Role::anonymous).status == 403);
+  CHECK(ask("GET", "/api/v1/machines", Role::anonymous).status == 401);
+  CHECK(ask("GET", "/api/v1/machines", Role::anonymous).headers["WWW-Authenticate"] == "Bearer");
   CHECK(ask("GET", "/api/v1/machines", Role::agent).status == 403);
   CHECK(ask("GET", "/api/v1/orders", Role::admin).status == 403);
   CHECK(ask("GET", "/api/v1/orders", Role::agent).status == 200);

@@ -124,7 +124,7 @@ base::HttpRequest get_status() {
 TEST_CASE("who comes through the socket is an operator, a stranger is not") {
   Fixture fixture;
   CHECK(fixture.local().send(get_status()).status == 200);
-  CHECK(fixture.stranger().send(get_status()).status == 403);
+  CHECK(fixture.stranger().send(get_status()).status == 401);
   CHECK(fixture.agent().send(get_status()).status == 403);
   CHECK(fixture.stranger().send({"POST", "/api/v1/echo", {}, "{}"}).status == 200);
 }

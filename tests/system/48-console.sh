@@ -46,7 +46,7 @@ refused "$socket?ticket=$one" 403
 refused "$socket" 403
 refused "/api/v1/boots/ffffffffffffffff/console/ws?ticket=$(ticket)" 403
 [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$run/api.sock" "http://x$socket")" = 426 ]
-[ "$(curl -sk -o /dev/null -w '%{http_code}' -X POST "https://$address/api/v1/boots/$boot/console/ticket")" = 403 ]
+[ "$(curl -sk -o /dev/null -w '%{http_code}' -X POST "https://$address/api/v1/boots/$boot/console/ticket")" = 401 ]
 
 echo "the page and noVNC"
 curl -skf "https://$address/console/$boot" | grep -q /assets/console.js
