@@ -208,6 +208,14 @@ TEST_CASE("a screen that cannot be read is inconclusive, a start that hangs is a
         VerdictKind::fail);
 }
 
+TEST_CASE("a panic that a busy appliance causes says nothing about the machine", "[verify]") {
+  Observation panic = text(900, TextMeaning::kernel_panic, Signal::serial);
+  panic.detail = "Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug";
+  Verdict verdict = first_verdict(evidence_of({panic}), {}).first;
+  CHECK(verdict.kind == VerdictKind::inconclusive);
+  CHECK_THAT(verdict.reasons.at(0), Catch::Contains("processor time"));
+}
+
 TEST_CASE("a machine on the network that waits for a disk is given the time to say so",
           "[verify]") {
   std::vector<Observation> seen{text(2000, TextMeaning::booting),
