@@ -31,6 +31,9 @@ function(muletto_library name)
   precompile_headers_of(${name})
 endfunction()
 
+# Everything that is installed, and no tests.
+add_custom_target(programs)
+
 # muletto_program(name SOURCES... LIBRARIES...): a program in build/bin, named as the user types it.
 function(muletto_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
@@ -38,4 +41,5 @@ function(muletto_program name)
   target_link_libraries(${name} PRIVATE muletto_options ${ARG_LIBRARIES})
   precompile_headers_of(${name})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
+  add_dependencies(programs ${name})
 endfunction()
