@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <cstdio>
@@ -50,14 +51,41 @@ void print_command_help(const Program& program, const Command& command) {
   std::cout << text.str();
 }
 
+std::string noun_of(const Command& command) {
+  return command.name.substr(0, command.name.find(' '));
+}
+
+// Commands of one noun together, nouns and commands in the order in which they are given.
+std::vector<const Command*> by_noun(const Program& program) {
+  std::vector<std::string> nouns;
+  std::vector<const Command*> sorted;
+  for (const Command& command : program.commands) {
+    if (std::find(nouns.begin(), nouns.end(), noun_of(command)) == nouns.end())
+      nouns.push_back(noun_of(command));
+    sorted.push_back(&command);
+  }
+  auto place = [&](const Command* command) {
+    return std::find(nouns.begin(), nouns.end(), noun_of(*command));
+  };
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](const Command* a, const Command* b) { return place(a) < place(b); });
+  return sorted;
+}
+
 // The commands below `prefix` ("" for all, "store" for one noun).
 void print_overview(const Program& program, const std::string& prefix) {
   fmt::print("{}: {}\n\nusage: {} COMMAND [arguments] [options]\n\n", program.name, program.summary,
              program.name);
-  for (const Command& command : program.commands) {
-    if (!prefix.empty() && command.name != prefix && !command.name.starts_with(prefix + " "))
+  std::string last;
+  for (const Command* command : by_noun(program)) {
+    if (!prefix.empty() && command->name != prefix && !command->name.starts_with(prefix + " "))
       continue;
-    fmt::print("  {:<24} {}\n", command.name, command.summary);
+    // A few commands need no gaps to be found.
+    constexpr size_t kManyCommands = 10;
+    if (!last.empty() && noun_of(*command) != last && program.commands.size() > kManyCommands)
+      fmt::print("\n");
+    last = noun_of(*command);
+    fmt::print("  {:<24} {}\n", command->name, command->summary);
   }
   fmt::print(
       "\n'{0} COMMAND --help' explains a command; '{0} --version' tells the version.\n"

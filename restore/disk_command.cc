@@ -73,7 +73,7 @@ int run(const base::Arguments& arguments) {
 base::Command disk_command() {
   base::Command command;
   command.name = "disk";
-  command.summary = "Writes one disk of a point to a file or a block device";
+  command.summary = "Write one disk of a point to a file or a block device";
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;

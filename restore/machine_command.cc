@@ -107,7 +107,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_command() {
   base::Command command;
   command.name = "machine";
-  command.summary = "Writes all disks of a point and its machine's definition into a folder";
+  command.summary = "Write all disks of a point and its machine's definition into a folder";
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;

@@ -35,7 +35,7 @@ int run(const base::Arguments& arguments) {
 base::Command points_command() {
   base::Command command;
   command.name = "points";
-  command.summary = "Lists the points of a store";
+  command.summary = "List the points of a store";
   command.declare_options = declare_store;
   command.run = run;
   return command;

@@ -79,7 +79,7 @@ int run(const Arguments& arguments) {
 base::Command enroll_command() {
   base::Command command;
   command.name = "enroll";
-  command.summary = "Makes this host a member of an appliance";
+  command.summary = "Enrol this host at an appliance";
   command.positional = {"HOST:PORT"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;

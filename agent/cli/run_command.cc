@@ -29,7 +29,8 @@ int run(const base::Arguments& arguments, std::stop_token stop) {
 base::Command run_command(std::stop_token stop) {
   base::Command command;
   command.name = "run";
-  command.summary = "Serves the appliance: reports this host's machines and syncs them on order";
+  command.summary =
+      "Run as a service: report this host's machines, and sync them on the appliance's orders";
   command.declare_options = declare_common_options;
   command.notes =
       "Runs until it is told to end, as a service: agent/dist/muletto-agent.service. Which machine "

@@ -105,7 +105,7 @@ base::Command status_command() {
   base::Command command;
   command.name = "status";
   command.summary =
-      "Shows whether the appliance answers, and if not, since when and why; and which machines' "
+      "Show whether the appliance answers, and if not, since when and why; and which machines' "
       "changes this agent tracks, since which point";
   command.notes =
       "For monitoring: the exit code is 0 when the appliance answered within the last five minutes "

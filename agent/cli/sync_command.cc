@@ -206,9 +206,9 @@ base::Command sync_command(std::stop_token stop) {
   base::Command command;
   command.name = "sync";
   command.summary =
-      "Makes a recovery point of a machine: a libvirt domain, running or shut off, image files, or "
-      "this "
-      "server";
+      "Create a recovery point of a machine: a libvirt domain, running or shut off, image files, "
+      "or "
+      "this server";
   command.positional = {"MACHINE"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;

@@ -23,7 +23,7 @@ int run(const base::Arguments& arguments) {
 base::Command alert_ack_command() {
   base::Command command;
   command.name = "alert ack";
-  command.summary = "Says that somebody knows of an alert";
+  command.summary = "Acknowledge an alert";
   command.positional = {"ID"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -28,7 +28,7 @@ int run(const base::Arguments& arguments) {
 base::Command alert_kinds_command() {
   base::Command command;
   command.name = "alert kinds";
-  command.summary = "Lists what alerts there can be, and what to do about each";
+  command.summary = "List the kinds of alerts, and what to do about each";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -51,7 +51,7 @@ int run(const base::Arguments& arguments) {
 base::Command alert_list_command() {
   base::Command command;
   command.name = "alert list";
-  command.summary = "Lists what is wrong";
+  command.summary = "List what is wrong";
   command.declare_options = declare_options;
   command.run = run;
   return command;

@@ -23,7 +23,7 @@ int run(const base::Arguments& arguments) {
 base::Command alert_test_command() {
   base::Command command;
   command.name = "alert test";
-  command.summary = "Sends a test through every channel that tells of alerts";
+  command.summary = "Send a test alert through every channel";
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =

@@ -58,7 +58,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_check_command() {
   base::Command command;
   command.name = "boot check";
-  command.summary = "Tells what starting a point would do, and what is against it; starts nothing";
+  command.summary = "Check whether a point can be started; starts nothing";
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;

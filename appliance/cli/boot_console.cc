@@ -33,7 +33,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_console_command() {
   base::Command command;
   command.name = "boot console";
-  command.summary = "Prints a link to the screen of an instant VM";
+  command.summary = "Print a link to the screen of an instant VM";
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
   command.run = run;

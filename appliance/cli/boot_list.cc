@@ -36,7 +36,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_list_command() {
   base::Command command;
   command.name = "boot list";
-  command.summary = "Lists the instant VMs";
+  command.summary = "List the instant VMs";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -26,7 +26,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_power_command() {
   base::Command command;
   command.name = "boot power";
-  command.summary = "Works the power of an instant VM";
+  command.summary = "Power an instant VM on or off, shut it down, reset, pause or resume it";
   command.positional = {"BOOT", "ACTION"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -45,7 +45,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_pull_command() {
   base::Command command;
   command.name = "boot pull";
-  command.summary = "Moves a running instant VM onto local storage";
+  command.summary = "Move a running instant VM onto local storage";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

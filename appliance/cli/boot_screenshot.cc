@@ -29,7 +29,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_screenshot_command() {
   base::Command command;
   command.name = "boot screenshot";
-  command.summary = "Saves the screen of an instant VM as a picture";
+  command.summary = "Save the screen of an instant VM as a picture";
   command.positional = {"BOOT", "FILE"};
   command.declare_options = declare_connection;
   command.run = run;

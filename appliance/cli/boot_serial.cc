@@ -95,7 +95,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_serial_command() {
   base::Command command;
   command.name = "boot serial";
-  command.summary = "Prints what an instant VM wrote to its serial line";
+  command.summary = "Print what an instant VM wrote to its serial line";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

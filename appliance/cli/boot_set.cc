@@ -39,7 +39,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_set_command() {
   base::Command command;
   command.name = "boot set";
-  command.summary = "Changes how an instant VM is treated";
+  command.summary = "Change the settings of an instant VM: restarts, timeline";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

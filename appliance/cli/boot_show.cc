@@ -23,7 +23,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_show_command() {
   base::Command command;
   command.name = "boot show";
-  command.summary = "Shows one instant VM";
+  command.summary = "Show one instant VM";
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
   command.run = run;

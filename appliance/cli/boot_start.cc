@@ -68,7 +68,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_start_command() {
   base::Command command;
   command.name = "boot start";
-  command.summary = "Starts instant VMs from points";
+  command.summary = "Start instant VMs from points";
   command.positional = {"POINT*"};
   command.declare_options = declare_options;
   command.run = run;

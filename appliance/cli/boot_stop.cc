@@ -82,7 +82,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_stop_command() {
   base::Command command;
   command.name = "boot stop";
-  command.summary = "Stops an instant VM";
+  command.summary = "Stop an instant VM";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

@@ -35,7 +35,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_wait_command() {
   base::Command command;
   command.name = "boot wait";
-  command.summary = "Waits until a service in an instant VM answers";
+  command.summary = "Wait until a service in an instant VM answers";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

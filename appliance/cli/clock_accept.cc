@@ -18,7 +18,7 @@ int run(const base::Arguments& arguments) {
 base::Command clock_accept_command() {
   base::Command command;
   command.name = "clock accept";
-  command.summary = "Says that the appliance's clock is right";
+  command.summary = "Confirm that the appliance's clock is right";
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =

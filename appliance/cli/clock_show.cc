@@ -18,7 +18,7 @@ int run(const base::Arguments& arguments) {
 base::Command clock_show_command() {
   base::Command command;
   command.name = "clock show";
-  command.summary = "Shows whether the appliance's clock is trusted";
+  command.summary = "Show whether the appliance's clock is trusted";
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =

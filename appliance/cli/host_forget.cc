@@ -22,7 +22,7 @@ int run(const base::Arguments& arguments) {
 base::Command host_forget_command() {
   base::Command command;
   command.name = "host forget";
-  command.summary = "Removes a revoked host from the lists";
+  command.summary = "Remove a revoked host from the lists";
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -26,7 +26,7 @@ int run(const base::Arguments& arguments) {
 base::Command host_list_command() {
   base::Command command;
   command.name = "host list";
-  command.summary = "Lists the hosts that are enrolled";
+  command.summary = "List the enrolled hosts";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -25,7 +25,7 @@ int run(const base::Arguments& arguments) {
 base::Command host_revoke_command() {
   base::Command command;
   command.name = "host revoke";
-  command.summary = "Shuts a host out; its machines and points stay";
+  command.summary = "Revoke a host's access; its machines and points stay";
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
   command.run = run;

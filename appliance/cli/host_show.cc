@@ -48,7 +48,7 @@ int run(const base::Arguments& arguments) {
 base::Command host_show_command() {
   base::Command command;
   command.name = "host show";
-  command.summary = "Shows a host, how its agent does and the machines it sees";
+  command.summary = "Show a host, the state of its agent and the machines it sees";
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -25,7 +25,7 @@ int run(const base::Arguments& arguments) {
 base::Command job_cancel_command() {
   base::Command command;
   command.name = "job cancel";
-  command.summary = "Asks a job to stop";
+  command.summary = "Ask a job to stop";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -28,7 +28,7 @@ int run(const base::Arguments& arguments) {
 base::Command job_follow_command() {
   base::Command command;
   command.name = "job follow";
-  command.summary = "Shows the log of a job until it is over; fails if the job does";
+  command.summary = "Follow the log of a job to its end; fails if the job does";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -57,7 +57,7 @@ int run(const base::Arguments& arguments) {
 base::Command job_list_command() {
   base::Command command;
   command.name = "job list";
-  command.summary = "Lists jobs, newest first";
+  command.summary = "List jobs, newest first";
   command.declare_options = declare_options;
   command.run = run;
   return command;

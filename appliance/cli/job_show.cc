@@ -50,7 +50,7 @@ int run(const base::Arguments& arguments) {
 base::Command job_show_command() {
   base::Command command;
   command.name = "job show";
-  command.summary = "Shows one job with its log";
+  command.summary = "Show one job with its log";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
   command.run = run;

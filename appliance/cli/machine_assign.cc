@@ -38,7 +38,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_assign_command() {
   base::Command command;
   command.name = "machine assign";
-  command.summary = "Says whose agent may write a machine";
+  command.summary = "Assign a machine to the host whose agent may write it";
   command.positional = {"MACHINE", "HOST?"};
   command.declare_options = declare_options;
   command.run = run;

@@ -68,7 +68,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_forget_command() {
   base::Command command;
   command.name = "machine forget";
-  command.summary = "Removes a machine and everything the appliance knows of it";
+  command.summary = "Remove a machine and everything the appliance knows of it";
   command.positional = {"MACHINE"};
   command.declare_options = declare_options;
   command.run = run;

@@ -44,7 +44,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_list_command() {
   base::Command command;
   command.name = "machine list";
-  command.summary = "Lists the machines and how well they are protected";
+  command.summary = "List the machines and how well they are protected";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -37,7 +37,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_protect_command() {
   base::Command command;
   command.name = "machine protect";
-  command.summary = "Syncs a machine by its policy's schedule from now on";
+  command.summary = "Sync a machine on its policy's schedule from now on";
   command.positional = {"MACHINE"};
   command.declare_options = declare_options;
   command.run = run;

@@ -53,7 +53,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_show_command() {
   base::Command command;
   command.name = "machine show";
-  command.summary = "Shows one machine with its disks and definition";
+  command.summary = "Show one machine with its disks and definition";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
   command.run = run;

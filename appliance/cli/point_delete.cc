@@ -16,8 +16,10 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json({{"job", job}});
   } else {
-    fmt::print("The point {} is deleted. Its space comes back with 'muletto tenant compact'.\n",
-               text_of(job, "subject"));
+    fmt::print(
+        "The point {} is deleted. Its space is freed within a day, or now: muletto tenant "
+        "compact\n",
+        text_of(job, "subject"));
   }
   return 0;
 }
@@ -27,7 +29,7 @@ int run(const base::Arguments& arguments) {
 base::Command point_delete_command() {
   base::Command command;
   command.name = "point delete";
-  command.summary = "Deletes one point for good";
+  command.summary = "Delete one point permanently";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -48,7 +48,7 @@ constexpr const char* kPoint =
 base::Command point_hold_command() {
   base::Command command;
   command.name = "point hold";
-  command.summary = "Keeps a point, whatever policies and people say, until it is released";
+  command.summary = "Keep a point, whatever policies say, until it is released";
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = hold;
@@ -59,7 +59,7 @@ base::Command point_hold_command() {
 base::Command point_release_command() {
   base::Command command;
   command.name = "point release";
-  command.summary = "Ends the hold on a point";
+  command.summary = "Release a point that is held";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = release;

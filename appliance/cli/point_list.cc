@@ -42,7 +42,7 @@ int run(const base::Arguments& arguments) {
 base::Command point_list_command() {
   base::Command command;
   command.name = "point list";
-  command.summary = "Lists points, oldest first";
+  command.summary = "List points, oldest first";
   command.declare_options = declare_options;
   command.run = run;
   return command;

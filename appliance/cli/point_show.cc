@@ -50,7 +50,7 @@ int run(const base::Arguments& arguments) {
 base::Command point_show_command() {
   base::Command command;
   command.name = "point show";
-  command.summary = "Shows one point";
+  command.summary = "Show one point";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -49,7 +49,7 @@ int run(const base::Arguments& arguments) {
 base::Command policy_apply_command() {
   base::Command command;
   command.name = "policy apply";
-  command.summary = "Removes the points that policies do not keep, without waiting";
+  command.summary = "Remove the points that policies do not keep, now";
   command.positional = {"POLICY?"};
   command.declare_options = declare_options;
   command.run = run;

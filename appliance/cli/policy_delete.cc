@@ -22,7 +22,7 @@ int run(const base::Arguments& arguments) {
 base::Command policy_delete_command() {
   base::Command command;
   command.name = "policy delete";
-  command.summary = "Removes a policy that no machine has";
+  command.summary = "Delete a policy that no machine uses";
   command.positional = {"POLICY"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -66,7 +66,7 @@ int run(const base::Arguments& arguments) {
 base::Command policy_preview_command() {
   base::Command command;
   command.name = "policy preview";
-  command.summary = "Says of each point what keeps it, or why it goes; changes nothing";
+  command.summary = "Show for each point what keeps it or why it goes; changes nothing";
   command.positional = {"POLICY?"};
   command.declare_options = declare_options;
   command.run = run;

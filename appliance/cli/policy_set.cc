@@ -68,7 +68,7 @@ int run(const base::Arguments& arguments) {
 base::Command policy_set_command() {
   base::Command command;
   command.name = "policy set";
-  command.summary = "Makes a policy, or changes what is given of one";
+  command.summary = "Create a policy, or change parts of one";
   command.positional = {"POLICY"};
   command.declare_options = declare_options;
   command.run = run;

@@ -50,7 +50,7 @@ int run(const base::Arguments& arguments) {
 base::Command report_create_command() {
   base::Command command;
   command.name = "report create";
-  command.summary = "Writes a report of a tenant for its client";
+  command.summary = "Write a report on a tenant for the client";
   command.positional = {};
   command.declare_options = declare_options;
   command.run = run;

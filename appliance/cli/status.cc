@@ -62,7 +62,7 @@ int run(const base::Arguments& arguments) {
 base::Command status_command() {
   base::Command command;
   command.name = "status";
-  command.summary = "Shows what the appliance is and how it does";
+  command.summary = "Show the state of the appliance";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

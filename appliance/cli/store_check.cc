@@ -60,7 +60,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_check_command() {
   base::Command command;
   command.name = "store check";
-  command.summary = "Verifies that every point of a store can be read";
+  command.summary = "Verify that every point of a store can be read";
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;

@@ -26,7 +26,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_delete_command() {
   base::Command command;
   command.name = "store delete";
-  command.summary = "Deletes one point of a store for good";
+  command.summary = "Delete one point of a store permanently";
   command.positional = {"DIR", "POINT"};
   command.declare_options = declare_key;
   command.run = run;

@@ -168,7 +168,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_import_command() {
   base::Command command;
   command.name = "store import";
-  command.summary = "Makes a point from image files";
+  command.summary = "Create a point from image files";
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;

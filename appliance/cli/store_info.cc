@@ -25,7 +25,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_info_command() {
   base::Command command;
   command.name = "store info";
-  command.summary = "Shows what a store holds";
+  command.summary = "Show what a store holds";
   command.positional = {"DIR"};
   command.declare_options = declare_key;
   command.run = run;

@@ -49,7 +49,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_init_command() {
   base::Command command;
   command.name = "store init";
-  command.summary = "Makes a store in a new or empty folder";
+  command.summary = "Create a store in a new or empty folder";
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;

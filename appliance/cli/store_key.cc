@@ -43,7 +43,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_key_command() {
   base::Command command;
   command.name = "store key";
-  command.summary = "Changes the key or passphrase of an encrypted store";
+  command.summary = "Change the key or passphrase of an encrypted store";
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;

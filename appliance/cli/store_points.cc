@@ -52,7 +52,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_points_command() {
   base::Command command;
   command.name = "store points";
-  command.summary = "Lists the points of a store, oldest first within a machine";
+  command.summary = "List the points of a store, oldest first within a machine";
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;

@@ -33,7 +33,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_rebuild_command() {
   base::Command command;
   command.name = "store rebuild";
-  command.summary = "Makes the index of a store anew from its packs and points";
+  command.summary = "Rebuild the index of a store from its packs and points";
   command.positional = {"DIR"};
   command.run = run;
   return command;

@@ -77,7 +77,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_serve_command() {
   base::Command command;
   command.name = "store serve";
-  command.summary = "Serves a point read-only over NBD until it is interrupted";
+  command.summary = "Serve a point read-only over NBD until interrupted";
   command.positional = {"DIR", "POINT"};
   command.declare_options = declare_options;
   command.run = run;

@@ -36,7 +36,7 @@ int run(const base::Arguments& arguments) {
 base::Command sync_start_command() {
   base::Command command;
   command.name = "sync start";
-  command.summary = "Has a machine synced now by the agent of its host";
+  command.summary = "Start a sync of a machine now";
   command.positional = {"MACHINE"};
   command.declare_options = declare_options;
   command.run = run;

@@ -1,4 +1,4 @@
-// Tables for people: columns aligned by what a terminal shows, not by bytes. One thread an object.
+// Tables for people: columns aligned by what a terminal shows, not by bytes. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -58,7 +58,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_adopt_command() {
   base::Command command;
   command.name = "tenant adopt";
-  command.summary = "Takes an existing store for a tenant, with all its machines and points";
+  command.summary = "Adopt an existing store for a tenant, with all its machines and points";
   command.positional = {"NAME"};
   command.declare_options = declare_options;
   command.run = run;

@@ -37,7 +37,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_check_command() {
   base::Command command;
   command.name = "tenant check";
-  command.summary = "Verifies the tenant's store now; by itself that happens once a week";
+  command.summary = "Verify the tenant's store now; this also happens once a week";
   command.declare_options = declare_options;
   command.run = run;
   return command;

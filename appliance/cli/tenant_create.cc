@@ -36,7 +36,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_create_command() {
   base::Command command;
   command.name = "tenant create";
-  command.summary = "Makes a tenant: a client with machines and a store of its own";
+  command.summary = "Create a tenant: a client with machines and a store of its own";
   command.positional = {"NAME"};
   command.declare_options = declare_options;
   command.run = run;

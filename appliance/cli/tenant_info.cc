@@ -32,7 +32,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_info_command() {
   base::Command command;
   command.name = "tenant info";
-  command.summary = "Shows what the tenant's store holds";
+  command.summary = "Show what the tenant's store holds";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

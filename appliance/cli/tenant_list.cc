@@ -30,7 +30,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_list_command() {
   base::Command command;
   command.name = "tenant list";
-  command.summary = "Lists the tenants";
+  command.summary = "List the tenants";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -28,7 +28,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_recompute_command() {
   base::Command command;
   command.name = "tenant recompute";
-  command.summary = "Makes the appliance's list of points anew from the store";
+  command.summary = "Rebuild the appliance's list of points from the store";
   command.declare_options = declare_options;
   command.run = run;
   return command;

@@ -40,7 +40,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_set_command() {
   base::Command command;
   command.name = "tenant set";
-  command.summary = "Sets how much space a tenant may take";
+  command.summary = "Set how much space a tenant may use";
   command.positional = {"NAME"};
   command.declare_options = declare_options;
   command.run = run;

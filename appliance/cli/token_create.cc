@@ -56,7 +56,7 @@ int run(const base::Arguments& arguments) {
 base::Command token_create_command() {
   base::Command command;
   command.name = "token create";
-  command.summary = "Makes a token that lets an agent enrol, or an operator in from afar";
+  command.summary = "Create a token for an agent's enrolment, or for a remote operator";
   command.declare_options = declare_options;
   command.run = run;
   return command;

@@ -26,7 +26,7 @@ int run(const base::Arguments& arguments) {
 base::Command token_list_command() {
   base::Command command;
   command.name = "token list";
-  command.summary = "Lists tokens, without their secrets";
+  command.summary = "List tokens, without their secrets";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -27,7 +27,7 @@ int run(const base::Arguments& arguments) {
 base::Command token_revoke_command() {
   base::Command command;
   command.name = "token revoke";
-  command.summary = "Makes a token worthless";
+  command.summary = "Revoke a token";
   command.positional = {"TOKEN"};
   command.declare_options = declare_connection;
   command.run = run;

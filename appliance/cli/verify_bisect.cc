@@ -31,7 +31,7 @@ int run(const base::Arguments& arguments) {
 base::Command verify_bisect_command() {
   base::Command command;
   command.name = "verify bisect";
-  command.summary = "Finds the newest point of a machine that boots";
+  command.summary = "Find the newest point of a machine that boots";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
   command.run = run;

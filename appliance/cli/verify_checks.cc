@@ -55,7 +55,7 @@ int run(const base::Arguments& arguments) {
 base::Command verify_checks_command() {
   base::Command command;
   command.name = "verify checks";
-  command.summary = "Shows or sets what a machine must show in its test boots";
+  command.summary = "Show or set the checks of a machine's test boots";
   command.positional = {"MACHINE"};
   command.declare_options = declare_options;
   command.run = run;

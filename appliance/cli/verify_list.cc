@@ -51,7 +51,7 @@ int run(const base::Arguments& arguments) {
 base::Command verify_list_command() {
   base::Command command;
   command.name = "verify list";
-  command.summary = "Lists test boots, newest first";
+  command.summary = "List test boots, newest first";
   command.positional = {};
   command.declare_options = declare_options;
   command.run = run;

@@ -70,7 +70,7 @@ int run(const base::Arguments& arguments) {
 base::Command verify_show_command() {
   base::Command command;
   command.name = "verify show";
-  command.summary = "Shows one test boot with its evidence";
+  command.summary = "Show one test boot with its evidence";
   command.positional = {"NUMBER"};
   command.declare_options = declare_options;
   command.run = run;

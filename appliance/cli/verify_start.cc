@@ -38,7 +38,7 @@ int run(const base::Arguments& arguments) {
 base::Command verify_start_command() {
   base::Command command;
   command.name = "verify start";
-  command.summary = "Boots a point to see whether it comes up, and throws it away";
+  command.summary = "Test-boot a point: start it, judge it, discard it";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;

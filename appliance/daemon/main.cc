@@ -51,7 +51,7 @@ int run(const base::Arguments& arguments) {
 
 int main(int argc, char** argv) {
   base::Command command;
-  command.summary = "Takes syncs into its stores, starts instant VMs, and answers the API";
+  command.summary = "Run the appliance: take in syncs, start instant VMs, answer the API";
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
