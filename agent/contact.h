@@ -4,9 +4,9 @@
 //
 // The service never gives up for what it cannot know: a certificate that looks wrong, a clock, a
 // name, an appliance that does not know this host (its catalog came from an older backup). Only the
-// appliance's own word, over a connection whose certificate its authority signed, counts: "revoked",
-// said kRevokedCount times, each at least kRevokedEveryMs after the one before, with no other answer in
-// between. That time is measured by a clock that nobody sets.
+// appliance's own word, over a connection whose certificate its authority signed, counts:
+// "revoked", said kRevokedCount times, each at least kRevokedEveryMs after the one before, with no
+// other answer in between. That time is measured by a clock that nobody sets.
 //
 // Not thread-safe.
 #pragma once

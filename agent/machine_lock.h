@@ -1,5 +1,5 @@
 // One sync of a machine at a time, on this host. Released when the process and all children that
-// inherited it are gone. One thread an object.
+// inherited it are gone. Not thread-safe.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // How far a copy is, for people: a bar on a terminal, a plain line now and then elsewhere, on
-// standard error. One thread an object.
+// standard error. Not thread-safe.
 #pragma once
 
 #include <cstdint>

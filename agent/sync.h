@@ -32,9 +32,9 @@ struct SyncResult {
 
 // Copies and commits. `last` is the target's newest point of the machine, as the capture was made
 // with it. A target that goes away during the copy (an appliance that restarts, a cut network) is
-// waited for, while the capture is held and its guest runs on; then everything is offered again, and
-// what arrived is not sent again. Throws what the capture, the target or the copy throws; nothing is visible at the target
-// then.
+// waited for, while the capture is held and its guest runs on; then everything is offered again,
+// and what arrived is not sent again. Throws what the capture, the target or the copy throws;
+// nothing is visible at the target then.
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
                     const std::optional<LastPoint>& last, Target& target,
                     const SyncOptions& options);

@@ -1,6 +1,6 @@
 // A snapshot of an LVM volume, by LVM's own commands (lvs, lvcreate, lvremove in PATH). The kernel
 // freezes the file system on the volume for the instant of the snapshot and thaws it by itself, so
-// that nothing can stay frozen. One thread an object.
+// that nothing can stay frozen. Not thread-safe.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // Byte buffers, and bounds-checked little-endian cursors for everything that is read from or
-// written to a disk or a wire. Not thread-safe: one thread an object.
+// written to a disk or a wire. Not thread-safe.
 #pragma once
 
 #include <array>

@@ -18,7 +18,7 @@ using Key256 = std::array<uint8_t, 32>;
 Sha256 sha256(ByteView bytes);
 Sha256 hmac_sha256(ByteView key, ByteView bytes);
 
-// SHA-256 of bytes that come in pieces. One thread an object.
+// SHA-256 of bytes that come in pieces. Not thread-safe.
 class Sha256Stream {
  public:
   Sha256Stream();

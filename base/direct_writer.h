@@ -1,9 +1,9 @@
 // Writes to a file past the page cache. Pages that are written once and not read soon cost more to
 // provide than the disk takes to write them (docs/performance.md, "Where the time goes"). Small
 // writes, and the parts of large ones that are no whole blocks, go through the cache, as everything
-// does where the file system knows no direct writes. One thread an object; several objects may
-// write to one file, each to places of its own. What is written is visible to readers at once and
-// durable after fdatasync() of the file, as with any write.
+// does where the file system knows no direct writes. Not thread-safe; several objects may write to
+// one file, each to places of its own. What is written is visible to readers at once and durable
+// after fdatasync() of the file, as with any write.
 #pragma once
 
 #include <cstdint>

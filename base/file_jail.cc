@@ -203,7 +203,8 @@ void FileJail::add_system() {
   }
 }
 
-// QEMU asks it whether the kernel has the locks by which two programs notice that they use one image.
+// QEMU asks it whether the kernel has the locks by which two programs notice that they use one
+// image.
 void FileJail::add_null_device() {
   steps_.push_back({StepKind::make_directory, "dev", ""});
   steps_.push_back({StepKind::make_file, "dev/null", ""});

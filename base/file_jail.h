@@ -1,7 +1,7 @@
 // Where a program that reads hostile files is put: it sees those files, read-only, the system's
-// programs and libraries, and /dev/null; no other file, no network, no other process. It runs as a user that owns
-// nothing, may read the files whoever owns them, and gains no right back; its memory is bounded. A
-// name of another file inside a hostile file leads nowhere.
+// programs and libraries, and /dev/null; no other file, no network, no other process. It runs as a
+// user that owns nothing, may read the files whoever owns them, and gains no right back; its memory
+// is bounded. A name of another file inside a hostile file leads nowhere.
 //
 // Made of Linux namespaces (mount, network, process, IPC), capabilities and a seccomp filter. For
 // root; for another user a user namespace is added, and the program keeps that user's rights to the

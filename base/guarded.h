@@ -1,8 +1,10 @@
 // A value that cannot be touched without its lock.
-// In a loop name the Locked first: `for (x : *state_.lock())` would let go of the lock before the
-// first round.
-//   Guarded<State> state_;   auto state = state_.lock();   state->count += 1; state.wait(condition,
-//   …)
+//   Guarded<State> state_;
+//   auto state = state_.lock();
+//   state->count += 1;
+//   state.wait(condition, …);
+// In a loop, name the Locked first: `for (x : *state_.lock())` releases the lock before the first
+// round.
 #pragma once
 
 #include <condition_variable>

@@ -21,7 +21,8 @@ struct InternalError {
 
 constexpr size_t kMaxInternalErrorPlaces = 64;  // the one that was silent longest is dropped
 
-// Never throws: without memory, the log line alone is tried. What repeats is logged ever more rarely.
+// Never throws: without memory, the log line alone is tried. What repeats is logged ever more
+// rarely.
 void report_internal_error(std::string_view place, std::string_view message) noexcept;
 
 // In the order in which they first happened.

@@ -68,8 +68,7 @@ struct Program {
 };
 
 // Parses, runs, reports. Never throws. `muletto --help`, `muletto store --help`, `muletto store
-// import
-// --help`, `muletto --version` and a wrong word are answered here.
+// import --help`, `muletto --version` and a wrong word are answered here.
 int run_program(const Program& program, int argc, char** argv);
 
 }  // namespace base

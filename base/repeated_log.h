@@ -1,6 +1,6 @@
-// The log of a loop that meets the same trouble in every round: one line when it begins, one an hour
-// while it lasts, one when it is over. Without it a night without libvirt is ten thousand lines, in
-// which nobody finds the one that matters. Not thread-safe.
+// The log of a loop that meets the same trouble in every round: one line when it begins, one an
+// hour while it lasts, one when it is over. Without it a night without libvirt is ten thousand
+// lines, in which nobody finds the one that matters. Not thread-safe.
 //
 //   while (…) {
 //     try { … } catch (const Error& error) { log_.warn(error.message()); }

@@ -1,6 +1,6 @@
 // A private folder for sockets and temporary files that goes with its owner. A killed owner cannot
 // remove its folder; but the folder's lock goes with the process, so the next one recognises and
-// removes it. One thread an object.
+// removes it. Not thread-safe.
 #pragma once
 
 #include <string>

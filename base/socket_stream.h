@@ -33,13 +33,15 @@ UniqueFd connect_unix(const std::string& path);
 
 void make_socket_non_blocking(int fd);
 
-// Asks the kernel to look after the other end of a TCP connection: a peer that is gone, or a network
-// that is cut, is noticed within about 15 s, whether bytes are under way (wait_for_socket()) or not.
-// A peer that is only slow is left alone. Nothing happens for other sockets.
+// Asks the kernel to look after the other end of a TCP connection: a peer that is gone, or a
+// network that is cut, is noticed within about 15 s, whether bytes are under way
+// (wait_for_socket()) or not. A peer that is only slow is left alone. Nothing happens for other
+// sockets.
 void watch_peer(int fd);
 
 // Waits until `fd` has one of `events` (poll's words), an error or a hang-up; false after
-// `timeout`. Throws unavailable when the peer of a watched connection acknowledges nothing any more.
+// `timeout`. Throws unavailable when the peer of a watched connection acknowledges nothing any
+// more.
 bool wait_for_socket(int fd, short events, std::chrono::milliseconds timeout);
 
 // The other end's address, "192.0.2.7:41234", or "local socket".

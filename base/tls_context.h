@@ -5,8 +5,8 @@
 // and may be reached under any name or address. What keeps a client's certificate from posing as a
 // server is its extended key usage.
 //
-// A certificate that is not valid yet is accepted: only a clock that is behind says so. One that has
-// expired is refused; they are made for ten years and more.
+// A certificate that is not valid yet is accepted: only a clock that is behind says so. One that
+// has expired is refused; they are made for ten years and more.
 //
 // A TlsContext is immutable and thread-safe; copies share one SSL_CTX. For Asio:
 //   SSL_CTX_up_ref(context.native()); boost::asio::ssl::context shared(context.native());

@@ -35,11 +35,12 @@ std::unique_ptr<TlsStream> accept_tls(UniqueFd socket, const TlsContext& context
                                       std::chrono::milliseconds timeout = kHandshakeTimeout);
 
 // Takes over a connection whose handshake somebody else made, such as a boost::asio::ssl::stream
-// after a 101 response:   adopt_tls(stream.native_handle(),
-// UniqueFd(stream.next_layer().release())) Shares ownership of `ssl` and gives it a new transport;
-// the former owner may only destroy it. No byte of the peer may be buffered outside `ssl`: an
-// upgrading client must wait for the 101 before it sends on, and one that does not is cut off with
-// corrupt. Plaintext that was read already: see with_prefix().
+// after a 101 response:
+//   adopt_tls(stream.native_handle(), UniqueFd(stream.next_layer().release()))
+// Shares ownership of `ssl` and gives it a new transport; its former owner may only destroy it. No
+// byte of the peer may be buffered outside `ssl`: an upgrading client must wait for the 101 before
+// it sends on, and one that does not is cut off with corrupt. Plaintext that was read already: see
+// with_prefix().
 std::unique_ptr<TlsStream> adopt_tls(SSL* ssl, UniqueFd socket);
 
 // For connections of other owners.

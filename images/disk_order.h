@@ -1,6 +1,6 @@
 // Where chunks lie on the disks of the machines' newest points: the order in which compaction lays
 // down what it moves, so that the newest point, the one that is booted, is read front to back.
-// One thread an object.
+// Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // One nbdkit process that serves disks of one point, read-only, on a unix socket.
 //
 // A process is known by three things: its command line has `-U SOCKET`, which nobody else uses, the
-// program it runs is named nbdkit, and it belongs to this process's user through and through. Anyone
-// may write any command line; the other two are the kernel's word. So it is found again after any
-// crash without a pid file that could be stale, and a reused pid is never touched: before a signal
-// is sent, the process is pinned by a pidfd and looked at again. Not thread-safe.
+// program it runs is named nbdkit, and it belongs to this process's user through and through.
+// Anyone may write any command line; the other two are the kernel's word. So it is found again
+// after any crash without a pid file that could be stale, and a reused pid is never touched: before
+// a signal is sent, the process is pinned by a pidfd and looked at again. Not thread-safe.
 #pragma once
 
 #include <sys/types.h>

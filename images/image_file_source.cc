@@ -74,8 +74,9 @@ ImageChain find_chain(const std::string& path, const std::string& format,
       path, format, {.allowed = options.allowed, .share_with_writers = options.share_with_writers});
 }
 
-// Where a kernel gives no user namespaces to its users: somebody else than root goes without a jail,
-// and with a warning. The program has no more rights than he has, and still follows no other name.
+// Where a kernel gives no user namespaces to its users: somebody else than root goes without a
+// jail, and with a warning. The program has no more rights than he has, and still follows no other
+// name.
 bool must_do_without_jail(const base::FileJail& jail) {
   if (::geteuid() == 0) return false;
   static const bool works = [&] {

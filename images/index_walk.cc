@@ -3,9 +3,8 @@
 // index, a helper process looks at every page of every table:
 //
 //   leaf pages      keys ascend, every value decodes (each carries a checksum), counts are right
-//   branch pages    the first and the last key of each leaf are found again by a look-up from the
-//   root free pages      the lists are sorted, name each page once, and none that a leaf or a value
-//   lies on
+//   branch pages    a look-up from the root finds the first and the last key of each leaf
+//   free pages      the lists are sorted, name each page once, and none that is in use
 //
 // What is left: a bit of a list of free pages that turns into the number of a branch page.
 #include <sys/prctl.h>

@@ -3,12 +3,15 @@
 // reader of this process has the index open.
 //
 // What can be found, and what is done:
-//   index missing, damaged, cut short, of another store, half rebuilt  → rebuilt from packs and
-//   manifests a pack of the index is gone                                        → rebuilt (its
-//   counts may be old) a pack without its directory (the last one of a killed writer)     → whole
-//   records kept, rest cut, sealed a pack the index does not know → its records are listed a change
-//   of references that was interrupted                        → finished a manifest the index does
-//   not know / knows and is gone             → added / removed
+//   index missing, damaged, cut short,     → rebuilt from packs and manifests
+//     another store's, or half rebuilt
+//   a pack of the index is gone            → rebuilt, since its counts may be old
+//   a pack without its directory           → its whole records are kept, the rest is cut, it is sealed
+//     (the last one of a killed writer)
+//   a pack the index does not know         → its records are listed
+//   an interrupted change of references    → finished
+//   a manifest the index does not know     → added
+//   a point whose manifest is gone         → removed
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// Names of the files that a restored machine is written to. A point says whatever its host did: names
-// stay inside one folder, print as one word, and no two parts get the same file. Not thread-safe.
+// Names of the files that a restored machine is written to. A point says whatever its host did:
+// names stay inside one folder, print as one word, and no two parts get the same file. Not
+// thread-safe.
 #pragma once
 
 #include <set>

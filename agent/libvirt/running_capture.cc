@@ -7,8 +7,8 @@
 //   thaw, copy            → the guard ends the job, deletes the new checkpoint
 //   end of the job        → the guard deletes the new checkpoint
 //   commit of the point   → the same: the record still names the old checkpoint and the old point,
-//   so the
-//                           next sync finds another last point and reads in full. Safe, and rare.
+//                           so the next sync finds another last point and reads in full. Safe, and
+//                           rare.
 //   the record is saved   → the guard deletes the old checkpoint instead
 //
 // The new checkpoint's changes go back to the old one when it is deleted, so after a failed sync

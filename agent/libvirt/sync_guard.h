@@ -4,8 +4,7 @@
 // agent hangs between freeze and thaw, or the guest takes its time to freeze, the guard thaws the
 // guest after kLongestFreeze.
 //
-// The guard is this program again, started with kGuardWord as its first argument. One thread an
-// object.
+// The guard is this program again, started with kGuardWord as its first argument. Not thread-safe.
 #pragma once
 
 #include <chrono>

@@ -27,8 +27,8 @@ std::string time_of(const Message& message) {
   return base::format_time_ms(message.alert.closed_ms.value_or(message.alert.opened_ms));
 }
 
-// timeout(1) makes a process group of the command and ends all of it. The environment has nothing of
-// the daemon's in it.
+// timeout(1) makes a process group of the command and ends all of it. The environment has nothing
+// of the daemon's in it.
 void run_command(const std::string& command, const Message& message) {
   const AlertKind& kind = kind_of(message.alert.kind);
   base::run_checked(

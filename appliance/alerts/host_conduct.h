@@ -1,5 +1,6 @@
 // What enrolled hosts asked for that was not taken, because an honest agent hardly ever does it: an
-// alert names each host for an hour after the last time. Nothing of it is written down; a restart forgets. Thread-safe.
+// alert names each host for an hour after the last time. Nothing of it is written down; a restart
+// forgets. Thread-safe.
 #pragma once
 
 #include <chrono>

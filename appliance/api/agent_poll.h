@@ -15,9 +15,9 @@ constexpr size_t kMaxReportedSentence = 500;  // bytes
 constexpr size_t kMaxPolledOrders = 256;      // of outcomes, and of syncs under way
 
 // The report in the result is rebuilt from its known fields; it is JSON, and at most about 1 MiB.
-// Machines beyond kMaxReportedMachines, and those whose name cannot be one, are left out and counted
-// in Poll::left_out.
-// Throws invalid_argument for what is not JSON, too deep, or of a wrong type.
+// Machines beyond kMaxReportedMachines, and those whose name cannot be one, are left out and
+// counted in Poll::left_out. Throws invalid_argument for what is not JSON, too deep, or of a wrong
+// type.
 schedule::Poll read_poll(std::string_view body);
 
 }  // namespace appliance::api

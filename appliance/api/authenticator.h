@@ -31,8 +31,8 @@ class Authenticator {
   explicit Authenticator(catalog::Catalog& catalog) : catalog_(catalog) {}
 
   // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong
-  // token and for the certificate of an unknown host, HostRevoked for that of a revoked one; without either the principal is
-  // anonymous.
+  // token and for the certificate of an unknown host, HostRevoked for that of a revoked one;
+  // without either the principal is anonymous.
   Principal authenticate(const PeerFacts& peer, std::string_view authorization);
 
  private:

@@ -1,4 +1,4 @@
-// The fields of a request's JSON body, each checked as it is taken. One thread an object.
+// The fields of a request's JSON body, each checked as it is taken. Not thread-safe.
 #pragma once
 
 #include <memory>

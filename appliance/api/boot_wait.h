@@ -36,7 +36,8 @@ class AnswerWait {
   AnswerWait(boot::BootService& boots, boot::Asker& asker, const boot::BootId& id,
              const WaitPlan& plan);
   // The answer, once there is one; waits for libvirt, and half a second for the guest's network.
-  // Throws unavailable after the timeout, busy when the VM no longer runs, invalid_argument if it has no network.
+  // Throws unavailable after the timeout, busy when the VM no longer runs, invalid_argument if it
+  // has no network.
   std::optional<Answered> look();
   std::chrono::milliseconds pause() const;  // until the next look
 

@@ -22,7 +22,8 @@ constexpr size_t kMaxNote = 255;  // bytes
 // "mt_" tells people and secret scanners what it is; 256 random bits need no slow hash.
 std::string make_secret() { return "mt_" + base::to_hex(base::random_array<32>()); }
 
-// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is in this answer and nowhere else.
+// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is in this
+// answer and nowhere else.
 Response create_token(Services& services, const Request& request) {
   BodyFields body(request.body);
   catalog::Token token;

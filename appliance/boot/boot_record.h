@@ -1,5 +1,5 @@
 // boot.json: what one boot is, written before anything of it exists and kept until nothing of it is
-// left. One thread an object; files are written durably.
+// left. Not thread-safe; files are written durably.
 #pragma once
 
 #include <string>

@@ -125,9 +125,10 @@ class BootService {
   // Throws not_found; busy if the VM is in a state in which that cannot be done.
   void power(const BootId& id, PowerAction action);
 
-  // Begins to move a running VM onto local storage; the caller does the steps (block_pull.h), before
-  // the service ends. Null if it needs neither export nor point already. Throws no_space if the room
-  // for all of it is not there, busy. May take seconds: it looks at all that the point holds.
+  // Begins to move a running VM onto local storage; the caller does the steps (block_pull.h),
+  // before the service ends. Null if it needs neither export nor point already. Throws no_space if
+  // the room for all of it is not there, busy. May take seconds: it looks at all that the point
+  // holds.
   std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
   Screenshot screenshot(const BootId& id);  // throws busy if it does not run

@@ -217,7 +217,8 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   }
 }
 
-// A start or stop that nobody is at any more: libvirt went away in the middle, or the disk was full.
+// A start or stop that nobody is at any more: libvirt went away in the middle, or the disk was
+// full.
 void BootTending::finish_what_failed(BootRecord& record, std::vector<std::string>& done) {
   const bool was_start = record.phase == Phase::starting;
   const std::string machine = record.vm.machine_name;

@@ -40,9 +40,9 @@ std::vector<BootId> boots_in(const std::string& directory);
 uint64_t used_bytes(const std::string& path);       // on disk; 0 if it is not there
 uint64_t free_bytes(const std::string& directory);  // of its file system, for root
 
-// Keeps the last `kept` bytes of a log that others append to, once it has more than `limit`: a guest
-// or an export that writes without end does not fill the disk. What is written in that moment may be
-// lost. Never throws.
+// Keeps the last `kept` bytes of a log that others append to, once it has more than `limit`: a
+// guest or an export that writes without end does not fill the disk. What is written in that moment
+// may be lost. Never throws.
 void shorten_log(const std::string& path, uint64_t limit, uint64_t kept) noexcept;
 
 // At most `limit` bytes from `offset`; empty if there is nothing.

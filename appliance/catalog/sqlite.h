@@ -1,5 +1,5 @@
 // The few SQLite calls the catalog needs, with base::Error for failures. Only appliance/catalog
-// includes this. One thread an object at a time; the Catalog's lock sees to that.
+// includes this. Not thread-safe; the Catalog's lock sees to that.
 #pragma once
 
 #include <cstdint>

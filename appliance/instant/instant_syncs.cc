@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kRound{500};
 constexpr std::chrono::seconds kPatience{30};
 
-// Digits of the hash of a tenant's name. State of two tenants must never meet; in the run folder are
-// sockets, whose paths are short. Before, both had 8.
+// Digits of the hash of a tenant's name. State of two tenants must never meet; in the run folder
+// are sockets, whose paths are short. Before, both had 8.
 constexpr size_t kStateDigits = 32, kRunDigits = 16, kOldDigits = 8;
 
 std::string hash_of(const std::string& tenant) {

@@ -188,7 +188,8 @@ void JobRunner::add_thread(State& state, Lane lane) {
 
 // ---- lanes
 
-// The first one of the tenant that has fewest running: nobody's hundred jobs keep another's waiting.
+// The first one of the tenant that has fewest running: nobody's hundred jobs keep another's
+// waiting.
 JobRunner::Task JobRunner::take(LaneState& lane) {
   auto best = lane.queue.begin();
   auto running = [&](const Task& task) {

@@ -1,10 +1,10 @@
 // Long work: each job has an id, progress, figures, a log and an outcome that survives the daemon.
 //
-// Where a job runs. Work that keeps a processor or a disk busy is submitted: it gets a thread of its
-// kind's lane (lanes.h), tenants in turn. Work that mostly waits (for a guest, for QEMU's copying) is
-// submitted in steps: it is called again and again and holds no thread between two calls. A sync
-// runs on its session's thread and is attached. A job that runs when the daemon dies is marked
-// failed at the next start. Thread-safe.
+// Where a job runs. Work that keeps a processor or a disk busy is submitted: it gets a thread of
+// its kind's lane (lanes.h), tenants in turn. Work that mostly waits (for a guest, for QEMU's
+// copying) is submitted in steps: it is called again and again and holds no thread between two
+// calls. A sync runs on its session's thread and is attached. A job that runs when the daemon dies
+// is marked failed at the next start. Thread-safe.
 #pragma once
 
 #include <array>

@@ -1,7 +1,6 @@
 // The appliance's certificate authority, in a folder of its own (files 0600, folder 0700):
-//   ca.crt ca.key          made at the first start, valid for 20 years; agents know it by its
-//   fingerprint server.crt server.key  what the daemon shows; made anew when its names change or
-//   its time runs out
+//   ca.crt ca.key          made at the first start, valid for 20 years; agents know its fingerprint
+//   server.crt server.key  what the daemon shows; replaced when its names change or its time runs out
 // Losing ca.key cuts off every agent, so a folder with one half of the authority is an error and
 // never replaced.
 //

@@ -17,8 +17,8 @@ struct ForgetOrder {
 
 // As a job of the kind "forget"; its figures are {points}. The machine belongs to no host from the
 // beginning of the job on, so that no agent adds points meanwhile. Throws not_found for a machine
-// nobody knows; busy if it has points and they are not to go, or one of them is held or in use: then
-// nothing is changed.
+// nobody knows; busy if it has points and they are not to go, or one of them is held or in use:
+// then nothing is changed.
 jobs::JobId submit_forgetting(catalog::Catalog& catalog, PointDeletion& deletion,
                               jobs::JobRunner& jobs, const ForgetOrder& order);
 

@@ -36,8 +36,8 @@ class PointDeletion {
   void hold(const std::string& tenant, const catalog::Hold& hold);
 
   // The point is gone from store and catalog when it returns; a hold on it, too. One that only the
-  // catalog knew is gone from there. Throws as expect_deletable(); busy while a boot of it starts, a
-  // reader has it open or a sync is relative to it; and what opening or writing the store throws.
+  // catalog knew is gone from there. Throws as expect_deletable(); busy while a boot of it starts,
+  // a reader has it open or a sync is relative to it; and what opening or writing the store throws.
   void remove(const std::string& tenant, const images::PointId& point);
 
  private:

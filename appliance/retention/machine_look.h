@@ -1,6 +1,6 @@
 // A look at one machine: what would become of its points now, and whether anything forbids it. Out
-// of the catalog, the policies and the records of boots; neither store nor libvirt is asked. Changes
-// nothing. Thread-safe.
+// of the catalog, the policies and the records of boots; neither store nor libvirt is asked.
+// Changes nothing. Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Removes what nobody needs any more and nobody else removes: old rows of the catalog, and boot
-// traces of machines that are gone. A little at a time; what is left goes the next time. Thread-safe.
+// traces of machines that are gone. A little at a time; what is left goes the next time.
+// Thread-safe.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // Settles the alerts: what is wrong is looked for in several places, and the open alerts of each
-// place's kinds are made what was found there. A place that cannot be asked keeps its alerts as they
-// are, and is one itself. Not thread-safe: a duty's.
+// place's kinds are made what was found there. A place that cannot be asked keeps its alerts as
+// they are, and is one itself. Not thread-safe: a duty's.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
-// Gathers what is known of machines, hosts and stores, for alerts::conditions_of(). Changes nothing.
+// Gathers what is known of machines, hosts and stores, for alerts::conditions_of(). Changes
+// nothing.
 #pragma once
 
 #include <functional>

@@ -134,7 +134,8 @@ class Scheduler : public ingest::SyncOrders {
   Standing standing(const std::string& tenant, const catalog::Machine& machine);
   // Throws unavailable if alerts were not seen to be settled lately.
   void expect_watching();
-  // What a machine's policy means; one that was removed or cannot be read counts as the default one.
+  // What a machine's policy means; one that was removed or cannot be read counts as the default
+  // one.
   std::shared_ptr<const policy::Policy> policy(const std::string& tenant, const std::string& name);
   // The hosts that have polled since the daemon began.
   std::map<catalog::HostId, SeenHost> seen_hosts();

@@ -1,7 +1,6 @@
 // A disk of a point, or a part of one, as a file that any program can read: nbdkit reads the store,
 // nbdfuse makes the file. The file exists in a mount namespace of its own, so that nothing of it is
-// left whoever is killed, and this machine's kernel never looks at what it holds. One thread an
-// object.
+// left whoever is killed, and this machine's kernel never looks at what it holds. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -65,8 +65,8 @@ struct Evidence {
 
   static constexpr size_t kMaxObservations = 1000;
   static constexpr size_t kMaxWithKept = 2000;  // with failures, restarts and trouble
-  // When it is full, what a later one of the same subject has made void goes, oldest first; the last
-  // of each subject, the first good one, failures, restarts and trouble stay.
+  // When it is full, what a later one of the same subject has made void goes, oldest first; the
+  // last of each subject, the first good one, failures, restarts and trouble stay.
   void add(Observation observation);
 };
 

@@ -28,7 +28,8 @@ Picture decode_picture(std::string_view mime_type, base::ByteView bytes);
 Picture reduced(const Picture& picture, uint32_t max_width, uint32_t max_height);
 
 // Between muletto-parse and the daemon: "MULP", width and height (4 bytes each, little-endian), the
-// pixels. unpack_picture() throws corrupt unless it is all that, and at most kMaxWidth x kMaxHeight.
+// pixels. unpack_picture() throws corrupt unless it is all that, and at most kMaxWidth x
+// kMaxHeight.
 base::Bytes pack_picture(const Picture& picture);
 Picture unpack_picture(base::ByteView bytes);
 

@@ -1,5 +1,5 @@
 // For tests: an authority with certificates, a listener on a port the system picks, and two
-// connected TLS streams over loopback. One thread an object.
+// connected TLS streams over loopback. Not thread-safe.
 #pragma once
 
 #include <arpa/inet.h>

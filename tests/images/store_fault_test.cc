@@ -1,11 +1,10 @@
 // The store under faults. A seeded workload runs on a file system in memory; its I/Os are counted,
 // and for each of them in turn
-//   - the power is cut there: what was not synced is lost or torn, the index comes back in any
-//   state; the
-//     store is opened again (sometimes the power goes again meanwhile, or an I/O of the recovery
-//     fails), checked, compared with the model, worked on, and cut once more;
+//   - the power is cut there: what was not synced is lost or torn, and the index comes back in any
+//     state; the store is opened again (sometimes the power goes again meanwhile, or an I/O of the
+//     recovery fails), checked, compared with the model, worked on, and cut once more;
 //   - that I/O fails (I/O error, disk full, a part written), and the workload goes on as well as it
-//   can.
+//     can.
 // Quick by default; MULETTO_FAULT_SWEEP=full takes every I/O (tests/CMakeLists.txt runs it as
 // store_faults). MULETTO_TEST_SEED=N replays one run.
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // Random work on a store, and what must be true of it afterwards, however it was interrupted. The
 // sequence follows from a seed alone (ids are random, and nothing is decided by them), so that the
-// I/Os of two runs are the same up to the first fault. One thread an object.
+// I/Os of two runs are the same up to the first fault. Not thread-safe.
 #pragma once
 
 #include <functional>

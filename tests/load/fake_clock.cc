@@ -1,6 +1,7 @@
-// Preloaded into a program, puts its wall clock off by as many seconds as the file says that MULETTO_FAKE_CLOCK
-// names: 8 bytes, signed, of this machine's order, that may change at any moment. Other clocks stay. Without the
-// file, as in a sandbox, nothing is put off. libfaketime does more, with a lock that a killed child keeps for ever.
+// Preloaded into a program, puts its wall clock off by as many seconds as the file says that
+// MULETTO_FAKE_CLOCK names: 8 bytes, signed, of this machine's order, that may change at any
+// moment. Other clocks stay. Without the file, as in a sandbox, nothing is put off. libfaketime
+// does more, with a lock that a killed child keeps for ever.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

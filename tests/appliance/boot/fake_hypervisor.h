@@ -1,4 +1,4 @@
-// A Hypervisor in memory: domains are names with a state. Fails on order. One thread an object.
+// A Hypervisor in memory: domains are names with a state. Fails on order. Not thread-safe.
 #pragma once
 
 #include <unistd.h>

@@ -1,5 +1,4 @@
-// A store of one point whose disks are raw files: boots without packs and plugin. One thread an
-// object.
+// A store of one point whose disks are raw files: boots without packs and plugin. Not thread-safe.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Wrong clocks: what the scheduler does and says. That nothing is deleted by age meanwhile is a test
-// of retention's.
+// Wrong clocks: what the scheduler does and says. That nothing is deleted by age meanwhile is a
+// test of retention's.
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <thread>
