@@ -17,6 +17,34 @@ size_t character_size(std::string_view text) {
   return size <= text.size() && size != 0 && is_valid_utf8(text.substr(0, size)) ? size : 0;
 }
 
+// The line of TOML's first character outside of strings and comments that is not ASCII; 0: none.
+size_t line_of_bare_character(std::string_view text) {
+  size_t line = 1;
+  std::string_view quote;  // of the string that is open; "#": a comment
+  while (!text.empty()) {
+    size_t taken = 1;
+    if (text.front() == '\n') ++line;
+    if (quote.empty()) {
+      if (static_cast<unsigned char>(text.front()) >= 0x80) return line;
+      for (std::string_view each : {"\"\"\"", "\'\'\'", "\"", "\'", "#"}) {
+        if (!text.starts_with(each)) continue;
+        quote = each;
+        taken = each.size();
+        break;
+      }
+    } else if (quote.front() == '"' && text.front() == '\\' && text.size() > 1 && text[1] != '\n') {
+      taken = 2;
+    } else if (quote.size() == 3
+                   ? text.starts_with(quote)
+                   : text.front() == '\n' || (quote != "#" && text.front() == quote.front())) {
+      taken = quote.size() == 3 ? 3 : 1;
+      quote = {};
+    }
+    text.remove_prefix(taken);
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::string clean_text(std::string_view text, size_t limit) {
@@ -46,6 +74,10 @@ std::string toml_obstacle(std::string_view text) {
   if (std::any_of(text.begin(), text.end(), is_control) || !is_valid_utf8(text))
     return "it holds bytes that are no text (UTF-8 without control characters)";
   size_t number = 0;
+  if (size_t line = line_of_bare_character(text); line != 0) {
+    return "line " + std::to_string(line) +
+           ": a character that is not ASCII stands outside of quotes and comments";
+  }
   for (const std::string& line : split(text, '\n')) {
     ++number;
     size_t at = line.find_first_not_of(" \t");

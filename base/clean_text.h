@@ -12,7 +12,8 @@ namespace base {
 std::string clean_text(std::string_view text, size_t limit);
 
 // What of a file of settings its parser (toml++ 3.0) does not survive, as words for a person: bytes
-// that are no text, a table's name that begins with a sign. Empty if there is nothing.
+// that are no text, a table's name that begins with a sign, letters beyond ASCII outside of quotes
+// and comments. Empty if there is nothing.
 std::string toml_obstacle(std::string_view text);
 
 }  // namespace base

@@ -19,6 +19,22 @@ std::string problem_of(const std::string& toml) {
 
 }  // namespace
 
+TEST_CASE("letters beyond ASCII stand in quotes and comments, and nowhere else") {
+  for (const char* wrong : {"gr\xc3\xb6\xc3\x9f"
+                            "e = 1",
+                            "[b\xc3\xbcro]", "listen = \xc3\xa4", "listen = 'a' \xe2\x80\x83 # b",
+                            "l\xd2\x8ctin li et=ns \"\n[ificaon.wat3x\"rivefi\n"}) {
+    INFO(wrong);
+    CHECK_THAT(problem_of(wrong), Catch::Contains("line 1: a character that is not ASCII"));
+  }
+  CHECK_THAT(problem_of("listen = \"127.0.0.1:0\"\nx\xc3\xa4 = 1"), Catch::Contains("line 2"));
+  CHECK(parse_config("state_directory = \"/srv/b\xc3\xbcro \\\" #\" # gr\xc3\xbc\xc3\x9f"
+                     "e\n"
+                     "run_directory = '/run/m\xc3\xbc'",
+                     "x.toml")
+            .run_directory == "/run/m\xc3\xbc");
+}
+
 TEST_CASE("a full configuration is understood") {
   Config config = parse_config(R"(
 listen = "127.0.0.1:0"
