@@ -212,6 +212,7 @@ class Watcher {
     evidence_.add({.at_ms = since_begin(rebooted_), .signal = Signal::reboot});
     serial_begin_ = serial_size_at(rebooted_);
     answers_.clear();
+    if (last_meaning_ != TextMeaning::nothing) before_reboot_ = last_meaning_;
     last_meaning_ = last_serial_ = TextMeaning::nothing;
     shown_ = {};
     evidence_.last_change_ms = now();
@@ -284,7 +285,10 @@ class Watcher {
       evidence_.last_change_ms = at_ms;
       text = plain_text(screen_.recognise(picture));
       TextReading reading = read_console(text);
-      if (reading.meaning != last_meaning_ || reading.line != last_line_) {
+      // Until the firmware clears the screen, it shows what stood there before the restart.
+      bool is_old = before_reboot_ == reading.meaning;
+      if (!is_old) before_reboot_.reset();
+      if (!is_old && (reading.meaning != last_meaning_ || reading.line != last_line_)) {
         last_meaning_ = reading.meaning;
         last_line_ = reading.line;
         evidence_.add({.at_ms = at_ms,
@@ -347,6 +351,7 @@ class Watcher {
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
   std::string last_line_;
+  std::optional<TextMeaning> before_reboot_;  // of the screen that a restart has yet to clear
   uint64_t disk_sum_ = 0, disk_sum_at_reboot_ = 0, answering_ms_ = 0, running_ms_ = 0,
            tended_ms_ = 0;
   // When the last whole look began: it may take seconds on a busy machine, and what came meanwhile
