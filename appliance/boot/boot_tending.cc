@@ -40,6 +40,17 @@ constexpr uint64_t kLongestLog = 8 << 20, kKeptOfLog = 1 << 20;
 constexpr auto kIsolationInterval = std::chrono::seconds(5);
 constexpr auto kIsolationRemembered = std::chrono::hours(1);
 
+// The rules are the machine's: whichever service of this process sees that they are gone puts them
+// back, one of test boots, too.
+struct IsolationProblem {
+  Clock::time_point at;
+  std::string problem;
+};
+base::Guarded<IsolationProblem>& last_isolation_problem() {
+  static base::Guarded<IsolationProblem> last;
+  return last;
+}
+
 }  // namespace
 
 AdoptReport BootTending::adopt() {
@@ -130,9 +141,9 @@ void BootTending::clean_run_folders(const std::map<BootId, DomainState>& domains
 
 void BootTending::keep_isolation(std::vector<std::string>& done) {
   {
-    auto isolation = isolation_.lock();
-    if (Clock::now() - isolation->looked_at < kIsolationInterval) return;
-    isolation->looked_at = Clock::now();
+    auto last = last_isolation_look_.lock();
+    if (Clock::now() - *last < kIsolationInterval) return;
+    *last = Clock::now();
   }
   std::string problem;
   try {
@@ -146,14 +157,14 @@ void BootTending::keep_isolation(std::vector<std::string>& done) {
   }
   if (problem.empty()) return;
   done.push_back(problem);
-  auto isolation = isolation_.lock();
-  isolation->wrong_at = Clock::now();
-  isolation->problem = std::move(problem);
+  auto last = last_isolation_problem().lock();
+  last->at = Clock::now();
+  last->problem = std::move(problem);
 }
 
 std::string BootTending::isolation_problem() {
-  auto isolation = isolation_.lock();
-  return Clock::now() - isolation->wrong_at < kIsolationRemembered ? isolation->problem : "";
+  auto last = last_isolation_problem().lock();
+  return Clock::now() - last->at < kIsolationRemembered ? last->problem : "";
 }
 
 std::vector<std::string> BootTending::tend() {

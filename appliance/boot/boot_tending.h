@@ -54,12 +54,7 @@ class BootTending {
   const BootLookup& lookup_;
   BootOperations& operations_;
   base::Guarded<std::map<BootId, std::chrono::steady_clock::time_point>> last_resume_;
-  // When it was last looked at, and what was wrong when it last was.
-  struct Isolation {
-    std::chrono::steady_clock::time_point looked_at, wrong_at;
-    std::string problem;
-  };
-  base::Guarded<Isolation> isolation_;
+  base::Guarded<std::chrono::steady_clock::time_point> last_isolation_look_;
 };
 
 }  // namespace appliance::boot

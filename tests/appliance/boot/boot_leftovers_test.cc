@@ -42,6 +42,14 @@ TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
   CHECK(appliance.nothing_left());
 }
 
+TEST_CASE("that the rules around isolated VMs were taken away is told for a while", "[boot]") {
+  if (!can_run()) return;
+  Appliance appliance;
+  appliance.hypervisor().isolation_was_lost = true;
+  CHECK(appliance.service().tend().size() == 1);
+  CHECK_THAT(appliance.service().isolation_problem(), Catch::Contains("taken away"));
+}
+
 TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {
   if (!can_run()) return;
   Appliance appliance;

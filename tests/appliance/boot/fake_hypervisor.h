@@ -36,6 +36,7 @@ class FakeHypervisor : public Hypervisor {
   std::vector<AddressClaim> claims;
   std::string bridge_name;  // of every network
   int isolation_looks = 0;
+  bool isolation_was_lost = false;  // somebody took the rules away
   uint64_t memory_available = 64ull << 30;
 
   HypervisorFacts facts() override {
@@ -56,7 +57,7 @@ class FakeHypervisor : public Hypervisor {
   void ensure_network(const NetworkPlan& plan) override { networks.insert(plan.name); }
   bool keep_isolation() override {
     ++isolation_looks;
-    return false;
+    return std::exchange(isolation_was_lost, false);
   }
   void remove_network(const std::string& name) override { networks.erase(name); }
   void start(const std::string& xml) override {
