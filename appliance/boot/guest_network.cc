@@ -70,6 +70,10 @@ void silence_ipv6(const std::string& device) {
   std::ofstream("/proc/sys/net/ipv6/conf/" + device + "/disable_ipv6") << "1";
 }
 
+// A connection that was closed here, to a guest that has ended meanwhile, keeps its namespace for as
+// long as the kernel says it again: 100 s by its own setting.
+void forget_orphans_soon() { std::ofstream("/proc/sys/net/ipv4/tcp_orphan_retries") << "1"; }
+
 uint32_t mask_of(uint32_t prefix) { return prefix == 0 ? 0 : ~0u << (32 - prefix); }
 
 }  // namespace
@@ -82,7 +86,7 @@ GuestNetwork::GuestNetwork(std::string bridge, NetworkPlace place)
     open_ear(bridge_);
     return;
   }
-  std::string outside = "mulv" + base::to_hex(base::random_array<4>());
+  outside_ = "mulv" + base::to_hex(base::random_array<4>());
   pid_t here = ::gettid();  // alive, and in this machine's own namespace, until this returns
   in_thread([&] {
     if (::unshare(CLONE_NEWNET) != 0) throw base::system_error(errno, "no network namespace");
@@ -90,16 +94,28 @@ GuestNetwork::GuestNetwork(std::string bridge, NetworkPlace place)
     if (!namespace_) throw base::system_error(errno, "no network namespace");
     silence_ipv6("all");
     silence_ipv6("default");
-    ip({"link", "add", kInsideDevice, "type", "veth", "peer", "name", outside, "netns",
+    forget_orphans_soon();
+    ip({"link", "add", kInsideDevice, "type", "veth", "peer", "name", outside_, "netns",
         std::to_string(here)});
     ip({"link", "set", kInsideDevice, "up"});
     open_ear(kInsideDevice);
   });
-  silence_ipv6(outside);
-  ip({"link", "set", outside, "master", bridge_, "up"});
+  silence_ipv6(outside_);
+  ip({"link", "set", outside_, "master", bridge_, "up"});
 }
 
-GuestNetwork::~GuestNetwork() = default;
+GuestNetwork::~GuestNetwork() {
+  if (outside_.empty()) return;
+  ear_.reset();
+  namespace_.reset();
+  try {
+    if (::if_nametoindex(outside_.c_str()) != 0) ip({"link", "delete", outside_});
+  } catch (const std::exception& error) {
+    // Most likely it went with its namespace in this moment.
+    if (::if_nametoindex(outside_.c_str()) != 0)
+      base::log().warn("{} is left on {}: {}", outside_, bridge_, error.what());
+  }
+}
 
 void GuestNetwork::open_ear(const std::string& device) {
   // A client's bridge has much traffic; the network of a test has what the guest says.

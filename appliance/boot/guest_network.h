@@ -7,8 +7,9 @@
 // is no default route in it. An address counts when the guest's own card, known by its MAC address,
 // answers ARP for it there; it is then routed on-link, with the card's MAC address fixed, and given
 // a sender address of the guest's own subnet that nobody else there has, so that a guest with any
-// static address can answer. The namespace has no name: it is gone with its last user, also when
-// this process is killed, and takes both ends of the pair with it.
+// static address can answer. The pair goes with this object. The namespace has no name: it is gone with
+// its last user, also when this process is killed, and takes both ends of the pair with it; a
+// connection that its guest never closed is such a user, until the kernel gives it up.
 //
 // On a bridge of the client's own network nothing is added: there the address counts when the card
 // answers ARP for it on that bridge, and is asked through the bridge alone, never by a router.
@@ -68,7 +69,6 @@ class GuestNetwork {
     uint32_t prefix = 24;
     bool is_lease = false;
   };
-  void enter();
   void open_ear(const std::string& device);
   void say(const base::Bytes& frame);
   void listen();
@@ -83,6 +83,7 @@ class GuestNetwork {
   const std::string bridge_;
   const NetworkPlace place_;
   base::UniqueFd namespace_;  // none on a bridge
+  std::string outside_;       // the end on the bridge
   base::UniqueFd ear_;        // a packet socket on `device_`, in the namespace
   int device_index_ = 0;
   MacAddress own_{};
