@@ -70,9 +70,9 @@ void silence_ipv6(const std::string& device) {
   std::ofstream("/proc/sys/net/ipv6/conf/" + device + "/disable_ipv6") << "1";
 }
 
-// A connection that was closed here, to a guest that has ended meanwhile, keeps its namespace for as
-// long as the kernel says it again: 100 s by its own setting.
-void forget_orphans_soon() { std::ofstream("/proc/sys/net/ipv4/tcp_orphan_retries") << "1"; }
+// A connection that was closed here while its guest was gone keeps the namespace for as long as the
+// kernel retransmits its last bytes: 100 s by default.
+void shorten_retransmission() { std::ofstream("/proc/sys/net/ipv4/tcp_orphan_retries") << "1"; }
 
 uint32_t mask_of(uint32_t prefix) { return prefix == 0 ? 0 : ~0u << (32 - prefix); }
 
@@ -94,7 +94,7 @@ GuestNetwork::GuestNetwork(std::string bridge, NetworkPlace place)
     if (!namespace_) throw base::system_error(errno, "no network namespace");
     silence_ipv6("all");
     silence_ipv6("default");
-    forget_orphans_soon();
+    shorten_retransmission();
     ip({"link", "add", kInsideDevice, "type", "veth", "peer", "name", outside_, "netns",
         std::to_string(here)});
     ip({"link", "set", kInsideDevice, "up"});
@@ -111,7 +111,7 @@ GuestNetwork::~GuestNetwork() {
   try {
     if (::if_nametoindex(outside_.c_str()) != 0) ip({"link", "delete", outside_});
   } catch (const std::exception& error) {
-    // Most likely it went with its namespace in this moment.
+    // It may have gone with its namespace meanwhile.
     if (::if_nametoindex(outside_.c_str()) != 0)
       base::log().warn("{} is left on {}: {}", outside_, bridge_, error.what());
   }

@@ -7,9 +7,9 @@
 // is no default route in it. An address counts when the guest's own card, known by its MAC address,
 // answers ARP for it there; it is then routed on-link, with the card's MAC address fixed, and given
 // a sender address of the guest's own subnet that nobody else there has, so that a guest with any
-// static address can answer. The pair goes with this object. The namespace has no name: it is gone with
-// its last user, also when this process is killed, and takes both ends of the pair with it; a
-// connection that its guest never closed is such a user, until the kernel gives it up.
+// static address can answer. The destructor deletes the pair. The namespace has no name: the kernel
+// removes it after its last user, also when this process is killed, and the pair with it. A
+// connection that a guest never closed is such a user, for a few seconds.
 //
 // On a bridge of the client's own network nothing is added: there the address counts when the card
 // answers ARP for it on that bridge, and is asked through the bridge alone, never by a router.

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -19,6 +20,7 @@
 #include "appliance/boot/agent_replies.h"
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "base/unique_fd.h"
 
 namespace appliance::boot {
 namespace {
@@ -35,6 +37,8 @@ class Place {
       ended_.get_future().wait();
     });
     id_ = ready_.get_future().get();
+    space_.reset(::open(("/proc/self/task/" + std::to_string(id_) + "/ns/net").c_str(),
+                        O_RDONLY | O_CLOEXEC));
   }
   ~Place() {
     ended_.set_value();
@@ -44,10 +48,8 @@ class Place {
   void run(const std::function<void()>& action) const {
     std::exception_ptr failure;
     std::thread([&] {
-      int space = ::open(("/proc/self/task/" + std::to_string(id_) + "/ns/net").c_str(), O_RDONLY);
       try {
-        if (::setns(space, CLONE_NEWNET) != 0) throw std::runtime_error("setns");
-        ::close(space);
+        if (::setns(space_.get(), CLONE_NEWNET) != 0) throw std::runtime_error("setns");
         action();
       } catch (...) {
         failure = std::current_exception();
@@ -64,6 +66,7 @@ class Place {
   std::promise<void> ended_;
   std::thread thread_;
   pid_t id_ = -1;
+  base::UniqueFd space_;
 };
 
 // Answers every HTTP request with a status, in the namespace it was made in.
@@ -101,6 +104,24 @@ class Server {
   int socket_;
   std::thread thread_;
 };
+
+// Makes a bridge on the appliance and connects the guest to it, by its card kCard with this address.
+void connect_by_bridge(const Place& appliance, const Place& guest, const std::string& bridge,
+                       const std::string& address) {
+  appliance.ip("link add " + bridge + " type bridge");
+  appliance.ip("link set " + bridge + " up");
+  appliance.ip("link add tap0 type veth peer name eth0 netns " + std::to_string(guest.id()));
+  appliance.ip("link set tap0 master " + bridge + " up");
+  guest.ip("link set eth0 address " + kCardText);
+  guest.ip("addr add " + address + " dev eth0");
+  guest.ip("link set eth0 up");
+}
+
+// The ends of GuestNetwork's pairs, in the namespace of the caller.
+std::string pairs_left() {
+  std::string links = base::run_command({"ip", "-o", "link", "show", "type", "veth"}).output;
+  return links.find("mulv") == std::string::npos ? "" : links;
+}
 
 bool can_make_networks() {
   if (::getuid() != 0) return false;
@@ -169,14 +190,8 @@ TEST_CASE("a copy with a static address is asked itself, never its original", "[
   // The original's address is one that the appliance reaches by its own routes.
   appliance.ip("link set lo up");
   appliance.ip("addr add 10.0.0.5/32 dev lo");
-  appliance.ip("link add muli-test type bridge");
-  appliance.ip("link set muli-test up");
+  connect_by_bridge(appliance, copy, "muli-test", "10.0.0.5/24");
   appliance.ip("addr add 192.168.222.1/24 dev muli-test");
-  appliance.ip("link add tap0 type veth peer name eth0 netns " + std::to_string(copy.id()));
-  appliance.ip("link set tap0 master muli-test up");
-  copy.ip("link set eth0 address " + kCardText);
-  copy.ip("addr add 10.0.0.5/24 dev eth0");
-  copy.ip("link set eth0 up");
   copy.ip("link set lo up");
 
   std::unique_ptr<Server> original, served;
@@ -218,22 +233,14 @@ TEST_CASE("a copy with a static address is asked itself, never its original", "[
   });
   served.reset();
   std::string left;
-  appliance.run([&] {
-    left = base::run_command({"ip", "-o", "link", "show", "type", "veth"}).output;
-  });
-  CHECK(left.find("mulv") == std::string::npos);
+  appliance.run([&] { left = pairs_left(); });
+  CHECK(left == "");
 }
 
 TEST_CASE("a silent copy is found by what its card sends", "[boot]") {
   if (!can_make_networks()) return;
   Place appliance, copy;
-  appliance.ip("link add muli-test type bridge");
-  appliance.ip("link set muli-test up");
-  appliance.ip("link add tap0 type veth peer name eth0 netns " + std::to_string(copy.id()));
-  appliance.ip("link set tap0 master muli-test up");
-  copy.ip("link set eth0 address " + kCardText);
-  copy.ip("addr add 10.1.2.3/24 dev eth0");
-  copy.ip("link set eth0 up");
+  connect_by_bridge(appliance, copy, "muli-test", "10.1.2.3/24");
   appliance.run([&] {
     GuestNetwork network("muli-test", NetworkPlace::inside);
     CHECK(network.answering(kCard, {}).empty());
@@ -249,14 +256,9 @@ TEST_CASE("a silent copy is found by what its card sends", "[boot]") {
 
 TEST_CASE("a guest that ends in the middle of an answer leaves no interface", "[boot]") {
   if (!can_make_networks()) return;
+  bool is_killed = GENERATE(false, true);
   Place appliance, copy;
-  appliance.ip("link add muli-test type bridge");
-  appliance.ip("link set muli-test up");
-  appliance.ip("link add tap0 type veth peer name eth0 netns " + std::to_string(copy.id()));
-  appliance.ip("link set tap0 master muli-test up");
-  copy.ip("link set eth0 address " + kCardText);
-  copy.ip("addr add 10.1.2.3/24 dev eth0");
-  copy.ip("link set eth0 up");
+  connect_by_bridge(appliance, copy, "muli-test", "10.1.2.3/24");
   base::UniqueFd listener;
   sockaddr_in place{};
   place.sin_family = AF_INET;
@@ -267,36 +269,55 @@ TEST_CASE("a guest that ends in the middle of an answer leaves no interface", "[
     REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&place), sizeof place) == 0);
     REQUIRE(::listen(listener.get(), 1) == 0);
   });
-  std::string left;
-  appliance.run([&] {
-    auto network = std::make_unique<GuestNetwork>("muli-test", NetworkPlace::inside);
+  // Asks, and closes the connection while its last bytes can no longer arrive.
+  auto ask = [&](GuestNetwork& network) {
     std::vector<std::string> found;
     for (int i = 0; i < 20 && found.empty(); ++i)
-      found = network->answering(kCard, {{kCardText, "10.1.2.3", 24, false}});
-    REQUIRE(found.size() == 1);
-    base::UniqueFd client = network->open_socket();
-    REQUIRE(::connect(client.get(), reinterpret_cast<sockaddr*>(&place), sizeof place) == 0);
+      found = network.answering(kCard, {{kCardText, "10.1.2.3", 24, false}});
+    base::UniqueFd client = network.open_socket();
+    if (::connect(client.get(), reinterpret_cast<sockaddr*>(&place), sizeof place) != 0)
+      return false;
     copy.ip("link set eth0 down");
-    REQUIRE(::send(client.get(), "GET ", 4, MSG_NOSIGNAL) == 4);
-    client.reset();  // what was sent is never answered for, and the kernel says it again
-    network.reset();
-    left = base::run_command({"ip", "-o", "link", "show", "type", "veth"}).output;
+    return ::send(client.get(), "GET ", 4, MSG_NOSIGNAL) == 4;
+  };
+  std::string left;
+  bool asked = false;
+  appliance.run([&] {
+    if (!is_killed) {
+      auto network = std::make_unique<GuestNetwork>("muli-test", NetworkPlace::inside);
+      asked = ask(*network);
+      network.reset();
+      left = pairs_left();
+      return;
+    }
+    // As a daemon that is killed: no destructor runs.
+    std::fflush(nullptr);
+    pid_t child = ::fork();
+    if (child == 0) {
+      try {
+        auto* network = new GuestNetwork("muli-test", NetworkPlace::inside);
+        ::_exit(ask(*network) ? 0 : 1);
+      } catch (...) {
+        ::_exit(2);
+      }
+    }
+    int status = -1;
+    asked = ::waitpid(child, &status, 0) == child && status == 0;
+    for (int i = 0; i < 300 && (i == 0 || !left.empty()); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      left = pairs_left();
+    }
   });
-  CHECK(left.find("mulv") == std::string::npos);
+  CHECK(asked);
+  CHECK(left == "");
 }
 
 TEST_CASE("on a client's bridge an address counts when its card answers there", "[boot]") {
   if (!can_make_networks()) return;
   Place appliance, copy;
   appliance.ip("link set lo up");
-  appliance.ip("link add br9 type bridge");
-  appliance.ip("link set br9 up");
+  connect_by_bridge(appliance, copy, "br9", "10.7.0.9/24");
   appliance.ip("addr add 10.7.0.1/24 dev br9");
-  appliance.ip("link add tap0 type veth peer name eth0 netns " + std::to_string(copy.id()));
-  appliance.ip("link set tap0 master br9 up");
-  copy.ip("link set eth0 address " + kCardText);
-  copy.ip("addr add 10.7.0.9/24 dev eth0");
-  copy.ip("link set eth0 up");
   std::unique_ptr<Server> served;
   copy.run([&] { served = std::make_unique<Server>(204); });
   appliance.run([&] {
