@@ -30,7 +30,7 @@ std::vector<std::string> wanted_disks(const std::vector<DiskLabel>& disks,
     if (!excluded) wanted.push_back(disk.name);
   }
   for (const std::string& rule : settings.excluded_disks) {
-    // A plain name that fits nothing is a slip; a pattern may find nothing today.
+    // A plain name that matches nothing is a mistake; a pattern may match nothing today.
     if (rule.find_first_of("*?[/") != std::string::npos) continue;
     if (std::find(names.begin(), names.end(), rule) != names.end()) continue;
     throw base::Error(base::ErrorCode::not_found,

@@ -1,9 +1,10 @@
 // One machine held at one instant, to be copied: its disks, its definition, and what is to be done
-// when the copy is a point or comes to nothing. Implementations: image files (image_capture.h), a
+// after the copy is committed or abandoned. Implementations: image files (image_capture.h), a
 // domain that is shut off (stopped_capture.h), a running domain (libvirt/running_capture.h).
 //
-// made → disks() are copied, check() is asked now and then → end_reading() → commit → committed().
-// Destroyed earlier, it leaves nothing behind. One thread, which stays the same and outlives it.
+// created → disks() are copied, check() is called from time to time → end_reading() → commit →
+// committed(). Destroyed earlier, it leaves nothing behind. To be used by one thread, always the
+// same, which must outlive it.
 #pragma once
 
 #include <memory>
@@ -30,38 +31,39 @@ class Capture {
 
   virtual const std::vector<CapturedDisk>& disks() const = 0;
 
-  // Everything but the figures of the copy. Complete from the beginning.
+  // Everything except the figures of the copy. Complete from the beginning.
   virtual const images::PointDetails& details() const = 0;
 
-  // Throws when the disks can no longer be relied on to be of one instant, or soon will not.
+  // Throws if the disks can no longer be relied on to be of one instant, or soon will not be.
   virtual void check() = 0;
 
-  // The disks were read: what the host spends on holding them is given back. Then only committed()
-  // follows.
+  // The disks were read: releases what the host spends on holding them. After it, only committed()
+  // may follow.
   virtual void end_reading() = 0;
 
-  // The copy is this point, the machine's newest: tracking continues from it. Failures are logged,
-  // not thrown: they cost a full read the next time, not the point.
+  // The copy has become this point, the machine's newest: tracking continues from it. Failures are
+  // logged, not thrown: they cost a full read the next time, not the point.
   virtual void committed(const images::PointId& point) noexcept = 0;
 };
 
-// Which machine, where the agent keeps its things, and what is wanted.
+// Which machine to capture, where the agent keeps its files, and the options.
 struct CaptureSettings {
   std::string machine_name;
   std::string state_directory;  // absolute
   std::string run_directory;    // absolute, and short enough for sockets in it
-  bool full = false;            // no use of change tracking
-  bool freeze = true;           // ask the guest agent, if there is one
-  // Rules: a disk's name, a pattern of names ("vd[b-d]", "sd*"), or, with a slash in it, a pattern
-  // of the paths of its image ("/srv/scratch/*").
+  bool full = false;            // do not use change tracking
+  bool freeze = true;           // freeze through the guest agent, if there is one
+  // Rules: a disk's name, a pattern of names ("vd[b-d]", "sd*"), or, if it contains a slash, a
+  // pattern of image paths ("/srv/scratch/*").
   std::vector<std::string> excluded_disks;
-  // What a guest may overwrite during a sync, bytes in scratch files; beyond it the sync is given
-  // up and the guest goes on. 0: whatever the disk has room for.
+  // How much a guest may overwrite during a sync, in bytes of scratch files; beyond it the sync is
+  // abandoned and the guest continues. 0: as much as the disk has room for.
   uint64_t scratch_limit = 0;
-  // The guest's freeze hooks report (docs/hooks): ask for it, and call the point
-  // application-consistent if they ran.
+  // The guest's freeze hooks write a report (docs/hooks): read it, and call the point
+  // application-consistent if they succeeded.
   bool hooks = false;
-  // Files and folders that images may build on besides their own folder: images/image_chain.h.
+  // Files and folders that images may build on, in addition to their own folder:
+  // images/image_chain.h.
   std::vector<std::string> allowed_files{};
   std::optional<Origin> origin{};                        // of an instant VM
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
@@ -73,7 +75,7 @@ struct DiskLabel {
 };
 
 // The names of the disks that no rule excludes. Throws not_found for a rule without wildcards that
-// fits none, and invalid_argument if nothing is left.
+// matches none, and invalid_argument if nothing is left.
 std::vector<std::string> wanted_disks(const std::vector<DiskLabel>& disks,
                                       const CaptureSettings& settings);
 

@@ -52,8 +52,8 @@ struct Config {
 
 constexpr char kConfigPath[] = "/etc/muletto/agent.toml";
 
-// Throws not_found; invalid_argument, naming file and place, for what is not a setting. A missing
-// file at kConfigPath is an empty one.
+// Throws not_found; invalid_argument, naming file and line, for unknown or invalid settings. A
+// missing file at kConfigPath counts as an empty one.
 Config load_config(const std::string& path);
 
 }  // namespace agent

@@ -35,7 +35,7 @@ std::optional<ContactRecord> read_contact(const std::string& state_directory) {
     record.revoked_since_ms = file.at("revoked_since_ms").get<uint64_t>();
     return record;
   } catch (const std::exception&) {
-    return std::nullopt;  // not there, or not ours
+    return std::nullopt;  // missing, or not ours
   }
 }
 
@@ -129,7 +129,7 @@ void Contact::save(bool at_once) {
     base::write_private_file(contact_path(state_directory_),
                              file.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
   } catch (const base::Error& error) {
-    // The syncs do not hang on it.
+    // Syncs do not depend on it.
     base::log().warn("the state of the contact is not kept: {}", error.message());
   }
 }

@@ -25,7 +25,7 @@ pugi::xml_document parse(std::string_view xml) {
   return document;
 }
 
-// Why a disk is not part of the machine's data; empty: it is.
+// Why a disk is not part of the machine's data; empty if it is.
 std::string reason_to_leave_out(const pugi::xml_node& disk) {
   std::string_view device = disk.attribute("device").as_string("disk");
   if (device == "cdrom") return "a CD-ROM";

@@ -1,6 +1,5 @@
-// What the agent must know of a libvirt domain, out of its XML. Pure; thread-safe.
-// The XML comes from libvirt, but its words from whoever defined the domain: names are checked
-// here.
+// What the agent must know about a libvirt domain, read from its XML. Pure; thread-safe. The XML
+// comes from libvirt, but its content from whoever defined the domain: names are checked here.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,8 @@ struct DomainDisk {
   std::string format;  // of the top image: "qcow2", "raw"
   std::string path;    // of a file or block device; empty for others (network, volume)
   std::string kind;    // libvirt's: "file", "block", "network", "volume"
-  std::vector<std::string> base_paths{};  // that the definition itself says it is built on
+  // The files that the definition itself says it is built on.
+  std::vector<std::string> base_paths{};
 };
 
 struct DomainFacts {
@@ -29,7 +29,7 @@ struct DomainFacts {
   std::string owner_label;             // QEMU's user and group, "+64055:+64055"; empty if not told
 };
 
-// Throws corrupt if it is no domain's XML, invalid_argument for names that cannot be.
+// Throws corrupt if it is not a domain's XML, invalid_argument for invalid names.
 DomainFacts domain_facts(std::string_view xml);
 
 // The definition kept with a point, without state_files. `inactive_xml` is stored as it is.

@@ -26,8 +26,8 @@ base::TlsContext context_of(const Enrollment& enrollment) {
   return base::TlsContext::client({enrollment.authority_pem, "", enrollment.credentials});
 }
 
-// What the appliance gave must fit what was asked for: our key, signed by the authority we were
-// told to trust.
+// The appliance's answer must match the request: our key, signed by the authority we were told to
+// trust.
 void check_answer(const Enrollment& enrollment, const std::string& fingerprint) {
   bool good = base::certificate_fingerprint(enrollment.authority_pem) == fingerprint &&
               base::is_issued_by(enrollment.credentials.certificate_pem, enrollment.authority_pem);
@@ -115,7 +115,7 @@ Enrollment enroll(const EnrollOptions& options) {
                                   {"name", options.host_name},
                                   {"request", base::make_signing_request(key, "muletto-agent")},
                                   {"version", MULETTO_VERSION}});
-  // The handshake fails, before a byte of the request is sent, unless the authority has the
+  // The handshake fails, before any byte of the request is sent, unless the authority has the
   // fingerprint.
   base::TlsContext context = base::TlsContext::client({"", fingerprint, {}});
   base::HttpResponse answer =

@@ -19,7 +19,7 @@ FileWitness::Look FileWitness::look() const {
   look.device = status.st_dev;
   look.inode = status.st_ino;
   look.size = status.st_size;
-  // Not the change time: locks and labels touch that. A writer cannot avoid touching this one.
+  // Not the change time: locks and labels change that. A writer cannot avoid changing this one.
   look.modified_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
   return look;
 }

@@ -1,6 +1,6 @@
-// Notices that a file was written to, replaced or resized while it was read. For files of machines
-// that are shut off: reading them must not keep their machine from being started, but then the copy
-// is worth nothing. Values; thread-safe. Writes into a block device are not noticed.
+// Detects that a file was written to, replaced or resized while it was read. For files of machines
+// that are shut off: reading them must not prevent starting the machine, but if it is started the
+// copy is invalid. Values; thread-safe. Writes into a block device are not detected.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@ namespace agent {
 
 class FileWitness {
  public:
-  // Throws as system_error if the file is not there.
+  // Throws as system_error if the file does not exist.
   explicit FileWitness(std::string path);
-  // Throws busy, naming the file, if it is not what it was.
+  // Throws busy, naming the file, if it has changed.
   void check() const;
 
  private:

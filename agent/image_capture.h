@@ -1,5 +1,5 @@
-// A machine known by image files alone: nothing freezes them, nothing tracks them. They are read in
-// full and compared by hash.
+// A machine known only by its image files: nothing freezes them, nothing tracks their changes. They
+// are read in full and compared by hash.
 #pragma once
 
 #include <memory>

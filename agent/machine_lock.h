@@ -11,7 +11,7 @@ namespace agent {
 
 class MachineLock {
  public:
-  // Waits at most `patience`: the guard of a killed sync may still be tidying up. Throws busy.
+  // Waits at most `patience`: the guard of a killed sync may still be cleaning up. Throws busy.
   MachineLock(const std::string& state_directory, const std::string& machine_name,
               std::chrono::milliseconds patience = std::chrono::seconds(15));
 

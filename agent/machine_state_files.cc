@@ -10,7 +10,7 @@ namespace {
 constexpr uint64_t kMaxStateFileSize = 16u << 20;
 
 // Where libvirt lets swtpm keep a TPM 2.0's permanent state. swtpm replaces the file as a whole, so
-// that it can be read at any time.
+// it can be read at any time.
 std::string tpm_path(const std::string& tpm_directory, const std::string& domain_uuid) {
   return tpm_directory + "/" + domain_uuid + "/tpm2/tpm2-00.permall";
 }

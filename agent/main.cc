@@ -9,7 +9,7 @@
 
 int main(int argc, char** argv) {
   base::settle_process();
-  base::settle_service();  // its one-shot commands hold the same keys
+  base::settle_service();  // also for its one-shot commands, which hold the same keys
   if (argc > 1 && std::strcmp(argv[1], agent::libvirt::kGuardWord) == 0) {
     return agent::libvirt::run_sync_guard(argc, argv);
   }

@@ -85,7 +85,7 @@ class PhysicalCapture : public Capture {
     }
   }
 
-  // Members end in reverse: sources, then snapshots, then the lock.
+  // Members are destroyed in reverse: sources, then snapshots, then the lock.
   MachineLock lock_;
   std::vector<std::unique_ptr<VolumeSnapshot>> snapshots_;
   std::vector<std::string> live_;  // names of disks without a snapshot

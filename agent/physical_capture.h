@@ -1,6 +1,6 @@
 // The server the agent itself runs on, or any block devices of it. LVM volumes are read from a
-// snapshot; other devices as they are while the machine goes on, which the point's note says. Read
-// in full and compared by hash.
+// snapshot; other devices are read while the machine keeps running, and the point's note says so.
+// Read in full and compared by hash.
 #pragma once
 
 #include <memory>
@@ -13,8 +13,8 @@
 
 namespace agent {
 
-// `disks` empty: every fixed disk. `root`: agent/physical_definition.h. `lock` is of the machine.
-// Throws not_found if there is no disk, and what a snapshot or a disk throws.
+// `disks` empty: every fixed disk. `root`: agent/physical_definition.h. `lock` is the machine's.
+// Throws not_found if there is no disk, and whatever a snapshot or a disk throws.
 std::unique_ptr<Capture> capture_physical(std::vector<ImageDisk> disks, const std::string& root,
                                           MachineLock lock, const CaptureSettings& settings);
 

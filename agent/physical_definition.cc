@@ -16,8 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr uint64_t kSector = 512;  // /sys counts in these, whatever the disk's own are
-// The kernel's total lacks what it and the firmware keep: the modules are this multiple.
+constexpr uint64_t kSector = 512;  // /sys counts in these, whatever the disk's own sector size
+// The kernel's total excludes what it and the firmware reserve: memory modules are a multiple of
+// this.
 constexpr uint64_t kMemoryStep = 256u << 20;
 
 // The first line of a small file; empty if it cannot be read.

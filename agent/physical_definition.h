@@ -1,6 +1,6 @@
-// The computer this agent runs on, as a machine's definition: what the kernel says in /sys and
+// The computer this agent runs on, as a machine's definition: what the kernel reports in /sys and
 // /proc. Without a libvirt definition the appliance chooses controllers that an unprepared system
-// boots on (appliance/boot/machine_plan.h). Thread-safe.
+// can boot from (appliance/boot/machine_plan.h). Thread-safe.
 #pragma once
 
 #include <string>
@@ -10,13 +10,13 @@
 
 namespace agent {
 
-// `root` is "" or a folder that has sys and proc of the machine. Beside firmware, CPUs, memory and
-// network cards there is a state file "hardware", JSON: "uuid", "vendor", "product", "serial" (of
-// the firmware's tables), "disks" [{"name", "size", "model", "partitions" [{"name", "start",
-// "size"}]}], bytes. What the kernel does not tell is left out.
+// `root` is "" or a folder that contains sys and proc of the machine. Besides firmware, CPUs,
+// memory and network cards there is a state file "hardware", JSON: "uuid", "vendor", "product",
+// "serial" (from the firmware's tables), "disks" [{"name", "size", "model", "partitions" [{"name",
+// "start", "size"}]}], bytes. What the kernel does not report is left out.
 images::MachineDefinition physical_definition(const std::string& root);
 
-// Names of the fixed disks ("sda", "nvme0n1"), sorted: no removable, loop, RAM or mapped ones.
+// Names of the fixed disks ("sda", "nvme0n1"), sorted: no removable, loop, RAM or mapped disks.
 std::vector<std::string> physical_disks(const std::string& root);
 
 }  // namespace agent

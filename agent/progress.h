@@ -1,5 +1,5 @@
-// How far a copy is, for people: a bar on a terminal, a plain line now and then elsewhere, on
-// standard error. Not thread-safe.
+// The progress of a copy, for people: a bar on a terminal, otherwise a plain line from time to
+// time, on standard error. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace agent {
 
 enum class ProgressStyle { none, lines, bar };
 
-// A bar if standard error is a terminal, else lines.
+// A bar if standard error is a terminal, otherwise lines.
 ProgressStyle progress_style_of_standard_error();
 
 class ProgressPrinter {

@@ -15,7 +15,7 @@ void RateLimit::take(uint64_t size) {
   std::unique_lock lock(mutex_);
   if (rate_ == 0) return;
   std::chrono::duration<double> duration(static_cast<double>(size) / static_cast<double>(rate_));
-  // What was not used before is not made up for.
+  // Unused bandwidth of earlier is not accumulated.
   Clock::time_point passed =
       std::max(free_at_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(duration);
   free_at_ = passed;

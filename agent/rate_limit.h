@@ -1,4 +1,4 @@
-// Keeps a copy below a number of bytes a second. Thread-safe.
+// Keeps a copy below a number of bytes per second. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -11,13 +11,13 @@ namespace agent {
 
 class RateLimit {
  public:
-  // `rate` is bytes a second; 0: no limit.
+  // `rate` is in bytes per second; 0: no limit.
   RateLimit(uint64_t rate, std::stop_token stop);
 
-  void set_rate(uint64_t rate);  // for what is taken from now on
+  void set_rate(uint64_t rate);  // applies to what is taken from now on
 
-  // Returns when `size` more bytes may pass: those before them, and they themselves, have had their
-  // time. At once when asked to stop.
+  // Returns when `size` more bytes may be sent: when the time for them and all earlier ones has
+  // passed. Returns at once when asked to stop.
   void take(uint64_t size);
 
  private:
@@ -27,7 +27,7 @@ class RateLimit {
   std::stop_token stop_;
   std::mutex mutex_;
   std::condition_variable_any stopped_;
-  Clock::time_point free_at_ = Clock::now();  // when all that was taken has passed
+  Clock::time_point free_at_ = Clock::now();  // when all that was taken may have been sent
 };
 
 }  // namespace agent

@@ -1,5 +1,6 @@
-// Two small files by which `muletto-agent run` and the syncs it starts talk: the rate a sync may
-// have, and how far it is. Written whole, read whole; a half-written one is read again later.
+// Two small files by which `muletto-agent run` and the syncs it starts communicate: the rate a sync
+// may use, and its progress. Written as a whole, read as a whole; an incomplete one is read again
+// later.
 #pragma once
 
 #include <chrono>
@@ -19,7 +20,8 @@ struct SyncPosition {
 void write_rate_file(const std::string& path, uint64_t rate);  // 0: no limit
 std::optional<SyncPosition> read_position_file(const std::string& path);
 
-// Keeps a limit at what the file says, looking at most once a second. Used by one thread at a time.
+// Keeps a limit at the value in the file, which is read at most once a second. Used by one thread
+// at a time.
 class RateFollower {
  public:
   RateFollower(std::string path, RateLimit& limit);
@@ -31,8 +33,8 @@ class RateFollower {
   std::chrono::steady_clock::time_point looked_{};
 };
 
-// Writes the file at most twice a second. One thread. Failures are ignored: nobody's data hangs on
-// it.
+// Writes the file at most twice a second. Used by one thread. Failures are ignored: no data depends
+// on it.
 class PositionFile {
  public:
   explicit PositionFile(std::string path) : path_(std::move(path)) {}

@@ -11,8 +11,8 @@
 namespace agent {
 namespace {
 
-// QEMU's user must be able to pass through to a folder made for it; what is secret has a mode of
-// its own.
+// QEMU's user must be able to pass through to a folder made for it; secret files have modes of
+// their own.
 constexpr auto kPassable = std::filesystem::perms::group_exec | std::filesystem::perms::others_exec;
 
 void make_directory(const std::string& path) {

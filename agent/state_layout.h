@@ -24,7 +24,7 @@ std::string frozen_path(const std::string& state_directory, std::string_view mac
 std::string lock_path(const std::string& state_directory, std::string_view machine_name);
 std::string scratch_parent(const std::string& state_directory);
 
-// Makes the folders above; no error if they are there.
+// Creates the folders above; no error if they exist.
 void make_agent_directories(const std::string& state_directory, const std::string& run_directory);
 
 }  // namespace agent

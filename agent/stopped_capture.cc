@@ -94,7 +94,7 @@ void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidenc
 void StoppedCapture::describe() {
   details_.host = host_name();
   details_.time_ms = base::now_ms();
-  // Its guest has closed its files: nothing can be more consistent than a disk that is not in use.
+  // Its guest has closed its files: nothing is more consistent than a disk that is not in use.
   details_.consistency = images::Consistency::file_system;
   details_.definition = machine_definition(domain_.inactive_xml);
   details_.definition.state_files = read_state_files(facts_, domain_.uuid, settings_.tpm_directory);

@@ -1,9 +1,9 @@
-// A domain that is shut off, captured from its image files. Reading does not keep it from being
+// A domain that is shut off, captured from its image files. Reading does not prevent it from being
 // started; if it is started meanwhile, the sync fails and nothing is saved.
 //
 // Its qcow2 images still hold the bitmap of the last running point's checkpoint, so the sync may be
-// incremental, relative to that point. A new checkpoint cannot be made; the old one goes on, and
-// later syncs are relative to the same point again (agent/tracking.h, TrackingRecord).
+// incremental, relative to that point. A new checkpoint cannot be made; the old one stays in use,
+// and later syncs are relative to the same point again (agent/tracking.h, TrackingRecord).
 #pragma once
 
 #include <functional>
@@ -21,12 +21,12 @@ namespace agent {
 struct StoppedDomain {
   std::string uuid;
   std::string inactive_xml;
-  std::vector<std::string> checkpoint_disks;  // of the record's checkpoint, as libvirt knows it
+  std::vector<std::string> checkpoint_disks;  // of the record's checkpoint, as reported by libvirt
   bool checkpoint_exists = false;
-  std::function<bool()> is_running;  // asked during the sync
+  std::function<bool()> is_running;  // called during the sync
 };
 
-// `lock` is of the machine.
+// `lock` is the machine's.
 std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain,
                                          const std::optional<LastPoint>& last, MachineLock lock,
                                          const CaptureSettings& settings);

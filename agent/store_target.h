@@ -12,7 +12,7 @@ namespace agent {
 
 class StoreTarget : public Target {
  public:
-  // Throws as images::StoreWriter::open: busy when a daemon has the store.
+  // Throws as images::StoreWriter::open: busy if a daemon has the store open.
   StoreTarget(const std::string& directory, const images::KeySource& key);
 
   std::string description() const override { return "store " + directory_; }

@@ -25,7 +25,8 @@ images::SyncPlan plan_of(const std::string& machine_name, const Capture& capture
   return plan;
 }
 
-// A disk whose tracking is of no use after all: what it calls unchanged is read like the rest.
+// A disk whose change tracking turned out to be useless: what it calls unchanged is read like the
+// rest.
 class UntrackedSource : public images::DiskSource {
  public:
   explicit UntrackedSource(images::DiskSource& source) : source_(source) {}
@@ -43,7 +44,7 @@ class UntrackedSource : public images::DiskSource {
   images::DiskSource& source_;
 };
 
-// Notices that it was the target, and not a source, that went away.
+// Detects that it was the target, and not a source, that became unavailable.
 class WatchedSink : public images::PointSink {
  public:
   explicit WatchedSink(std::unique_ptr<images::PointSink> sink) : sink_(std::move(sink)) {}
@@ -80,7 +81,7 @@ struct Copy {
   std::string note{};  // what the capture could not know
 };
 
-// Reads the disks that continue from a point in full, because the target has it no longer.
+// Reads the disks that continue from a point in full, because the target no longer has that point.
 void give_up_bases(const Capture& capture, Copy& copy) {
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (size_t i = 0; i < copy.plan.disks.size(); ++i) {
@@ -111,7 +112,7 @@ Copy begin_copy(const std::string& machine_name, const Capture& capture, Target&
   return copy;
 }
 
-// Copies to a target that may go away meanwhile. Used once.
+// Copies to a target that may become unavailable meanwhile. Used once.
 class PatientCopier {
  public:
   PatientCopier(const std::string& machine_name, Capture& capture, Target& target,
@@ -127,7 +128,7 @@ class PatientCopier {
     };
   }
 
-  // The copy is complete, and its sink is there to commit.
+  // Returns when the copy is complete and its sink is ready to commit.
   Copy run(images::CopyProgress& copied) {
     Copy work = begin_copy(machine_name_, capture_, target_);
     for (uint32_t losses = 1;; ++losses) {
@@ -143,7 +144,7 @@ class PatientCopier {
   }
 
  private:
-  // A target that goes away as often as this does so because of what it is sent.
+  // A target that becomes unavailable this often does so because of what it is sent.
   static constexpr uint32_t kMostLosses = 20;
 
   Copy begin_again(const base::Error& loss) {
@@ -160,7 +161,7 @@ class PatientCopier {
         base::log().info("the sync of {} goes on", machine_name_);
         return work;
       } catch (const base::Error& error) {
-        // Busy: the target has not noticed yet that the connection of before is gone.
+        // Busy: the target has not yet noticed that the previous connection is gone.
         bool passing =
             error.code() == base::ErrorCode::unavailable || error.code() == base::ErrorCode::busy;
         if (!passing || std::chrono::steady_clock::now() > deadline) throw;
@@ -168,7 +169,7 @@ class PatientCopier {
     }
   }
 
-  // The capture must hold while the target is away, and a stop ends the wait.
+  // The capture must hold while the target is unavailable; a stop request ends the wait.
   void wait(std::chrono::milliseconds pause) {
     base::sleep_unless_stopped(options_.stop, pause);
     if (options_.stop.stop_requested())

@@ -1,4 +1,4 @@
-// One sync: a capture copied to a target, and made a point.
+// One sync: a capture is copied to a target, and becomes a point.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ struct SyncOptions {
   std::function<void(const images::CopyProgress&)> on_progress;  // may be empty
   std::stop_token stop;
   std::function<void(uint64_t)> throttle;  // images/sync_engine.h; may be empty
-  // How long a target that went away during the copy is waited for, and between attempts.
+  // How long to wait for a target that became unavailable during the copy, and between attempts.
   std::chrono::milliseconds patience = std::chrono::minutes(10);
   std::chrono::milliseconds longest_pause = std::chrono::seconds(3);
 };
@@ -27,14 +27,14 @@ struct SyncOptions {
 struct SyncResult {
   images::PointId point;
   images::PointDetails
-      details;  // figures filled in, also bytes_sent and bytes_stored as the sink told them
+      details;  // with figures, including bytes_sent and bytes_stored as reported by the sink
 };
 
 // Copies and commits. `last` is the target's newest point of the machine, as the capture was made
-// with it. A target that goes away during the copy (an appliance that restarts, a cut network) is
-// waited for, while the capture is held and its guest runs on; then everything is offered again,
-// and what arrived is not sent again. Throws what the capture, the target or the copy throws;
-// nothing is visible at the target then.
+// with it. If the target becomes unavailable during the copy (an appliance that restarts, a broken
+// network), it is waited for while the capture is held and its guest continues to run. Then
+// everything is offered again, and what arrived is not sent again. Throws what the capture, the
+// target or the copy throws; nothing is visible at the target then.
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
                     const std::optional<LastPoint>& last, Target& target,
                     const SyncOptions& options);

@@ -1,5 +1,5 @@
-// Where the agent's points go: an appliance, over the wire, or a store on this machine. Made once
-// per sync, used by one thread; the sink it makes has its own rules (images/point_sink.h).
+// Where the agent's points go: an appliance, over the network, or a store on this machine. Created
+// once per sync, used by one thread; the sink it creates has its own rules (images/point_sink.h).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct LastDisk {
   uint64_t size = 0;  // bytes
 };
 
-// What the target's newest point of a machine is: the only thing change tracking may continue from.
+// The target's newest point of a machine: the only one that change tracking may continue from.
 struct LastPoint {
   images::PointId id;
   uint64_t time_ms = 0;

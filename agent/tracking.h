@@ -1,13 +1,13 @@
-// Decides, per disk, whether what changed since the last point is known or everything has to be
+// Decides, per disk, whether the changes since the last point are known or everything has to be
 // read.
 //
-// A bitmap counts only if it continues from the target's newest point of the machine: the agent's
+// A bitmap is used only if it continues from the target's newest point of the machine: the agent's
 // record says which checkpoint was made at the same instant as which point, and that point is still
-// the newest. Anything else (no record, another point, a checkpoint gone, a disk new or resized) is
-// a full read, with the reason in words. Chunks that the target has are not sent then either: they
-// are compared by hash.
+// the newest. In any other case (no record, another point, a missing checkpoint, a new or resized
+// disk) the disk is read in full, and the reason is given. Even then, chunks that the target has
+// are not sent: they are compared by hash.
 //
-// Records are small files in the state folder, one a machine. Functions are thread-safe; a
+// Records are small files in the state folder, one per machine. Functions are thread-safe; a
 // machine's lock (machine_lock.h) keeps two syncs of it apart.
 #pragma once
 
@@ -23,8 +23,8 @@
 namespace agent {
 
 // The checkpoint was made at the instant of `origin`: a disk differs from that point at most where
-// the bitmap in its image says so. This holds whatever becomes of the image, since content and
-// bitmap are of one file: also of an older copy of it that somebody put back. `point` is the
+// the bitmap in its image says so. This holds whatever happens to the image, since content and
+// bitmap are in one file: even for an older copy of it that someone put back. `point` is the
 // machine's newest: `origin` itself, or a later one, made of the domain while it was shut off, when
 // no new checkpoint could be made.
 struct TrackingRecord {
@@ -32,12 +32,12 @@ struct TrackingRecord {
   images::PointId origin;
   std::string domain_uuid;
   std::string checkpoint;
-  std::vector<std::string> disks;  // those whose bitmap it has
+  std::vector<std::string> disks;  // those that have a bitmap in it
 };
 
-// A checkpoint that somebody else made and vouches for: of an instant VM, it was made when the VM's
-// disks were those of the point, before its guest ran. It is never deleted, so it can always be
-// continued from when the record cannot, at the price of reading more.
+// A checkpoint that another program made and guarantees: for an instant VM, it was made when the
+// VM's disks were those of the point, before its guest ran. It is never deleted, so the sync can
+// always continue from it when the record cannot be used, at the price of reading more.
 struct Origin {
   images::PointId point;
   std::string checkpoint;
@@ -50,7 +50,7 @@ struct TrackedDisk {
   uint64_t size = 0;  // bytes
 };
 
-// What a decision rests on.
+// What a decision is based on.
 struct TrackingEvidence {
   bool full_wanted = false;  // by the user
   std::optional<LastPoint> last;
@@ -64,7 +64,7 @@ struct TrackingEvidence {
 
 struct DiskDecision {
   bool incremental = false;
-  std::string reason;        // for a full read, in words
+  std::string reason;        // for a full read, as a phrase
   images::PointId since{};   // of an incremental one: the point the bitmap continues from
   std::string checkpoint{};  // and the checkpoint it was made at
 };
@@ -77,7 +77,7 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk);
 // "vda: read in full: …; vdb: …", for a point's note; disks with one reason together.
 std::string full_read_note(const std::vector<std::pair<std::string, DiskDecision>>& decisions);
 
-// None if there is none, or one that cannot be read (said in the log): both mean a full read.
+// None if there is none, or it cannot be read (which is logged): both mean a full read.
 std::optional<TrackingRecord> load_tracking(const std::string& state_directory,
                                             std::string_view machine_name);
 // Durable when it returns.

@@ -16,12 +16,12 @@
 namespace agent {
 namespace {
 
-// Of the volume's size: what may be overwritten while it is read.
+// Room for what is overwritten during the read, relative to the volume's size.
 constexpr char kSnapshotRoom[] = "20%ORIGIN";
 constexpr double kFull = 95.0;  // percent
 constexpr auto kLookInterval = std::chrono::seconds(2);
 
-// The lines LVM prints, cut into their columns; none if it fails or is not installed.
+// The lines LVM prints, split into columns; none if it fails or is not installed.
 std::vector<std::vector<std::string>> ask_lvm(const std::string& columns,
                                               const std::string& volume) {
   std::vector<std::string> command{"lvs", "--noheadings", "--separator", "|", "-o", columns};

@@ -11,8 +11,9 @@ namespace agent {
 
 class VolumeSnapshot {
  public:
-  // None if `path` is no LVM volume, or LVM is not installed. `prefix` begins the snapshot's name.
-  // Throws io with LVM's words if the snapshot cannot be made, as when the group has no free room.
+  // None if `path` is not an LVM volume, or LVM is not installed. `prefix` begins the snapshot's
+  // name. Throws io with LVM's message if the snapshot cannot be made, for example if the group has
+  // no free space.
   static std::unique_ptr<VolumeSnapshot> of(const std::string& path, const std::string& prefix);
   // Removes it; a failure is logged.
   ~VolumeSnapshot();
@@ -20,8 +21,8 @@ class VolumeSnapshot {
   VolumeSnapshot& operator=(const VolumeSnapshot&) = delete;
 
   const std::string& path() const { return path_; }  // the device to read
-  // Throws no_space when its room for overwritten blocks is nearly used up: LVM drops a full
-  // snapshot, and the volume goes on. Asks LVM every two seconds at most.
+  // Throws no_space when its room for overwritten blocks is nearly used up: LVM then drops the
+  // snapshot, and the volume keeps working. Asks LVM every two seconds at most.
   void check();
 
  private:

@@ -50,7 +50,7 @@ Setter text_into(std::string Config::*member) {
   };
 }
 
-// Every setting there is; appliance/dist/mulettod.toml explains them.
+// All settings; appliance/dist/mulettod.toml explains them.
 const std::map<std::string, Setter>& setters() {
   static const std::map<std::string, Setter> kSetters{
       {"listen",
@@ -129,7 +129,7 @@ std::string absolute_directory(const std::string& path, std::string_view what) {
   return normal;
 }
 
-// libvirt's own tools choose in the same way.
+// The same choice as that of libvirt's own tools.
 std::string default_libvirt_uri() {
   const char* variable = std::getenv("LIBVIRT_DEFAULT_URI");
   return variable != nullptr && *variable != '\0' ? variable : "qemu:///system";
@@ -139,7 +139,7 @@ void validate(Config& config) {
   if (config.libvirt_uri.empty()) config.libvirt_uri = default_libvirt_uri();
   config.state_directory = absolute_directory(config.state_directory, "state directory");
   config.run_directory = absolute_directory(config.run_directory, "run directory");
-  constexpr size_t kMaxSocketPath = 107;  // sun_path, less its final zero: unix(7)
+  constexpr size_t kMaxSocketPath = 107;  // sun_path, without its final zero: unix(7)
   if (config.api_socket_path().size() > kMaxSocketPath) {
     refuse(
         fmt::format("the run directory {} is too long: a unix socket's path has at most {} bytes",

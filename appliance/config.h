@@ -1,5 +1,5 @@
-// The settings of mulettod: /etc/muletto/mulettod.toml, then the command line on top of it.
-// Values; not thread-safe.
+// The settings of mulettod: /etc/muletto/mulettod.toml, overridden by the command line. Values; not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -25,24 +25,24 @@ ListenAddress parse_listen_address(std::string_view text);
 struct Config {
   ListenAddress listen;
   std::string
-      public_address;  // HOST:PORT by which agents reach this appliance; empty: host name and port
+      public_address;  // HOST:PORT at which agents reach this appliance; empty: host name and port
   std::string state_directory = "/var/lib/muletto";
   std::string run_directory = "/run/muletto";
   std::string log_level = "info";
   std::string accelerator = "auto";  // auto (try KVM, fall back), kvm, tcg
   std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
-  std::string novnc_directory = "/usr/share/novnc";      // what the console's page is made of
-  uint32_t job_threads = 64;      // jobs of one lane at once (appliance/jobs/lanes.h)
-  uint32_t sync_sessions = 8;     // agents that stream at the same time
-  uint32_t host_syncs = 2;        // at once of each host, by schedule
-  uint64_t reserve = 0;           // bytes of each disk that syncs leave free; 0: by its size
-  uint64_t host_volume = 0;       // bytes that a host may store in 24 hours; 0: any
-  std::string alert_command;      // started with KIND STATE SUBJECT MESSAGE; empty: none
-  std::string alert_webhook;      // a URL that gets each alert as JSON; empty: none
-  uint64_t watch_on_ms = 20'000;  // a passed test boot is watched on for so long
-  uint64_t chunk_cache_size = 32ull << 20;  // bytes, of each open store
-  bool make_missing = false;  // --init: make what is missing of an appliance that was here
+  std::string novnc_directory = "/usr/share/novnc";      // for the console page
+  uint32_t job_threads = 64;   // concurrent jobs of one lane (appliance/jobs/lanes.h)
+  uint32_t sync_sessions = 8;  // concurrent syncs
+  uint32_t host_syncs = 2;     // concurrent scheduled syncs per host
+  uint64_t reserve = 0;        // bytes of each disk that syncs leave free; 0: depends on its size
+  uint64_t host_volume = 0;    // bytes that a host may store in 24 hours; 0: no limit
+  std::string alert_command;   // started with KIND STATE SUBJECT MESSAGE; empty: none
+  std::string alert_webhook;   // a URL that gets each alert as JSON; empty: none
+  uint64_t watch_on_ms = 20'000;            // how long a passed test boot is still observed
+  uint64_t chunk_cache_size = 32ull << 20;  // bytes, per open store
+  bool make_missing = false;  // --init: create the missing parts of an appliance that existed here
   uint64_t token_lifetime_ms =
       3'600'000;  // of an enrolment token, unless the operator says otherwise
 
@@ -58,7 +58,7 @@ struct Config {
   std::string ready_path() const { return run_directory + "/mulettod.json"; }
 };
 
-// What the command line says; each one given replaces the file's value.
+// Options from the command line; each one given overrides the file's value.
 struct ConfigOverrides {
   std::optional<std::string> state_directory;
   std::optional<std::string> run_directory;
@@ -72,7 +72,8 @@ struct ConfigOverrides {
 // throws invalid_argument with the setting's name and line.
 Config parse_config(std::string_view toml, const std::string& origin);
 
-// The file, if it was named or exists at the default place; then the overrides; then validated.
+// Reads the file, if it was named or exists at the default path; then applies the overrides; then
+// validates.
 Config load_config(const std::optional<std::string>& path, const ConfigOverrides& overrides);
 
 }  // namespace appliance

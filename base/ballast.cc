@@ -12,7 +12,8 @@
 namespace base {
 namespace {
 
-// Bytes that root can get: the daemon is root, and so are those who fill its disk.
+// Free space including what is reserved for root: the daemon is root, and so are the programs that
+// fill its disk.
 uint64_t free_beside(const std::string& path) {
   struct statvfs space;
   if (::statvfs(parent_path(path).c_str(), &space) != 0) return 0;

@@ -8,7 +8,7 @@
 namespace base {
 namespace {
 
-// A stream whose first bytes were read already.
+// A stream whose first bytes have already been read.
 class PrefixedStream : public ByteStream {
  public:
   PrefixedStream(std::unique_ptr<ByteStream> stream, Bytes prefix)

@@ -1,11 +1,12 @@
-// A connection as blocking code sees it: bytes in order, both ways. Implementations: plain sockets
-// (socket_stream.h) and TLS (tls_stream.h).
+// A connection as seen by blocking code: bytes in order, in both directions. Implementations: plain
+// sockets (socket_stream.h) and TLS (tls_stream.h).
 //
-// Thread-safety: one thread may read while another one writes; abort() from any thread at any time.
-// Timeouts are per operation and count the time without any progress, so that a slow peer is served
-// and a dead one is noticed. Errors: unavailable (the peer is silent, has died or was cut off),
-// cancelled (after abort()), unauthorized (the peer refused our certificate, which TLS 1.3 tells
-// only at the first read or write), corrupt (the bytes are not TLS or were tampered with), io.
+// Thread-safety: one thread may read while another one writes; abort() may be called by any thread
+// at any time. Timeouts are per operation and count the time without any progress, so that a slow
+// peer is served and a dead one is detected. Errors: unavailable (the peer is silent, has died or
+// was disconnected), cancelled (after abort()), unauthorized (the peer refused our certificate,
+// which TLS 1.3 reports only at the first read or write), corrupt (the bytes are not TLS or were
+// tampered with), io.
 #pragma once
 
 #include <chrono>
@@ -25,7 +26,7 @@ class ByteStream {
   virtual ~ByteStream() = default;
 
   // Waits for bytes and reads at least one of them, at most out.size(). Returns 0 when the peer has
-  // ended the stream in order; a connection that just stops throws unavailable.
+  // ended the stream cleanly; a connection that just stops throws unavailable.
   virtual size_t read_some(MutableByteView out,
                            std::chrono::milliseconds timeout = kStreamTimeout) = 0;
 
@@ -36,23 +37,23 @@ class ByteStream {
   // Returns when all bytes are with the kernel, which is not yet with the peer.
   virtual void write_all(ByteView bytes, std::chrono::milliseconds timeout = kStreamTimeout) = 0;
 
-  // Tells the peer that nothing more will be written. Reading goes on. Never throws: a peer that is
-  // gone need not be told.
+  // Tells the peer that nothing more will be written. Reading is still possible. Never throws: a
+  // peer that is gone need not be told.
   virtual void finish() noexcept = 0;
 
-  // Ends every operation that waits, now and later, with cancelled.
+  // Ends every waiting operation, now and later, with cancelled.
   virtual void abort() noexcept = 0;
 
-  // "192.0.2.7:41234": for logs and sentences.
+  // "192.0.2.7:41234": for logs and messages.
   virtual const std::string& peer() const = 0;
 };
 
-// Fills `out`. False if the stream ended in order before its first byte; throws unavailable if it
+// Fills `out`. False if the stream ended cleanly before its first byte; throws unavailable if it
 // ended inside.
 bool read_exactly(ByteStream& stream, MutableByteView out,
                   std::chrono::milliseconds timeout = kStreamTimeout);
 
-// A stream that gives `prefix`, which was read from it already, before anything else.
+// A stream that returns `prefix`, which was already read from it, before anything else.
 std::unique_ptr<ByteStream> with_prefix(std::unique_ptr<ByteStream> stream, Bytes prefix);
 
 }  // namespace base

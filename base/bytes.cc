@@ -43,7 +43,7 @@ Bytes from_hex(std::string_view text, size_t size) {
 }
 
 bool is_all_zero(ByteView bytes) {
-  // A buffer is zero when its first 16 bytes are and it equals itself shifted by 16: memcmp is
+  // A buffer is zero if its first 16 bytes are zero and it equals itself shifted by 16: memcmp is
   // vectorised.
   constexpr size_t kHead = 16;
   size_t head = std::min(kHead, bytes.size());

@@ -1,5 +1,5 @@
 // Byte buffers, and bounds-checked little-endian cursors for everything that is read from or
-// written to a disk or a wire. Not thread-safe.
+// written to a disk or the network. Not thread-safe.
 #pragma once
 
 #include <array>
@@ -42,7 +42,7 @@ class ByteReader {
   uint32_t u32();
   uint64_t u64();
   ByteView view(uint64_t size);
-  // A string with a u32 length in front, at most `limit` bytes.
+  // A string preceded by a u32 length, at most `limit` bytes.
   std::string string(uint32_t limit);
   template <size_t kSize>
   std::array<uint8_t, kSize> array() {
@@ -56,7 +56,7 @@ class ByteReader {
   uint64_t remaining() const { return input_.size() - offset_; }
   // Throws corrupt unless all input was read.
   void expect_end() const;
-  // Throws corrupt with this reader's name in front.
+  // Throws corrupt, with this reader's name first.
   [[noreturn]] void fail(std::string_view problem) const;
 
  private:
@@ -91,7 +91,7 @@ class ByteWriter {
   Bytes bytes_;
 };
 
-// Little-endian values at a place the caller has checked.
+// Little-endian values at a position the caller has checked.
 void store_u32(uint8_t* to, uint32_t value);
 void store_u64(uint8_t* to, uint64_t value);
 uint32_t load_u32(const uint8_t* from);

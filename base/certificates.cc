@@ -106,8 +106,7 @@ void add_address(GENERAL_NAMES* names, const std::string& value) {
   CHECK(sk_GENERAL_NAME_push(names, name) > 0);
 }
 
-// Values are set as objects, never as OpenSSL's configuration text, in which a comma would add
-// names.
+// Values are set as objects, never as OpenSSL's configuration text, where a comma would add names.
 void add_alternative_names(X509* certificate, const CertificateOptions& options) {
   UniqueNames names(GENERAL_NAMES_new());
   for (const std::string& uri : options.uris) add_text_name(names.get(), GEN_URI, uri);
@@ -146,7 +145,7 @@ std::string issue(const Credentials& authority, EVP_PKEY* subject_key,
   bool server = options.use == CertificateUse::server;
   add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE");
   add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature");
-  // The use keeps a stolen client certificate from posing as a server.
+  // The extended key usage keeps a stolen client certificate from posing as a server.
   add_extension(certificate.get(), issuer.get(), NID_ext_key_usage,
                 server ? "serverAuth" : "clientAuth");
   add_extension(certificate.get(), issuer.get(), NID_subject_key_identifier, "hash");

@@ -1,4 +1,5 @@
-// CHECK(condition): a bug ends the program, in release builds too. Never on input from outside.
+// CHECK(condition): a bug ends the program, in release builds too. Never use it on input from
+// outside.
 #pragma once
 
 namespace base {

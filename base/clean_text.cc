@@ -17,10 +17,10 @@ size_t character_size(std::string_view text) {
   return size <= text.size() && size != 0 && is_valid_utf8(text.substr(0, size)) ? size : 0;
 }
 
-// The line of TOML's first character outside of strings and comments that is not ASCII; 0: none.
+// The line of TOML's first non-ASCII character outside of strings and comments; 0: none.
 size_t line_of_bare_character(std::string_view text) {
   size_t line = 1;
-  std::string_view quote;  // of the string that is open; "#": a comment
+  std::string_view quote;  // of the open string; "#": a comment
   while (!text.empty()) {
     size_t taken = 1;
     if (text.front() == '\n') ++line;
@@ -49,7 +49,7 @@ size_t line_of_bare_character(std::string_view text) {
 
 std::string clean_text(std::string_view text, size_t limit) {
   std::string clean;
-  size_t cut = 0;  // where the ellipsis would go
+  size_t cut = 0;  // where the ellipsis would start
   while (!text.empty()) {
     size_t size = character_size(text);
     auto c = static_cast<unsigned char>(text.front());

@@ -1,5 +1,5 @@
-// Words from outside (a guest, a definition, a program's output), made fit to be shown and kept.
-// Pure functions.
+// Text from outside (a guest, a definition, a program's output), made safe to show and store. Pure
+// functions.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace base {
 
-// Valid UTF-8 without control characters: each broken byte is U+FFFD, each control character a
-// space. At most `limit` bytes, the last three of which are "…" if something was cut off.
+// Valid UTF-8 without control characters: each invalid byte becomes U+FFFD, each control character
+// a space. At most `limit` bytes, the last three of which are "…" if something was truncated.
 std::string clean_text(std::string_view text, size_t limit);
 
-// What of a file of settings its parser (toml++ 3.0) does not survive, as words for a person: bytes
-// that are no text, a table's name that begins with a sign, letters beyond ASCII outside of quotes
-// and comments. Empty if there is nothing.
+// A problem in a settings file that its parser (toml++ 3.0) would crash on, as a sentence for
+// people: bytes that are not text, a table name that begins with a sign, non-ASCII letters outside
+// of quotes and comments. Empty if there is none.
 std::string toml_obstacle(std::string_view text);
 
 }  // namespace base

@@ -15,7 +15,7 @@
 namespace base {
 namespace {
 
-// Fetched once: an implicit fetch a call costs more than hashing a small node.
+// Fetched once: an implicit fetch per call costs more than hashing a small node.
 const EVP_MD* sha256_method() {
   static const EVP_MD* method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   CHECK(method != nullptr);

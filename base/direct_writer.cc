@@ -14,7 +14,7 @@
 namespace base {
 namespace {
 
-constexpr uint64_t kDirectSize = 256u << 10;  // smaller writes are the cache's business
+constexpr uint64_t kDirectSize = 256u << 10;  // smaller writes go through the cache
 constexpr uint64_t kBufferSize = 1u << 20;
 
 void write_cached(int fd, uint64_t offset, ByteView bytes) {
@@ -35,7 +35,7 @@ AlignedBuffer::AlignedBuffer(size_t size)
   if (!bytes_) throw std::bad_alloc();
 }
 
-// A block's worth more than asked for: the first byte may lie anywhere in a block.
+// One block more than asked for: the first byte may be anywhere in a block.
 BlockBuffer::BlockBuffer(size_t capacity) : memory_(capacity + kDirectBlockSize) {}
 
 void BlockBuffer::restart(uint64_t offset) { begin_ = end_ = offset % kDirectBlockSize; }
@@ -86,14 +86,15 @@ void DirectWriter::write_blocks(uint64_t offset, ByteView blocks) {
     ssize_t result =
         ::pwrite(direct_.get(), piece.data(), piece.size(), static_cast<off_t>(offset));
     if (result < 0) {
-      // Some file systems take the flag and refuse the writes, others know places they refuse.
+      // Some file systems accept the flag and refuse the writes, others refuse certain positions.
       refused_ = refused_ || errno == EINVAL;
       return write_cached(fd_, offset, blocks);
     }
     auto count = static_cast<size_t>(result);
     offset += count;
     blocks = blocks.subspan(count);
-    // A short write may have ended within a block: the cache goes on, and tells why it was short.
+    // A short write may have ended within a block: continue through the cache, which reports why it
+    // was short.
     if (count != piece.size()) return write_cached(fd_, offset, blocks);
   }
 }

@@ -1,9 +1,9 @@
-// Writes to a file past the page cache. Pages that are written once and not read soon cost more to
-// provide than the disk takes to write them (docs/performance.md, "Where the time goes"). Small
-// writes, and the parts of large ones that are no whole blocks, go through the cache, as everything
-// does where the file system knows no direct writes. Not thread-safe; several objects may write to
-// one file, each to places of its own. What is written is visible to readers at once and durable
-// after fdatasync() of the file, as with any write.
+// Writes to a file that bypass the page cache. Pages that are written once and not read soon cost
+// more to provide than the disk takes to write them (docs/performance.md, "Where the time goes").
+// Small writes, and the parts of large ones that are not whole blocks, go through the cache; so
+// does everything if the file system does not support direct writes. Not thread-safe; several
+// objects may write to one file, at different positions. Written bytes are visible to readers at
+// once, and durable after fdatasync() of the file, as with any write.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace base {
 
-// Memory that direct writes take as it is; its content is undefined at first.
+// Memory suitable for direct writes; its initial content is undefined.
 class AlignedBuffer {
  public:
   explicit AlignedBuffer(size_t size);  // bytes, a multiple of kDirectBlockSize
@@ -32,8 +32,8 @@ class AlignedBuffer {
 
 constexpr uint64_t kDirectBlockSize = 4096;  // bytes; a multiple of the block size of every disk
 
-// Gathers bytes for one place of a file, so laid that the file's blocks are blocks of memory: a
-// DirectWriter takes them without a copy. Of fixed size; not thread-safe.
+// Collects bytes for one place of a file, aligned so that the file's blocks are blocks of memory: a
+// DirectWriter writes them without a copy. Of fixed size; not thread-safe.
 class BlockBuffer {
  public:
   explicit BlockBuffer(size_t capacity);  // bytes, a multiple of kDirectBlockSize
@@ -43,7 +43,7 @@ class BlockBuffer {
   void append(ByteView bytes);  // there is room
   size_t size() const { return end_ - begin_; }
   ByteView bytes() { return memory_.first(end_).subspan(begin_); }
-  // Those up to the last whole block; none before one is whole.
+  // The bytes up to the last whole block; empty if no block is complete.
   ByteView whole_blocks();
 
  private:
@@ -56,8 +56,8 @@ class DirectWriter {
   // `fd` is open for writing and outlives the writer.
   explicit DirectWriter(int fd) : fd_(fd) {}
 
-  // All of `bytes` at `offset`. Without a copy if both lie on a block's begin. Throws io, no_space
-  // (without a path: the caller knows it); any part may be written then.
+  // Writes all of `bytes` at `offset`. Without a copy if both are aligned to a block. Throws io,
+  // no_space (without a path: the caller knows it); any part may have been written then.
   void write_at(uint64_t offset, ByteView bytes);
 
  private:
@@ -65,8 +65,8 @@ class DirectWriter {
   void write_blocks(uint64_t offset, ByteView blocks);
 
   int fd_;
-  UniqueFd direct_;       // the same file, once it is needed
-  bool refused_ = false;  // it takes no direct writes
+  UniqueFd direct_;       // the same file, opened when first needed
+  bool refused_ = false;  // it does not support direct writes
   std::unique_ptr<AlignedBuffer> buffer_;
 };
 

@@ -1,4 +1,4 @@
-// Operating failures: one exception type with a closed set of codes.
+// Operational failures: one exception type with a closed set of codes.
 //
 // The lowest layer that knows the cause picks the code; callers only add context. Only edges catch:
 // one NBD request, one API request, one session, one job, main. Bugs are not errors: see check.h.
@@ -12,15 +12,15 @@
 namespace base {
 
 enum class ErrorCode {
-  invalid_argument,  // the caller's words are wrong: usage, a name, a malformed request
+  invalid_argument,  // bad input: usage, a name, a malformed request
   not_found,         // the named thing does not exist
-  already_exists,    // the thing to be made exists
+  already_exists,    // the thing to be created exists
   corrupt,           // bytes on disk or on the wire are not what they must be
   io,                // a device, file or socket failed
   no_space,          // a disk or a quota is full
-  busy,              // somebody else holds it; later it may work
+  busy,              // held by someone else; a retry may succeed
   unsupported,       // understood, but not possible here
-  unauthorized,      // wrong key, token, certificate or right
+  unauthorized,      // wrong key, token, certificate, or missing right
   unavailable,       // a peer or service does not answer
   cancelled,         // asked to stop
 };
@@ -33,7 +33,7 @@ class Error : public std::exception {
   const std::string& message() const { return message_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
-  // The same error with "CONTEXT: " in front of its message.
+  // The same error with the prefix "CONTEXT: ".
   Error with_context(std::string_view context) const;
 
  private:

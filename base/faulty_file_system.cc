@@ -15,8 +15,8 @@ struct FaultyFileSystem::Plan {
   bool power_is_off = false;
   std::function<void(uint64_t)> before_each;
 
-  // Counts one I/O. The share of it, in 256ths, that is done: all of it, or less and then fail() is
-  // due.
+  // Counts one I/O. Returns the share of it, in 256ths, that is done: all of it, or less, and then
+  // fail() is due.
   struct Verdict {
     bool fails = false;
     uint32_t part = 256;
@@ -38,7 +38,7 @@ struct FaultyFileSystem::Plan {
     return verdict;
   }
 
-  // For what is done whole or not at all.
+  // For operations that are done either completely or not at all.
   void pass(const std::string& action) {
     Verdict verdict = count_one();
     if (verdict.fails) fail(verdict, action);
@@ -54,7 +54,7 @@ struct FaultyFileSystem::Plan {
     power_is_off = fault == Fault::power_cut;
     bool full = fault == Fault::no_space || fault == Fault::short_write;
     bool partial = fault == Fault::short_write || fault == Fault::power_cut;
-    // Which part is written only has to differ from place to place.
+    // Which part is written only has to differ from case to case.
     auto part = static_cast<uint32_t>(partial ? count * 37 % 256 : 0);
     return {true, part, full ? ErrorCode::no_space : ErrorCode::io};
   }

@@ -26,19 +26,19 @@
 namespace base {
 namespace {
 
-// The system's own programs and libraries: links on a merged /usr, folders on others.
+// The system's own programs and libraries: links on a merged /usr, folders on other systems.
 constexpr std::array<const char*, 6> kSystemFolders{"/usr", "/bin",   "/sbin",
                                                     "/lib", "/lib64", "/lib32"};
-// The place the new root is mounted at until it is the root. It is there everywhere.
+// Where the new root is mounted until it becomes the root. This folder exists everywhere.
 constexpr char kStage[] = "/tmp";
 
-// Numbers that no distribution and no systemd gives to anybody (systemd, docs/UIDS-GIDS.md); one
-// for each starter.
+// User ids that no distribution and no systemd assigns (systemd, docs/UIDS-GIDS.md); one for each
+// starter.
 constexpr uid_t kFirstUser = 0x70000000;
 constexpr uid_t kUserCount = 1u << 22;
 
 constexpr rlim_t kOpenFiles = 4096;
-constexpr rlim_t kFileSize = 1u << 20;  // bytes: what it may add to its log
+constexpr rlim_t kFileSize = 1u << 20;  // bytes: how much it may add to its log
 
 // File systems whose server, or whose owner's process, decides who may read.
 bool is_judged_elsewhere(int fd) {
@@ -58,7 +58,8 @@ bool is_judged_elsewhere(int fd) {
   return std::find(kRemote.begin(), kRemote.end(), type) != kRemote.end();
 }
 
-// What a reader of files never needs, and what could lead out of the jail or into the kernel.
+// What a program that only reads files never needs, and what could lead out of the jail or into the
+// kernel.
 constexpr std::array kForbiddenCalls{
     SYS_open_by_handle_at,
     SYS_name_to_handle_at,
@@ -98,7 +99,7 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 constexpr uint32_t kArchitecture = 0;
 #endif
 
-// Calls of another architecture's numbers end the process; the forbidden ones fail with EPERM.
+// System calls numbered for another architecture end the process; forbidden ones fail with EPERM.
 bool forbid_calls() noexcept {
   if (kArchitecture == 0) return true;
   constexpr size_t kHead = 4, kMaxLength = kHead + 2 * kForbiddenCalls.size() + 2;
@@ -142,12 +143,12 @@ bool set_capabilities(uint32_t first_word) noexcept {
   return ::syscall(SYS_capset, &header, data.data()) == 0;
 }
 
-// Read-only, and no right by its set-user-ID bits, for a mount that was just made.
+// Read-only and without set-user-ID, for a mount that was just made.
 bool make_read_only(const char* place) noexcept {
   struct statfs status;
   if (::statfs(place, &status) != 0) return false;
-  // Of a user namespace: what the mount had must stay. The words of statfs and mount are the same
-  // for all of these but the last.
+  // For a user namespace: the flags the mount had must stay. statfs and mount use the same flags
+  // for all of these except the last.
   auto kept = static_cast<unsigned long>(status.f_flags) &
               (ST_NODEV | ST_NOEXEC | ST_NOATIME | ST_NODIRATIME);
   if ((status.f_flags & ST_RELATIME) != 0) kept |= MS_RELATIME;
@@ -203,8 +204,8 @@ void FileJail::add_system() {
   }
 }
 
-// QEMU asks it whether the kernel has the locks by which two programs notice that they use one
-// image.
+// QEMU uses it to find out whether the kernel has the locks by which two programs notice that they
+// use one image.
 void FileJail::add_null_device() {
   steps_.push_back({StepKind::make_directory, "dev", ""});
   steps_.push_back({StepKind::make_file, "dev/null", ""});
@@ -234,12 +235,14 @@ bool FileJail::map_user() const noexcept {
 }
 
 bool FileJail::build_root() const noexcept {
-  ::umask(0022);  // whatever the starter's is: the folders made here are passed by another user
+  // Whatever the starter's is: another user must be able to enter the folders made here.
+  ::umask(0022);
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   if (!reopen_files()) return false;  // before the stage hides what lies below it
   if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755") != 0)
     return false;
-  // Its sources are named by paths of the old root, which stay right while the folder is another.
+  // Its sources are named by paths of the old root, which stay right while another folder is the
+  // current one.
   if (::chdir(kStage) != 0) return false;
   for (const Step& step : steps_) {
     if (!take(step)) return false;
@@ -250,15 +253,15 @@ bool FileJail::build_root() const noexcept {
   return ::chdir("/") == 0;
 }
 
-// A descriptor belongs to the mounts it was opened among, and only the new namespace's own can be
-// bound. So each file is opened there once more, and must be the same one.
+// A descriptor belongs to the mounts it was opened among, and only mounts of the new namespace can
+// be bound. So each file is opened there once more, and must be the same one.
 bool FileJail::reopen_files() const noexcept {
   for (const Source& source : sources_) {
     struct stat given, found;
     int fd = ::open(source.path.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || ::fstat(source.fd, &given) != 0 || ::fstat(fd, &found) != 0) return false;
     if (given.st_dev != found.st_dev || given.st_ino != found.st_ino) {
-      errno = ESTALE;  // replaced meanwhile
+      errno = ESTALE;  // replaced in the meantime
       return false;
     }
     if (::dup3(fd, source.fd, O_CLOEXEC) < 0) return false;
@@ -269,8 +272,9 @@ bool FileJail::reopen_files() const noexcept {
 
 bool FileJail::become_root() noexcept {
   if (::syscall(SYS_pivot_root, ".", ".") == 0) return ::umount2(".", MNT_DETACH) == 0;
-  // The first file system of a machine that booted from memory cannot be moved away. Covered by the
-  // new root it is out of reach: what could lead back needs rights that are given up next.
+  // The first file system of a machine that booted from memory cannot be moved away. It is
+  // unreachable once it is covered by the new root: leaving needs capabilities that are dropped
+  // next.
   return errno == EINVAL && ::mount(".", "/", nullptr, MS_MOVE, nullptr) == 0 && ::chroot(".") == 0;
 }
 
@@ -301,7 +305,7 @@ bool FileJail::give_up_rights() const noexcept {
               limit(RLIMIT_FSIZE, kFileSize) && limit(RLIMIT_NOFILE, kOpenFiles);
   if (!good) return false;
   for (int right = 0; right < 64; ++right) {
-    // EINVAL: this kernel has no more of them.
+    // EINVAL: this kernel has no more capabilities.
     if (right == CAP_DAC_READ_SEARCH && root_) continue;
     if (::prctl(PR_CAPBSET_DROP, right, 0, 0, 0) != 0 && errno != EINVAL) return false;
   }
@@ -316,7 +320,7 @@ bool FileJail::give_up_rights() const noexcept {
   } else if (!set_capabilities(0)) {
     return false;
   }
-  // A change of user clears it.
+  // A change of user clears this setting.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return false;
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && forbid_calls();
 }

@@ -1,14 +1,14 @@
-// Where a program that reads hostile files is put: it sees those files, read-only, the system's
+// A jail for a program that reads hostile files. It sees those files, read-only, the system's
 // programs and libraries, and /dev/null; no other file, no network, no other process. It runs as a
-// user that owns nothing, may read the files whoever owns them, and gains no right back; its memory
-// is bounded. A name of another file inside a hostile file leads nowhere.
+// user that owns nothing, may read the files whoever owns them, and cannot regain any privilege;
+// its memory is bounded. The name of another file inside a hostile file leads nowhere.
 //
-// Made of Linux namespaces (mount, network, process, IPC), capabilities and a seccomp filter. For
-// root; for another user a user namespace is added, and the program keeps that user's rights to the
-// files. A file on a network or FUSE file system is judged by a server that knows users by number:
-// then the program keeps the starter's number.
+// Built from Linux namespaces (mount, network, process, IPC), capabilities and a seccomp filter.
+// Meant for root; for another user a user namespace is added, and the program keeps that user's
+// access to the files. Access to a file on a network or FUSE file system is decided by a server
+// that identifies users by number: then the program keeps the starter's user id.
 //
-// Immutable once made; thread-safe. The descriptors it is given must stay open while it is used.
+// Immutable; thread-safe. The descriptors passed to it must stay open while it is used.
 #pragma once
 
 #include <sys/types.h>
@@ -28,9 +28,9 @@ class FileJail {
  public:
   explicit FileJail(const std::vector<JailedFile>& files, uint64_t memory_size = 4ull << 30);
 
-  // What clone() is to be told for a process that will enter().
+  // Flags for clone() for a process that will enter().
   int clone_flags() const;
-  // In the new process, before exec: only async-signal-safe calls. False, with errno, when the
+  // Called in the new process, before exec: only async-signal-safe calls. False, with errno, if the
   // kernel refuses something; the process must end then.
   bool enter() const noexcept;
 
@@ -39,7 +39,7 @@ class FileJail {
   struct Step {
     StepKind kind;
     std::string place;   // relative to the new root
-    std::string source;  // what is bound; a link's target
+    std::string source;  // what is bound, or a link's target
   };
   void add_system();
   void add_null_device();
@@ -53,14 +53,14 @@ class FileJail {
 
   struct Source {
     int fd;
-    std::string path;  // where it really lies
+    std::string path;  // its real path
   };
   std::vector<Step> steps_;
   std::vector<Source> sources_;
   uint64_t memory_size_;
-  bool root_;                // the starter is
-  bool keeps_user_ = false;  // a server judges by its number
-  uid_t user_ = 0;           // that it becomes
+  bool root_;                // the starter is root
+  bool keeps_user_ = false;  // a server decides access by user id
+  uid_t user_ = 0;           // the user it becomes
   std::string user_map_, group_map_;
 };
 

@@ -20,7 +20,7 @@ std::optional<FilePlace::Identity> FilePlace::look(const std::string& path) {
 bool FilePlace::is_current() const { return !identity_ || look(path_) == identity_; }
 
 void expect_writable_directory(const std::string& path) {
-  // The system tells of a read-only file system even to root.
+  // The system reports a read-only file system even to root.
   if (::access(path.c_str(), W_OK | X_OK) == 0) return;
   int reason = errno;
   if (reason == EROFS)

@@ -1,6 +1,6 @@
-// Which file or folder a name meant when it was looked at: its device and inode. A disk that is
-// unmounted, or mounted over, takes the name away from what is already open; whoever writes by name
-// asks here first. Immutable; thread-safe.
+// Which file or folder a name referred to when it was checked: its device and inode. If a disk is
+// unmounted, or mounted over, the name no longer refers to what is already open; code that writes
+// by name asks here first. Immutable; thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -13,11 +13,11 @@ namespace base {
 
 class FilePlace {
  public:
-  // A name that means nothing now (a file system in memory, in tests) is never taken to have
+  // A name that refers to nothing now (a file system in memory, in tests) is never considered
   // changed.
   explicit FilePlace(std::string path);
 
-  // Whether the name still means the same file.
+  // Whether the name still refers to the same file.
   bool is_current() const;
   const std::string& path() const { return path_; }
 
@@ -29,8 +29,8 @@ class FilePlace {
   std::optional<Identity> identity_;
 };
 
-// Throws unavailable for a folder below a file system that is mounted read-only, unauthorized or
-// io for one that this process may not write to, not_found for none.
+// Throws unavailable for a folder on a file system that is mounted read-only, unauthorized or io
+// for one that this process may not write to, not_found if there is none.
 void expect_writable_directory(const std::string& path);
 
 }  // namespace base

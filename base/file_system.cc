@@ -214,7 +214,7 @@ void write_file_durably(FileSystem& files, const std::string& path, ByteView byt
 
 void make_directory_durably(FileSystem& files, const std::string& path) {
   files.make_directory(path);
-  // Also when it was there already: whoever made it may have died, or failed, before this.
+  // Even if it existed already: its creator may have died, or failed, before doing this.
   files.sync_directory(parent_path(path));
 }
 

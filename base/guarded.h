@@ -1,10 +1,10 @@
-// A value that cannot be touched without its lock.
+// A value that cannot be accessed without its lock.
 //   Guarded<State> state_;
 //   auto state = state_.lock();
 //   state->count += 1;
 //   state.wait(condition, …);
 // In a loop, name the Locked first: `for (x : *state_.lock())` releases the lock before the first
-// round.
+// iteration.
 #pragma once
 
 #include <condition_variable>

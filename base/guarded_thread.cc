@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{1000};
 constexpr std::chrono::milliseconds kLongestPause{60'000};
-// A body that ran that long before it threw was healthy: the pauses begin from the first.
+// A body that ran this long before it threw was healthy: the pauses start from the first again.
 constexpr std::chrono::minutes kHealthyAfter{5};
-constexpr size_t kMaxSystemName = 15;  // pthread_setname_np(3), less the final zero
+constexpr size_t kMaxSystemName = 15;  // pthread_setname_np(3), without the final zero
 
 void run_body(const std::string& name, AfterFailure after, const GuardedThread::Body& body,
               const std::stop_token& stop) noexcept {
@@ -26,7 +26,7 @@ void run_body(const std::string& name, AfterFailure after, const GuardedThread::
     if (run_guarded(name, [&] { body(stop); })) return;
     if (after == AfterFailure::end || stop.stop_requested()) return;
     if (std::chrono::steady_clock::now() - begun > kHealthyAfter) pause = kFirstPause;
-    if (!run_guarded(name, [&] { sleep_unless_stopped(stop, pause); })) return;  // no memory at all
+    if (!run_guarded(name, [&] { sleep_unless_stopped(stop, pause); })) return;  // out of memory
     if (stop.stop_requested()) return;
     pause = std::min(2 * pause, kLongestPause);
   }

@@ -1,8 +1,7 @@
 // A thread that no exception can end the process from. Whatever its body throws is logged under the
-// thread's name and reported (base/internal_errors.h); then the body is begun again after a pause,
-// or the thread ends, as its owner says. Every thread is one of these, or has a comment that says
-// why it needs none.
-// The object is not thread-safe; request_stop() is.
+// thread's name and reported (base/internal_errors.h). Then the body is restarted after a pause, or
+// the thread ends, as its owner chooses. Every thread is one of these, or has a comment that says
+// why it does not need to be. The object is not thread-safe; request_stop() is.
 #pragma once
 
 #include <chrono>
@@ -14,8 +13,8 @@
 namespace base {
 
 enum class AfterFailure {
-  begin_again,  // after a second, then twice as long each time, at most a minute
-  end,          // the thread's work is lost; for threads of one task, whose owner sees that
+  begin_again,  // restart after a second, then after twice as long each time, at most a minute
+  end,          // the thread's work is lost; for threads of one task, whose owner notices
 };
 
 class GuardedThread {
@@ -24,7 +23,7 @@ class GuardedThread {
 
   GuardedThread() = default;
   // Starts the thread. `name` is for the log; its first 15 bytes are the thread's name in the
-  // system. The body returns soon after a stop was requested; it is begun again only if it threw.
+  // system. The body must return soon after a stop was requested; it is restarted only if it threw.
   GuardedThread(std::string name, AfterFailure after, Body body);
   GuardedThread(GuardedThread&&) noexcept = default;
   GuardedThread& operator=(GuardedThread&&) noexcept = default;
@@ -39,11 +38,12 @@ class GuardedThread {
   std::jthread thread_;
 };
 
-// Runs the action. What it throws is logged and reported under `place`; false if it threw. For the
-// tops of callbacks and of rounds of a loop. An action that expects errors catches them itself.
+// Runs the action. What it throws is logged and reported under `place`; returns false if it threw.
+// For the top level of callbacks and of loop iterations. An action that expects errors catches them
+// itself.
 bool run_guarded(const std::string& place, const std::function<void()>& action) noexcept;
 
-// Sleeps, but not past a request to stop; false if that came.
+// Sleeps until the time is over (true) or a stop is requested (false).
 bool sleep_unless_stopped(const std::stop_token& stop, std::chrono::milliseconds duration);
 
 }  // namespace base

@@ -17,8 +17,8 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 
-// Makes a ByteStream what Beast calls a SyncReadStream and a SyncWriteStream. A ByteStream's errors
-// are thrown right through Beast: they say more than an error code.
+// Adapts a ByteStream to what Beast calls a SyncReadStream and a SyncWriteStream. A ByteStream's
+// errors are thrown through Beast, because they say more than an error code.
 class BeastStream {
  public:
   BeastStream(ByteStream& stream, std::chrono::milliseconds timeout)
@@ -50,7 +50,7 @@ class BeastStream {
     return count;
   }
 
-  // Beast asks for the forms that throw, too.
+  // Beast also requires the forms that throw.
   template <typename Buffers>
   size_t read_some(const Buffers& buffers) {
     beast::error_code problem;
@@ -116,7 +116,7 @@ HttpResponse to_response(http::response<http::string_body>&& answer) {
               fmt::format("the answer of {} is not acceptable HTTP: {}", peer, problem.message()));
 }
 
-// The answer, and in `buffer` what came behind it.
+// The answer, and in `buffer` any bytes that followed it.
 HttpResponse read_answer(BeastStream& stream, beast::flat_buffer& buffer, http::verb method,
                          const std::string& peer) {
   http::response_parser<http::string_body> parser;

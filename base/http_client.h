@@ -1,6 +1,6 @@
 // A small client for JSON over HTTP/1.1, and for connections that HTTP upgrades to another
-// protocol. One connection a request. Thread-safe: an object holds only how to connect. Errors:
-// unavailable (nobody answers, the answer stops, timeout), unauthorized (TLS refused), corrupt (the
+// protocol. One connection per request. Thread-safe: an object holds only how to connect. Errors:
+// unavailable (no answer, the answer stops, timeout), unauthorized (TLS refused), corrupt (the
 // answer is not HTTP or larger than the limits). An answer with status 4xx or 5xx is not an error
 // here.
 #pragma once
@@ -25,7 +25,7 @@ constexpr uint32_t kMaxHttpHeader = 16 << 10;   // of an answer, bytes
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string path;  // "/api/v1/machines?limit=5", encoded already
+  std::string path;  // "/api/v1/machines?limit=5", already encoded
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  // sent as application/json unless a header says otherwise; empty: none
 };
@@ -40,21 +40,21 @@ class HttpClient {
  public:
   using Connect = std::function<std::unique_ptr<ByteStream>()>;
 
-  // `host` is what the Host header says. `timeout` is how long the server may be silent.
+  // `host` is the value of the Host header. `timeout` is how long the server may be silent.
   HttpClient(Connect connect, std::string host, std::chrono::milliseconds timeout = kStreamTimeout)
       : connect_(std::move(connect)), host_(std::move(host)), timeout_(timeout) {}
 
   // Over TLS, with the client certificate of the context if it has one.
   static HttpClient over_tls(const Endpoint& endpoint, const TlsContext& context,
                              std::chrono::milliseconds timeout = kStreamTimeout);
-  // Over a unix socket, in the clear.
+  // Over a unix socket, unencrypted.
   static HttpClient over_unix(const std::string& path,
                               std::chrono::milliseconds timeout = kStreamTimeout);
 
   HttpResponse send(const HttpRequest& request) const;
 
-  // Asks for the protocol and, when the server agrees (101), gives the connection. `refusal` gets
-  // the server's answer and returns the error to throw if it does not.
+  // Requests the protocol and, if the server agrees (101), returns the connection. If it does not,
+  // `refusal` gets the server's answer and returns the error to throw.
   std::unique_ptr<ByteStream> upgrade(
       const HttpRequest& request, const std::string& protocol,
       const std::function<Error(const HttpResponse&)>& refusal) const;

@@ -17,8 +17,8 @@ Guarded<std::vector<InternalError>>& known_errors() {
   return errors;
 }
 
-// True if it is to be logged: what fails each second in the same way is logged the first, second,
-// fourth, eighth time and so on.
+// True if it is to be logged: an error that repeats every second in the same way is logged the
+// first, second, fourth, eighth time and so on.
 bool remember(std::string_view place, std::string_view message, uint64_t now) {
   auto errors = known_errors().lock();
   auto found = std::find_if(errors->begin(), errors->end(),
@@ -46,13 +46,13 @@ void report_internal_error(std::string_view place, std::string_view message) noe
   try {
     is_logged = remember(place, message, now_ms());
   } catch (...) {
-    // No memory for it: the log may still have some.
+    // Out of memory for it: the log may still have some.
   }
   if (!is_logged) return;
   try {
     log().error("unexpected failure in {}: {}", place, message);
   } catch (...) {
-    // Nothing is left to tell it with.
+    // There is no way left to report it.
   }
 }
 

@@ -13,8 +13,8 @@ using nlohmann::json;
   throw Error(ErrorCode::invalid_argument, problem);
 }
 
-// What the text exceeds, or nothing. Counts brackets and separators outside of strings; of text
-// that is not JSON it may say anything, as the parser refuses that afterwards.
+// The limit that the text exceeds, or nothing. Counts brackets and separators outside of strings.
+// For text that is not JSON the result is arbitrary, as the parser refuses such text afterwards.
 std::optional<std::string> excess_of(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.size) return fmt::format("is larger than {} bytes", limits.size);
   size_t depth = 0, value_count = 1;

@@ -1,5 +1,5 @@
-// Why a program ended, from what it wrote: our programs' errors are one line, the last.
-// Thread-safe.
+// Why a program ended, taken from its output: our programs report an error as one line, the last
+// one. Thread-safe.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The process's log: one line an event, to standard error or a file, with a level and a UTC time.
+// The process's log: one line per event, to standard error or a file, with a level and a UTC time.
 // Thread-safe.  base::log().info("sync {} of {} committed", id, machine);
 #pragma once
 

@@ -1,5 +1,5 @@
-// A bounded map that forgets what was used least recently. Thread-safe; values are shared, so that
-// one in use outlives its eviction.
+// A bounded map that discards the least recently used value. Thread-safe; values are shared, so
+// that one in use outlives its eviction.
 #pragma once
 
 #include <list>
@@ -24,7 +24,7 @@ class LruCache {
     return found->second.value;
   }
 
-  // Keeps the value that is there already, if any.
+  // Keeps an existing value, if there is one.
   void put(const Key& key, std::shared_ptr<Value> value) {
     if (capacity_ == 0) return;
     auto state = state_.lock();

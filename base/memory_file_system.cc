@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kSectorSize = 512;
 
-// Bytes that only grow, shared by all contents that begin alike: a sync costs nothing.
+// Bytes that only grow, shared by all contents with the same beginning: a sync costs nothing.
 struct Content {
   std::shared_ptr<Bytes> buffer = std::make_shared<Bytes>();
   uint64_t size = 0;
@@ -22,7 +22,7 @@ struct Content {
   ByteView view() const { return ByteView(*buffer).first(size); }
 
   void append(ByteView bytes) {
-    if (buffer->size() != size) *this = copy();  // another content goes on differently
+    if (buffer->size() != size) *this = copy();  // another content continues differently
     buffer->insert(buffer->end(), bytes.begin(), bytes.end());
     size += bytes.size();
   }
@@ -36,20 +36,20 @@ struct Content {
 struct Node {
   bool is_directory = false;
   Content now, durable;
-  uint64_t unchanged_size = 0;  // `now` and `durable` begin with the same so many bytes
+  uint64_t unchanged_size = 0;  // `now` and `durable` have this many bytes in common
   std::map<std::string, std::shared_ptr<Node>> entries, durable_entries;
   size_t shared_locks = 0;
   bool exclusive_lock = false;
 };
 using NodePtr = std::shared_ptr<Node>;
 
-// One name that is set, or taken away if `node` is null.
+// One name that is set, or removed if `node` is null.
 struct NameChange {
   NodePtr directory;
   std::string name;
   NodePtr node;
 };
-// What becomes durable as a whole: a creation, a removal, both halves of a rename.
+// What becomes durable as a unit: a creation, a removal, both halves of a rename.
 using Operation = std::vector<NameChange>;
 
 void apply(const Operation& operation) {
@@ -59,7 +59,7 @@ void apply(const Operation& operation) {
   }
 }
 
-// The names of an operation that were not made durable yet, as a disk may have kept them.
+// Which of the operations that were not yet durable survive, as a disk may have kept them.
 std::vector<Operation> surviving(std::vector<Operation> pending, std::mt19937_64& random) {
   switch (random() % 4) {
     case 0: return {};
@@ -75,7 +75,7 @@ std::vector<Operation> surviving(std::vector<Operation> pending, std::mt19937_64
   }
 }
 
-// Some sectors of bytes that were under way arrive as zeros or as garbage.
+// Some sectors of bytes in flight arrive as zeros or as garbage.
 void spoil_sectors(Bytes& bytes, uint64_t start, std::mt19937_64& random) {
   for (uint64_t sector = start; sector < bytes.size();
        sector = (sector / kSectorSize + 1) * kSectorSize) {
@@ -131,7 +131,7 @@ NodePtr copy_of(const NodePtr& node, std::unordered_map<const Node*, NodePtr>& c
 }  // namespace
 
 struct MemoryFileSystem::State {
-  // Held while bytes are copied, as nothing here waits for a disk.
+  // Held while bytes are copied, since nothing here waits for a disk.
   mutable std::mutex mutex;
   NodePtr root = std::make_shared<Node>();
   std::vector<Operation> pending;  // in the order they were done

@@ -1,9 +1,9 @@
-// A FileSystem in memory that knows what a power cut would leave: each file has a content as it is
-// read and one that is durable, each folder has names as they are listed and names that are
-// durable. It is stricter than the disks it stands for: sync() makes bytes durable and never a
-// name, sync_directory() the names of one folder and nothing below it.
+// A FileSystem in memory that knows what a power cut would leave. Each file has a current content
+// and a durable one; each folder has current names and durable names. It is stricter than the disks
+// it stands for: sync() makes bytes durable but never a name, and sync_directory() makes durable
+// the names of one folder and nothing below it.
 //
-// Paths are absolute; "/" is there from the start. Thread-safe as FileSystem says.
+// Paths are absolute; "/" exists from the start. Thread-safe as FileSystem says.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +31,11 @@ class MemoryFileSystem : public FileSystem {
   void sync_directory(const std::string& directory) override;
   std::unique_ptr<FileLock> lock(const std::string& path, LockKind kind) override;
 
-  // The power goes, and comes back. What was durable is there. Of the rest, as `seed` decides and
-  // as a disk may: changes of names are kept or lost one by one, each as a whole, in order or out
-  // of it; bytes that were appended are kept, lost, cut anywhere, or sectors of them come back as
-  // zeros or garbage. Nothing is locked afterwards, and every file that was open fails with io.
+  // The power fails, and returns. What was durable is still there. The rest is decided by `seed`,
+  // within what a disk may do: changes of names are kept or lost one by one, each as a whole, in
+  // order or out of it; appended bytes are kept, lost, truncated anywhere, or sectors of them come
+  // back as zeros or garbage. Nothing is locked afterwards, and every file that was open fails with
+  // io.
   void power_cut(uint64_t seed);
 
   // The same files at this instant, both states of each; nothing is open or locked in the copy.

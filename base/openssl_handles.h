@@ -1,5 +1,5 @@
-// OpenSSL objects that free themselves, and its error queue as text. For the .cc files of this
-// folder.
+// OpenSSL objects that free themselves, and OpenSSL's error queue as text. For the .cc files of
+// this folder.
 #pragma once
 
 #include <openssl/bio.h>
@@ -32,7 +32,7 @@ using UniqueNames = std::unique_ptr<GENERAL_NAMES, OpenSslDeleter<GENERAL_NAMES_
 using UniqueBigNumber = std::unique_ptr<BIGNUM, OpenSslDeleter<BN_free>>;
 using UniqueSsl = std::unique_ptr<SSL, OpenSslDeleter<SSL_free>>;
 
-// The newest reason in this thread's queue, which is empty afterwards.
+// The newest reason in this thread's queue; empties the queue.
 inline std::string take_openssl_reason() {
   unsigned long code = ERR_peek_last_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
@@ -40,7 +40,7 @@ inline std::string take_openssl_reason() {
   return reason == nullptr ? "no reason given" : reason;
 }
 
-// Throws corrupt unless the text holds what its name says and is at most kMaxPemSize long.
+// Throws corrupt unless the text is a certificate and at most kMaxPemSize long.
 UniqueCertificate parse_certificate(std::string_view pem);
 UniqueKey parse_key(std::string_view pem);
 

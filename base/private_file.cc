@@ -29,7 +29,7 @@ void write_and_sync(int fd, std::string_view text, const std::string& path) {
 
 void write_private_file(const std::string& path, std::string_view text) {
   std::string temporary = path + ".tmp";
-  // A leftover of a crash may have another owner or mode: it is replaced, never reused.
+  // A file left by a crash may have another owner or mode: it is replaced, never reused.
   if (::unlink(temporary.c_str()) != 0 && errno != ENOENT)
     throw system_error(errno, "cannot replace " + temporary);
   UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

@@ -1,4 +1,4 @@
-// Files with secrets, and folders with those among other things. Functions are thread-safe.
+// Files with secrets, and folders that contain them. Functions are thread-safe.
 #pragma once
 
 #include <string>
@@ -6,20 +6,21 @@
 
 namespace base {
 
-// Writes `text` as `path`, all or nothing, readable by the owner alone (mode 0600) from its first
+// Writes `text` as `path`, all or nothing, readable only by the owner (mode 0600) from its first
 // byte. Durable when it returns. Replaces an existing file. Throws what system_error() makes of the
 // failure.
 void write_private_file(const std::string& path, std::string_view text);
 
-// Makes a folder that only its owner may enter (mode 0700), and its missing parents (mode 0755).
-// Durable when it returns. One that exists is left as it is.
+// Creates a folder that only its owner may enter (mode 0700), and its missing parents (mode 0755).
+// Durable when it returns. An existing one is left as it is.
 void make_private_directory(const std::string& path);
 
-// Makes a folder that others may pass through without looking around (mode 0711), and its missing
-// parents likewise, whatever the umask is. One that exists is left as it is.
+// Creates a folder that others may pass through but not list (mode 0711), and its missing parents
+// likewise, whatever the umask is. An existing one is left as it is.
 void make_passable_directory(const std::string& path);
 
-// The whole file. Throws not_found, unauthorized, and corrupt if it is larger than `limit` bytes.
+// Returns the whole file. Throws not_found, unauthorized, and corrupt if it is larger than `limit`
+// bytes.
 std::string read_private_file(const std::string& path, size_t limit);
 
 }  // namespace base

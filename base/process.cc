@@ -14,17 +14,17 @@
 namespace base {
 namespace {
 
-// More would slow programs that close every number there could be.
+// A higher limit would slow down programs that close every possible descriptor.
 constexpr rlim_t kDescriptorLimit = 65536;
-// glibc raises its own limits to what was once freed in one piece, and then keeps up to 64 MiB that
-// nobody uses for each of its arenas: a daemon would never be as small again as it was.
+// glibc raises its own limits to the size of the largest block ever freed, and then keeps up to 64
+// MiB of unused memory for each of its arenas: a daemon would never shrink again.
 constexpr int kLargeBlock = 1 << 20;  // bytes
 
 }  // namespace
 
 void settle_process() {
   for (int fd : {0, 1, 2}) {
-    // The lowest free number is taken, and those below are in use by now.
+    // The lowest free number is taken, and the lower ones are in use by now.
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
   }
   ::signal(SIGCHLD, SIG_DFL);
@@ -34,8 +34,8 @@ void settle_service() {
   ::umask(0077);
   rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
-  // A core_pattern that is a pipe does not ask for the limit. Only for root, whose files in /proc
-  // stay his own.
+  // A core_pattern that is a pipe ignores the limit. Only for root, whose files in /proc stay its
+  // own.
   if (::geteuid() == 0) ::prctl(PR_SET_DUMPABLE, 0);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -1,6 +1,6 @@
-// The log of a loop that meets the same trouble in every round: one line when it begins, one an
-// hour while it lasts, one when it is over. Without it a night without libvirt is ten thousand
-// lines, in which nobody finds the one that matters. Not thread-safe.
+// The log of a loop that meets the same problem in every iteration: one line when the problem
+// begins, one an hour while it lasts, one when it is over. Without this, a night without libvirt is
+// ten thousand lines, in which nobody finds the one that matters. Not thread-safe.
 //
 //   while (…) {
 //     try { … } catch (const Error& error) { log_.warn(error.message()); }
@@ -20,22 +20,23 @@ class RepeatedLog {
   using Clock = std::chrono::steady_clock;
 
   static constexpr std::chrono::hours kRemindEvery{1};
-  // Trouble that stays away so long is over; what comes back earlier was never gone.
+  // A problem is over when it has not occurred for this long; one that returns earlier was never
+  // over.
   static constexpr std::chrono::seconds kOverAfter{15};
-  // Sentences that are followed at a time. More new ones are left out until some are over, and how
-  // many were is told.
+  // How many messages are tracked at a time. Further new ones are left out until some are over, and
+  // their number is logged.
   static constexpr size_t kMaxSentences = 100;
 
   void warn(const std::string& sentence, Clock::time_point now = Clock::now()) {
     say(sentence, true, now);
   }
-  // For what happened, rather than what is wrong: its end is told only if it had been repeated.
+  // For events rather than problems: the end is logged only if the event was repeated.
   void info(const std::string& sentence, Clock::time_point now = Clock::now()) {
     say(sentence, false, now);
   }
-  // All of it is over at this moment: for a loop that has no further rounds then.
+  // Everything is over now: for a loop that has no further iterations for a while.
   void solved(Clock::time_point now = Clock::now());
-  // To be called in each round, whatever came in it.
+  // To be called in each iteration, whatever happened in it.
   void end_round(Clock::time_point now = Clock::now());
 
  private:

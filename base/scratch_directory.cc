@@ -19,7 +19,8 @@ UniqueFd open_directory(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// Where everybody may make folders of any name, as in /tmp, only our own are ours to remove.
+// In a directory where everyone may create folders of any name, such as /tmp, only our own are ours
+// to remove.
 bool is_ours(const UniqueFd& directory, const std::string& parent) {
   struct stat status, above;
   if (::fstat(directory.get(), &status) != 0 || ::stat(parent.c_str(), &above) != 0) return false;
@@ -30,7 +31,7 @@ bool try_lock(const UniqueFd& directory) {
   return ::flock(directory.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
-// False if another process took the fresh folder for an abandoned one before it was locked.
+// False if another process took the new folder for an abandoned one before it was locked.
 bool still_there(const std::string& path, const UniqueFd& directory) {
   struct stat by_name, by_fd;
   return ::stat(path.c_str(), &by_name) == 0 && ::fstat(directory.get(), &by_fd) == 0 &&
@@ -70,7 +71,7 @@ void remove_abandoned_directories(const std::string& parent, const std::string& 
       std::filesystem::remove_all(entry.path(), ignored);
     }
   } catch (const std::exception&) {
-    // Leftovers are tidied up by the next owner at the latest.
+    // The next owner removes what is left.
   }
 }
 

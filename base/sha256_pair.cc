@@ -1,6 +1,6 @@
 // Two states run through the same rounds, lane by lane, so that one lane's instructions fill the
 // other's waits. Words of a block are big-endian; the two registers of a state hold its words in
-// the order ABEF and CDGH, as the instructions want them.
+// the order ABEF and CDGH, as the instructions require.
 #include "base/sha256_pair.h"
 
 #include "base/check.h"
@@ -100,8 +100,8 @@ __attribute__((target("sha,sse4.1"))) void compress(State& state,
   }
 }
 
-// Whole blocks, then the rest with the end mark and the message's length behind it. `before` is
-// what the state has taken already, in bytes.
+// Whole blocks, then the rest followed by the end mark and the message's length. `before` is what
+// the state has processed already, in bytes.
 std::array<Sha256, 2> finish(State state, uint64_t before, ByteView first, ByteView second) {
   size_t blocks = first.size() / kBlock, rest = first.size() % kBlock;
   compress(state, {first.data(), second.data()}, blocks);

@@ -1,5 +1,5 @@
-// SHA-256 of two messages of one size at the same time. The processor's SHA instructions wait for
-// each other's results; with two messages in turn it does nearly twice as much
+// SHA-256 of two messages of the same size at the same time. The processor's SHA instructions wait
+// for each other's results; with two interleaved messages they do nearly twice as much
 // (docs/performance.md). Without such instructions: one after the other. Thread-safe. Source: FIPS
 // 180-4, RFC 2104.
 #pragma once

@@ -20,9 +20,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Of a watched connection. Without bytes under way the kernel's probes find out that the peer is
-// gone; with bytes under way it sends them again for many minutes, and asks nobody. Then the age of
-// the last acknowledgement tells; probes, and a peer that is too busy to read, are acknowledged.
+// Of a watched connection. With no bytes in flight the kernel's probes detect that the peer is
+// gone. With bytes in flight it retransmits them for many minutes and sends no probes. Then the age
+// of the last acknowledgement tells; probes, and data for a peer that is too busy to read, are
+// acknowledged.
 constexpr int kProbeAfter = 5, kProbeEvery = 3, kProbeCount = 3;  // seconds, seconds, probes
 constexpr uint32_t kSilenceMs = 15'000;
 constexpr int64_t kLookEveryMs = 3'000;
@@ -34,7 +35,7 @@ struct AddressList {
   }
 };
 
-// The error of a connection attempt that is over; 0 for success.
+// Finishes a connection attempt. Returns its error; 0 for success.
 int finish_connecting(int fd, std::chrono::milliseconds timeout) {
   if (!wait_for_socket(fd, POLLOUT, timeout)) return ETIMEDOUT;
   int reason = 0;
@@ -149,8 +150,8 @@ UniqueFd connect_unix(const std::string& path) {
     throw Error(ErrorCode::invalid_argument, "the socket's path is too long: " + path);
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  // Connecting to a unix socket is immediate or, while the listener's queue is full, waits: so it
-  // blocks.
+  // Connecting to a unix socket is immediate, or waits while the listener's queue is full: so it
+  // may block.
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) throw system_error(errno, "cannot make a socket");
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {

@@ -1,4 +1,5 @@
-// Plain sockets: connecting with a deadline, and a ByteStream over one. Functions are thread-safe.
+// Plain sockets: connecting with a deadline, and a ByteStream over a socket. Functions are
+// thread-safe.
 #pragma once
 
 #include <atomic>
@@ -33,21 +34,19 @@ UniqueFd connect_unix(const std::string& path);
 
 void make_socket_non_blocking(int fd);
 
-// Asks the kernel to look after the other end of a TCP connection: a peer that is gone, or a
-// network that is cut, is noticed within about 15 s, whether bytes are under way
-// (wait_for_socket()) or not. A peer that is only slow is left alone. Nothing happens for other
-// sockets.
+// Asks the kernel to watch the other end of a TCP connection: a peer that is gone, or a broken
+// network, is detected within about 15 s, whether bytes are in flight (wait_for_socket()) or not. A
+// peer that is only slow is not affected. Does nothing for other sockets.
 void watch_peer(int fd);
 
-// Waits until `fd` has one of `events` (poll's words), an error or a hang-up; false after
-// `timeout`. Throws unavailable when the peer of a watched connection acknowledges nothing any
-// more.
+// Waits until `fd` has one of `events` (as for poll), an error or a hang-up; false after `timeout`.
+// Throws unavailable if the peer of a watched connection no longer acknowledges anything.
 bool wait_for_socket(int fd, short events, std::chrono::milliseconds timeout);
 
 // The other end's address, "192.0.2.7:41234", or "local socket".
 std::string peer_address(int fd);
 
-// Bytes in the clear. Takes a connected stream socket of any family and makes it non-blocking.
+// An unencrypted stream. Takes a connected stream socket of any family and makes it non-blocking.
 class SocketStream : public ByteStream {
  public:
   explicit SocketStream(UniqueFd fd);

@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM as a stop token. The first asks the program to stop; the second ends it at
-// once, with status 130.
+// SIGINT and SIGTERM as a stop token. The first one requests a stop; the second one ends the
+// program at once, with status 130.
 #pragma once
 
 #include <stop_token>
@@ -9,8 +9,8 @@
 
 namespace base {
 
-// Make one early in main(), before any thread is started: it blocks the two signals for all threads
-// to come. One object a process.
+// Create one early in main(), before any thread is started: it blocks the two signals for all
+// threads started later. One object per process.
 class StopSignals {
  public:
   StopSignals();

@@ -33,7 +33,8 @@ struct ChildStreams {
   int errors = -1;
 };
 
-// Returns in a child of this process, once this one is gone. Between fork and exec, as below.
+// Returns only in a child of this process, and only once this process is gone. Between fork and
+// exec, as below.
 bool leave_parent() {
   pid_t go_between = ::getpid();
   pid_t pid = ::fork();
@@ -87,7 +88,7 @@ class ActivationEnvironment {
   std::vector<char*> entries_;
 };
 
-// What become_command() could not do; errno says why.
+// The step of become_command() that failed; errno says why.
 enum class Failure : int { none, exec, jail };
 
 // Between fork and exec: only async-signal-safe calls. Returns only to fail.
@@ -100,19 +101,19 @@ Failure become_command(char* const* arguments, const ChildStreams& streams,
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (options.lifetime == Lifetime::with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    // Nobody outside a jail has a number in it.
+    // In a jail, processes outside have no number.
     if (options.jail == nullptr && ::getppid() != parent) ::_exit(127);
   } else {
     if (options.lifetime == Lifetime::orphaned && !leave_parent()) return Failure::exec;
     ::setsid();
-    // It would keep the file system of our folder busy.
+    // Otherwise it would keep the file system of our working folder busy.
     if (options.lifetime == Lifetime::orphaned && ::chdir("/") != 0) return Failure::exec;
   }
   if (session == Session::own) ::setsid();
   if (streams.input >= 0) ::dup2(streams.input, 0);
   if (streams.output >= 0) ::dup2(streams.output, 1);
   if (streams.errors >= 0) ::dup2(streams.errors, 2);
-  // Before the jail, which takes away rights; what it opens itself is closed before exec, too.
+  // Before the jail, which takes away privileges; what it opens itself is also closed before exec.
   if (!keep_only(options.inherited_fds)) return Failure::exec;
   if (options.jail != nullptr && !options.jail->enter()) return Failure::jail;
   if (activation != nullptr) activation->enter(options.listening_fd);
@@ -174,7 +175,7 @@ int remaining_ms(Clock::time_point deadline) {
   return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
 }
 
-// Reads what is there; false at the end of the stream. Bytes past the limit are dropped.
+// Reads what is available; false at the end of the stream. Bytes beyond the limit are dropped.
 bool drain(int fd, std::string& into, size_t limit) {
   std::array<char, 65536> buffer;
   ssize_t count = ::read(fd, buffer.data(), buffer.size());
@@ -280,7 +281,7 @@ CommandResult run_command(const std::vector<std::string>& command,
   bool in_time = collect(pidfd, out_read, error_read, Clock::now() + timeout, result);
   if (!in_time) {
     ::kill(-pid, SIGKILL);
-    // One that hangs in the kernel is left to it: nobody here waits for ever.
+    // A process that hangs in the kernel is left to it: we do not wait forever.
     wait_until_ended(pidfd, Clock::now() + kKillTimeout);
   }
   int raw = 0;

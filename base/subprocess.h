@@ -1,10 +1,10 @@
 // Child processes: started with a plain argument list (never through a shell), awaited with a
 // deadline, ended by their own pid and never by name. Not thread-safe.
 //
-// A child inherits what it is given by name and nothing else: the three standard streams and
-// `inherited_fds`. All other descriptors are closed before it runs, also those that another thread
-// or a library opened without O_CLOEXEC. No signal is blocked or ignored in it. It keeps the
-// environment, the umask and (unless it is orphaned) the working folder.
+// A child inherits only what it is given by name: the three standard streams and `inherited_fds`.
+// All other descriptors are closed before it runs, including those that another thread or a library
+// opened without O_CLOEXEC. No signal is blocked or ignored in it. It keeps the environment, the
+// umask and (unless it is orphaned) the working folder.
 #pragma once
 
 #include <sys/types.h>
@@ -22,20 +22,21 @@ namespace base {
 enum class Lifetime {
   with_parent,  // gets SIGKILL when the starting thread's process dies, and when the object is
                 // destroyed
-  independent,  // runs on: own session, not ended by the destructor
-  orphaned,     // independent, and a child of init before it runs its first instruction, for
-                // programs that ask to die with their parent; the object is a go-between's, which
-                // ends at once
+  independent,  // keeps running: own session, not ended by the destructor
+  // Independent, and a child of init before it runs its first instruction, for programs that
+  // request to die with their parent; the object refers to an intermediate process, which ends at
+  // once.
+  orphaned,
 };
 
 struct SubprocessOptions {
   Lifetime lifetime = Lifetime::with_parent;
   std::string output_path;  // standard output and error are appended here; empty: inherited
   std::vector<int> inherited_fds{};  // kept open in the child, under the same numbers
-  // The program sees only the files of this jail, which outlives the call; none: no jail. With
-  // Lifetime::with_parent only.
+  // The program sees only the files of this jail, which must outlive the call; null: no jail. Only
+  // with Lifetime::with_parent.
   const FileJail* jail = nullptr;
-  // A socket that listens, handed over as systemd does (sd_listen_fds(3)): descriptor 3, and
+  // A listening socket, handed over as systemd does (sd_listen_fds(3)): descriptor 3, and
   // LISTEN_FDS and LISTEN_PID in the environment; -1: none.
   int listening_fd = -1;
 };
@@ -49,7 +50,7 @@ class Subprocess {
   ~Subprocess();
 
   pid_t pid() const { return pid_; }
-  int descriptor() const { return pidfd_.get(); }  // readable once it has ended
+  int descriptor() const { return pidfd_.get(); }  // readable once the process has ended
   // The exit status (128 + signal for a killed one) once it has ended; waits at most `timeout`.
   std::optional<int> wait_for(std::chrono::milliseconds timeout);
   void signal(int number);
@@ -68,14 +69,14 @@ struct CommandResult {
 };
 
 // Runs a command to its end, with /dev/null as its input, in a jail if one is given. Throws
-// unavailable after `timeout` (the child is killed, and what it started unless that left its
-// session); a non-zero status is not an error here. The child runs in a session of its own. What it
-// leaves behind in the background with its output open is waited for one second.
+// unavailable after `timeout` (the child is killed, and everything it started unless that left its
+// session); a non-zero status is not an error here. The child runs in a session of its own. If it
+// leaves a process in the background with its output open, that is waited for one second.
 CommandResult run_command(const std::vector<std::string>& command,
                           std::chrono::milliseconds timeout = std::chrono::minutes(10),
                           const FileJail* jail = nullptr);
 
-// As run_command, but throws io with the command's own words if it ends with another status than 0.
+// Like run_command, but throws io with the command's error output if its exit status is not 0.
 std::string run_checked(const std::vector<std::string>& command,
                         std::chrono::milliseconds timeout = std::chrono::minutes(10));
 

@@ -32,7 +32,7 @@ bool take_number(std::string_view& text, double& value) {
   return true;
 }
 
-// A fixed count of digits at `position`, which moves on.
+// Parses a fixed number of digits at `position`, which is advanced.
 int take_digits(std::string_view text, size_t& position, size_t count) {
   int value = 0;
   if (position + count > text.size()) bad("time", text, "2026-11-22T08:00");

@@ -29,8 +29,8 @@ uint64_t parse_time_ms(std::string_view text);
 // The clock's time now, milliseconds since 1970 in UTC.
 uint64_t now_ms();
 
-// Valid UTF-8 without control characters, 1 to 255 bytes: what a name of a machine, tenant, host or
-// disk must be. Throws invalid_argument, calling it `what`.
+// Valid UTF-8 without control characters, 1 to 255 bytes: the requirements for the name of a
+// machine, tenant, host or disk. Throws invalid_argument; the message calls it `what`.
 void check_name(std::string_view name, std::string_view what);
 bool is_valid_utf8(std::string_view text);
 

@@ -8,7 +8,7 @@ namespace base {
 namespace {
 
 constexpr int kNice = 15;
-// As ioprio_set(2) codes it: who, and class 3 of those that are served when nobody else waits.
+// As ioprio_set(2) encodes it: who, and class 3 (idle), which is served when nobody else waits.
 constexpr int kOneThread = 1, kIdleDisk = 3 << 13;
 
 }  // namespace

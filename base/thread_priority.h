@@ -3,9 +3,9 @@
 
 namespace base {
 
-// The calling thread, and threads that it starts, give way to everything else from now on: nice 15,
-// and the disk when nobody else wants it. For good: only root could take it back.
-// What the kernel refuses is left as it is.
+// From now on the calling thread, and threads that it starts, yield to everything else: nice 15,
+// and the disk only when nobody else wants it. Permanent: only root could revert it. What the
+// kernel refuses is left as it is.
 void lower_thread_priority();
 
 }  // namespace base

@@ -23,7 +23,7 @@ void free_policy(void*, void* policy, CRYPTO_EX_DATA*, int, long, void*) {
   delete static_cast<PeerPolicy*>(policy);
 }
 
-// Not the context's "app data", which Asio takes for its own.
+// Not the context's "app data", which Asio uses for itself.
 int policy_slot() {
   static const int slot = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_policy);
   CHECK(slot >= 0);
@@ -36,9 +36,9 @@ const PeerPolicy* policy_of(X509_STORE_CTX* verification) {
   return static_cast<const PeerPolicy*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), policy_slot()));
 }
 
-// OpenSSL's callback for each certificate of a chain. One that is not valid yet is good: it exists,
-// so it is this machine's clock that is behind, and no connection may hang on that. OpenSSL comes
-// back with the rest of its questions.
+// OpenSSL's callback for each certificate of a chain. One that is not valid yet is accepted: since
+// it exists, this machine's clock must be behind, and no connection may depend on that. OpenSSL
+// then continues with its other checks.
 int accept_early(int good, X509_STORE_CTX* verification) noexcept {
   if (good == 1 || X509_STORE_CTX_get_error(verification) != X509_V_ERR_CERT_NOT_YET_VALID)
     return good;
@@ -56,7 +56,8 @@ int refuse_revoked(int good, X509_STORE_CTX* verification) noexcept {
   try {
     revoked = policy->is_revoked(describe(X509_STORE_CTX_get_current_cert(verification)).serial);
   } catch (...) {
-    // Who cannot be proved unrevoked is refused; nothing may be thrown through a C callback.
+    // If revocation cannot be checked, the certificate is refused; nothing may be thrown through a
+    // C callback.
   }
   if (revoked) X509_STORE_CTX_set_error(verification, X509_V_ERR_CERT_REVOKED);
   return revoked ? 0 : 1;
@@ -70,8 +71,8 @@ X509* find_pinned(STACK_OF(X509) * presented, const std::string& fingerprint) {
   return nullptr;
 }
 
-// OpenSSL's callback in place of its own verification: the authority is one of the certificates
-// that the server presents, and trusted for its fingerprint.
+// OpenSSL's callback that replaces its own verification: the authority is one of the certificates
+// that the server presents, and trusted because of its fingerprint.
 int verify_pinned(X509_STORE_CTX* verification, void*) noexcept {
   try {
     X509* authority = find_pinned(X509_STORE_CTX_get0_untrusted(verification),

@@ -1,12 +1,12 @@
 // What a TLS endpoint presents and whom it trusts. TLS 1.3 only, without session resumption: every
-// connection shows its certificates anew, so that a revoked or expired one is refused at once.
+// connection presents its certificates again, so that a revoked or expired one is refused at once.
 //
 // Peers are authenticated by who signed them, not by DNS names: an appliance has its own authority
-// and may be reached under any name or address. What keeps a client's certificate from posing as a
-// server is its extended key usage.
+// and may be reached under any name or address. A client's certificate cannot pose as a server's
+// because of its extended key usage.
 //
-// A certificate that is not valid yet is accepted: only a clock that is behind says so. One that
-// has expired is refused; they are made for ten years and more.
+// A certificate that is not valid yet is accepted: only a clock that is behind says so. An expired
+// one is refused; certificates are issued for ten years and more.
 //
 // A TlsContext is immutable and thread-safe; copies share one SSL_CTX. For Asio:
 //   SSL_CTX_up_ref(context.native()); boost::asio::ssl::context shared(context.native());
@@ -23,18 +23,17 @@
 namespace base {
 
 enum class ClientCertificates {
-  none,      // not asked for
-  optional,  // one that is presented must be good; without one the connection is anonymous
+  none,      // not requested
+  optional,  // one that is presented must be valid; without one the connection is anonymous
   required,
 };
 
 struct TlsServerOptions {
-  Credentials credentials;  // the server's own
-  std::string
-      authority_pem;  // is sent along, for clients that pin its fingerprint; signs the clients
+  Credentials credentials;    // the server's own
+  std::string authority_pem;  // also sent, for clients that pin its fingerprint; signs the clients
   ClientCertificates clients = ClientCertificates::optional;
-  // Asked with the serial of each client certificate that is otherwise good; true refuses it.
-  // Called within handshakes, by any thread, must be quick; a throw refuses too. May be empty.
+  // Called with the serial of each client certificate that is otherwise valid; true refuses it.
+  // Called during handshakes, by any thread, must be quick; a throw also refuses it. May be empty.
   std::function<bool(const std::string& serial)> is_revoked;
 };
 

@@ -26,16 +26,16 @@ constexpr uint64_t kRekeyAfter = 64ull << 30;  // bytes
 // One call encrypts at most this much while the lock is held.
 constexpr size_t kWritePiece = 64 << 10;
 
-// What one OpenSSL call came to, taken down while the lock is held.
+// The outcome of one OpenSSL call, recorded while the lock is held.
 struct Attempt {
   size_t count = 0;
   int kind = SSL_ERROR_NONE;
   int reason = 0;        // SSL_R_… of SSL_ERROR_SSL
-  int system_error = 0;  // errno of SSL_ERROR_SYSCALL; 0: the peer went away
+  int system_error = 0;  // errno of SSL_ERROR_SYSCALL; 0: the peer disconnected
   long verification = X509_V_OK;
 };
 
-// Runs `call` (which gives OpenSSL's 1 for success) and notes how it went.
+// Runs `call` (which returns OpenSSL's 1 for success) and records the outcome.
 template <typename Call>
 Attempt attempt(SSL* ssl, Call call) {
   ERR_clear_error();
@@ -59,7 +59,7 @@ bool peer_is_gone(const Attempt& failed) {
           failed.system_error == ECONNRESET);
 }
 
-// We looked at the peer's certificate and refuse it.
+// We checked the peer's certificate and refuse it.
 Error refused_peer(long verification, const std::string& peer) {
   auto refuse = [&](std::string_view rest) {
     return Error(ErrorCode::unauthorized, fmt::format("the certificate of {} {}", peer, rest));
@@ -89,7 +89,7 @@ Error refused_peer(long verification, const std::string& peer) {
   }
 }
 
-// The peer looked at our certificate, or our words, and sent an alert.
+// The peer checked our certificate, or our messages, and sent an alert.
 Error refused_by_peer(int reason, const std::string& peer) {
   auto refused = [&](std::string_view why) {
     return Error(ErrorCode::unauthorized,
@@ -166,7 +166,7 @@ class SslStream : public TlsStream {
     Attempt done = run(timeout, [&](SSL* ssl, size_t& count) {
       return SSL_read_ex(ssl, out.data(), out.size(), &count);
     });
-    return done.count;  // 0: the peer said goodbye
+    return done.count;  // 0: the peer closed the connection cleanly
   }
 
   bool wait_readable(std::chrono::milliseconds timeout) override {
@@ -205,8 +205,8 @@ class SslStream : public TlsStream {
   }
 
  private:
-  // Repeats a call until it has succeeded. The lock is held for the call, never for the wait: a
-  // reader and a writer share the SSL object, which may not be used by two threads at once.
+  // Repeats a call until it succeeds. The lock is held for the call, never for the wait: a reader
+  // and a writer share the SSL object, which must not be used by two threads at once.
   template <typename Call>
   Attempt run(std::chrono::milliseconds timeout, Call call) {
     for (;;) {
@@ -231,8 +231,8 @@ class SslStream : public TlsStream {
 
   [[noreturn]] void fail(const Attempt& failed) {
     if (!peer_is_gone(failed)) throw describe_failure(failed, peer_);
-    // A peer that refuses us sends an alert and closes. Whoever writes meanwhile only sees it gone:
-    // the alert that tells why may still be there to read.
+    // A peer that refuses us sends an alert and closes. A thread that is writing only sees that the
+    // peer is gone; the alert with the reason may still be there to read.
     Guarded<UniqueSsl>::Locked ssl = ssl_.lock();
     Attempt last = attempt(ssl->get(), [&](size_t& count) {
       uint8_t byte;
@@ -253,8 +253,8 @@ class SslStream : public TlsStream {
   UniqueFd fd_;
   std::string peer_;
   std::atomic<bool> aborted_{false};
-  uint64_t written_ = 0;            // the writer's: since the key was new
-  mutable Guarded<UniqueSsl> ssl_;  // below fd_, which it uses to the end
+  uint64_t written_ = 0;            // the writer's: bytes since the key was renewed
+  mutable Guarded<UniqueSsl> ssl_;  // declared after fd_, which it uses until its end
 };
 
 void attach(SSL* ssl, int fd) {

@@ -17,30 +17,29 @@ namespace base {
 
 class TlsStream : public ByteStream {
  public:
-  // The certificate the peer proved to hold; none for an anonymous client.
+  // The certificate that the peer proved to hold; none for an anonymous client.
   virtual std::optional<CertificateInfo> peer_certificate() const = 0;
 };
 
-// Connects and shakes hands. Throws unavailable (nobody answers, not TLS, the peer died) or
-// unauthorized with a sentence about whose certificate is expired or foreign. A
-// server that refuses our certificate says so only later: then the first read or write throws
-// unauthorized.
+// Connects and completes the handshake. Throws unavailable (no answer, not TLS, the peer died) or
+// unauthorized with a sentence about whose certificate is expired or foreign. A server that refuses
+// our certificate says so only later: then the first read or write throws unauthorized.
 std::unique_ptr<TlsStream> connect_tls(const Endpoint& endpoint, const TlsContext& context,
                                        std::chrono::milliseconds timeout = kConnectTimeout);
 
-// Shakes hands over a connected stream socket, as client or as server.
+// Completes the handshake over a connected stream socket, as client or as server.
 std::unique_ptr<TlsStream> connect_tls_over(UniqueFd socket, const TlsContext& context,
                                             std::chrono::milliseconds timeout = kHandshakeTimeout);
 std::unique_ptr<TlsStream> accept_tls(UniqueFd socket, const TlsContext& context,
                                       std::chrono::milliseconds timeout = kHandshakeTimeout);
 
-// Takes over a connection whose handshake somebody else made, such as a boost::asio::ssl::stream
-// after a 101 response:
+// Takes over a connection whose handshake was done by other code, such as a
+// boost::asio::ssl::stream after a 101 response:
 //   adopt_tls(stream.native_handle(), UniqueFd(stream.next_layer().release()))
 // Shares ownership of `ssl` and gives it a new transport; its former owner may only destroy it. No
-// byte of the peer may be buffered outside `ssl`: an upgrading client must wait for the 101 before
-// it sends on, and one that does not is cut off with corrupt. Plaintext that was read already: see
-// with_prefix().
+// byte from the peer may be buffered outside `ssl`: an upgrading client must wait for the 101
+// before it sends more, and one that does not is disconnected with corrupt. For plaintext that was
+// already read, see with_prefix().
 std::unique_ptr<TlsStream> adopt_tls(SSL* ssl, UniqueFd socket);
 
 // For connections of other owners.

@@ -1,5 +1,5 @@
-// Names of the files that a restored machine is written to. A point says whatever its host did:
-// names stay inside one folder, print as one word, and no two parts get the same file. Not
+// Names of the files that a restored machine is written to. The names in a point are chosen by its
+// host; file names made from them stay inside one folder, print as one word, and are unique. Not
 // thread-safe.
 #pragma once
 
@@ -12,8 +12,8 @@ class FileNames {
  public:
   explicit FileNames(std::string directory) : directory_(std::move(directory)) {}
 
-  // The path of a file for what is called `name`; what comes first keeps its name, the next ones of
-  // that name get a number.
+  // The path of a file for the part called `name`; the first one keeps its name, later ones with
+  // the same name get a number.
   std::string path_of(const std::string& name, const std::string& ending = "");
 
  private:

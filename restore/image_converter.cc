@@ -66,7 +66,7 @@ uint64_t percent_times_100(const std::string& output) {
   return percent >= 0 && percent <= 100 ? static_cast<uint64_t>(percent * 100) : 0;
 }
 
-// What qemu-img said besides its progress.
+// What qemu-img printed besides its progress.
 std::string words_of(const std::string& output) {
   size_t at = output.find("qemu-img:");
   return at == std::string::npos ? "qemu-img failed" : base::trim(output.substr(at));

@@ -1,4 +1,4 @@
-// Image formats other than raw, written by qemu-img out of an NBD export of the point.
+// Image formats other than raw, written by qemu-img from an NBD export of the point.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@
 
 namespace restore {
 
-// Writes `path`, a new file; returns its size on disk. Throws no_space, io, cancelled with qemu-img
-// ended and the file left as it was at that moment. Call it from a thread that lives as long as the
-// call's children: they end with it.
+// Writes `path`, a new file; returns its size on disk. Throws no_space, io, cancelled; qemu-img has
+// ended then, and the file is left as it was at that moment. Call it from a thread that lives as
+// long as the call's child processes: they end with it.
 uint64_t convert_image(images::DiskReader& disk, const DiskRestore& options,
                        const std::string& path);
 

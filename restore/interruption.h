@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP as a stop token. Make one in main's thread before any other thread
+// SIGINT, SIGTERM and SIGHUP as a stop token. Create one in the main thread before any other thread
 // exists; the signals are blocked in all of them, and one thread waits for them.
 #pragma once
 

@@ -1,6 +1,6 @@
-// The disk is cut into windows of 4 MiB. Each thread takes the next one, asks which parts hold
-// data, and reads and writes each such part in one piece. Threads share nothing but the number of
-// the next window.
+// The disk is divided into windows of 4 MiB. Each thread takes the next one, finds out which parts
+// hold data, and reads and writes each such part in one piece. Threads share only the number of the
+// next window.
 #include "restore/raw_writer.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// Writes a disk of a point as raw bytes, by several threads, at the speed of decompression.
+// Writes a disk of a point as raw bytes, with several threads, at the speed of decompression.
 // Thread-safe: it has no state.
 #pragma once
 
@@ -12,7 +12,7 @@ namespace restore {
 
 struct CopyProgress {
   uint64_t bytes_total = 0;    // of the disk
-  uint64_t bytes_done = 0;     // of them dealt with
+  uint64_t bytes_done = 0;     // of them processed
   uint64_t bytes_written = 0;  // of them not zero
 };
 // Called from one thread at a time, a few times a second, and once at the end. May be empty.

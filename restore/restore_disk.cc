@@ -27,7 +27,7 @@ using base::ErrorCode;
 
 enum class TargetKind { file, device };
 
-// Validates before anything is touched.
+// Validates before anything is changed.
 TargetKind check_target(const DiskRestore& options) {
   const std::vector<std::string>& known = formats();
   if (std::find(known.begin(), known.end(), options.format) == known.end()) {
@@ -58,7 +58,7 @@ TargetKind check_target(const DiskRestore& options) {
   return TargetKind::device;
 }
 
-// A file beside the target that becomes it, or vanishes.
+// A file beside the target that replaces it, or is removed.
 class FileInProgress {
  public:
   explicit FileInProgress(const std::string& target) : target_(target) {
@@ -109,8 +109,8 @@ uint64_t write_raw_file(images::DiskReader& disk, const DiskRestore& options,
   return write_raw(disk, fd.get(), raw_options(options, ZeroHandling::skip)).bytes_written;
 }
 
-// QEMU does not open a device exclusively, but holds locks on bytes of it: 100 and more for what it
-// may do, 200 and more for what it forbids others (block/file-posix.c).
+// QEMU does not open a device exclusively, but locks bytes of it: 100 and up for what it may do,
+// 200 and up for what it forbids others (block/file-posix.c).
 bool has_qemu(int fd) {
   struct flock probe {};
   probe.l_type = F_WRLCK;

@@ -1,5 +1,5 @@
-// Writes one disk of a point to a file or a block device. Files appear whole or not at all.
-// One thread a call; calls may run side by side.
+// Writes one disk of a point to a file or a block device. Files appear complete or not at all. One
+// thread per call; calls may run concurrently.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct DiskRestore {
   std::string passphrase_file_path;  // empty: none
   images::PointId point;
   std::string disk_name;
-  std::string target;                       // a file to be made, or a block device
+  std::string target;                       // a file to be created, or a block device
   std::string format = "raw";               // one of formats()
   Overwrite overwrite = Overwrite::refuse;  // a block device always needs `replace`
   uint32_t thread_count = 2;
@@ -39,8 +39,8 @@ struct DiskResult {
 const std::vector<std::string>& formats();
 
 // Durable when it returns. Throws already_exists, invalid_argument (unknown format, target too
-// small), busy (the device is in use), no_space, corrupt, cancelled, …; a file is not there then,
-// or still the old one, and a device holds part of the disk. `reader` is the open store.
+// small), busy (the device is in use), no_space, corrupt, cancelled, …; then a file does not exist
+// or is still the old one, and a device holds a part of the disk. `reader` is the open store.
 DiskResult restore_disk(images::StoreReader& reader, const DiskRestore& options);
 
 }  // namespace restore

@@ -1,4 +1,4 @@
-// Options that every command of muletto-agent has, and the settings they make together with the
+// Options that every command of muletto-agent has, and the settings that result from them and the
 // config file.
 #pragma once
 
@@ -10,7 +10,7 @@ namespace agent::cli {
 // --config, --state-dir, --run-dir, --connect.
 void declare_common_options(base::options::options_description_easy_init add);
 
-// The file's settings with the command line's in front; folders absolute.
+// The file's settings, overridden by the command line; folders absolute.
 Config common_config(const base::Arguments& arguments);
 
 }  // namespace agent::cli

@@ -20,7 +20,7 @@ using base::Arguments;
 
 constexpr size_t kMaxTokenFile = 4096;  // bytes
 
-// Words of a command line can be read by every user of this host; a line that is typed cannot.
+// Arguments on a command line can be read by every user of this host; a typed line cannot.
 std::string token_of_standard_input() {
   if (::isatty(STDIN_FILENO) == 1) fmt::print(stderr, "Token: ");
   std::string line;
@@ -54,7 +54,7 @@ int run(const Arguments& arguments) {
     throw base::Error(base::ErrorCode::already_exists,
                       "this host is enrolled already; --replace forgets that appliance");
   }
-  // Before the token is used up: a folder that cannot be made shall not cost it.
+  // Before the token is used: if a folder cannot be created, the token must not be lost.
   make_agent_directories(config.state_directory, config.run_directory);
   Enrollment enrollment = enroll(options);
   save_enrollment(config.state_directory, enrollment);

@@ -18,7 +18,7 @@ namespace {
 struct Membership {
   Enrollment enrollment;
   std::optional<ContactRecord> contact;
-  std::string problem;  // empty: all is well
+  std::string problem;  // empty: no problem
 };
 
 std::optional<Membership> membership(const Config& config) {

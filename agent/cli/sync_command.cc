@@ -25,7 +25,7 @@ namespace {
 
 using base::Arguments;
 
-// "vda=/x/y.qcow2" of --disk, and "/x/y.qcow2" of --image, which is vda.
+// "vda=/x/y.qcow2" of --disk, and "/x/y.qcow2" of --image, whose name is vda.
 std::vector<ImageDisk> image_disks(const Arguments& arguments, const MachineConfig& machine) {
   std::vector<ImageDisk> disks;
   if (arguments.has("image")) disks.push_back({"vda", arguments.get("image"), ""});
@@ -37,7 +37,7 @@ std::vector<ImageDisk> image_disks(const Arguments& arguments, const MachineConf
     }
     disks.push_back({text.substr(0, equals), text.substr(equals + 1), ""});
   }
-  // Those of the settings, unless the command line says what to capture.
+  // The images from the settings, unless the command line says what to capture.
   if (disks.empty() && !arguments.has("domain")) {
     for (const auto& [name, path] : machine.images) {
       auto format = machine.image_formats.find(name);

@@ -1,6 +1,6 @@
-// The syncs that this host's appliance ordered and that run now, each a process of its own: what
-// one breaks, the others do not notice. One thread, which is also the one that ends last: the
-// processes die with it.
+// The syncs that this host's appliance ordered and that are running, each in a process of its own,
+// so that a failure of one does not affect the others. To be used by one thread, which must be the
+// last to end: the processes die with it.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,13 @@ struct RunningSync {
 
 class OrderBook {
  public:
-  // `command` is what is put before MACHINE and its files: program, "sync", options. `directory`
+  // `command` precedes MACHINE and the options for its files: program, "sync", options. `directory`
   // is emptied.
   OrderBook(std::vector<std::string> command, std::string directory);
 
-  // Starts the sync; one that cannot be started is an outcome.
+  // Starts the sync; if it cannot be started, that is its outcome.
   void begin(uint64_t order, const std::string& machine);
-  // Bytes a second of all syncs together; nullopt: no limit.
+  // Bytes per second for all syncs together; nullopt: no limit.
   void set_rate(std::optional<uint64_t> rate);
 
   std::vector<RunningSync> running() const;
@@ -42,14 +42,14 @@ class OrderBook {
   std::vector<Outcome> collect();
   std::vector<int> descriptors() const;  // each readable when its sync has ended
 
-  // Asks all to end, and waits for them; those that will not are killed.
+  // Asks all to end, and waits for them; those that do not end are killed.
   void end_all();
 
  private:
   struct Sync {
     uint64_t order;
     std::string machine;
-    std::string files;  // their paths without the endings
+    std::string files;  // the paths of its files, without extensions
     base::Subprocess process;
   };
   void share_rate();

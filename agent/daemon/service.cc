@@ -37,7 +37,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kFirstPause{500};
 constexpr milliseconds kLongestPause{30'000};
-// Between attempts at an appliance that refuses this host, or that cannot be trusted.
+// The longest pause between attempts if the appliance refuses this host, or cannot be trusted.
 constexpr milliseconds kLongestRefusedPause{150'000};
 constexpr milliseconds kLongestWait{60'000};  // whatever the appliance says
 constexpr std::chrono::seconds kReportEvery{60};
@@ -78,7 +78,7 @@ json report_of(const Config& config) {
   json machines = machines_of(config, problem);
   std::error_code unknown;
   auto space = std::filesystem::space(config.state_directory, unknown);
-  // In steps, so that a report does not differ from the last one for a few bytes.
+  // In steps, so that a report does not differ from the last one by a few bytes.
   constexpr uint64_t kStep = 1ull << 30;
   return {{"version", MULETTO_VERSION},
           {"libvirt_problem", problem},
@@ -86,7 +86,7 @@ json report_of(const Config& config) {
           {"machines", machines}};
 }
 
-// The appliance's own word, unlike every other refusal.
+// The appliance's own refusal, unlike all others.
 struct Revoked : Error {
   explicit Revoked(const Error& error) : Error(error) {}
 };
@@ -115,7 +115,8 @@ class Service {
         wait = with_random_part(pause);
         pause = std::min(pause * 2, kLongestRefusedPause);
       } catch (const Error& error) {
-        // Whatever it is, it may pass: a clock, a name, somebody in between, a restored catalog.
+        // Whatever the reason, it may be temporary: a clock, a name, something in between, a
+        // restored catalog.
         contact_.failed(host_id_, error.message());
         wait = with_random_part(pause);
         bool refused = error.code() == ErrorCode::unauthorized;
@@ -128,7 +129,7 @@ class Service {
   }
 
  private:
-  // Up to twice as long, so that a hundred agents do not come back in one instant.
+  // Up to twice as long, so that a hundred agents do not reconnect at the same instant.
   milliseconds with_random_part(milliseconds pause) {
     return pause + milliseconds(random_() % static_cast<uint64_t>(pause.count()));
   }
@@ -143,7 +144,7 @@ class Service {
             "create' and enroll with --replace");
   }
 
-  // Read again each time: the host may have been enrolled at another appliance meanwhile.
+  // Read again each time: the host may have been enrolled at another appliance in the meantime.
   milliseconds poll_once() {
     Enrollment enrollment = load_enrollment(config_.state_directory);
     host_id_ = enrollment.host_id;
@@ -180,7 +181,7 @@ class Service {
     return obey(answer.body);
   }
 
-  // What fails is tried again the next day: years are left.
+  // A failure is retried the next day: there are years left.
   void renew_if_due(Enrollment& enrollment) {
     if (renewal_tried_ && Clock::now() < *renewal_tried_ + kRenewalEvery) return;
     if (!is_renewal_due(enrollment, base::now_ms())) return;
@@ -195,7 +196,7 @@ class Service {
     }
   }
 
-  // The appliance is believed no more than anybody else: an answer of other types changes nothing.
+  // The appliance is not trusted more than anyone else: an answer with other types changes nothing.
   milliseconds obey(const std::string& body) {
     try {
       json answer = base::parse_json(body, "the answer");
@@ -217,7 +218,7 @@ class Service {
     }
   }
 
-  // Until then, or until a sync ends or the service is to end.
+  // Until the time is over, a sync ends, or the service is stopped.
   void sleep(milliseconds duration) {
     std::vector<pollfd> events{{wake_.get(), POLLIN, 0}};
     if (contact_.record().problem.empty()) {
@@ -233,7 +234,7 @@ class Service {
   std::stop_token stop_;
   base::UniqueFd wake_;
   std::stop_callback<std::function<void()>> on_stop_;
-  std::vector<Outcome> outcomes_;  // not told yet
+  std::vector<Outcome> outcomes_;  // not reported yet
   json reported_ = nullptr;
   Clock::time_point reported_at_{};
   std::optional<Clock::time_point> renewal_tried_;

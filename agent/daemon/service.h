@@ -1,5 +1,5 @@
-// `muletto-agent run`: tells the appliance what this host has and how it does, runs the syncs the
-// appliance orders, and comes back by itself when either side was away.
+// `muletto-agent run`: reports this host's machines and their state to the appliance, runs the
+// syncs the appliance orders, and recovers by itself after either side was unavailable.
 #pragma once
 
 #include <stop_token>
@@ -10,10 +10,10 @@
 
 namespace agent::daemon {
 
-// Runs until `stop`. `sync_command` starts a sync when a machine's name is put behind it. Throws
-// not_found (not enrolled), busy (another service runs here), and unauthorized when the appliance
-// has said for hours that it revoked this host. Everything else that keeps it from the appliance is
-// told (agent/contact.h) and tried again.
+// Runs until `stop`. `sync_command` starts a sync when a machine's name is appended to it. Throws
+// not_found (not enrolled), busy (another service runs here), and unauthorized if the appliance has
+// said for hours that it revoked this host. Every other problem with the contact is reported
+// (agent/contact.h) and retried.
 void run_service(const Config& config, const std::vector<std::string>& sync_command,
                  std::stop_token stop);
 

@@ -1,5 +1,5 @@
-// The words libvirt wants for a pull backup and its checkpoint (libvirt.org/formatbackup.html and
-// formatcheckpoint.html). Pure functions.
+// The XML that libvirt expects for a pull backup and its checkpoint (libvirt.org/formatbackup.html
+// and formatcheckpoint.html). Pure functions.
 #pragma once
 
 #include <string>
@@ -7,15 +7,15 @@
 
 namespace agent::libvirt {
 
-// What every backup exports the bitmap of an incremental disk as.
+// The name under which every backup exports the bitmap of an incremental disk.
 constexpr char kExportedBitmap[] = "changed";
 
 struct BackupDisk {
   std::string name;
-  bool captured = false;  // the others are named too: libvirt would back up what is not
+  bool captured = false;  // disks that are not must be listed too, or libvirt would back them up
   std::string scratch_path;
   std::string since;     // the checkpoint an incremental backup starts from; empty: a full one
-  bool tracked = false;  // the new checkpoint gets a bitmap of it
+  bool tracked = false;  // the new checkpoint gets a bitmap for it
 };
 
 std::string backup_xml(const std::string& socket_path, const std::vector<BackupDisk>& disks);

@@ -134,7 +134,7 @@ uint64_t Domain::disk_size(const std::string& disk) const {
 }
 
 void Domain::freeze() const {
-  // Without a limit a guest agent that died with the port open would hold the sync for ever.
+  // Without a limit, a guest agent that died with its port open would block the sync forever.
   ::virDomainAgentSetResponseTimeout(domain_.get(), kAgentTimeoutS, 0);
   if (::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) < 0)
     throw last_error("cannot freeze " + name_);
@@ -147,7 +147,7 @@ void Domain::thaw() const {
 BackupOutcome Domain::begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,
                                    std::string& why) const {
   const char* checkpoint = checkpoint_xml.empty() ? nullptr : checkpoint_xml.c_str();
-  // Scratch files made beforehand save a QEMU job each, while the guest is frozen.
+  // Creating scratch files beforehand saves a QEMU job for each, while the guest is frozen.
   unsigned int flags = VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL;
   if (::virDomainBackupBegin(domain_.get(), backup_xml.c_str(), checkpoint, flags) == 0)
     return BackupOutcome::begun;
@@ -171,7 +171,7 @@ std::string Domain::backup_xml() const {
   return take_string(xml, "cannot learn whether a backup of " + name_ + " runs");
 }
 
-// libvirt works on after its backup is gone: it takes back the scratch files' labels.
+// libvirt continues to work after its backup is gone: it restores the scratch files' labels.
 bool Domain::has_job() const {
   virDomainJobInfo info{};
   return ::virDomainGetJobInfo(domain_.get(), &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE;
@@ -181,7 +181,8 @@ void Domain::end_backup() const {
   auto deadline = std::chrono::steady_clock::now() + kEndBackupTimeout;
   bool asked = false;
   while (running() && (!backup_xml().empty() || has_job())) {
-    // Asked again in every round: a job that is just beginning does not hear the first one.
+    // Requested again in every iteration: a job that is just starting does not see the first
+    // request.
     if (!backup_xml().empty()) asked = ::virDomainAbortJob(domain_.get()) == 0;
     if (std::chrono::steady_clock::now() > deadline) {
       if (!asked) throw last_error("cannot end the backup of " + name_);
@@ -206,7 +207,7 @@ std::vector<Checkpoint> Domain::checkpoints() const {
     try {
       checkpoints.push_back(describe(list[i]));
     } catch (const base::Error& error) {
-      base::log().warn("{}", error.message());  // deleted meanwhile
+      base::log().warn("{}", error.message());  // deleted in the meantime
     }
     ::virDomainCheckpointFree(list[i]);
   }

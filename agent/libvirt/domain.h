@@ -1,7 +1,7 @@
 // libvirt as the agent needs it: a connection, and one domain with its disks, its guest agent, its
-// backup job and its checkpoints. Everything here may throw base::Error with libvirt's words in it:
-// not_found (no such domain), unavailable (no libvirtd), busy, unsupported, io. Objects may be used
-// by several threads; libvirt does its own locking. A Domain keeps its connection open.
+// backup job and its checkpoints. Everything here may throw base::Error with libvirt's message in
+// it: not_found (no such domain), unavailable (no libvirtd), busy, unsupported, io. Objects may be
+// used by several threads; libvirt does its own locking. A Domain keeps its connection open.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct Checkpoint {
   std::vector<std::string> disks;  // those with a bitmap
 };
 
-// Thrown by begin_backup() as base::Error too; this tells whether a full backup may work where the
+// Thrown by begin_backup() as base::Error too; tells whether a full backup may work where the
 // incremental one did not.
 enum class BackupOutcome { begun, bitmap_unusable };
 
@@ -52,25 +52,25 @@ class Domain {
 
   const std::string& name() const { return name_; }
   const std::string& uuid() const { return uuid_; }
-  bool running() const;  // paused counts: its QEMU has the disks
+  bool running() const;  // includes paused: its QEMU has the disks open
   bool paused() const;
   bool persistent() const;           // a transient one cannot have checkpoints
-  std::string live_xml() const;      // of a running domain; of another one as inactive_xml()
-  std::string inactive_xml() const;  // as it would start next
+  std::string live_xml() const;      // of a running domain; otherwise the same as inactive_xml()
+  std::string inactive_xml() const;  // as it would be at the next start
   uint64_t disk_size(const std::string& disk) const;  // bytes, as the guest sees it
 
-  // Freezes all file systems of the guest; at most kAgentTimeoutS. Throws if the guest agent
+  // Freezes all file systems of the guest; takes at most kAgentTimeoutS. Throws if the guest agent
   // cannot.
   void freeze() const;
   // Thaws them; no error if none is frozen.
   void thaw() const;
 
-  // One command of the guest agent's own, and its answer, both JSON. libvirt marks the domain as
-  // tainted by it.
+  // Runs one command of the guest agent and returns its answer, both JSON. libvirt marks the domain
+  // as tainted by it.
   std::string agent_command(const std::string& command) const;
 
-  // Starts a pull backup into scratch files that exist, and makes the checkpoint at the same
-  // instant; `checkpoint_xml` may be empty. On `bitmap_unusable`, `why` gets libvirt's reason.
+  // Starts a pull backup into existing scratch files, and makes the checkpoint at the same instant;
+  // `checkpoint_xml` may be empty. On `bitmap_unusable`, `why` gets libvirt's reason.
   BackupOutcome begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,
                              std::string& why) const;
   // The running backup job's XML; empty if there is none.
@@ -79,8 +79,9 @@ class Domain {
   void end_backup() const;
 
   std::vector<Checkpoint> checkpoints() const;
-  // Removes a checkpoint and its bitmaps; what it knew goes to the checkpoint before it. If bitmaps
-  // are broken or gone, or the domain is not running, libvirt's record of it is removed alone.
+  // Removes a checkpoint and its bitmaps; its changes are merged into the previous checkpoint. If
+  // bitmaps are broken or missing, or the domain is not running, only libvirt's record of it is
+  // removed.
   void delete_checkpoint(const std::string& checkpoint) const;
 
  private:

@@ -1,4 +1,4 @@
-// A libvirt domain in whatever state it is: tidies up after a predecessor, then captures it running
+// A libvirt domain in any state: cleans up after an earlier sync, then captures the domain running
 // or shut off.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace agent::libvirt {
 
-// `domain_name` is its name or UUID in the libvirt at `uri`; `lock` is of the machine. Throws
+// `domain_name` is its name or UUID in the libvirt at `uri`; `lock` is the machine's. Throws
 // not_found, unavailable, busy, unsupported, no_space.
 std::unique_ptr<Capture> capture_domain(const std::string& uri, const std::string& domain_name,
                                         const std::optional<LastPoint>& last, MachineLock lock,

@@ -18,7 +18,7 @@ using nlohmann::json;
 constexpr int kMaxReportSize = 4096;  // bytes
 constexpr char kMagic[] = "muletto-hooks 1 ";
 
-// Throws nlohmann's exceptions for an answer that is none.
+// Throws nlohmann's exceptions for an invalid answer.
 json ask(const Domain& domain, const char* command, const json& arguments) {
   json request{{"execute", command}, {"arguments", arguments}};
   return base::parse_json(domain.agent_command(base::dump_text(request)), "the guest's answer")
@@ -36,7 +36,7 @@ std::string from_base64(const std::string& text) {
   return bytes;
 }
 
-// A hook's name goes into a note that people read.
+// A hook's name is copied into a note that people read.
 std::string plain(const std::string& text) {
   std::string out;
   for (char c : text) out += c >= ' ' && c <= '~' ? c : '?';

@@ -27,7 +27,7 @@ void end_own_backup(const Domain& domain, const SyncPlace& place) {
   if (!domain.running()) return;
   std::string xml = domain.backup_xml();
   if (xml.empty()) return;
-  // Its scratch files tell whose it is.
+  // Its scratch files show whose backup it is.
   std::string ours =
       scratch_parent(place.state_directory) + "/" + machine_file_name(place.machine_name) + "-";
   if (xml.find(ours) == std::string::npos) {
@@ -39,8 +39,8 @@ void end_own_backup(const Domain& domain, const SyncPlace& place) {
 }
 
 void delete_unknown_checkpoints(const Domain& domain, const SyncPlace& place) {
-  // Of a domain that is shut off only libvirt's record would go, and its bitmap would stay for
-  // ever.
+  // If the domain is shut off, only libvirt's record would be deleted, and its bitmap would stay
+  // forever.
   if (!domain.running()) return;
   auto record = load_tracking(place.state_directory, place.machine_name);
   delete_other_checkpoints(domain, record ? record->checkpoint : "");
@@ -49,7 +49,7 @@ void delete_unknown_checkpoints(const Domain& domain, const SyncPlace& place) {
 }  // namespace
 
 void mark_frozen(const SyncPlace& place) {
-  // Not made durable: a host that crashes takes its guests with it.
+  // Not made durable: if the host crashes, so do its guests.
   std::string marker = frozen_path(place.state_directory, place.machine_name);
   if (!base::real_file_system().exists(marker)) base::real_file_system().create(marker);
 }

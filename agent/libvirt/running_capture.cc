@@ -1,4 +1,4 @@
-// The order of things, and what happens when the agent dies between any two of them:
+// The order of steps, and what happens if the agent dies between any two of them:
 //
 //   guard starts          → nothing to do
 //   scratch files made    → the guard removes them
@@ -11,8 +11,8 @@
 //                           rare.
 //   the record is saved   → the guard deletes the old checkpoint instead
 //
-// The new checkpoint's changes go back to the old one when it is deleted, so after a failed sync
-// the old one still tells all changes since its own point.
+// When the new checkpoint is deleted, its changes are merged into the old one. So after a failed
+// sync the old one still covers all changes since its own point.
 #include "agent/libvirt/running_capture.h"
 
 #include <fmt/format.h>
@@ -46,13 +46,13 @@
 namespace agent::libvirt {
 namespace {
 
-// A full scratch disk makes QEMU fail the guest's writes: before that the sync is given up.
+// A full scratch disk makes QEMU fail the guest's writes: the sync is abandoned before that.
 constexpr uint64_t kScratchReserve = 256u << 20;
 constexpr uint64_t kStatBlock = 512;
 constexpr uint32_t kConnectionCount = 4;
 
-// Gives a folder or file to QEMU's user, who makes the socket and writes the scratch files. `label`
-// is the domain's DAC label, "+UID:+GID".
+// Gives a folder or file to QEMU's user, who creates the socket and writes the scratch files.
+// `label` is the domain's DAC label, "+UID:+GID".
 void give_to_qemu(const std::string& path, const std::string& label) {
   uid_t user = 0;
   gid_t group = 0;
@@ -133,7 +133,7 @@ void RunningCapture::begin(const std::optional<LastPoint>& last) {
   prepare_folders();
   check_room();
   std::string why;
-  // Each round takes at least one disk's bitmap out of use, so this ends.
+  // Each iteration excludes at least one disk's bitmap, so this ends.
   while (true) {
     make_scratch_files();
     if (switch_over(why) == BackupOutcome::begun) break;
@@ -143,7 +143,7 @@ void RunningCapture::begin(const std::optional<LastPoint>& last) {
   describe();
 }
 
-// Finds out what is there, and decides per disk between incremental and full.
+// Examines what exists, and decides per disk between incremental and full.
 void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
   std::vector<DiskLabel> labels;
   for (const DomainDisk& disk : facts_.disks) labels.push_back({disk.name, disk.path});
@@ -208,7 +208,8 @@ void RunningCapture::check_room() const {
                   base::format_size(kScratchReserve)));
 }
 
-// At the bound the backup job ends at once, whatever the copy waits for: the guest comes first.
+// At the limit the backup job ends at once, whatever the copy is waiting for: the guest comes
+// first.
 void RunningCapture::check() {
   try {
     check_room();
@@ -218,7 +219,7 @@ void RunningCapture::check() {
   }
 }
 
-// True if the guest's file systems are frozen now. Not being able to is no failure of the sync.
+// True if the guest's file systems are frozen now. Being unable to freeze does not fail the sync.
 bool RunningCapture::freeze() {
   if (!settings_.freeze) return false;
   if (!facts_.guest_agent_connected || domain_.paused()) {
@@ -244,7 +245,7 @@ void RunningCapture::thaw(bool frozen) {
     domain_.thaw();
     unmark_frozen(place_);
   } catch (const base::Error& error) {
-    // The mark stays: abandon(), the guard or the next sync try again.
+    // The mark stays: abandon(), the guard or the next sync tries again.
     base::log().error("{}", error.message());
   }
   bool in_time = guard_.thawed();
@@ -289,7 +290,8 @@ void RunningCapture::note_hooks(const std::string& before) {
   else freeze_note_ = complaint;
 }
 
-// libvirt refused a bitmap: the disks its message names are read in full, or all if it names none.
+// libvirt refused a bitmap: the disks that its message names are read in full, or all if it names
+// none.
 void RunningCapture::distrust(const std::string& why) {
   bool named = false;
   for (CapturedDisk& disk : disks_)
@@ -388,7 +390,7 @@ void RunningCapture::abandon() noexcept {
     remove_leftovers(domain_, place_);
     guard_.finished();
   } catch (const base::Error& error) {
-    // Without a last word the guard tries too.
+    // Without the final message the guard tries too.
     base::log().warn("tidying up after the sync of {}: {}", place_.machine_name, error.message());
   }
 }

@@ -1,5 +1,5 @@
 // A running domain, captured by a pull-mode backup: QEMU keeps the disks of one instant readable
-// while the guest goes on, and starts a new record of changes at that very instant. The guest is
+// while the guest continues, and starts a new record of changes at that very instant. The guest is
 // frozen only for the moment of the switch.
 #pragma once
 
@@ -13,9 +13,9 @@
 
 namespace agent::libvirt {
 
-// `lock` is of the machine; what an earlier sync left was removed. Throws busy if another program
-// is making a backup of the domain, no_space if there is no room for what the guest will overwrite
-// meanwhile.
+// `lock` is the machine's; what an earlier sync left was removed. Throws busy if another program is
+// making a backup of the domain, no_space if there is no room for what the guest will overwrite in
+// the meantime.
 std::unique_ptr<Capture> capture_running(const std::string& uri, const Domain& domain,
                                          const std::optional<LastPoint>& last, MachineLock lock,
                                          const CaptureSettings& settings);

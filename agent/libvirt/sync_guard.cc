@@ -18,9 +18,9 @@
 namespace agent::libvirt {
 namespace {
 
-// Words on the socket, one byte each.
+// Messages on the socket, one byte each.
 constexpr char kReady = 'R';     // guard: watching
-constexpr char kFreezing = 'F';  // agent: the guest may be frozen from now on; the clock runs
+constexpr char kFreezing = 'F';  // agent: the guest may be frozen from now on; the timeout starts
 constexpr char kThawed = 'T';    // agent: it is no longer
 constexpr char kInTime = 'y';    // guard's answer to kThawed
 constexpr char kTooLate = 'n';   // … it had thawed the guest itself
@@ -31,7 +31,7 @@ constexpr auto kEndTimeout = std::chrono::seconds(60);
 constexpr int kThawAttempts = 30;
 constexpr auto kThawPause = std::chrono::seconds(1);
 
-// One byte within the timeout (negative: for ever); none when the other side is gone or says
+// One byte within the timeout (negative: no timeout); none if the other side is gone or sends
 // nothing.
 std::optional<char> hear(int fd, std::chrono::milliseconds timeout, bool& timed_out) {
   pollfd watched{fd, POLLIN, 0};
@@ -98,7 +98,7 @@ class Guard {
     base::log().warn("the sync of {} died: tidying up", place_.machine_name);
     if (may_be_frozen_) {
       thaw();
-      // The dead agent's freeze may have been on its way through libvirt when we thawed.
+      // The dead agent's freeze may still have been on its way through libvirt when we thawed.
       std::this_thread::sleep_for(kThawPause);
       thaw();
     }
@@ -164,8 +164,8 @@ void SyncGuard::finished() {
 int run_sync_guard(int argc, char** argv) {
   constexpr int kArgumentCount = 8;
   if (argc != kArgumentCount) return 2;
-  // A terminal's Ctrl-C and a service's stop reach the whole group; the guard goes when the agent
-  // has gone.
+  // A terminal's Ctrl-C and a service's stop reach the whole process group; the guard ends after
+  // the agent.
   for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
   base::start_log("muletto-agent guard", "info");
   try {

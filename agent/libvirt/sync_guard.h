@@ -1,10 +1,10 @@
 // A small process beside every sync of a running domain. It has its own connection to libvirt and
-// holds the machine's lock too. If the agent dies, however that happens, its end of the socket
+// also holds the machine's lock. If the agent dies, however that happens, its end of the socket
 // closes, and the guard thaws the guest, ends the backup job and removes what the sync made. If the
-// agent hangs between freeze and thaw, or the guest takes its time to freeze, the guard thaws the
+// agent hangs between freeze and thaw, or the guest takes too long to freeze, the guard thaws the
 // guest after kLongestFreeze.
 //
-// The guard is this program again, started with kGuardWord as its first argument. Not thread-safe.
+// The guard is this same program, started with kGuardWord as its first argument. Not thread-safe.
 #pragma once
 
 #include <chrono>
@@ -23,15 +23,15 @@ class SyncGuard {
  public:
   // Returns when the guard is ready. `lock_fd` is the machine's lock. Throws unavailable.
   SyncGuard(const std::string& uri, const Domain& domain, const SyncPlace& place, int lock_fd);
-  // Without finished(): the guard tidies up now; waits for it.
+  // Without finished(): the guard cleans up now; waits for it.
   ~SyncGuard();
   SyncGuard(const SyncGuard&) = delete;
   SyncGuard& operator=(const SyncGuard&) = delete;
 
   void about_to_freeze();
-  // False if the guard had to thaw the guest before.
+  // False if the guard had to thaw the guest earlier.
   bool thawed();
-  // Nothing is left to do for the guard; it ends.
+  // The guard has nothing left to do; it ends.
   void finished();
 
  private:

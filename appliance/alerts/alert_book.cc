@@ -48,7 +48,7 @@ void AlertBook::settle(const std::set<std::string>& kinds, const std::vector<Con
   for (const catalog::Alert& alert : catalog_.alerts("", false, kMaxOpen)) {
     if (kinds.contains(alert.kind)) open[{alert.tenant, alert.kind, alert.subject}] = alert.message;
   }
-  // One that cannot be written down (of a tenant that has just gone) is not to hide the others.
+  // If one cannot be recorded (its tenant has just been removed), the others still must be.
   std::exception_ptr trouble;
   auto guarded = [&](const std::function<void()>& action) {
     try {

@@ -1,5 +1,5 @@
-// Alerts and their life: opened when a condition is seen, closed when it is gone, acknowledged by
-// an operator in between. Who wants to be told gives a hook. Thread-safe.
+// Alerts and their life cycle: opened when a condition is seen, closed when it is gone,
+// acknowledged by an operator in between. A hook is called for changes. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -21,13 +21,13 @@ class AlertBook {
   // `hook` may be empty; it is called after the change is durable and must not block.
   AlertBook(catalog::Catalog& catalog, AlertHook hook);
 
-  // Opens one alert, or renews its message.
+  // Opens one alert, or updates its message.
   void raise(const Condition& condition, uint64_t now_ms);
   // Closes it, if it is open.
   void clear(const Condition& condition, uint64_t now_ms);
 
-  // Makes the open alerts of these kinds exactly the conditions. Throws the first failure to write
-  // one down, after all had their turn.
+  // Makes the open alerts of these kinds exactly the conditions. If some cannot be recorded it
+  // still processes all others, then throws the first failure.
   void settle(const std::set<std::string>& kinds, const std::vector<Condition>& conditions,
               uint64_t now_ms);
 

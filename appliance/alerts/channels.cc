@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kTimeout = "25";  // seconds, of a command with all that it has started
+constexpr const char* kTimeout = "25";  // seconds, for a command and everything it started
 constexpr const char* kKillAfter = "--kill-after=3";
 constexpr std::chrono::seconds kPatience{35};
 
@@ -27,8 +27,8 @@ std::string time_of(const Message& message) {
   return base::format_time_ms(message.alert.closed_ms.value_or(message.alert.opened_ms));
 }
 
-// timeout(1) makes a process group of the command and ends all of it. The environment has nothing
-// of the daemon's in it.
+// timeout(1) makes a process group of the command and ends all of it. The environment contains
+// nothing of the daemon's.
 void run_command(const std::string& command, const Message& message) {
   const AlertKind& kind = kind_of(message.alert.kind);
   base::run_checked(
@@ -40,7 +40,7 @@ void run_command(const std::string& command, const Message& message) {
       kPatience);
 }
 
-// A value in curl's config file.
+// A quoted value in curl's config file.
 std::string quoted(const std::string& value) {
   std::string text = "\"";
   for (char c : value) {
@@ -50,8 +50,8 @@ std::string quoted(const std::string& value) {
   return text + "\"";
 }
 
-// The URL is usually a secret, and everybody can see a command's arguments: it is in a file that is
-// root's alone.
+// The URL is usually a secret, and everyone can see a command's arguments: so it is in a file that
+// only root can read.
 void post(const std::string& url, const Message& message) {
   const AlertKind& kind = kind_of(message.alert.kind);
   json body{{"kind", message.alert.kind},
@@ -76,7 +76,7 @@ void post(const std::string& url, const Message& message) {
          "--header", "Content-Type: application/json", "--config", config_path},
         kPatience);
   } catch (const base::Error& error) {
-    // curl names the URL in some of its errors.
+    // Some of curl's error messages contain the URL.
     std::string words = error.message();
     for (size_t at = words.find(url); at != std::string::npos; at = words.find(url))
       words.replace(at, url.size(), "the webhook");

@@ -1,7 +1,7 @@
-// The ways by which people are told of alerts: a command, and a webhook. Each has a queue and a
-// thread of its own, so that one that hangs keeps neither the other nor the alerts waiting. What
-// could not be told is tried again, after 10 s, then twice as long each time, at most 10 minutes,
-// for a day. Thread-safe.
+// The channels that notify people of alerts: a command, and a webhook. Each has a queue and a
+// thread of its own, so that one that hangs delays neither the other nor the alerts. A notification
+// that fails is retried after 10 s, then after twice as long each time, at most 10 minutes, for a
+// day. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -30,38 +30,39 @@ struct Message {
 
 struct ChannelTrouble {
   std::string channel;    // "command" or "webhook"
-  uint64_t since_ms = 0;  // UTC; of the first of the failures in a row
-  std::string error;      // of the newest
+  uint64_t since_ms = 0;  // UTC; of the first failure in a row
+  std::string error;      // of the newest failure
   size_t waiting_count = 0;
-  uint64_t dropped_count = 0;  // since the daemon began: too old, or too many waited
+  uint64_t dropped_count = 0;  // since the daemon started: too old, or too many were waiting
 };
 
 struct ChannelTest {
   std::string channel;
-  std::string error;  // empty: it was told
+  std::string error;  // empty: it was delivered
 };
 
 struct ChannelLimits {
-  size_t queue_size = 1000;  // then the oldest is dropped
+  size_t queue_size = 1000;  // when full, the oldest is dropped
   std::chrono::milliseconds first_pause{10'000}, longest_pause{600'000};
-  std::chrono::hours patience{24};  // with one message
+  std::chrono::hours patience{24};  // how long one message is retried
 };
 
 class AlertChannels {
  public:
-  using Deliver = std::function<void(const Message&)>;  // throws when it could not
+  using Deliver = std::function<void(const Message&)>;  // throws if it could not deliver it
 
   explicit AlertChannels(const ChannelSettings& settings, const ChannelLimits& limits = {});
-  ~AlertChannels();  // what waits is dropped: alerts are in the catalog
+  ~AlertChannels();  // messages still waiting are dropped: alerts are in the catalog
 
-  // For tests, and for channels to come: before anything is told.
+  // For tests, and for future channels: call it before the first notification.
   void add(const std::string& name, Deliver deliver);
 
-  // Never waits.
+  // Never blocks.
   void tell(const catalog::Alert& alert, AlertChange change);
   // Those whose newest attempt failed.
   std::vector<ChannelTrouble> troubles();
-  // Tells a test by every channel, now and on the caller's thread; at most half a minute each.
+  // Sends a test through every channel, now and on the caller's thread; takes at most half a minute
+  // for each.
   std::vector<ChannelTest> test();
 
  private:
@@ -72,7 +73,7 @@ class AlertChannels {
   };
   struct State {
     std::deque<Waiting> queue;
-    uint64_t failing_since_ms = 0;  // 0: it does not fail
+    uint64_t failing_since_ms = 0;  // 0: it works
     std::string error;
     uint64_t dropped_count = 0;
     bool stopping = false;

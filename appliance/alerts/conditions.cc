@@ -12,7 +12,7 @@ bool is_silent(const HostFacts& host, uint64_t now_ms) {
   return host.is_service && now_ms > host.last_seen_ms + kSilentAfterMs;
 }
 
-// Why no newer point has come, the nearest reason first.
+// Why there is no newer point, the most likely reason first.
 std::string reason_of(const MachineFacts& machine, uint64_t now_ms) {
   if (!machine.wanted) return "it is not protected: muletto machine protect";
   if (machine.schedule_off) return "the schedule of its policy is off";

@@ -1,5 +1,5 @@
-// What is wrong, out of what is known: a pure function, so that every reason for silence can be
-// tested. Times are milliseconds since 1970 in UTC.
+// What is wrong, derived from what is known: a pure function, so that every reason for silence can
+// be tested. Times are milliseconds since 1970 in UTC.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ struct HostFacts {
   bool revoked = false;
   bool is_service = false;  // its agent has reported at least once
   uint64_t last_seen_ms = 0;
-  // Of its newest point, if its clock was wrong: the machine, and by how much.
+  // Of its newest point, if the clock was wrong: the machine, and by how much.
   std::string clock_machine;
   std::string clock_note;
 };
@@ -58,29 +58,30 @@ struct HostFacts {
 struct MachineFacts {
   std::string tenant;
   std::string name;
-  bool imported = false;      // no agent has ever seen it: nothing of a schedule holds for it
+  bool imported = false;      // no agent has ever reported it: no schedule applies to it
   bool wanted = false;        // to be synced by schedule
-  bool schedule_off = false;  // but its policy never does
+  bool schedule_off = false;  // but its policy's schedule is off
   std::optional<uint64_t> latest_ms;
-  uint64_t overdue_at_ms = 0;  // when a newer point should have come
+  uint64_t overdue_at_ms = 0;  // when a newer point should have arrived
   uint32_t failures = 0;
   std::string last_error;
-  std::optional<HostFacts> host;  // whose agent writes it
-  // Of its newest point that was tested: why it failed; empty: it passed, or nobody knows.
+  std::optional<HostFacts> host;  // the host whose agent writes it
+  // Of its newest tested point: why it failed; empty: it passed, or is not known.
   std::string boot_failure;
   std::optional<uint64_t> recovery_ms;  // the median of its newest three passed test boots
   std::optional<uint64_t> rto_ms;       // its policy's target for that
-  // Its policy has it tested, and it has points; by when a test boot should have passed again.
+  // Its policy requires test boots, and it has points; by when a test boot should have passed
+  // again.
   std::optional<uint64_t> verify_by_ms;
   std::optional<uint64_t> last_passed_ms;
-  std::string last_verdict;  // of its newest test boot: "inconclusive"; empty: there was none
+  std::string last_verdict;  // of its newest test boot: "inconclusive"; empty: it has none
 };
 
 struct StoreFacts {
   std::string tenant;
   uint64_t free = 0;  // bytes
   uint64_t size = 0;  // bytes, of the file system
-  // As the last check found it.
+  // The result of the last check.
   uint64_t checked_ms = 0;
   uint64_t damaged_point_count = 0;
   uint64_t problem_count = 0;
@@ -98,7 +99,7 @@ constexpr uint64_t kSilentAfterMs = 3 * 60'000;
 constexpr uint32_t kFailingAfter = 3;  // syncs in a row
 constexpr uint64_t kFreeShare = 10;    // nearly full below 1/10
 
-// A machine that should have a newer point and has not is always among them.
+// A machine that should have a newer point but does not is always among them.
 std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms);
 
 }  // namespace appliance::alerts

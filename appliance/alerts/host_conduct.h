@@ -1,6 +1,6 @@
-// What enrolled hosts asked for that was not taken, because an honest agent hardly ever does it: an
-// alert names each host for an hour after the last time. Nothing of it is written down; a restart
-// forgets. Thread-safe.
+// Refused requests of enrolled hosts that an honest agent hardly ever makes: an alert names each
+// such host for an hour after the last occurrence. Nothing is stored; a restart forgets it.
+// Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,8 @@
 
 namespace appliance::alerts {
 
-// A short name of what was done, and a sentence about it that does not change from one time to the
-// next. Each caller has a few fixed names, which bounds what is kept.
+// A short name for what was done, and a sentence about it that does not change from one occurrence
+// to the next. Each caller has a few fixed names, which bounds what is kept.
 struct Misconduct {
   std::string what;
   std::string sentence;
@@ -25,12 +25,12 @@ struct Misconduct {
 class HostConduct {
  public:
   using Clock = std::chrono::steady_clock;
-  // Tests bring a clock of their own.
+  // Tests pass a clock of their own.
   explicit HostConduct(std::function<Clock::time_point()> clock = &Clock::now)
       : clock_(std::move(clock)) {}
 
   void note(const catalog::Host& host, const Misconduct& misconduct);
-  // One of kHostMisbehaves for each host of which something was noted lately.
+  // One kHostMisbehaves for each host with a recent occurrence.
   std::vector<Condition> conditions();
 
   static constexpr std::chrono::hours kRemembered{1};
@@ -42,7 +42,7 @@ class HostConduct {
   };
   struct Record {
     std::string tenant, name;
-    std::map<std::string, Seen> seen;  // by what was done
+    std::map<std::string, Seen> seen;  // by the name of what was done
   };
   const std::function<Clock::time_point()> clock_;
   base::Guarded<std::map<catalog::HostId, Record>> records_;

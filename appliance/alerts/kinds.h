@@ -1,5 +1,5 @@
-// The one table of what can be wrong: what opens alerts, the API, the command line and
-// docs/schedules.md speak by it. Values; thread-safe.
+// The one table of alert kinds, used by the code that opens alerts, the API, the command line and
+// docs/schedules.md. Values; thread-safe.
 #pragma once
 
 #include <set>
@@ -10,8 +10,8 @@
 namespace appliance::alerts {
 
 enum class Severity {
-  critical,  // machines are unprotected, cannot be recovered, or nobody can know: act now
-  warning,   // it will become critical if nobody acts
+  critical,  // machines are unprotected, cannot be recovered, or their state is unknown: act now
+  warning,   // becomes critical if nobody acts
 };
 
 struct AlertKind {
@@ -26,7 +26,8 @@ std::string_view severity_name(Severity severity);
 // In the order of docs/schedules.md.
 std::span<const AlertKind> alert_kinds();
 
-// A kind of an older version's alerts that this one does not know is critical, with general advice.
+// An alert kind of an older version that this one does not know counts as critical, with general
+// advice.
 const AlertKind& kind_of(std::string_view name);
 
 }  // namespace appliance::alerts

@@ -35,7 +35,7 @@ int run(const base::Arguments& arguments) {
                text_of(alert, "message")});
   }
   table.print(when_empty(answer, "Nothing is wrong."));
-  // An alert says what is wrong; this says what nobody could find out.
+  // An alert says what is wrong; this says what could not be determined.
   print_problems(answer, "could not be checked");
   std::map<std::string, std::string> advice;
   for (const nlohmann::json& alert : answer["alerts"]) {

@@ -1,5 +1,5 @@
-// The command line's way to an appliance: JSON requests over the unix socket or, from afar, over
-// TLS with an operator's token. Not thread-safe.
+// The command line's connection to an appliance: JSON requests over the unix socket or, remotely,
+// over TLS with an operator's token. Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -14,23 +14,23 @@ namespace appliance::cli {
 
 constexpr const char* kDefaultSocket = "/run/muletto/api.sock";
 
-// --socket, --appliance, --token-file, --fingerprint, --tenant: for every command that asks an
+// --socket, --appliance, --token-file, --fingerprint, --tenant: for every command that uses an
 // appliance.
 void declare_connection(base::options::options_description_easy_init add);
 
 class ApiClient {
  public:
-  // As the options say, then $MULETTO_SOCKET, then the default socket. Connects at the first
+  // Taken from the options, then $MULETTO_SOCKET, then the default socket. Connects at the first
   // request. Throws invalid_argument, not_found (the token's file).
   explicit ApiClient(const base::Arguments& arguments);
 
-  // `path` is behind /api/v1 and encoded: "/machines". They throw the error the appliance answers
-  // with, and unavailable if it does not.
+  // `path` follows /api/v1 and is already encoded: "/machines". They throw the error that the
+  // appliance answers with, and unavailable if it does not answer.
   nlohmann::json get(const std::string& path) const { return request("GET", path, ""); }
   nlohmann::json post(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json put(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json remove(const std::string& path) const { return request("DELETE", path, ""); }
-  // An answer that is no JSON.
+  // An answer that is not JSON.
   base::HttpResponse download(const std::string& path) const { return send("GET", path, ""); }
 
  private:
@@ -40,7 +40,7 @@ class ApiClient {
                           const std::string& body) const;
 
   std::unique_ptr<base::HttpClient> client_;
-  std::string place_;  // for sentences
+  std::string place_;  // for messages
   std::string token_;
   std::string tenant_;
 };

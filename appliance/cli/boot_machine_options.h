@@ -1,4 +1,4 @@
-// The options that say what an instant VM is like: of `boot start` and `boot check`.
+// The options that describe an instant VM, for `boot start` and `boot check`.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@ namespace appliance::cli {
 // --network, --memory, --cpus, --disk-bus, --firmware, --fresh-macs.
 void declare_machine(base::options::options_description_easy_init add);
 
-// What those options say, for the body of a request; its point is the caller's to add.
+// The values of those options, for the body of a request; the caller adds the point.
 nlohmann::json machine_body(const base::Arguments& arguments);
 
 }  // namespace appliance::cli

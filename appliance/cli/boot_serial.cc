@@ -25,7 +25,8 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
-// What a guest writes must not reach a terminal's own commands: text and line ends are left.
+// Output of a guest must not send control sequences to the terminal: only text and line ends are
+// kept.
 std::string harmless(const std::string& text) {
   std::string out;
   bool in_sequence = false;
@@ -42,7 +43,7 @@ std::string harmless(const std::string& text) {
   return out;
 }
 
-// The piece at `offset`, which is set back if the log was begun again since the last piece.
+// The piece at `offset`, which is reset if the log was restarted since the last piece.
 std::string piece_at(const ApiClient& client, const std::string& boot, uint64_t& offset,
                      bool is_first) {
   while (true) {
@@ -50,7 +51,7 @@ std::string piece_at(const ApiClient& client, const std::string& boot, uint64_t&
       return client.download(fmt::format("/boots/{}/serial?offset={}", boot, offset)).body;
     } catch (const base::Error& error) {
       if (error.code() != base::ErrorCode::not_found || is_first || offset == 0) throw;
-      client.get("/boots/" + boot);  // throws if it is the VM that is gone
+      client.get("/boots/" + boot);  // throws if the VM is gone
       offset = 0;
     }
   }
@@ -69,7 +70,7 @@ int run(const base::Arguments& arguments) {
   std::string boot = base::encode_percent(arguments.get("BOOT"));
   uint64_t offset = number_option(arguments, "offset", 0, INT64_MAX).value_or(0);
   std::string all;
-  // Asked before the last piece is read: what came until then is in it.
+  // Checked before the last piece is read, so that the piece contains everything until then.
   bool is_first = true;
   for (bool ended = false;; is_first = false) {
     std::string piece = piece_at(client, boot, offset, is_first);

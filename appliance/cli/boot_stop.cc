@@ -29,7 +29,7 @@ void declare_options(base::options::options_description_easy_init add) {
 
 enum class Writes { keep, discard };
 
-// Asks a person who has not said it.
+// Asks the person, if no option decides it.
 Writes ask(const ApiClient& client, const std::string& selector) {
   if (::isatty(STDIN_FILENO) == 0) {
     throw base::Error(base::ErrorCode::invalid_argument,

@@ -9,7 +9,7 @@ namespace appliance::cli {
 
 void declare_wait(base::options::options_description_easy_init add);
 
-// The body of boots/{boot}/wait; empty if none of the options was given.
+// The body of boots/{boot}/wait; empty if none of the options were given.
 nlohmann::json wait_body(const base::Arguments& arguments);
 
 }  // namespace appliance::cli

@@ -68,7 +68,7 @@ base::Command tenant_check_command();
 base::Command tenant_compact_command();
 base::Command tenant_recompute_command();
 
-// These work on a store directly, without a daemon.
+// These use a store directly, without a daemon.
 base::Command store_init_command();
 base::Command store_info_command();
 base::Command store_check_command();

@@ -21,7 +21,7 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kShortestPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 
-// One line on standard error that is written over; nothing unless it is a terminal.
+// One line on standard error that is overwritten; does nothing unless it is a terminal.
 class ProgressLine {
  public:
   void show(const json& job) {
@@ -82,7 +82,7 @@ json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
     if (over && state == "succeeded") return job;
     if (over) throw_job_error(job);
     progress.show(job);
-    // The end is told with an error of a hundredth.
+    // The end is measured with an accuracy of one hundredth.
     auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     std::this_thread::sleep_for(std::clamp(elapsed / 100, kShortestPause, kLongestPause));

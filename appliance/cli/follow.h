@@ -9,11 +9,11 @@
 namespace appliance::cli {
 
 enum class FollowOutput {
-  log,    // the job's lines on standard output, progress on a terminal
+  log,    // the job's log on standard output, progress on a terminal
   quiet,  // only progress on a terminal: the caller prints the outcome
 };
 
-// Returns the job when it has succeeded. Throws the job's own error if it failed or was cancelled.
+// Returns the job if it has succeeded. Throws the job's own error if it failed or was cancelled.
 nlohmann::json follow_job(const ApiClient& client, int64_t id, FollowOutput output);
 
 // For an answer {"job": …}.

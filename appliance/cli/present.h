@@ -10,30 +10,30 @@
 
 namespace appliance::cli {
 
-// The field as people read it: "-" for null and missing ones, numbers in digits, "yes" and "no".
+// The field as text for people: "-" for null and missing values, numbers in digits, "yes" and "no".
 std::string text_of(const nlohmann::json& object, const char* field);
 std::string size_of(const nlohmann::json& object, const char* field);      // "1.5 GiB"
 std::string duration_of(const nlohmann::json& object, const char* field);  // from milliseconds
-// "38 s last, 40 s median of 12 (slower by 35 %)" of the API's `recovery`.
+// "38 s last, 40 s median of 12 (slower by 35 %)", from the API's `recovery`.
 std::string recovery_of(const nlohmann::json& recovery);
-// "last 24, daily 14": what keeps a point, or why it goes, of the API's `reasons`.
+// "last 24, daily 14": what keeps a point, or why it is removed, from the API's `reasons`.
 std::string reasons_of(const nlohmann::json& point);
-// An id short enough for a table and long enough to be typed.
+// An id shortened for a table but long enough to be typed.
 std::string short_id(const nlohmann::json& object, const char* field);
 
-// What a list says when it is empty: `sentence`, unless the appliance could not ask everything (the
+// What to print for an empty list: `sentence`, unless the appliance could not query everything (the
 // answer's "problems").
 std::string_view when_empty(const nlohmann::json& answer, std::string_view sentence);
-// Each of the answer's "problems" on a line of its own, after `what`.
+// Each of the answer's "problems" on its own line, after `what`.
 void print_problems(const nlohmann::json& answer, std::string_view what = "could not be asked");
 
-// Indented, then a newline.
+// Indented, followed by a newline.
 void print_json(const nlohmann::json& value);
 
-// A whole number out of an option's text; throws invalid_argument with the option's name.
+// A whole number from an option's text; throws invalid_argument with the option's name.
 std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name,
                                       uint64_t min, uint64_t max);
-// As "512M" or "2GiB", in bytes.
+// A size such as "512M" or "2GiB", in bytes.
 std::optional<uint64_t> size_option(const base::Arguments& arguments, const char* name);
 
 }  // namespace appliance::cli

@@ -91,7 +91,7 @@ struct Sources {
   images::SyncPlan plan;
 };
 
-// The point of --base, which goes with --bitmap.
+// The point from --base, which must be used together with --bitmap.
 std::optional<images::PointId> base_of(const base::Arguments& arguments,
                                        images::StoreReader& reader) {
   if (arguments.has("base") != arguments.has("bitmap")) {

@@ -34,7 +34,7 @@ bool is_in(const std::array<Range, kCount>& ranges, uint32_t code) {
                      [&](const Range& range) { return code >= range.first && code <= range.last; });
 }
 
-// The next code point, and how many bytes it takes; a byte that begins none stands for itself.
+// The next code point, and its length in bytes; an invalid byte stands for itself.
 uint32_t next_code(std::string_view text, size_t& length) {
   auto lead = static_cast<uint8_t>(text.front());
   length = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;

@@ -1,4 +1,4 @@
-// Tables for people: columns aligned by what a terminal shows, not by bytes. Not thread-safe.
+// Tables for people: columns aligned by their width on a terminal, not by bytes. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
   void add(std::vector<std::string> cells);  // as many as there are columns
-  // With a line of titles; `when_empty` instead if there are no rows.
+  // With a header line; prints `when_empty` instead if there are no rows.
   void print(std::string_view when_empty) const;
   std::string text() const;
 
@@ -39,10 +39,10 @@ class Sheet {
   std::vector<std::pair<std::string, std::string>> lines_;
 };
 
-// Cells a terminal needs: wide characters take two, combining ones none.
+// The number of cells on a terminal: wide characters take two, combining ones none.
 size_t display_width(std::string_view text);
 
-// Without control characters: text from outside must not steer the terminal.
+// Without control characters: text from outside must not control the terminal.
 std::string printable(std::string_view text);
 
 }  // namespace appliance::cli

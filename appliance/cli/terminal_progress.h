@@ -1,5 +1,5 @@
-// "importing 45 %" on a terminal's standard error, written over itself; nothing elsewhere.
-// One thread at a time.
+// "importing 45 %" on a terminal's standard error, overwriting itself; nothing elsewhere. One
+// thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -22,9 +22,9 @@
 namespace appliance::daemon {
 namespace {
 
-// What is given up when the disk is full to the last byte, so that deletions and stops go on.
+// Deleted when the disk is completely full, so that deletions and stops still work.
 constexpr uint64_t kMaxBallast = 64ull << 20;  // bytes
-constexpr uint64_t kBallastShare = 50;         // of the disk at most one part in so many
+constexpr uint64_t kBallastShare = 50;         // divisor: at most this fraction of the disk
 
 std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const char* option) {
   try {
@@ -60,14 +60,14 @@ int StopSignals::wait() const {
 Daemon::Daemon(const Config& config) : config_(config) {
   presence::expect_state_folder(config_);
   bool is_new = !base::real_file_system().exists(config_.catalog_path());
-  // QEMU's own user must reach sockets and overlays inside, so others may pass through but not look
-  // around; what is secret (stores, keys, catalog) is closed by itself.
+  // QEMU's user must reach sockets and overlays inside, so others may pass through but not list the
+  // folder; secret folders (stores, keys, catalog) are closed themselves.
   base::make_passable_directory(config_.state_directory);
   if (is_new) base::make_private_directory(config_.stores_directory());
   base::make_passable_directory(config_.run_directory);
   state_lock_ = lock_directory(config_.state_directory, "--state-dir");
   run_lock_ = lock_directory(config_.run_directory, "--run-dir");
-  std::filesystem::remove(config_.ready_path());  // a dead daemon's
+  std::filesystem::remove(config_.ready_path());  // left by a dead daemon
 
   catalog_ = catalog::Catalog::open(config_.catalog_path());
   presence::expect_known_authority(config_, *catalog_);
@@ -85,7 +85,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   ballast_->restore();
   job_limits.make_room = [this] { ballast_->ease(); };
   jobs_ = std::make_unique<jobs::JobRunner>(*catalog_, job_limits);
-  // First: connections that are made before libvirt's event loop get no events.
+  // First: connections opened before libvirt's event loop exists get no events.
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(), *hypervisor_);
@@ -154,17 +154,17 @@ Daemon::Daemon(const Config& config) : config_(config) {
   options.listen = config_.listen;
   options.socket_path = config_.api_socket_path();
   options.limits.upgraded_connections = config_.sync_sessions;
-  options.limits.host_sessions = config_.host_syncs + 2;  // queries and syncs by hand come beside
+  options.limits.host_sessions = config_.host_syncs + 2;  // plus queries and manual syncs
   options.misconduct = [this](const catalog::Host& host, const alerts::Misconduct& misconduct) {
     conduct_.note(host, misconduct);
   };
-  // Revoked hosts are refused by the authenticator, with a sentence instead of a TLS alert.
+  // Revoked hosts are refused by the authenticator, with an explanation instead of a TLS alert.
   server_ = std::make_unique<api::Server>(
       options, router_, *authenticator_, authority_->server_context({}),
       [this](base::ByteStream& stream, const api::Principal& agent) {
         ingest_->serve(stream, *agent.host);
       });
-  // Last: its workers begin at once, and a daemon that cannot bind its port starts nothing.
+  // Last: its workers start at once, and a daemon that cannot bind its port must start nothing.
   verify::VerifySettings verify_settings;
   verify_settings.boot = boot_settings();
   verify_settings.limits.watch_on_ms = config_.watch_on_ms;
@@ -216,7 +216,7 @@ boot::BootSettings Daemon::boot_settings() {
   return settings;
 }
 
-// Places that may be out of reach one without the other.
+// Sources that may be unavailable independently of each other.
 std::vector<schedule::AlertSource> Daemon::alert_sources() {
   std::vector<schedule::AlertSource> sources{
       {"what the appliance needs",
@@ -274,7 +274,7 @@ void Daemon::run(const StopSignals& signals) {
   base::log().info("ending on signal {}; instant VMs run on", number);
   notify_service_manager("STOPPING=1");
   std::filesystem::remove(config_.ready_path());
-  instant_syncs.reset();  // its processes talk to the server
+  instant_syncs.reset();  // its processes connect to the server
   server_->stop();
   scheduler_->stop();
   retention_->stop();

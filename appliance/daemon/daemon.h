@@ -1,5 +1,5 @@
-// The whole daemon, wired by hand. The constructor does everything up to the bound port, so that a
-// daemon that cannot work says why and ends before it promises anything.
+// The whole daemon, wired by hand. The constructor does everything up to binding the port, so that
+// a daemon that cannot work says why and ends before it promises anything.
 #pragma once
 
 #include <csignal>
@@ -23,12 +23,12 @@
 
 namespace appliance::daemon {
 
-// SIGTERM, SIGINT and SIGHUP, kept from every thread that is started afterwards and waited for by
-// one.
+// SIGTERM, SIGINT and SIGHUP, blocked in every thread that is started afterwards; one thread waits
+// for them.
 class StopSignals {
  public:
   StopSignals();
-  int wait() const;  // the signal that came
+  int wait() const;  // returns the signal
 
  private:
   sigset_t set_;
@@ -36,21 +36,21 @@ class StopSignals {
 
 class Daemon {
  public:
-  // Throws busy when another daemon has the state or run directory or the port, and what opening
-  // the catalog and the authority throws. A store that cannot be opened is only logged.
+  // Throws busy if another daemon uses the state or run directory or the port, and what opening the
+  // catalog and the authority throws. A store that cannot be opened is only logged.
   explicit Daemon(const Config& config);
   ~Daemon();
 
-  // Serves until a signal comes, then ends in order: no more connections, sessions cut, jobs ended.
-  // Instant VMs run on.
+  // Serves until a signal arrives, then shuts down: no more connections, sessions closed, jobs
+  // ended. Instant VMs keep running.
   void run(const StopSignals& signals);
 
  private:
-  // What is wrong beside what the scheduler sees: in what the appliance needs, and in instant VMs.
+  // Problems that the scheduler does not see: missing dependencies, and problems of instant VMs.
   std::vector<schedule::AlertSource> alert_sources();
   std::vector<schedule::AlertSource> limit_alerts();
   std::string public_address() const;
-  std::string local_address() const;  // HOST:PORT by which this machine reaches the daemon
+  std::string local_address() const;  // HOST:PORT at which this machine reaches the daemon
   boot::BootSettings boot_settings();
 
   const Config config_;

@@ -27,7 +27,7 @@ void write_ready_file(const std::string& path, const Readiness& readiness) {
 }
 
 void notify_service_manager(std::string_view state) {
-  // Taken away, so that no child can speak for this daemon.
+  // Removed from the environment, so that no child process can notify in place of this daemon.
   static const std::string path = base::take_environment("NOTIFY_SOCKET");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

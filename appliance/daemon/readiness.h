@@ -1,5 +1,5 @@
-// Tells whoever started the daemon that it serves: a file for scripts, and systemd's notification
-// socket. Functions are thread-safe.
+// Reports to the starter of the daemon that it serves: through a file for scripts, and through
+// systemd's notification socket. Functions are thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@ struct Readiness {
   std::string api_socket_path;
 };
 
-// {"port", "pid", "fingerprint", "api_socket", "version"}, all or nothing.
+// {"port", "pid", "fingerprint", "api_socket", "version"}, written all or nothing.
 void write_ready_file(const std::string& path, const Readiness& readiness);
 
-// "READY=1" or "STOPPING=1" to $NOTIFY_SOCKET, as sd_notify(3) describes. Does nothing without one;
-// a failure is only logged.
+// "READY=1" or "STOPPING=1" to $NOTIFY_SOCKET, as described in sd_notify(3). Does nothing without
+// it; a failure is only logged.
 void notify_service_manager(std::string_view state);
 
 }  // namespace appliance::daemon

@@ -45,7 +45,7 @@ void VmKeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     if (!adopted_) {
       adopted_ = adopt();
-      // adopt() has tried it: the first start need not wait for the trial.
+      // adopt() has tried it, so that the first start need not wait for the trial.
       if (adopted_) base::log().info("{}", boots_.accelerator().reason);
     }
     if (adopted_) {

@@ -1,6 +1,6 @@
-// The thread that looks after instant VMs: takes up those that outlived the last daemon, then every
-// second lets the boot service tend them. libvirt may be down at any time: the keeper says so once,
-// and goes on when it is back.
+// The thread that manages instant VMs: it adopts those that outlived the last daemon, then lets the
+// boot service tend them every second. libvirt may be down at any time: the keeper logs it once,
+// and continues when it is back.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@ namespace appliance::daemon {
 
 class VmKeeper {
  public:
-  // Starts the thread; the destructor ends it. `boots` outlives the keeper. `go_on_pulling` is
-  // called on it for each VM whose move onto local storage the last daemon has left unfinished.
+  // Starts the thread; the destructor ends it. `boots` must outlive the keeper. `go_on_pulling` is
+  // called on it for each VM whose move to local storage the last daemon left unfinished.
   VmKeeper(boot::BootService& boots, std::function<void(const boot::InstantVm&)> go_on_pulling);
 
  private:
@@ -24,7 +24,7 @@ class VmKeeper {
 
   boot::BootService& boots_;
   const std::function<void(const boot::InstantVm&)> go_on_pulling_;
-  // Used by the thread alone.
+  // Used only by the thread.
   bool adopted_ = false;
   base::RepeatedLog log_;
   base::GuardedThread thread_;

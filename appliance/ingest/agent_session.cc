@@ -114,7 +114,7 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
   if (ingest_.space_ != nullptr) ingest_.space_->claim(host_, 0);
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
   std::optional<TimelineHolder> holder = holder_for_us(plan.machine_name);
-  // The machine stays its host's.
+  // The machine still belongs to its host.
   if (!holder) ingest_.catalog_.claim_machine(host_.tenant, id, plan.machine_name, host_.id);
   ingest_.begin_machine(stream_, plan.machine_name);
   std::unique_ptr<images::PointSink> sink;
@@ -140,8 +140,8 @@ void AgentSession::on_progress(const images::SinkProgress& progress) {
     job_->context().set_progress({progress.bytes_sent, 0, "receiving"});
 }
 
-// The point exists, whatever happens here: the catalog's row is derived and would be found at the
-// next start.
+// The point exists, whatever happens here: the catalog's row is derived and would be restored at
+// the next start.
 void AgentSession::on_commit(const images::PointId& id, const images::PointDetails&) {
   committed_ = true;
   try {

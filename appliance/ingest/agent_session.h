@@ -22,15 +22,15 @@ class AgentSession : public images::TransferHost {
   void on_progress(const images::SinkProgress& progress) override;
   void on_commit(const images::PointId& id, const images::PointDetails& details) override;
 
-  // The session is over; its sync, if one was under way, has failed with this.
+  // The session has ended; its sync, if one was running, failed with this error.
   void on_failure(const base::Error& error);
 
  private:
   images::StoreWriter& writer();
-  // The instant VM that holds the machine's timeline. Throws busy if that is not for this host to
-  // write, unauthorized if the host is the appliance's own and there is none.
+  // The instant VM that holds the machine's timeline. Throws busy if this host may not write to it,
+  // unauthorized if the host is the appliance's own and there is no such VM.
   std::optional<TimelineHolder> holder_for_us(const std::string& machine_name);
-  // A point that has the machine's definition: the booted one, else the newest.
+  // A point that has the machine's definition: the booted one, otherwise the newest.
   std::optional<images::Point> point_with_definition(const std::string& machine_name,
                                                      const TimelineHolder& holder);
 
@@ -40,7 +40,7 @@ class AgentSession : public images::TransferHost {
   std::shared_ptr<images::StoreWriter> writer_;
   std::unique_ptr<jobs::AttachedJob> job_;
   std::optional<std::stop_callback<std::function<void()>>> on_cancel_;
-  bool ordered_ = false;  // then the agent tells of progress by its polls
+  bool ordered_ = false;  // then the agent reports progress with its polls
   std::atomic<bool> committed_{false};
 };
 

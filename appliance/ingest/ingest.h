@@ -1,6 +1,6 @@
-// Takes syncs from agents into the tenants' stores: which machines an agent may write, a job for
-// each sync with live progress, and the catalog's row when the point is committed. Thread-safe:
-// serve() runs on one thread a session.
+// Receives syncs from agents into the tenants' stores: decides which machines an agent may write,
+// makes a job for each sync with live progress, and adds the catalog's row when the point is
+// committed. Thread-safe: serve() runs on one thread per session.
 #pragma once
 
 #include <map>
@@ -22,28 +22,30 @@ class Ingest {
   Ingest(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs)
       : catalog_(catalog), stores_(stores), jobs_(jobs) {}
 
-  // Before the first session. `orders` outlives the ingest.
+  // Call before the first session. `orders` must outlive the ingest.
   void set_orders(SyncOrders& orders) { orders_ = &orders; }
 
-  // Before the first session. `timelines` outlives the ingest. Without: no machine has a holder.
+  // Call before the first session. `timelines` must outlive the ingest. Without it no machine has a
+  // holder.
   void set_timelines(Timelines& timelines) { timelines_ = &timelines; }
 
-  // Before the first session. `space` outlives the ingest. Without: no limits.
+  // Call before the first session. `space` must outlive the ingest. Without it there are no limits.
   void set_space(SpaceGuard& space) { space_ = &space; }
 
-  // Serves one agent's connection to its end. Throws what ended it out of order.
+  // Serves one agent's connection to its end. Throws the error that ended it, if it did not end
+  // cleanly.
   void serve(base::ByteStream& stream, const catalog::Host& host);
 
-  // Cuts the sessions of a host.
+  // Closes the sessions of a host.
   void cut_host(const catalog::HostId& id);
 
  private:
   friend class AgentSession;
   struct Session {
     catalog::HostId host;
-    std::string machine;  // being synced; empty before
+    std::string machine;  // being synced; empty before that
   };
-  // An agent that lost its connection comes back before we notice: its newer session wins.
+  // An agent that lost its connection may reconnect before we notice: its newer session wins.
   void begin_machine(base::ByteStream& stream, const std::string& machine);
 
   catalog::Catalog& catalog_;
@@ -52,7 +54,7 @@ class Ingest {
   SyncOrders* orders_ = nullptr;
   Timelines* timelines_ = nullptr;
   SpaceGuard* space_ = nullptr;
-  // Streams are alive while they are in here.
+  // Streams in this map are alive.
   base::Guarded<std::map<base::ByteStream*, Session>> sessions_;
 };
 

@@ -20,7 +20,7 @@ using base::ErrorCode;
 using base::format_size;
 
 constexpr std::chrono::seconds kStoreSizeAge{
-    30};  // a walk over the store's files is not for each batch
+    30};  // walking the store's files for each batch would be too expensive
 constexpr uint64_t kAlertPercent = 80;
 
 class GuardedSink : public images::PointSink {
@@ -93,7 +93,7 @@ uint64_t SpaceGuard::hour_now() const {
       std::chrono::duration_cast<std::chrono::hours>(sources_.now().time_since_epoch()).count());
 }
 
-// Forgets the hours that are more than a day ago.
+// Drops the hours that are more than a day old.
 uint64_t SpaceGuard::sum(Volume& volume, uint64_t hour) {
   for (; volume.hour < hour; ++volume.hour) {
     if (hour - volume.hour > kHours) volume.hour = hour - kHours;
@@ -195,7 +195,8 @@ std::vector<alerts::Condition> SpaceGuard::conditions() {
   std::vector<alerts::Condition> found;
   uint64_t refused_size = state_.lock()->refused_size;
   try {
-    // What was refused would be again, though a little is left: no sync gets on with that.
+    // What was refused would be refused again, even if a little space is left: no sync can continue
+    // with that.
     expect_reserve(refused_size);
     if (refused_size > 0) state_.lock()->refused_size = 0;
   } catch (const Error& error) {

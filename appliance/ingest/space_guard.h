@@ -1,7 +1,8 @@
-// Who may still store how much. Three limits, asked before each batch of each sync:
+// Who may still store how much. Three limits, checked before each batch of each sync:
 //
-//   the reserve  On the disks of stores and state so much stays free for what must go on when a store
-//                is full: the writes of instant VMs, the catalog, boots, stops, deletions.
+//   the reserve  Space that stays free on the disks of stores and state, for what must keep working
+//                when a store is full: the writes of instant VMs, the catalog, boots, stops,
+//                deletions.
 //   the quota    of a tenant: bytes that its store takes on the disk.
 //   the volume   of a host: bytes that it added to the store within 24 hours.
 //
@@ -26,7 +27,7 @@ namespace appliance::ingest {
 
 struct SpaceLimits {
   uint64_t reserve = 0;      // bytes; 0: default_reserve() of each disk
-  uint64_t host_volume = 0;  // bytes in 24 hours; 0: any
+  uint64_t host_volume = 0;  // bytes in 24 hours; 0: no limit
 };
 
 // Bytes kept free on a disk of that size: the greater of 1 GiB and 2 %, at most a tenth of it.
@@ -42,18 +43,18 @@ DiskSpace disk_space_of(const std::string& directory);
 class SpaceGuard {
  public:
   using Clock = std::chrono::steady_clock;
-  // What the functions below ask; tests give answers of their own.
+  // What the functions below query; tests pass answers of their own.
   struct Sources {
     std::function<DiskSpace(const std::string& directory)> space = disk_space_of;
     std::function<uint64_t(const std::string& tenant)> store_size;  // bytes on the disk
     std::function<Clock::time_point()> now = &Clock::now;
   };
 
-  // `directories`: of the stores and of the state; may be on one disk or two.
+  // `directories`: those of the stores and of the state; they may be on one disk or two.
   SpaceGuard(catalog::Catalog& catalog, std::vector<std::string> directories,
              const SpaceLimits& limits, Sources sources);
 
-  // Bytes that may be written soon, given back when it is destroyed.
+  // Bytes that may be written soon, released when it is destroyed.
   class Claim {
    public:
     Claim(SpaceGuard& guard, uint64_t size) : guard_(guard), size_(size) {}
@@ -66,20 +67,20 @@ class SpaceGuard {
     const uint64_t size_;
   };
 
-  // Throws no_space, with a sentence that says which limit it is, unless the host may store `size`
-  // bytes more.
+  // Throws no_space, with a sentence that names the limit, unless the host may store `size` bytes
+  // more.
   std::unique_ptr<Claim> claim(const catalog::Host& host, uint64_t size);
-  // They were stored.
+  // Records that they were stored.
   void stored(const catalog::Host& host, uint64_t size);
 
-  // Alerts: a limit is reached, or nearly; they name the host that stored most of late.
+  // Alerts: a limit is reached, or nearly; they name the host that stored most recently.
   std::vector<alerts::Condition> conditions();
 
  private:
   static constexpr size_t kHours = 24;
   struct Volume {
     std::string tenant, name;
-    std::array<uint64_t, kHours> stored{};  // bytes, by hour, as a ring
+    std::array<uint64_t, kHours> stored{};  // bytes per hour, as a ring
     uint64_t hour = 0;                      // the newest one
   };
   struct StoreSize {
@@ -89,28 +90,31 @@ class SpaceGuard {
   struct State {
     std::map<catalog::HostId, Volume> volumes;
     std::map<std::string, StoreSize> stores;  // by tenant
-    uint64_t refused_size = 0;  // bytes: the most that the reserve had no room for, until it has
+    // Bytes: the largest request that was refused because of the reserve, until there is room for
+    // it.
+    uint64_t refused_size = 0;
   };
 
   uint64_t hour_now() const;
   static uint64_t sum(Volume& volume, uint64_t hour);
   uint64_t store_size(const std::string& tenant);
   void expect_reserve(uint64_t size);
-  std::string busiest_host(const std::string& tenant);  // "; most of late came from …", or nothing
+  std::string busiest_host(const std::string& tenant);  // "; most of late came from …", or empty
 
   catalog::Catalog& catalog_;
   const std::vector<std::string> directories_;
   const SpaceLimits limits_;
   const Sources sources_;
   base::Guarded<State> state_;
-  base::Guarded<uint64_t> claimed_{0};  // bytes that claims hold
+  base::Guarded<uint64_t> claimed_{0};  // bytes held by claims
 };
 
-// Hands everything on to `below`, after the guard has allowed it.
+// Forwards everything to `below`, after the guard has allowed it.
 std::unique_ptr<images::PointSink> guarded_sink(std::unique_ptr<images::PointSink> below,
                                                 SpaceGuard& guard, const catalog::Host& host);
 
-// Bytes that the files below a directory take on the disk. What vanishes meanwhile is not counted.
+// Bytes that the files below a directory take on the disk. Files that vanish meanwhile are not
+// counted.
 uint64_t size_on_disk(const std::string& directory);
 
 }  // namespace appliance::ingest

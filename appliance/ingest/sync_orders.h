@@ -1,4 +1,4 @@
-// What the ingest asks whoever orders syncs. Implementations are thread-safe.
+// What the ingest asks the component that orders syncs. Implementations are thread-safe.
 #pragma once
 
 #include <memory>
@@ -13,11 +13,11 @@ class SyncOrders {
  public:
   virtual ~SyncOrders() = default;
 
-  // The job of the order that this sync answers; null if nobody ordered it.
+  // The job of the order that this sync fulfils; null if it was not ordered.
   virtual std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant,
                                                    const std::string& machine,
                                                    const catalog::HostId& host) = 0;
-  // A point of the machine is durable, ordered or not.
+  // A point of the machine is durable, whether ordered or not.
   virtual void committed(const std::string& tenant, const std::string& machine) = 0;
 };
 

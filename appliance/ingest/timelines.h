@@ -1,5 +1,5 @@
 // What the ingest and the scheduler ask about machines that run as instant VMs: one machine, one
-// truth. While an instant VM holds a machine's timeline, its syncs alone go on into it.
+// truth. While an instant VM holds a machine's timeline, only its syncs are added to it.
 // Implementations are thread-safe and answer at once, from what is on disk.
 #pragma once
 
@@ -13,9 +13,10 @@
 namespace appliance::ingest {
 
 struct TimelineHolder {
-  std::string boot;        // the instant VM's id
-  catalog::HostId host{};  // that syncs it: the appliance itself; zero until it has such a host
-  images::PointId point;   // that it was booted from
+  std::string boot;  // the instant VM's id
+  // The host that syncs it: the appliance itself; zero until it has such a host.
+  catalog::HostId host{};
+  images::PointId point;                          // that it was booted from
   std::map<std::string, std::string> disk_names;  // the VM's disk: its name in the point
 };
 
@@ -25,7 +26,7 @@ class Timelines {
 
   virtual std::optional<TimelineHolder> holder(const std::string& tenant,
                                                const std::string& machine) = 0;
-  // Of all machines of the tenant that have a holder: the host that syncs it.
+  // For all machines of the tenant that have a holder: the host that syncs it.
   virtual std::map<std::string, catalog::HostId> holders(const std::string& tenant) = 0;
 };
 

@@ -23,15 +23,15 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kRound{500};
 constexpr std::chrono::seconds kPatience{30};
 
-// Digits of the hash of a tenant's name. State of two tenants must never meet; in the run folder
-// are sockets, whose paths are short. Before, both had 8.
+// Digits of the hash of a tenant's name. State of two tenants must never be mixed up; the run
+// folder contains sockets, whose paths must be short. Earlier versions had 8 for both.
 constexpr size_t kStateDigits = 32, kRunDigits = 16, kOldDigits = 8;
 
 std::string hash_of(const std::string& tenant) {
   return base::to_hex(base::sha256(base::as_bytes(tenant)));
 }
 
-// The agent's program, beside this one or where programs are.
+// The agent's program, beside this one or in the usual folders for programs.
 std::string agent_program() {
   if (const char* given = std::getenv("MULETTO_AGENT"); given != nullptr && *given != '\0')
     return given;
@@ -93,7 +93,7 @@ void InstantSyncs::run(const std::stop_token& stop) {
   std::map<std::string, Tenant> tenants;
   bool took_over = false;
   base::RepeatedLog log;
-  // The edge of one tenant: its trouble is not the others'.
+  // Errors of one tenant end here, so that they do not affect the others.
   auto guarded = [&](const std::string& name, const std::function<void()>& action) {
     try {
       action();
@@ -131,11 +131,11 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
       if (state == boot::VmState::running || state == boot::VmState::paused)
         tenant.running[vm.machine_name] = vm;
     } catch (const std::exception& error) {
-      // It was stopped in this moment, or libvirt is away.
+      // It was stopped at this moment, or libvirt is unavailable.
       base::log().debug("{}: {}", vm.machine_name, error.what());
     }
   }
-  // Somebody may have revoked the appliance's own host: it is enrolled again.
+  // Someone may have revoked the appliance's own host: it is enrolled again.
   if (tenant.host) {
     auto known = catalog_.find_host(tenant.host->id);
     if (!known || known->revoked) tenant.host.reset();
@@ -169,7 +169,7 @@ void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule
   }
   InternalHostPlaces places = places_of(name);
   try {
-    base::make_passable_directory(places.run_directory);  // QEMU makes its sockets there
+    base::make_passable_directory(places.run_directory);  // QEMU creates its sockets there
     base::make_private_directory(places.run_directory + "/orders");
     std::string files = fmt::format("{}/orders/{}", places.run_directory, order.id);
     base::SubprocessOptions options;

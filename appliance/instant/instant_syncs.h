@@ -1,9 +1,9 @@
-// Syncs running instant VMs into their machines' timelines, when the scheduler says so: for the
-// scheduler this is one more agent, which has the machines that run here. Each sync is a process of
-// the agent's own program, which reaches this daemon as any agent does, under the identity of
-// internal_host.h.
+// Syncs running instant VMs into their machines' timelines, when the scheduler orders it: for the
+// scheduler this is one more agent, whose machines are the instant VMs that run here. Each sync is
+// a process of the agent program, which connects to this daemon as any agent does, under the
+// identity of internal_host.h.
 //
-// A thread of its own: it starts the processes, and they die with it. Thread-safe.
+// It has a thread of its own that starts the processes, which die with the thread. Thread-safe.
 #pragma once
 
 #include <list>
@@ -22,36 +22,36 @@
 namespace appliance::instant {
 
 struct InstantSyncSettings {
-  std::string state_directory;  // the daemon's: identities and tracking lie in its folder instant/
+  std::string state_directory;  // the daemon's: identities and tracking are in its folder instant/
   std::string run_directory;    // the daemon's
-  std::string appliance;        // HOST:PORT where this daemon listens
+  std::string appliance;        // HOST:PORT on which this daemon listens
   std::string libvirt_uri;
 };
 
 class InstantSyncs {
  public:
-  // Everything outlives it.
+  // Everything must outlive it.
   InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catalog,
                const pki::Authority& authority, boot::BootService& boots, Timelines& timelines,
                schedule::Scheduler& scheduler);
-  ~InstantSyncs();  // ends the thread, and the syncs that run
+  ~InstantSyncs();  // ends the thread, and the running syncs
 
  private:
   struct Sync {
     uint64_t order = 0;
     std::string machine;
-    std::string files;  // paths without their endings
+    std::string files;  // paths without extensions
     base::Subprocess process;
   };
   struct Tenant {
     std::optional<catalog::Host> host;
     std::map<std::string, boot::InstantVm> running;  // by machine
     std::list<Sync> syncs;
-    std::vector<schedule::SyncOutcome> outcomes;  // not told yet
+    std::vector<schedule::SyncOutcome> outcomes;  // not reported yet
   };
 
   void run(const std::stop_token& stop);
-  // True if anything is to be looked after.
+  // True if there is anything to do.
   bool look(const std::string& name, Tenant& tenant);
   void poll(const std::string& name, Tenant& tenant);
   void begin(Tenant& tenant, const std::string& name, const schedule::Order& order);

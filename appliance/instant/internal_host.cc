@@ -18,7 +18,7 @@ using nlohmann::json;
 
 constexpr size_t kMaxFile = 4 * base::kMaxPemSize;
 
-// The file of agent/enrollment.h: what an enrolled host keeps.
+// The file of agent/enrollment.h: an enrolled host's identity.
 std::string enrollment_path(const InternalHostPlaces& places) {
   return places.state_directory + "/enrollment.json";
 }
@@ -40,7 +40,7 @@ std::optional<catalog::Host> known_host(catalog::Catalog& catalog, const json& e
     auto host = catalog.find_host(id);
     if (host && !host->revoked && host->name == catalog::kInternalHostName) return host;
   } catch (const json::exception&) {
-    // Nothing, or not what was written here.
+    // Nothing, or not written by this program.
   }
   return std::nullopt;
 }
@@ -64,7 +64,7 @@ json enroll(catalog::Catalog& catalog, const pki::Authority& authority, const st
           {"tenant", tenant}};
 }
 
-// JSON's strings are TOML's too.
+// JSON strings are also valid TOML strings.
 std::string config_text(const InternalHostPlaces& places, const InternalHostSettings& settings) {
   return "libvirt = " + base::dump_text(settings.libvirt_uri) +
          "\nstate_dir = " + base::dump_text(places.state_directory) +
@@ -76,7 +76,8 @@ std::string config_text(const InternalHostPlaces& places, const InternalHostSett
 catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
                                    const std::string& tenant, const InternalHostPlaces& places,
                                    const InternalHostSettings& settings) {
-  // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside.
+  // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside
+  // it.
   for (const std::string& each :
        {base::parent_path(places.state_directory), places.state_directory}) {
     if (std::filesystem::create_directory(each))

@@ -1,10 +1,10 @@
 // The appliance as a host of its own: the identity under which it syncs the instant VMs of a
-// tenant, with the agent's own program. One a tenant, in STATE/instant/TENANT: the agent's state
+// tenant, with the agent program. One per tenant, in STATE/instant/TENANT: the agent's state
 // folder, with its certificate (mode 0600) and its settings.
 //
-// Its name is reserved (catalog::kInternalHostName), so that the catalog knows it from any enrolled
-// host. It may write only machines whose timeline an instant VM holds: the ingest sees to that.
-// Thread-safe, but two calls for one tenant must not run at once.
+// Its name is reserved (catalog::kInternalHostName), so that the catalog can tell it from any
+// enrolled host. It may write only machines whose timeline an instant VM holds; the ingest enforces
+// that. Thread-safe, but two calls for one tenant must not run at the same time.
 #pragma once
 
 #include <string>
@@ -16,17 +16,17 @@ namespace appliance::instant {
 
 struct InternalHostPlaces {
   std::string state_directory;  // the agent's
-  std::string run_directory;    // the agent's: sockets
+  std::string run_directory;    // the agent's: for sockets
   std::string config_path() const { return state_directory + "/agent.toml"; }
 };
 
 struct InternalHostSettings {
-  std::string appliance;    // HOST:PORT where this daemon listens
+  std::string appliance;    // HOST:PORT on which this daemon listens
   std::string libvirt_uri;  // where instant VMs run
 };
 
-// The tenant's internal host; makes it at the first call, and anew if it was revoked. Its files say
-// what `settings` say when it returns. Throws as the catalog and the authority.
+// The tenant's internal host; creates it at the first call, and again if it was revoked. Its files
+// contain `settings` when this returns. Throws as the catalog and the authority.
 catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
                                    const std::string& tenant, const InternalHostPlaces& places,
                                    const InternalHostSettings& settings);

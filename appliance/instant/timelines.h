@@ -1,5 +1,5 @@
-// Which instant VMs hold their machines' timelines: the boot service's records, read at each
-// question. Thread-safe.
+// Which instant VMs hold their machines' timelines, according to the boot service's records, which
+// are read at each query. Thread-safe.
 #pragma once
 
 #include "appliance/alerts/conditions.h"
@@ -13,7 +13,7 @@ namespace appliance::instant {
 
 class Timelines : public ingest::Timelines {
  public:
-  // Both outlive it.
+  // Both must outlive it.
   Timelines(boot::BootService& boots, stores::TenantStores& stores)
       : boots_(boots), stores_(stores) {}
 
@@ -24,7 +24,7 @@ class Timelines : public ingest::Timelines {
   // The VMs of a tenant that hold a timeline.
   std::vector<boot::InstantVm> vms(const std::string& tenant);
 
-  // An alert for each VM of all tenants that was cut off and does not run again.
+  // An alert for each VM of all tenants that was interrupted and was not restarted.
   std::vector<alerts::Condition> conditions(catalog::Catalog& catalog);
 
   // From now on this host syncs the tenant's instant VMs.

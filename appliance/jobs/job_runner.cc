@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::chrono::seconds kSaveAgainEvery{5};
 constexpr std::chrono::seconds kStopPatience{60};
-// Numbers that no row ever gets, and that JSON can say.
+// Numbers that no row ever gets, and that fit into a JSON number.
 constexpr int64_t kFirstRowless = 9'000'000'000'000'000;
 constexpr int64_t kMaxRowless = 1000;
 bool is_rowless(JobId id) { return id.number >= kFirstRowless; }
@@ -53,7 +53,7 @@ JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits)
 
 JobRunner::~JobRunner() { stop(); }
 
-// ---- taking jobs
+// ---- accepting jobs
 
 std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   Job job;
@@ -108,7 +108,7 @@ JobId JobRunner::submit_once(const JobSpec& spec, const std::function<JobId()>& 
   return add();
 }
 
-// Only for want of space, and not without end.
+// Only for lack of space, and limited in number.
 JobId JobRunner::rowless_id(const Job& job, const Error& reason) {
   auto state = state_.lock();
   if (reason.code() != ErrorCode::no_space || state->rowless_count == kMaxRowless) throw reason;
@@ -171,7 +171,7 @@ void JobRunner::enqueue(Lane lane, Task task) {
     try {
       add_thread(*state, lane);
     } catch (const std::exception& error) {
-      // Those that the lane has will come to it.
+      // The existing threads of the lane will get to it.
       base::log().warn("no further thread for the lane of {}: {}", traits_of(lane).name,
                        error.what());
     }
@@ -188,8 +188,8 @@ void JobRunner::add_thread(State& state, Lane lane) {
 
 // ---- lanes
 
-// The first one of the tenant that has fewest running: nobody's hundred jobs keep another's
-// waiting.
+// The first one of the tenant that has fewest running: a hundred jobs of one tenant do not make
+// another wait.
 JobRunner::Task JobRunner::take(LaneState& lane) {
   auto best = lane.queue.begin();
   auto running = [&](const Task& task) {
@@ -227,7 +227,7 @@ void JobRunner::run_lane(Lane lane) {
 
 void JobRunner::run(Task& task) {
   if (!task.context) {
-    // Its future has what it throws, and the context is not looked at.
+    // What it throws is in its future, and the context is not used.
     Job nameless;
     JobContext unused(catalog_, nameless, "");
     task.work(unused);
@@ -241,12 +241,12 @@ void JobRunner::run(Task& task) {
   run_work(context, [&] {
     context.start();
     task.work(context);
-    task.work = nullptr;  // before anybody hears of the end: what it holds is let go of
+    task.work = nullptr;  // before the end is announced: what the work holds is released
     end(context, JobState::succeeded, std::nullopt);
   });
 }
 
-// The edge of one job: the only place that catches what its work throws.
+// The outer boundary of one job: the only place that catches what its work throws.
 void JobRunner::run_work(JobContext& context, const std::function<void()>& work) {
   try {
     work();
@@ -261,7 +261,7 @@ void JobRunner::run_work(JobContext& context, const std::function<void()>& work)
 
 // ---- jobs in steps
 
-// What is due, marked as busy; or nothing, and when to look again.
+// A job that is due, marked as busy; or nothing, and when to look again.
 std::shared_ptr<JobRunner::SteppedJob> JobRunner::next_step(Clock::time_point& wake,
                                                             uint64_t& seen) {
   auto state = state_.lock();
@@ -284,7 +284,7 @@ std::shared_ptr<JobRunner::SteppedJob> JobRunner::next_step(Clock::time_point& w
   return next;
 }
 
-// Nothing when it is over, whatever its outcome.
+// Nothing if it has ended, whatever its outcome.
 std::optional<std::chrono::milliseconds> JobRunner::take_step(SteppedJob& job) {
   std::optional<std::chrono::milliseconds> again;
   run_work(*job.context, [&] {
@@ -340,7 +340,7 @@ void JobRunner::end(JobContext& context, JobState outcome, std::optional<Error> 
   try {
     if (!is_rowless(job.id)) context.save_outcome();
   } catch (const std::exception& failure) {
-    // The outcome stays in memory, where it can be asked for; saving it is tried again.
+    // The outcome stays in memory, where it can be queried; saving it is retried.
     base::log().error("cannot save the outcome of job {}: {}", job.id.number, failure.what());
     saved = false;
   }
@@ -351,13 +351,13 @@ void JobRunner::end(JobContext& context, JobState outcome, std::optional<Error> 
   changed_.notify_all();
 }
 
-// Those whose end the catalog did not take when it came.
+// Saves the outcomes that the catalog could not store when the jobs ended.
 void JobRunner::save_outcomes() {
   std::vector<std::shared_ptr<JobContext>> unsaved;
   {
     auto state = state_.lock();
     if (state->unsaved_count == 0) return;
-    state->unsaved_count = 0;  // this thread has them now
+    state->unsaved_count = 0;  // this thread handles them now
     for (const auto& [id, context] : state->live) {
       if (!is_rowless(id) && catalog::is_over(context->snapshot().state))
         unsaved.push_back(context);
@@ -368,7 +368,7 @@ void JobRunner::save_outcomes() {
     try {
       context->save_outcome();
     } catch (const Error&) {
-      saved = false;  // said once, when the job ended
+      saved = false;  // logged once, when the job ended
     }
     auto state = state_.lock();
     if (saved) state->live.erase(context->id_);
@@ -438,7 +438,7 @@ void JobRunner::stop() {
     end(*job->context, JobState::cancelled, Error(ErrorCode::cancelled, "the daemon ended"));
 }
 
-// ---- what is asked about them
+// ---- queries
 
 void JobRunner::set_progress(JobId id, const JobProgress& progress) {
   std::shared_ptr<JobContext> context;

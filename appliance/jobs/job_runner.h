@@ -1,4 +1,5 @@
-// Long work: each job has an id, progress, figures, a log and an outcome that survives the daemon.
+// Long-running work: each job has an id, progress, figures, a log and an outcome that survives the
+// daemon.
 //
 // Where a job runs. Work that keeps a processor or a disk busy is submitted: it gets a thread of
 // its kind's lane (lanes.h), tenants in turn. Work that mostly waits (for a guest, for QEMU's
@@ -37,8 +38,9 @@ struct JobSpec {
   std::string kind;
   std::string tenant;
   std::string subject;
-  // Jobs with one non-empty unit are one: while a job with it waits or runs, submitting another
-  // gives the id of that job. Of the whole appliance: name the kind and the tenant in it.
+  // Jobs with the same non-empty unit are one: while a job with it waits or runs, submitting
+  // another returns the id of that job. Units are global to the appliance: include the kind and the
+  // tenant.
   std::string unit{};
 };
 
@@ -50,11 +52,11 @@ class JobContext {
   std::stop_token stop() const { return stop_.get_token(); }
   // Throws cancelled once the job was asked to stop.
   void throw_if_stopped() const;
-  // It was asked because the daemon ends, not because somebody wants the work undone.
+  // It was asked because the daemon is stopping, not because someone wants the work undone.
   bool daemon_ends() const { return daemon_ends_; }
   // Cheap: kept in memory, saved every few seconds. `total` 0 means unknown.
   void set_progress(JobProgress progress);
-  // A JSON object that replaces the former one.
+  // A JSON object that replaces the previous one.
   void set_figures(std::string figures);
   // One line of the job's log; durable. A full disk does not fail the job.
   void log(std::string_view text);
@@ -62,7 +64,7 @@ class JobContext {
  private:
   friend class JobRunner;
   friend class AttachedJob;
-  // A catalog that cannot be written does not keep the work from being done.
+  // If the catalog cannot be written, the work is done anyway.
   void start();
   void end(catalog::JobState state, std::optional<base::Error> error);  // in memory
   void save_outcome() { catalog_.end_job(snapshot()); }
@@ -82,7 +84,7 @@ class JobContext {
 
 class JobRunner;
 
-// A job whose work runs on its owner's thread. Destroyed without an outcome it has failed.
+// A job whose work runs on its owner's thread. If it is destroyed without an outcome it has failed.
 class AttachedJob {
  public:
   AttachedJob(JobRunner& runner, std::shared_ptr<JobContext> context);
@@ -93,7 +95,7 @@ class AttachedJob {
   JobContext& context() { return *context_; }
   JobId id() const;
   void succeed();
-  void fail(const base::Error& error);  // a code of cancelled makes it cancelled
+  void fail(const base::Error& error);  // the code cancelled makes it cancelled
 
  private:
   void end(catalog::JobState state, std::optional<base::Error> error);
@@ -103,11 +105,11 @@ class AttachedJob {
 };
 
 struct JobLimits {
-  uint32_t thread_count = 64;       // of each lane at most; lanes have smaller limits of their own
-  size_t queue_size = 500;          // jobs of one lane that wait
+  uint32_t thread_count = 64;       // maximum per lane; lanes have lower limits of their own
+  size_t queue_size = 500;          // waiting jobs of one lane
   size_t tenant_queue_size = 250;   // of these, jobs of one tenant
-  uint64_t keep_finished = 10'000;  // jobs in the catalog
-  // Called before each job is made; may make room on a full disk. Must not throw.
+  uint64_t keep_finished = 10'000;  // finished jobs kept in the catalog
+  // Called before each job is created; may make room on a full disk. Must not throw.
   std::function<void()> make_room{};
 };
 
@@ -116,41 +118,41 @@ class JobRunner {
   using Work = std::function<void(JobContext&)>;
   // One step: does what can be done within a second or two, and returns when to be called again;
   // nullopt when the work is done. What it throws is the job's outcome. Once the job was asked to
-  // stop it is called at once, to clean up and to throw cancelled. Never called twice at a time.
+  // stop, it is called at once, to clean up and to throw cancelled. Never called concurrently.
   using Step = std::function<std::optional<std::chrono::milliseconds>(JobContext&)>;
 
-  // Marks jobs that a dead daemon left as failed.
+  // Marks the jobs of a dead daemon as failed.
   JobRunner(catalog::Catalog& catalog, const JobLimits& limits);
   ~JobRunner();  // as stop()
 
-  // On a disk so full that a job cannot be written down it is begun all the same, as it may be the
-  // one that gives space back: its number is of a range of its own, and it is known until the
-  // daemon ends.
+  // If the disk is so full that a job cannot be recorded, it is started anyway, since it may be the
+  // one that frees space: its number is from a separate range, and it is known until the daemon
+  // ends.
 
-  // Queues the job and returns its id, or that of the job with the same unit. Throws busy when too
-  // many wait, with a sentence that says what waits, and when the daemon stops.
+  // Queues the job and returns its id, or that of the job with the same unit. Throws busy if too
+  // many are waiting, with a sentence that says which, and when the daemon is stopping.
   JobId submit(const JobSpec& spec, Work work);
-  // As submit(), for work in steps; the first is taken at once.
+  // Like submit(), for work in steps; the first step is taken at once.
   JobId submit_steps(const JobSpec& spec, Step step);
   std::unique_ptr<AttachedJob> attach(const JobSpec& spec);
   // A part of a job, on a thread of that lane and without an id of its own. The future throws what
   // the work throws, or std::future_error if the daemon ended first. Throws busy as submit().
   std::future<void> run_part(Lane lane, const std::string& tenant, std::function<void()> work);
 
-  // Asks the job to stop; it may take a while. Throws not_found, invalid_argument (it is over).
+  // Asks the job to stop; it may take a while. Throws not_found, invalid_argument (it has ended).
   void cancel(JobId id);
 
-  // Of a job that is under way; nothing happens to one that is over.
+  // For a job that has not ended; otherwise does nothing.
   void set_progress(JobId id, const JobProgress& progress);
 
   // With live progress. Throws not_found.
   Job job(JobId id);
   std::vector<Job> jobs(const catalog::JobFilter& filter);  // newest first
-  // Waits until the job is over, at most `timeout`; the job as it is then.
+  // Waits until the job has ended, at most `timeout`; returns the job as it is then.
   Job wait(JobId id, std::chrono::milliseconds timeout);
 
-  // Takes no more jobs, asks all to stop and waits for the threads. Attached jobs are their owners'
-  // care.
+  // Accepts no more jobs, asks all to stop and waits for the threads. Attached jobs are their
+  // owners' responsibility.
   void stop();
 
  private:
@@ -176,14 +178,14 @@ class JobRunner {
   struct State {
     std::array<LaneState, kLaneCount> lanes;
     std::vector<std::shared_ptr<SteppedJob>> stepped;
-    std::map<JobId, std::shared_ptr<JobContext>> live;  // queued, running, and over but not saved
+    std::map<JobId, std::shared_ptr<JobContext>> live;  // queued, running, and ended but not saved
     std::vector<base::GuardedThread> threads;
     size_t unsaved_count = 0;
-    uint64_t step_changes = 0;  // a job in steps came, was stepped or is to stop
+    uint64_t step_changes = 0;  // a job in steps was added, took a step or is to stop
     uint64_t ended_count = 0;
-    int64_t rowless_count = 0;  // jobs that could not be written down
+    int64_t rowless_count = 0;  // jobs that could not be recorded
     bool stopping = false;
-    Clock::time_point give_up;  // when `stopping`: for jobs in steps that do not end
+    Clock::time_point give_up;  // when `stopping`: deadline for jobs in steps that do not end
   };
 
   JobId submit_once(const JobSpec& spec, const std::function<JobId()>& add);
@@ -204,7 +206,8 @@ class JobRunner {
 
   catalog::Catalog& catalog_;
   const JobLimits limits_;
-  std::mutex submitting_;  // jobs with a unit are looked for and added in one step
+  // Makes looking for a job with the same unit and adding one a single step.
+  std::mutex submitting_;
   base::Guarded<State> state_;
   std::condition_variable changed_;  // with state_: a job's end, `stopping`
   std::array<std::condition_variable, kLaneCount> lane_changed_;  // with state_: queues, steps

@@ -1,5 +1,5 @@
-// Which jobs wait for which: jobs of one lane share its threads, those of different lanes never
-// wait for each other. So no boot or stop waits for a check, a deletion or another's wait.
+// Which jobs wait for which: jobs of one lane share its threads, and those of different lanes never
+// wait for each other. So no boot or stop waits for a check, a deletion or another job's wait.
 #pragma once
 
 #include <cstddef>
@@ -11,19 +11,19 @@ namespace appliance::jobs {
 enum class Lane : uint8_t {
   boots,        // one start each
   stops,        // one stop each, which may wait for the guest's own shutdown
-  groups,       // the starts that an order of several VMs makes
-  deletions,    // of single points, by order
+  groups,       // starts that are part of starting several VMs
+  deletions,    // of single points, on request
   retention,    // deletions by policy
   checks,       // of stores
   compactions,  // of stores
-  others,       // every kind that has no lane of its own
-  steps,        // waits, pulls, orders of several: they hold no thread while they wait
+  others,       // every kind without a lane of its own
+  steps,        // waits, pulls, starts of several: they hold no thread while they wait
 };
 constexpr size_t kLaneCount = 9;
 
 struct LaneTraits {
   std::string_view name;  // "deletions"
-  uint32_t thread_count;  // at most; of `steps`, those that look after all of them
+  uint32_t thread_count;  // maximum; for `steps`, the threads that serve all of them
 };
 
 const LaneTraits& traits_of(Lane lane);

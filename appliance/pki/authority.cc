@@ -26,7 +26,7 @@ using base::ErrorCode;
 constexpr uint64_t kDay_ms = 24ull * 3600 * 1000;
 constexpr uint64_t kAuthorityLifetime_ms = 20 * 365 * kDay_ms;
 constexpr uint64_t kServerLifetime_ms = 10 * 365 * kDay_ms;
-// A server certificate with less to go is made anew at the next start.
+// A server certificate with less validity left is reissued at the next start.
 constexpr uint64_t kServerRenewal_ms = 8 * 365 * kDay_ms;
 
 std::string path_of(const std::string& directory, const char* name) {
@@ -44,7 +44,8 @@ Credentials read_credentials(const std::string& directory, const char* certifica
 Credentials open_authority(const std::string& directory) {
   std::string certificate = path_of(directory, "ca.crt"), key = path_of(directory, "ca.key");
   if (!exists(certificate)) {
-    // A key alone was left by a crash during the first start: nobody has seen its certificate.
+    // A key without certificate was left by a crash during the first start: nobody has seen its
+    // certificate.
     Credentials made = base::create_authority("Muletto appliance authority", kAuthorityLifetime_ms);
     base::write_private_file(key, made.key_pem);
     base::write_private_file(certificate, made.certificate_pem);
@@ -73,7 +74,7 @@ Credentials make_server(const Credentials& authority, const ServerNames& names) 
   return made;
 }
 
-// The server's certificate in the folder, if it may go on being used.
+// The server's certificate in the folder, if it can still be used.
 std::optional<Credentials> find_server(const std::string& directory, const Credentials& authority,
                                        const ServerNames& names) {
   if (!exists(path_of(directory, "server.crt")) || !exists(path_of(directory, "server.key")))
@@ -87,7 +88,8 @@ std::optional<Credentials> find_server(const std::string& directory, const Crede
                 base::is_issued_by(found.certificate_pem, authority.certificate_pem);
     if (good) return found;
   } catch (const Error& error) {
-    // Damaged, or its two halves are of two generations after a crash: a new one costs nothing.
+    // Damaged, or key and certificate do not belong together after a crash: a new one costs
+    // nothing.
     if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::invalid_argument) throw;
   }
   return std::nullopt;
@@ -122,7 +124,7 @@ ServerNames local_server_names(const std::string& public_host) {
       continue;
     std::string address(text);
     if (address.find('%') == std::string::npos)
-      add_once(names.ip_addresses, address);  // not link-local ones
+      add_once(names.ip_addresses, address);  // but not link-local ones
   }
   ::freeifaddrs(list);
   std::sort(names.ip_addresses.begin(), names.ip_addresses.end());

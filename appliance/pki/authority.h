@@ -1,10 +1,11 @@
 // The appliance's certificate authority, in a folder of its own (files 0600, folder 0700):
 //   ca.crt ca.key          made at the first start, valid for 20 years; agents know its fingerprint
-//   server.crt server.key  what the daemon shows; replaced when its names change or its time runs out
-// Losing ca.key cuts off every agent, so a folder with one half of the authority is an error and
-// never replaced.
+//   server.crt server.key  presented by the daemon; replaced when its names change or it expires
+//   soon
+// Losing ca.key would disconnect every agent, so a folder with one half of the authority is an
+// error and is never replaced.
 //
-// Which certificates are revoked is known to the catalog, not here: server_context() asks.
+// The catalog knows which certificates are revoked, not this class: server_context() asks.
 // Thread-safe once open.
 #pragma once
 
@@ -26,7 +27,7 @@ struct ServerNames {
 };
 
 // localhost, this machine's name, and the addresses of its interfaces, without duplicates, in a
-// stable order. `public_host` (a name or an address; may be empty) is added.
+// stable order, plus `public_host` (a name or an address; may be empty).
 ServerNames local_server_names(const std::string& public_host);
 
 struct HostCertificate {
@@ -35,27 +36,27 @@ struct HostCertificate {
   uint64_t not_after_ms = 0;
 };
 
-// Throws unavailable if the folder's authority is not there, cannot be read, or is not the one with
+// Throws unavailable if the folder's authority is missing, cannot be read, or is not the one with
 // that fingerprint (empty: any). Changes nothing.
 void expect_authority(const std::string& directory, const std::string& fingerprint);
 // Enrolment is done once. An agent that fell silent because a date passed would be the very failure
-// this product exists against; what ends a certificate early is revocation.
+// that this product exists to prevent; certificates are ended early by revocation.
 constexpr uint64_t kHostLifetime_ms = 10ull * 365 * 24 * 3600 * 1000;
-// An agent renews its certificate from the half of that on, and not before: whoever stole one
-// cannot make it last longer at once.
+// An agent renews its certificate in the second half of this time, and not before, so that a thief
+// cannot prolong a stolen one at once.
 constexpr uint64_t kHostRenewal_ms = kHostLifetime_ms / 2;
 
 class Authority {
  public:
-  // Opens the folder's authority, or makes it if the folder is new or empty. Durable when it
+  // Opens the folder's authority, or creates it if the folder is new or empty. Durable when it
   // returns. Throws corrupt (half of it is missing, or damaged), unauthorized, io.
   static std::unique_ptr<Authority> open(const std::string& directory, const ServerNames& names);
 
   const std::string& certificate_pem() const { return authority_.certificate_pem; }
-  // 64 hexadecimal digits: what `muletto-agent enroll --fingerprint` wants.
+  // 64 hexadecimal digits: the argument of `muletto-agent enroll --fingerprint`.
   const std::string& fingerprint() const { return fingerprint_; }
 
-  // When the authority's own certificate ends, and the server's; milliseconds since 1970 in UTC.
+  // When the authority's own certificate expires, and the server's; milliseconds since 1970 in UTC.
   uint64_t authority_end_ms() const;
   uint64_t server_end_ms() const;
 
@@ -64,8 +65,8 @@ class Authority {
   // authority. Throws invalid_argument for a bad request.
   HostCertificate sign_host(const std::string& request_pem, const std::string& host_id) const;
 
-  // What the daemon serves with: client certificates are optional (people come without), but one
-  // that is shown must be good. `is_revoked`: see base::TlsServerOptions.
+  // The daemon's TLS context: client certificates are optional (people connect without), but one
+  // that is presented must be valid. `is_revoked`: see base::TlsServerOptions.
   base::TlsContext server_context(std::function<bool(const std::string& serial)> is_revoked) const;
 
  private:

@@ -42,7 +42,7 @@ void PointDeletion::remove(const std::string& tenant, const images::PointId& poi
   auto writer = stores_.expect_writable(tenant);
   auto owner = catalog_.find_owner(tenant, point);
   try {
-    catalog_.intend_removal(tenant, point);  // so that it is not missed if we die in between
+    catalog_.intend_removal(tenant, point);  // so that it does not look lost if we die in between
     writer->delete_point(point);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found || !owner) throw;

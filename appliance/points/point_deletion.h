@@ -1,8 +1,8 @@
-// The one way in which the appliance deletes a point, whoever wants it gone: an operator, the
-// policy, the forgetting of a machine.
+// The only way in which the appliance deletes a point, whoever requests it: an operator, the
+// policy, or forgetting a machine.
 //
-// A point that is held, or that a boot needs, is not deleted. The question and the deletion are one
-// step against a start of a boot of the same point (boot/point_pins.h). Thread-safe.
+// A point that is held, or that a boot needs, is not deleted. The check and the deletion are one
+// step relative to a start of a boot of the same point (boot/point_pins.h). Thread-safe.
 #pragma once
 
 #include <functional>
@@ -21,23 +21,24 @@ class PointDeletion {
   using ForgetTraces = std::function<void(const images::StoreId&, const images::MachineId&)>;
 
   struct Options {
-    std::string state_directory;  // where the records of boots are
-    ForgetTraces forget_traces;   // called when a machine's last point is gone; may be empty
+    std::string state_directory;  // folder with the records of boots
+    ForgetTraces forget_traces;   // called when a machine's last point is deleted; may be empty
   };
 
-  // All outlive it. `pins` are those of every boot service of this state folder.
+  // All must outlive it. `pins` are those of every boot service of this state folder.
   PointDeletion(catalog::Catalog& catalog, stores::TenantStores& stores, boot::PointPins& pins,
                 Options options);
 
-  // Throws busy, with who holds or needs the point, or that this cannot be known.
+  // Throws busy, with who holds or needs the point, or that this cannot be determined.
   void expect_deletable(const std::string& tenant, const images::PointId& point);
 
-  // As Catalog::hold_point(), and busy while the point is being deleted.
+  // Like Catalog::hold_point(), and throws busy while the point is being deleted.
   void hold(const std::string& tenant, const catalog::Hold& hold);
 
-  // The point is gone from store and catalog when it returns; a hold on it, too. One that only the
-  // catalog knew is gone from there. Throws as expect_deletable(); busy while a boot of it starts,
-  // a reader has it open or a sync is relative to it; and what opening or writing the store throws.
+  // When it returns the point is deleted from store and catalog, including any hold. A point that
+  // only the catalog knew is removed there. Throws as expect_deletable(); busy while a boot of it
+  // starts, a reader has it open or a sync is relative to it; and what opening or writing the store
+  // throws.
   void remove(const std::string& tenant, const images::PointId& point);
 
  private:

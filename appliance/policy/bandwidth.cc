@@ -6,7 +6,7 @@
 namespace appliance::policy {
 namespace {
 
-constexpr uint64_t kMinRate = 1024;  // bytes a second; less is a mistake, not a wish
+constexpr uint64_t kMinRate = 1024;  // bytes per second; less is surely a mistake
 
 }  // namespace
 

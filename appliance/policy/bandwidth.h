@@ -1,5 +1,5 @@
-// How many bytes a second a host's syncs may take together, by the time of the week: "20M mon-fri
-// 8-18, 100M". The first entry whose window holds counts; none: no limit. Pure. Values.
+// How many bytes per second a host's syncs may use together, by the time of the week: "20M mon-fri
+// 8-18, 100M". The first entry whose window matches applies; none: no limit. Pure. Values.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace appliance::policy {
 
 struct BandwidthEntry {
-  uint64_t rate = 0;  // bytes a second; 0: no limit
+  uint64_t rate = 0;  // bytes per second; 0: no limit
   Window window;
 };
 using Bandwidth = std::vector<BandwidthEntry>;
@@ -21,7 +21,7 @@ using Bandwidth = std::vector<BandwidthEntry>;
 // Throws invalid_argument.
 Bandwidth parse_bandwidth(std::string_view text);
 
-// Bytes a second at that local time; nullopt: no limit.
+// Bytes per second at that local time; nullopt: no limit.
 std::optional<uint64_t> rate_at(const Bandwidth& bandwidth, int64_t local_ms);
 
 }  // namespace appliance::policy

@@ -1,5 +1,5 @@
-// The rule which points of a machine are kept: "last 24, hourly 48, daily 14, weekly 8, monthly 12,
-// yearly 5", or "all". What follows from it is in retention/plan.h. Pure. Values.
+// The rule that says which points of a machine are kept: "last 24, hourly 48, daily 14, weekly 8,
+// monthly 12, yearly 5", or "all". How it is applied is in retention/plan.h. Pure. Values.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// A calendar rule looks at whole local days: most do not match, and of one that does, every minute
-// between its two midnights is looked at in UTC. Days of 23 and 25 hours need no case of their own
-// that way; only times inside a jump, which no minute shows, are added.
+// A calendar rule examines whole local days: most do not match, and of one that does, every minute
+// between its two midnights is examined in UTC. Days of 23 and 25 hours need no special case that
+// way; only times that clocks skip, which no minute shows, are added.
 #include "appliance/policy/schedule.h"
 
 #include <fmt/format.h>
@@ -58,7 +58,7 @@ int parse_field_number(std::string_view text, int min, int max) {
   return value;
 }
 
-// "*", "5", "1-5", "*/15", "8-18/2", and several with commas.
+// "*", "5", "1-5", "*/15", "8-18/2", and comma-separated lists of these.
 template <size_t kSize>
 std::bitset<kSize> parse_field(const std::string& text, int min, int max) {
   std::bitset<kSize> values;
@@ -128,7 +128,7 @@ std::optional<int64_t> next_of(const IntervalRule& rule, int64_t after, const Ti
   int64_t end = after + 8 * kDayMs + interval * 8;
   while (candidate <= end) {
     if (rule.window.contains(zone.local_of(candidate))) return candidate;
-    // Outside the window a short interval skips ahead by minutes: windows begin on whole ones.
+    // Outside the window a short interval advances by minutes: windows begin on whole ones.
     int64_t step = interval;
     if (interval < kMinuteMs) {
       int64_t minute = (candidate / kMinuteMs + 1) * kMinuteMs;
@@ -153,7 +153,7 @@ bool matches_time(const CalendarRule& rule, int minute) {
          rule.minutes.test(static_cast<size_t>(minute % 60));
 }
 
-// The first instant of that local day, after `after`, that the rule names.
+// The first instant after `after` on that local day that the rule names.
 std::optional<int64_t> next_in_day(const CalendarRule& rule, int64_t local_midnight, int64_t after,
                                    const TimeZone& zone) {
   int64_t begin = zone.utc_of(local_midnight), end = zone.utc_of(local_midnight + kDayMs);
@@ -162,12 +162,13 @@ std::optional<int64_t> next_in_day(const CalendarRule& rule, int64_t local_midni
     if (utc <= after) continue;
     int64_t local = zone.local_of(utc);
     if (!matches_time(rule, minute_of_day(local))) continue;
-    if (!rule.any_hour && zone.first_utc_of(local) != utc) continue;  // the hour's second coming
+    // The hour's second occurrence.
+    if (!rule.any_hour && zone.first_utc_of(local) != utc) continue;
     next = utc;
     break;
   }
   if (end - begin >= kDayMs || rule.any_hour) return next;
-  for (int minute = 0; minute < 24 * 60; ++minute) {  // a short day: times inside the jump
+  for (int minute = 0; minute < 24 * 60; ++minute) {  // a short day: skipped times
     int64_t local = local_midnight + minute * kMinuteMs;
     if (!matches_time(rule, minute) || zone.first_utc_of(local)) continue;
     int64_t jump = zone.utc_of(local);

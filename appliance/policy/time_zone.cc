@@ -33,7 +33,8 @@ int64_t TimeZone::offset_ms(int64_t utc_ms) const {
 
 int64_t TimeZone::local_of(int64_t utc_ms) const { return utc_ms + offset_ms(utc_ms); }
 
-// Offsets change by hours and months apart: a day before and a day after tell both candidates.
+// Offsets change only by hours, and months apart: the offsets of a day before and a day after are
+// the two candidates.
 std::optional<int64_t> TimeZone::first_utc_of(int64_t local_ms) const {
   int64_t before = local_ms - offset_ms(local_ms - kDayMs);
   int64_t after = local_ms - offset_ms(local_ms + kDayMs);

@@ -1,4 +1,4 @@
-// A time zone by its IANA name ("Europe/Rome"), with its rules of summer time from ICU's tables.
+// A time zone by its IANA name ("Europe/Rome"), with its summer time rules from ICU's tables.
 // Immutable; thread-safe. Times are milliseconds since 1970: in UTC, or "local", that is the wall
 // clock's reading counted as if it were UTC.
 #pragma once
@@ -16,14 +16,14 @@ constexpr int64_t kDayMs = 24 * kHourMs;
 
 class TimeZone {
  public:
-  // Throws invalid_argument for a name that is none.
+  // Throws invalid_argument for an unknown name.
   explicit TimeZone(const std::string& name);
 
   const std::string& name() const { return name_; }
   int64_t local_of(int64_t utc_ms) const;
-  // The first instant at which clocks show `local_ms`; none if clocks jump over it.
+  // The first instant at which clocks show `local_ms`; none if clocks skip it.
   std::optional<int64_t> first_utc_of(int64_t local_ms) const;
-  // As first_utc_of(), but a time that clocks jump over is the instant of the jump.
+  // As first_utc_of(), but a time that clocks skip is the instant of the change.
   int64_t utc_of(int64_t local_ms) const;
 
  private:

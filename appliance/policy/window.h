@@ -1,6 +1,6 @@
-// Spans of a week, as policies name them: "mon-fri 7-19", "sat,sun", "22:30-6". From the first
-// minute, up to but not including the last; a span whose end is not after its begin goes on past
-// midnight and belongs to the day on which it begins. Values.
+// Spans of a week, as written in policies: "mon-fri 7-19", "sat,sun", "22:30-6". A span includes
+// its first minute and excludes its last; a span whose end is not after its beginning continues
+// past midnight and belongs to the day on which it begins. Values.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ uint8_t parse_days(std::string_view text);
 bool looks_like_days(std::string_view text);
 // "7", "07:30", "24:00": minutes of the day. Throws invalid_argument.
 int parse_minute(std::string_view text);
-// Words of a window: days, a span of hours, or both in this order. Throws invalid_argument.
+// Parts of a window: days, a span of hours, or both in this order. Throws invalid_argument.
 Window parse_window(const std::vector<std::string>& words);
 
 // Words of a text, separated by spaces.

@@ -1,12 +1,13 @@
-// Whether mulettod may make an appliance in its state folder. A disk that is not mounted looks like
-// a new machine: an appliance that made itself again there would have a new authority, which no
-// enrolled host trusts, and no point. So it makes itself only where nothing speaks against it:
-//   - there is a catalog: nothing is made, it is opened;
+// Whether mulettod may create an appliance in its state folder. If its disk is not mounted, the
+// folder looks like that of a new machine: an appliance that initialised itself again would have a
+// new authority, which no enrolled host trusts, and no points. So it does so only where nothing
+// suggests that one exists:
+//   - there is a catalog: nothing is created, it is opened;
 //   - /etc/fstab says that the folder, or one above it, is a mount point, and nothing is mounted
 //     there: refused;
 //   - there are keys of an authority, but no catalog: part of an appliance is missing: refused;
-//   - else it is a new one.
-// Likewise no authority is made where the catalog knows one. An operator who has lost them for good
+//   - otherwise it is a new one.
+// Likewise no authority is created if the catalog knows one. An operator who has lost them for good
 // says so: mulettod --init. Functions; thread-safe.
 #pragma once
 
@@ -19,14 +20,14 @@
 
 namespace appliance::presence {
 
-// Throws unavailable with what speaks against it. Before anything is made.
+// Throws unavailable with the reason if it must not. Call it before anything is created.
 void expect_state_folder(const Config& config);
 
-// Throws unavailable if the catalog knows an authority, or hosts that one was needed for, and it is
-// not in its folder. Before the authority is opened.
+// Throws unavailable if the catalog knows an authority, or hosts that needed one, and it is not in
+// its folder. Call it before the authority is opened.
 void expect_known_authority(const Config& config, catalog::Catalog& catalog);
 
-// The mount point above or at `path` that `fstab` lists and `mounts` (/proc/self/mounts) does not.
+// The mount point at or above `path` that `fstab` lists and `mounts` (/proc/self/mounts) does not.
 std::optional<std::string> unmounted_above(std::string_view path, std::string_view fstab,
                                            std::string_view mounts);
 

@@ -46,7 +46,7 @@ Need program(std::string name, std::string purpose, std::string package) {
   return need;
 }
 
-// The folder is the one it was when the daemon started, and can be written to.
+// The folder is the same as when the daemon started, and can be written to.
 Need folder(std::string name, const std::string& path, std::string purpose) {
   Need need{std::move(name), std::move(purpose), 2000, 0, {}};
   auto place = std::make_shared<base::FilePlace>(path);

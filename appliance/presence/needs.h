@@ -1,4 +1,4 @@
-// The table of what mulettod needs: what is checked, how often, and what cannot be done without it.
+// The table of what mulettod needs: what is checked, how often, and what is impossible without it.
 #pragma once
 
 #include <functional>
@@ -14,11 +14,12 @@ struct NeedSources {
   const Config& config;
   std::function<void()> look_at_stores;         // TenantStores::look()
   std::function<void()> ask_libvirt;            // throws if it does not answer
-  std::function<void()> expect_alerts_settled;  // throws if alerts have not been settled lately
+  std::function<void()> expect_alerts_settled;  // throws if alerts have not been settled recently
   std::string fingerprint;                      // of the authority that was opened
 };
 
-// Everything that `sources` refers to outlives the needs. Each group is for a thread of its own.
+// Everything that `sources` refers to must outlive the needs. Each group is for a thread of its
+// own.
 std::vector<std::vector<Need>> needs_of(const NeedSources& sources);
 
 }  // namespace appliance::presence

@@ -21,7 +21,7 @@ uint64_t monotonic_ms() {
          static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
-// Empty: it is there.
+// Empty if there is none.
 std::string problem_of(const std::function<void()>& check) {
   try {
     check();

@@ -1,4 +1,4 @@
-// The alerts about stores that are not as they should be. A pure function.
+// Alerts about stores with problems. A pure function.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@ namespace appliance::presence {
 
 std::vector<alerts::Condition> store_conditions(const std::vector<stores::StoreStanding>& stores);
 
-// What a person is told beside the points of such a store; empty: nothing.
+// What people are told next to the points of such a store; empty: nothing.
 std::string lost_points_sentence(const stores::StoreStanding& store);
 
 }  // namespace appliance::presence

@@ -1,4 +1,4 @@
-// What a report to a client says, as values: one tenant's machines over a period. Times are
+// The content of a report to a client, as values: one tenant's machines over a period. Times are
 // milliseconds since 1970 in UTC. Values; not thread-safe.
 #pragma once
 
@@ -25,8 +25,8 @@ struct ReportedBoot {
 struct ReportedMachine {
   std::string name;
   bool is_protected = false;
-  bool is_verified = false;                // its policy has it tested
-  size_t point_count = 0;                  // kept now
+  bool is_verified = false;                // its policy requires test boots
+  size_t point_count = 0;                  // present now
   std::optional<uint64_t> latest_ms;       // its newest point, up to the period's end
   uint64_t worst_gap_ms = 0;               // the longest time without a newer point, in the period
   std::optional<uint64_t> rpo_ms, rto_ms;  // targets of its policy
@@ -38,7 +38,7 @@ struct ReportedMachine {
 
 struct TenantReport {
   std::string tenant;
-  uint64_t from_ms = 0, to_ms = 0;  // to_ms is not part of it
+  uint64_t from_ms = 0, to_ms = 0;  // to_ms is exclusive
   uint64_t made_ms = 0;
   std::string timezone = "UTC";
   std::vector<ReportedMachine> machines;           // by name

@@ -238,7 +238,7 @@ class Page {
     }
   }
 
-  // One bar a passed test boot, oldest first.
+  // One bar per passed test boot, oldest first.
   std::string diagram(const ReportedMachine& machine) const {
     if (machine.recovery_ms.size() < 2) return "";
     uint64_t longest = *std::max_element(machine.recovery_ms.begin(), machine.recovery_ms.end());

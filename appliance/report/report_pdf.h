@@ -1,4 +1,5 @@
-// The page as PDF, by WeasyPrint as a child process without rights or network. Blocks for seconds.
+// The page as PDF, made by WeasyPrint in a child process without privileges or network. Blocks for
+// seconds.
 #pragma once
 
 #include <string>
@@ -7,7 +8,7 @@
 
 namespace appliance::report {
 
-// Throws unsupported if weasyprint is not installed, io with its words if it fails.
+// Throws unsupported if weasyprint is not installed, io with its error message if it fails.
 base::Bytes pdf_from_html(const std::string& html);
 
 }  // namespace appliance::report

@@ -25,7 +25,7 @@ using base::ErrorCode;
 using nlohmann::json;
 using ReportId = images::Id<struct ReportTag, 8>;
 
-constexpr uint32_t kMaxBoots = 5000;  // looked through, of each machine
+constexpr uint32_t kMaxBoots = 5000;  // examined for each machine
 constexpr uint32_t kMaxAlerts = 10'000;
 constexpr uint64_t kMaxFile = 256ull << 20;  // bytes
 
@@ -39,7 +39,7 @@ std::vector<std::string> sentences_of(const std::string& text) {
   return sentences;
 }
 
-// The names of files tell tenants apart without holding their names, which may be anything.
+// File names keep tenants apart without containing the tenants' names, which may be anything.
 std::string prefix_of(const std::string& tenant) {
   base::Sha256 hash = base::sha256(base::as_bytes(tenant));
   ReportId id;
@@ -47,7 +47,7 @@ std::string prefix_of(const std::string& tenant) {
   return id.hex();
 }
 
-// Never the one just made: the clock may have been set back since the others were.
+// Never the one just created: the clock may have been set back since the others were.
 void forget_old(const std::string& directory, const std::string& prefix, const std::string& made) {
   std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> files;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {

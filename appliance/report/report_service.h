@@ -1,5 +1,5 @@
-// Reports to clients: collected from the catalog, written as HTML or PDF into
-// STATE/reports/TENANT/, made as jobs. The newest kKept of each tenant stay. Thread-safe.
+// Reports for clients: collected from the catalog, written as HTML or PDF into
+// STATE/reports/TENANT/, created as jobs. The newest kKept of each tenant are kept. Thread-safe.
 #pragma once
 
 #include <string>
@@ -31,12 +31,12 @@ class ReportService {
  public:
   static constexpr size_t kKept = 50;
 
-  // All outlive the service. `directory` is STATE/reports.
+  // All must outlive the service. `directory` is STATE/reports.
   ReportService(std::string directory, catalog::Catalog& catalog, schedule::Scheduler& scheduler,
                 jobs::JobRunner& jobs);
 
-  // The job's figures name the report: {"report": ID}. Throws invalid_argument (an empty period, a
-  // time zone nobody knows), not_found (no such tenant).
+  // The job's figures name the report: {"report": ID}. Throws invalid_argument (an empty period, an
+  // unknown time zone), not_found (no such tenant).
   jobs::JobId request(const ReportOrder& order);
   ReportFile open(const std::string& tenant, const std::string& id);  // throws not_found
 

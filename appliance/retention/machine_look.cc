@@ -20,8 +20,8 @@ using base::ErrorCode;
 
 constexpr uint64_t kFreeShare = 10;  // a store is nearly full below 1/10
 
-// Unlike the scheduler's, which falls back on the default policy: no point is deleted by a rule
-// that nobody gave its machine. Throws not_found, invalid_argument.
+// Unlike the scheduler's, which falls back to the default policy: no point is deleted by a rule
+// that was not assigned to its machine. Throws not_found, invalid_argument.
 policy::PolicyText policy_of(catalog::Catalog& catalog, const catalog::Protection& protection) {
   std::string wanted =
       protection.policy.empty() ? std::string(policy::kDefaultPolicy) : protection.policy;
@@ -100,7 +100,7 @@ MachinePlan MachineLook::now(const catalog::Protection& protection) const {
   if (!protection.wanted) {
     plan.keep = "all";
     plan.held = "it is not protected, so everything is kept: muletto machine protect";
-    plan.grace = {};  // whoever protects it again may have another rule in mind
+    plan.grace = {};  // when it is protected again, another rule may be intended
   }
   decide(plan, text.timezone);
   if (plan.held.empty()) wait_for_grace(plan);

@@ -1,6 +1,6 @@
-// A look at one machine: what would become of its points now, and whether anything forbids it. Out
-// of the catalog, the policies and the records of boots; neither store nor libvirt is asked.
-// Changes nothing. Thread-safe.
+// Examines one machine: what would happen to its points now, and whether anything prevents it. Uses
+// the catalog, the policies and the records of boots, but neither store nor libvirt. Changes
+// nothing. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +16,17 @@
 
 namespace appliance::retention {
 
-// What retention asks others; all may be called on any thread. Empty ones: the real clocks; the
-// clock is always trusted.
+// What retention needs from other parts; all functions may be called on any thread. If empty: the
+// real clocks; the clock is always trusted.
 struct Surroundings {
-  std::string state_directory{};          // where the records of boots are
+  std::string state_directory{};          // folder with the records of boots
   std::function<uint64_t()> now_ms{};     // UTC
   std::function<uint64_t()> steady_ms{};  // monotonic
-  // Why the clock is not to be believed now, a sentence; empty: it is.
+  // Why the clock is not trusted now, a sentence; empty: it is trusted.
   std::function<std::string()> clock_problem{};
   PruningPlaces pruning{};
 };
-// With nothing empty but the folder.
+// Fills everything that is empty except the folder.
 Surroundings complete(Surroundings surroundings);
 
 struct MachinePlan {
@@ -35,29 +35,30 @@ struct MachinePlan {
   std::string policy;               // its name
   std::string keep;                 // the rule, as people write it
   std::vector<Decision> decisions;  // newest first
-  size_t going = 0;                 // how many of them do not stay
-  // Why nothing is removed now, a sentence; empty: nothing forbids it.
+  size_t going = 0;                 // how many of them are to be removed
+  // Why nothing is removed now, a sentence; empty: nothing prevents it.
   std::string held;
-  // That is worth an alert: points were to go, and something is wrong or waits.
+  // This deserves an alert: points were to be removed, and something is wrong or waits.
   bool is_held_back = false;
   std::optional<uint64_t> waits_until_ms;  // UTC: a new rule's grace ends then
-  // What stays though no rule keeps it, if that means that something is wrong; else empty.
+  // Why a point is kept though no rule keeps it, if that means that something is wrong; otherwise
+  // empty.
   std::string beyond;
-  std::string rule;  // as Grace knows it
-  Grace grace;       // to be remembered if the plan is followed
+  std::string rule;  // in Grace's form
+  Grace grace;       // to be stored if the plan is carried out
 };
 
 class MachineLook {
  public:
-  // Both outlive it. `surroundings` are complete.
+  // Both must outlive it. `surroundings` are complete.
   MachineLook(catalog::Catalog& catalog, stores::TenantStores& stores,
               const Surroundings& surroundings)
       : catalog_(catalog), stores_(stores), around_(surroundings) {}
 
-  // As things are.
+  // The plan for the current state.
   MachinePlan now(const catalog::Protection& protection) const;
-  // If the machine were protected and its rule were `keep`, without grace. Throws invalid_argument
-  // for a rule that is none.
+  // The plan if the machine were protected and its rule were `keep`, without grace. Throws
+  // invalid_argument for an invalid rule.
   MachinePlan under(const catalog::Protection& protection, const std::string& keep) const;
 
  private:

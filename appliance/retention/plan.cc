@@ -15,7 +15,7 @@ namespace {
 using policy::kDayMs;
 using policy::kHourMs;
 
-// The number of the period that point `i` lies in, of points that are sorted newest first.
+// The number of the period that contains point `i`; points are sorted newest first.
 using Period = std::function<int64_t(size_t i)>;
 
 int64_t month_of(int64_t local_ms) {
@@ -42,7 +42,7 @@ class Planner {
     }
     auto local = [this](size_t i) { return zone_.local_of(points_[i].time_ms); };
     apply("last", retention.last, [](size_t i) { return -static_cast<int64_t>(i); });
-    // An hour that comes twice in autumn is two hours of syncs: hours are told apart by UTC.
+    // An hour that occurs twice in autumn is two hours of syncs: hours are distinguished in UTC.
     apply("hourly", retention.hourly, [&](size_t i) { return points_[i].time_ms / kHourMs; });
     apply("daily", retention.daily, [&](size_t i) { return local(i) / kDayMs; });
     apply("weekly", retention.weekly, [&](size_t i) { return (local(i) / kDayMs + 3) / 7; });
@@ -50,7 +50,7 @@ class Planner {
     apply("yearly", retention.yearly, [&](size_t i) { return (month_of(local(i)) - 1) / 12; });
   }
 
-  // What stays whatever the rules say.
+  // What is kept whatever the rules say.
   void protect() {
     auto keep_first = [this](const char* reason, auto&& is_it) {
       for (size_t i = 0; i < points_.size(); ++i) {
@@ -93,7 +93,7 @@ class Planner {
 
   void apply(std::string_view name, uint32_t count, const Period& period) {
     if (count == 0) return;
-    // Sets, since a clock that was set back may bring a period twice.
+    // Sets, since a clock that was set back may cause a period to occur twice.
     std::set<int64_t> good, bad;  // periods so far that have such a point
     for (size_t i = 0; i < points_.size(); ++i) {
       int64_t number = period(i);

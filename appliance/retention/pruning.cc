@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A trace may be of a store that is not adopted yet.
+// A trace may belong to a store that is not adopted yet.
 constexpr std::chrono::hours kOrphanAge{30 * 24};
 
 // STORE-MACHINE.trace

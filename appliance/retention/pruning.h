@@ -1,5 +1,5 @@
-// Removes what nobody needs any more and nobody else removes: old rows of the catalog, and boot
-// traces of machines that are gone. A little at a time; what is left goes the next time.
+// Removes what is no longer needed and nothing else removes: old rows of the catalog, and boot
+// traces of machines that are gone. A limited amount at a time; the rest follows the next time.
 // Thread-safe.
 #pragma once
 

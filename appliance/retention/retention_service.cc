@@ -74,14 +74,14 @@ void RetentionService::prune_hourly() {
     state->pruned_ms = around_.steady_ms();
   }
   try {
-    if (!around_.clock_problem().empty()) return;  // what is old?
+    if (!around_.clock_problem().empty()) return;  // age is meaningless then
     prune(catalog_, around_.pruning, around_.now_ms());
   } catch (const std::exception& error) {
     base::log().error("old rows and traces could not be removed: {}", error.what());
   }
 }
 
-// ---- looks
+// ---- examining machines
 
 void RetentionService::run() {
   bool complete_round = true;
@@ -116,8 +116,8 @@ void RetentionService::tend(const catalog::Protection& protection) {
   submit(plan, Haste::within_bounds);
 }
 
-// What was seen, for the alerts; and since when a new rule waits. A machine that is not protected
-// any more begins with a new grace when it is protected again.
+// Records the result for the alerts, and since when a new rule waits. A machine that is no longer
+// protected starts with a new grace when it is protected again.
 void RetentionService::remember(const MachinePlan& plan) {
   catalog::RetentionMark mark = catalog_.retention_mark(plan.tenant, plan.machine);
   if (Grace{mark.applied, mark.wanted, mark.wanted_since_ms} != plan.grace) {
@@ -130,7 +130,7 @@ void RetentionService::remember(const MachinePlan& plan) {
   standing.held = plan.is_held_back ? plan.held : "";
   standing.beyond = plan.beyond;
   if (plan.going > 0) return;
-  standing.failure.clear();  // nothing is to be done, so nothing fails
+  standing.failure.clear();  // there is nothing to do, so nothing fails
   standing.failures = 0;
 }
 
@@ -206,11 +206,12 @@ bool RetentionService::is_under_way(const jobs::JobId& id) {
     return !catalog::is_over(jobs_.job(id).state);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found) throw;
-    return false;  // so long ago that it is forgotten
+    return false;  // so long ago that it is no longer known
   }
 }
 
-// The job that does it: a new one, or the one that is under way. None in the pause after a failure.
+// The job that does it: a new one, or the one that is already running or waiting. None in the pause
+// after a failure.
 std::optional<jobs::JobId> RetentionService::submit(const MachinePlan& plan, Haste haste) {
   Key key{plan.tenant, plan.machine};
   auto state = state_.lock();
@@ -227,8 +228,8 @@ bool RetentionService::take_haste(const Key& key) {
   return std::exchange(state_.lock()->machines[key].is_hasty, false);
 }
 
-// It looks again: much may have happened since it was queued. Once more if haste is asked for
-// meanwhile.
+// It examines the machine again: much may have happened since it was queued. It repeats this if
+// haste is requested meanwhile.
 void RetentionService::work(const Key& key, jobs::JobContext& context) {
   try {
     Removal sum;
@@ -250,7 +251,7 @@ void RetentionService::work(const Key& key, jobs::JobContext& context) {
   }
 }
 
-// The oldest first, at most `most`.
+// Removes the oldest first, at most `most`.
 void RetentionService::remove(const MachinePlan& plan, size_t most, Removal& sum,
                               jobs::JobContext& context) {
   size_t tried = 0;

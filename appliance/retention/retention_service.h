@@ -1,10 +1,12 @@
-// Deletes the points that policies do not keep (plan.h says which), and says beforehand what it
-// will delete and why. A thread of its own looks at every machine once a minute; the deletions are
-// jobs of the kind "retention", at most one for a machine at a time, none if nothing is to go.
+// Deletes the points that policies do not keep (plan.h decides which), and says in advance what it
+// will delete and why. A thread of its own examines every machine once a minute; the deletions are
+// jobs of the kind "retention", at most one for a machine at a time, none if nothing is to be
+// removed.
 //
-// It deletes nothing while it does not know enough: the appliance's clock is not trusted, a policy
-// or the record of a boot cannot be read, a new rule waits for its grace. That, and each failure,
-// is an alert, as is a thread that does not come round. It needs no libvirt.
+// It deletes nothing while it lacks information: the appliance's clock is not trusted, a policy or
+// the record of a boot cannot be read, a new rule waits for its grace. That, and each failure,
+// raises an alert, as does a thread that does not finish its round in time. It does not need
+// libvirt.
 //
 // The same thread prunes once an hour (pruning.h). Thread-safe.
 #pragma once
@@ -36,12 +38,12 @@ struct Selection {
 
 struct Applied {
   std::vector<jobs::JobId> jobs;
-  std::vector<MachinePlan> held;  // machines of which nothing is removed, each with the reason
+  std::vector<MachinePlan> held;  // machines from which nothing is removed, each with the reason
 };
 
 class RetentionService {
  public:
-  // All outlive it.
+  // All must outlive it.
   RetentionService(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
                    points::PointDeletion& deletion, Surroundings surroundings);
   ~RetentionService();  // as stop()
@@ -49,45 +51,45 @@ class RetentionService {
   void start();
   void stop();
 
-  // One look at all machines: what the thread does. Never throws.
+  // Examines all machines once: what the thread does. Never throws.
   void run();
 
-  // What would become of the machines' points now or, if `keep` is given, if that were their rule.
+  // What would happen to the machines' points now or, if `keep` is given, if that were their rule.
   // Changes nothing. Throws not_found (there is no such machine or policy), invalid_argument (no
   // such rule).
   std::vector<MachinePlan> preview(const Selection& selection,
                                    const std::optional<std::string>& keep = std::nullopt);
 
-  // The same of each point of the tenant's protected machines, for lists; of one machine, or of all
-  // if it is empty.
+  // The same for each point of the tenant's protected machines, for lists; for one machine, or for
+  // all if it is empty.
   std::map<images::PointId, Decision> decisions(const std::string& tenant,
                                                 const std::string& machine);
 
   enum class Haste {
     within_bounds,  // as the thread does
-    now,            // new rules do not wait, and all that is to go goes in one job
+    now,            // new rules do not wait, and everything is removed by one job
   };
-  // Deletes what is to go without waiting for the next look. Throws not_found.
+  // Deletes what is to be removed without waiting for the next round. Throws not_found.
   Applied apply(const Selection& selection, Haste haste);
 
-  // What is wrong: kRetentionFailing of tenants, kRetentionHeld of machines.
+  // Problems: kRetentionFailing of tenants, kRetentionHeld of machines.
   std::vector<alerts::Condition> conditions();
 
  private:
   using Key = std::pair<std::string, std::string>;  // tenant, machine
   struct Standing {
     jobs::JobId job;                // its last one; 0: none
-    bool is_hasty = false;          // the job is to remove all that is to go
-    std::string held;               // why points that are to go stay, as of the last look
-    std::string beyond;             // as of the last look
-    std::string failure;            // of the last try; empty: it did not fail
+    bool is_hasty = false;          // the job is to remove everything at once
+    std::string held;               // why points that are to be removed are kept, at the last look
+    std::string beyond;             // at the last look
+    std::string failure;            // of the last attempt; empty: it did not fail
     uint64_t failing_since_ms = 0;  // UTC
     uint32_t failures = 0;          // in a row
     uint64_t next_try_ms = 0;       // monotonic
   };
   struct State {
     std::map<Key, Standing> machines;
-    std::optional<uint64_t> round_ms;   // monotonic: when the last look at all was over
+    std::optional<uint64_t> round_ms;   // monotonic: when the last complete round ended
     uint64_t round_wall_ms = 0;         // the same, UTC
     std::optional<uint64_t> pruned_ms;  // monotonic
     bool stopping = false;

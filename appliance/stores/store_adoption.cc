@@ -1,4 +1,4 @@
-// How a tenant comes by its store: a new one with the tenant, or an existing one by order.
+// How a tenant gets its store: a new one created with the tenant, or an existing one on request.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr size_t kKeySize = 32;  // random bytes, written in hexadecimal
+constexpr size_t kKeySize = 32;  // random bytes, written as hexadecimal
 
 images::KeySource key_from(std::string_view content) {
   images::KeySource key;
@@ -29,7 +29,7 @@ images::KeySource key_from(std::string_view content) {
 
 }  // namespace
 
-// The key first: a store whose key is lost is lost itself.
+// The key first: if the key of a store is lost, so is the store.
 void TenantStores::make_store(const std::string& tenant, const std::string& directory,
                               bool encrypted) {
   images::InitOptions options;
@@ -91,7 +91,7 @@ Adoption TenantStores::weigh(const AdoptOrder& order, const StoreSeen& seen,
 
 Adoption TenantStores::adopt(const AdoptOrder& given) {
   AdoptOrder order = given;
-  default_directory(order.tenant);  // throws for a name that no folder can have
+  default_directory(order.tenant);  // throws for a tenant name that cannot be a folder's
   if (order.directory.empty()) order.directory = directory_of(order.tenant);
   StoreSeen seen = look_at_store(files_, order.directory, {}, key_path_of(order.tenant));
   if (!seen.identity) throw Error(ErrorCode::not_found, seen.trouble->error.message());
@@ -102,7 +102,7 @@ Adoption TenantStores::adopt(const AdoptOrder& given) {
   }
   images::KeySource key =
       order.key.empty() ? key_of(order.tenant, *seen.identity) : key_from(order.key);
-  // Read, and nothing else: the store may be somebody else's.
+  // Only read: the store may belong to someone else.
   Adoption adoption =
       weigh(order, seen, images::StoreReader::open(files_, order.directory, key)->points());
   bool changes_id = adoption.known_id && *adoption.known_id != adoption.id;

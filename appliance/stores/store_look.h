@@ -1,5 +1,5 @@
-// Looks at the folder of a tenant's store before it is opened, and makes, locks and changes
-// nothing. Functions; thread-safe.
+// Examines the folder of a tenant's store before it is opened; creates, locks and changes nothing.
+// Functions; thread-safe.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace appliance::stores {
 
-// Why a store is not as it should be. The code is always unavailable.
+// What is wrong with a store. The code is always unavailable.
 struct StoreTrouble {
   StoreState state;
   base::Error error;
@@ -20,8 +20,9 @@ struct StoreTrouble {
 
 struct StoreSeen {
   std::optional<images::StoreIdentity> identity;
-  std::optional<StoreTrouble> trouble;  // the nearest reason; read_only comes with an identity
-  bool folder_is_vacant = false;        // the folder is not there, or is empty
+  // The most specific reason; read_only comes with an identity.
+  std::optional<StoreTrouble> trouble;
+  bool folder_is_vacant = false;  // the folder does not exist, or is empty
 };
 
 // `expected`: the id that the catalog knows; nullopt: any. `key_path`: where the key of an
@@ -33,7 +34,7 @@ StoreSeen look_at_store(base::FileSystem& files, const std::string& directory,
 // Nothing, or read_only.
 std::optional<StoreTrouble> look_whether_writable(const std::string& directory);
 
-// The trouble of a store that passed look_at_store() and failed to open.
+// The trouble of a store that passed look_at_store() but failed to open.
 StoreTrouble trouble_of_opening(const std::string& directory, const base::Error& error);
 
 }  // namespace appliance::stores

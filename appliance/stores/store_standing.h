@@ -1,4 +1,4 @@
-// How it stands with a tenant's store. A value.
+// The state of a tenant's store. A value.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@ enum class StoreState {
   read_only,  // can be read and booted from, not written
   held,       // another process writes to it; can be read and booted from
   missing,    // no store where it should be
-  foreign,    // another store where it should be
-  unclaimed,  // a store where this appliance has never had one: `tenant adopt` takes it
-  locked,     // encrypted, and its key is not there, or is another's
-  damaged,    // it is there, and cannot be opened
-  full,       // it is there, and its disk, or that of the catalog, is too full to open it
+  foreign,    // another store in its place
+  unclaimed,  // a store where this appliance has never had one: `tenant adopt` takes it over
+  locked,     // encrypted, and its key is missing, or is that of another store
+  damaged,    // present, but cannot be opened
+  full,       // present, but its disk, or that of the catalog, is too full to open it
 };
 // "ready", "read-only", "held", …
 std::string_view store_state_name(StoreState state);
@@ -30,9 +30,9 @@ struct StoreStanding {
   StoreState state = StoreState::missing;
   std::string problem;  // a sentence that says what to do; empty if it is ready
   uint64_t since_ms = 0;
-  std::optional<images::StoreId> id;  // that the catalog knows
-  bool encrypted = false;             // as far as it could be seen
-  uint64_t missing_points = 0;        // that the catalog knew and the store has lost
+  std::optional<images::StoreId> id;  // the id in the catalog
+  bool encrypted = false;             // as far as known
+  uint64_t missing_points = 0;        // known to the catalog and lost by the store
 
   bool can_be_read() const { return state <= StoreState::held; }
 };

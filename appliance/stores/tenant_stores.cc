@@ -17,7 +17,7 @@ using base::ErrorCode;
 
 namespace {
 
-// A store that could not be opened is not tried again at each call: opening may cost much.
+// A store that could not be opened is not retried at each call: opening may be expensive.
 constexpr uint64_t kRetryAfterMs = 1000;
 
 uint64_t monotonic_ms() {
@@ -121,8 +121,8 @@ std::vector<StoreStanding> TenantStores::standings() {
   return all;
 }
 
-// Brings the place up to date. Afterwards it has a writer, or the trouble that is why not; both if
-// the store can only be read.
+// Brings the place up to date. Afterwards it has a writer, or the trouble that explains why not;
+// both if the store can only be read.
 void TenantStores::settle(const std::string& tenant, Place& place) {
   let_go_of_what_is_gone(tenant, place);
   if (place.writer && !place.is_reading) {
@@ -137,9 +137,9 @@ void TenantStores::settle(const std::string& tenant, Place& place) {
   place.tried_ms = place.trouble ? monotonic_ms() : 0;
 }
 
-// A folder that is another one now is let go of at once, whoever still uses it: what they write
-// fails (StoreWriter). A writer that gave up is closed once nobody uses it any more, and the next
-// one mends the store.
+// If the folder is no longer the same, it is released at once, even if it is still in use: writes
+// to it then fail (StoreWriter). A writer that failed permanently is closed once it is no longer in
+// use, and the next one repairs the store.
 void TenantStores::let_go_of_what_is_gone(const std::string& tenant, Place& place) {
   if (!place.writer || place.writer->usable()) return;
   if (!place.folder->is_current()) {
@@ -153,7 +153,7 @@ void TenantStores::let_go_of_what_is_gone(const std::string& tenant, Place& plac
   place.writer.reset();
 }
 
-// Of a store that is open for writing.
+// For a store that is open for writing.
 std::optional<StoreTrouble> TenantStores::trouble_while_open(const Place& place) const {
   const std::string& directory = place.folder->path();
   if (!place.writer->usable()) {
@@ -182,8 +182,8 @@ void TenantStores::open(const std::string& tenant, Place& place) {
   note(tenant, place, seen);
 }
 
-// The tenant's store is not known: it is made, if there never was one; a catalog of an older
-// version learns which it is.
+// The tenant's store id is not known: it is created, if there never was one; a catalog of an older
+// version learns its id.
 StoreSeen TenantStores::claim(const std::string& tenant, const std::string& directory) {
   auto record = catalog_.find_store(tenant);
   StoreSeen seen = look_at_store(files_, directory, {}, key_path_of(tenant));
@@ -215,7 +215,8 @@ StoreSeen TenantStores::claim(const std::string& tenant, const std::string& dire
   return seen;
 }
 
-// Opens it for writing or, if that cannot be, for reading. `seen` gets the trouble that this meets.
+// Opens it for writing or, if that is not possible, for reading. `seen` gets the trouble that is
+// found.
 void TenantStores::open_seen(const std::string& tenant, Place& place, const std::string& directory,
                              StoreSeen& seen) {
   if (seen.trouble && seen.trouble->state != StoreState::read_only) return place.writer.reset();
@@ -239,7 +240,7 @@ void TenantStores::open_seen(const std::string& tenant, Place& place, const std:
       seen.trouble.emplace(trouble_of_opening(directory, error));
     }
   }
-  if (place.writer) return;  // open for reading already
+  if (place.writer) return;  // already open for reading
   take_up(tenant, place, directory, open_for_reading(files_, directory, key, seen.trouble->error),
           true, *seen.identity);
 }
@@ -258,7 +259,7 @@ void TenantStores::take_up(const std::string& tenant, Place& place, const std::s
   place.is_reading = is_reading;
 }
 
-// What has become of the store is seen by standings(), and said once in the log.
+// standings() reports the new state, and it is logged once.
 void TenantStores::note(const std::string& tenant, Place& place, const StoreSeen& seen) {
   StoreStanding standing;
   standing.tenant = tenant;

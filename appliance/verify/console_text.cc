@@ -10,14 +10,14 @@ namespace appliance::verify {
 namespace {
 
 constexpr size_t kMaxLine = 160;
-constexpr size_t kReadableLetters = 6;  // fewer are noise of the recognition
+constexpr size_t kReadableLetters = 6;  // fewer are noise of the text recognition
 
 struct Phrase {
-  std::string_view words;  // as folded() makes them: no capitals, o for 0, l for 1 and |
+  std::string_view words;  // normalised by folded(): lower case, o for 0, l for 1 and |
   TextMeaning meaning;
 };
 
-// Phrases of systems in use, in their programs' own words.
+// Phrases of systems in use, as their programs print them.
 constexpr std::array kPhrases{
     // SeaBIOS, OVMF, old BIOSes, boot sectors of DOS and Windows
     Phrase{"no bootable device", TextMeaning::no_system},
@@ -62,7 +62,7 @@ constexpr std::array kPhrases{
     Phrase{"windows failed to start", TextMeaning::blue_screen},
     Phrase{"automatic repair couldn", TextMeaning::blue_screen},
     Phrase{"inaccessible_boot", TextMeaning::blue_screen},
-    // At work
+    // Booting
     Phrase{"booting from", TextMeaning::booting},
     Phrase{"seabios (", TextMeaning::booting},
     Phrase{"ipxe", TextMeaning::booting},
@@ -92,7 +92,7 @@ std::string folded(std::string_view text) {
   return result;
 }
 
-// A prompt ends its line: "Last login: Mon …" and "login: root" are no prompts.
+// A prompt ends its line: "Last login: Mon …" and "login: root" are not prompts.
 bool is_prompt(const std::string& text, size_t end) {
   while (end < text.size() && (text[end] == ' ' || text[end] == '_' || text[end] == '.')) ++end;
   return end >= text.size() || text[end] == '\n';

@@ -1,6 +1,6 @@
-// What the text of a console says: a login prompt, a panic, a boot loader that is lost. The text
-// comes from a guest or from character recognition, which confuses 0 with O and 1 with l; so it is
-// compared without case and without that difference. Pure functions.
+// What the text of a console means: a login prompt, a panic, a lost boot loader. The text comes
+// from a guest or from text recognition, which confuses 0 with O and 1 with l; so it is compared
+// ignoring case and that difference. Pure functions.
 #pragma once
 
 #include <string>
@@ -12,10 +12,10 @@ namespace appliance::verify {
 
 struct TextReading {
   TextMeaning meaning = TextMeaning::nothing;
-  std::string line;  // the one that decided, printable, at most 160 bytes
+  std::string line;  // the decisive line, printable, at most 160 bytes
 };
 
-// Where several phrases are in the text the last one counts: it is what happened last.
+// If several phrases are in the text the last one counts: it is what happened last.
 TextReading read_console(std::string_view text);
 
 // Without control characters and terminal escapes, lines kept; valid UTF-8.

@@ -19,13 +19,13 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::minutes kLookTimeout{5};  // at the lowest priority of a busy machine
+constexpr std::chrono::minutes kLookTimeout{5};  // runs at the lowest priority on a busy machine
 constexpr std::chrono::minutes kCheckTimeout{10};
 constexpr size_t kMaxParts = 64;
-constexpr size_t kMaxPartName = 20;  // bytes behind the disk's name
+constexpr size_t kMaxPartName = 20;  // bytes after the disk's name
 constexpr uint64_t kLargestSector = 4096;
 
-// Containers of partitions, and partitions that hold no file system: of a BIOS's boot loader, and
+// Containers of partitions, and partitions that hold no file system: a BIOS boot loader's, and
 // Microsoft's reserved one.
 bool is_skipped_type(std::string type) {
   for (char& c : type) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -40,7 +40,8 @@ struct Part {
   uint64_t offset = 0, size = 0;
 };
 
-// What sfdisk --json says; its numbers come from the disk. Nothing if that is no table.
+// Parses the output of sfdisk --json, whose numbers come from the disk. Nothing if it is not a
+// table.
 std::vector<Part> parts_in(const std::string& text, const std::string& path,
                            const std::string& disk) {
   std::vector<Part> parts;
@@ -107,7 +108,7 @@ void DiskChecker::look_at_disk(const std::string& disk, const std::stop_token& s
   struct Found {
     Part part;
     std::string type;
-    bool is_blank = false;  // nothing can be recognised there
+    bool is_blank = false;  // nothing is recognised there
   };
   std::vector<Found> found;
   base::ScratchDirectory scratch("/var/tmp", "muletto-look");

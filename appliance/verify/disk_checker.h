@@ -1,7 +1,7 @@
 // Checks the file systems on a point's disks while its test boot runs, on a thread of its own and
-// without touching the VM: the point's disks become files (disk_view.h), sfdisk and blkid say what
-// is on them, and each file system's own program checks it (file_system_check.h). All these run one
-// after the other, confined (base/confinement.h), at the lowest priority. Thread-safe.
+// without touching the VM: the point's disks become files (disk_view.h), sfdisk and blkid determine
+// what is on them, and each file system's own tool checks it (file_system_check.h). All these run
+// one after the other, confined (base/confinement.h), at the lowest priority. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -20,18 +20,18 @@ struct DiskCheckPlan {
   boot::PointSource source;  // `reader` is not used
   images::PointId point;
   std::vector<std::string> disks;
-  std::string plugin_path;  // empty: as images::default_plugin_path()
+  std::string plugin_path;  // empty: images::default_plugin_path()
 };
 
 class DiskChecker {
  public:
-  explicit DiskChecker(DiskCheckPlan plan);  // starts
-  ~DiskChecker();                            // ends what runs, within a second
+  explicit DiskChecker(DiskCheckPlan plan);  // starts the thread
+  ~DiskChecker();                            // ends running programs, within a second
 
-  // Since the last call, without times: signal volume for what is there, file_system for what was
+  // Since the last call, without times: signal volume for what is present, file_system for what was
   // checked, file_system_skipped for what was not, with the reason.
   std::vector<Observation> take();
-  // Nothing more will come. Observations are there before this is true.
+  // Nothing more will follow. All observations are available before this becomes true.
   bool is_over() const { return over_; }
 
  private:

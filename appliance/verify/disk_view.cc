@@ -85,7 +85,7 @@ DiskView::DiskView(const boot::PointSource& source, const images::PointId& point
                    const ViewedPart& part, const std::string& plugin_path,
                    const std::string& directory, const std::stop_token& stop)
     : part_(part), directory_(directory) {
-  // Programs that run as nobody pass through here.
+  // Programs running as nobody must pass through here.
   std::filesystem::permissions(directory_, static_cast<std::filesystem::perms>(0711));
   std::string mount_point = directory_ + "/view";
   std::filesystem::create_directory(mount_point);
@@ -114,7 +114,7 @@ FinishedCommand DiskView::run(const std::vector<std::string>& command,
   base::Confinement confinement;
   confinement.namespaces_of = server_->pid();
   if (part_.writable) confinement.writable_path = base::join_path(directory_, "view");
-  // The limit counts for the file, too.
+  // The limit also applies to the file.
   if (part_.writable || !part_.bounded_files) confinement.file_size = 0;
   base::SubprocessOptions options;
   options.output_path = directory_ + "/output";

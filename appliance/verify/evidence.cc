@@ -61,14 +61,14 @@ std::string_view signal_name(Signal signal) {
 
 namespace {
 
-// Addresses, and lines on a console, are as many as a guest likes.
+// A guest can produce any number of addresses and console lines.
 bool is_of_same_subject(const Observation& a, const Observation& b) {
   if (a.signal != b.signal) return false;
   bool guest_chooses = a.signal == Signal::address;
   return guest_chooses || a.subject == b.subject;
 }
 
-// What decides by itself, whatever comes later.
+// What is decisive by itself, whatever comes later.
 bool is_kept(const Observation& seen) {
   switch (seen.signal) {
     case Signal::trouble:
@@ -81,8 +81,8 @@ bool is_kept(const Observation& seen) {
   }
 }
 
-// Whether the list says no less without the one at `index`, now that `later` has come: it is
-// neither the last nor the first good one of its subject, nor the first text of a failure.
+// Whether the list says the same without the entry at `index`, now that `later` has arrived: the
+// entry is neither the last nor the first good one of its subject, nor the first text of a failure.
 bool is_superseded(const std::vector<Observation>& all, size_t index, const Observation& later) {
   const Observation& seen = all[index];
   if (is_kept(seen)) return false;

@@ -1,5 +1,6 @@
-// What a test boot saw of its guest, as values: the one input of the verdict, and what a person is
-// shown to believe it. Times are milliseconds since QEMU was started. Values; not thread-safe.
+// What a test boot observed of its guest, as values: the only input of the verdict, and the
+// evidence shown to the operator. Times are milliseconds since QEMU was started. Values; not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -13,34 +14,36 @@
 namespace appliance::verify {
 
 enum class Signal {
-  agent,      // the guest agent answers
-  service,    // a TCP port or an HTTP server: `subject` is the check, "tcp:22", "http:80/"
-  script,     // a command in the guest or on the appliance: `subject` is the check
-  screen,     // the screen shows something new; `meaning` is what its text says
-  serial,     // the serial console said something that means something
-  address,    // `good`: the guest answers at the address `subject` inside the test network; else
-              // it does not, `detail` says why; without a subject the appliance could not ask
+  agent,    // the guest agent answers
+  service,  // a TCP port or an HTTP server: `subject` is the check, "tcp:22", "http:80/"
+  script,   // a command in the guest or on the appliance: `subject` is the check
+  screen,   // the screen shows something new; `meaning` is what its text says
+  serial,   // the serial console printed something meaningful
+  // `good`: the guest answers at the address `subject` inside the test network; otherwise it does
+  // not, and `detail` says why; without a subject the appliance could not probe.
+  address,
   reboot,     // the guest restarted itself
-  power_off,  // the guest switched itself off
-  volume,     // a partition or a bare disk, `subject`, holds a file system or a volume of the type
-              // `detail`; or nothing that can be recognised, where it is not `good`
+  power_off,  // the guest powered itself off
+  // A partition or a bare disk, `subject`, holds a file system or a volume of the type `detail`;
+  // or, if not `good`, nothing that can be recognised.
+  volume,
   file_system,          // a file system was checked: `subject` is "vda1 (ext4)"
-  file_system_skipped,  // one was not: `detail` says why
-  trouble,              // the appliance's own: nothing is said about the machine
+  file_system_skipped,  // one was not checked: `detail` says why
+  trouble,              // a problem of the appliance's own, which says nothing about the machine
 };
 
-// What a text on a screen or a serial line says about a boot.
+// What text on a screen or a serial line says about a boot.
 enum class TextMeaning {
   nothing,       // empty, or too little to be read
-  other,         // readable, but it says nothing certain
-  booting,       // firmware, boot loader or kernel at work
+  other,         // readable, but nothing certain
+  booting,       // firmware, boot loader or kernel is working
   login,         // the system is up and asks for a user
   no_system,     // no bootable device, no boot code
   boot_loader,   // the boot loader is lost: GRUB rescue, BOOTMGR is missing
-  no_root,       // the root file system is not there or cannot be mounted; an initramfs shell
-  emergency,     // the system gave up starting: emergency or recovery mode
-  kernel_panic,  // the kernel ended itself
-  blue_screen,   // Windows ended itself
+  no_root,       // the root file system is missing or cannot be mounted; an initramfs shell
+  emergency,     // the system stopped starting: emergency or recovery mode
+  kernel_panic,  // the kernel panicked
+  blue_screen,   // Windows stopped with an error
 };
 bool means_failure(TextMeaning meaning);
 std::string_view meaning_sentence(TextMeaning meaning);  // "The kernel panicked", for reasons
@@ -54,27 +57,27 @@ struct Observation {
   TextMeaning meaning = TextMeaning::nothing;  // of screen and serial
 };
 
-// In the order in which it was learned: an answer may have come, or a restart begun, a little
-// before what stands in front of it. Only changes are noted, so a long test boot stays small.
+// In the order in which it was learned: an answer may have come, or a restart begun, slightly
+// before the preceding entry. Only changes are recorded, so a long test boot stays small.
 struct Evidence {
   std::vector<Observation> observations;
-  uint64_t last_change_ms = 0;  // when screen, serial line or disks last moved
-  uint64_t last_read_ms = 0;    // when the disks last moved
+  uint64_t last_change_ms = 0;  // when screen, serial line or disks were last active
+  uint64_t last_read_ms = 0;    // when the disks were last active
   bool disks_pending = false;   // file systems are still being checked
-  uint64_t disks_over_ms = 0;   // when the last of them was done
+  uint64_t disks_over_ms = 0;   // when the last of them was finished
 
   static constexpr size_t kMaxObservations = 1000;
-  static constexpr size_t kMaxWithKept = 2000;  // with failures, restarts and trouble
-  // When it is full, what a later one of the same subject has made void goes, oldest first; the
-  // last of each subject, the first good one, failures, restarts and trouble stay.
+  static constexpr size_t kMaxWithKept = 2000;  // including failures, restarts and trouble
+  // When it is full, entries that a later one of the same subject has replaced are dropped, oldest
+  // first; the last of each subject, the first good one, failures, restarts and trouble are kept.
   void add(Observation observation);
 };
 
-// What a machine must show to pass, beyond being up.
+// What a machine must show to pass, besides being up.
 struct Expectation {
   // "agent", "tcp:22", "http:80/", "guest:COMMAND", "appliance:NAME"; "volume:vda1" only learned.
   std::string check;
-  bool learned = false;  // it answered in earlier passes; nobody asked for it
+  bool learned = false;  // it answered in earlier passes; not requested by anyone
 };
 constexpr std::string_view kVolumeCheck = "volume:";
 inline bool is_of_volume(const Expectation& expected) {
@@ -88,8 +91,8 @@ VerdictKind verdict_from_name(std::string_view name);  // throws invalid_argumen
 struct Verdict {
   VerdictKind kind = VerdictKind::inconclusive;
   std::vector<std::string> reasons;    // sentences, the decisive one first
-  std::optional<uint64_t> service_ms;  // until all that was demanded answered
-  // When the decisive signal was seen; nothing where it was that nothing came.
+  std::optional<uint64_t> service_ms;  // until everything required had answered
+  // When the decisive signal was seen; nothing if the verdict rests on the absence of signals.
   std::optional<uint64_t> decisive_ms;
 };
 

@@ -37,7 +37,7 @@ std::string shown(std::string line) {
   return line.substr(0, kMaxWords);
 }
 
-// The first line that `wanted` accepts, without the path in front; empty if there is none.
+// The first line that `wanted` accepts, without the leading path; empty if there is none.
 template <typename Wanted>
 std::string first_line(const std::string& output, const std::string& path, Wanted wanted) {
   for (std::string line : base::split(output, '\n')) {
@@ -53,7 +53,8 @@ std::string any_line(const std::string& output, const std::string& path) {
 }
 
 CheckOutcome outcome_of_ext(const std::string& path, int status, const std::string& output) {
-  // e2fsck(8): a sum of 1 mended, 2 mended and to be restarted, 4 left unmended, 8 could not work.
+  // e2fsck(8): a sum of 1: repaired, 2: repaired, restart needed, 4: left unrepaired, 8: could not
+  // work.
   if (status >= 0 && status < 4) return {CheckResult::whole, ""};
   std::string words = first_line(output, path, [](const std::string& line) {
     return !contains(line, "recovering journal") && !contains(line, "UNEXPECTED INCONSISTENCY") &&
@@ -83,7 +84,7 @@ CheckOutcome outcome_of_xfs(const std::string& path, int status, const std::stri
   return {status == 1 && !words.empty() ? CheckResult::damaged : CheckResult::unknown, words};
 }
 
-// ntfsfix says "Volume is corrupt" also where it cannot even open the file.
+// ntfsfix also says "Volume is corrupt" if it cannot even open the file.
 CheckOutcome outcome_of_ntfs(const std::string& path, int status, const std::string& output) {
   if (status == 0) return {CheckResult::whole, ""};
   constexpr std::array<std::string_view, 4> kDamage{"FILE magic", "Failed to load $MFT",
@@ -94,8 +95,8 @@ CheckOutcome outcome_of_ntfs(const std::string& path, int status, const std::str
           })};
 }
 
-// Most of what fsck.fat finds (lost clusters, a size that differs, the dirty bit) every power cut
-// leaves, and it is harmless. Its tables are not whole when it says one of these.
+// Most of what fsck.fat finds (lost clusters, a wrong size, the dirty bit) is left by any power
+// cut, and is harmless. The tables are damaged if it prints one of these.
 CheckOutcome outcome_of_fat(const std::string& path, int status, const std::string& output) {
   if (status == 0) return {CheckResult::whole, ""};
   if (status != 1) return {CheckResult::unknown, any_line(output, path)};

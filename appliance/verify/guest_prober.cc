@@ -25,10 +25,10 @@ constexpr std::chrono::milliseconds kAskTimeout{1500};
 constexpr std::chrono::seconds kAgentTimeout{2};
 constexpr std::chrono::seconds kScriptTimeout{30};
 constexpr size_t kMaxDetail = 160;
-// A busy guest answers late: that it cannot be reached is said after so many rounds.
+// A busy guest answers late: it is reported as unreachable only after this many rounds.
 constexpr uint32_t kSilentRounds = 4;
 constexpr size_t kMaxCheck = 1000;
-// Services by which most servers are known, asked without being demanded.
+// Services that most servers have, probed even if they are not required.
 constexpr std::array kKnownChecks{"tcp:22", "http:80/", "tcp:443", "tcp:445", "tcp:3389"};
 
 std::optional<boot::Service> service_of(const std::string& check) {
@@ -95,7 +95,8 @@ void GuestProber::run(const std::stop_token& stop) {
     try {
       ask_all(checks, stop);
     } catch (const base::Error&) {
-      // The guest has just ended or libvirt is away: who watches the screen sees that, too.
+      // The guest has just ended or libvirt is unavailable: the observer of the screen sees that,
+      // too.
     } catch (const std::exception& error) {
       put(Clock::now(),
           {.signal = Signal::trouble,
@@ -136,7 +137,7 @@ void GuestProber::ask_all(const std::vector<std::string>& checks, const std::sto
   }
 }
 
-// All at once: several that are silent must not keep one that answers waiting.
+// All at once: several that are silent must not delay one that answers.
 void GuestProber::ask_services(const std::vector<std::string>& checks,
                                const boot::FoundGuest& guest) {
   std::vector<std::string> names;
@@ -186,7 +187,7 @@ Observation GuestProber::ask_guest(const std::string& check) {
 Observation GuestProber::ask_script(const std::string& check, const boot::FoundGuest& guest) {
   Observation seen{.signal = Signal::script, .subject = check};
   base::Confinement confinement;
-  confinement.keeps_network = true;  // the guest's, in which it is started
+  confinement.keeps_network = true;  // the network of the guest, in which it is started
   confinement.place = base::join_path(target_.scripts_directory, "");
   std::vector<std::string> command{"env", "MULETTO_GUEST=" + guest.address,
                                    std::string(base::kConfinedPlace) + "/" + check.substr(10)};

@@ -1,6 +1,6 @@
-// Asks a guest again and again, on a thread of its own, whether its agent, its ports and the
-// configured checks answer: such a question may take seconds, and the screen must be watched
-// meanwhile. Thread-safe.
+// Probes a guest repeatedly, on a thread of its own, whether its agent, its ports and the
+// configured checks answer: a probe may take seconds, and the screen must be watched meanwhile.
+// Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -15,10 +15,10 @@
 
 namespace appliance::verify {
 
-// "agent", "tcp:22", "http:80/path", "guest:COMMAND" (a shell command in the guest, by its agent;
-// exit status 0 is good), "appliance:NAME" (the program NAME in the folder STATE/checks, with the
-// guest's address in MULETTO_GUEST, run without rights where only the guest's network can be
-// reached: base/confinement.h). Throws invalid_argument for anything else.
+// "agent", "tcp:22", "http:80/path", "guest:COMMAND" (a shell command in the guest, run by its
+// agent; exit status 0 is good), "appliance:NAME" (the program NAME in the folder STATE/checks,
+// with the guest's address in MULETTO_GUEST, run without privileges where only the guest's network
+// can be reached: base/confinement.h). Throws invalid_argument for anything else.
 void check_expectation(const std::string& check);
 
 struct ProbeTarget {
@@ -28,10 +28,10 @@ struct ProbeTarget {
   std::string domain_name;
   bool has_network = true;
   std::string scripts_directory;    // STATE/checks
-  std::vector<std::string> checks;  // those that are demanded; well-known ports are asked anyway
+  std::vector<std::string> checks;  // those that are required; well-known ports are probed anyway
 };
 
-// What was asked before a restart says nothing about what runs after it, however late it comes.
+// A probe started before a restart says nothing about what runs after it, however late the answer.
 struct Answer {
   std::chrono::steady_clock::time_point asked, answered;
   Observation observation;  // without its time
@@ -39,7 +39,7 @@ struct Answer {
 
 class GuestProber {
  public:
-  explicit GuestProber(ProbeTarget target);  // starts
+  explicit GuestProber(ProbeTarget target);  // starts the thread
   ~GuestProber();                            // ends, within seconds
 
   // Answers since the last call, in the order of `answered`.
@@ -54,7 +54,7 @@ class GuestProber {
   void put(std::chrono::steady_clock::time_point asked, Observation seen);
 
   ProbeTarget target_;
-  uint32_t silent_count_ = 0;  // of the thread: rounds in which no address answered
+  uint32_t silent_count_ = 0;  // used by the thread: rounds in which no address answered
   base::Guarded<std::vector<Answer>> answers_;
   base::GuardedThread thread_;
 };

@@ -1,6 +1,6 @@
-// muletto-parse: decodes bytes that a guest or a host had a hand in, from standard input to
-// standard output. The appliance runs it confined (base/confinement.h); it can do no harm because
-// it has no rights, not because its libraries are free of mistakes.
+// muletto-parse: decodes bytes that a guest or a host may have chosen, from standard input to
+// standard output. The appliance runs it confined (base/confinement.h). It can do no harm because
+// it has no privileges, not because its libraries are free of bugs.
 //   muletto-parse picture MIME-TYPE     a screenshot in, a packed picture out (picture.h)
 //   muletto-parse xml                   a definition in, its tree out (boot/xml_tree.h)
 #include <cstdio>

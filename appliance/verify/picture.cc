@@ -44,7 +44,7 @@ Picture decode_png(base::ByteView bytes) {
   return picture;
 }
 
-// "P6 WIDTH HEIGHT 255" and one white space, then the pixels.
+// "P6 WIDTH HEIGHT 255" and one white space character, then the pixels.
 Picture decode_ppm(base::ByteView bytes) {
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!text.starts_with("P6")) throw Error(ErrorCode::corrupt, "a picture that is no PPM");

@@ -1,5 +1,5 @@
-// Pictures of guests' screens: decoding what libvirt gives, comparing, and preparing them for the
-// recognition of text. The bytes come from QEMU and show what a guest draws. Pure functions.
+// Pictures of guests' screens: decoding what libvirt returns, comparing, and preparing them for
+// text recognition. The bytes come from QEMU and show what a guest draws. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@ namespace appliance::verify {
 struct Picture {
   uint32_t width = 0;
   uint32_t height = 0;
-  base::Bytes rgb;  // three bytes a pixel, rows from the top
+  base::Bytes rgb;  // three bytes per pixel, rows from the top
 };
 
-// The largest picture that the daemon looks at, and the widest that is kept as evidence.
+// The largest picture that the daemon processes, and the widest that is kept as evidence.
 constexpr uint32_t kMaxWidth = 2560, kMaxHeight = 2048, kKeptWidth = 1920;
 constexpr size_t kMaxKeptSize = 512 << 10;  // bytes of one PNG
 
@@ -23,27 +23,27 @@ constexpr size_t kMaxKeptSize = 512 << 10;  // bytes of one PNG
 // fuzzers: the daemon reads screens by a ScreenReader.
 Picture decode_picture(std::string_view mime_type, base::ByteView bytes);
 
-// Made smaller by the least whole factor with which it is not larger than that; each pixel is the
-// mean of those it stands for.
+// Scaled down by the smallest whole factor that makes it fit; each pixel is the mean of those it
+// replaces.
 Picture reduced(const Picture& picture, uint32_t max_width, uint32_t max_height);
 
-// Between muletto-parse and the daemon: "MULP", width and height (4 bytes each, little-endian), the
-// pixels. unpack_picture() throws corrupt unless it is all that, and at most kMaxWidth x
-// kMaxHeight.
+// The format between muletto-parse and the daemon: "MULP", width and height (4 bytes each,
+// little-endian), the pixels. unpack_picture() throws corrupt unless it is exactly that, and at
+// most kMaxWidth x kMaxHeight.
 base::Bytes pack_picture(const Picture& picture);
 Picture unpack_picture(base::ByteView bytes);
 
 base::Bytes encode_png(const Picture& picture);
-// A PNG of at most kMaxKeptSize and kKeptWidth: made smaller until it is, since noise does not
+// A PNG of at most kMaxKeptSize and kKeptWidth: scaled down until it fits, since noise does not
 // compress.
 base::Bytes evidence_png(const Picture& picture);
 
-// Whether more differs than a blinking cursor.
+// Whether they differ by more than a blinking cursor.
 bool is_different(const Picture& a, const Picture& b);
 // Whether there is nothing but a background and perhaps a cursor.
 bool is_blank(const Picture& picture);
 
-// Grey, enlarged, dark text on light ground, as binary PGM: what Tesseract reads best.
+// Grey, enlarged, dark text on a light background, as binary PGM: what Tesseract reads best.
 base::Bytes recognition_pgm(const Picture& picture);
 
 }  // namespace appliance::verify

@@ -18,13 +18,13 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-constexpr std::chrono::seconds kDecodeTimeout{20};  // at a low priority of a busy machine
+constexpr std::chrono::seconds kDecodeTimeout{20};  // runs at a low priority on a busy machine
 constexpr std::chrono::seconds kRecogniseTimeout{20};
 constexpr std::chrono::seconds kProcessorTime{15};
 constexpr int kNice = 5;
 constexpr size_t kMaxWords = 200;
 
-// A file for one command's standard input, gone with the object. Not durable.
+// A file for one command's standard input, removed with the object. Not durable.
 class InputFile {
  public:
   InputFile(const std::string& directory, base::ByteView bytes)
@@ -78,7 +78,7 @@ Picture ScreenReader::read(const boot::Screenshot& screenshot) {
 std::string ScreenReader::recognise(const Picture& picture) {
   if (is_blank(picture)) return "";
   // One thread: several test boots run at once, and Tesseract gains nothing from more. Page mode 6:
-  // one block of text, as a console is.
+  // one block of text, which is what a console is.
   base::CommandResult done =
       run(directory_, recognition_pgm(picture),
           {"env", "OMP_THREAD_LIMIT=1", "tesseract", "-", "-", "--psm", "6", "-l", "eng"},

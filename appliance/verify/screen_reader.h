@@ -1,6 +1,6 @@
-// Pictures of guests' screens, as this process gets to see them: QEMU wrote the file, the guest
-// chose what it shows and how large it is. The program muletto-parse decodes it, confined
-// (base/confinement.h); here only pixels arrive, of a size that was agreed. Not thread-safe.
+// Reads pictures of guests' screens. QEMU wrote the file, and the guest chose its content and size.
+// The program muletto-parse decodes it, confined (base/confinement.h); this process receives only
+// pixels, of an agreed size. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -12,15 +12,16 @@ namespace appliance::verify {
 
 class ScreenReader {
  public:
-  // `directory` is private, and outlives the reader: for one file at a time.
+  // `directory` is private, and must outlive the reader: it holds one file at a time.
   explicit ScreenReader(std::string directory) : directory_(std::move(directory)) {}
 
-  // At most kMaxWidth x kMaxHeight: a larger screen is made smaller by a whole factor. Throws
-  // corrupt for what is no picture, unavailable if it could not be decoded in time.
+  // At most kMaxWidth x kMaxHeight: a larger screen is scaled down by a whole factor. Throws
+  // corrupt for what is not a picture, unavailable if it could not be decoded in time.
   Picture read(const boot::Screenshot& screenshot);
 
-  // The text in lines, by Tesseract, confined too; empty if there is none. Takes about a third of a
-  // second. Throws not_found if Tesseract is missing, unavailable if it ended without an answer.
+  // The text in lines, read by Tesseract, which is also confined; empty if there is none. Takes
+  // about a third of a second. Throws not_found if Tesseract is missing, unavailable if it ended
+  // without a result.
   std::string recognise(const Picture& picture);
 
  private:

@@ -35,15 +35,15 @@ using base::ErrorCode;
 constexpr std::chrono::milliseconds kRound{300};
 constexpr uint64_t kSerialPiece = 64 << 10;
 constexpr size_t kSerialKept = 64 << 10;      // bytes of evidence
-constexpr size_t kSerialReadBack = 16 << 10;  // bytes that are read for their meaning
-constexpr size_t kSerialReads = 2000;         // whose times are known: ten minutes of a busy line
+constexpr size_t kSerialReadBack = 16 << 10;  // bytes that are interpreted
+constexpr size_t kSerialReads = 2000;         // with known times: ten minutes of a busy line
 constexpr uint64_t kPausedLimitMs = 15'000;
 constexpr uint64_t kTendEveryMs = 1000;
 constexpr size_t kMaxWords = 300;  // bytes of evidence
 constexpr int kNice = 10;
-constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as ioprio_set(2) codes it
+constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as encoded by ioprio_set(2)
 
-// The id that a folder of /proc is named by.
+// The process id that a folder of /proc is named after.
 std::optional<pid_t> process_id(const std::filesystem::path& folder) {
   std::string name = folder.filename();
   pid_t id = 0;
@@ -51,9 +51,9 @@ std::optional<pid_t> process_id(const std::filesystem::path& folder) {
   return result.ec == std::errc() ? std::optional(id) : std::nullopt;
 }
 
-// Everything that works for this VM gives way: QEMU and the export, by the id in their arguments.
-// The kernel weighs nice values only within a session where it groups tasks by sessions, and within
-// a control group: QEMU has its own of both.
+// Every process that works for this VM gets a low priority: QEMU and the export, found by the id in
+// their arguments. The kernel compares nice values only within a session if it groups tasks by
+// session, and within a control group: QEMU has its own of both.
 void lower_priority(const boot::InstantVm& vm, boot::GuestWatch& watch) {
   watch.lower_cpu_share(vm.domain_name);
   std::error_code ignored;
@@ -101,9 +101,9 @@ class Watcher {
       look(prober, disks);
       auto verdict = judge(evidence_, plan_.expected, plan_.limits, seen_ms_);
       if (verdict && verdict->kind != VerdictKind::pass) return result_of(*verdict, now());
-      // It restarted, or something speaks against it now: all is open again.
+      // It restarted, or something contradicts the pass now: everything is open again.
       if (!verdict) passed.reset();
-      // Restarts in a time that nobody watched are not known.
+      // Restarts during a time that was not observed are not known.
       if (is_gap_new_) watched_from_ms = now();
       if (verdict && !passed) {
         passed = std::move(verdict);
@@ -128,7 +128,7 @@ class Watcher {
     return plan;
   }
 
-  // As it stands now; the watching may go on.
+  // The current result; the observation may continue.
   TestBootResult result_of(const Verdict& verdict, uint64_t judged_ms) {
     take_picture(true);
     TestBootResult result;
@@ -165,14 +165,14 @@ class Watcher {
     try {
       look_at_life();
       look_at_disks();
-      look_at_reboots();  // after an answer of the hypervisor, so that its events are here
+      look_at_reboots();  // after an answer from the hypervisor, so that its events have arrived
       look_at_serial();
       take_picture(false);
       take_answers(prober);
       answering_ms_ = now();
       seen_ms_ = began_ms;
     } catch (const Error& error) {
-      // The guest may have ended in this moment; the next round sees it.
+      // The guest may have ended at this moment; the next round will see it.
       if (now() > answering_ms_ + kPausedLimitMs) {
         note({.signal = Signal::trouble,
               .detail = fmt::format("The guest cannot be watched: {}.", error.message())});
@@ -239,7 +239,7 @@ class Watcher {
   void look_at_serial() {
     std::error_code gone;
     uint64_t size = std::filesystem::file_size(vm_.serial_log_path, gone);
-    if (!gone && size < serial_offset_) serial_offset_ = 0;  // a long log is begun again
+    if (!gone && size < serial_offset_) serial_offset_ = 0;  // a long log is restarted
     std::string piece = boots_.serial_log(vm_.id, serial_offset_, kSerialPiece);
     if (!piece.empty()) {
       serial_ += piece;
@@ -263,7 +263,7 @@ class Watcher {
     note({.signal = Signal::serial, .detail = reading.line, .meaning = reading.meaning});
   }
 
-  // How much of the serial log was there at `time`, as far as the reads tell.
+  // How much of the serial log existed at `time`, as far as the reads show.
   uint64_t serial_size_at(Clock::time_point time) const {
     uint64_t size = 0;
     for (const auto& [read, size_then] : serial_reads_) {
@@ -272,7 +272,7 @@ class Watcher {
     return size;
   }
 
-  // A picture is read only when it differs from the last one by more than a cursor.
+  // Text recognition runs only on a picture that differs from the last one by more than a cursor.
   void take_picture(bool is_last) try {
     if (ended_) return;
     boot::Screenshot raw = boots_.screenshot(vm_.id);
@@ -285,7 +285,7 @@ class Watcher {
       evidence_.last_change_ms = at_ms;
       text = plain_text(screen_.recognise(picture));
       TextReading reading = read_console(text);
-      // Until the firmware clears the screen, it shows what stood there before the restart.
+      // Until the firmware clears the screen, it still shows what was there before the restart.
       bool is_old = before_reboot_ == reading.meaning;
       if (!is_old) before_reboot_.reset();
       if (!is_old && (reading.meaning != last_meaning_ || reading.line != last_line_)) {
@@ -307,7 +307,7 @@ class Watcher {
     note_unread_screen(error.message());
   }
 
-  // Once for each reason: a screen that nobody could look at says nothing, and that is said.
+  // Once for each reason: a screen that could not be examined is no evidence, and that is recorded.
   void note_unread_screen(const std::string& why) {
     if (why == unread_) return;
     unread_ = why;
@@ -338,24 +338,24 @@ class Watcher {
   const Clock::time_point begin_ = Clock::now();
   Evidence evidence_;
   std::vector<catalog::VerificationPicture> pictures_;
-  std::map<std::string, std::string> answers_;  // what each check said last
+  std::map<std::string, std::string> answers_;  // the last answer of each check
   std::string serial_;                          // the last kSerialKept bytes of the log
-  uint64_t serial_end_ = 0;                     // how much was said until then
-  uint64_t serial_offset_ = 0;                  // where the log was read to
-  std::deque<std::pair<Clock::time_point, uint64_t>> serial_reads_;  // when, and its size then
-  uint64_t serial_begin_ = 0;  // of what was said since the last restart
+  uint64_t serial_end_ = 0;                     // total size written up to then
+  uint64_t serial_offset_ = 0;                  // up to where the log was read
+  std::deque<std::pair<Clock::time_point, uint64_t>> serial_reads_;  // when, and the size then
+  uint64_t serial_begin_ = 0;  // start of what was written since the last restart
   uint64_t serial_judged_ = 0, serial_judged_from_ = 0;
   ScreenReader screen_{scratch_.path()};
-  std::string unread_;  // why the last screen could not be looked at
+  std::string unread_;  // why the last screen could not be examined
   Picture shown_;
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
   std::string last_line_;
-  std::optional<TextMeaning> before_reboot_;  // of the screen that a restart has yet to clear
+  std::optional<TextMeaning> before_reboot_;  // of the screen that a restart has not cleared yet
   uint64_t disk_sum_ = 0, disk_sum_at_reboot_ = 0, answering_ms_ = 0, running_ms_ = 0,
            tended_ms_ = 0;
-  // When the last whole look began: it may take seconds on a busy machine, and what came meanwhile
-  // may not be in it.
+  // When the last complete look began: it may take seconds on a busy machine, and may miss what
+  // happened meanwhile.
   uint64_t seen_ms_ = 0;
   uint32_t reboot_count_ = 0, gap_count_ = 0;
   Clock::time_point rebooted_{};  // when the last restart began
@@ -406,7 +406,7 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    // Something of the guest was not foreseen: it ends this test boot, with a verdict.
+    // Something about the guest was not foreseen: it ends this test boot, with a verdict.
     TestBootResult result;
     result.verdict.reasons.push_back(fmt::format("The test boot could not be completed: {}.",
                                                  base::clean_text(error.what(), kMaxWords)));

@@ -1,5 +1,5 @@
-// One test boot from start to nothing left: starts the point as an instant VM on a network of its
-// own, collects evidence until it can be judged, and throws the VM away. One thread a call.
+// One complete test boot: starts the point as an instant VM on a network of its own, collects
+// evidence until it can be judged, and discards the VM. One thread per call.
 #pragma once
 
 #include <functional>
@@ -22,25 +22,26 @@ struct TestBootPlan {
   VerdictLimits limits;
   std::string scripts_directory;  // of "appliance:NAME" checks
   std::string plugin_path;        // as boot::BootSettings
-  // The VM runs: `source.reader` is not used any more. May be empty.
+  // The VM is running: `source.reader` is no longer used. May be empty.
   std::function<void()> on_start;
-  // A pass as soon as it can be said; the VM is watched on meanwhile, and the result that is
-  // returned in the end counts. May be empty.
+  // Called with a pass as soon as it is certain; the VM is observed further, and the result that is
+  // finally returned counts. May be empty.
   std::function<void(const struct TestBootResult&)> on_pass;
 };
 
 struct TestBootResult {
   Verdict verdict;
   Evidence evidence;
-  std::vector<catalog::VerificationPicture> pictures;  // at most kMaxPictures, the last is the end
-  std::string serial;                                  // the end of the serial log
-  uint64_t start_ms = 0;                               // from the order until QEMU ran
-  uint64_t judged_ms = 0;                              // when the verdict was said
+  // At most kMaxPictures, the last one shows the end.
+  std::vector<catalog::VerificationPicture> pictures;
+  std::string serial;      // the end of the serial log
+  uint64_t start_ms = 0;   // from the order until QEMU ran
+  uint64_t judged_ms = 0;  // when the verdict was given
 };
 
 constexpr size_t kMaxPictures = 12;
 
-// `boots` holds no other VM, and its isolated network is this test boot's alone. Returns also when
+// `boots` has no other VM, and its isolated network is used only by this test boot. Also returns if
 // the VM could not be started (inconclusive, or fail for a damaged image). Throws cancelled.
 TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
                              const TestBootPlan& plan, jobs::JobContext& context);

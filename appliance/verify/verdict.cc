@@ -1,20 +1,21 @@
-// The order of the questions is the order of certainty:
+// The questions are in order of certainty:
 //
-//   1  is the appliance itself in trouble?                        inconclusive
-//   2  did the guest switch itself off, or restart for ever?      fail
-//   3  does a text say that it failed, and stays?                 fail
-//   4  is a file system damaged, or gone that was there?          fail
-//   5  is it up, and does everything demanded answer?             pass
-//   6  is it up, and something demanded stays silent?             fail
-//   7  does nothing move any more?                                fail if its text shows that a
-//                                                                 start hangs, else inconclusive
-//   8  is the time over?                                          inconclusive
+//   1  does the appliance itself have a problem?                 inconclusive
+//   2  did the guest power itself off, or restart endlessly?     fail
+//   3  does a text say that it failed, and stay?                 fail
+//   4  is a file system damaged, or has a volume disappeared?    fail
+//   5  is it up, and does everything required answer?            pass
+//   6  is it up, and something required stays silent?            fail
+//   7  has all activity stopped?                                 fail if its text shows a hanging
+//                                                                start, else inconclusive
+//   8  is the time over?                                         inconclusive
 //
-// A pass waits for the check of the disks, for a while: it runs beside the start, and is mostly
-// over before the guest is up. Every verdict says what was found whole and what was not looked at.
+// A pass waits for the check of the disks, for a while: it runs during the start, and is mostly
+// finished before the guest is up. Every verdict says what was found intact and what was not
+// checked.
 //
 // Signs of life before the last restart do not count. A missing guest agent is never a reason,
-// unless it was demanded.
+// unless it was required.
 #include "appliance/verify/verdict.h"
 
 #include <fmt/format.h>
@@ -33,12 +34,12 @@ std::string quoted(const Observation& seen) {
   return seen.detail.empty() ? "" : fmt::format(": \"{}\"", seen.detail);
 }
 
-// What counts now: since the last restart.
+// The evidence that counts: since the last restart.
 struct Summary {
   const Observation* trouble = nullptr;
   const Observation* power_off = nullptr;
   const Observation* damage = nullptr;
-  const Observation* failure = nullptr;      // a text that means failure and nothing contradicts
+  const Observation* failure = nullptr;      // a text that means failure and is not contradicted
   const Observation* screen = nullptr;       // the last one
   const Observation* address = nullptr;      // the last one that answered
   const Observation* unreachable = nullptr;  // nothing answers inside the test network, and why
@@ -67,7 +68,7 @@ void note_sign(Summary& summary, const Observation& seen) {
   if (!known) summary.signs.push_back(&seen);
 }
 
-// A later text of the same source takes a failure back, but for a panic, which is an end.
+// A later text of the same source cancels a failure, except for a panic, which is final.
 void note_text(Summary& summary, const Observation& seen) {
   if (seen.signal == Signal::screen) summary.screen = &seen;
   if (means_failure(seen.meaning)) {
@@ -93,7 +94,7 @@ void forget_before_reboot(Summary& summary, const Observation& seen) {
   summary.answers.clear();
 }
 
-// A check that answered and then no longer does is no sign of life any more.
+// A check that answered and no longer does is not a sign of life any more.
 void note_answer(Summary& summary, const Observation& seen) {
   summary.answers[seen.subject] = &seen;
   if (seen.good) return;
@@ -141,8 +142,8 @@ bool is_part_of(std::string_view part, std::string_view disk) {
   return part.find_first_not_of("0123456789", disk.size()) == std::string_view::npos;
 }
 
-// Says that nothing can be recognised where the volume was. A disk that was divided anew on purpose
-// has a table, and other volumes.
+// Nothing can be recognised in place of the volume. A disk that was repartitioned on purpose has a
+// table, and other volumes.
 const Observation* loss_of(const Summary& summary, std::string_view volume) {
   for (const auto& [name, seen] : summary.volumes) {
     if (!seen->good && (name == volume || is_part_of(volume, name))) return seen;
@@ -150,7 +151,7 @@ const Observation* loss_of(const Summary& summary, std::string_view volume) {
   return nullptr;
 }
 
-// What the check said last while it was not good.
+// The last failure message of the check.
 std::string last_words_of(const Evidence& evidence, const std::string& check) {
   std::string words;
   for (const Observation& seen : evidence.observations) {
@@ -176,8 +177,8 @@ Verdict failed(const Observation& seen, std::string reason) {
   return {VerdictKind::fail, {std::move(reason)}, std::nullopt, seen.at_ms};
 }
 
-// A kernel tries its timer within a few milliseconds, in which an emulated machine on a busy
-// appliance may not run at all. No point is broken in that way.
+// A kernel tests its timer within a few milliseconds, in which an emulated machine on a busy
+// appliance may not run at all. No damage to a point looks like that.
 bool is_of_busy_appliance(const Observation& seen) {
   return seen.meaning == TextMeaning::kernel_panic &&
          seen.detail.find("IO-APIC + timer") != std::string::npos;
@@ -237,7 +238,7 @@ bool waits_for_disks(const Evidence& evidence, const VerdictLimits& limits, uint
   return evidence.disks_pending && now_ms < since_ms + limits.disk_grace_ms;
 }
 
-// Nothing was asked of a guest that cannot be reached: its services may be dead or not.
+// A guest that cannot be reached was not probed: its services may or may not be dead.
 std::string reach_sentence(const Observation& seen) {
   if (seen.subject.empty())
     return fmt::format("The appliance could not ask inside the test network: {}.", seen.detail);

@@ -25,8 +25,8 @@ using nlohmann::json;
 
 constexpr std::chrono::milliseconds kWake{500};
 constexpr std::chrono::seconds kRetryClean{3};
-constexpr uint32_t kLearnedFrom = 3;  // passes whose common answers are demanded from then on
-constexpr uint32_t kLookedAt = 100;   // test boots looked through for those passes
+constexpr uint32_t kLearnedFrom = 3;  // passes whose common answers are required from then on
+constexpr uint32_t kLookedAt = 100;   // test boots searched for those passes
 
 std::vector<std::string> texts_of(const std::string& text) {
   json parsed = base::find_json(text, base::kOwnJsonLimits).value_or(json());
@@ -68,7 +68,7 @@ boot::BootSettings worker_settings(const boot::BootSettings& common, uint32_t nu
   for (const std::string& path : {settings.state_directory, settings.run_directory}) {
     std::filesystem::create_directory(base::parent_path(path));
     std::filesystem::create_directory(path);
-    // QEMU's own user passes through, as it does for other VMs.
+    // QEMU's user must pass through, as for other VMs.
     for (const std::string& each : {base::parent_path(path), path}) {
       std::filesystem::permissions(each, static_cast<std::filesystem::perms>(0711));
     }
@@ -140,8 +140,8 @@ jobs::JobId VerifyService::request(const std::string& tenant, const std::string&
   auto writer = stores_.writer(tenant);
   images::PointId point = writer->reader().find_point(point_selector);
   std::string machine = writer->reader().read_point(point).machine_name;
-  // One that nobody named a point for waits once for each machine, and tests what is the newest
-  // point when its turn comes.
+  // A test boot without a named point is queued only once per machine, and tests the newest point
+  // when its turn comes.
   bool is_automatic = why == "sync" || why == "nightly";
   std::string unit = is_automatic ? fmt::format("verify newest of {} {}", tenant, machine)
                                   : "verify " + point.hex();
@@ -206,11 +206,12 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
       task.job->fail(Error(ErrorCode::io, "unexpected failure: " + words));
     }
     std::erase(state_.lock()->running_ids, task.job->id());
-    is_clean = false;  // the disk may have been full, or libvirt away, when it was to be cleaned
+    // The disk may have been full, or libvirt unavailable, when it should have been cleaned.
+    is_clean = false;
   }
 }
 
-// Test boots never outlive their daemon's interest in them.
+// Test boots never outlive the daemon that started them.
 void VerifyService::clean(Worker& worker) {
   worker.boots->adopt();
   for (const boot::InstantVm& vm : worker.boots->list()) {
@@ -273,7 +274,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   plan.limits = settings_.limits;
   plan.scripts_directory = settings_.boot.state_directory + "/checks";
   plan.plugin_path = settings_.boot.plugin_path;
-  // What is watched for minutes must not keep the store open: its disk may go away and come back.
+  // Watching for minutes must not keep the store open: its disk may go away and come back.
   plan.on_start = [&writer] { writer.reset(); };
   plan.on_pass = [&](const TestBootResult& result) { record(seen, result, false, context); };
   TestBootResult result;
@@ -311,13 +312,14 @@ void VerifyService::record(catalog::Verification& seen, const TestBootResult& re
                                        {"point", seen.point.hex()}}));
 }
 
-// Points before the newest good one are taken to be good, those after it bad. An inconclusive one
+// Points before the newest good one are assumed to be good, those after it bad. An inconclusive one
 // counts as bad: it must not be called the newest that boots.
 void VerifyService::bisect(Worker& worker, const std::string& tenant,
                            const std::string& machine_name, jobs::JobContext& context) {
   std::vector<images::PointSummary> points =
       stores_.writer(tenant)->reader().points_of(machine_name);
-  size_t good = 0, bad = points.size();  // all before `good` boot, as far as known; [bad, end) not
+  // All before `good` boot, as far as known; those in [bad, end) do not.
+  size_t good = 0, bad = points.size();
   std::optional<images::PointId> newest;
   while (good < bad) {
     size_t middle = good + (bad - good) / 2;

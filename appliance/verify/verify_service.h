@@ -1,8 +1,8 @@
-// Test boots by order: a queue, a few workers, the verdicts in the catalog.
+// Test boots on order: a queue, a few workers, the verdicts in the catalog.
 //
 // Each worker has a boot service of its own (STATE/verify/N, RUN/verify/N) with an isolated network
-// of its own: machines with one identity never meet, people's instant VMs are elsewhere, and what a
-// killed daemon left is known to be rubbish. Thread-safe.
+// of its own: machines with one identity never meet, people's instant VMs are elsewhere, and
+// everything left by a killed daemon can be deleted. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -28,16 +28,16 @@
 namespace appliance::verify {
 
 struct VerifySettings {
-  boot::BootSettings boot;    // as of the appliance's other VMs; folders and network are replaced
-  uint32_t worker_count = 3;  // test boots at once, as far as memory allows
+  boot::BootSettings boot;    // as for the appliance's other VMs; folders and network are replaced
+  uint32_t worker_count = 3;  // concurrent test boots, as far as memory allows
   size_t queue_size = 500;
   VerdictLimits limits;
 };
 
 class VerifyService {
  public:
-  // All outlive the service. Workers first clean away what a dead daemon left; while libvirt is
-  // away they wait for it.
+  // All must outlive the service. Workers first clean up what a dead daemon left; while libvirt is
+  // unavailable they wait for it.
   VerifyService(VerifySettings settings, boot::Hypervisor& hypervisor, boot::GuestWatch& watch,
                 catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs);
   ~VerifyService();  // as stop()
@@ -46,21 +46,21 @@ class VerifyService {
   // verification and its verdict. Throws not_found (no such point), busy (too many).
   jobs::JobId request(const std::string& tenant, const std::string& point_selector,
                       const std::string& why);
-  // Looks for the newest point that boots, by halving: one test boot a step.
+  // Looks for the newest point that boots, by bisection: one test boot per step.
   jobs::JobId request_bisect(const std::string& tenant, const std::string& machine_name);
 
-  // What the newest point's test boot demands: what people asked for, and what answered in each of
-  // the last passes.
+  // What the newest point's test boot requires: what operators configured, and what answered in
+  // each of the last passes.
   std::vector<Expectation> expectations(const std::string& tenant, const std::string& machine_name);
   // Throws not_found, invalid_argument.
   void set_checks(const std::string& tenant, const std::string& machine_name,
                   const std::vector<std::string>& checks);
-  // Test boots up to now teach nothing any more: what the machine lost, it lost on purpose. Throws
+  // Forgets what past test boots taught: what the machine lost, it lost on purpose. Throws
   // not_found.
   void relearn(const std::string& tenant, const std::string& machine_name);
   catalog::ProvedRecovery recovery(const std::string& tenant, const std::string& machine_name);
 
-  void stop();  // asks running test boots to end, and waits
+  void stop();  // ends running test boots, and waits
 
  private:
   struct Worker;
@@ -79,13 +79,13 @@ class VerifyService {
   jobs::JobId submit(const jobs::JobSpec& spec, Work work);
   void run_worker(uint32_t number, const std::stop_token& stop);
   void clean(Worker& worker);
-  // A point is not expected to have what the machine showed later only.
+  // A point is not expected to have what the machine showed only later.
   std::vector<Expectation> expectations_of(const std::string& tenant,
                                            const std::string& machine_name, uint64_t point_order);
   catalog::Verification verify_point(Worker& worker, const std::string& tenant,
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);
-  // Writes what is known now: once for a pass that is still being watched, and in the end.
+  // Writes what is known now: once for a pass that is still being observed, and at the end.
   void record(catalog::Verification& seen, const TestBootResult& result, bool settled,
               jobs::JobContext& context);
   void bisect(Worker& worker, const std::string& tenant, const std::string& machine_name,
@@ -98,7 +98,7 @@ class VerifyService {
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
   base::Guarded<State> state_;
-  base::Guarded<base::RepeatedLog> waiting_log_;  // of all workers, who wait for the same
+  base::Guarded<base::RepeatedLog> waiting_log_;  // of all workers, which wait for the same thing
   std::condition_variable changed_;
   std::vector<base::GuardedThread> workers_;
 };

@@ -3,7 +3,7 @@
 //   this one    waits and passes the status on; it dies with its starter
 //   the first   of the new process namespace: arranges the file system, reaps; the kernel ends
 //               everything in the namespace with it, and it ends with this one
-//   the command after it has given up all rights
+//   the command after it has given up all privileges
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -27,13 +27,14 @@
 namespace base::sandbox {
 namespace {
 
-// Above all that the system gives to people, services and containers (systemd's "unused" range).
+// Higher than any id that the system gives to people, services and containers (systemd's "unused"
+// range).
 constexpr uid_t kFirstUser = 0x70000000;
-constexpr pid_t kMaxPid = 1 << 22;  // of Linux
+constexpr pid_t kMaxPid = 1 << 22;  // on Linux
 
 int status_of(int raw) { return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw); }
 
-// Waits for `child`, and for everybody else who ends meanwhile.
+// Waits for `child`, and reaps every other process that ends in the meantime.
 int wait_for(pid_t child) {
   while (true) {
     int raw = 0;
@@ -43,7 +44,7 @@ int wait_for(pid_t child) {
   }
 }
 
-// `alive` is readable or closed when the parent is gone.
+// `alive` becomes readable or closed when the parent is gone.
 void die_with_parent(int alive) {
   expect(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "cannot die with its starter");
   pollfd watched{alive, POLLIN, 0};
@@ -71,7 +72,7 @@ void enter_namespaces(const Options& options) {
   static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", home[] = "HOME=/tmp",
               temporary[] = "TMPDIR=/tmp", language[] = "LC_ALL=C.UTF-8";
   std::array<char*, 5> environment{path, home, temporary, language, nullptr};
-  ::environ = environment.data();  // a command without a path is looked for along the new one
+  ::environ = environment.data();  // a command without a path is searched along the new PATH
   if (program >= 0)
     ::syscall(SYS_execveat, program, "", options.command, environment.data(), AT_EMPTY_PATH);
   else ::execvp(options.command[0], options.command);
@@ -91,7 +92,7 @@ void enter_namespaces(const Options& options) {
   ::_exit(wait_for(child));
 }
 
-// Found before the command loses sight of where it lies; -1: it is found by its name.
+// Found before the file it is in becomes invisible to the command; -1: it is found by its name.
 int find_program(const char* name) {
   bool has_path = std::strchr(name, '/') != nullptr;
   bool in_place = std::strncmp(name, kConfinedPlace, sizeof kConfinedPlace - 1) == 0;

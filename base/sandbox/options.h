@@ -1,5 +1,5 @@
-// What muletto-sandbox is told on its command line, and how it fails. Only base::confined() writes
-// such command lines. One thread a process.
+// The command line of muletto-sandbox, and how it fails. Only base::confined() writes such command
+// lines. One thread per process.
 #pragma once
 
 #include <sys/types.h>
@@ -20,10 +20,10 @@ struct Options {
   char** command = nullptr;  // ends with a null pointer
 };
 
-// Ends the process with kNotConfined if the words are not as confined() writes them.
+// Ends the process with kNotConfined if the arguments are not as confined() writes them.
 Options parse_options(int count, char** words);
 
-// A sentence with errno's words on standard error, then the end with kNotConfined.
+// Writes a sentence with errno's message to standard error, then ends with kNotConfined.
 [[noreturn]] void give_up(const std::string& what);
 // Gives up if `result` is negative.
 void expect(long result, const char* what);

@@ -25,7 +25,7 @@ constexpr unsigned int kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_N
                                          CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr unsigned int kX32Bit = 0x40000000;
 
-// What no parser needs, and what has been the way out of many a sandbox.
+// What no parser needs, and what has been used to escape from sandboxes.
 constexpr long kRefused[] = {
     SYS_ptrace,
     SYS_process_vm_readv,
@@ -137,7 +137,7 @@ void filter_system_calls(bool has_network) {
   };
   for (long number : kRefused)
     add({skip_unless(static_cast<uint32_t>(number), 1), answer(SECCOMP_RET_ERRNO | EPERM)});
-  // Its flags are in memory, where a filter cannot look; the C library then uses clone.
+  // Its flags are in memory, where a filter cannot look; the C library then falls back to clone.
   add({skip_unless(SYS_clone3, 1), answer(SECCOMP_RET_ERRNO | ENOSYS)});
   add({skip_unless(SYS_clone, 4), load(offset_of(0)),
        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kNamespaceFlags, 0, 1),
