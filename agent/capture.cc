@@ -34,7 +34,7 @@ std::vector<std::string> wanted_disks(const std::vector<DiskLabel>& disks,
     if (rule.find_first_of("*?[/") != std::string::npos) continue;
     if (std::find(names.begin(), names.end(), rule) != names.end()) continue;
     throw base::Error(base::ErrorCode::not_found,
-                      fmt::format("machine {} has no disk {} to exclude; it has {}",
+                      fmt::format("machine {} has no disk {} to exclude; its disks are {}",
                                   settings.machine_name, rule, fmt::join(names, ", ")));
   }
   if (wanted.empty()) {

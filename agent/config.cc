@@ -30,7 +30,7 @@ T value_of(const toml::table& table, const char* name, T fallback, const std::st
   if (node == nullptr) return fallback;
   auto value = node->value_exact<T>();
   if (!value)
-    refuse(path, fmt::format("line {}: '{}' has a value of the wrong kind",
+    refuse(path, fmt::format("line {}: the value of '{}' has the wrong type",
                              node->source().begin.line, name));
   return *value;
 }
@@ -120,9 +120,9 @@ Config parse(const toml::table& table, const std::string& path) {
   if (level < 1 || level > 19) refuse(path, "compression is 1 to 19");
   config.compression_level = static_cast<int>(level);
   if (const toml::node* machines = table.get("machines")) {
-    if (!machines->is_table()) refuse(path, "machines is a table of tables");
+    if (!machines->is_table()) refuse(path, "machines must be a table of tables");
     for (const auto& [name, node] : *machines->as_table()) {
-      if (!node.is_table()) refuse(path, "machines is a table of tables");
+      if (!node.is_table()) refuse(path, "machines must be a table of tables");
       config.machines[std::string(name.str())] = parse_machine(*node.as_table(), path);
     }
   }

@@ -42,7 +42,7 @@ std::optional<ContactRecord> read_contact(const std::string& state_directory) {
 std::string contact_problem(const std::optional<ContactRecord>& record, uint64_t now_ms) {
   if (!record) return "the service has not run yet: muletto-agent run";
   if (record->is_over()) {
-    return fmt::format("the appliance says since {} that this host was revoked: {}",
+    return fmt::format("since {} the appliance has answered that this host was revoked: {}",
                        base::format_time_ms(record->revoked_since_ms), record->problem);
   }
   if (record->failing_since_ms != 0) {
@@ -52,7 +52,7 @@ std::string contact_problem(const std::optional<ContactRecord>& record, uint64_t
   uint64_t distance =
       now_ms > record->written_ms ? now_ms - record->written_ms : record->written_ms - now_ms;
   if (distance <= kContactStaleMs) return "";
-  return fmt::format("the service does not run, or the clock was set: its last sign is of {}",
+  return fmt::format("the service is not running, or the clock was set: it was last active at {}",
                      base::format_time_ms(record->written_ms));
 }
 
@@ -130,7 +130,7 @@ void Contact::save(bool at_once) {
                              file.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
   } catch (const base::Error& error) {
     // Syncs do not depend on it.
-    base::log().warn("the state of the contact is not kept: {}", error.message());
+    base::log().warn("the state of the contact cannot be saved: {}", error.message());
   }
 }
 

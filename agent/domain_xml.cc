@@ -20,7 +20,7 @@ pugi::xml_document parse(std::string_view xml) {
   bool good = xml.size() <= kMaxXmlSize && document.load_buffer(xml.data(), xml.size());
   if (!good || !document.child("domain")) {
     throw base::Error(base::ErrorCode::corrupt,
-                      "libvirt's description of the domain is not readable");
+                      "libvirt's description of the domain cannot be read");
   }
   return document;
 }

@@ -33,7 +33,7 @@ void check_answer(const Enrollment& enrollment, const std::string& fingerprint) 
               base::is_issued_by(enrollment.credentials.certificate_pem, enrollment.authority_pem);
   if (!good)
     throw Error(ErrorCode::corrupt,
-                "the appliance gave a certificate that its authority did not sign");
+                "the appliance returned a certificate that its authority did not sign");
   base::check_key_matches(enrollment.credentials);
 }
 
@@ -150,7 +150,7 @@ Enrollment renew(const Enrollment& enrollment) {
   check_answer(renewed, base::certificate_fingerprint(renewed.authority_pem));
   base::CertificateInfo info = base::describe_certificate(renewed.credentials.certificate_pem);
   if (info.common_name != enrollment.host_id)
-    throw Error(ErrorCode::corrupt, "the appliance gave a certificate of another host");
+    throw Error(ErrorCode::corrupt, "the appliance returned the certificate of another host");
   return renewed;
 }
 

@@ -21,7 +21,7 @@ class ImageCapture : public Capture {
       uint64_t size = opened.disk->size();
       disks_.push_back({image.name,
                         size,
-                        {false, "an image file tells nothing about changes"},
+                        {false, "an image file does not record changes"},
                         std::move(opened.disk)});
     }
     details_.host = host_name();

@@ -59,10 +59,8 @@ class PhysicalCapture : public Capture {
   void open_disk(const ImageDisk& disk, const std::string& path) {
     auto source = std::make_unique<images::RawDiskSource>(path);
     uint64_t size = source->size();
-    disks_.push_back({disk.name,
-                      size,
-                      {false, "a block device tells nothing about changes"},
-                      std::move(source)});
+    disks_.push_back(
+        {disk.name, size, {false, "a block device does not record changes"}, std::move(source)});
   }
 
   void describe(const std::string& root) {
@@ -77,8 +75,8 @@ class PhysicalCapture : public Capture {
     for (const std::string& name : live_) live += (live.empty() ? "" : ", ") + name;
     if (!live_.empty()) {
       details_.note += fmt::format(
-          "; {} read without a snapshot: what was written meanwhile may be "
-          "there in part, which is less than after a power cut",
+          "; {} read without a snapshot: writes made during the read may be in the "
+          "point in part, which is less than after a power cut",
           live);
     } else if (snapshots_.size() > 1) {
       details_.note += "; the volumes' snapshots were taken one after the other";

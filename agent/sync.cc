@@ -90,7 +90,7 @@ void give_up_bases(const Capture& capture, Copy& copy) {
     copy.untracked.push_back(std::make_unique<UntrackedSource>(*capture.disks()[i].source));
     copy.sources[i] = copy.untracked.back().get();
     decisions.push_back({copy.plan.disks[i].name,
-                         {false, "the point its record of changes begins with was deleted"}});
+                         {false, "the point that its record of changes starts from was deleted"}});
   }
   copy.note = full_read_note(decisions);
 }
@@ -148,7 +148,7 @@ class PatientCopier {
   static constexpr uint32_t kMostLosses = 20;
 
   Copy begin_again(const base::Error& loss) {
-    base::log().warn("the sync of {} goes on when {} is back, for which it waits {}: {}",
+    base::log().warn("the sync of {} continues when {} is back, and waits {} for it: {}",
                      machine_name_, target_.description(),
                      base::format_duration_ms(static_cast<uint64_t>(options_.patience.count())),
                      loss.message());
@@ -158,7 +158,7 @@ class PatientCopier {
       wait(pause);
       try {
         Copy work = begin_copy(machine_name_, capture_, target_);
-        base::log().info("the sync of {} goes on", machine_name_);
+        base::log().info("the sync of {} continues", machine_name_);
         return work;
       } catch (const base::Error& error) {
         // Busy: the target has not yet noticed that the previous connection is gone.

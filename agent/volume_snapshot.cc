@@ -73,7 +73,7 @@ VolumeSnapshot::VolumeSnapshot(std::string group, std::string name)
     return;
   }
   remove_volume(group_ + "/" + name_);
-  throw base::Error(base::ErrorCode::io, "LVM does not tell where its snapshot " + name_ + " is");
+  throw base::Error(base::ErrorCode::io, "LVM does not say where its snapshot " + name_ + " is");
 }
 
 VolumeSnapshot::~VolumeSnapshot() { remove_volume(group_ + "/" + name_); }
@@ -85,10 +85,11 @@ void VolumeSnapshot::check() {
   auto rows = ask_lvm("data_percent", group_ + "/" + name_);
   if (rows.size() != 1 || rows[0].size() != 1) return;
   if (std::strtod(rows[0][0].c_str(), nullptr) < kFull) return;
-  throw base::Error(base::ErrorCode::no_space,
-                    fmt::format("the snapshot {}/{} is full ({} of the volume were overwritten "
-                                "before it was read): the sync was given up, the volume goes on",
-                                group_, name_, "20 %"));
+  throw base::Error(
+      base::ErrorCode::no_space,
+      fmt::format("the snapshot {}/{} is full ({} of the volume were overwritten before it was "
+                  "read): the sync was abandoned; the volume is not affected",
+                  group_, name_, "20 %"));
 }
 
 void remove_abandoned_snapshots(const std::string& prefix) noexcept {

@@ -30,7 +30,7 @@ constexpr uint64_t kMaxConfigSize = 1 << 20;  // bytes
 
 std::string text_of(const toml::node& node, const std::string& name) {
   auto value = node.value<std::string>();
-  if (!node.is_string() || !value) refuse(fmt::format("{} must be a text in quotes", name));
+  if (!node.is_string() || !value) refuse(fmt::format("{} must be a string in quotes", name));
   return *value;
 }
 
@@ -148,7 +148,7 @@ void validate(Config& config) {
   static constexpr std::array<std::string_view, 3> kAccelerators{"auto", "kvm", "tcg"};
   if (std::find(kAccelerators.begin(), kAccelerators.end(), config.accelerator) ==
       kAccelerators.end()) {
-    refuse(fmt::format("boot.accelerator is auto, kvm or tcg, not '{}'", config.accelerator));
+    refuse(fmt::format("boot.accelerator must be auto, kvm or tcg, not '{}'", config.accelerator));
   }
 }
 

@@ -43,7 +43,7 @@ bool Ballast::ease() noexcept {
     auto lock = one_at_a_time_.lock();
     if (!is_there() || free_beside(path_) >= size_ / 2) return false;
     if (::unlink(path_.c_str()) != 0) return false;
-    log().warn("the disk is full: {} was given up, so that deletions and stops go on", path_);
+    log().warn("the disk is full: {} was deleted, so that deletions and stops still work", path_);
     return true;
   } catch (const std::exception&) {
     return false;

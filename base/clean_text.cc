@@ -72,11 +72,11 @@ std::string toml_obstacle(std::string_view text) {
            c == 0x7f;
   };
   if (std::any_of(text.begin(), text.end(), is_control) || !is_valid_utf8(text))
-    return "it holds bytes that are no text (UTF-8 without control characters)";
+    return "it contains bytes that are not text (UTF-8 without control characters)";
   size_t number = 0;
   if (size_t line = line_of_bare_character(text); line != 0) {
     return "line " + std::to_string(line) +
-           ": a character that is not ASCII stands outside of quotes and comments";
+           ": a character that is not ASCII is outside of quotes and comments";
   }
   for (const std::string& line : split(text, '\n')) {
     ++number;

@@ -113,7 +113,7 @@ HttpResponse to_response(http::response<http::string_body>&& answer) {
     throw Error(ErrorCode::unavailable, peer + " ended the connection without a complete answer");
   }
   throw Error(ErrorCode::corrupt,
-              fmt::format("the answer of {} is not acceptable HTTP: {}", peer, problem.message()));
+              fmt::format("the answer of {} is not valid HTTP: {}", peer, problem.message()));
 }
 
 // The answer, and in `buffer` any bytes that followed it.

@@ -108,14 +108,14 @@ const json& find_list(const json& object, const char* name) {
 
 std::string expect_text(const json& object, const char* name, size_t max_size) {
   auto text = find_text(object, name);
-  if (!text) refuse(fmt::format("'{}' is missing, or no text", name));
+  if (!text) refuse(fmt::format("'{}' is missing, or not a string", name));
   if (text->size() > max_size) refuse(fmt::format("'{}' is longer than {} bytes", name, max_size));
   return std::move(*text);
 }
 
 uint64_t expect_natural(const json& object, const char* name) {
   auto number = find_natural(object, name);
-  if (!number) refuse(fmt::format("'{}' is missing, or no whole number from 0", name));
+  if (!number) refuse(fmt::format("'{}' is missing, or not a whole number from 0", name));
   return *number;
 }
 
@@ -128,7 +128,7 @@ bool expect_flag(const json& object, const char* name) {
 const json& expect_list(const json& object, const char* name, size_t max_count) {
   const json* field = find_field(object, name);
   if (field == nullptr || !field->is_array())
-    refuse(fmt::format("'{}' is missing, or no list", name));
+    refuse(fmt::format("'{}' is missing, or not a list", name));
   if (field->size() > max_count)
     refuse(fmt::format("'{}' has more than {} entries", name, max_count));
   return *field;

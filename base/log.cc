@@ -31,7 +31,7 @@ void start_log(const std::string& program, const std::string& level) {
   auto parsed = spdlog::level::from_str(level);
   if (parsed == spdlog::level::off && level != "off") {
     throw Error(ErrorCode::invalid_argument,
-                "no log level is named '" + level + "'; choose trace, debug, info, warn or error");
+                "there is no log level '" + level + "'; choose trace, debug, info, warn or error");
   }
   process_logger() = make_logger(program);
   process_logger()->set_level(parsed);

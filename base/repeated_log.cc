@@ -54,7 +54,7 @@ void RepeatedLog::end_those_quiet_since(Clock::time_point time) {
     each = said_.erase(each);
   }
   if (left_out_ > 0 && said_.size() < kMaxSentences) {
-    log().warn("{} messages of other trouble were left out of the log", left_out_);
+    log().warn("{} messages about other problems were left out of the log", left_out_);
     left_out_ = 0;
   }
 }

@@ -184,10 +184,10 @@ bool wait_for_socket(int fd, short events, std::chrono::milliseconds timeout) {
     if (count > 0) return true;
     if (count == 0 && left <= 0) return false;
     if (count == 0 && is_dead(fd)) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("{} has acknowledged nothing for {} s: it is gone, or the network is "
-                              "cut",
-                              peer_address(fd), kSilenceMs / 1000));
+      throw Error(
+          ErrorCode::unavailable,
+          fmt::format("{} has acknowledged nothing for {} s: it is gone, or the network is broken",
+                      peer_address(fd), kSilenceMs / 1000));
     }
     if (count < 0 && errno != EINTR) throw system_error(errno, "cannot wait for a socket");
   }

@@ -73,9 +73,10 @@ Error refused_peer(long verification, const std::string& peer) {
     case X509_V_ERR_CERT_UNTRUSTED:
       return Error(
           ErrorCode::unauthorized,
-          fmt::format("{} does not have the authority with the given fingerprint: it is another "
-                      "appliance, or somebody is in between; nothing was sent to it",
-                      peer));
+          fmt::format(
+              "{} does not have the authority with the given fingerprint: it is another "
+              "appliance, or someone is intercepting the connection; nothing was sent to it",
+              peer));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -104,7 +105,7 @@ Error refused_by_peer(int reason, const std::string& peer) {
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: return refused("it was issued for another use");
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
       return Error(ErrorCode::unauthorized,
-                   peer + " demands a certificate, and this side has none");
+                   peer + " requires a certificate, and this side has none");
     default: return refused("no reason given");
   }
 }

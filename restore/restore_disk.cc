@@ -175,10 +175,11 @@ DiskResult restore_disk(images::StoreReader& reader, const DiskRestore& options)
       throw error.with_context(
           fmt::format("{} was not restored to {}", options.disk_name, options.target));
     }
-    throw Error(ErrorCode::no_space,
-                fmt::format("{} was not restored to {}: the disk there is full. Nothing of it was "
-                            "kept; give it a place with more room",
-                            options.disk_name, options.target));
+    throw Error(
+        ErrorCode::no_space,
+        fmt::format("{} was not restored to {}: the disk there is full. Nothing of it was kept; "
+                    "choose a place with more room",
+                    options.disk_name, options.target));
   }
   auto duration = std::chrono::steady_clock::now() - begin;
   result.duration_ms = static_cast<uint64_t>(

@@ -39,7 +39,7 @@ void OrderBook::begin(uint64_t order, const std::string& machine) {
     base::SubprocessOptions options;
     options.output_path = files + ".log";
     syncs_.push_back({order, machine, files, base::Subprocess(command, options)});
-    base::log().info("sync of {} begins (order {})", machine, order);
+    base::log().info("sync of {} started (order {})", machine, order);
   } catch (const base::Error& error) {
     over_.push_back({order, false, error.message()});
   }
@@ -106,7 +106,7 @@ void OrderBook::end_all() {
   for (Sync& sync : syncs_) sync.process.signal(SIGTERM);
   for (Sync& sync : syncs_) {
     if (!sync.process.wait_for(kPatience))
-      base::log().warn("the sync of {} does not end; it is killed", sync.machine);
+      base::log().warn("the sync of {} does not end; killing it", sync.machine);
   }
   syncs_.clear();
   std::error_code ignored;

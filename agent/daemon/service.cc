@@ -136,12 +136,12 @@ class Service {
 
   [[noreturn]] void end_revoked(const Error& revoked) {
     orders_.end_all();
-    throw Error(
-        ErrorCode::unauthorized,
-        "for hours the appliance has said that this host was revoked, and this agent ends: " +
-            revoked.message() +
-            "; if that is a mistake, make a token on the appliance with 'muletto token "
-            "create' and enroll with --replace");
+    throw Error(ErrorCode::unauthorized,
+                "for hours the appliance has answered that this host was revoked; this agent "
+                "stops: " +
+                    revoked.message() +
+                    "; if that is a mistake, make a token on the appliance with 'muletto token "
+                    "create' and enroll with --replace");
   }
 
   // Read again each time: the host may have been enrolled at another appliance in the meantime.
@@ -192,7 +192,7 @@ class Service {
       enrollment = std::move(renewed);
       base::log().info("this host's certificate is renewed");
     } catch (const Error& error) {
-      base::log().warn("this host's certificate is not renewed yet: {}", error.message());
+      base::log().warn("this host's certificate could not be renewed yet: {}", error.message());
     }
   }
 
@@ -253,7 +253,7 @@ void run_service(const Config& config, const std::vector<std::string>& sync_comm
   } catch (const Error& error) {
     if (error.code() != ErrorCode::busy) throw;
     throw Error(ErrorCode::busy,
-                "muletto-agent runs already as a service in " + config.run_directory);
+                "muletto-agent is already running as a service in " + config.run_directory);
   }
   Service(config, sync_command, std::move(stop)).run();
 }

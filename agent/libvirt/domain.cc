@@ -101,14 +101,14 @@ Domain::Domain(std::shared_ptr<_virConnect> connection, std::shared_ptr<_virDoma
 
 bool Domain::running() const {
   int active = ::virDomainIsActive(domain_.get());
-  if (active < 0) throw last_error("cannot learn the state of " + name_);
+  if (active < 0) throw last_error("cannot read the state of " + name_);
   return active == 1;
 }
 
 bool Domain::paused() const {
   int state = VIR_DOMAIN_NOSTATE;
   if (::virDomainGetState(domain_.get(), &state, nullptr, 0) != 0) {
-    throw last_error("cannot learn the state of " + name_);
+    throw last_error("cannot read the state of " + name_);
   }
   return state != VIR_DOMAIN_RUNNING && state != VIR_DOMAIN_BLOCKED && running();
 }
@@ -128,7 +128,7 @@ std::string Domain::inactive_xml() const {
 uint64_t Domain::disk_size(const std::string& disk) const {
   virDomainBlockInfo info{};
   if (::virDomainGetBlockInfo(domain_.get(), disk.c_str(), &info, 0) != 0) {
-    throw last_error("cannot learn the size of disk " + disk + " of " + name_);
+    throw last_error("cannot read the size of disk " + disk + " of " + name_);
   }
   return info.capacity;
 }
@@ -160,7 +160,7 @@ BackupOutcome Domain::begin_backup(const std::string& backup_xml, const std::str
 
 std::string Domain::agent_command(const std::string& command) const {
   char* answer = ::virDomainQemuAgentCommand(domain_.get(), command.c_str(), kAgentTimeoutS, 0);
-  return take_string(answer, "the guest agent of " + name_ + " does not do as asked");
+  return take_string(answer, "the guest agent of " + name_ + " did not carry out the command");
 }
 
 std::string Domain::backup_xml() const {
@@ -168,7 +168,7 @@ std::string Domain::backup_xml() const {
   if (xml == nullptr &&
       (last_code() == VIR_ERR_NO_DOMAIN_BACKUP || last_code() == VIR_ERR_OPERATION_INVALID))
     return "";
-  return take_string(xml, "cannot learn whether a backup of " + name_ + " runs");
+  return take_string(xml, "cannot find out whether a backup of " + name_ + " runs");
 }
 
 // libvirt continues to work after its backup is gone: it restores the scratch files' labels.
@@ -186,8 +186,7 @@ void Domain::end_backup() const {
     if (!backup_xml().empty()) asked = ::virDomainAbortJob(domain_.get()) == 0;
     if (std::chrono::steady_clock::now() > deadline) {
       if (!asked) throw last_error("cannot end the backup of " + name_);
-      throw base::Error(base::ErrorCode::unavailable,
-                        "libvirt does not end the backup of " + name_);
+      throw base::Error(base::ErrorCode::unavailable, "libvirt did not end the backup of " + name_);
     }
     std::this_thread::sleep_for(kEndBackupPoll);
   }
@@ -227,7 +226,7 @@ void Domain::delete_checkpoint(const std::string& checkpoint) const {
   }
   if (::virDomainCheckpointDelete(found.get(), 0) == 0) return;
   base::Error error = last_error("cannot delete checkpoint " + checkpoint + " of " + name_);
-  base::log().info("{}; deleting libvirt's record of it alone", error.message());
+  base::log().info("{}; deleting only libvirt's record of it", error.message());
   if (::virDomainCheckpointDelete(found.get(), VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) != 0) {
     throw last_error("cannot delete checkpoint " + checkpoint + " of " + name_);
   }

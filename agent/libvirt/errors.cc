@@ -39,7 +39,7 @@ void ignore_error(void*, virErrorPtr) {}
 base::Error last_error(const std::string& action) {
   virErrorPtr error = ::virGetLastError();
   if (error == nullptr)
-    return base::Error(base::ErrorCode::io, action + ": libvirt gives no reason");
+    return base::Error(base::ErrorCode::io, action + ": libvirt gave no reason");
   return base::Error(code_of(error->code),
                      action + ": " + (error->message ? error->message : "no reason given"));
 }

@@ -75,7 +75,7 @@ std::string hooks_complaint(const std::string& before, const std::string& after)
     if (line.starts_with("failed ")) failed += (failed.empty() ? "" : ", ") + plain(line.substr(7));
   }
   if (!failed.empty()) return "failed freeze hooks of the guest: " + failed;
-  return complete ? "" : "the guest's freeze hooks did not end";
+  return complete ? "" : "the guest's freeze hooks did not finish";
 }
 
 }  // namespace agent::libvirt

@@ -194,16 +194,16 @@ void RunningCapture::check_room() const {
   if (settings_.scratch_limit != 0 && used > settings_.scratch_limit) {
     throw base::Error(
         base::ErrorCode::no_space,
-        fmt::format("the guest overwrote more than scratch_limit ({}) before its disks were read: "
-                    "this sync of {} was given up, the guest goes on",
+        fmt::format("the guest overwrote more than scratch_limit ({}) before its disks were "
+                    "read: this sync of {} was abandoned; the guest is not affected",
                     base::format_size(settings_.scratch_limit), place_.machine_name));
   }
   uint64_t room = free_size(scratch_->path());
   if (room >= kScratchReserve) return;
   throw base::Error(
       base::ErrorCode::no_space,
-      fmt::format("only {} are left in {} for blocks the guest overwrites during a sync; {} must "
-                  "stay free",
+      fmt::format("only {} are free in {} for blocks the guest overwrites during a sync; {} "
+                  "must stay free",
                   base::format_size(room), scratch_parent(place_.state_directory),
                   base::format_size(kScratchReserve)));
 }
@@ -251,7 +251,7 @@ void RunningCapture::thaw(bool frozen) {
   bool in_time = guard_.thawed();
   if (frozen && !in_time) {
     freeze_note_ =
-        fmt::format("thawed after {} s, before the instant was taken", kLongestFreeze.count());
+        fmt::format("thawed after {} s, before the point's instant", kLongestFreeze.count());
   }
 }
 
@@ -276,7 +276,7 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
   uint64_t begun_ms = base::steady_ms();
   thaw(true);
   details_.figures.frozen_ms = base::steady_ms() - frozen_ms;
-  base::log().info("{}: backup begun in {} ms, thawed in {} ms", domain_.name(),
+  base::log().info("{}: backup started in {} ms, thawed in {} ms", domain_.name(),
                    begun_ms - frozen_ms, base::steady_ms() - begun_ms);
   details_.consistency =
       freeze_note_.empty() ? images::Consistency::file_system : images::Consistency::crash;
@@ -339,7 +339,7 @@ void RunningCapture::open_sources() {
     disk.source = std::make_unique<images::NbdDiskSource>(options);
     if (disk.source->size() == disk.size) continue;
     throw base::Error(base::ErrorCode::busy,
-                      fmt::format("disk {} was resized while the sync began", disk.name));
+                      fmt::format("disk {} was resized while the sync started", disk.name));
   }
 }
 
@@ -391,7 +391,7 @@ void RunningCapture::abandon() noexcept {
     guard_.finished();
   } catch (const base::Error& error) {
     // Without the final message the guard tries too.
-    base::log().warn("tidying up after the sync of {}: {}", place_.machine_name, error.message());
+    base::log().warn("cleaning up after the sync of {}: {}", place_.machine_name, error.message());
   }
 }
 

@@ -95,7 +95,7 @@ class Guard {
   }
 
   int tidy_up() {
-    base::log().warn("the sync of {} died: tidying up", place_.machine_name);
+    base::log().warn("the sync of {} died: cleaning up", place_.machine_name);
     if (may_be_frozen_) {
       thaw();
       // The dead agent's freeze may still have been on its way through libvirt when we thawed.

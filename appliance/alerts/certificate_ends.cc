@@ -23,16 +23,18 @@ std::vector<Condition> certificate_conditions(const CertificateEnds& ends,
   };
   for (const catalog::Tenant& tenant : tenants) {
     add(tenant.name, "the appliance's authority", ends.authority_ms,
-        "with it all agents are cut off. Begin a new authority and enrol every agent again");
+        "then no agent can connect any more. Create a new authority and enrol every "
+        "agent again");
     add(tenant.name, "the appliance", ends.server_ms,
-        "restart mulettod, which makes a new one; agents and operators need not do anything");
+        "restart mulettod, which issues a new one; agents and operators need not do "
+        "anything");
   }
   for (const catalog::Host& host : hosts) {
     if (host.revoked || host.name == catalog::kInternalHostName) continue;
     add(host.tenant, host.name,
         std::min(host.certified_ms + ends.host_lifetime_ms, ends.authority_ms),
-        fmt::format("then its agent is not heard any more. Agents renew theirs by themselves "
-                    "years before: update the agent and look at muletto-agent status there, or "
+        fmt::format("then its agent cannot connect any more. Agents renew theirs automatically "
+                    "years before: update the agent and check muletto-agent status there, or "
                     "enrol it again: muletto host revoke {}, muletto token create",
                     host.name));
   }

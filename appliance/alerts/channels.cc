@@ -162,7 +162,7 @@ void AlertChannels::run(Channel& channel) const {
     if (state->failing_since_ms == 0) state->failing_since_ms = base::now_ms();
     if (Clock::now() - next.since > limits_.patience || state->queue.size() >= limits_.queue_size) {
       ++state->dropped_count;
-      base::log().error("the {} was never told of this alert: {}", channel.name,
+      base::log().error("the {} was never notified of this alert: {}", channel.name,
                         next.message.alert.message);
     } else {
       state->queue.push_front(std::move(next));

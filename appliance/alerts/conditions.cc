@@ -16,17 +16,18 @@ bool is_silent(const HostFacts& host, uint64_t now_ms) {
 std::string reason_of(const MachineFacts& machine, uint64_t now_ms) {
   if (!machine.wanted) return "it is not protected: muletto machine protect";
   if (machine.schedule_off) return "the schedule of its policy is off";
-  if (!machine.host) return "no host has it";
+  if (!machine.host) return "it belongs to no host";
   if (machine.host->revoked) return fmt::format("its host '{}' was revoked", machine.host->name);
   if (is_silent(*machine.host, now_ms)) {
-    return fmt::format("its host '{}' is silent since {}", machine.host->name,
+    return fmt::format("its host '{}' has been silent since {}", machine.host->name,
                        base::format_time_ms(machine.host->last_seen_ms));
   }
   if (!machine.host->is_service) {
-    return fmt::format("no agent runs on its host '{}': muletto-agent run", machine.host->name);
+    return fmt::format("no agent service runs on its host '{}': muletto-agent run",
+                       machine.host->name);
   }
   if (machine.failures > 0) return "its syncs fail: " + machine.last_error;
-  return "no sync has come to an end";
+  return "no sync has completed";
 }
 
 }  // namespace
@@ -62,7 +63,7 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
     if (machine.verify_by_ms && now_ms > *machine.verify_by_ms) {
       std::string passed =
           machine.last_passed_ms
-              ? "its last passed test boot is of " + base::format_time_ms(*machine.last_passed_ms)
+              ? "its last passed test boot was at " + base::format_time_ms(*machine.last_passed_ms)
               : "no test boot of it has ever passed";
       std::string last = machine.last_verdict.empty()
                              ? "none has run"
@@ -80,11 +81,12 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
   }
   for (const HostFacts& host : facts.hosts) {
     if (!host.revoked && !host.clock_note.empty()) {
-      found.push_back({kClockWrong, host.tenant, host.name,
-                       fmt::format("the clock of '{}' is wrong: at the newest point, of '{}', {}; "
-                                   "points are kept by the appliance's time, so none is lost; set "
-                                   "the host's clock and sync",
-                                   host.name, host.clock_machine, host.clock_note)});
+      found.push_back(
+          {kClockWrong, host.tenant, host.name,
+           fmt::format(
+               "the clock of '{}' is wrong: at the newest point, of '{}', {}; points are "
+               "kept by the appliance's time, so none is lost; set the host's clock and sync",
+               host.name, host.clock_machine, host.clock_note)});
     }
     if (host.revoked || !is_silent(host, now_ms)) continue;
     found.push_back({kHostSilent, host.tenant, host.name,
@@ -100,15 +102,14 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
       found.push_back(
           {kPointsDamaged, store.tenant, store.tenant,
            fmt::format(
-               "a check of the store of '{}' at {} found {}: muletto point list "
-               "marks them; sync their machines, which sends again what is still there, and "
-               "check again",
+               "a check of the store of '{}' at {} found {}: muletto point list marks them; "
+               "sync their machines, which sends again what is still there, and check again",
                store.tenant, base::format_time_ms(store.checked_ms),
                base::format_count(store.damaged_point_count, "damaged point"))});
     } else if (store.problem_count > 0) {
       found.push_back(
           {kStoreDamaged, store.tenant, store.tenant,
-           fmt::format("a check of the store of '{}' at {} found {}; no point is touched: {}",
+           fmt::format("a check of the store of '{}' at {} found {}; no point is affected: {}",
                        store.tenant, base::format_time_ms(store.checked_ms),
                        base::format_count(store.problem_count, "problem"), store.first_problem)});
     }

@@ -34,10 +34,11 @@ std::vector<Condition> HostConduct::conditions() {
     std::string sentences;
     for (const auto& [what, each] : seen)
       sentences += (sentences.empty() ? "" : "; ") + each.sentence;
-    found.push_back({kHostMisbehaves, record->second.tenant, record->second.name,
-                     fmt::format("not all that the agent of '{0}' asks is taken: {1}. Look at that "
-                                 "host; if it is not yours any more: muletto host revoke {0}",
-                                 record->second.name, sentences)});
+    found.push_back(
+        {kHostMisbehaves, record->second.tenant, record->second.name,
+         fmt::format("some requests of the agent of '{0}' are refused: {1}. Check that host; if "
+                     "it is not yours any more: muletto host revoke {0}",
+                     record->second.name, sentences)});
     ++record;
   }
   return found;

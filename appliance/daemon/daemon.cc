@@ -31,10 +31,10 @@ std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const ch
     return base::real_file_system().lock(path, base::LockKind::exclusive);
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::busy) throw;
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("another mulettod works in {}; give this one a folder of its "
-                                  "own with {}",
-                                  path, option));
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("another mulettod is running in {}; give this one a folder of its own with {}",
+                    path, option));
   }
 }
 
@@ -271,7 +271,7 @@ void Daemon::run(const StopSignals& signals) {
                    authority_->fingerprint());
 
   int number = signals.wait();
-  base::log().info("ending on signal {}; instant VMs run on", number);
+  base::log().info("stopping on signal {}; instant VMs keep running", number);
   notify_service_manager("STOPPING=1");
   std::filesystem::remove(config_.ready_path());
   instant_syncs.reset();  // its processes connect to the server

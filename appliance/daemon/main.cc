@@ -13,17 +13,17 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   add("config", value<std::string>()->value_name("FILE"),
-      "settings in TOML (default /etc/muletto/mulettod.toml, if it is there)")(
+      "settings in TOML (default /etc/muletto/mulettod.toml, if it exists)")(
       "state-dir", value<std::string>()->value_name("DIR"), "stores, catalog, keys, overlays")(
       "run-dir", value<std::string>()->value_name("DIR"), "sockets and mulettod.json")(
       "listen", value<std::string>()->value_name("HOST:PORT"),
-      "TLS address; port 0 takes a free one")(
+      "TLS address; port 0 means any free port")(
       "libvirt", value<std::string>()->value_name("URI"),
       "where instant VMs run (default $LIBVIRT_DEFAULT_URI or qemu:///system)")(
       "init",
-      "make what is missing of an appliance that was here: a catalog, an authority (every host "
-      "has to be enrolled again)")("log-level", value<std::string>()->value_name("LEVEL"),
-                                   "trace, debug, info, warn or error");
+      "create the missing parts of an appliance that existed here: a catalog, an "
+      "authority (then every host has to be enrolled again)")(
+      "log-level", value<std::string>()->value_name("LEVEL"), "trace, debug, info, warn or error");
 }
 
 std::optional<std::string> given(const base::Arguments& arguments, const char* name) {
@@ -51,13 +51,13 @@ int run(const base::Arguments& arguments) {
 
 int main(int argc, char** argv) {
   base::Command command;
-  command.summary = "Run the appliance: take in syncs, start instant VMs, answer the API";
+  command.summary = "Run the appliance: receive syncs, run instant VMs, serve the API";
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "When it is ready, RUN-DIR/mulettod.json holds its port, pid and the fingerprint of its "
-      "authority.\n"
-      "SIGTERM ends it; instant VMs run on, and the next start finds them.";
+      "When it is ready, RUN-DIR/mulettod.json holds its port, pid and the "
+      "fingerprint of its authority.\nSIGTERM ends it; instant VMs keep running, "
+      "and the next start finds them.";
   return base::run_program({"mulettod", "the daemon of a Muletto appliance", {command}}, argc,
                            argv);
 }

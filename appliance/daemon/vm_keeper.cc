@@ -23,20 +23,20 @@ bool VmKeeper::adopt() {
   try {
     boot::AdoptReport report = boots_.adopt();
     for (const boot::InstantVm& vm : report.running) {
-      base::log().info("took up the instant VM {} of {}", vm.id.hex(), vm.machine_name);
+      base::log().info("adopted the instant VM {} of {}", vm.id.hex(), vm.machine_name);
       if (vm.is_pulling) go_on_pulling_(vm);
     }
     for (const boot::InstantVm& vm : report.resting) {
       base::log().info("the writes of {} ({}) are kept", vm.id.hex(), vm.machine_name);
     }
     for (const boot::InstantVm& vm : report.cut_off) {
-      base::log().info("the instant VM {} of {} was cut off", vm.id.hex(), vm.machine_name);
+      base::log().info("the instant VM {} of {} was interrupted", vm.id.hex(), vm.machine_name);
     }
     for (const std::string& sentence : report.cleaned) base::log().info("{}", sentence);
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
     return true;
   } catch (const std::exception& error) {
-    log_.warn(std::string("instant VMs are out of reach: ") + error.what());
+    log_.warn(std::string("instant VMs cannot be managed: ") + error.what());
     return false;
   }
 }

@@ -56,7 +56,7 @@ images::StoreWriter& AgentSession::writer() {
 void AgentSession::authorize(const std::string& machine_name) {
   auto host = ingest_.catalog_.find_host(host_.id);
   if (!host || host->revoked)
-    throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it anew");
+    throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it again");
   if (holder_for_us(machine_name)) return;
   auto machine = ingest_.catalog_.find_machine(host_.tenant, machine_name);
   if (machine) catalog::expect_writable(*machine, host_.id);
@@ -69,7 +69,7 @@ std::optional<TimelineHolder> AgentSession::holder_for_us(const std::string& mac
   if (holder && holder->host != host_.id) {
     throw Error(
         ErrorCode::busy,
-        fmt::format("'{}' lives on as the instant VM {} on the appliance, whose syncs continue its "
+        fmt::format("'{}' runs as the instant VM {} on the appliance, whose syncs continue its "
                     "timeline; points of this host would mix two histories. Stop the instant VM, "
                     "or allow it: muletto boot set {} --timeline production",
                     machine_name, holder->boot, holder->boot));
@@ -156,7 +156,7 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
     std::string note = images::clock_note(point.time_ms, point.dates);
     if (!note.empty()) job_->context().log(note);
   } catch (const std::exception& error) {
-    base::log().error("point {} of host {} is committed, but the catalog does not know it yet: {}",
+    base::log().error("point {} of host {} is committed, but the catalog does not have it yet: {}",
                       id.hex(), host_.name, error.what());
   }
   on_cancel_.reset();

@@ -66,7 +66,7 @@ uint64_t default_reserve(uint64_t disk_size) {
 DiskSpace disk_space_of(const std::string& directory) {
   struct statvfs space;
   if (::statvfs(directory.c_str(), &space) != 0)
-    throw base::system_error(errno, "cannot ask how full the disk of " + directory + " is");
+    throw base::system_error(errno, "cannot find out how full the disk of " + directory + " is");
   return {uint64_t{space.f_bavail} * space.f_frsize, uint64_t{space.f_blocks} * space.f_frsize};
 }
 
@@ -122,11 +122,12 @@ void SpaceGuard::expect_reserve(uint64_t size) {
     DiskSpace space = sources_.space(directory);
     uint64_t reserve = limits_.reserve != 0 ? limits_.reserve : default_reserve(space.size);
     if (space.free >= reserve + claimed + size) continue;
-    throw Error(ErrorCode::no_space,
-                fmt::format("the appliance has no space for syncs: {} are free on the disk of {}, "
-                            "and {} of it are kept for instant VMs, the catalog and deletions. "
-                            "Delete points and compact the store, or enlarge the disk",
-                            format_size(space.free), directory, format_size(reserve)));
+    throw Error(
+        ErrorCode::no_space,
+        fmt::format("the appliance has no space for syncs: {} are free on the disk of {}, and {} "
+                    "of it are reserved for instant VMs, the catalog and deletions. Delete "
+                    "points and compact the store, or enlarge the disk",
+                    format_size(space.free), directory, format_size(reserve)));
   }
 }
 
@@ -202,7 +203,7 @@ std::vector<alerts::Condition> SpaceGuard::conditions() {
   } catch (const Error& error) {
     for (const catalog::Tenant& tenant : catalog_.tenants()) {
       found.push_back({alerts::kSyncsWithoutSpace, tenant.name, tenant.name,
-                       "no sync is taken: " + error.message() + busiest_host("")});
+                       "syncs are refused: " + error.message() + busiest_host("")});
     }
   }
   for (const catalog::Tenant& tenant : catalog_.tenants()) {

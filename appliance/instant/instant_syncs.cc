@@ -82,8 +82,8 @@ void InstantSyncs::take_over_old_folders() const {
     std::filesystem::rename(before, now, failed);
     if (failed) {
       base::log().warn(
-          "the folder {} does not become {}, so the next syncs of instant VMs read "
-          "everything: {}",
+          "the folder {} cannot be renamed to {}, so the next syncs of instant VMs "
+          "read everything: {}",
           before, now, failed.message());
     }
   }
@@ -180,7 +180,7 @@ void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule
                               "--progress-file", files + ".position", "--", order.machine},
                              options);
     tenant.syncs.push_back({order.id, order.machine, files, std::move(process)});
-    base::log().info("sync of the instant VM of {} begins (order {})", order.machine, order.id);
+    base::log().info("sync of the instant VM of {} started (order {})", order.machine, order.id);
   } catch (const std::exception& error) {
     tenant.outcomes.push_back({order.id, false, error.what()});
   }
@@ -211,7 +211,7 @@ void InstantSyncs::end(Tenant& tenant) {
   for (Sync& sync : tenant.syncs) sync.process.signal(SIGTERM);
   for (Sync& sync : tenant.syncs) {
     if (!sync.process.wait_for(kPatience))
-      base::log().warn("the sync of {} does not end; it is killed", sync.machine);
+      base::log().warn("the sync of {} does not end; killing it", sync.machine);
   }
   tenant.syncs.clear();
 }

@@ -29,7 +29,7 @@ json read_enrollment(const InternalHostPlaces& places) {
         .value_or(json());
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::not_found)
-      base::log().warn("the appliance's own host is made anew: {}", error.message());
+      base::log().warn("the appliance's own host is created again: {}", error.message());
     return nullptr;
   }
 }

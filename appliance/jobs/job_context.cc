@@ -58,7 +58,7 @@ void JobContext::start() {
   try {
     catalog_.start_job(id_, now);
   } catch (const base::Error& error) {
-    base::log().warn("cannot save that job {} began: {}", id_.number, error.message());
+    base::log().warn("cannot save that job {} started: {}", id_.number, error.message());
   }
 }
 

@@ -43,7 +43,7 @@ JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits)
     : catalog_(catalog), limits_(limits) {
   uint64_t count =
       catalog_.fail_unfinished_jobs("interrupted by a restart of the daemon", base::now_ms());
-  if (count > 0) base::log().warn("{} jobs were interrupted by the last end of the daemon", count);
+  if (count > 0) base::log().warn("{} jobs were interrupted when the daemon last stopped", count);
   catalog_.prune_jobs(limits_.keep_finished);
   auto state = state_.lock();
   for (size_t i = 0; i < kLaneCount; ++i) add_thread(*state, static_cast<Lane>(i));
@@ -72,7 +72,7 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
 
 void JobRunner::expect_room(State& state, Lane lane, const std::string& tenant) const {
   if (state.stopping)
-    throw Error(ErrorCode::busy, "the daemon is about to end and takes no more jobs");
+    throw Error(ErrorCode::busy, "the daemon is stopping and accepts no more jobs");
   std::map<std::string, size_t> of_all, of_tenant;
   size_t all = 0, own = 0;
   auto add = [&](const std::string& kind, const std::string& whose) {
@@ -90,8 +90,8 @@ void JobRunner::expect_room(State& state, Lane lane, const std::string& tenant) 
   bool is_own = own >= limits_.tenant_queue_size;
   throw Error(
       ErrorCode::busy,
-      fmt::format("{} jobs{} wait already for the lane of {} ({}); try again when some of them are "
-                  "over, or cancel some: muletto job list --state queued",
+      fmt::format("{} jobs{} are already waiting for the lane of {} ({}); try again when some "
+                  "of them have ended, or cancel some: muletto job list --state queued",
                   is_own ? own : all, is_own ? fmt::format(" of the tenant '{}'", tenant) : "",
                   traits_of(lane).name, counts(is_own ? of_tenant : of_all)));
 }
@@ -172,7 +172,7 @@ void JobRunner::enqueue(Lane lane, Task task) {
       add_thread(*state, lane);
     } catch (const std::exception& error) {
       // The existing threads of the lane will get to it.
-      base::log().warn("no further thread for the lane of {}: {}", traits_of(lane).name,
+      base::log().warn("cannot start another thread for the lane of {}: {}", traits_of(lane).name,
                        error.what());
     }
   }
@@ -235,7 +235,7 @@ void JobRunner::run(Task& task) {
   }
   JobContext& context = *task.context;
   if (context.stop().stop_requested()) {
-    end(context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
+    end(context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it started"));
     return;
   }
   run_work(context, [&] {
@@ -392,7 +392,7 @@ void JobRunner::cancel(JobId id) {
   }
   if (!context || catalog::is_over(context->snapshot().state)) {
     Job over = job(id);
-    throw Error(ErrorCode::invalid_argument, fmt::format("job {} is over: it {}", id.number,
+    throw Error(ErrorCode::invalid_argument, fmt::format("job {} has ended: it {}", id.number,
                                                          catalog::job_state_name(over.state)));
   }
   context->stop_.request_stop();
@@ -402,7 +402,7 @@ void JobRunner::cancel(JobId id) {
     lane_changed_[number_of(Lane::steps)].notify_all();
   }
   if (queued)
-    end(*context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it began"));
+    end(*context, JobState::cancelled, Error(ErrorCode::cancelled, "cancelled before it started"));
 }
 
 void JobRunner::stop() {
@@ -428,7 +428,7 @@ void JobRunner::stop() {
   for (Task& task : dropped) {
     if (!task.context) continue;
     end(*task.context, JobState::cancelled,
-        Error(ErrorCode::cancelled, "the daemon ended before it began"));
+        Error(ErrorCode::cancelled, "the daemon ended before it started"));
   }
   dropped.clear();
   threads.clear();

@@ -45,8 +45,7 @@ jobs::JobId submit_forgetting(catalog::Catalog& catalog, PointDeletion& deletion
   }
   if (traces.point_count > 0 && !order.with_points) {
     throw Error(ErrorCode::busy,
-                fmt::format("the machine '{}' has {}; say that they go, too: "
-                            "--with-points",
+                fmt::format("the machine '{}' has {}; to remove them too: --with-points",
                             order.machine, base::format_count(traces.point_count, "point")));
   }
   for (const catalog::PointRow& row : catalog.points(order.tenant, order.machine))

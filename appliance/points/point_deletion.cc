@@ -46,7 +46,7 @@ void PointDeletion::remove(const std::string& tenant, const images::PointId& poi
     writer->delete_point(point);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found || !owner) throw;
-    base::log().warn("the point {} of {} was in the catalog alone", point.hex(),
+    base::log().warn("the point {} of {} was only in the catalog", point.hex(),
                      owner->machine_name);
   }
   catalog_.remove_point(tenant, point);

@@ -25,7 +25,7 @@ Bandwidth parse_bandwidth(std::string_view text) {
       entry.rate = base::parse_size(words.front());
       if (entry.rate < kMinRate) {
         throw base::Error(base::ErrorCode::invalid_argument,
-                          "a bandwidth below 1K a second lets no sync through");
+                          "a bandwidth below 1K per second lets no sync through");
       }
     }
     entry.window = parse_window({words.begin() + 1, words.end()});

@@ -22,7 +22,7 @@ uint32_t parse_count(std::string_view text) {
   uint32_t value = 0;
   auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size() || value > kMaxCount) {
-    refuse(fmt::format("'{}' is no number of points to keep; choose 0 to {}", text.substr(0, 40),
+    refuse(fmt::format("'{}' is not a number of points to keep; choose 0 to {}", text.substr(0, 40),
                        kMaxCount));
   }
   return value;
@@ -42,7 +42,7 @@ Retention parse_retention(std::string_view text) {
     auto kind = words.size() == 2 ? kinds.find(words[0]) : kinds.end();
     if (kind == kinds.end()) {
       refuse(
-          fmt::format("'{}' says not what to keep; write it like 'last 24, daily 7, weekly 4', "
+          fmt::format("'{}' does not say what to keep; write it like 'last 24, daily 7, weekly 4', "
                       "or 'all'",
                       base::trim(part).substr(0, 80)));
     }

@@ -32,7 +32,7 @@ std::vector<std::string> from_second(const std::vector<std::string>& words, size
 
 IntervalRule parse_interval(const std::vector<std::string>& words, size_t first, int64_t interval) {
   if (interval < kMinIntervalMs || interval > kMaxIntervalMs) {
-    refuse("an interval is from 1s to 31d");
+    refuse("an interval must be from 1s to 31d");
   }
   return {interval, parse_window(from_second(words, first))};
 }

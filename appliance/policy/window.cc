@@ -30,7 +30,7 @@ int parse_day(std::string_view text) {
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   auto found = std::find(kDays.begin(), kDays.end(), low);
   if (found == kDays.end()) {
-    refuse(fmt::format("'{}' is no day; write mon, tue, wed, thu, fri, sat or sun",
+    refuse(fmt::format("'{}' is not a day; write mon, tue, wed, thu, fri, sat or sun",
                        text.substr(0, 40)));
   }
   return static_cast<int>(found - kDays.begin());
@@ -41,7 +41,7 @@ int parse_number(std::string_view text, int max) {
   auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size() || value < 0 ||
       value > max) {
-    refuse(fmt::format("'{}' is no time of day; write it like 7 or 19:30", text.substr(0, 40)));
+    refuse(fmt::format("'{}' is not a time of day; write it like 7 or 19:30", text.substr(0, 40)));
   }
   return value;
 }
@@ -110,7 +110,7 @@ Window parse_window(const std::vector<std::string>& words) {
     const std::string& span = words[place++];
     size_t dash = span.find('-');
     if (dash == std::string::npos) {
-      refuse(fmt::format("'{}' is no span of hours; write it like 7-19 or 22:30-6",
+      refuse(fmt::format("'{}' is not a span of hours; write it like 7-19 or 22:30-6",
                          span.substr(0, 40)));
     }
     window.from_minute = parse_minute(std::string_view(span).substr(0, dash));

@@ -58,17 +58,18 @@ void expect_state_folder(const Config& config) {
   auto unmounted =
       unmounted_above(config.state_directory, text_of("/etc/fstab"), text_of("/proc/self/mounts"));
   if (unmounted) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("there is no catalog in {}, and nothing is mounted at {} though "
-                            "/etc/fstab lists it: mount it, or start once with --init to make a "
-                            "new appliance here",
-                            config.state_directory, *unmounted));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("there is no catalog in {}, and nothing is mounted at {} though /etc/fstab "
+                    "lists it: mount it, or start once with --init to create a new appliance here",
+                    config.state_directory, *unmounted));
   }
   if (files.exists(base::join_path(config.pki_directory(), "ca.crt"))) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("{} has the keys of an appliance, but not its catalog: put {} back "
-                            "from a backup, or start once with --init to begin a new one",
-                            config.state_directory, config.catalog_path()));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("{} has the keys of an appliance, but not its catalog: put {} back from a "
+                    "backup, or start once with --init to create a new one",
+                    config.state_directory, config.catalog_path()));
   }
 }
 

@@ -52,10 +52,11 @@ Need folder(std::string name, const std::string& path, std::string purpose) {
   auto place = std::make_shared<base::FilePlace>(path);
   need.check = [place] {
     if (!place->is_current()) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("{} is not the folder it was when mulettod started: mount its disk "
-                              "again, or restart mulettod once the right one is there",
-                              place->path()));
+      throw Error(
+          ErrorCode::unavailable,
+          fmt::format("{} is not the folder that it was when mulettod started: mount its disk "
+                      "again, or restart mulettod once the right one is mounted",
+                      place->path()));
     }
     base::expect_writable_directory(place->path());
   };
@@ -90,7 +91,7 @@ std::vector<Need> files_and_programs(const NeedSources& sources) {
 }  // namespace
 
 std::vector<std::vector<Need>> needs_of(const NeedSources& sources) {
-  return {{{"stores", "taking up of stores that are back", 2000, 0, sources.look_at_stores}},
+  return {{{"stores", "picking up stores that are back", 2000, 0, sources.look_at_stores}},
           {{"libvirt", "instant VMs and test boots", 2000, kLibvirtGraceMs, sources.ask_libvirt}},
           {{"alerts", "alerts, retention and checks", 2000, 0, sources.expect_alerts_settled}},
           files_and_programs(sources)};

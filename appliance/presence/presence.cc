@@ -41,7 +41,7 @@ Presence::Presence(std::vector<std::vector<Need>> groups) {
     for (Need& need : group) {
       Row row;
       row.need = std::move(need);
-      row.problem = "it has not been looked at yet";
+      row.problem = "it has not been checked yet";
       row.since_ms = now;
       made.push_back(std::move(row));
     }

@@ -9,8 +9,9 @@ namespace appliance::presence {
 std::string lost_points_sentence(const stores::StoreStanding& store) {
   if (store.missing_points == 0) return "";
   return fmt::format(
-      "the store of '{}' lacks {} that it had: it was put back from an older copy, or somebody "
-      "deleted them there; if that is right: muletto tenant recompute --forget",
+      "the store of '{}' lacks {} that it had: an older copy was put back, or "
+      "someone deleted them there; if that is right: muletto tenant recompute "
+      "--forget",
       store.tenant, base::format_count(store.missing_points, "point"));
 }
 

@@ -43,7 +43,7 @@ base::Bytes pdf_from_html(const std::string& html) {
   if (*status == 127) {
     throw base::Error(base::ErrorCode::unsupported,
                       "weasyprint, which makes the PDF, is not installed: apt-get install "
-                      "weasyprint, or take the format html");
+                      "weasyprint, or choose the format html");
   }
   base::Bytes output = base::read_file(base::real_file_system(), pdf, kMaxPdf);
   if (*status != 0) {

@@ -67,7 +67,7 @@ ReportFormat report_format_from_name(std::string_view name) {
   if (name == "html") return ReportFormat::html;
   if (name == "pdf") return ReportFormat::pdf;
   throw Error(ErrorCode::invalid_argument,
-              fmt::format("'{}' is no format of reports: html or pdf", name.substr(0, 40)));
+              fmt::format("'{}' is not a report format: html or pdf", name.substr(0, 40)));
 }
 
 std::string_view report_format_name(ReportFormat format) {

@@ -56,16 +56,16 @@ std::string beyond_of(const MachinePlan& plan, bool nearly_full) {
         std::find(each.reasons.begin(), each.reasons.end(), kNewestPassed) != each.reasons.end();
     if (is_last_proof && bad > 0) {
       return fmt::format(
-          "the newest point of '{0}' that passed its test boot is of {1}, older than what its "
-          "policy keeps, and newer ones failed or are damaged; it stays until a newer one passes: "
-          "muletto verify start {0}@latest",
+          "the newest point of '{0}' that passed its test boot is of {1}, older than "
+          "what its policy keeps, and newer ones failed or are damaged; it is kept "
+          "until a newer one passes: muletto verify start {0}@latest",
           plan.machine, base::format_time_ms(static_cast<uint64_t>(each.time_ms)));
     }
   }
   if (beyond == 0 || !nearly_full) return "";
   return fmt::format(
-      "the store is nearly full, and {} of '{}' stay though no rule keeps them: muletto policy "
-      "preview --machine {} says why",
+      "the store is nearly full, and {} of '{}' are kept though no rule keeps "
+      "them: muletto policy preview --machine {} says why",
       base::format_count(beyond, "point"), plan.machine, plan.machine);
 }
 
@@ -94,7 +94,7 @@ MachinePlan MachineLook::now(const catalog::Protection& protection) const {
     plan.policy = protection.policy;
     plan.keep = "all";
     plan.held =
-        fmt::format("its policy cannot be followed, so everything is kept: {}", error.message());
+        fmt::format("its policy cannot be applied, so everything is kept: {}", error.message());
     plan.is_held_back = protection.wanted;
   }
   if (!protection.wanted) {
@@ -168,8 +168,9 @@ void MachineLook::wait_for_grace(MachinePlan& plan) const {
   plan.waits_until_ms = plan.grace.wanted_since_ms + kGraceMs;
   plan.is_held_back = true;
   plan.held = fmt::format(
-      "'{0}' of the policy '{1}' is a new rule for '{2}', and would remove {3} of {4}; it is "
-      "followed from {5} on, or at once by: muletto policy apply --machine {2} --now",
+      "'{0}' of the policy '{1}' is a new rule for '{2}', and would remove {3} of "
+      "{4}; it applies from {5} on, or at once with: muletto policy apply "
+      "--machine {2} --now",
       plan.keep, plan.policy, plan.machine, plan.going,
       base::format_count(plan.decisions.size(), "point"),
       base::format_time_ms(*plan.waits_until_ms));

@@ -74,9 +74,9 @@ class Planner {
       std::vector<std::string>& reasons = decisions_[i].reasons;
       if (decisions_[i].stays) continue;
       reasons.emplace_back("no rule of the policy keeps it");
-      if (points_[i].is_damaged) reasons.emplace_back("it is damaged, so it stands for nothing");
+      if (points_[i].is_damaged) reasons.emplace_back("it is damaged, so it does not count");
       if (points_[i].verdict == TestVerdict::failed)
-        reasons.emplace_back("its test boot failed, so it stands for nothing");
+        reasons.emplace_back("its test boot failed, so it does not count");
     }
     return std::move(decisions_);
   }
@@ -102,7 +102,7 @@ class Planner {
         good.insert(number);
         if (good.size() <= count) keep_by_rule(i, fmt::format("{} {}", name, count));
       } else if (bad.insert(number).second && good.size() < count && bad.size() <= count) {
-        keep_by_rule(i, fmt::format("{} {}, beside the good points", name, count));
+        keep_by_rule(i, fmt::format("{} {}, separate from the good points", name, count));
       }
     }
   }

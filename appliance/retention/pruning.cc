@@ -49,7 +49,7 @@ void prune(catalog::Catalog& catalog, const PruningPlaces& places, uint64_t now_
   size_t traces =
       places.trace_directory.empty() ? 0 : forget_orphaned_traces(catalog, places.trace_directory);
   if (rows.sum() + traces == 0) return;
-  base::log().info("removed what is old: {} and {}", base::format_count(rows.sum(), "row"),
+  base::log().info("removed old records: {} and {}", base::format_count(rows.sum(), "row"),
                    base::format_count(traces, "boot trace"));
 }
 

@@ -99,7 +99,7 @@ void RetentionService::run() {
       }
     }
   } catch (const std::exception& error) {
-    base::log().error("retention could not look at the machines: {}", error.what());
+    base::log().error("retention could not examine the machines: {}", error.what());
     complete_round = false;
   }
   if (!complete_round) return;
@@ -151,7 +151,7 @@ std::vector<catalog::Protection> RetentionService::selected(const Selection& sel
   }
   catalog::Machine machine = catalog_.machine(selection.tenant, selection.machine);
   if (!selection.policy.empty()) {
-    throw Error(ErrorCode::not_found, fmt::format("the machine '{}' has not the policy '{}'",
+    throw Error(ErrorCode::not_found, fmt::format("the machine '{}' does not have the policy '{}'",
                                                   selection.machine, selection.policy));
   }
   catalog::Protection unprotected;
@@ -259,7 +259,7 @@ void RetentionService::remove(const MachinePlan& plan, size_t most, Removal& sum
     if (each->stays) continue;
     context.throw_if_stopped();
     if (!around_.clock_problem().empty()) {
-      context.log("the rest stays: the appliance's clock is not trusted any more");
+      context.log("the rest is kept: the appliance's clock is no longer trusted");
       break;
     }
     ++tried;
@@ -325,7 +325,7 @@ std::vector<alerts::Condition> RetentionService::conditions() {
   }
   if (state->round_ms && around_.steady_ms() > *state->round_ms + kLateAfterMs) {
     found.push_back({alerts::kRetentionFailing, std::string(catalog::kDefaultTenant), "appliance",
-                     fmt::format("retention has not looked at all machines since {}",
+                     fmt::format("retention has not examined all machines since {}",
                                  base::format_time_ms(state->round_wall_ms))});
   }
   return found;

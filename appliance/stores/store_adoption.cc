@@ -38,13 +38,13 @@ void TenantStores::make_store(const std::string& tenant, const std::string& dire
     base::make_private_directory(keys_directory_);
     if (files_.exists(key_path_of(tenant)))
       throw Error(ErrorCode::already_exists,
-                  fmt::format("there is a key in {} already", key_path_of(tenant)));
+                  fmt::format("there is already a key in {}", key_path_of(tenant)));
     base::write_private_file(key_path_of(tenant), key);
     options.key = key_from(key);
   }
   if (!files_.exists(directory_)) base::make_private_directory(directory_);
   images::init_store(files_, directory, options);
-  base::log().info("made a store for tenant {} at {}", tenant, directory);
+  base::log().info("created a store for tenant {} at {}", tenant, directory);
 }
 
 void TenantStores::create_tenant(const std::string& tenant, bool encrypted) {
@@ -53,15 +53,16 @@ void TenantStores::create_tenant(const std::string& tenant, bool encrypted) {
     throw Error(ErrorCode::already_exists, fmt::format("there is a tenant '{}' already", tenant));
   StoreSeen seen = look_at_store(files_, directory, {}, key_path_of(tenant));
   if (!seen.folder_is_vacant) {
-    throw Error(ErrorCode::already_exists,
-                fmt::format("there is something in {} already; a store there is taken with "
-                            "'muletto tenant adopt {}'",
-                            directory, tenant));
+    throw Error(
+        ErrorCode::already_exists,
+        fmt::format("there is already something in {}; to take over a store there: 'muletto "
+                    "tenant adopt {}'",
+                    directory, tenant));
   }
   if (!files_.exists(directory_)) {
     throw Error(
         ErrorCode::unavailable,
-        fmt::format("the folder of the stores, {}, is not there: mount its disk", directory_));
+        fmt::format("the folder of the stores, {}, does not exist: mount its disk", directory_));
   }
   make_store(tenant, directory, encrypted);
   images::StoreId id = images::identify_store(files_, directory).id;
@@ -114,7 +115,7 @@ Adoption TenantStores::adopt(const AdoptOrder& given) {
   }
   if (!has_tenant(order.tenant)) catalog_.add_tenant(order.tenant, base::now_ms());
   take_over(order, *seen.identity);
-  base::log().info("tenant {} has the store {} in {} now", order.tenant, adoption.id.hex(),
+  base::log().info("the store of tenant {} is now {} in {}", order.tenant, adoption.id.hex(),
                    order.directory);
   adoption.is_done = true;
   return adoption;

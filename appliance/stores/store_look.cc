@@ -20,14 +20,15 @@ bool is_vacant(base::FileSystem& files, const std::string& directory) {
 
 StoreTrouble missing(base::FileSystem& files, const std::string& directory, bool vacant) {
   if (!vacant)
-    return trouble(StoreState::missing,
-                   fmt::format("the store is not in {}, which has other files: put its disk back, "
-                               "or restore it from a copy",
-                               directory));
+    return trouble(
+        StoreState::missing,
+        fmt::format("the store is not in {}, which has other files: put its disk back, or "
+                    "restore it from a copy",
+                    directory));
   const char* what = files.exists(directory) ? "is empty" : "does not exist";
   return trouble(
       StoreState::missing,
-      fmt::format("the store's folder {} {}: mount its disk; it is taken up again by itself",
+      fmt::format("the store's folder {} {}: mount its disk; it is picked up automatically",
                   directory, what));
 }
 
@@ -36,10 +37,11 @@ std::optional<StoreTrouble> trouble_with(base::FileSystem& files, const std::str
                                          const std::optional<images::StoreId>& expected,
                                          const std::string& key_path) {
   if (expected && identity.id != *expected) {
-    return trouble(StoreState::foreign,
-                   fmt::format("{} has another store, {}, not {}: mount the right disk, or take "
-                               "that one by order: muletto tenant adopt",
-                               directory, identity.id.hex(), expected->hex()));
+    return trouble(
+        StoreState::foreign,
+        fmt::format("{} has another store, {}, not {}: mount the right disk, or adopt that one: "
+                    "muletto tenant adopt",
+                    directory, identity.id.hex(), expected->hex()));
   }
   if (identity.encrypted && !files.exists(key_path)) {
     return trouble(StoreState::locked, fmt::format("the store in {} is encrypted and its key is "
@@ -97,18 +99,20 @@ std::optional<StoreTrouble> look_whether_writable(const std::string& directory) 
 StoreTrouble trouble_of_opening(const std::string& directory, const Error& error) {
   switch (error.code()) {
     case ErrorCode::busy:
-      return trouble(StoreState::held,
-                     fmt::format("{}: points can be booted and restored, none can be added or "
-                                 "deleted until it has ended",
-                                 error.message()));
+      return trouble(
+          StoreState::held,
+          fmt::format("{}: points can be booted and restored, none can be added or deleted until "
+                      "it has ended",
+                      error.message()));
     case ErrorCode::unauthorized:
       return trouble(StoreState::locked, fmt::format("the store in {} cannot be opened: {}",
                                                      directory, error.message()));
     case ErrorCode::no_space:
-      return trouble(StoreState::full,
-                     fmt::format("the store in {} cannot be opened: {}; free some "
-                                 "space, then it is taken up by itself",
-                                 directory, error.message()));
+      return trouble(
+          StoreState::full,
+          fmt::format("the store in {} cannot be opened: {}; free some space, then it is picked up "
+                      "automatically",
+                      directory, error.message()));
     default:
       return trouble(StoreState::damaged,
                      fmt::format("the store in {} cannot be opened: {}; see 'muletto store check "

@@ -39,7 +39,7 @@ void TenantStores::set_on_lost(std::function<void(const std::string&)> on_lost) 
 std::string TenantStores::default_directory(std::string_view tenant) const {
   if (tenant.empty() || tenant.starts_with('.') || tenant.find('/') != std::string_view::npos) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("'{}' cannot be a tenant's name", tenant.substr(0, 80)));
+                fmt::format("'{}' cannot be the name of a tenant", tenant.substr(0, 80)));
   }
   base::check_name(tenant, "tenant's name");
   return base::join_path(directory_, std::string(tenant));
@@ -149,7 +149,7 @@ void TenantStores::let_go_of_what_is_gone(const std::string& tenant, Place& plac
     return;
   }
   if (place.writer.use_count() > 1) return;
-  base::log().warn("the store of tenant {} gave up, and is opened again", tenant);
+  base::log().warn("the store of tenant {} failed permanently, and is opened again", tenant);
   place.writer.reset();
 }
 
@@ -160,8 +160,8 @@ std::optional<StoreTrouble> TenantStores::trouble_while_open(const Place& place)
     return StoreTrouble{
         StoreState::held,
         Error(ErrorCode::unavailable,
-              fmt::format("the store in {} has to be opened again, and is as soon as what still "
-                          "reads it has ended: try again in a moment",
+              fmt::format("the store in {} has to be opened again, which happens as soon as its "
+                          "present readers have ended: try again in a moment",
                           directory))};
   }
   return look_whether_writable(directory);
@@ -197,19 +197,21 @@ StoreSeen TenantStores::claim(const std::string& tenant, const std::string& dire
     seen.trouble.emplace(StoreTrouble{
         StoreState::unclaimed,
         Error(ErrorCode::unavailable,
-              fmt::format("a store with points lies in {} that this appliance has never had; take "
-                          "it: muletto tenant adopt {}",
-                          directory, tenant))});
+              fmt::format(
+                  "there is a store with points in {} that this appliance has never had; adopt "
+                  "it: muletto tenant adopt {}",
+                  directory, tenant))});
     return seen;
   }
   std::vector<catalog::PointRow> known = catalog_.points(tenant, "");
   if (!known.empty() && !seen.identity->has_points) {
     seen.trouble.emplace(StoreTrouble{
         StoreState::foreign,
-        Error(ErrorCode::unavailable,
-              fmt::format("the store in {} is empty, but {} are known of tenant {}: mount the "
-                          "right disk, or take it by order: muletto tenant adopt {}",
-                          directory, base::format_count(known.size(), "point"), tenant, tenant))});
+        Error(
+            ErrorCode::unavailable,
+            fmt::format("the store in {} is empty, but {} are known of tenant {}: mount the right "
+                        "disk, or adopt it: muletto tenant adopt {}",
+                        directory, base::format_count(known.size(), "point"), tenant, tenant))});
     return seen;
   }
   return seen;
@@ -224,10 +226,11 @@ void TenantStores::open_seen(const std::string& tenant, Place& place, const std:
     seen.trouble.emplace(StoreTrouble{
         StoreState::held,
         Error(ErrorCode::unavailable,
-              fmt::format("the store in {} is back, and what was under way when it went has still "
-                          "to end: points can be booted and restored, none can be added or deleted "
-                          "for a moment",
-                          directory))});
+              fmt::format(
+                  "the store in {} is back, but work that was running when it went away has "
+                  "not ended: points can be booted and restored, none can be added or deleted "
+                  "for a moment",
+                  directory))});
   }
   images::KeySource key = key_of(tenant, *seen.identity);
   if (!seen.trouble) {
@@ -297,10 +300,11 @@ uint64_t TenantStores::recompute_points(const std::string& tenant, catalog::Lost
   uint64_t count = set_points(tenant, *writer, catalog::LostPoints::keep_in_mind);
   size_t missing = catalog_.missing_points(tenant).size();
   if (missing != 0 && lost == catalog::LostPoints::keep_in_mind) {
-    throw Error(ErrorCode::busy,
-                fmt::format("the store has {}, and lacks {} that the appliance knows; to have them "
-                            "forgotten: muletto tenant recompute --forget",
-                            base::format_count(count, "point"), missing));
+    throw Error(
+        ErrorCode::busy,
+        fmt::format("the store has {}, and lacks {} that the appliance knows; to forget them: "
+                    "muletto tenant recompute --forget",
+                    base::format_count(count, "point"), missing));
   }
   count = set_points(tenant, *writer, lost);
   auto standings = standings_.lock();

@@ -168,7 +168,7 @@ void DiskChecker::look_at_disk(const std::string& disk, const std::stop_token& s
       }
     } catch (const base::Error& error) {
       bool cancelled = error.code() == base::ErrorCode::cancelled;
-      skipped(cancelled ? "its check was not over when the test boot was" : error.message());
+      skipped(cancelled ? "its check had not finished when the test boot ended" : error.message());
       if (cancelled) throw;
     }
   }

@@ -42,7 +42,8 @@ std::string last_line(const std::string& text) {
 }
 
 void throw_if_stopped(const std::stop_token& stop) {
-  if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "the look at the disks was ended");
+  if (stop.stop_requested())
+    throw Error(ErrorCode::cancelled, "the examination of the disks was stopped");
 }
 
 std::vector<std::string> server_command(const boot::PointSource& source,

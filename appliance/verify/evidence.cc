@@ -10,14 +10,14 @@ bool means_failure(TextMeaning meaning) { return meaning >= TextMeaning::no_syst
 
 std::string_view meaning_sentence(TextMeaning meaning) {
   switch (meaning) {
-    case TextMeaning::nothing: return "There is nothing to be read";
-    case TextMeaning::other: return "There is text that says nothing certain";
+    case TextMeaning::nothing: return "There is nothing to read";
+    case TextMeaning::other: return "There is text that means nothing certain";
     case TextMeaning::booting: return "The machine is starting";
     case TextMeaning::login: return "The system asks for a user";
     case TextMeaning::no_system: return "The firmware found nothing to boot from";
     case TextMeaning::boot_loader: return "The boot loader does not find its files";
     case TextMeaning::no_root: return "The root file system is missing or cannot be mounted";
-    case TextMeaning::emergency: return "The system gave up starting and asks for help";
+    case TextMeaning::emergency: return "The system stopped starting and asks for help";
     case TextMeaning::kernel_panic: return "The kernel panicked";
     case TextMeaning::blue_screen: return "Windows stopped with an error";
   }
@@ -38,7 +38,7 @@ VerdictKind verdict_from_name(std::string_view name) {
     if (verdict_name(kind) == name) return kind;
   }
   throw base::Error(base::ErrorCode::invalid_argument,
-                    fmt::format("'{}' is no verdict: pass, fail or inconclusive", name));
+                    fmt::format("'{}' is not a verdict: pass, fail or inconclusive", name));
 }
 
 std::string_view signal_name(Signal signal) {
@@ -53,7 +53,7 @@ std::string_view signal_name(Signal signal) {
     case Signal::power_off: return "power off";
     case Signal::volume: return "volume";
     case Signal::file_system: return "file system";
-    case Signal::file_system_skipped: return "file system not looked at";
+    case Signal::file_system_skipped: return "file system not checked";
     case Signal::trouble: return "trouble";
   }
   return "";

@@ -140,8 +140,8 @@ CheckOutcome outcome_of(std::string_view type, const std::string& path, int stat
                         const std::string& output) {
   if (status == 127) return {CheckResult::unknown, "the program that checks it is not installed"};
   if (status == base::kNotConfined)
-    return {CheckResult::unknown,
-            "its check could not be run without rights: " + base::clean_text(output, kMaxWords)};
+    return {CheckResult::unknown, "its check could not be run without privileges: " +
+                                      base::clean_text(output, kMaxWords)};
   if (status > 128)
     return {CheckResult::unknown, fmt::format("its check was ended by signal {}", status - 128)};
   if (is_ext(type)) return outcome_of_ext(path, status, output);

@@ -65,10 +65,11 @@ void check_expectation(const std::string& check) {
   if (check.size() <= kMaxCheck && base::is_valid_utf8(check) &&
       (check == "agent" || script || guest || service_of(check)))
     return;
-  throw base::Error(base::ErrorCode::invalid_argument,
-                    fmt::format("'{}' is no check; write agent, tcp:PORT, http:PORT/PATH, "
-                                "guest:COMMAND or appliance:NAME",
-                                short_text(check)));
+  throw base::Error(
+      base::ErrorCode::invalid_argument,
+      fmt::format("'{}' is not a check; write agent, tcp:PORT, http:PORT/PATH, guest:COMMAND "
+                  "or appliance:NAME",
+                  short_text(check)));
 }
 
 GuestProber::GuestProber(ProbeTarget target)
@@ -100,7 +101,7 @@ void GuestProber::run(const std::stop_token& stop) {
     } catch (const std::exception& error) {
       put(Clock::now(),
           {.signal = Signal::trouble,
-           .detail = fmt::format("The guest could not be asked: {}.", short_text(error.what()))});
+           .detail = fmt::format("The guest could not be probed: {}.", short_text(error.what()))});
       return;
     }
     base::sleep_unless_stopped(stop, kPause);
@@ -166,7 +167,7 @@ Observation GuestProber::ask_guest(const std::string& check) {
   auto started = target_.watch.ask_agent(target_.domain_name, command.dump(), kAgentTimeout);
   std::optional<int64_t> number = boot::read_exec_number(started.value_or(""));
   if (!number) {
-    seen.detail = "the guest agent does not run commands";
+    seen.detail = "the guest agent cannot run commands";
     return seen;
   }
   json question{{"execute", "guest-exec-status"}, {"arguments", {{"pid", *number}}}};

@@ -31,7 +31,7 @@ Picture decode_png(base::ByteView bytes) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0)
-    throw Error(ErrorCode::corrupt, fmt::format("a picture that is no PNG: {}", image.message));
+    throw Error(ErrorCode::corrupt, fmt::format("a picture that is not a PNG: {}", image.message));
   Picture picture;
   picture.width = image.width;
   picture.height = image.height;
@@ -47,7 +47,7 @@ Picture decode_png(base::ByteView bytes) {
 // "P6 WIDTH HEIGHT 255" and one white space character, then the pixels.
 Picture decode_ppm(base::ByteView bytes) {
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (!text.starts_with("P6")) throw Error(ErrorCode::corrupt, "a picture that is no PPM");
+  if (!text.starts_with("P6")) throw Error(ErrorCode::corrupt, "a picture that is not a PPM");
   size_t place = 2;
   auto number = [&] {
     while (place < text.size() && (text[place] == ' ' || text[place] == '\n')) ++place;
@@ -64,7 +64,7 @@ Picture decode_ppm(base::ByteView bytes) {
   check_size(picture.width, picture.height);
   size_t size = size_t{3} * picture.width * picture.height;
   if (depth != 255 || place + 1 + size > bytes.size())
-    throw Error(ErrorCode::corrupt, "a PPM that is cut off or of another depth");
+    throw Error(ErrorCode::corrupt, "a PPM that is truncated or of another depth");
   auto begin = bytes.begin() + static_cast<ptrdiff_t>(place + 1);
   picture.rgb.assign(begin, begin + static_cast<ptrdiff_t>(size));
   return picture;

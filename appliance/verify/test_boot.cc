@@ -175,7 +175,7 @@ class Watcher {
       // The guest may have ended at this moment; the next round will see it.
       if (now() > answering_ms_ + kPausedLimitMs) {
         note({.signal = Signal::trouble,
-              .detail = fmt::format("The guest cannot be watched: {}.", error.message())});
+              .detail = fmt::format("The guest cannot be observed: {}.", error.message())});
       }
     }
   }
@@ -193,7 +193,7 @@ class Watcher {
     if (vm.state != boot::VmState::paused) running_ms_ = now();
     if (now() > running_ms_ + kPausedLimitMs) {
       note({.signal = Signal::trouble,
-            .detail = vm.problem.empty() ? "The VM stands still." : vm.problem});
+            .detail = vm.problem.empty() ? "The VM is paused." : vm.problem});
     }
   }
 
@@ -312,7 +312,7 @@ class Watcher {
     if (why == unread_) return;
     unread_ = why;
     note({.signal = Signal::screen,
-          .detail = base::clean_text("The screen could not be looked at: " + why, kMaxWords)});
+          .detail = base::clean_text("The screen could not be examined: " + why, kMaxWords)});
   }
 
   void take_answers(GuestProber& prober) {

@@ -208,7 +208,7 @@ std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expe
     }
   }
   if (summary.power_off != nullptr) {
-    return failed(*summary.power_off, fmt::format("The machine switched itself off after {}.",
+    return failed(*summary.power_off, fmt::format("The machine powered itself off after {}.",
                                                   after(summary.power_off->at_ms)));
   }
   if (summary.reboot_count >= limits.reboot_count) {
@@ -225,9 +225,11 @@ std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expe
     if (!is_of_volume(each)) continue;
     std::string volume = each.check.substr(kVolumeCheck.size());
     if (const Observation* loss = loss_of(summary, volume)) {
-      return failed(*loss, fmt::format("{} holds nothing that can be recognised; in earlier test "
-                                       "boots it held a file system or a volume.",
-                                       volume));
+      return failed(
+          *loss,
+          fmt::format("{} holds nothing that can be recognised; in earlier test boots it held a "
+                      "file system or a volume.",
+                      volume));
     }
   }
   return std::nullopt;
@@ -241,7 +243,7 @@ bool waits_for_disks(const Evidence& evidence, const VerdictLimits& limits, uint
 // A guest that cannot be reached was not probed: its services may or may not be dead.
 std::string reach_sentence(const Observation& seen) {
   if (seen.subject.empty())
-    return fmt::format("The appliance could not ask inside the test network: {}.", seen.detail);
+    return fmt::format("The appliance could not probe inside the test network: {}.", seen.detail);
   return fmt::format("The guest's address {} is {}.", seen.subject, seen.detail);
 }
 
@@ -294,8 +296,8 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
   uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
   Verdict verdict;
   TextMeaning meaning = summary.screen == nullptr ? TextMeaning::nothing : summary.screen->meaning;
-  std::string standing =
-      fmt::format("nothing has moved on screen, serial console and disks for {}", after(still));
+  std::string standing = fmt::format(
+      "there has been no activity on screen, serial console and disks for {}", after(still));
   if (meaning == TextMeaning::booting && summary.address == nullptr) {
     verdict.kind = VerdictKind::fail;
     verdict.reasons.push_back(
@@ -332,7 +334,8 @@ void add_disk_sentences(Verdict& verdict, const Evidence& evidence) {
   verdict.reasons.insert(verdict.reasons.end(), skipped.begin(), skipped.end());
   if (evidence.disks_pending) {
     verdict.reasons.emplace_back(
-        "The check of the file systems was not over and is no part of this verdict.");
+        "The check of the file systems had not finished and is not part of this "
+        "verdict.");
   }
 }
 

@@ -121,11 +121,12 @@ jobs::JobId VerifyService::submit(const jobs::JobSpec& spec, Work work) {
   for (const Task& task : state->queue) {
     if (task.unit == spec.unit) return task.job->id();
   }
-  if (state->stopping) throw Error(ErrorCode::busy, "the daemon is about to end");
+  if (state->stopping) throw Error(ErrorCode::busy, "the daemon is stopping");
   if (state->queue.size() >= settings_.queue_size) {
-    throw Error(ErrorCode::busy,
-                fmt::format("{} test boots wait already, and {} run at a time; try again later",
-                            state->queue.size(), settings_.worker_count));
+    throw Error(
+        ErrorCode::busy,
+        fmt::format("{} test boots are already waiting, and {} run at a time; try again later",
+                    state->queue.size(), settings_.worker_count));
   }
   std::shared_ptr<jobs::AttachedJob> job = jobs_.attach(spec);
   jobs::JobId id = job->id();
@@ -215,7 +216,7 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
 void VerifyService::clean(Worker& worker) {
   worker.boots->adopt();
   for (const boot::InstantVm& vm : worker.boots->list()) {
-    base::log().info("the test boot of {} was cut off and is cleaned away", vm.machine_name);
+    base::log().info("the test boot of {} was interrupted and is cleaned up", vm.machine_name);
     worker.boots->stop(vm.id);
   }
   watch_.remove_network(worker.settings.isolated_network);
@@ -333,7 +334,7 @@ void VerifyService::bisect(Worker& worker, const std::string& tenant,
   }
   if (!newest) {
     throw Error(ErrorCode::not_found,
-                fmt::format("none of the points of {} that were tried boots", machine_name));
+                fmt::format("none of the tested points of {} boots", machine_name));
   }
   context.log(fmt::format("the newest point that boots is {}, of {}", newest->hex(),
                           base::format_time_ms(points[good - 1].time_ms)));

@@ -59,7 +59,7 @@ int take_folder(const std::string& path) {
 }
 
 void arrange_files(int folder, const std::string& writable_path) {
-  expect(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "cannot part the mounts");
+  expect(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "cannot separate the mounts");
   expect(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
          "cannot mount /proc");
   arrange_devices();

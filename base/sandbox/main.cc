@@ -55,7 +55,7 @@ void enter_namespaces(const Options& options) {
   int wanted = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
   if (options.namespaces_of != 0) {
     int process = static_cast<int>(::syscall(SYS_pidfd_open, options.namespaces_of, 0));
-    expect(process, "cannot find the process whose files are to be seen");
+    expect(process, "cannot find the process whose files are to be visible");
     expect(::setns(process, CLONE_NEWNS | CLONE_NEWNET), "cannot enter its namespaces");
     ::close(process);
   }

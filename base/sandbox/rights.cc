@@ -112,13 +112,13 @@ void set_limits(const Options& options) {
 void drop_rights(uid_t user) {
   for (int capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
   }
-  expect(::setgroups(0, nullptr), "cannot leave the groups");
+  expect(::setgroups(0, nullptr), "cannot drop the groups");
   if (::setresgid(user, user, user) != 0) {
     user = kNobody;
     expect(::setresgid(user, user, user), "cannot change the group");
   }
   expect(::setresuid(user, user, user), "cannot change the user");
-  expect(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "cannot give up new rights");
+  expect(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "cannot set no_new_privs");
   errno = EPERM;
   if (::getuid() == 0 || ::setuid(0) == 0) give_up("rights are left");
 }

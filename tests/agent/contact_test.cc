@@ -99,7 +99,7 @@ TEST_CASE("what keeps a host from its appliance is told with its beginning") {
   CHECK(told.find("cannot connect to a:1") != std::string::npos);
   contact.answered("h");
   uint64_t later = host.clock.wall_ms() + kContactStaleMs + 60'000;
-  CHECK(contact_problem(read_contact(host.folder.path()), later).find("does not run") !=
+  CHECK(contact_problem(read_contact(host.folder.path()), later).find("is not running") !=
         std::string::npos);
   // A file that is no record is as if there were none.
   std::ofstream(contact_path(host.folder.path())) << R"({"host_id": 7})";

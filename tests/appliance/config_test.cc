@@ -67,14 +67,14 @@ TEST_CASE("what is wrong in a configuration is named with its line") {
         "x.toml, line 2: limits.job_threads must be a whole number from 1 to 64");
   CHECK(problem_of("[limits]\njob_threads = 0") ==
         "x.toml, line 2: limits.job_threads must be a whole number from 1 to 64");
-  CHECK(problem_of("log_level = 3") == "x.toml, line 1: log_level must be a text in quotes");
+  CHECK(problem_of("log_level = 3") == "x.toml, line 1: log_level must be a string in quotes");
   CHECK(
       problem_of("listen = \"nowhere\"").starts_with("x.toml, line 1: 'nowhere' is not HOST:PORT"));
   CHECK(problem_of("[tokens]\nlifetime = \"soon\"")
             .starts_with("x.toml, line 2: 'soon' is not a duration"));
   CHECK(problem_of("a = [").starts_with("x.toml, line 1: "));
   CHECK(problem_of("[boot]\naccelerator = \"hax\"") ==
-        "boot.accelerator is auto, kvm or tcg, not 'hax'");
+        "boot.accelerator must be auto, kvm or tcg, not 'hax'");
   CHECK(problem_of("run_directory = \"/" + std::string(120, 'x') + "\"").find("too long") !=
         std::string::npos);
 }

@@ -92,7 +92,7 @@ TEST_CASE("a full lane says what waits in it, and leaves room for the other tena
     refusal = error.message();
   }
   CHECK_THAT(refusal,
-             Catch::Contains("20 jobs of the tenant 'default' wait already for the lane of "
+             Catch::Contains("20 jobs of the tenant 'default' are already waiting for the lane of "
                              "deletions (20 delete)"));
   runner.submit({"delete", "other", "mail"}, wait_for_stop);
   runner.submit(lanes.spec("boot"), wait_for_stop);

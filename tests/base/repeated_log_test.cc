@@ -98,7 +98,7 @@ TEST_CASE("ever new sentences do not fill the memory or the log") {
   for (int i = 0; i < 100000; ++i) repeated.warn("trouble " + std::to_string(i), now);
   CHECK(listener.lines().size() == RepeatedLog::kMaxSentences);
   repeated.end_round(now + 1min);
-  CHECK(listener.lines().back() == "99900 messages of other trouble were left out of the log");
+  CHECK(listener.lines().back() == "99900 messages about other problems were left out of the log");
 }
 
 }  // namespace base

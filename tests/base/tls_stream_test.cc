@@ -147,7 +147,7 @@ TEST_CASE("expired, foreign, revoked, missing and misused certificates have sent
   }
   SECTION("client without certificate") {
     client.credentials = {};
-    row = {"no certificate", "demands a certificate", "presented no certificate"};
+    row = {"no certificate", "requires a certificate", "presented no certificate"};
   }
   SECTION("revoked client") {
     server.is_revoked = [](const std::string&) { return true; };

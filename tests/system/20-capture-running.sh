@@ -27,7 +27,7 @@ expect_same_disks "$(json .point <<< "$result")" "$WORK/copy" vda vdb vdc
 [ "$(json .consistency <<< "$result")" = file-system ] || fail "the guest was not frozen: $result"
 [[ $(json .note <<< "$result") == *"first point"* ]] || fail "the note does not say why: $result"
 expect_nothing_left shop 1
-grep "begun in" "$WORK/first.log"; echo "frozen for $(json .frozen_ms <<< "$result") ms"
+grep "started in" "$WORK/first.log"; echo "frozen for $(json .frozen_ms <<< "$result") ms"
 
 for round in 1 2 3; do
   run_in_guest shop "head -c 1000000 /dev/urandom > /data/round$round; sync"

@@ -91,7 +91,7 @@ origin=$(json .origin < "$(find "$STATE/machines" -name '*.tracking')")
 muletto store delete "$STORE" "$origin" > /dev/null
 agent_sync shop --exclude vdc > "$WORK/result"
 expect_point_is_images shop
-[[ $(json .note < "$WORK/result") == *"the point its record of changes begins with was deleted"* ]] \
+[[ $(json .note < "$WORK/result") == *"the point that its record of changes starts from was deleted"* ]] \
   || fail "no reason: $(cat "$WORK/result")"
 
 echo "an internal snapshot of the image is gone back to"

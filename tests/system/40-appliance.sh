@@ -167,4 +167,4 @@ rss=$(awk '/VmHWM/ {print $2}' "/proc/$(background_pid mulettod)/status")
 
 stop_background mulettod
 [ ! -e "$run/mulettod.json" ] || fail "mulettod.json is there after the end"
-grep -q "ending on signal 15" "$WORK/mulettod.log" || fail "SIGTERM did not end it in order"
+grep -q "stopping on signal 15" "$WORK/mulettod.log" || fail "SIGTERM did not end it in order"

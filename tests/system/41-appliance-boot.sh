@@ -47,7 +47,7 @@ stop_background mulettod KILL
 curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the VM suffered"
 start_daemon
 [ "$(muletto boot show "$boot" -o json | json .boot.state)" = running ] || fail "the VM is not taken up"
-wait_until 10 "the VM is taken up" grep -q "took up the instant VM $boot" "$WORK/mulettod.log"
+wait_until 10 "the VM is taken up" grep -q "adopted the instant VM $boot" "$WORK/mulettod.log"
 muletto boot wait "$boot" --http /cgi-bin/sum --timeout 1m | grep -q 200
 
 # libvirt goes away: the rest works, and the VM is found again. (Not for a libvirt that is not the test's.)

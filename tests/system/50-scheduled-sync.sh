@@ -55,7 +55,7 @@ no_alert() {
 wait_until 20 "the machine was noticed" is false machine web .protection.wanted
 wait_until 20 "it is reported as unprotected" has_alert machine-unprotected web "not protected"
 muletto host show alpha | grep -E '^web +images' || fail "host show does not name the machine"
-expect_failure 4 "runs already" muletto-agent run --config "$WORK/agent.toml"
+expect_failure 4 "already running" muletto-agent run --config "$WORK/agent.toml"
 
 # ---- a sync by hand
 muletto sync start web --follow

@@ -113,7 +113,7 @@ pulling() {
   [ "$(muletto boot show "$boot" -o json | json .boot.pulling)" = true ]
 }
 wait_until 20 "the pull goes on" pulling
-wait_until 20 "the VM's export is looked after" grep -q "took up the instant VM $boot" "$WORK/mulettod.log"
+wait_until 20 "the VM's export is looked after" grep -q "adopted the instant VM $boot" "$WORK/mulettod.log"
 ! grep -q "another program uses" "$WORK/mulettod.log" || fail "the port was taken by a child"
 
 # ---- nothing is left at the end

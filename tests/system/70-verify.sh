@@ -65,7 +65,7 @@ muletto tenant adopt default > /dev/null
 web_point() { muletto point list -o json | json "[.points[] | select(.machine == \"web\")][$1].id"; }
 before_data=$(web_point 0) newest=$(web_point 1) without_data=$(web_point 2)
 expect_failure 3 "" muletto verify start nobody@latest
-expect_failure 2 "is no check" muletto verify checks web --set "ping:me"
+expect_failure 2 "is not a check" muletto verify checks web --set "ping:me"
 
 # verdict SELECTOR EXPECTED   runs a test boot and compares what it says.
 verdict() {

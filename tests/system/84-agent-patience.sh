@@ -42,7 +42,7 @@ under_way() { [ "$(stat -c %s "$WORK/agent.run"/orders/*.position 2> /dev/null |
   grep -q '[1-9][0-9]* [1-9]' "$WORK/agent.run"/orders/*.position; }
 wait_until 20 "the sync is under way" under_way
 stop_background mulettod KILL
-wait_until 20 "the loss is noticed" grep -q "goes on when" "$WORK/agent.run"/orders/*.log
+wait_until 20 "the loss is noticed" grep -q "continues when" "$WORK/agent.run"/orders/*.log
 start_appliance "${options[@]}"
 point_of_web() { [ "$(muletto point list --machine web -o json | json '.points | length')" = 1 ]; }
 wait_until 40 "the sync comes to its end" point_of_web

@@ -3,12 +3,12 @@
 #
 #   . "$(dirname "$0")/lib.sh"
 #
-# Strict mode holds from there on: a command that fails ends the test as failed. Reaching the end is
-# a pass. A test owns the folder $WORK, which is removed at the end (kept with MULETTO_KEEP=1);
-# everything it starts is undone in reverse order however it ends. Functions that register something
-# to undo must not be called in a subshell, a pipe or $(...); they refuse.
+# Strict mode applies after that: a command that fails ends the test as failed. Reaching the end is
+# a pass. A test owns the folder $WORK, which is removed at the end (kept with MULETTO_KEEP=1).
+# Everything it starts is undone in reverse order, however the test ends. Functions that register
+# something to undo refuse to be called in a subshell, a pipe or $(...).
 #
-# Set for the test: SOURCE (the checkout), BIN (the built programs, also in PATH), WORK, CACHE.
+# Variables for the test: SOURCE (the checkout), BIN (the built programs, also in PATH), WORK, CACHE.
 # From outside: MULETTO_BUILD (default: build in the checkout), MULETTO_CACHE, MULETTO_KEEP,
 # MULETTO_LIBVIRT_URI (see ensure_libvirt), TMPDIR.
 
@@ -22,7 +22,7 @@ BIN=$MULETTO_BUILD/bin
 CACHE=${MULETTO_CACHE:-${HOME:-/root}/.cache/muletto}
 TEST_NAME=$(basename "$0" .sh)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/muletto-$TEST_NAME.XXXXXX")
-# QEMU runs as a user of its own and must reach its images.
+# QEMU runs as another user and must be able to read its images.
 chmod 755 "$WORK"
 export SOURCE BIN WORK MULETTO_BUILD PATH="$BIN:$PATH"
 
@@ -34,7 +34,7 @@ declare -A _background=()
 # on_exit COMMAND ARGUMENT...   runs the command when the test ends, before those registered
 # earlier. Its failure is ignored.
 on_exit() {
-  [ "$BASH_SUBSHELL" -eq 0 ] || fail "in a subshell nothing can be registered for the end: $*"
+  [ "$BASH_SUBSHELL" -eq 0 ] || fail "nothing can be registered for the end in a subshell: $*"
   _cleanup+=("$(printf '%q ' "$@")")
 }
 
@@ -60,7 +60,7 @@ _finish() {
   fi
   exit "$status"
 }
-# The exports of instant VMs outlive the daemon; these are of this test's folder.
+# The exports of instant VMs outlive the daemon; these belong to this test's folder.
 _end_exports() {
   pgrep -f "[n]bdkit .*-U $WORK/" | xargs -r kill -KILL
 }
@@ -70,7 +70,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'echo "FAIL: exit code $? of: $BASH_COMMAND ($(_place))" >&2' ERR
 
-# Prints FILE:LINE of the innermost line that is the test's, not the library's.
+# Prints FILE:LINE of the innermost line in the test rather than in this library.
 _place() {
   local depth=1 last=$((${#BASH_SOURCE[@]} - 1))
   while [ $depth -lt $last ] && [ "${BASH_SOURCE[depth]}" = "${BASH_SOURCE[0]}" ]; do
@@ -98,7 +98,7 @@ skip() {
   exit 77
 }
 
-# ---- what a test needs
+# ---- requirements of a test
 
 # require_root   skips the test for other users.
 require_root() {
@@ -124,8 +124,8 @@ require_programs() {
 # ---- checks and small helpers
 
 # wait_until SECONDS DESCRIPTION COMMAND...   runs the command until it succeeds; fails the test
-# with the description and the command's last words when it has not within that time, or at once
-# when it ends with exit code 99: it will never succeed.
+# with the description and the command's output if it does not succeed within that time, or at once
+# if it ends with exit code 99, which means that it will never succeed.
 wait_until() {
   local seconds=$1 description=$2 pause=0.05 output status
   shift 2
@@ -143,9 +143,9 @@ wait_until() {
   done
 }
 
-# expect_failure CODE REGEX COMMAND...   the command must end with that exit code, and say why on
+# expect_failure CODE REGEX COMMAND...   the command must end with that exit code, and explain it on
 # standard error in one clear sentence that matches the extended regular expression. Afterwards
-# $WORK/stdout and $WORK/stderr hold what it wrote.
+# $WORK/stdout and $WORK/stderr contain its output.
 expect_failure() {
   local code=$1 regex=$2 status=0
   shift 2
@@ -162,8 +162,8 @@ expect_failure() {
     || fail "words for programmers in the message of $*: $text"
 }
 
-# free_port   prints a TCP port on which nothing listens, a new one at every call of this test. It
-# lies below the ephemeral range, so that no outgoing connection takes it.
+# free_port   prints a TCP port on which nothing listens, a different one at every call in this test.
+# It is below the ephemeral range, so that no outgoing connection takes it.
 free_port() {
   local port try
   for try in {1..200}; do
@@ -176,7 +176,7 @@ free_port() {
   fail "no free port found after $try tries"
 }
 
-# sha256_of FILE   prints the checksum alone.
+# sha256_of FILE   prints only the checksum.
 sha256_of() {
   local sum
   sum=$(sha256sum < "$1")
@@ -191,19 +191,19 @@ json() {
 # ---- background programs
 
 # start_background NAME COMMAND...   runs a program (not a shell function) with its output appended
-# to $WORK/NAME.log and its pid in $WORK/NAME.pid; it is ended with the test at the latest.
+# to $WORK/NAME.log and its pid in $WORK/NAME.pid; it ends with the test at the latest.
 start_background() {
   local name=$1
   shift
   [ "$BASH_SUBSHELL" -eq 0 ] || fail "start_background $name in a subshell"
-  ! background_alive "$name" || fail "$name runs already"
+  ! background_alive "$name" || fail "$name is already running"
   "$@" >> "$WORK/$name.log" 2>&1 < /dev/null &
   _background[$name]=$!
   echo $! > "$WORK/$name.pid"
   on_exit stop_background "$name"
 }
 
-# background_pid NAME   prints its process id.
+# background_pid NAME   prints the program's process id.
 background_pid() {
   [ -n "${_background[$1]:-}" ] || fail "nothing was started as $1"
   echo "${_background[$1]}"
@@ -211,12 +211,12 @@ background_pid() {
 
 # background_alive NAME   is true while the program runs.
 background_alive() {
-  # The shell's own list: a process id alone may already be another program's.
+  # The shell's own job list: the process id may already have been reused by another program.
   [ -n "${_background[$1]:-}" ] && jobs -rp | grep -qx "${_background[$1]}"
 }
 
 # stop_background NAME [SIGNAL]   ends the program (default: TERM, and KILL after 10 s) and waits
-# for its end.
+# for it to end.
 stop_background() {
   local pid try
   ! background_alive "$1" && return
@@ -232,19 +232,19 @@ stop_background() {
 
 # ---- libvirt
 
-# start_libvirt NAME   starts a libvirt host of the test's own, beside any other (see
+# start_libvirt NAME   starts a separate libvirt host for this test, independent of any other (see
 # private-libvirt). Its address is libvirt_uri NAME, its log $WORK/libvirt-NAME.log.
 start_libvirt() {
   require_root
   require_commands virsh libvirtd virtlogd qemu-system-x86_64
   local dir=$WORK/libvirt-$1 kept=$CACHE/libvirt-capabilities uri
   uri=$(libvirt_uri "$1")
-  # libvirtd asks every QEMU what it can do, which takes seconds; it keeps the answers, and checks
-  # their age.
+  # libvirtd asks every QEMU for its capabilities, which takes seconds; it caches the answers, and
+  # checks their age.
   mkdir -p "$dir/cache/qemu/capabilities"
   cp -p "$kept"/*.xml "$dir/cache/qemu/capabilities/" 2> /dev/null || true
-  # In a session of its own: a signal to the test's process group leaves the order of ending to the
-  # test.
+  # In a separate session, so that a signal to the test's process group does not end it before the
+  # test does.
   start_background "libvirt-$1" setsid "$SOURCE/tests/system/private-libvirt" "$dir"
   on_exit _remove_networks "$uri"
   wait_until 60 "libvirt host $1 answers" _libvirt_answers "$1" "$uri"
@@ -252,7 +252,7 @@ start_libvirt() {
   cp -p --update "$dir"/cache/qemu/capabilities/*.xml "$kept/" 2> /dev/null || true
 }
 
-# Bridges and firewall rules are the machine's, and outlive a host that is killed.
+# Bridges and firewall rules belong to the machine, and outlive a libvirt host that is killed.
 _remove_networks() {
   local name
   for name in $(timeout -s KILL 20 virsh -c "$1" net-list --name | grep "${2:-}"); do
@@ -273,8 +273,8 @@ libvirt_uri() {
   echo "qemu:///system?socket=$WORK/libvirt-$1/run/libvirt-sock"
 }
 
-# kill_libvirtd NAME [SIGNAL]   ends the libvirtd (default: KILL) of a host, not its machines, and
-# returns when the new one answers that takes its place.
+# kill_libvirtd NAME [SIGNAL]   ends the libvirtd (default: KILL) of a host, but not its machines, and
+# returns when the libvirtd that replaces it answers.
 kill_libvirtd() {
   local pid init
   pid=$(< "$WORK/libvirt-$1/run/libvirtd.pid")
@@ -286,8 +286,8 @@ kill_libvirtd() {
   wait_until 30 "libvirt host $1 answers" virsh -c "$(libvirt_uri "$1")" version
 }
 
-# ensure_libvirt   makes a libvirt reachable at the exported LIBVIRT_DEFAULT_URI: a host of the
-# test's own, so that a test finds the same whatever runs on the machine. MULETTO_LIBVIRT_URI names
+# ensure_libvirt   makes a libvirt reachable at the exported LIBVIRT_DEFAULT_URI: a separate host for
+# this test, so that results do not depend on what runs on the machine. MULETTO_LIBVIRT_URI names
 # another one to use.
 ensure_libvirt() {
   if [ -n "${MULETTO_LIBVIRT_URI:-}" ]; then
@@ -301,8 +301,8 @@ ensure_libvirt() {
   export LIBVIRT_DEFAULT_URI
 }
 
-# ensure_network NAME   makes a NAT network with DHCP until the end of the test, in a subnet nobody
-# uses. Skips the test with the reason when this machine cannot have one.
+# ensure_network NAME   creates a NAT network with DHCP until the end of the test, in an unused
+# subnet. Skips the test with the reason if this machine cannot have one.
 ensure_network() {
   local name=$1 try subnet error
   command -v dnsmasq > /dev/null || skip "no NAT network here: dnsmasq is missing"
@@ -310,7 +310,7 @@ ensure_network() {
   for try in {1..10}; do
     subnet=192.168.$((100 + RANDOM % 150))
     ! ip -4 route list match $subnet.1 | grep -qv ^default || continue
-    # libvirt refuses a subnet that came into use meanwhile: then try the next one.
+    # libvirt refuses a subnet that has come into use in the meantime: then try the next one.
     if error=$(virsh net-create /dev/stdin 2>&1 <<XML
 <network>
   <name>$name</name>
@@ -334,11 +334,11 @@ XML
 
 declare -A _appliance_ports=()
 
-# start_appliance [--name NAME] [OPTION...]   starts mulettod and returns when it is ready. Its state is in
-# $WORK/state, its sockets in $WORK/run, and it is reached at 127.0.0.1 on a port that stays the same for the
-# whole test, as a customer's does: started again, it must be able to take that port again. Other options are
-# mulettod's. Several appliances have names: NAME's folders are $WORK/NAME.state and $WORK/NAME.run.
-# MULETTO_SOCKET, which muletto obeys, is set to the last one that was started.
+# start_appliance [--name NAME] [OPTION...]   starts mulettod and returns when it is ready. Its state is
+# in $WORK/state, its sockets in $WORK/run. It listens on 127.0.0.1 on a port that stays the same for the
+# whole test, as a customer's does: after a restart it must be able to bind that port again. Other options
+# are passed to mulettod. Several appliances have names: NAME's folders are $WORK/NAME.state and
+# $WORK/NAME.run. MULETTO_SOCKET, which muletto uses, is set to the one that was started last.
 start_appliance() {
   local name=mulettod
   if [ "${1:-}" = --name ]; then
@@ -356,8 +356,8 @@ start_appliance() {
   wait_until 30 "$name is ready" _appliance_is_ready "$name"
 }
 
-# appliance_state [NAME], appliance_run [NAME]   print its folders; appliance_address [NAME] its HOST:PORT;
-# appliance_fingerprint [NAME] its authority's fingerprint.
+# appliance_state [NAME], appliance_run [NAME]   print its folders; appliance_address [NAME] prints its
+# HOST:PORT; appliance_fingerprint [NAME] prints its authority's fingerprint.
 appliance_state() {
   local name=${1:-mulettod}
   if [ "$name" = mulettod ]; then echo "$WORK/state"; else echo "$WORK/$name.state"; fi
@@ -373,7 +373,7 @@ appliance_fingerprint() {
   json .fingerprint < "$(appliance_run "${1:-mulettod}")/mulettod.json"
 }
 
-# A killed daemon leaves its mulettod.json: the pid tells whose it is.
+# A killed daemon leaves its mulettod.json behind; the pid shows whose it is.
 _appliance_is_ready() {
   if ! background_alive "$1"; then
     tail -n 1 "$WORK/$1.log"
@@ -389,8 +389,8 @@ _remove_instant_vms() {
   done
 }
 
-# write_agent_config NAME MACHINE=IMAGE...   writes $WORK/NAME.toml: an agent without libvirt, with its folders
-# $WORK/NAME and $WORK/NAME.run, and machines whose one disk, vda, is that raw image.
+# write_agent_config NAME MACHINE=IMAGE...   writes $WORK/NAME.toml: an agent without libvirt, with the
+# folders $WORK/NAME and $WORK/NAME.run, and machines whose only disk, vda, is that raw image.
 write_agent_config() {
   local name=$1 machine
   shift
@@ -405,7 +405,7 @@ write_agent_config() {
 }
 
 # enroll_agent HOST [OPTION...]   enrols an agent under that name at the appliance that was started last.
-# Options are those of muletto-agent enroll, as --config FILE or --state-dir DIR.
+# Options are those of muletto-agent enroll, such as --config FILE or --state-dir DIR.
 enroll_agent() {
   local host=$1 run=${MULETTO_SOCKET%/api.sock} token
   shift
@@ -416,8 +416,8 @@ enroll_agent() {
 
 # ---- guests
 
-# build_guest NAME [OPTION...]   builds $WORK/NAME.qcow2 with host name NAME; the options are
-# build-guest's.
+# build_guest NAME [OPTION...]   builds $WORK/NAME.qcow2 with host name NAME; the options are those of
+# build-guest.
 build_guest() {
   local name=$1
   shift
@@ -426,13 +426,12 @@ build_guest() {
   rm "$WORK/$name.img"
 }
 
-# define_guest NAME IMAGE [--uefi] [--network NET | --user-net | --no-net] [--bus
-# virtio|scsi|ide|nvme]
-#              [--memory MiB]
+# define_guest NAME IMAGE [--uefi] [--network NET | --user-net | --no-net]
+#              [--bus virtio|scsi|ide|nvme] [--memory MiB]
 # Defines and starts an emulated machine: guest agent channel, serial line to $WORK/NAME.serial.log,
-# VNC on a free port of 127.0.0.1, user-mode network unless told otherwise. libvirt 9 has no NVMe
-# disks: there the disk is QEMU's own and does not appear in the domain's XML. The end of the test
-# removes the machine, not IMAGE.
+# VNC on a free port of 127.0.0.1, user-mode network unless an option says otherwise. libvirt 9 has no
+# NVMe disks: such a disk is passed to QEMU directly and is not in the domain's XML. The end of the
+# test removes the machine, but not IMAGE.
 define_guest() {
   local name=$1 image format firmware=bios bus=virtio memory=256 net='type="user"'
   image=$(readlink -f "$2")
@@ -456,9 +455,9 @@ define_guest() {
   virsh start "$name" > /dev/null
 }
 
-# Prints the domain; its values are define_guest's variables.
+# Prints the domain, using define_guest's variables.
 _guest_xml() {
-  # Debian's cloud kernel knows the IDE of the old machine type, not the AHCI of the new one.
+  # Debian's cloud kernel supports the IDE of the old machine type, but not the AHCI of the new one.
   local machine=pc os='' disk='' commandline='' target
   if [ "$firmware" = uefi ]; then
     [ "$bus" = ide ] || machine=q35
@@ -470,7 +469,7 @@ _guest_xml() {
     scsi) target=sda disk="<controller type='scsi' model='virtio-scsi'/>" ;;
     ide) target=hda ;;
     nvme)
-      # libvirt hands to QEMU's user only the files it knows, and leaves slot 0x10 free.
+      # libvirt gives QEMU's user only the files it knows of, and leaves slot 0x10 free.
       chown libvirt-qemu "$image"
       commandline="<qemu:commandline>
     <qemu:arg value='-drive'/><qemu:arg value='file=$image,format=$format,if=none,id=nvme0'/>
@@ -512,7 +511,7 @@ _guest_xml() {
 XML
 }
 
-# remove_guest NAME [URI]   destroys and undefines a machine with all libvirt keeps about it.
+# remove_guest NAME [URI]   destroys and undefines a machine with everything libvirt stores about it.
 remove_guest() {
   local uri=${2:-$LIBVIRT_DEFAULT_URI}
   timeout -s KILL 20 virsh -c "$uri" destroy "$1" > /dev/null 2>&1 || true
@@ -520,7 +519,7 @@ remove_guest() {
     --checkpoints-metadata --snapshots-metadata > /dev/null
 }
 
-# guest_state NAME   prints libvirt's word: running, paused, shut off, ...
+# guest_state NAME   prints the state as libvirt names it: running, paused, shut off, ...
 guest_state() {
   virsh domstate "$1" | head -n 1
 }
@@ -539,7 +538,7 @@ _guest_state_is() {
 
 # guest_endpoint NAME [PORT]   prints ADDRESS:PORT at which the guest's TCP port (80) is reached
 # from here, for any running domain: on a network its leased address; on a user-mode network a port
-# of 127.0.0.1 forwarded for this. Fails while there is no address. A forwarded port accepts
+# of 127.0.0.1 that is forwarded to it. Fails while there is no address. A forwarded port accepts
 # connections before the guest listens.
 guest_endpoint() {
   local name=$1 port=${2:-80} source address
@@ -559,8 +558,8 @@ guest_endpoint() {
   return 1
 }
 
-# QEMU itself knows what it forwards: lines "TCP[HOST_FORWARD] fd 127.0.0.1 PORT ADDRESS GUEST_PORT
-# ..."
+# QEMU itself knows what it forwards, in lines
+# "TCP[HOST_FORWARD] fd 127.0.0.1 PORT ADDRESS GUEST_PORT ..."
 _forwarded_endpoint() {
   local name=$1 port=$2 forwards host_port netdev error
   forwards=$(virsh qemu-monitor-command "$name" --hmp 'info usernet')
@@ -579,34 +578,34 @@ _forwarded_endpoint() {
   echo "127.0.0.1:$host_port"
 }
 
-# guest_http NAME PATH [SECONDS]   prints the answer of the guest's web server within that time (60
-# s).
+# guest_http NAME PATH [SECONDS]   prints the answer of the guest's web server within that time
+# (60 s).
 guest_http() {
   local endpoint
   endpoint=$(guest_endpoint "$1") || return 1
   curl -fsS --noproxy '*' --max-time "${3:-60}" "http://$endpoint$2"
 }
 
-# wait_guest_http NAME SECONDS   until its web server has answered.
+# wait_guest_http NAME SECONDS   waits until its web server has answered.
 wait_guest_http() {
   wait_until "$2" "the web server of $1 answers" guest_http "$1" / 3
 }
 
-# guest_agent NAME COMMAND [ARGUMENTS]   sends a command of the guest agent, prints what it returns
-# (JSON).
+# guest_agent NAME COMMAND [ARGUMENTS]   sends a command to the guest agent and prints what it
+# returns (JSON).
 guest_agent() {
   virsh qemu-agent-command "$1" --timeout 30 "{\"execute\":\"$2\"${3:+,\"arguments\":$3}}" \
     | jq -c .return
 }
 
-# guest_agent_ready NAME SECONDS   until the guest agent answers.
+# guest_agent_ready NAME SECONDS   waits until the guest agent answers.
 guest_agent_ready() {
   wait_until "$2" "the guest agent of $1 answers" \
     virsh qemu-agent-command "$1" --timeout 3 '{"execute":"guest-ping"}'
 }
 
-# screenshot NAME OUT.png   what the guest's screen shows now. libvirt gives PPM or PNG; this is
-# always PNG.
+# screenshot NAME OUT.png   saves what the guest's screen shows now. libvirt returns PPM or PNG; the
+# result is always PNG.
 screenshot() {
   require_commands convert
   virsh screenshot "$1" "$2.tmp" > /dev/null

@@ -33,7 +33,7 @@ std::string overdue_message(const MachineFacts& machine) {
 TEST_CASE("an overdue machine is an alert whatever the reason, and the reason is named",
           "[alerts]") {
   MachineFacts machine = late_machine();
-  CHECK(overdue_message(machine).find("no sync has come to an end") != std::string::npos);
+  CHECK(overdue_message(machine).find("no sync has completed") != std::string::npos);
   machine.failures = 1;
   machine.last_error = "no room";
   CHECK(overdue_message(machine).find("no room") != std::string::npos);
@@ -91,7 +91,7 @@ TEST_CASE("hosts, stores and failing syncs have their alerts", "[alerts]") {
   CHECK(found[3].subject == "other");
   CHECK(found[3].message.find("2 damaged points") != std::string::npos);
   CHECK(found[4].kind == kStoreDamaged);
-  CHECK(found[4].message.find("1 problem; no point is touched: Why.") != std::string::npos);
+  CHECK(found[4].message.find("1 problem; no point is affected: Why.") != std::string::npos);
 }
 
 TEST_CASE("a wrong clock is an alert that says whose, and how wrong", "[alerts]") {

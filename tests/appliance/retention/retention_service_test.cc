@@ -234,7 +234,7 @@ TEST_CASE("a thread that does not come round is an alert", "[retention]") {
   CHECK(appliance.alert(alerts::kRetentionFailing).empty());
   appliance.service.stop();
   appliance.steady_ms += 11 * 60'000;
-  CHECK_THAT(appliance.alert(alerts::kRetentionFailing), Catch::Contains("has not looked"));
+  CHECK_THAT(appliance.alert(alerts::kRetentionFailing), Catch::Contains("has not examined"));
 }
 
 }  // namespace appliance::retention

@@ -146,7 +146,7 @@ TEST_CASE("a store that is back while something still uses it is read, then take
   fs::rename(appliance.folder + ".away", appliance.folder);
   StoreStanding standing = appliance.standing();
   CHECK(standing.state == StoreState::held);
-  CHECK_THAT(standing.problem, Contains("has still to end"));
+  CHECK_THAT(standing.problem, Contains("has not ended"));
   CHECK(appliance.stores->writer(kTenant)->reader().points().size() == 1);
   CHECK(code_of([&] { appliance.stores->expect_writable(kTenant); }) == ErrorCode::unavailable);
   user.reset();

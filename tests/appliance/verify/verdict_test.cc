@@ -106,7 +106,7 @@ TEST_CASE("a verdict comes within 5 s of the decisive signal", "[verify]") {
        {},
        VerdictKind::pass,
        9000},
-      {"switched itself off",
+      {"powered itself off",
        evidence_of({bad(6000, Signal::power_off, "")}),
        {},
        VerdictKind::fail,

@@ -51,7 +51,7 @@ TEST_CASE("a machine's test boot waits once, and a named point's beside it", "[v
   CHECK(service.request("office", second.hex(), "order") != by_order);
   commit();
   CHECK_THROWS_WITH(service.request("office", "web@latest", "order"),
-                    Catch::Contains("3 test boots wait already"));
+                    Catch::Contains("3 test boots are already waiting"));
 }
 
 }  // namespace appliance::verify
