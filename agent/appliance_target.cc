@@ -1,6 +1,6 @@
 #include "agent/appliance_target.h"
 
-#include "images/transfer_client.h"
+#include "images/wire/transfer_client.h"
 
 namespace agent {
 

@@ -1,5 +1,5 @@
 // An appliance as the agent's target: each query and each sync uses a connection of its own, so
-// that one object outlives restarts of the appliance. Errors: images/transfer_client.h; and
+// that one object outlives restarts of the appliance. Errors: images/wire/transfer_client.h; and
 // unauthorized if the appliance refuses this host's certificate.
 #pragma once
 

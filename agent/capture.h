@@ -63,7 +63,7 @@ struct CaptureSettings {
   // application-consistent if they succeeded.
   bool hooks = false;
   // Files and folders that images may build on, in addition to their own folder:
-  // images/image_chain.h.
+  // images/sources/image_chain.h.
   std::vector<std::string> allowed_files{};
   std::optional<Origin> origin{};                        // of an instant VM
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs

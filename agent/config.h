@@ -35,7 +35,7 @@ struct MachineConfig {
   std::map<std::string, std::string> images;  // disk: image file; then the machine is no domain
   std::string image_format;                   // of those without one of their own; empty: raw
   std::map<std::string, std::string> image_formats;  // disk: format
-  std::vector<std::string> allow;                    // images/image_chain.h
+  std::vector<std::string> allow;                    // images/sources/image_chain.h
   bool physical = false;                             // this server itself; `images` are its disks
 };
 

@@ -3,7 +3,7 @@
 #include "agent/host_name.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "images/image_file_source.h"
+#include "images/sources/image_file_source.h"
 
 namespace agent {
 namespace {

@@ -14,7 +14,7 @@ namespace agent {
 struct ImageDisk {
   std::string name;
   std::string path;
-  std::string format;  // empty: raw, see images/image_file_source.h
+  std::string format;  // empty: raw, see images/sources/image_file_source.h
 };
 
 // Throws what images::open_image_source() throws.

@@ -10,7 +10,7 @@
 #include "agent/volume_snapshot.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "images/raw_disk_source.h"
+#include "images/sources/raw_disk_source.h"
 
 namespace agent {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "images/sync_engine.h"
+#include "images/sync/sync_engine.h"
 
 namespace agent {
 

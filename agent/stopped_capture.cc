@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "images/image_file_source.h"
+#include "images/sources/image_file_source.h"
 
 namespace agent {
 namespace {

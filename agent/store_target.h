@@ -5,8 +5,8 @@
 #include <string>
 
 #include "agent/target.h"
-#include "images/store_key.h"
-#include "images/store_writer.h"
+#include "images/store/store_key.h"
+#include "images/store/store_writer.h"
 
 namespace agent {
 

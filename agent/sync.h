@@ -9,7 +9,7 @@
 
 #include "agent/capture.h"
 #include "agent/target.h"
-#include "images/sync_engine.h"
+#include "images/sync/sync_engine.h"
 
 namespace agent {
 
@@ -18,7 +18,7 @@ struct SyncOptions {
   int compression_level = 1;
   std::function<void(const images::CopyProgress&)> on_progress;  // may be empty
   std::stop_token stop;
-  std::function<void(uint64_t)> throttle;  // images/sync_engine.h; may be empty
+  std::function<void(uint64_t)> throttle;  // images/sync/sync_engine.h; may be empty
   // How long to wait for a target that became unavailable during the copy, and between attempts.
   std::chrono::milliseconds patience = std::chrono::minutes(10);
   std::chrono::milliseconds longest_pause = std::chrono::seconds(3);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/program.h"
-#include "images/store_reader.h"
+#include "images/store/store_reader.h"
 
 namespace restore {
 

@@ -15,7 +15,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/text.h"
-#include "images/export_process.h"
+#include "images/export/export_process.h"
 
 namespace restore {
 namespace {

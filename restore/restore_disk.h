@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "images/store_reader.h"
+#include "images/store/store_reader.h"
 #include "restore/raw_writer.h"
 
 namespace restore {

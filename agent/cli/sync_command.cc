@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
-#include "images/image_file_source.h"
+#include "images/sources/image_file_source.h"
 
 namespace agent::cli {
 namespace {

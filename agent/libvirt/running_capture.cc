@@ -41,7 +41,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/text.h"
-#include "images/nbd_disk_source.h"
+#include "images/sources/nbd_disk_source.h"
 
 namespace agent::libvirt {
 namespace {

@@ -10,7 +10,7 @@
 #include "appliance/catalog/records.h"
 #include "appliance/schedule/scheduler.h"
 #include "images/point.h"
-#include "images/store_writer.h"
+#include "images/store/store_writer.h"
 
 namespace appliance::catalog {
 struct Hold;

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "images/export_process.h"
-#include "images/store_reader.h"
+#include "images/export/export_process.h"
+#include "images/store/store_reader.h"
 
 namespace appliance::boot {
 namespace {

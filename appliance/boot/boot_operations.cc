@@ -34,7 +34,7 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "images/export_process.h"
+#include "images/export/export_process.h"
 
 namespace appliance::boot {
 namespace {

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
-#include "images/trace_recorder.h"
+#include "images/export/trace_recorder.h"
 
 namespace appliance::boot {
 

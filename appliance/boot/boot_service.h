@@ -23,7 +23,7 @@
 #include "appliance/boot/instant_vm.h"
 #include "appliance/boot/machine_plan.h"
 #include "appliance/boot/point_pins.h"
-#include "images/store_reader.h"
+#include "images/store/store_reader.h"
 
 namespace appliance::boot {
 

@@ -24,7 +24,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/text.h"
-#include "images/export_process.h"
+#include "images/export/export_process.h"
 
 namespace appliance::boot {
 namespace {

@@ -16,7 +16,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/unique_fd.h"
-#include "images/export_process.h"
+#include "images/export/export_process.h"
 
 namespace appliance::boot {
 namespace {

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
-#include "images/boot_trace_format.h"
+#include "images/format/boot_trace_format.h"
 
 namespace appliance::boot {
 namespace {

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "images/image_file_source.h"
-#include "images/sync_engine.h"
+#include "images/sources/image_file_source.h"
+#include "images/sync/sync_engine.h"
 
 namespace appliance::cli {
 namespace {

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/program.h"
-#include "images/store_key.h"
-#include "images/store_writer.h"
+#include "images/store/store_key.h"
+#include "images/store/store_writer.h"
 
 namespace appliance::cli {
 

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/text.h"
-#include "images/store_writer.h"
+#include "images/store/store_writer.h"
 
 namespace appliance::cli {
 namespace {

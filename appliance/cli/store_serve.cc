@@ -9,8 +9,8 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "base/error.h"
-#include "images/export_process.h"
-#include "images/store_reader.h"
+#include "images/export/export_process.h"
+#include "images/store/store_reader.h"
 
 namespace appliance::cli {
 namespace {

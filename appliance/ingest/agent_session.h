@@ -8,7 +8,7 @@
 #include <string>
 
 #include "appliance/ingest/ingest.h"
-#include "images/transfer_server.h"
+#include "images/wire/transfer_server.h"
 
 namespace appliance::ingest {
 

@@ -12,7 +12,7 @@
 #include "base/file_place.h"
 #include "base/file_system.h"
 #include "base/text.h"
-#include "images/export_process.h"
+#include "images/export/export_process.h"
 
 namespace appliance::presence {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
-#include "images/store_writer.h"
+#include "images/store/store_writer.h"
 
 namespace appliance::stores {
 

@@ -8,7 +8,7 @@
 #include "appliance/stores/store_standing.h"
 #include "base/error.h"
 #include "base/file_system.h"
-#include "images/store_identity.h"
+#include "images/store/store_identity.h"
 
 namespace appliance::stores {
 

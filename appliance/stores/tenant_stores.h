@@ -26,7 +26,7 @@
 #include "base/file_place.h"
 #include "base/file_system.h"
 #include "base/guarded.h"
-#include "images/store_writer.h"
+#include "images/store/store_writer.h"
 
 namespace appliance::stores {
 

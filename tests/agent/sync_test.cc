@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
-#include "images/raw_disk_source.h"
+#include "images/sources/raw_disk_source.h"
 
 namespace agent {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "base/error.h"
-#include "images/store_writer.h"
+#include "images/store/store_writer.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) {

@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "images/raw_disk_source.h"
-#include "images/store_writer.h"
-#include "images/sync_engine.h"
+#include "images/sources/raw_disk_source.h"
+#include "images/store/store_writer.h"
+#include "images/sync/sync_engine.h"
 
 namespace {
 

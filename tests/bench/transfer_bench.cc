@@ -12,9 +12,9 @@
 
 #include "base/program.h"
 #include "base/text.h"
-#include "images/transfer_client.h"
+#include "images/wire/transfer_client.h"
 #include "tests/base/tls_pair.h"
-#include "tests/images/transfer_pair.h"
+#include "tests/images/wire/transfer_pair.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 #include "tests/fuzz/transfer_frames.h"
 
 #include "base/check.h"
-#include "images/transfer_format.h"
+#include "images/wire/transfer_format.h"
 
 namespace tests {
 namespace {

@@ -7,7 +7,7 @@
 #include "appliance/boot/trace_shelf.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
-#include "images/boot_trace_format.h"
+#include "images/format/boot_trace_format.h"
 #include "tests/appliance/boot/fake_hypervisor.h"
 
 namespace appliance::boot {

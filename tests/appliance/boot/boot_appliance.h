@@ -14,7 +14,7 @@
 
 #include "appliance/boot/boot_record.h"
 #include "appliance/boot/boot_service.h"
-#include "images/export_process.h"
+#include "images/export/export_process.h"
 #include "tests/appliance/boot/fake_hypervisor.h"
 #include "tests/appliance/boot/file_store.h"
 

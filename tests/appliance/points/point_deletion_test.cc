@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"
-#include "tests/images/store_model.h"
+#include "tests/images/store/store_model.h"
 
 namespace appliance::points {
 namespace {

@@ -17,7 +17,7 @@
 #include "base/faulty_file_system.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"
-#include "tests/images/store_model.h"
+#include "tests/images/store/store_model.h"
 
 namespace appliance::retention {
 

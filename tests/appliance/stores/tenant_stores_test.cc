@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"
-#include "images/store_identity.h"
+#include "images/store/store_identity.h"
 
 namespace appliance::stores {
 namespace {

@@ -1,0 +1,53 @@
+// Where chunks lie on the disks of the machines' newest points: the order in which compaction lays
+// down what it moves, so that the newest point, the one that is booted, is read front to back.
+// Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <stop_token>
+#include <unordered_map>
+
+#include "images/store/open_store.h"
+
+namespace images {
+
+class DiskOrder {
+ public:
+  static constexpr uint64_t kNowhere = std::numeric_limits<uint64_t>::max();
+  // An order is a convenience: past these bounds (40 MiB of memory; the nodes of 1 TiB of data with
+  // chunks of 64 KiB, 0.5 GiB to read) what is left keeps the order of its packs.
+  static constexpr size_t kMaxChunks = 500'000;
+  static constexpr uint64_t kMaxNodes = 250'000;
+
+  explicit DiskOrder(OpenStore& store) : store_(store) {}
+
+  // A chunk whose place will be asked for. `group` is the caller's number for
+  // the pack it lies in.
+  void want(const ChunkId& id, size_t group);
+
+  // Walks the newest point of each machine. A tree that cannot be read is passed over.
+  void find_places(const std::stop_token& stop);
+
+  // Places grow along each disk, disk after disk; kNowhere for what lies in no newest point.
+  uint64_t place_of(const ChunkId& id) const;
+
+  // The lowest place among a group's chunks.
+  uint64_t first_place(size_t group) const;
+
+ private:
+  struct Wanted {
+    uint64_t place = kNowhere;
+    size_t group = 0;
+  };
+
+  void walk(const ChunkId& id, uint32_t level, const std::stop_token& stop);
+
+  OpenStore& store_;
+  std::unordered_map<ChunkId, Wanted> wanted_;
+  std::unordered_map<size_t, uint64_t> first_places_;
+  uint64_t next_place_ = 0;
+  uint64_t nodes_read_ = 0;
+};
+
+}  // namespace images

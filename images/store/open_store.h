@@ -1,0 +1,69 @@
+// What reader and writer of a store share: its parameters, keys, index and records. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/file_system.h"
+#include "base/lru_cache.h"
+#include "images/chunk_hasher.h"
+#include "images/store/index/chunk_index.h"
+#include "images/store/record_codec.h"
+#include "images/store/record_reader.h"
+#include "images/store/store_key.h"
+#include "images/store/tree.h"
+
+namespace images {
+
+class OpenStore {
+ public:
+  static constexpr size_t kCachedNodes = 4096;  // about 9 MiB with a fan-out of 64
+
+  base::FileSystem& files;
+  const std::string directory;
+  const format::StoreParameters parameters;
+  const std::optional<StoreKeys> keys;
+  const TreeShape shape;
+  const ChunkHasher hasher;
+  const RecordCodec codec;
+
+  // Set before anything is written; tests make them small.
+  uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
+  size_t reference_slice =
+      65536;  // reference changes in one index transaction: about 8 MiB of memory
+
+  // Without a key an encrypted store can be checked, counted and pruned, but no chunk opened.
+  // The index is opened apart: it may have to be mended first.
+  OpenStore(base::FileSystem& store_files, const std::string& store,
+            const format::StoreParameters& store_parameters, std::optional<StoreKeys> store_keys);
+
+  void open_index(const std::string& index_directory, bool create);
+  void close_index();  // nothing may use it
+  ChunkIndex& index() const { return *index_; }
+  RecordReader& records() const { return *records_; }
+
+  // Nodes come from a cache.
+  std::shared_ptr<const format::Node> load_node(const ChunkId& id) const;
+  NodeLoader node_loader() const;
+
+  // Throws not_found, corrupt, unauthorized.
+  Point read_point(const MachineId& machine, const PointId& id) const;
+  std::optional<base::Key256> manifest_key() const;
+
+ private:
+  std::unique_ptr<ChunkIndex> index_;
+  std::unique_ptr<RecordReader> records_;
+  mutable base::LruCache<ChunkId, const format::Node> nodes_{kCachedNodes};
+};
+
+// Throws not_found when there is no store, unsupported for a newer format.
+format::StoreParameters read_parameters(base::FileSystem& files, const std::string& directory);
+
+enum class KeyUse { required, optional };
+
+// With a key that is missing: throws unauthorized if it is required. With a wrong one: always.
+std::unique_ptr<OpenStore> open_store_files(base::FileSystem& files, const std::string& directory,
+                                            const KeySource& key, KeyUse use);
+
+}  // namespace images

@@ -1,0 +1,144 @@
+#include "images/store/point_disk_reader.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace images {
+
+using base::Error;
+using base::ErrorCode;
+
+std::shared_ptr<const format::Node> PointDiskReader::leaf(uint64_t number) {
+  if (auto cached = leaves_.find(number)) return cached;
+  const TreeShape& shape = store_->shape;
+  ChunkId id = disk_.root;
+  std::shared_ptr<const format::Node> node;
+  for (uint32_t level = shape.height; level-- > 0;) {
+    if (id.is_zero()) return nullptr;
+    node = store_->load_node(id);
+    if (node->level != level)
+      throw Error(ErrorCode::corrupt, "a tree node lies at the wrong level");
+    if (level > 0)
+      id = node->children[(number >> (shape.fanout_bits * (level - 1))) % shape.fanout];
+  }
+  leaves_.put(number, node);
+  return node;
+}
+
+void PointDiskReader::read(uint64_t offset, base::MutableByteView out) {
+  if (disk_cache_ && disk_cache_->read(offset, out)) return;
+  const uint64_t chunk_size = store_->shape.chunk_size;
+  try {
+    while (!out.empty()) {
+      uint64_t chunk = offset / chunk_size, from = offset % chunk_size;
+      size_t count = std::min<uint64_t>(out.size(), chunk_size - from);
+      read_chunk(chunk, from, out.first(count));
+      out = out.subspan(count);
+      offset += count;
+    }
+  } catch (const Error& error) {
+    throw error.with_context("disk '" + disk_.name + "' at " + std::to_string(offset));
+  }
+}
+
+void PointDiskReader::read_chunk(uint64_t chunk, uint64_t from, base::MutableByteView out) {
+  if (std::optional<ChunkId> id = find_id(chunk)) return fetch_chunk(chunk, *id, from, out);
+  std::fill(out.begin(), out.end(), uint8_t{0});
+}
+
+std::optional<ChunkId> PointDiskReader::find_id(uint64_t chunk) {
+  auto node = leaf(chunk >> store_->shape.fanout_bits);
+  if (node == nullptr || node->children[chunk % store_->shape.fanout].is_zero())
+    return std::nullopt;
+  return node->children[chunk % store_->shape.fanout];
+}
+
+void PointDiskReader::prefetch(uint64_t offset) {
+  const uint64_t chunk = offset / store_->shape.chunk_size;
+  std::optional<ChunkId> id = find_id(chunk);
+  if (!id) return;
+  SingleFlight<uint64_t>::Turn turn = decoding_.enter(chunk);
+  uint8_t byte = 0;
+  if (disk_cache_ ? disk_cache_->read(chunk * store_->shape.chunk_size, {&byte, 1})
+                  : chunks_->find(*id) != nullptr)
+    return;
+  auto plain = std::make_shared<base::Bytes>(store_->shape.chunk_size);
+  store_->records().read_chunk(*id, *plain);
+  if (disk_cache_) disk_cache_->put(chunk, *plain);
+  else chunks_->put(*id, std::move(plain));
+}
+
+void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from,
+                                  base::MutableByteView out) {
+  auto from_cache = [&] {
+    if (disk_cache_) return disk_cache_->read(chunk * store_->shape.chunk_size + from, out);
+    auto cached = chunks_->find(id);
+    if (cached)
+      std::copy_n(cached->begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
+    return cached != nullptr;
+  };
+  if (!disk_cache_ && from_cache()) return;
+  SingleFlight<uint64_t>::Turn turn = decoding_.enter(chunk);
+  if (from_cache()) return;
+  if (from == 0 && out.size() == store_->shape.chunk_size) {
+    store_->records().read_chunk(id, out);
+    // Who reads whole chunks reads on: a copy in memory would only push out what is read again.
+    if (disk_cache_) disk_cache_->put(chunk, out);
+    return;
+  }
+  auto plain = std::make_shared<base::Bytes>(store_->shape.chunk_size);
+  store_->records().read_chunk(id, *plain);
+  std::copy_n(plain->begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
+  if (disk_cache_) disk_cache_->put(chunk, *plain);
+  else chunks_->put(id, std::move(plain));
+}
+
+std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {
+  const uint64_t chunk_size = store_->shape.chunk_size;
+  std::vector<Extent> extents;
+  uint64_t first = offset / chunk_size, last = (offset + length + chunk_size - 1) / chunk_size;
+  append_extents(disk_.root, store_->shape.height - 1, 0, first, last, extents);
+  // From whole chunks to the range that was asked for.
+  std::vector<Extent> cut;
+  for (Extent extent : extents) {
+    uint64_t end = std::min(extent.offset + extent.length, offset + length);
+    uint64_t start = std::max(extent.offset, offset);
+    if (start < end) cut.push_back({start, end - start, extent.kind});
+  }
+  return cut;
+}
+
+// The chunks [first, last) as far as they lie below node `number` of `level`.
+void PointDiskReader::append_extents(const ChunkId& id, uint32_t level, uint64_t number,
+                                     uint64_t first, uint64_t last, std::vector<Extent>& extents) {
+  const TreeShape& shape = store_->shape;
+  uint32_t child_bits = shape.fanout_bits * level;  // chunks below one child, as a power of two
+  uint64_t start = std::max(first, number << (child_bits + shape.fanout_bits));
+  uint64_t end = std::min(last, (number + 1) << (child_bits + shape.fanout_bits));
+  if (start >= end) return;
+  if (id.is_zero()) return append_extent(start, end, ExtentKind::zero, extents);
+  auto node = store_->load_node(id);
+  if (node->level != level) throw Error(ErrorCode::corrupt, "a tree node lies at the wrong level");
+  for (uint64_t child = start >> child_bits; child <= (end - 1) >> child_bits; ++child) {
+    const ChunkId& child_id = node->children[child % shape.fanout];
+    if (level > 0) {
+      append_extents(child_id, level - 1, child, start, end, extents);
+    } else {
+      append_extent(child, child + 1, child_id.is_zero() ? ExtentKind::zero : ExtentKind::data,
+                    extents);
+    }
+  }
+}
+
+void PointDiskReader::append_extent(uint64_t first, uint64_t last, ExtentKind kind,
+                                    std::vector<Extent>& extents) {
+  const uint64_t chunk_size = store_->shape.chunk_size;
+  if (!extents.empty() && extents.back().kind == kind) {
+    extents.back().length += (last - first) * chunk_size;
+    return;
+  }
+  extents.push_back({first * chunk_size, (last - first) * chunk_size, kind});
+}
+
+}  // namespace images

@@ -1,0 +1,54 @@
+// Turns chunks and nodes into records as they lie in packs, and back: compression (done by the
+// sender), encryption at rest, checksum. Immutable; thread-safe.
+//
+// Encryption: each id has a key of its own, HMAC-SHA-256(records key, id), and each record a random
+// 96-bit nonce. An id is a keyed hash of its plaintext, so one key only ever meets one plaintext:
+// even an equal nonce would reveal nothing. The key does not depend on the pack, so records can be
+// copied from pack to pack, checked and deleted by a process that has no key. Nodes hold nothing
+// but keyed ids and stay open, for the same reason.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "images/chunk_hasher.h"
+#include "images/format/store_format.h"
+#include "images/point_sink.h"
+#include "images/store/store_key.h"
+
+namespace images {
+
+struct Record {
+  format::RecordHeader header;
+  base::ByteView stored;
+  std::unique_ptr<base::Bytes> own;  // what `stored` shows; null: it is another's
+};
+
+class RecordCodec {
+ public:
+  // `keys` is empty for a store that is not encrypted, and for one whose key is not at hand: then
+  // nodes can be read and chunks cannot.
+  RecordCodec(const format::StoreParameters& parameters, std::optional<StoreKeys> keys)
+      : parameters_(parameters), keys_(std::move(keys)) {}
+
+  // The record of a store that is not encrypted shows the chunk's own bytes.
+  Record seal_chunk(const ChunkId& id, const EncodedChunk& chunk) const;
+  Record seal_node(const ChunkId& id, base::Bytes node) const;
+
+  // Fills `plain` (chunk_size bytes). Throws corrupt when the checksum, the ciphertext or the
+  // compressed bytes are wrong, unauthorized when the key is missing.
+  void open_chunk(const format::RecordHeader& header, base::ByteView stored,
+                  base::MutableByteView plain) const;
+  format::Node open_node(const format::RecordHeader& header, base::ByteView stored) const;
+
+  const format::StoreParameters& parameters() const { return parameters_; }
+  bool can_open_chunks() const { return !parameters_.encrypted || keys_.has_value(); }
+
+ private:
+  base::Key256 key_of(const ChunkId& id) const;
+
+  format::StoreParameters parameters_;
+  std::optional<StoreKeys> keys_;
+};
+
+}  // namespace images

@@ -1,0 +1,96 @@
+#include "images/store/record_reader.h"
+
+#include "base/error.h"
+#include "images/store/layout.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+// A record can only move while one compaction runs; more often than this means that it is gone.
+constexpr int kMaxLookups = 4;
+
+}  // namespace
+
+std::shared_ptr<base::ReadableFile> PackFiles::open(const PackId& pack) {
+  {
+    auto state = state_.lock();
+    auto found = state->slots.find(pack);
+    if (found != state->slots.end()) {
+      state->by_use.splice(state->by_use.begin(), state->by_use, found->second.place);
+      return found->second.file;
+    }
+  }
+  std::shared_ptr<base::ReadableFile> file = files_.open(layout::pack_file(store_, pack));
+  auto state = state_.lock();
+  if (state->slots.count(pack) == 0) {
+    state->by_use.push_front(pack);
+    state->slots[pack] = {file, state->by_use.begin()};
+  }
+  while (state->slots.size() > kMaxOpenPacks) {
+    state->slots.erase(state->by_use.back());
+    state->by_use.pop_back();
+  }
+  return file;
+}
+
+RecordReader::Location RecordReader::find(const ChunkId& id) {
+  auto transaction = index_.read();
+  auto entry = transaction->find_chunk(id);
+  if (!entry || entry->pack == 0) {
+    throw Error(ErrorCode::corrupt, "chunk " + id.hex().substr(0, 16) + " is missing in the store");
+  }
+  auto key = std::pair(transaction->incarnation(), entry->pack);
+  {
+    auto ids = pack_ids_.lock();
+    auto found = ids->find(key);
+    if (found != ids->end()) return {found->second, *entry};
+  }
+  auto pack = transaction->find_pack(entry->pack);
+  if (!pack) throw Error(ErrorCode::corrupt, "the index names a pack that it does not list");
+  (*pack_ids_.lock())[key] = pack->id;
+  return {pack->id, *entry};
+}
+
+format::RecordHeader RecordReader::fetch(const ChunkId& id, base::Bytes& buffer) {
+  for (int lookup = 1;; ++lookup) {
+    Location location = find(id);
+    std::shared_ptr<base::ReadableFile> file;
+    try {
+      file = packs_.open(location.pack);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;
+      // Moved by compaction: the index tells where to, or the one that a rebuild put in its place
+      // does.
+      if (index_.refresh() || lookup < kMaxLookups) continue;
+      throw Error(ErrorCode::corrupt, "pack " + location.pack.hex() + " is missing in the store");
+    }
+    buffer.resize(location.entry.record_size());
+    file->read_at(location.entry.offset, buffer);
+    auto header =
+        format::decode_record_header(base::ByteView(buffer).first(format::kRecordHeaderSize));
+    if (!header || header->id != id || header->stored_size != location.entry.stored_size) {
+      throw Error(ErrorCode::corrupt, "chunk " + id.hex().substr(0, 16) + " is damaged: pack " +
+                                          location.pack.hex() + " holds something else at " +
+                                          std::to_string(location.entry.offset));
+    }
+    return *header;
+  }
+}
+
+void RecordReader::read_chunk(const ChunkId& id, base::MutableByteView plain) {
+  thread_local base::Bytes buffer;
+  format::RecordHeader header = fetch(id, buffer);
+  codec_.open_chunk(header, base::ByteView(buffer).subspan(format::kRecordHeaderSize), plain);
+}
+
+std::shared_ptr<const format::Node> RecordReader::read_node(const ChunkId& id) {
+  base::Bytes buffer;
+  format::RecordHeader header = fetch(id, buffer);
+  return std::make_shared<const format::Node>(
+      codec_.open_node(header, base::ByteView(buffer).subspan(format::kRecordHeaderSize)));
+}
+
+}  // namespace images

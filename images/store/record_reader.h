@@ -1,0 +1,71 @@
+// Finds records through the index and reads them out of packs. Thread-safe.
+// Compaction may move a record between the look-up and the read: then it is looked up again.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "base/file_system.h"
+#include "base/guarded.h"
+#include "images/store/index/chunk_index.h"
+#include "images/store/record_codec.h"
+
+namespace images {
+
+// Open pack files, at most kMaxOpenPacks of them; the least recently used is closed first.
+class PackFiles {
+ public:
+  static constexpr size_t kMaxOpenPacks = 128;
+
+  PackFiles(base::FileSystem& files, std::string store) : files_(files), store_(std::move(store)) {}
+
+  // Stays open as long as the caller holds it, also when the pack is removed meanwhile.
+  // Throws not_found if the pack is not there.
+  std::shared_ptr<base::ReadableFile> open(const PackId& pack);
+
+ private:
+  struct Slot {
+    std::shared_ptr<base::ReadableFile> file;
+    std::list<PackId>::iterator place;
+  };
+  struct State {
+    std::unordered_map<PackId, Slot> slots;
+    std::list<PackId> by_use;  // most recent first
+  };
+  base::FileSystem& files_;
+  std::string store_;
+  base::Guarded<State> state_;
+};
+
+class RecordReader {
+ public:
+  // All must outlive the reader.
+  RecordReader(base::FileSystem& files, const std::string& store, ChunkIndex& index,
+               const RecordCodec& codec)
+      : index_(index), codec_(codec), packs_(files, store) {}
+
+  // Throws corrupt when the chunk is missing or damaged.
+  void read_chunk(const ChunkId& id, base::MutableByteView plain);
+  std::shared_ptr<const format::Node> read_node(const ChunkId& id);
+  const RecordCodec& codec() const { return codec_; }
+
+ private:
+  struct Location {
+    PackId pack;
+    ChunkEntry entry;
+  };
+  Location find(const ChunkId& id);
+  // The record's header, its stored bytes in `buffer` behind the header.
+  format::RecordHeader fetch(const ChunkId& id, base::Bytes& buffer);
+
+  ChunkIndex& index_;
+  const RecordCodec& codec_;
+  PackFiles packs_;
+  // By incarnation of the index and number.
+  base::Guarded<std::map<std::pair<uint64_t, uint32_t>, PackId>> pack_ids_;
+};
+
+}  // namespace images

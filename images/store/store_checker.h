@@ -1,0 +1,16 @@
+// Finds damage: every record of every pack, every manifest, every tree. See check_store().
+#pragma once
+
+#include "images/store/open_store.h"
+#include "images/store/store_writer.h"
+
+namespace images {
+
+enum class DamageNotes {
+  keep,  // note damaged chunks in the index, so that syncs send them again; needs the writer's lock
+  report,  // only report
+};
+
+CheckReport check_open_store(OpenStore& store, const CheckOptions& options, DamageNotes notes);
+
+}  // namespace images

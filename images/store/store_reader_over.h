@@ -1,0 +1,14 @@
+// A StoreReader over a store that this process has open already.
+#pragma once
+
+#include <memory>
+
+#include "images/store/open_store.h"
+#include "images/store/store_reader.h"
+
+namespace images {
+
+std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store,
+                                         const ReadOptions& options);
+
+}  // namespace images

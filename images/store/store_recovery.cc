@@ -1,0 +1,283 @@
+#include "images/store/store_recovery.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "images/store/layout.h"
+#include "images/store/pack_appender.h"
+#include "images/store/pack_scanner.h"
+#include "images/store/record_checks.h"
+#include "images/store/reference_counter.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using format::PublicManifest;
+
+// --- packs
+// -------------------------------------------------------------------------------------------
+
+// Two records of one id lie in the store when a damaged one was sent again, or when a compaction
+// was cut short. The index must not name the damaged one, whichever it meets first.
+void doubt_known_record(OpenStore& store, IndexTransaction& transaction,
+                        const format::DirectoryEntry& record, uint32_t number) {
+  auto known = transaction.find_chunk(record.id);
+  if (!known || !known->present()) return;
+  if (known->pack == number && known->offset == record.offset) return;
+  auto pack = transaction.find_pack(known->pack);
+  bool whole = false;
+  if (pack && store.files.exists(layout::pack_file(store.directory, pack->id))) {
+    auto file = store.files.open(layout::pack_file(store.directory, pack->id));
+    whole = record_is_whole(*file, {known->kind, known->offset, known->stored_size, record.id});
+  }
+  if (whole) return;
+  known->damaged = true;
+  transaction.put_chunk(record.id, *known);
+}
+
+void list_pack(OpenStore& store, const PackId& pack, const PackContents& contents,
+               uint32_t number) {
+  auto transaction = store.index().write();
+  auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1));
+  PackEntry row{pack, contents.size, 0, true};
+  if (number == 0) {
+    number = transaction->add_pack(row);
+  } else if (auto known = transaction->find_pack(number)) {
+    row.live_size = known->live_size;
+    transaction->put_pack(number, row);
+  }
+  auto records = contents.records;
+  std::sort(records.begin(), records.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const auto& record : records) {
+    doubt_known_record(store, *transaction, record, number);
+    list_record(*transaction, record, number, epoch);
+  }
+  transaction->commit();
+}
+
+// In a torn pack a record may have been found within the bytes of another, which a guest chose.
+void drop_forged_records(OpenStore& store, const std::string& path, PackContents& contents) {
+  if (!store.codec.can_open_chunks()) return;  // then every record proves itself when it is opened
+  auto file = store.files.open(path);
+  auto& records = contents.records;
+  auto is_forged = [&](const auto& record) {
+    return !record_content_is_right(store, *file, record);
+  };
+  records.erase(std::remove_if(records.begin(), records.end(), is_forged), records.end());
+}
+
+// A pack of whose header a power cut left nothing, but records behind it: they get a pack of their
+// own.
+size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
+  auto source = store.files.open(layout::pack_file(store.directory, pack));
+  PackId new_pack = PackId::random();
+  base::Bytes bytes = format::encode_pack_header(store.parameters.id, new_pack);
+  PackContents copy;
+  for (format::DirectoryEntry record : contents.records) {
+    size_t offset = bytes.size();
+    bytes.resize(offset + format::kRecordHeaderSize + record.stored_size);
+    source->read_at(record.offset, base::MutableByteView(bytes).subspan(offset));
+    record.offset = static_cast<uint32_t>(offset);
+    copy.records.push_back(record);
+  }
+  base::Bytes tail = encode_pack_tail(bytes.size(), copy.records);
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  base::make_directory_durably(store.files, layout::pack_shard(store.directory, new_pack));
+  base::write_file_durably(store.files, layout::pack_file(store.directory, new_pack), bytes);
+  copy.size = bytes.size();
+  list_pack(store, new_pack, copy, 0);
+  store.files.remove(layout::pack_file(store.directory, pack));
+  return copy.records.size();
+}
+
+// Takes one pack into the index; an unsealed one is cut behind its last whole record and sealed.
+// `number` is its row, 0 if it has none yet. Returns how many records it holds.
+size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
+                 std::vector<std::string>& problems) {
+  PackContents contents =
+      scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
+  for (const std::string& problem : contents.problems) {
+    // An unsealed pack ends in the middle of what was being written when the power went: that is no
+    // damage.
+    if (contents.sealed || contents.size > kMaxPackFile)
+      problems.push_back("pack " + pack.hex() + ": " + problem);
+  }
+  std::string path = layout::pack_file(store.directory, pack);
+  if (contents.size > kMaxPackFile) return 0;  // whatever it is, it is not ours to remove
+  if (!contents.sealed) drop_forged_records(store, path, contents);
+  if (contents.records.empty() && number == 0) {
+    store.files.remove(path);
+    return 0;
+  }
+  if (contents.header_is_damaged && number == 0) return take_headless_pack(store, pack, contents);
+  // Its writer may have died before its fsync, or before its folder's: what can be read need not be
+  // durable.
+  base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
+  store.files.sync_directory(layout::pack_shard(store.directory, pack));
+  auto file = store.files.reopen(path, contents.sealed ? contents.size : contents.records_end);
+  if (!contents.sealed) file->append(encode_pack_tail(contents.records_end, contents.records));
+  file->sync();
+  contents.size = file->size();
+  list_pack(store, pack, contents, number);
+  return contents.records.size();
+}
+
+// False when the index cannot be mended and has to be rebuilt.
+bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
+  std::unordered_map<PackId, std::pair<uint32_t, bool>> rows;  // number, sealed
+  bool rebuilding = false;
+  {
+    auto transaction = store.index().read();
+    rebuilding = transaction->number("rebuilding", 0) != 0;
+    transaction->for_each_pack([&](uint32_t number, const PackEntry& row) {
+      rows[row.id] = {number, row.sealed};
+    });
+  }
+  if (rebuilding) return false;
+  std::vector<PackId> packs = take_stock_of_packs(store.files, store.directory);
+  std::unordered_set<PackId> present(packs.begin(), packs.end());
+  for (const auto& [pack, row] : rows) {
+    if (present.count(pack) == 0) {
+      base::log().warn("pack {} is gone; the index is made anew", pack.hex());
+      return false;
+    }
+  }
+  for (const PackId& pack : packs) {
+    auto row = rows.find(pack);
+    if (row == rows.end()) take_pack(store, pack, 0, problems);
+    else if (!row->second.second) take_pack(store, pack, row->second.first, problems);
+  }
+  return true;
+}
+
+// --- points
+// ------------------------------------------------------------------------------------------
+
+struct FoundPoints {
+  std::unordered_set<PointId> names;  // of all manifests
+  std::vector<PublicManifest>
+      unknown;  // those the index does not know, oldest first within a machine
+  bool all_readable = true;
+};
+
+void read_unknown(OpenStore& store, const MachineId& machine, const PointId& point,
+                  FoundPoints& found, std::vector<std::string>& problems) {
+  std::string path = layout::manifest_file(store.directory, machine, point);
+  try {
+    auto manifest = format::decode_public_manifest(
+        base::read_file(store.files, path, format::kMaxManifestSize));
+    if (manifest.id != point || manifest.machine != machine) {
+      throw Error(ErrorCode::corrupt, "it is another point's manifest");
+    }
+    found.unknown.push_back(std::move(manifest));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported) throw;
+    problems.push_back("point " + point.hex() + ": " + error.message());
+    found.all_readable = false;
+  }
+}
+
+// Every manifest that lies in the store. Damaged ones are told and left out. What is found is
+// durable, and so is what is not: a manifest that was removed does not come back.
+FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
+  FoundPoints found;
+  std::string top = layout::points_directory(store.directory);
+  store.files.sync_directory(top);
+  for (const std::string& machine_name : store.files.list(top)) {
+    auto machine = layout::machine_of_name(machine_name);
+    if (!machine) continue;
+    std::string folder = base::join_path(top, machine_name);
+    std::vector<std::string> names = store.files.list(folder);
+    for (const std::string& name : names) {
+      // What a commit that was cut short left.
+      if (name.ends_with(".point.tmp")) store.files.remove(base::join_path(folder, name));
+    }
+    store.files.sync_directory(folder);
+    auto transaction = store.index().read();
+    for (const std::string& name : names) {
+      auto point = layout::point_of_name(name);
+      if (!point) continue;
+      found.names.insert(*point);
+      if (!transaction->find_point(*point)) read_unknown(store, *machine, *point, found, problems);
+    }
+  }
+  std::sort(found.unknown.begin(), found.unknown.end(),
+            [](const PublicManifest& a, const PublicManifest& b) {
+              return std::tie(a.machine, a.dates.order, a.id) <
+                     std::tie(b.machine, b.dates.order, b.id);
+            });
+  return found;
+}
+
+// Returns how many points were added.
+size_t mend_points(OpenStore& store, std::vector<std::string>& problems) {
+  ReferenceCounter counter(store);
+  counter.finish_pending();
+  FoundPoints found = find_points(store, problems);
+  std::vector<PublicManifest> gone;
+  store.index().read()->for_each_point([&](const PublicManifest& point) {
+    if (found.names.count(point.id) == 0) gone.push_back(point);
+  });
+  if (!found.all_readable) {
+    // What the manifest that cannot be read refers to may be mended one day: it is not freed.
+    auto transaction = store.index().write();
+    transaction->set_number("recount", 1);
+    transaction->commit();
+  }
+  for (const PublicManifest& point : gone) counter.remove(point);
+  for (const PublicManifest& point : found.unknown) counter.add(point);
+  return found.unknown.size();
+}
+
+bool try_mend(OpenStore& store, const std::string& index_directory) {
+  try {
+    bool closed_in_order = take_clean_mark(index_directory);
+    if (!closed_in_order && !index_is_whole(index_directory, store.parameters.id)) return false;
+    store.open_index(index_directory, true);
+    std::vector<std::string> problems;
+    if (!mend_packs(store, problems)) return false;
+    mend_points(store, problems);
+    for (const std::string& problem : problems) base::log().error("{}", problem);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
+    base::log().warn("the index cannot be used ({}); it is made anew", error.message());
+    return false;
+  }
+}
+
+}  // namespace
+
+void recover_store(OpenStore& store, const std::string& index_directory) {
+  if (try_mend(store, index_directory)) return;
+  RebuildReport report = rebuild_from_packs(store, index_directory);
+  for (const std::string& problem : report.problems) base::log().error("{}", problem);
+}
+
+RebuildReport rebuild_from_packs(OpenStore& store, const std::string& index_directory) {
+  store.close_index();
+  remove_index(index_directory);
+  store.open_index(index_directory, true);
+  auto set_rebuilding = [&](uint64_t value) {
+    auto transaction = store.index().write();
+    transaction->set_number("rebuilding", value);
+    transaction->commit();
+  };
+  set_rebuilding(1);
+  RebuildReport report;
+  for (const PackId& pack : take_stock_of_packs(store.files, store.directory)) {
+    report.chunks_found += take_pack(store, pack, 0, report.problems);
+    ++report.packs_read;
+  }
+  report.points_found = mend_points(store, report.problems);
+  set_rebuilding(0);
+  return report;
+}
+
+}  // namespace images

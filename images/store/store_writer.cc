@@ -1,0 +1,392 @@
+#include "images/store/store_writer.h"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <set>
+
+#include "base/error.h"
+#include "base/file_place.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "images/store/compactor.h"
+#include "images/store/layout.h"
+#include "images/store/local_sink.h"
+#include "images/store/open_store.h"
+#include "images/store/pack_appender.h"
+#include "images/store/reference_counter.h"
+#include "images/store/store_checker.h"
+#include "images/store/store_directory.h"
+#include "images/store/store_keyring.h"
+#include "images/store/store_reader_over.h"
+#include "images/store/store_recovery.h"
+#include "images/store/timeline_guard.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using format::PublicManifest;
+
+PublicManifest public_part(const Point& point) {
+  PublicManifest manifest{point.id, point.machine, point.time_ms, point.consistency,
+                          {},       point.dates};
+  for (const PointDisk& disk : point.disks)
+    manifest.disks.push_back({disk.key, disk.size, disk.root});
+  return manifest;
+}
+
+// LMDB does its own I/O: the folder of the index lies on a real file system even when the store
+// does not.
+std::string prepare_index_directory(const std::string& store, const std::string& index_directory) {
+  std::string path = index_directory.empty() ? layout::index_directory(store) : index_directory;
+  base::real_file_system().make_directory(path);
+  return path;
+}
+
+std::unique_ptr<base::FileLock> lock_for_writing(base::FileSystem& files,
+                                                 const std::string& directory) {
+  try {
+    return files.lock(layout::writer_lock(directory), base::LockKind::exclusive);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::busy) throw;
+    throw Error(ErrorCode::busy, "another process writes to the store in " + directory);
+  }
+}
+
+StoreFigures figures_of(OpenStore& store) {
+  StoreFigures figures;
+  auto transaction = store.index().read();
+  MachineId last;
+  transaction->for_each_point([&](const PublicManifest& point) {
+    ++figures.point_count;
+    if (figures.machine_count == 0 || point.machine != last) ++figures.machine_count;
+    last = point.machine;
+    for (const auto& disk : point.disks) figures.logical_size += disk.size;
+  });
+  transaction->for_each_pack([&](uint32_t, const PackEntry& row) {
+    ++figures.pack_count;
+    figures.pack_size += row.size;
+    figures.live_size += row.live_size;
+  });
+  figures.chunk_count = transaction->chunk_count();
+  return figures;
+}
+
+class IndexedWriter : public StoreWriter {
+ public:
+  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock,
+                std::string index_directory, const WriterLimits& limits)
+      : lock_(std::move(lock)), place_(layout::writer_lock(store->directory)),
+        index_directory_(std::move(index_directory)), limits_(limits),
+        clock_(limits.clock != nullptr ? *limits.clock : base::system_clock()),
+        store_(std::move(store)), reader_(reader_over(store_, {})),
+        appender_(store_->files, store_->directory, store_->parameters, store_->index(),
+                  store_->pack_size) {}
+
+  // Without the mark the next opening examines everything: a failure here costs time, not data.
+  ~IndexedWriter() override {
+    try {
+      appender_.seal();
+      if (timeline_.sound) try_count_departures();
+      // Throws if LMDB has given up after a failed commit: then its file speaks for nothing.
+      store_->index().write();
+      if (timeline_.sound && place_.is_current()) leave_clean_mark(index_directory_);
+    } catch (const Error& error) {
+      base::log().warn("the store in {} was not closed in order: {}", store_->directory,
+                       error.message());
+    }
+  }
+
+  bool usable() override {
+    if (!timeline_.sound || !place_.is_current()) return false;
+    try {
+      store_->index().write();
+      return true;
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::no_space;  // it may have room again
+    }
+  }
+
+  StoreReader& reader() override { return *reader_; }
+
+  std::unique_ptr<PointSink> begin(const SyncPlan& plan) override {
+    expect_sound();
+    if (!store_->codec.can_open_chunks()) {
+      throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
+    }
+    return std::make_unique<LocalSink>(
+        *store_, appender_, registry_, plan,
+        [this](Point point, HostClock clock) { publish(std::move(point), clock); });
+  }
+
+  void delete_point(const PointId& id) override {
+    expect_sound();
+    auto point = store_->index().read()->find_point(id);
+    std::string path =
+        point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
+    auto alone = lock_for_deletion(id, path);
+    std::lock_guard timeline(timeline_.mutex);
+    expect_sound();
+    store_->files.remove(path);
+    change_index([&](ReferenceCounter& counter) {
+      store_->files.sync_directory(base::parent_path(path));
+      if (point) counter.remove(*point);
+    });
+    if (store_->index().read()->departure_count() >= limits_.departures) try_count_departures();
+  }
+
+  CompactResult compact(const CompactOptions& options) override {
+    std::lock_guard one_at_a_time(compacting_);
+    list_what_was_refused();
+    {
+      std::lock_guard timeline(timeline_.mutex);
+      expect_sound();
+      ReferenceCounter(*store_).count_departures();
+    }
+    return compact_store(*store_, registry_, timeline_, options);
+  }
+
+  CheckReport check(const CheckOptions& options) override {
+    return check_open_store(*store_, options, DamageNotes::keep);
+  }
+
+  StoreFigures figures() override {
+    {
+      std::lock_guard timeline(timeline_.mutex);
+      if (timeline_.sound) try_count_departures();
+    }
+    return figures_of(*store_);
+  }
+
+ private:
+  // Packs of syncs that came to nothing are durable, and the index hears of them with the next
+  // commit: which never comes while a full store refuses all syncs. Then nothing could be freed.
+  void list_what_was_refused() {
+    try {
+      appender_.flush();
+    } catch (const Error& error) {
+      base::log().warn("what unfinished syncs left is not freed now: {}", error.message());
+    }
+  }
+
+  // Packs and index that are open stay those of the disk they were opened on; a manifest is written
+  // by name. So nothing is published under a name that means another folder now.
+  void expect_sound() const {
+    timeline_.expect_sound();
+    if (place_.is_current()) return;
+    throw Error(ErrorCode::unavailable,
+                "the store in " + store_->directory +
+                    " is not where it was opened: its disk was unmounted, or another one is "
+                    "mounted over it. Nothing was saved; mount it again");
+  }
+
+  // The manifest of a point the index does not know, since it cannot be read. Throws not_found.
+  std::string find_unlisted(const PointId& id) {
+    for (const std::string& name :
+         store_->files.list(layout::points_directory(store_->directory))) {
+      auto machine = layout::machine_of_name(name);
+      if (!machine) continue;
+      std::string path = layout::manifest_file(store_->directory, *machine, id);
+      if (store_->files.exists(path)) return path;
+    }
+    throw Error(ErrorCode::not_found, "there is no point " + id.hex());
+  }
+
+  std::unique_ptr<base::FileLock> lock_for_deletion(const PointId& id, const std::string& path) {
+    try {
+      return store_->files.lock(path, base::LockKind::exclusive);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::busy) throw;
+      throw Error(ErrorCode::busy, "point " + id.hex().substr(0, 8) +
+                                       " is in use: an export, a restore or a sync relies on it");
+    }
+  }
+
+  void publish(Point point, HostClock clock) {
+    std::lock_guard timeline(timeline_.mutex);
+    expect_sound();
+    date(point, clock);
+    base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
+    if (manifest.size() > format::kMaxManifestSize) {
+      throw Error(ErrorCode::invalid_argument,
+                  "the machine's definition is too large: its manifest would have " +
+                      base::format_size(manifest.size()) + ", 16 MiB are allowed");
+    }
+    base::make_directory_durably(store_->files,
+                                 layout::machine_directory(store_->directory, point.machine));
+    std::string path = layout::manifest_file(store_->directory, point.machine, point.id);
+    change_index([&](ReferenceCounter& counter) {
+      write_manifest(path, manifest);
+      counter.add(public_part(point));
+    });
+  }
+
+  // The point comes after all others of its machine, whatever any clock says. The timeline lock is
+  // held.
+  void date(Point& point, HostClock clock) {
+    point.time_ms = std::min(clock_.wall_ms(), kLatestTime_ms);
+    point.dates.host_clock_wrong =
+        clock == HostClock::known &&
+        is_host_clock_wrong(point.dates.host_time_ms, point.time_ms, point.figures.duration_ms);
+    if (limits_.order_by_host_time) {
+      point.dates.order = point.dates.host_time_ms;
+      return;
+    }
+    PublicManifest last{PointId{}, point.machine, 0, Consistency::crash, {}, {}};
+    last.id.bytes.fill(0xff);
+    last.dates.order = ~0ull;
+    auto newest = store_->index().read()->point_before(last);
+    point.dates.order = std::max(point.time_ms, newest ? newest->dates.order + 1 : 0);
+    if (point.dates.order >> 63 != 0) {
+      throw Error(ErrorCode::corrupt, "point " + newest->id.hex() + " of '" + point.machine_name +
+                                          "' claims the last place there is; delete it");
+    }
+  }
+
+  // If it fails, nothing that could be taken for a point is left: the store is sound. If not even
+  // that can be brought about, the point may be there or not.
+  void write_manifest(const std::string& path, const base::Bytes& manifest) {
+    try {
+      base::write_file_durably(store_->files, path, manifest);
+    } catch (const Error&) {
+      if (store_->files.exists(path)) throw;
+      throw NothingChanged{std::current_exception()};
+    }
+  }
+
+  struct NothingChanged {
+    std::exception_ptr reason;
+  };
+
+  // That can wait. The timeline lock is held.
+  void try_count_departures() {
+    try {
+      ReferenceCounter(*store_).count_departures();
+    } catch (const Error& error) {
+      base::log().warn("what deleted points held is counted later: {}", error.message());
+    }
+  }
+
+  // The manifest changes and the index must follow. If it cannot, it is brought up to date when the
+  // store is opened next, and nothing else is written before.
+  template <typename Change>
+  void change_index(Change change) {
+    ReferenceCounter counter(*store_);
+    try {
+      change(counter);
+    } catch (const NothingChanged& nothing) {
+      std::rethrow_exception(nothing.reason);
+    } catch (...) {
+      timeline_.sound = false;
+      throw;
+    }
+  }
+
+  std::unique_ptr<base::FileLock> lock_;
+  const base::FilePlace place_;  // of the file that is locked
+  std::string index_directory_;
+  const WriterLimits limits_;
+  const base::Clock& clock_;
+  std::shared_ptr<OpenStore> store_;
+  std::unique_ptr<StoreReader> reader_;
+  PackAppender appender_;
+  SyncRegistry registry_;
+  TimelineGuard timeline_;
+  std::mutex compacting_;  // one compaction at a time, its I/O included
+};
+
+}  // namespace
+
+namespace {
+
+// A folder may hold what an init that was cut short left there, and nothing else.
+void expect_room(base::FileSystem& files, const std::string& directory) {
+  static const std::set<std::string> kOurs{"key",    "key.tmp",   "packs",
+                                           "points", "store.tmp", "writer.lock"};
+  for (const std::string& name : files.list(directory)) {
+    bool is_folder = name == "packs" || name == "points";
+    if (kOurs.count(name) != 0 &&
+        (!is_folder || files.list(base::join_path(directory, name)).empty()))
+      continue;
+    throw Error(ErrorCode::already_exists,
+                directory + (name == "store" ? " is a store already"
+                                             : " is not empty; a store needs a folder of its own"));
+  }
+}
+
+}  // namespace
+
+void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options) {
+  files.make_directory(directory);
+  expect_room(files, directory);
+  format::StoreParameters parameters;
+  parameters.id = StoreId::random();
+  parameters.chunk_size = options.chunk_size;
+  parameters.encrypted = !options.key.empty();
+  base::Bytes bytes = format::encode_parameters(parameters);
+  format::decode_parameters(bytes);  // refuses a chunk size that cannot be
+  files.make_directory(layout::packs_directory(directory));
+  files.make_directory(layout::points_directory(directory));
+  if (parameters.encrypted) create_store_key(files, directory, options.key, options.scrypt_log2_n);
+  if (!files.exists(layout::writer_lock(directory))) files.create(layout::writer_lock(directory));
+  // The format file comes last: a folder without it is no store.
+  base::write_file_durably(files, layout::parameters_file(directory), bytes);
+  files.sync_directory(base::parent_path(directory));
+}
+
+std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
+                                               const std::string& directory, const KeySource& key,
+                                               const std::string& index_directory,
+                                               const WriterLimits& limits) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  store->pack_size = limits.pack_size;
+  store->reference_slice = limits.reference_slice;
+  auto lock = lock_for_writing(files, directory);
+  std::string index_path = prepare_index_directory(directory, index_directory);
+  recover_store(*store, index_path);
+  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path),
+                                         limits);
+}
+
+CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
+                        const CheckOptions& options) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  std::unique_ptr<base::FileLock> lock;
+  try {
+    lock = lock_for_writing(files, directory);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::busy) throw;
+    store->open_index(layout::index_directory(directory), false);
+    return check_open_store(*store, options, DamageNotes::report);
+  }
+  std::string index_path = prepare_index_directory(directory, "");
+  recover_store(*store, index_path);
+  CheckReport report = check_open_store(*store, options, DamageNotes::keep);
+  leave_clean_mark(index_path);
+  return report;
+}
+
+RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
+                            const std::string& index_directory) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, {}, KeyUse::optional);
+  auto lock = lock_for_writing(files, directory);
+  return rebuild_from_packs(*store, prepare_index_directory(directory, index_directory));
+}
+
+StoreFigures read_figures(base::FileSystem& files, const std::string& directory) {
+  std::shared_ptr<OpenStore> store = open_store_files(files, directory, {}, KeyUse::optional);
+  store->open_index(layout::index_directory(directory), false);
+  return figures_of(*store);
+}
+
+void change_store_key(base::FileSystem& files, const std::string& directory,
+                      const KeySource& old_key, const KeySource& new_key, uint32_t scrypt_log2_n) {
+  if (!read_parameters(files, directory).encrypted) {
+    throw Error(ErrorCode::unsupported, "the store in " + directory + " is not encrypted");
+  }
+  rewrap_store_key(files, directory, old_key, new_key, scrypt_log2_n);
+}
+
+}  // namespace images

@@ -1,0 +1,118 @@
+#include "images/wire/transfer_server.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "images/wire/frame_channel.h"
+#include "images/wire/transfer_ingest.h"
+
+namespace images {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+// How long, and how much, is still read from a peer that was told why the session ends: closing
+// with unread bytes makes the kernel drop what the peer has not yet read.
+constexpr std::chrono::milliseconds kLingerTimeout = std::chrono::seconds(5);
+constexpr uint64_t kLingerSize = 64ull << 20;  // bytes
+
+void linger(base::ByteStream& stream) noexcept {
+  auto deadline = std::chrono::steady_clock::now() + kLingerTimeout;
+  try {
+    base::Bytes ignored(64 << 10);
+    for (uint64_t total = 0; total < kLingerSize;) {
+      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      size_t count = left.count() <= 0 ? 0 : stream.read_some(ignored, left);
+      if (count == 0) return;
+      total += count;
+    }
+  } catch (const std::exception&) {
+    // The peer has gone, or waits for us to go.
+  }
+}
+
+Frame expect_frame(FrameChannel& channel) {
+  std::optional<Frame> frame = channel.next();
+  if (!frame)
+    throw Error(ErrorCode::unavailable, channel.stream().peer() + " left without a greeting");
+  return *frame;
+}
+
+void greet(FrameChannel& channel) {
+  Frame frame = expect_frame(channel);
+  if (frame.type != wire::FrameType::hello) {
+    throw Error(ErrorCode::invalid_argument, "a session begins with HELLO");
+  }
+  wire::Hello hello = wire::decode_hello(frame.payload);
+  if (hello.newest_version < wire::kOldestVersion || hello.oldest_version > wire::kVersion) {
+    throw Error(ErrorCode::unsupported, fmt::format("this side speaks the versions {} to {} of the "
+                                                    "transfer protocol, the other one {} to {}: "
+                                                    "update the older one",
+                                                    wire::kOldestVersion, wire::kVersion,
+                                                    hello.oldest_version, hello.newest_version));
+  }
+  uint16_t version = std::min(hello.newest_version, wire::kVersion);
+  channel.write(wire::encode(wire::Welcome{version, "mulettod " MULETTO_VERSION}));
+}
+
+void answer_query(FrameChannel& channel, TransferHost& host, const Frame& frame) {
+  wire::Query query = wire::decode_query(frame.payload);
+  base::check_name(query.machine_name, "machine's name");
+  host.authorize(query.machine_name);
+  channel.write(wire::encode(host.last_point(query.machine_name)));
+}
+
+void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame,
+            const TransferServerOptions& options) {
+  SyncPlan plan = wire::decode_open(frame.payload);
+  base::check_name(plan.machine_name, "machine's name");
+  host.authorize(plan.machine_name);
+  std::unique_ptr<PointSink> sink = host.begin(plan);
+  wire::Ready ready{sink->hasher().chunk_size(), sink->hasher().id_key()};
+  TransferIngest session(channel, host, plan, std::move(sink), options.window_size);
+  channel.write(wire::encode(ready));
+  channel.expect_frames(options.idle_limit, [&] { return session.is_committing(); });
+  session.run();
+  channel.expect_frames({});
+}
+
+void serve_requests(FrameChannel& channel, TransferHost& host,
+                    const TransferServerOptions& options) {
+  for (size_t queries = 0; std::optional<Frame> frame = channel.next(); ++queries) {
+    if (frame->type == wire::FrameType::open) return ingest(channel, host, *frame, options);
+    if (frame->type == wire::FrameType::error) throw wire::decode_error(frame->payload);
+    if (frame->type != wire::FrameType::query || queries == kMaxQueries) {
+      throw Error(ErrorCode::invalid_argument, "after the greeting come a few queries, or OPEN");
+    }
+    answer_query(channel, host, *frame);
+  }
+}
+
+}  // namespace
+
+void serve_transfer(base::ByteStream& stream, TransferHost& host,
+                    const TransferServerOptions& options) {
+  FrameChannel channel(stream);
+  auto give_up = [&](const Error& error) {
+    channel.end_with(error);
+    linger(stream);
+    return error;
+  };
+  try {
+    channel.expect_within(options.opening_limit);
+    greet(channel);
+    serve_requests(channel, host, options);
+    stream.finish();
+  } catch (const Error& error) {
+    throw give_up(error);
+  } catch (const std::exception& error) {
+    throw give_up(Error(ErrorCode::io, std::string("unexpected failure: ") + error.what()));
+  }
+}
+
+}  // namespace images

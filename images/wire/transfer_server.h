@@ -1,0 +1,67 @@
+// The receiving end of the transfer protocol (docs/protocol.md): serves one connection into a
+// store. Knows neither TLS nor the daemon.
+//
+// Memory of one session: at most kSessionWindow of chunks that were asked for, or one batch if that
+// is more; one frame; and one batch more for each worker while it is stored. Threads of one
+// session: the caller's reads; kTransferWorkers look chunks up, verify and store.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/byte_stream.h"
+#include "images/point_sink.h"
+#include "images/wire/transfer_format.h"
+
+namespace images {
+
+constexpr uint64_t kSessionWindow = 16ull << 20;  // bytes
+constexpr size_t kTransferWorkers = 2;
+constexpr size_t kMaxQueries = 64;  // of one connection
+
+// What the protocol needs from whoever has the store. Made for one connection: it knows who the
+// peer is. last_point() and begin() are called by the session's thread, the others by any of its
+// workers. What they throw is told to the peer and ends the session.
+class TransferHost {
+ public:
+  virtual ~TransferHost() = default;
+
+  // Throws unauthorized unless the peer may, at this moment, add points to this machine. Called
+  // before anything is said about the machine, and again before its point is committed.
+  virtual void authorize(const std::string& machine_name) = 0;
+
+  // The newest committed point of the machine; none if it has no point yet.
+  virtual std::optional<wire::LastPoint> last_point(const std::string& machine_name) = 0;
+
+  // A local sink for one new point. The session destroys it before it returns.
+  virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
+
+  // From time to time while chunks arrive. Must be quick.
+  virtual void on_progress(const SinkProgress& progress) = 0;
+
+  // The point is committed and durable; the peer has not been told yet. A throw makes the peer
+  // believe the commit failed; the point stays.
+  virtual void on_commit(const PointId& id, const PointDetails& details) = 0;
+};
+
+struct TransferServerOptions {
+  uint64_t window_size = kSessionWindow;  // bytes
+  // A peer that holds its session open with signs of life alone is sent away: it takes the place
+  // of another. An honest one offers a batch for each 64 MiB that it has read.
+  std::chrono::milliseconds opening_limit =
+      std::chrono::seconds(60);                                    // from the first byte to OPEN
+  std::chrono::milliseconds idle_limit = std::chrono::minutes(5);  // then between two frames
+};
+
+// Serves the connection to its end and returns if the peer ended it in order: after queries, or
+// after a commit. Otherwise throws the failure that ended it (the peer was told as far as
+// possible): unavailable if the peer went away, invalid_argument or corrupt if it broke the
+// protocol, cancelled after stream.abort(), or what the host or the sink threw. No thread of the
+// session is left then.
+void serve_transfer(base::ByteStream& stream, TransferHost& host,
+                    const TransferServerOptions& options = {});
+
+}  // namespace images
