@@ -1,6 +1,6 @@
 // The computer this agent runs on, as a machine's definition: what the kernel reports in /sys and
 // /proc. Without a libvirt definition the appliance chooses controllers that an unprepared system
-// can boot from (appliance/boot/machine_plan.h). Thread-safe.
+// can boot from (appliance/boot/machine/machine_plan.h). Thread-safe.
 #pragma once
 
 #include <string>

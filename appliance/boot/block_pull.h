@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "appliance/boot/boot_record.h"
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/model/boot_record.h"
 
 namespace appliance::boot {
 

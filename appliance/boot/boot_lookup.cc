@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "appliance/boot/domain_translation.h"
-#include "appliance/boot/vm_files.h"
+#include "appliance/boot/files/vm_files.h"
+#include "appliance/boot/machine/domain_translation.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"

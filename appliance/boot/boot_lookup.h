@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/boot/boot_record.h"
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/model/boot_record.h"
 
 namespace appliance::boot {
 

@@ -24,12 +24,12 @@
 #include <vector>
 
 #include "appliance/boot/block_pull.h"
-#include "appliance/boot/domain_translation.h"
-#include "appliance/boot/machine_plan.h"
-#include "appliance/boot/overlay.h"
+#include "appliance/boot/files/overlay.h"
+#include "appliance/boot/files/tpm_state.h"
+#include "appliance/boot/files/vm_files.h"
+#include "appliance/boot/machine/domain_translation.h"
+#include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/restart.h"
-#include "appliance/boot/tpm_state.h"
-#include "appliance/boot/vm_files.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
@@ -235,10 +235,11 @@ void BootOperations::run_domain(BootRecord& record, const BootPlaces& places,
   if (record.vm.is_local) return;
   std::vector<BackingExport> exports;
   for (const VmDisk& disk : record.vm.disks) {
-    exports.push_back({disk.name, places.socket_path, disk.name, settings_.export_patience_s});
+    exports.push_back(
+        {disk.name, places.socket_path, disk.name, settings_.export_reconnect_delay_s});
   }
   try {
-    hypervisor_.make_exports_patient(record.vm.domain_name, exports);
+    hypervisor_.enable_reconnect(record.vm.domain_name, exports);
   } catch (const Error& error) {
     // It runs all the same: should its export die, it pauses until tend() lets it go on.
     base::log().warn("boot {}: {}", record.vm.id.hex(), error.message());

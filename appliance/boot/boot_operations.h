@@ -15,10 +15,10 @@
 
 #include "appliance/boot/boot_lookup.h"
 #include "appliance/boot/boot_preparation.h"
-#include "appliance/boot/boot_record.h"
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/hypervisor.h"
-#include "appliance/boot/trace_shelf.h"
+#include "appliance/boot/files/boot_trace_cache.h"
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/model/boot_record.h"
 #include "base/guarded.h"
 
 namespace appliance::boot {
@@ -49,7 +49,7 @@ class BootOperations {
   Preparation prepare(const PointSource& source, const images::PointId& point_id,
                       const BootOptions& options);
 
-  const TraceShelf& traces() const { return traces_; }
+  const BootTraceCache& traces() const { return traces_; }
 
   // ---- locks
 
@@ -96,7 +96,7 @@ class BootOperations {
   const BootSettings& settings_;
   Hypervisor& hypervisor_;
   const BootLookup& lookup_;
-  const TraceShelf traces_;
+  const BootTraceCache traces_;
   std::mutex trial_mutex_;  // held during the KVM trial: two at once would disturb each other
   // Held from counting the promised memory until the record promises it.
   std::mutex admission_mutex_;

@@ -9,12 +9,12 @@
 #include <string_view>
 #include <thread>
 
-#include "appliance/boot/disk_check.h"
-#include "appliance/boot/domain_translation.h"
-#include "appliance/boot/neighbours.h"
-#include "appliance/boot/tpm_state.h"
-#include "appliance/boot/trace_shelf.h"
-#include "appliance/boot/vm_files.h"
+#include "appliance/boot/files/boot_trace_cache.h"
+#include "appliance/boot/files/tpm_state.h"
+#include "appliance/boot/files/vm_files.h"
+#include "appliance/boot/host/identity_conflicts.h"
+#include "appliance/boot/machine/disk_check.h"
+#include "appliance/boot/machine/domain_translation.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -91,9 +91,15 @@ void judge_damages(const PointSource& source, const BootOptions& options,
   append(prepared.plan.reasons, damages);
 }
 
-void check_networks(const BootOptions& options, Hypervisor& hypervisor, MachinePlan& plan) {
+void check_networks(const BootOptions& options, Bridges* bridges, MachinePlan& plan) {
   for (const NetworkChoice& choice : options.networks) {
-    if (choice.mode == NetworkMode::bridge && !hypervisor.has_bridge(choice.name)) {
+    if (choice.mode != NetworkMode::bridge) continue;
+    if (bridges == nullptr) {
+      plan.notes.push_back(
+          fmt::format("nobody has looked whether the original answers on the bridge '{}': it is on "
+                      "another host",
+                      choice.name));
+    } else if (!bridges->has_bridge(choice.name)) {
       plan.reasons.push_back(fmt::format(
           "there is no bridge '{}' on this appliance: 'ip link show type bridge' lists those there "
           "are",
@@ -108,12 +114,13 @@ std::vector<VmNetworkCard> cards_of(const MachinePlan& plan) {
   return cards;
 }
 
-std::vector<Sighting> sightings_of(const std::vector<VmNetworkCard>& cards,
-                                   Hypervisor& hypervisor) {
-  std::vector<Sighting> all;
+std::vector<ForwardingEntry> forwarding_tables_of(const std::vector<VmNetworkCard>& cards,
+                                                  Bridges* bridges) {
+  std::vector<ForwardingEntry> all;
   for (const VmNetworkCard& card : cards) {
-    if (card.mode != NetworkMode::bridge) continue;
-    for (Sighting& each : hypervisor.seen_on(card.source)) all.push_back(std::move(each));
+    if (card.mode != NetworkMode::bridge || bridges == nullptr) continue;
+    for (ForwardingEntry& each : bridges->forwarding_table(card.source))
+      all.push_back(std::move(each));
   }
   return all;
 }
@@ -121,19 +128,19 @@ std::vector<Sighting> sightings_of(const std::vector<VmNetworkCard>& cards,
 // An original that is alive may be silent for long: it is asked for, and given time to answer.
 // `conflicts` judges what was seen.
 std::vector<std::string> look_for_original(
-    const Newcomer& newcomer, Hypervisor& hypervisor,
-    const std::function<std::vector<std::string>(const std::vector<Sighting>&)>& conflicts) {
-  std::vector<std::string> reasons = conflicts(sightings_of(newcomer.cards, hypervisor));
+    const JoiningVm& joining, Bridges* bridges,
+    const std::function<std::vector<std::string>(const std::vector<ForwardingEntry>&)>& conflicts) {
+  std::vector<std::string> reasons = conflicts(forwarding_tables_of(joining.cards, bridges));
   bool on_bridge = false;
-  for (const VmNetworkCard& card : newcomer.cards) {
-    if (newcomer.has_fresh_macs || card.mode != NetworkMode::bridge) continue;
+  for (const VmNetworkCard& card : joining.cards) {
+    if (joining.has_fresh_macs || card.mode != NetworkMode::bridge || bridges == nullptr) continue;
     on_bridge = true;
-    if (reasons.empty()) hypervisor.call_out(card.source, card.mac);
+    if (reasons.empty()) bridges->solicit_reply(card.source, card.mac);
   }
   auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
   while (on_bridge && reasons.empty() && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(kAnswerLook);
-    reasons = conflicts(sightings_of(newcomer.cards, hypervisor));
+    reasons = conflicts(forwarding_tables_of(joining.cards, bridges));
   }
   return reasons;
 }
@@ -181,14 +188,16 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
     plan.uuid = fresh_uuid();
   name_networks(settings, source.tenant, plan);
   judge_damages(source, options, std::move(damages), prepared);
-  check_networks(options, hypervisor, plan);
+  check_networks(options, hypervisor.bridges(), plan);
   check_folders(settings, hypervisor.qemu_user(), plan);
-  Newcomer newcomer{prepared.point.machine_name, source.store_directory, "",
+  JoiningVm joining{prepared.point.machine_name, source.store_directory, "",
                     options.macs == MacChoice::fresh, cards_of(plan)};
   append(plan.reasons,
-         look_for_original(newcomer, hypervisor, [&](const std::vector<Sighting>& sightings) {
-           return identity_conflicts(newcomer, active, prepared.facts.cards_in_use, sightings);
-         }));
+         look_for_original(joining, hypervisor.bridges(),
+                           [&](const std::vector<ForwardingEntry>& forwarding_entries) {
+                             return identity_conflicts(joining, active, prepared.facts.cards_in_use,
+                                                       forwarding_entries);
+                           }));
   return prepared;
 }
 
@@ -196,12 +205,13 @@ std::vector<std::string> conflicts_of(const BootRecord& record,
                                       const std::vector<InstantVm>& active,
                                       Hypervisor& hypervisor) {
   const InstantVm& vm = record.vm;
-  Newcomer newcomer{vm.machine_name, vm.store_directory, vm.domain_name, record.has_fresh_macs,
+  JoiningVm joining{vm.machine_name, vm.store_directory, vm.domain_name, record.has_fresh_macs,
                     vm.network_cards};
   std::vector<CardInUse> in_use = hypervisor.facts().cards_in_use;
-  return look_for_original(newcomer, hypervisor, [&](const std::vector<Sighting>& sightings) {
-    return identity_conflicts(newcomer, active, in_use, sightings);
-  });
+  return look_for_original(joining, hypervisor.bridges(),
+                           [&](const std::vector<ForwardingEntry>& forwarding_entries) {
+                             return identity_conflicts(joining, active, in_use, forwarding_entries);
+                           });
 }
 
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
@@ -214,7 +224,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   record.console_password = fresh_password();
   record.has_fresh_macs = options.macs == MacChoice::fresh;
   if (plan.has_tpm) record.tpm_folder = tpm_folder(settings.tpm_directory, plan.uuid);
-  record.trace_key = TraceShelf::key(source.reader->id(), prepared.point.machine);
+  record.trace_key = BootTraceCache::key(source.reader->id(), prepared.point.machine);
   InstantVm& vm = record.vm;
   vm.id = id;
   vm.purpose = options.purpose;

@@ -2,9 +2,9 @@
 // finding every reason why it cannot be. Functions without state; thread-safe.
 #pragma once
 
-#include "appliance/boot/boot_record.h"
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/machine_plan.h"
+#include "appliance/boot/machine/machine_plan.h"
+#include "appliance/boot/model/boot_record.h"
 
 namespace appliance::boot {
 

@@ -12,7 +12,7 @@
 #include "appliance/boot/boot_lookup.h"
 #include "appliance/boot/boot_operations.h"
 #include "appliance/boot/boot_tending.h"
-#include "appliance/boot/vm_files.h"
+#include "appliance/boot/files/vm_files.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
@@ -148,7 +148,7 @@ void BootService::served(const BootId& id) {
 }
 
 void BootService::forget_traces(const images::StoreId& store, const images::MachineId& machine) {
-  implementation_->operations.traces().forget(TraceShelf::key(store, machine));
+  implementation_->operations.traces().forget(BootTraceCache::key(store, machine));
 }
 
 AdoptReport BootService::adopt() { return implementation_->tending.adopt(); }

@@ -16,12 +16,12 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/boot/accelerator_trial.h"
 #include "appliance/boot/block_pull.h"
-#include "appliance/boot/guest_search.h"
-#include "appliance/boot/hypervisor.h"
-#include "appliance/boot/instant_vm.h"
-#include "appliance/boot/machine_plan.h"
+#include "appliance/boot/guest/guest_search.h"
+#include "appliance/boot/host/accelerator_trial.h"
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/machine/machine_plan.h"
+#include "appliance/boot/model/instant_vm.h"
 #include "appliance/boot/point_pins.h"
 #include "images/store/store_reader.h"
 
@@ -40,13 +40,13 @@ struct BootSettings {
   uint64_t export_cache_size = 64ull << 20;  // bytes of memory, each VM
   uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
   std::string
-      trace_directory;  // of the TraceShelf; empty: boots are neither recorded nor prefetched
+      trace_directory;  // of the BootTraceCache; empty: boots are neither recorded nor prefetched
   std::string isolated_network =
       "muletto-isolated";  // libvirt networks, made when they are first needed
   std::string nat_network = "muletto-nat";
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
   // While an export is away, QEMU holds the guest's requests that long before it stops the guest.
-  uint32_t export_patience_s = 300;
+  uint32_t export_reconnect_delay_s = 300;
   // Where start() pins its point until boot.json says that it is used. Outlives the service. Null:
   // nobody deletes points while VMs start.
   PointPins* pins = nullptr;

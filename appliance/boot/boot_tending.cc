@@ -18,8 +18,8 @@
 #include <mutex>
 #include <optional>
 
+#include "appliance/boot/files/vm_files.h"
 #include "appliance/boot/restart.h"
-#include "appliance/boot/vm_files.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file_system.h"

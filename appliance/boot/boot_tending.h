@@ -12,9 +12,9 @@
 
 #include "appliance/boot/boot_lookup.h"
 #include "appliance/boot/boot_operations.h"
-#include "appliance/boot/boot_record.h"
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/model/boot_record.h"
 #include "base/guarded.h"
 
 namespace appliance::boot {

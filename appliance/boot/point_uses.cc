@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "appliance/boot/boot_record.h"
+#include "appliance/boot/model/boot_record.h"
 #include "base/error.h"
 #include "base/file_system.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "appliance/boot/overlay.h"
+#include "appliance/boot/files/overlay.h"
 #include "base/error.h"
 #include "base/log.h"
 

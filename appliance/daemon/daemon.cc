@@ -253,7 +253,7 @@ std::string Daemon::local_address() const {
 void Daemon::run(const StopSignals& signals) {
   stores_->open_existing();
   VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
-    api::submit_pull(*services_, vm, vm.pull_bandwidth);
+    recovery::submit_pull(services_->recovery(), vm, vm.pull_bandwidth);
   });
   presence_->start();
   server_->start();

@@ -6,9 +6,9 @@
 #include <memory>
 
 #include "appliance/alerts/host_conduct.h"
-#include "appliance/api/routes.h"
-#include "appliance/api/server.h"
-#include "appliance/boot/probe.h"
+#include "appliance/api/http/server.h"
+#include "appliance/api/routes/routes.h"
+#include "appliance/boot/guest/probe.h"
 #include "appliance/config.h"
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"

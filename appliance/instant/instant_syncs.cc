@@ -7,7 +7,7 @@
 #include <fstream>
 #include <functional>
 
-#include "appliance/boot/overlay.h"
+#include "appliance/boot/files/overlay.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/last_words.h"

@@ -10,7 +10,7 @@
 namespace appliance::retention {
 
 struct PruningPlaces {
-  std::string trace_directory;  // of boot::TraceShelf; empty: none
+  std::string trace_directory;  // of boot::BootTraceCache; empty: none
 };
 
 // Throws what the catalog throws.

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
-#include "appliance/boot/agent_replies.h"
-#include "appliance/boot/probe.h"
+#include "appliance/boot/guest/agent_replies.h"
+#include "appliance/boot/guest/probe.h"
 #include "base/confinement.h"
 #include "base/error.h"
 #include "base/file_system.h"

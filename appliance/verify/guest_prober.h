@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/guest_watch.h"
+#include "appliance/boot/host/guest_watch.h"
 #include "appliance/verify/evidence.h"
 #include "base/guarded.h"
 #include "base/guarded_thread.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "appliance/boot/xml_tree.h"
+#include "appliance/boot/machine/xml_tree.h"
 #include "appliance/verify/picture.h"
 #include "base/error.h"
 

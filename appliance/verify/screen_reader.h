@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
 #include "appliance/verify/picture.h"
 
 namespace appliance::verify {

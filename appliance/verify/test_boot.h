@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/guest_watch.h"
+#include "appliance/boot/host/guest_watch.h"
 #include "appliance/catalog/verification_records.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/verify/evidence.h"

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "appliance/boot/boot_service.h"
-#include "appliance/boot/guest_watch.h"
+#include "appliance/boot/host/guest_watch.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/catalog/proved_recovery.h"
 #include "appliance/catalog/verification_records.h"

@@ -11,14 +11,14 @@
 #include <cstdlib>
 #include <pugixml.hpp>
 
-#include "appliance/api/http.h"
-#include "appliance/api/vnc_login.h"
-#include "appliance/boot/agent_replies.h"
-#include "appliance/boot/arp.h"
-#include "appliance/boot/boot_record.h"
-#include "appliance/boot/domain_translation.h"
-#include "appliance/boot/machine_plan.h"
-#include "appliance/boot/xml_tree.h"
+#include "appliance/api/console/vnc_login.h"
+#include "appliance/api/http/http.h"
+#include "appliance/boot/guest/agent_replies.h"
+#include "appliance/boot/host/arp.h"
+#include "appliance/boot/machine/domain_translation.h"
+#include "appliance/boot/machine/machine_plan.h"
+#include "appliance/boot/machine/xml_tree.h"
+#include "appliance/boot/model/boot_record.h"
 #include "appliance/config.h"
 #include "appliance/verify/console_text.h"
 #include "appliance/verify/picture.h"

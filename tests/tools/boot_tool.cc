@@ -14,8 +14,8 @@
 #include <thread>
 
 #include "appliance/boot/boot_service.h"
+#include "appliance/boot/guest/probe.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
-#include "appliance/boot/probe.h"
 #include "base/log.h"
 #include "base/program.h"
 #include "base/text.h"

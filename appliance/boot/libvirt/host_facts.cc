@@ -144,23 +144,6 @@ void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts) {
   }
 }
 
-std::vector<Sighting> read_forwarding_table(const std::string& bridge, std::string_view table) {
-  constexpr size_t kRecordSize = 16, kLocal = 7, kAge = 8;
-  constexpr uint64_t kTicks = 100;  // USER_HZ: clock_t to user space is hundredths of a second
-  std::vector<Sighting> sightings;
-  for (size_t at = 0; at + kRecordSize <= table.size(); at += kRecordSize) {
-    base::ByteView record = base::as_bytes(table.substr(at, kRecordSize));
-    if (record[kLocal] != 0) continue;
-    Sighting sighting;
-    sighting.bridge = bridge;
-    for (size_t i = 0; i < 6; ++i)
-      sighting.mac += fmt::format("{}{:02x}", i == 0 ? "" : ":", record[i]);
-    sighting.age_ms = uint64_t{base::load_u32(record.data() + kAge)} * 1000 / kTicks;
-    sightings.push_back(std::move(sighting));
-  }
-  return sightings;
-}
-
 void read_host(HypervisorFacts& facts) {
   facts.cpu_count = std::max(1u, std::thread::hardware_concurrency());
   std::ifstream file("/proc/meminfo");

@@ -2,10 +2,8 @@
 #pragma once
 
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
 
 namespace appliance::boot::libvirt {
 
@@ -18,9 +16,6 @@ void read_domain_capabilities(const std::string& xml,
 QemuUser read_qemu_user(const std::string& xml);
 // Adds the network cards of a domain that runs, from its XML.
 void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts);
-// As Hypervisor::seen_on(). `table` is the content of /sys/class/net/BRIDGE/brforward: records of
-// struct __fdb_entry (linux/if_bridge.h).
-std::vector<Sighting> read_forwarding_table(const std::string& bridge, std::string_view table);
 // CPUs, memory, and the UEFI firmwares of QEMU's descriptors in /usr/share/qemu/firmware
 // (qemu: docs/interop/firmware.json).
 void read_host(HypervisorFacts& facts);

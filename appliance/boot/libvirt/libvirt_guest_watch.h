@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "appliance/boot/guest_watch.h"
+#include "appliance/boot/host/guest_watch.h"
 
 namespace appliance::boot::libvirt {
 

@@ -13,15 +13,15 @@
 #include <mutex>
 #include <vector>
 
-#include "appliance/boot/agent_replies.h"
-#include "appliance/boot/domain_translation.h"
+#include "appliance/boot/guest/agent_replies.h"
+#include "appliance/boot/host/linux_bridges.h"
 #include "appliance/boot/libvirt/defined_domains.h"
 #include "appliance/boot/libvirt/host_facts.h"
 #include "appliance/boot/libvirt/isolation_rules.h"
 #include "appliance/boot/libvirt/kept_connection.h"
+#include "appliance/boot/libvirt/nbd_reconnect.h"
 #include "appliance/boot/libvirt/network_plan.h"
-#include "appliance/boot/libvirt/patient_exports.h"
-#include "appliance/boot/libvirt/station_call.h"
+#include "appliance/boot/machine/domain_translation.h"
 #include "base/error.h"
 
 namespace appliance::boot::libvirt {
@@ -83,7 +83,8 @@ DomainState state_of(virDomainPtr domain) {
 
 class LibvirtHypervisor : public Hypervisor {
  public:
-  explicit LibvirtHypervisor(std::string uri) : connection_(std::move(uri)) {}
+  explicit LibvirtHypervisor(const std::string& uri)
+      : is_local_(uri.find(":///") != std::string::npos), connection_(uri) {}
 
   HypervisorFacts facts() override {
     Connection connection = connection_.now();
@@ -113,25 +114,7 @@ class LibvirtHypervisor : public Hypervisor {
     return read_qemu_user(take_text(virConnectGetCapabilities(connection.get())));
   }
 
-  bool has_bridge(const std::string& name) override {
-    struct stat status;
-    return !name.empty() && name.find('/') == std::string::npos &&
-           ::stat(fmt::format("/sys/class/net/{}/bridge", name).c_str(), &status) == 0;
-  }
-
-  std::vector<Sighting> seen_on(const std::string& bridge) override {
-    if (!has_bridge(bridge)) return {};
-    std::ifstream file(fmt::format("/sys/class/net/{}/brforward", bridge), std::ios::binary);
-    constexpr size_t kLimit = 1 << 20;
-    std::string table(kLimit, '\0');
-    file.read(table.data(), static_cast<std::streamsize>(table.size()));
-    table.resize(static_cast<size_t>(file.gcount()));
-    return read_forwarding_table(bridge, table);
-  }
-
-  void call_out(const std::string& bridge, const std::string& mac) override {
-    if (has_bridge(bridge)) call_station(bridge, mac);
-  }
+  Bridges* bridges() override { return is_local_ ? &bridges_ : nullptr; }
 
   bool has_network(const std::string& name) override {
     Connection connection = connection_.now();
@@ -206,11 +189,11 @@ class LibvirtHypervisor : public Hypervisor {
     if (domain == nullptr) throw last_error("QEMU did not start");
   }
 
-  void make_exports_patient(const std::string& name,
-                            const std::vector<BackingExport>& exports) override {
+  void enable_reconnect(const std::string& name,
+                        const std::vector<BackingExport>& exports) override {
     Connection connection = connection_.now();
     Domain domain = open(connection, name);
-    reopen_patiently(exports, monitor_of(domain));
+    libvirt::enable_reconnect(exports, monitor_of(domain));
   }
 
   void release_exports(const std::string& name) override {
@@ -408,6 +391,8 @@ class LibvirtHypervisor : public Hypervisor {
     if (action(domain.get()) != 0) throw last_error(fmt::format("cannot {} {}", verb, name));
   }
 
+  const bool is_local_;
+  LinuxBridges bridges_;
   KeptConnection connection_;
   std::mutex network_mutex_;  // held while a network is made: two at once would choose one subnet
 };

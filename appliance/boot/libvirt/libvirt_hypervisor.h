@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
 
 namespace appliance::boot::libvirt {
 

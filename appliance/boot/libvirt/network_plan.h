@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
 
 namespace appliance::boot::libvirt {
 

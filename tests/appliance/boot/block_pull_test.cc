@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
-#include "appliance/boot/trace_shelf.h"
+#include "appliance/boot/files/boot_trace_cache.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "images/format/boot_trace_format.h"
@@ -131,7 +131,7 @@ TEST_CASE("a pull that cannot go on says why, and the VM goes on as before", "[b
 
 TEST_CASE("the trace shelf keeps the newest trace of a guest that was up", "[boot]") {
   base::ScratchDirectory directory("/tmp", "muletto-shelf");
-  TraceShelf shelf(directory.path() + "/traces");
+  BootTraceCache shelf(directory.path() + "/traces");
   std::string recorded = directory.path() + "/boot.trace";
   base::FileSystem& files = base::real_file_system();
   auto take = [&](uint64_t recorded_ms, bool was_up) {
@@ -157,7 +157,7 @@ TEST_CASE("the trace shelf keeps the newest trace of a guest that was up", "[boo
   shelf.forget("a-b");
   shelf.forget("a-b");
   CHECK(shelf.find("a-b").empty());
-  CHECK(TraceShelf("").find("a-b").empty());
+  CHECK(BootTraceCache("").find("a-b").empty());
 }
 
 }  // namespace appliance::boot

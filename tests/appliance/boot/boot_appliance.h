@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "appliance/boot/boot_record.h"
 #include "appliance/boot/boot_service.h"
+#include "appliance/boot/model/boot_record.h"
 #include "images/export/export_process.h"
 #include "tests/appliance/boot/fake_hypervisor.h"
 #include "tests/appliance/boot/file_store.h"

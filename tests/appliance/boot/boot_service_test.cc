@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "appliance/boot/overlay.h"
+#include "appliance/boot/files/overlay.h"
 #include "appliance/boot/restart.h"
 #include "base/subprocess.h"
 #include "tests/appliance/boot/boot_appliance.h"
@@ -101,7 +101,7 @@ TEST_CASE("a failed start leaves nothing behind", "[boot]") {
     CHECK_THROWS_WITH(appliance.start(options), Catch::Contains("no bridge 'br7'"));
   }
   SECTION("the original is there, and silent until it is called") {
-    appliance.hypervisor().answers_calls = true;
+    appliance.hypervisor().answers_solicitations = true;
     BootOptions options;
     options.networks = {{NetworkMode::bridge, "br0"}};
     CHECK_THROWS_WITH(appliance.start(options), Catch::Contains("seems to be alive"));

@@ -8,13 +8,13 @@
 #include <string>
 
 #include "appliance/boot/block_pull.h"
-#include "appliance/boot/domain_translation.h"
-#include "appliance/boot/hypervisor.h"
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/machine/domain_translation.h"
 #include "base/error.h"
 
 namespace appliance::boot {
 
-class FakeHypervisor : public Hypervisor {
+class FakeHypervisor : public Hypervisor, public Bridges {
  public:
   struct Running {
     std::string xml;
@@ -25,8 +25,9 @@ class FakeHypervisor : public Hypervisor {
   int failing_pulls = 0;  // so many begin and are gone at once
   std::map<std::string, Running> domains;
   std::set<std::string> networks;
-  std::vector<Sighting> sightings;
-  bool answers_calls = false;  // an original is there, and silent until it is called
+  std::vector<ForwardingEntry> forwarding_entries;
+  bool has_bridges = true;             // false: the VMs run on another machine
+  bool answers_solicitations = false;  // an original is there, and silent until it is called
   std::vector<CardInUse> cards_in_use;
   std::map<std::string, std::string> defined;  // XML by name
   std::map<std::string, CheckpointPlan> checkpoints;
@@ -48,10 +49,13 @@ class FakeHypervisor : public Hypervisor {
     return facts;
   }
   QemuUser qemu_user() override { return qemu; }
+  Bridges* bridges() override { return has_bridges ? this : nullptr; }
   bool has_bridge(const std::string& name) override { return name == "br0"; }
-  std::vector<Sighting> seen_on(const std::string&) override { return sightings; }
-  void call_out(const std::string& bridge, const std::string& mac) override {
-    if (answers_calls) sightings.push_back({bridge, mac, 0});
+  std::vector<ForwardingEntry> forwarding_table(const std::string&) override {
+    return forwarding_entries;
+  }
+  void solicit_reply(const std::string& bridge, const std::string& mac) override {
+    if (answers_solicitations) forwarding_entries.push_back({bridge, mac, 0});
   }
   bool has_network(const std::string&) override { return true; }
   void ensure_network(const NetworkPlan& plan) override { networks.insert(plan.name); }
@@ -81,7 +85,7 @@ class FakeHypervisor : public Hypervisor {
     if (!plan.disks.empty()) checkpoints[name] = plan;
   }
   DomainEnd last_end(const std::string&) override { return end; }
-  void make_exports_patient(const std::string&, const std::vector<BackingExport>&) override {}
+  void enable_reconnect(const std::string&, const std::vector<BackingExport>&) override {}
   void release_exports(const std::string&) override { ++released; }
   void start_pull(const std::string& name, const std::string&, uint64_t) override {
     ++pulls_begun;

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "appliance/boot/boot_record.h"
+#include "appliance/boot/model/boot_record.h"
 #include "appliance/boot/point_uses.h"
 #include "appliance/catalog/retention_records.h"
 #include "base/error.h"

@@ -1,0 +1,353 @@
+// Two coroutines on the network thread, one a direction. Each reads a block, writes it whole, and
+// only then reads again: so a slow reader holds its writer up, and nothing piles up here. When one
+// ends it closes both connections, which ends the other.
+#include "appliance/api/console/vnc_screens.h"
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/stream_traits.hpp>
+#include <boost/beast/websocket.hpp>
+#include <functional>
+#include <map>
+
+#include "appliance/api/console/vnc_login.h"
+#include "appliance/api/http/takeover.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace appliance::api {
+namespace asio = boost::asio;
+
+// Lets one connection at a time log in to a VM's screen, others wait. QEMU listens with a queue of
+// one: of several that come at once the kernel drops handshakes in a way that makes them hang. Used
+// by the network thread alone.
+class VncLoginQueues {
+ public:
+  // Of one VM; it exists while somebody waits or logs in.
+  struct Queue {
+    explicit Queue(const asio::any_io_executor& executor) : changed(executor) {
+      changed.expires_at(asio::steady_timer::time_point::max());
+    }
+    bool is_taken = false;
+    std::exception_ptr failure;  // of the one before: who waits for it does not try again
+    asio::steady_timer changed;  // cancelled when it is free again
+  };
+  std::shared_ptr<Queue> of(uint16_t port, const asio::any_io_executor& executor) {
+    std::erase_if(queues_, [](const auto& queue) { return queue.second.expired(); });
+    std::shared_ptr<Queue> queue = queues_[port].lock();
+    if (!queue || queue->failure) queues_[port] = queue = std::make_shared<Queue>(executor);
+    return queue;
+  }
+
+ private:
+  std::map<uint16_t, std::weak_ptr<Queue>> queues_;
+};
+
+namespace {
+
+namespace beast = boost::beast;
+namespace websocket = beast::websocket;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+constexpr size_t kBlockSize = 64 * 1024;           // bytes
+constexpr std::chrono::seconds kLoginTimeout{10};  // of the client's part of the VNC handshake
+// An attempt to reach the VM's screen. The second is for a handshake that was lost after all, by
+// somebody who came to QEMU without us.
+constexpr std::array<std::chrono::seconds, 2> kVmAttempts{std::chrono::seconds{3},
+                                                          std::chrono::seconds{10}};
+constexpr std::chrono::seconds kSilenceTimeout{60};  // a ping goes out after half of it
+
+// A Transport as Beast wants streams.
+class TransportStream {
+ public:
+  using executor_type = asio::any_io_executor;
+
+  TransportStream(Transport& transport, executor_type executor)
+      : transport_(transport), executor_(std::move(executor)) {}
+
+  executor_type get_executor() const { return executor_; }
+  void cut() noexcept { transport_.cut(); }
+
+  template <typename Buffers, typename Token>
+  auto async_read_some(const Buffers& buffers, Token&& token) ->
+      typename asio::async_result<std::decay_t<Token>, void(error_code, size_t)>::return_type {
+    asio::mutable_buffer first;
+    for (auto each = asio::buffer_sequence_begin(buffers);
+         each != asio::buffer_sequence_end(buffers) && first.size() == 0; ++each)
+      first = *each;
+    return asio::async_initiate<Token, void(error_code, size_t)>(
+        [this, first](auto handler) { spawn(read(first), std::move(handler)); }, token);
+  }
+
+  template <typename Buffers, typename Token>
+  auto async_write_some(const Buffers& buffers, Token&& token) ->
+      typename asio::async_result<std::decay_t<Token>, void(error_code, size_t)>::return_type {
+    // A frame's header and its content together: one TLS record, one packet.
+    auto gathered = std::make_unique<base::Bytes>(
+        std::min(asio::buffer_size(buffers), kBlockSize + size_t{64}));
+    asio::buffer_copy(asio::buffer(*gathered), buffers);
+    return asio::async_initiate<Token, void(error_code, size_t)>(
+        [this, &gathered](auto handler) { spawn(write(std::move(gathered)), std::move(handler)); },
+        token);
+  }
+
+ private:
+  asio::awaitable<size_t> read(asio::mutable_buffer into) {
+    co_return co_await transport_.read_some(
+        base::MutableByteView(static_cast<uint8_t*>(into.data()), into.size()));
+  }
+  asio::awaitable<size_t> write(std::unique_ptr<base::Bytes> bytes) {
+    co_await transport_.write_all(*bytes);
+    co_return bytes->size();
+  }
+
+  template <typename Handler>
+  void spawn(asio::awaitable<size_t> work, Handler handler) {
+    asio::co_spawn(executor_, std::move(work),
+                   [handler = std::move(handler)](std::exception_ptr failure, size_t size) mutable {
+                     handler(code_of(failure, size), size);
+                   });
+  }
+  static error_code code_of(const std::exception_ptr& failure, size_t size) {
+    if (!failure) return size == 0 ? error_code(asio::error::eof) : error_code();
+    try {
+      std::rethrow_exception(failure);
+    } catch (const boost::system::system_error& error) {
+      return error.code();
+    } catch (const std::exception&) {
+      return asio::error::connection_aborted;
+    }
+  }
+
+  Transport& transport_;
+  executor_type executor_;
+};
+
+// How Beast ends a connection; the transport says its farewell in TLS by itself, or not at all.
+[[maybe_unused]] void teardown(beast::role_type, TransportStream& stream, error_code& failure) {
+  stream.cut();
+  failure = {};
+}
+template <typename Handler>
+void async_teardown(beast::role_type, TransportStream& stream, Handler&& handler) {
+  stream.cut();
+  asio::post(stream.get_executor(),
+             beast::bind_front_handler(std::forward<Handler>(handler), error_code()));
+}
+void beast_close_socket(TransportStream& stream) { stream.cut(); }
+
+using Socket = websocket::stream<TransportStream>;
+
+// Owned by both directions.
+struct Session {
+  Session(Transport& transport, const asio::any_io_executor& executor)
+      : client(transport, executor), vm(executor), ended(executor) {
+    ended.expires_at(asio::steady_timer::time_point::max());
+  }
+  void cut() {
+    error_code ignored;
+    client.next_layer().cut();
+    vm.close(ignored);
+  }
+
+  Socket client;
+  tcp::socket vm;
+  asio::steady_timer ended;  // cancelled when the client's direction has ended
+  bool client_has_ended = false;
+};
+using SessionPointer = std::shared_ptr<Session>;
+
+VncPeer peer_of_client(SessionPointer session) {
+  return {[session](base::MutableByteView out) -> asio::awaitable<void> {
+            while (!out.empty()) {
+              size_t count = co_await session->client.async_read_some(
+                  asio::buffer(out.data(), out.size()), asio::use_awaitable);
+              out = out.subspan(count);
+            }
+          },
+          [session](base::ByteView bytes) -> asio::awaitable<void> {
+            co_await session->client.async_write(asio::buffer(bytes.data(), bytes.size()),
+                                                 asio::use_awaitable);
+          }};
+}
+
+VncPeer peer_of_vm(SessionPointer session) {
+  return {[session](base::MutableByteView out) -> asio::awaitable<void> {
+            co_await asio::async_read(session->vm, asio::buffer(out.data(), out.size()),
+                                      asio::use_awaitable);
+          },
+          [session](base::ByteView bytes) -> asio::awaitable<void> {
+            co_await asio::async_write(session->vm, asio::buffer(bytes.data(), bytes.size()),
+                                       asio::use_awaitable);
+          }};
+}
+
+// Does something unless it is stopped in time.
+class Watchdog {
+ public:
+  Watchdog(const asio::any_io_executor& executor, std::chrono::seconds patience,
+           std::function<void()> bite)
+      : timer_(executor, patience) {
+    timer_.async_wait([armed = armed_, bite = std::move(bite)](error_code failure) {
+      if (!failure && *armed) bite();
+    });
+  }
+  ~Watchdog() { stop(); }
+  void stop() {
+    *armed_ = false;  // its time may be up already, and its handler on the way
+    timer_.cancel();
+  }
+
+ private:
+  std::shared_ptr<bool> armed_ = std::make_shared<bool>(true);
+  asio::steady_timer timer_;
+};
+
+// Throws system_error when the VM does not answer in time, base::Error when it refuses.
+asio::awaitable<void> try_vm(SessionPointer session, const VncAddress& address,
+                             std::chrono::seconds patience) {
+  auto executor = co_await asio::this_coro::executor;
+  session->vm = tcp::socket(executor);
+  Watchdog watchdog(executor, patience, [session] {
+    error_code ignored;
+    session->vm.close(ignored);
+  });
+  co_await session->vm.async_connect(
+      tcp::endpoint(asio::ip::make_address(address.host), address.port), asio::use_awaitable);
+  session->vm.set_option(tcp::no_delay(true));
+  co_await log_in_to_vm(peer_of_vm(session), address.password);
+  watchdog.stop();
+}
+
+asio::awaitable<void> connect_to_vm(SessionPointer session, const VncAddress& address) {
+  std::string reason;
+  for (std::chrono::seconds patience : kVmAttempts) {
+    try {
+      co_await try_vm(session, address, patience);
+      co_return;
+    } catch (const boost::system::system_error& failure) {
+      reason = failure.code() == asio::error::operation_aborted ? "it is silent"
+                                                                : failure.code().message();
+      if (failure.code() == asio::error::connection_refused) break;
+    }
+  }
+  throw base::Error(base::ErrorCode::unavailable, "the VM's screen does not answer: " + reason);
+}
+
+// In turn. Who waits while another finds the screen dead does not try it again.
+asio::awaitable<void> connect_in_turn(SessionPointer session, VncLoginQueues& queues,
+                                      const VncAddress& address) {
+  auto queue = queues.of(address.port, co_await asio::this_coro::executor);
+  while (queue->is_taken) {
+    error_code ignored;
+    co_await queue->changed.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (queue->failure) std::rethrow_exception(queue->failure);
+  }
+  queue->is_taken = true;
+  try {
+    co_await connect_to_vm(session, address);
+  } catch (...) {
+    queue->failure = std::current_exception();
+  }
+  queue->is_taken = false;
+  queue->changed.cancel();
+  if (queue->failure) std::rethrow_exception(queue->failure);
+}
+
+asio::awaitable<void> client_to_vm(SessionPointer session) {
+  std::vector<uint8_t> block(kBlockSize);
+  error_code failure;
+  auto token = asio::redirect_error(asio::use_awaitable, failure);
+  while (!failure) {
+    size_t count = co_await session->client.async_read_some(asio::buffer(block), token);
+    if (!failure) co_await asio::async_write(session->vm, asio::buffer(block, count), token);
+  }
+}
+
+asio::awaitable<void> vm_to_client(SessionPointer session) {
+  std::vector<uint8_t> block(kBlockSize);
+  error_code failure;
+  auto token = asio::redirect_error(asio::use_awaitable, failure);
+  while (!failure) {
+    size_t count = co_await session->vm.async_read_some(asio::buffer(block), token);
+    if (!failure) co_await session->client.async_write(asio::buffer(block, count), token);
+  }
+  if (!session->client_has_ended && failure == asio::error::eof) {
+    websocket::close_reason reason(websocket::close_code::going_away, "the VM has ended");
+    co_await session->client.async_close(reason,
+                                         asio::redirect_error(asio::use_awaitable, failure));
+  }
+  session->cut();
+}
+
+void set_up(Socket& client) {
+  websocket::stream_base::timeout timeout{kLoginTimeout, kSilenceTimeout, true};
+  client.set_option(timeout);
+  client.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {
+    response.set(beast::http::field::server, "mulettod");
+  }));
+  client.binary(true);
+  client.auto_fragment(false);
+  client.read_message_max(0);  // blocks are handed on as they come: a message is never held whole
+}
+
+asio::awaitable<void> serve_screen(Transport& transport, asio::any_io_executor executor,
+                                   const UpgradeRequest& upgrade, VncLoginQueues& queues,
+                                   const VncAddress& address) {
+  auto session = std::make_shared<Session>(transport, executor);
+  co_await connect_in_turn(session, queues, address);
+  Watchdog watchdog(executor, kLoginTimeout, [session] { session->cut(); });
+  transport.set_deadline(std::nullopt);  // the WebSocket has its own
+  set_up(session->client);
+  co_await session->client.async_accept(upgrade, asio::use_awaitable);
+  co_await let_client_in(peer_of_client(session));
+  const std::array<uint8_t, 1> shared{1};  // several people may look at one screen
+  co_await peer_of_vm(session).write(shared);
+  watchdog.stop();
+
+  asio::co_spawn(executor, client_to_vm(session), [session](const std::exception_ptr&) {
+    // Also when it threw: the other direction waits for this end.
+    session->cut();
+    session->client_has_ended = true;
+    session->ended.cancel();
+  });
+  co_await vm_to_client(session);
+  while (!session->client_has_ended) {
+    error_code ignored;
+    co_await session->ended.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+}
+
+class ScreenTakeover : public Takeover {
+ public:
+  ScreenTakeover(std::shared_ptr<VncLoginQueues> queues, VncAddress address)
+      : queues_(std::move(queues)), address_(std::move(address)) {}
+
+  asio::awaitable<void> serve(Transport& transport, asio::any_io_executor executor,
+                              const UpgradeRequest& request) override {
+    co_await serve_screen(transport, executor, request, *queues_, address_);
+  }
+
+ private:
+  const std::shared_ptr<VncLoginQueues> queues_;
+  const VncAddress address_;
+};
+
+}  // namespace
+
+VncScreens::VncScreens() : queues_(std::make_shared<VncLoginQueues>()) {}
+
+std::shared_ptr<Takeover> VncScreens::open(const VncAddress& address) const {
+  return std::make_shared<ScreenTakeover>(queues_, address);
+}
+
+}  // namespace appliance::api

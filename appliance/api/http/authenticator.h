@@ -1,0 +1,45 @@
+// Finds out who is behind a request. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "appliance/api/http/principal.h"
+#include "appliance/catalog/catalog.h"
+#include "base/error.h"
+
+namespace appliance::api {
+
+// What a connection proves about its peer, apart from what the request says.
+struct PeerFacts {
+  bool local_root = false;  // came through the unix socket, which only root opens
+  std::optional<std::string>
+      certificate_serial;  // of a client certificate our CA signed; hexadecimal
+  std::string address;     // for the log
+};
+
+// Of a host that was revoked, and of nobody else: agents end on it, in the end.
+class HostRevoked : public base::Error {
+ public:
+  explicit HostRevoked(const std::string& message)
+      : Error(base::ErrorCode::unauthorized, message) {}
+};
+
+class Authenticator {
+ public:
+  explicit Authenticator(catalog::Catalog& catalog) : catalog_(catalog) {}
+
+  // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong
+  // token and for the certificate of an unknown host, HostRevoked for that of a revoked one;
+  // without either the principal is anonymous.
+  Principal authenticate(const PeerFacts& peer, std::string_view authorization);
+
+ private:
+  catalog::Catalog& catalog_;
+};
+
+// The secret of "Bearer SECRET". Throws unauthorized for another scheme.
+std::string bearer_secret(std::string_view authorization);
+
+}  // namespace appliance::api

@@ -1,0 +1,400 @@
+#include "appliance/api/http/connection.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <optional>
+
+#include "appliance/api/http/errors.h"
+#include "appliance/api/http/takeover.h"
+#include "base/log.h"
+
+namespace appliance::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using base::Error;
+using base::ErrorCode;
+using Parser = http::request_parser<http::string_body>;
+
+constexpr size_t kReadSize = 16 * 1024;           // bytes
+constexpr size_t kLingerSize = 8 * kMaxBodySize;  // bytes
+constexpr std::chrono::seconds kLingerTime{2};
+
+// One connection while it is served.
+struct Connection {
+  Transport& transport;
+  ConnectionServices& services;
+  ConnectionSlot& slot;
+  PeerFacts peer;
+  std::string pending;  // read, but not parsed yet
+};
+
+// Status line and fields, up to the line that says how the body's length is told.
+std::string head_of(const Response& response, bool keep_alive) {
+  auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(response.status)));
+  std::string head = fmt::format(
+      "HTTP/1.1 {} {}\r\nServer: mulettod\r\nContent-Type: {}\r\nCache-Control: no-store\r\n"
+      "Connection: {}\r\n",
+      response.status, std::string_view(reason.data(), reason.size()), response.content_type,
+      keep_alive ? "keep-alive" : "close");
+  for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);
+  return head;
+}
+
+asio::awaitable<void> write_response(Connection& connection, const Response& response,
+                                     bool keep_alive) {
+  std::string message = fmt::format("{}Content-Length: {}\r\n\r\n{}", head_of(response, keep_alive),
+                                    response.body.size(), response.body);
+  connection.transport.set_deadline(connection.services.limits.request_timeout);
+  co_await connection.transport.write_all(base::as_bytes(message));
+}
+
+// A body of any size, piece by piece: the next one is made when the client has taken the last.
+asio::awaitable<void> write_stream(Connection& connection, const Response& response,
+                                   bool keep_alive) {
+  bool is_chunked = !response.stream_size;
+  std::string head = head_of(response, keep_alive);
+  head += is_chunked ? "Transfer-Encoding: chunked\r\n\r\n"
+                     : fmt::format("Content-Length: {}\r\n\r\n", *response.stream_size);
+  connection.transport.set_deadline(connection.services.limits.request_timeout);
+  co_await connection.transport.write_all(base::as_bytes(head));
+  auto next = [&]() -> asio::awaitable<std::string> {
+    try {
+      co_return response.stream();
+    } catch (const std::exception& error) {
+      base::log().warn("an answer to {} ends before its end: {}", connection.peer.address,
+                       error.what());
+      throw;
+    }
+  };
+  for (uint64_t written = 0;;) {
+    connection.transport.set_deadline(std::nullopt);  // the stream has deadlines of its own
+    std::string piece =
+        co_await asio::co_spawn(connection.services.handlers, next(), asio::use_awaitable);
+    bool is_end = piece.empty();
+    written += piece.size();
+    if (!is_chunked &&
+        (is_end ? written != *response.stream_size : written > *response.stream_size))
+      throw Error(ErrorCode::io, "an answer's body has another length than was said");
+    connection.transport.set_deadline(connection.services.limits.request_timeout);
+    if (is_chunked) piece = fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
+    if (!piece.empty()) co_await connection.transport.write_all(base::as_bytes(piece));
+    if (is_end) co_return;
+  }
+}
+
+std::string field_text(const Parser& parser, http::field field) {
+  auto value = parser.get()[field];
+  return std::string(value.data(), value.size());
+}
+
+Request make_request(Parser& parser) {
+  auto& message = parser.get();
+  Request request;
+  request.method = std::string(message.method_string());
+  request.target = std::string(message.target());
+  request.body = std::move(message.body());
+  return request;
+}
+
+// Without the query, which may hold a ticket.
+std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
+
+// Of a host its id: names are a tenant's own.
+std::string key_of(const Principal& principal) {
+  return principal.host ? principal.host->id.hex() : principal.name;
+}
+
+// A route's answer, and to whom it was given; nobody: a stranger, or one who was refused.
+struct Answer {
+  Response response;
+  std::string principal;
+};
+
+Response too_often() {
+  Response response = error_response(
+      Error(ErrorCode::busy, "too many requests in a short time; try again in a few seconds"));
+  response.status = 429;
+  response.headers["Retry-After"] = "5";
+  return response;
+}
+
+// False if this one asks too often.
+bool admit(ConnectionServices& services, const Request& request, const std::string& address) {
+  const Principal& principal = request.principal;
+  if (principal.role == Role::admin) return true;
+  if (principal.role != Role::agent) return services.strangers.admit(address);
+  if (services.agents.admit(principal.host->id.hex())) return true;
+  if (services.misconduct)
+    services.misconduct(*principal.host, {"requests", "it asks more often than it is answered"});
+  return false;
+}
+
+// Whoever changes something is on record, with what it was and from where.
+void keep_record(const Request& request, const std::string& line, const PeerFacts& peer,
+                 int status) {
+  bool is_poll = request.principal.role == Role::agent;
+  bool changes = request.method != "GET" && request.method != "HEAD" && status < 400;
+  if (changes && !is_poll) {
+    base::log().info("{} from {}: {}", line, peer.address, status);
+  } else {
+    base::log().debug("{} from {}: {}", line, peer.address, status);
+  }
+}
+
+// Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
+Answer answer(ConnectionServices& services, const PeerFacts& peer, const std::string& address,
+              const std::string& authorization, Request request) {
+  try {
+    request.principal = services.authenticator.authenticate(peer, authorization);
+  } catch (const Error& error) {
+    base::log().warn("{} {} from {} refused: {}", request.method, path_of(request.target),
+                     peer.address, error.message());
+    if (dynamic_cast<const HostRevoked*>(&error) != nullptr)
+      return {error_response(error, "revoked"), ""};
+    if (error.code() == ErrorCode::unauthorized) return {challenge(error), ""};
+    return {error_response(error), ""};
+  } catch (const std::exception& error) {
+    base::log().error("{} {}: unexpected failure: {}", request.method, path_of(request.target),
+                      error.what());
+    return {error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log")), ""};
+  }
+  std::string principal = request.principal.name;
+  std::string key = key_of(request.principal);
+  if (!admit(services, request, address)) return {too_often(), key};
+  std::string line = fmt::format("{} {} by {}", request.method, path_of(request.target),
+                                 principal.empty() ? "a stranger" : principal);
+  Response response = services.router.handle(request);
+  keep_record(request, line, peer, response.status);
+  return {std::move(response), std::move(key)};
+}
+
+Response describe_parse_failure(const beast::error_code& failure) {
+  Response response;
+  if (failure == http::error::header_limit) {
+    response =
+        error_response(Error(ErrorCode::invalid_argument, "the request's header is too large"));
+    response.status = 431;
+  } else if (failure == http::error::body_limit) {
+    response = error_response(
+        Error(ErrorCode::invalid_argument,
+              fmt::format("the request's body is larger than {} bytes", kMaxBodySize)));
+    response.status = 413;
+  } else {
+    response = error_response(
+        Error(ErrorCode::invalid_argument, "this is no HTTP/1.1 request: " + failure.message()));
+  }
+  return response;
+}
+
+// A peer that is told off while it still sends would see its connection reset before it reads the
+// answer: so what it sends is taken for a moment, and thrown away.
+asio::awaitable<void> refuse(Connection& connection, const Response& response) {
+  co_await write_response(connection, response, false);
+  connection.transport.set_deadline(kLingerTime);
+  std::array<uint8_t, kReadSize> block;
+  for (size_t taken = 0; taken < kLingerSize;) {
+    size_t count = co_await connection.transport.read_some(block);
+    if (count == 0) break;
+    taken += count;
+  }
+}
+
+enum class Parsed { complete, ended, refused };
+
+// Feeds the parser until `done()` says so. The first byte may take the idle timeout, all others
+// together the request's. `refused`: an answer was written.
+asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::function<bool()> done) {
+  const ServerLimits& limits = connection.services.limits;
+  std::array<uint8_t, kReadSize> block;
+  while (!done()) {
+    beast::error_code failure = http::error::need_more;
+    if (!connection.pending.empty()) {
+      size_t used = parser.put(asio::buffer(connection.pending), failure);
+      connection.pending.erase(0, used);
+      if (!failure && used > 0) continue;
+    }
+    if (failure && failure != http::error::need_more) {
+      co_await refuse(connection, describe_parse_failure(failure));
+      co_return Parsed::refused;
+    }
+    bool first = connection.pending.empty() && !parser.got_some();
+    if (first) {
+      connection.transport.set_deadline(connection.slot.principal.empty() ? limits.stranger_timeout
+                                                                          : limits.idle_timeout);
+    }
+    size_t count = co_await connection.transport.read_some(block);
+    if (count == 0) co_return Parsed::ended;
+    if (first) connection.transport.set_deadline(limits.request_timeout);
+    connection.pending.append(reinterpret_cast<const char*>(block.data()), count);
+  }
+  co_return Parsed::complete;
+}
+
+bool wants_transfer(const Parser& parser) {
+  return beast::iequals(parser.get()[http::field::upgrade], kTransferProtocol) &&
+         parser.get().target() == kTransferPath;
+}
+
+// Who upgrades. Throws what refuses it.
+asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& parser) {
+  std::string authorization = field_text(parser, http::field::authorization);
+  auto authenticate = [&]() -> asio::awaitable<Principal> {
+    co_return connection.services.authenticator.authenticate(connection.peer, authorization);
+  };
+  Principal principal =
+      co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
+  expect_access(principal, Access::agents);
+  if (parser.get().method() != http::verb::get || !connection.pending.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "upgrade with GET, and send nothing before the answer 101");
+  }
+  co_return principal;
+}
+
+// Turns the connection over to the transfer protocol. The answer if it stays HTTP.
+asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const Parser& parser) {
+  ConnectionServices& services = connection.services;
+  Principal principal;
+  try {
+    principal = co_await expect_agent(connection, parser);
+  } catch (const Error& error) {
+    base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
+    co_return error_response(error);
+  }
+  HandOver hand_over;
+  std::optional<Response> refusal;
+  try {
+    if (!services.agents.admit(principal.host->id.hex())) {
+      if (services.misconduct)
+        services.misconduct(*principal.host,
+                            {"requests", "it asks more often than it is answered"});
+      co_return too_often();
+    }
+    hand_over = services.reserve_upgrade(principal);
+  } catch (const Error& error) {
+    refusal = error_response(error);
+    refusal->status = 503;
+    refusal->headers["Retry-After"] = "15";
+  }
+  if (refusal) co_return refusal;
+  connection.transport.set_deadline(services.limits.request_timeout);
+  std::string message =
+      fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n",
+                  kTransferProtocol);
+  co_await connection.transport.write_all(base::as_bytes(message));
+  connection.slot.transport = nullptr;
+  hand_over(connection.transport.detach(), std::move(principal));
+  co_return std::nullopt;
+}
+
+enum class Next { another, close, gone };
+
+// Leaves the connection to what takes it over, to its end.
+asio::awaitable<Next> take_over(Connection& connection, const Parser& parser, Takeover& takeover) {
+  ConnectionServices& services = connection.services;
+  Response refusal;
+  if (!beast::websocket::is_upgrade(parser.get())) {
+    refusal = error_response(Error(ErrorCode::invalid_argument, "this is for WebSockets alone"));
+    refusal.status = 426;
+    refusal.headers["Upgrade"] = "websocket";
+  } else if (!connection.pending.empty()) {
+    refusal = error_response(
+        Error(ErrorCode::invalid_argument, "send nothing before the answer to the upgrade"));
+  } else if (services.websocket_count >= services.limits.websockets) {
+    refusal = error_response(Error(
+        ErrorCode::unavailable,
+        fmt::format("{} consoles are open already: close one first", services.limits.websockets)));
+  } else {
+    ++services.websocket_count;
+    std::unique_ptr<size_t, void (*)(size_t*)> slot(&services.websocket_count,
+                                                    [](size_t* count) { --*count; });
+    try {
+      co_await takeover.serve(connection.transport, co_await asio::this_coro::executor,
+                              parser.get());
+      co_return Next::gone;
+    } catch (const Error& error) {
+      base::log().warn("a WebSocket for {} was not opened: {}", connection.peer.address,
+                       error.message());
+      refusal = error_response(error);
+    }
+  }
+  co_await write_response(connection, refusal, false);
+  co_return Next::close;
+}
+
+// Reads one request and answers it.
+asio::awaitable<Next> serve_request(Connection& connection) {
+  Parser parser;
+  parser.header_limit(kMaxHeaderSize);
+  parser.body_limit(kMaxBodySize);
+  Parsed parsed = co_await parse(connection, parser, [&] { return parser.is_header_done(); });
+  if (parsed == Parsed::complete && wants_transfer(parser)) {
+    std::optional<Response> refusal = co_await upgrade(connection, parser);
+    if (!refusal) co_return Next::gone;
+    co_await write_response(connection, *refusal, false);
+    co_return Next::close;
+  }
+  if (parsed == Parsed::complete)
+    parsed = co_await parse(connection, parser, [&] { return parser.is_done(); });
+  if (parsed != Parsed::complete) co_return Next::close;
+
+  bool keep_alive = parser.get().keep_alive();
+  std::string authorization = field_text(parser, http::field::authorization);
+  auto work = [&]() -> asio::awaitable<Answer> {
+    co_return answer(connection.services, connection.peer, connection.slot.address, authorization,
+                     make_request(parser));
+  };
+  connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
+  Answer answered =
+      co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
+  Response& response = answered.response;
+  if (connection.slot.principal != answered.principal) {
+    connection.slot.principal = answered.principal;
+    if (!connection.services.has_room(connection.slot)) {
+      co_await refuse(connection, too_often());
+      co_return Next::close;
+    }
+  }
+  if (response.takeover) co_return co_await take_over(connection, parser, *response.takeover);
+  if (response.stream) {
+    co_await write_stream(connection, response, keep_alive);
+  } else {
+    co_await write_response(connection, response, keep_alive);
+  }
+  co_return keep_alive ? Next::another : Next::close;
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
+                                       ConnectionServices& services, ConnectionSlot& slot) {
+  slot.transport = transport.get();
+  std::unique_ptr<ConnectionSlot, void (*)(ConnectionSlot*)> leaving(
+      &slot, [](ConnectionSlot* left) { left->transport = nullptr; });
+  try {
+    Connection connection{*transport, services, slot, {}, {}};
+    transport->set_deadline(services.limits.handshake_timeout);
+    connection.peer = co_await transport->open();
+    Next next = Next::another;
+    while (next == Next::another) next = co_await serve_request(connection);
+    if (next == Next::gone) co_return;
+    transport->set_deadline(services.limits.handshake_timeout);
+    co_await transport->close();
+  } catch (const std::exception& failure) {
+    // Peers come and go; a handshake that fails tells its story in TLS's own words.
+    base::log().debug("a connection ended: {}", failure.what());
+  }
+}
+
+}  // namespace appliance::api

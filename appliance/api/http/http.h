@@ -1,0 +1,80 @@
+// An HTTP request and its answer as the handlers see them: plain values, no word of Beast.
+// Values; not thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "appliance/api/http/principal.h"
+
+namespace appliance::api {
+
+// Limits on what strangers send.
+constexpr size_t kMaxHeaderSize = 16 * 1024;  // bytes, all header lines together
+constexpr size_t kMaxBodySize = 1024 * 1024;  // bytes
+constexpr size_t kMaxTargetSize = 4096;       // bytes, path and query
+constexpr size_t kMaxQueryFields = 32;
+
+constexpr const char* kTransferProtocol = "muletto-transfer";
+constexpr const char* kTransferPath = "/api/v1/transfer";
+
+struct Request {
+  std::string method;                        // "GET"
+  std::string target;                        // as sent: path and query, percent-encoded
+  std::map<std::string, std::string> query;  // decoded
+  std::map<std::string, std::string>
+      path_values;  // what the {words} of the route stand for, decoded
+  std::string body;
+  Principal principal;
+
+  // The query's field; empty if it was not given.
+  std::string query_value(const std::string& name) const;
+  // A whole number from the query within [0, max]; throws invalid_argument.
+  uint64_t query_number(const std::string& name, uint64_t fallback, uint64_t max) const;
+  const std::string& path_value(const std::string& name) const;
+  // Whose things the request is about: ?tenant=, the agent's own tenant, or the default one. Throws
+  // unauthorized for a token that is for another tenant alone.
+  std::string tenant() const;
+  // Whether the principal may know of what this tenant has.
+  bool sees(std::string_view tenant) const;
+  // The tenant that the principal is confined to; empty: none.
+  std::string confined_to() const { return principal.tenant.value_or(""); }
+};
+
+class Takeover;  // takeover.h
+
+// The next piece of an answer's body, empty at its end. Runs on a thread that may block, one call at
+// a time, up to 1 MiB a piece. What it throws cuts the connection, so that the client sees that the
+// answer is incomplete.
+using BodyStream = std::function<std::string()>;
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::map<std::string, std::string> headers;  // beyond type and length
+  BodyStream stream;                           // in place of `body`; empty: there is none
+  std::optional<uint64_t> stream_size;         // bytes, if that is known before
+  std::shared_ptr<Takeover> takeover;          // in place of an answer, for a WebSocket's upgrade
+};
+
+Response json_response(const nlohmann::json& body, int status = 200);
+
+// Percent-decodes; throws invalid_argument for broken escapes, NUL bytes and invalid UTF-8.
+std::string decode_percent(std::string_view text);
+
+// Splits "path?a=1&b=2"; the path stays encoded. Throws invalid_argument.
+struct Target {
+  std::string path;
+  std::map<std::string, std::string> query;
+};
+Target parse_target(std::string_view target);
+
+}  // namespace appliance::api

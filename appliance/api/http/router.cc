@@ -1,0 +1,103 @@
+#include "appliance/api/http/router.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "appliance/api/http/errors.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using PathValues = std::map<std::string, std::string>;
+
+bool is_word(const std::string& segment) { return segment.starts_with('{'); }
+
+// Literal segments are compared as they were sent; only the words are decoded, so "%2F" is no
+// separator.
+std::optional<PathValues> match(const std::vector<std::string>& pattern,
+                                const std::vector<std::string>& path) {
+  bool takes_rest = pattern.back().ends_with("...}");
+  if (takes_rest && path.size() >= pattern.size() && path[pattern.size() - 1].empty())
+    return std::nullopt;
+  if (pattern.size() != path.size() && !(takes_rest && path.size() > pattern.size()))
+    return std::nullopt;
+  PathValues values;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (takes_rest && i + 1 == pattern.size()) {
+      std::string rest;
+      for (size_t j = i; j < path.size(); ++j) rest += (j > i ? "/" : "") + decode_percent(path[j]);
+      values[pattern[i].substr(1, pattern[i].size() - 5)] = rest;
+      break;
+    }
+    if (!is_word(pattern[i])) {
+      if (pattern[i] != path[i]) return std::nullopt;
+    } else if (path[i].empty()) {
+      return std::nullopt;
+    } else {
+      values[pattern[i].substr(1, pattern[i].size() - 2)] = decode_percent(path[i]);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+void Router::add(Route route) {
+  entries_.push_back({base::split(route.pattern, '/'), routes_.size()});
+  routes_.push_back(std::move(route));
+}
+
+// An earlier route wins, so "jobs/all" may stand before "jobs/{id}".
+const Route& Router::find(Request& request, std::string_view path, std::string& allowed) const {
+  std::vector<std::string> segments = base::split(path, '/');
+  for (const Entry& entry : entries_) {
+    auto values = match(entry.segments, segments);
+    if (!values) continue;
+    const Route& route = routes_[entry.route];
+    if (route.method == request.method) {
+      request.path_values = std::move(*values);
+      return route;
+    }
+    allowed += (allowed.empty() ? "" : ", ") + route.method;
+  }
+  if (!allowed.empty()) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("{} is not possible on {}; possible: {}", request.method, path, allowed));
+  }
+  throw base::Error(base::ErrorCode::not_found, fmt::format("there is nothing at {}", path));
+}
+
+Response Router::handle(Request request) const {
+  std::string allowed;
+  try {
+    Target target = parse_target(request.target);
+    request.query = std::move(target.query);
+    const Route& route = find(request, target.path, allowed);
+    allowed.clear();
+    try {
+      expect_access(request.principal, route.access);
+    } catch (const base::Error& error) {
+      if (request.principal.role == Role::anonymous) return challenge(error);
+      throw;
+    }
+    return route.handler(request);
+  } catch (const base::Error& error) {
+    if (allowed.empty()) return error_response(error);
+    Response response = error_response(error);
+    response.status = 405;
+    response.headers["Allow"] = allowed;
+    return response;
+  } catch (const std::exception& error) {
+    base::log().error("{} {}: unexpected failure: {}", request.method,
+                      request.target.substr(0, request.target.find('?')), error.what());
+    return error_response(
+        base::Error(base::ErrorCode::io, "unexpected failure; see the daemon's log"));
+  }
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,46 @@
+// What carries HTTP: TLS over TCP, or a unix socket in the clear, behind one interface, so that the
+// HTTP code is compiled once. Private to the server. Used by coroutines on the network thread
+// alone.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "appliance/api/http/authenticator.h"
+#include "base/byte_stream.h"
+
+namespace appliance::api {
+
+// Every operation throws boost::system::system_error when the connection fails or the deadline has
+// passed.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  // For all that follows, until it is set anew. nullopt: none.
+  virtual void set_deadline(std::optional<std::chrono::seconds> from_now) = 0;
+  // The TLS handshake, if there is one. Then the peer is known.
+  virtual boost::asio::awaitable<PeerFacts> open() = 0;
+  virtual boost::asio::awaitable<size_t> read_some(
+      base::MutableByteView out) = 0;  // 0: the peer has ended it
+  virtual boost::asio::awaitable<void> write_all(base::ByteView bytes) = 0;
+  // Tells the peer that this is the end.
+  virtual boost::asio::awaitable<void> close() = 0;
+  // Ends it at once: everything that waits fails.
+  virtual void cut() noexcept = 0;
+  // Takes the connection out of Asio; the transport is of no use afterwards. None if it cannot be
+  // upgraded.
+  virtual std::unique_ptr<base::ByteStream> detach() = 0;
+};
+
+std::unique_ptr<Transport> make_tls_transport(boost::asio::ip::tcp::socket socket,
+                                              boost::asio::ssl::context& tls);
+std::unique_ptr<Transport> make_local_transport(boost::asio::local::stream_protocol::socket socket);
+
+}  // namespace appliance::api

@@ -1,0 +1,88 @@
+#include "appliance/api/routes/agent_poll.h"
+
+#include "base/error.h"
+#include "base/json_access.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kPollDepth = 8;  // the deepest field we know has a depth of 4
+
+// The text's beginning, without half a character at its end.
+std::string cut(std::string text, size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<uint8_t>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+  return text;
+}
+
+bool is_name(const std::string& text) {
+  try {
+    base::check_name(text, "machine's name");
+    return true;
+  } catch (const base::Error&) {
+    return false;
+  }
+}
+
+void read_report(const json& report, schedule::Poll& poll) {
+  json machines = json::array();
+  for (const json& machine : base::find_list(report, "machines")) {
+    std::string name = base::find_text(machine, "name").value_or("");
+    if (poll.machines.size() >= kMaxReportedMachines || !is_name(name)) {
+      ++poll.left_out;
+      continue;
+    }
+    json known{{"name", name}, {"kind", nullptr}, {"running", nullptr}};
+    if (auto kind = base::find_text(machine, "kind")) known["kind"] = cut(*kind, kMaxReportedWord);
+    if (auto running = base::find_flag(machine, "running")) known["running"] = *running;
+    machines.push_back(std::move(known));
+    poll.machines.push_back(std::move(name));
+  }
+  json kept{{"version", cut(base::find_text(report, "version").value_or(""), kMaxReportedWord)},
+            {"libvirt_problem", nullptr},
+            {"scratch_free", base::find_natural(report, "scratch_free").value_or(0)},
+            {"left_out", poll.left_out},
+            {"machines", std::move(machines)}};
+  if (auto problem = base::find_text(report, "libvirt_problem"))
+    kept["libvirt_problem"] = cut(*problem, kMaxReportedSentence);
+  poll.report = base::dump_text(kept);
+}
+
+}  // namespace
+
+schedule::Poll read_poll(std::string_view body) {
+  schedule::Poll poll;
+  json fields =
+      base::parse_json(body, "the agent's message", {.depth = kPollDepth, .size = kMaxPollSize});
+  if (!fields.is_object())
+    throw base::Error(base::ErrorCode::invalid_argument, "the agent's message is no JSON object");
+  if (const json* report = base::find_field(fields, "report")) {
+    base::expect_list(*report, "machines", SIZE_MAX);
+    read_report(*report, poll);
+  }
+  if (base::find_field(fields, "outcomes") != nullptr) {
+    for (const json& outcome : base::expect_list(fields, "outcomes", kMaxPolledOrders)) {
+      poll.outcomes.push_back(
+          {base::expect_natural(outcome, "order"), base::expect_flag(outcome, "succeeded"),
+           cut(base::find_text(outcome, "error").value_or(""), kMaxReportedSentence)});
+    }
+  }
+  if (base::find_field(fields, "running") != nullptr) {
+    for (const json& sync : base::expect_list(fields, "running", kMaxPolledOrders)) {
+      schedule::SyncUnderWay known;
+      known.order = base::expect_natural(sync, "order");
+      known.machine = base::expect_text(sync, "machine", 255);
+      base::check_name(known.machine, "machine's name");
+      known.done = base::find_natural(sync, "done").value_or(0);
+      known.total = base::find_natural(sync, "total").value_or(0);
+      poll.running.push_back(std::move(known));
+    }
+  }
+  return poll;
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,62 @@
+// What agents that run as a service ask: docs/protocol.md, "Orders".
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/agent_poll.h"
+#include "appliance/api/routes/routes.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+Response poll_orders(Services& services, const Request& request) {
+  const catalog::Host& host = *request.principal.host;
+  schedule::PollAnswer answer = services.scheduler.poll(host, read_poll(request.body));
+  json orders = json::array();
+  for (const schedule::Order& order : answer.orders)
+    orders.push_back({{"order", order.id}, {"machine", order.machine}});
+  return json_response({{"orders", orders},
+                        {"rate", answer.rate ? json(*answer.rate) : json(nullptr)},
+                        {"wait_ms", answer.wait_ms},
+                        {"wants_report", answer.wants_report}});
+}
+
+// {"request" (PEM)}: a new certificate for the host that asks, which counts beside its old one.
+Response renew_certificate(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string signing_request = body.required_text("request");
+  body.expect_no_more();
+  const catalog::Host& host = *request.principal.host;
+  uint64_t now = base::now_ms(), from = host.certified_ms + pki::kHostRenewal_ms;
+  if (now < from) {
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("the certificate of '{}' is of {} and is renewed from {} on", host.name,
+                    base::format_time_ms(host.certified_ms), base::format_time_ms(from)));
+  }
+  pki::HostCertificate certificate = services.authority.sign_host(signing_request, host.id.hex());
+  services.catalog.add_certificate(host.id, certificate.serial, now);
+  base::log().info("the certificate of host '{}' is renewed until {}", host.name,
+                   base::format_time_ms(certificate.not_after_ms));
+  return json_response({{"certificate", certificate.certificate_pem},
+                        {"expires", base::format_time_ms(certificate.not_after_ms)}},
+                       201);
+}
+
+}  // namespace
+
+void add_agent_routes(Router& router, Services& services) {
+  router.add({"POST", "/api/v1/agent/poll", Access::agents,
+              [&services](const Request& request) { return poll_orders(services, request); }});
+  router.add({"POST", "/api/v1/agent/renew", Access::agents, [&services](const Request& request) {
+                return renew_certificate(services, request);
+              }});
+}
+
+}  // namespace appliance::api

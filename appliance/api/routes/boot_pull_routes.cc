@@ -1,0 +1,25 @@
+// Moving an instant VM onto local storage.
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/routes.h"
+
+namespace appliance::api {
+namespace {
+
+constexpr uint64_t kMaxBandwidth = 1ull << 40;  // bytes per second
+
+Response pull_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  uint64_t bandwidth = body.natural("bandwidth", 1, kMaxBandwidth).value_or(0);
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  return accepted(services, recovery::submit_pull(services.recovery(), vm, bandwidth));
+}
+
+}  // namespace
+
+void add_boot_pull_routes(Router& router, Services& services) {
+  router.add({"POST", "/api/v1/boots/{boot}/pull", Access::operators,
+              [&services](const Request& request) { return pull_boot(services, request); }});
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,169 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/boot_options.h"
+#include "appliance/api/routes/json_values.h"
+#include "appliance/api/routes/problems.h"
+#include "appliance/api/routes/routes.h"
+#include "base/error.h"
+#include "base/json_access.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint32_t kMaxCpus = 1024;
+constexpr uint64_t kMinMemory = 16ull << 20;
+constexpr uint64_t kMaxMemory = 1ull << 46;
+constexpr size_t kMaxNetworks = 64;
+constexpr uint64_t kMaxShutdownTimeoutS = 3600;
+
+boot::BootChanges boot_changes(BodyFields& body) {
+  boot::BootChanges changes;
+  if (auto name = body.text("restart")) changes.restart = boot::restart_policy_from_name(*name);
+  if (auto name = body.text("timeline")) changes.timeline = boot::timeline_from_name(*name);
+  return changes;
+}
+
+}  // namespace
+
+boot::BootOptions parse_boot_options(BodyFields& body) {
+  boot::BootOptions options;
+  if (auto count = body.natural("cpu_count", 1, kMaxCpus))
+    options.cpu_count = static_cast<uint32_t>(*count);
+  options.memory_size = body.natural("memory_size", kMinMemory, kMaxMemory);
+  if (auto name = body.text("disk_bus")) options.disk_bus = boot::disk_bus_from_name(*name);
+  if (auto name = body.text("firmware")) options.firmware = images::firmware_from_name(*name);
+  for (const std::string& name : body.texts("networks", kMaxNetworks)) {
+    options.networks.push_back(boot::network_choice_from_name(name));
+  }
+  if (body.flag("fresh_macs")) options.macs = boot::MacChoice::fresh;
+  options.accept_damage = body.flag("accept_damage");
+  boot::BootChanges changes = boot_changes(body);
+  options.restart = changes.restart.value_or(options.restart);
+  options.timeline = changes.timeline.value_or(options.timeline);
+  return options;
+}
+
+namespace {
+
+// What POST /boots and /boots/check are asked for. The point is looked up at once, so that a wrong
+// one is answered at once.
+struct BootOrder {
+  BootOrder(Services& services, const Request& request) : tenant(request.tenant()) {
+    BodyFields body(request.body);
+    std::string selector = body.required_text("point");
+    options = parse_boot_options(body);
+    body.expect_no_more();
+    writer = services.stores.writer(tenant);
+    point = writer->reader().find_point(selector);
+  }
+
+  std::string tenant;
+  boot::BootOptions options;
+  std::shared_ptr<images::StoreWriter> writer;
+  images::PointId point;
+};
+
+Response start_boot(Services& services, const Request& request) {
+  BootOrder order(services, request);
+  std::string machine = order.writer->reader().read_point(order.point).machine_name;
+  return accepted(services, recovery::submit_start(services.recovery(), order.tenant, order.point,
+                                                   machine, order.options));
+}
+
+// Answered at once: what a start would do, and every reason against it.
+Response check_boot(Services& services, const Request& request) {
+  BootOrder order(services, request);
+  json result = boot_check_json(
+      services.boots.check(recovery::point_source(services.recovery(), order.tenant, *order.writer),
+                           order.point, order.options));
+  result["point"] = order.point.hex();
+  return json_response({{"check", result}});
+}
+
+Response list_boots(Services& services, const Request& request) {
+  json list = json::array();
+  for (const boot::InstantVm& vm : services.boots.list()) {
+    if (request.sees(recovery::tenant_of(services.recovery(), vm))) list.push_back(boot_json(vm));
+  }
+  return json_response(
+      {{"boots", list}, {"problems", problems_json(services, request.tenant(), Asked::libvirt)}});
+}
+
+Response show_boot(Services& services, const Request& request) {
+  boot::InstantVm vm = find_boot(services, request);
+  json result = boot_json(vm);
+  bool up = vm.state == boot::VmState::running || vm.state == boot::VmState::paused;
+  result["addresses"] = up ? services.boots.addresses(vm.id) : std::vector<std::string>{};
+  return json_response({{"boot", result}});
+}
+
+Response stop_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  boot::StopOptions options;
+  options.keep_overlay = body.required_flag("keep_overlay");
+  options.shutdown_timeout_s = static_cast<uint32_t>(
+      body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  return accepted(services, recovery::submit_stop(services.recovery(), vm, options));
+}
+
+Response change_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  boot::BootChanges changes = boot_changes(body);
+  body.expect_no_more();
+  boot::InstantVm vm = services.boots.change(find_boot(services, request).id, changes);
+  return json_response({{"boot", boot_json(vm)}});
+}
+
+Response power_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  boot::PowerAction action = boot::power_action_from_name(body.required_text("action"));
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  services.boots.power(vm.id, action);
+  return json_response({{"boot", boot_json(services.boots.get(vm.id))}});
+}
+
+Response wait_for_boot(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  recovery::WaitPlan plan = parse_wait_plan(body);
+  body.expect_no_more();
+  boot::InstantVm vm = find_boot(services, request);
+  return accepted(services, recovery::submit_wait(services.recovery(), vm, plan));
+}
+
+}  // namespace
+
+boot::InstantVm find_boot(Services& services, const Request& request) {
+  boot::InstantVm vm = services.boots.get(services.boots.find(request.path_value("boot")));
+  if (request.sees(recovery::tenant_of(services.recovery(), vm))) return vm;
+  throw base::Error(
+      base::ErrorCode::not_found,
+      fmt::format("there is no instant VM '{}'", request.path_value("boot").substr(0, 255)));
+}
+
+void add_boot_routes(Router& router, Services& services) {
+  auto add = [&](const char* method, const char* pattern,
+                 Response (*handler)(Services&, const Request&)) {
+    router.add({method, pattern, Access::operators, [&services, handler](const Request& request) {
+                  return handler(services, request);
+                }});
+  };
+  add("GET", "/api/v1/boots", list_boots);
+  add("POST", "/api/v1/boots", start_boot);
+  add("POST", "/api/v1/boots/check", check_boot);
+  add("GET", "/api/v1/boots/{boot}", show_boot);
+  add("POST", "/api/v1/boots/{boot}/stop", stop_boot);
+  add("PUT", "/api/v1/boots/{boot}/settings", change_boot);
+  add("POST", "/api/v1/boots/{boot}/power", power_boot);
+  add("POST", "/api/v1/boots/{boot}/wait", wait_for_boot);
+}
+
+}  // namespace appliance::api

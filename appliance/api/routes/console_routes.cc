@@ -1,0 +1,181 @@
+// What shows an instant VM to a person: its screen in a browser, as a picture or for a VNC program,
+// and the log of its serial line.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/console/console_page.h"
+#include "appliance/api/console/console_tickets.h"
+#include "appliance/api/console/vnc_screens.h"
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/json_values.h"
+#include "appliance/api/routes/routes.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using nlohmann::json;
+
+constexpr uint64_t kMaxSerialChunk = 256 * 1024;  // bytes
+constexpr uint64_t kMaxPageFile = 4 << 20;        // bytes, of noVNC
+
+Response take_screenshot(Services& services, const Request& request) {
+  boot::Screenshot picture = services.boots.screenshot(find_boot(services, request).id);
+  Response response;
+  response.content_type = picture.mime_type;
+  response.body = std::string(base::as_text(picture.bytes));
+  return response;
+}
+
+boot::InstantVm expect_console(Services& services, const Request& request) {
+  boot::InstantVm vm = find_boot(services, request);
+  if (vm.console.vnc_port == 0) {
+    throw Error(ErrorCode::busy,
+                fmt::format("{} does not run, so it has no console", vm.machine_name));
+  }
+  return vm;
+}
+
+Response show_console(Services& services, const Request& request) {
+  return json_response({{"console", console_json(expect_console(services, request).console)}});
+}
+
+Response show_serial(Services& services, const Request& request) {
+  uint64_t offset = request.query_number("offset", 0, INT64_MAX);
+  boot::BootId id = find_boot(services, request).id;
+  if (offset > services.boots.serial_size(id)) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("the serial log has no byte {}: it was begun again when it had "
+                                  "become too long; read it from offset 0",
+                                  offset));
+  }
+  Response response;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = services.boots.serial_log(id, offset, kMaxSerialChunk);
+  return response;
+}
+
+// The ticket stands behind '#', which browsers keep to themselves: it is in no log.
+Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  boot::InstantVm vm = expect_console(services, request);
+  std::string ticket = tickets.issue(vm.id);
+  json result{
+      {"ticket", ticket},
+      {"expires",
+       base::format_time_ms(base::now_ms() + std::chrono::milliseconds(kTicketLifetime).count())},
+      {"url", fmt::format("https://{}/console/{}#ticket={}&machine={}", services.public_address(),
+                          vm.id.hex(), ticket, base::encode_percent(vm.machine_name))}};
+  return json_response({{"ticket", result}}, 201);
+}
+
+// Decides who may have the screen.
+Response open_socket(Services& services, ConsoleTickets& tickets, const VncScreens& screens,
+                     const Request& request) {
+  std::string ticket = request.query_value("ticket");
+  if (request.principal.role != Role::admin && ticket.empty())
+    expect_access(request.principal, Access::operators);
+  if (request.principal.role != Role::admin) {
+    // A stranger with a wrong ticket learns nothing of what runs here, so the id must be whole.
+    boot::BootId id;
+    try {
+      id = boot::BootId::from_hex(request.path_value("boot"));
+    } catch (const Error&) {
+      throw Error(ErrorCode::unauthorized, "a ticket is for a VM's full id");
+    }
+    if (!tickets.redeem(id, ticket)) {
+      throw Error(
+          ErrorCode::unauthorized,
+          "this link was used before or is too old: 'muletto boot console' prints a new one");
+    }
+  }
+  boot::VmConsole console = expect_console(services, request).console;
+  Response response;
+  response.takeover = screens.open({console.host, console.vnc_port, console.password});
+  return response;
+}
+
+std::string type_of(const std::string& path) {
+  static const std::map<std::string, std::string> kTypes{{".html", "text/html; charset=utf-8"},
+                                                         {".js", "text/javascript"},
+                                                         {".css", "text/css"},
+                                                         {".json", "application/json"},
+                                                         {".svg", "image/svg+xml"},
+                                                         {".png", "image/png"},
+                                                         {".ico", "image/x-icon"}};
+  auto found = kTypes.find(std::filesystem::path(path).extension().string());
+  return found == kTypes.end() ? "application/octet-stream" : found->second;
+}
+
+Response page_response(std::string_view body, const std::string& type) {
+  Response response;
+  response.content_type = type;
+  response.body = std::string(body);
+  response.headers["Content-Security-Policy"] =
+      "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+      "frame-ancestors 'none'";
+  response.headers["X-Content-Type-Options"] = "nosniff";
+  response.headers["Referrer-Policy"] = "no-referrer";
+  return response;
+}
+
+// Parts of noVNC, which hold no secrets: anybody may read them.
+Response novnc_file(Services& services, const Request& request) {
+  std::string path = request.path_value("path");
+  for (const std::string& segment : base::split(path, '/')) {
+    if (segment.empty() || segment.starts_with('.'))
+      throw Error(ErrorCode::not_found, "there is no such file");
+  }
+  const std::string& directory = services.config.novnc_directory;
+  if (!base::real_file_system().exists(directory)) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("there is no noVNC in {}: install the package novnc", directory));
+  }
+  base::Bytes bytes =
+      base::read_file(base::real_file_system(), base::join_path(directory, path), kMaxPageFile);
+  return page_response(base::as_text(bytes), type_of(path));
+}
+
+Response console_asset(const Request& request) {
+  const std::string& name = request.path_value("name");
+  if (name == "console.js") return page_response(kConsoleScript, "text/javascript");
+  if (name == "console.css") return page_response(kConsoleStyle, "text/css");
+  throw Error(ErrorCode::not_found, "there is no such file");
+}
+
+}  // namespace
+
+void add_console_routes(Router& router, Services& services) {
+  auto add = [&](const char* method, const char* pattern, Access access, Handler handler) {
+    router.add({method, pattern, access, std::move(handler)});
+  };
+  auto tickets = std::make_shared<ConsoleTickets>();
+  add("GET", "/api/v1/boots/{boot}/screenshot", Access::operators,
+      [&](const Request& request) { return take_screenshot(services, request); });
+  add("GET", "/api/v1/boots/{boot}/serial", Access::operators,
+      [&](const Request& request) { return show_serial(services, request); });
+  add("GET", "/api/v1/boots/{boot}/console", Access::operators,
+      [&](const Request& request) { return show_console(services, request); });
+  add("POST", "/api/v1/boots/{boot}/console/ticket", Access::operators,
+      [&services, tickets](const Request& request) {
+        return issue_ticket(services, *tickets, request);
+      });
+  add("GET", "/api/v1/boots/{boot}/console/ws", Access::anyone,
+      [&services, tickets, screens = VncScreens()](const Request& request) {
+        return open_socket(services, *tickets, screens, request);
+      });
+  add("GET", "/console/{boot}", Access::anyone,
+      [](const Request&) { return page_response(kConsolePage, "text/html; charset=utf-8"); });
+  add("GET", "/assets/{name}", Access::anyone, console_asset);
+  add("GET", "/novnc/{path...}", Access::anyone,
+      [&](const Request& request) { return novnc_file(services, request); });
+}
+
+}  // namespace appliance::api

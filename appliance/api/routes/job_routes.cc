@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/routes/json_values.h"
+#include "appliance/api/routes/routes.h"
+#include "base/error.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxListedJobs = 1000;
+constexpr uint64_t kMaxListedLines = 1000;
+
+jobs::JobId parse_job_id(const Request& request) {
+  const std::string& text = request.path_value("id");
+  jobs::JobId id;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), id.number);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || id.number < 1) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' is not the number of a job; see 'muletto job list'", text.substr(0, 80)));
+  }
+  return id;
+}
+
+// A job of a tenant that the principal does not see is as if it were not there.
+jobs::JobId job_id(Services& services, const Request& request) {
+  jobs::JobId id = parse_job_id(request);
+  if (!request.sees(services.jobs.job(id).tenant))
+    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no job {}", id.number));
+  return id;
+}
+
+Response list_jobs(Services& services, const Request& request) {
+  catalog::JobFilter filter;
+  std::string state = request.query_value("state");
+  if (!state.empty()) filter.state = catalog::job_state_from_name(state);
+  filter.kind = request.query_value("kind");
+  filter.subject = request.query_value("subject");
+  filter.tenant = request.confined_to();
+  filter.limit = static_cast<uint32_t>(request.query_number("limit", 50, kMaxListedJobs));
+  json list = json::array();
+  for (const catalog::Job& job : services.jobs.jobs(filter)) list.push_back(job_json(job));
+  return json_response({{"jobs", list}});
+}
+
+Response show_job(Services& services, const Request& request) {
+  return json_response({{"job", job_json(services.jobs.job(job_id(services, request)))}});
+}
+
+Response show_log(Services& services, const Request& request) {
+  jobs::JobId id = job_id(services, request);  // not_found beats an empty log
+  auto after = static_cast<int64_t>(request.query_number("after", 0, INT64_MAX));
+  json lines = json::array();
+  for (const auto& line : services.catalog.job_log(id, after, kMaxListedLines))
+    lines.push_back(job_log_line_json(line));
+  return json_response({{"lines", lines}});
+}
+
+Response cancel_job(Services& services, const Request& request) {
+  services.jobs.cancel(job_id(services, request));
+  return show_job(services, request);
+}
+
+}  // namespace
+
+void add_job_routes(Router& router, Services& services) {
+  router.add({"GET", "/api/v1/jobs", Access::operators,
+              [&services](const Request& request) { return list_jobs(services, request); }});
+  router.add({"GET", "/api/v1/jobs/{id}", Access::operators,
+              [&services](const Request& request) { return show_job(services, request); }});
+  router.add({"GET", "/api/v1/jobs/{id}/log", Access::operators,
+              [&services](const Request& request) { return show_log(services, request); }});
+  router.add({"POST", "/api/v1/jobs/{id}/cancel", Access::operators,
+              [&services](const Request& request) { return cancel_job(services, request); }});
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,93 @@
+// What the handlers work with, and the functions that add each resource's routes. The route table
+// is the sum of them; docs/api/openapi.yaml describes every route, and a test compares the two.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "appliance/api/http/router.h"
+#include "appliance/config.h"
+#include "appliance/pki/authority.h"
+#include "appliance/recovery/recovery.h"
+#include "appliance/schedule/scheduler.h"
+#include "base/clock.h"
+
+namespace appliance::verify {
+class VerifyService;
+}
+
+namespace appliance::points {
+class PointDeletion;
+}
+
+namespace appliance::retention {
+class RetentionService;
+}
+
+namespace appliance::report {
+class ReportService;
+}
+
+namespace appliance::presence {
+class Presence;
+}
+
+namespace appliance::api {
+
+// Everything a handler may use; all of it outlives the router and is thread-safe.
+struct Services {
+  const Config& config;
+  catalog::Catalog& catalog;
+  stores::TenantStores& stores;
+  jobs::JobRunner& jobs;
+  boot::BootService& boots;
+  boot::Asker& asker;
+  schedule::Scheduler& scheduler;
+  pki::Authority& authority;
+  // Ends the sessions of a host that may no longer write.
+  std::function<void(const catalog::HostId&)> cut_host;
+  // HOST:PORT by which agents reach this appliance. The port is known only once the server is
+  // bound.
+  std::function<std::string()> public_address;
+  uint64_t started_ms = 0;
+  verify::VerifyService* verification = nullptr;  // never null in the daemon
+  report::ReportService* reports = nullptr;       // never null in the daemon
+  schedule::ClockTrust* clock_trust = nullptr;    // never null in the daemon
+  uint64_t started_steady_ms = base::steady_ms();
+  presence::Presence* presence = nullptr;            // never null in the daemon
+  points::PointDeletion* deletion = nullptr;         // never null in the daemon
+  retention::RetentionService* retention = nullptr;  // never null in the daemon
+
+  recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
+};
+
+void add_status_routes(Router& router, Services& services);
+void add_machine_routes(Router& router, Services& services);
+void add_point_routes(Router& router, Services& services);
+void add_job_routes(Router& router, Services& services);
+void add_boot_routes(Router& router, Services& services);
+void add_console_routes(Router& router, Services& services);
+void add_boot_pull_routes(Router& router, Services& services);
+void add_boot_sequence_routes(Router& router, Services& services);
+void add_store_routes(Router& router, Services& services);
+void add_token_routes(Router& router, Services& services);
+void add_host_routes(Router& router, Services& services);
+void add_enroll_routes(Router& router, Services& services);
+void add_verify_routes(Router& router, Services& services);
+void add_report_routes(Router& router, Services& services);
+void add_tenant_routes(Router& router, Services& services);
+void add_retention_routes(Router& router, Services& services);
+void add_policy_routes(Router& router, Services& services);
+void add_protection_routes(Router& router, Services& services);
+void add_clock_routes(Router& router, Services& services);
+void add_alert_routes(Router& router, Services& services);
+void add_agent_routes(Router& router, Services& services);
+void add_all_routes(Router& router, Services& services);
+
+// The instant VM that the path's {boot} means, if the principal may know of it. Throws not_found,
+// invalid_argument.
+boot::InstantVm find_boot(Services& services, const Request& request);
+// {"job": {...}} with status 202: the work was accepted and is under way.
+Response accepted(Services& services, jobs::JobId id);
+
+}  // namespace appliance::api

@@ -1,0 +1,108 @@
+// Tenants, and which store is whose.
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/problems.h"
+#include "appliance/api/routes/routes.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxQuota = 1ull << 60;  // bytes
+
+json tenant_json(Services& services, const catalog::Tenant& tenant) {
+  auto quota = services.catalog.tenant_quota(tenant.name);
+  return {{"name", tenant.name},
+          {"created", base::format_time_ms(tenant.created_ms)},
+          {"quota", quota ? json(*quota) : json(nullptr)},
+          {"store", store_standing_json(services.stores.standing(tenant.name))}};
+}
+
+json tenant_json(Services& services, const std::string& name) {
+  for (const catalog::Tenant& tenant : services.catalog.tenants()) {
+    if (tenant.name == name) return tenant_json(services, tenant);
+  }
+  throw base::Error(base::ErrorCode::not_found, "there is no tenant '" + name + "'");
+}
+
+Response list_tenants(Services& services, const Request& request) {
+  json list = json::array(), problems = json::array();
+  for (const catalog::Tenant& tenant : services.catalog.tenants()) {
+    if (!request.sees(tenant.name)) continue;
+    list.push_back(tenant_json(services, tenant));
+    for (json& each : problems_json(services, tenant.name, Asked::store))
+      problems.push_back(std::move(each));
+  }
+  return json_response({{"tenants", list}, {"problems", problems}});
+}
+
+// {"name": NAME, "encrypted": bool}
+Response create_tenant(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string name = body.required_text("name");
+  bool encrypted = body.flag("encrypted");
+  body.expect_no_more();
+  services.stores.create_tenant(name, encrypted);
+  json tenant = tenant_json(services, name);
+  tenant["key_file"] = encrypted ? json(services.stores.key_path_of(name)) : json(nullptr);
+  return json_response({{"tenant", tenant}}, 201);
+}
+
+// {"quota": bytes, or null for any amount}
+Response set_tenant(Services& services, const Request& request) {
+  const std::string& name = request.path_value("name");
+  BodyFields body(request.body);
+  auto quota = body.natural("quota", 1, kMaxQuota);
+  body.expect_no_more();
+  services.catalog.set_tenant_quota(name, quota);
+  return json_response({{"tenant", tenant_json(services, name)}});
+}
+
+// {"directory": DIR, "key": TEXT, "confirm": bool}
+Response adopt_store(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  stores::AdoptOrder order;
+  order.tenant = request.path_value("name");
+  order.directory = body.text("directory").value_or("");
+  order.key = body.text("key").value_or("");
+  order.is_confirmed = body.flag("confirm");
+  body.expect_no_more();
+  if (!order.directory.empty() && order.directory.front() != '/')
+    throw base::Error(base::ErrorCode::invalid_argument, "directory must be an absolute path");
+  for (const boot::InstantVm& vm : services.boots.timeline_holders()) {
+    if (vm.store_directory != services.stores.directory_of(order.tenant)) continue;
+    throw base::Error(base::ErrorCode::busy,
+                      "the instant VM " + vm.id.hex() + " of " + vm.machine_name +
+                          " runs from the tenant's present store; stop it first");
+  }
+  stores::Adoption adoption = services.stores.adopt(order);
+  return json_response(
+      {{"adoption",
+        {{"done", adoption.is_done},
+         {"directory", adoption.directory},
+         {"id", adoption.id.hex()},
+         {"known_id", adoption.known_id ? json(adoption.known_id->hex()) : json(nullptr)},
+         {"found_count", adoption.found_count},
+         {"known_count", adoption.known_count},
+         {"lost_count", adoption.lost_count}}}});
+}
+
+}  // namespace
+
+void add_tenant_routes(Router& router, Services& services) {
+  using Handle = Response (*)(Services&, const Request&);
+  auto add = [&](const char* method, const char* path, Access access, Handle handle) {
+    router.add({method, path, access,
+                [&services, handle](const Request& request) { return handle(services, request); }});
+  };
+  add("GET", "/api/v1/tenants", Access::operators, list_tenants);
+  add("POST", "/api/v1/tenants", Access::whole_appliance, create_tenant);
+  add("PUT", "/api/v1/tenants/{name}", Access::whole_appliance, set_tenant);
+  add("POST", "/api/v1/tenants/{name}/adopt", Access::whole_appliance, adopt_store);
+}
+
+}  // namespace appliance::api

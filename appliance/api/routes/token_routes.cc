@@ -1,0 +1,88 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/json_values.h"
+#include "appliance/api/routes/routes.h"
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxLifetimeMs = 10ull * 365 * 86'400'000;
+// Of an operator's token, unless somebody says "never".
+constexpr uint64_t kOperatorLifetimeMs = 90ull * 86'400'000;
+constexpr size_t kMaxNote = 255;  // bytes
+
+// "mt_" tells people and secret scanners what it is; 256 random bits need no slow hash.
+std::string make_secret() { return "mt_" + base::to_hex(base::random_array<32>()); }
+
+// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is in this
+// answer and nowhere else.
+Response create_token(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  catalog::Token token;
+  token.kind = catalog::token_kind_from_name(body.text("kind").value_or("enrolment"));
+  auto expires = body.text("expires");
+  token.note = body.text("note").value_or("");
+  body.expect_no_more();
+  if (!token.note.empty()) base::check_name(token.note.substr(0, kMaxNote + 1), "token's note");
+  token.id = catalog::TokenId::random();
+  token.tenant = request.tenant();
+  bool is_operator = token.kind == catalog::TokenKind::operator_;
+  token.tenant_only =
+      is_operator && (request.principal.tenant || !request.query_value("tenant").empty());
+  token.created_ms = base::now_ms();
+  uint64_t lifetime_ms = is_operator ? kOperatorLifetimeMs : services.config.token_lifetime_ms;
+  bool lasting = is_operator && expires == "never";  // until it is revoked
+  if (expires && !lasting) lifetime_ms = base::parse_duration_ms(*expires);
+  if (lifetime_ms == 0 || lifetime_ms > kMaxLifetimeMs) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "a token lives longer than nothing and at most ten years");
+  }
+  if (!lasting) token.expires_ms = token.created_ms + lifetime_ms;
+
+  std::string secret = make_secret();
+  services.catalog.add_token(token, base::sha256(base::as_bytes(secret)));
+  json result = token_json(token);
+  result["token"] = secret;
+  result["fingerprint"] = services.authority.fingerprint();
+  result["address"] = services.public_address();
+  result["command"] = nullptr;
+  if (token.kind == catalog::TokenKind::enrolment) {
+    result["command"] = fmt::format("muletto-agent enroll {} --fingerprint {}",
+                                    services.public_address(), services.authority.fingerprint());
+  }
+  return json_response({{"token", result}}, 201);
+}
+
+Response list_tokens(Services& services, const Request& request) {
+  json list = json::array();
+  for (const catalog::Token& token : services.catalog.tokens()) {
+    if (request.sees(token.tenant)) list.push_back(token_json(token));
+  }
+  return json_response({{"tokens", list}});
+}
+
+Response revoke_token(Services& services, const Request& request) {
+  services.catalog.revoke_token(request.path_value("id"), request.confined_to());
+  return json_response({{"revoked", true}});
+}
+
+}  // namespace
+
+void add_token_routes(Router& router, Services& services) {
+  router.add({"GET", "/api/v1/tokens", Access::operators,
+              [&services](const Request& request) { return list_tokens(services, request); }});
+  router.add({"POST", "/api/v1/tokens", Access::operators,
+              [&services](const Request& request) { return create_token(services, request); }});
+  router.add({"DELETE", "/api/v1/tokens/{id}", Access::operators,
+              [&services](const Request& request) { return revoke_token(services, request); }});
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,166 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/json_values.h"
+#include "appliance/api/routes/problems.h"
+#include "appliance/api/routes/routes.h"
+#include "appliance/catalog/verification_records.h"
+#include "appliance/verify/verify_service.h"
+#include "base/error.h"
+#include "base/json_access.h"
+#include "base/text.h"
+
+namespace appliance::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxListed = 1000;
+constexpr size_t kMaxChecks = 50;
+
+int64_t number_in(const Request& request, const char* name) {
+  const std::string& text = request.path_value(name);
+  int64_t number = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || number < 1) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' is not a number; see 'muletto verify list'", text.substr(0, 80)));
+  }
+  return number;
+}
+
+// Of the catalog: what cannot be read any more is an empty list, and hides nothing else.
+json kept_list(const std::string& text) {
+  return base::find_json(text, base::kOwnJsonLimits).value_or(json::array());
+}
+
+json verification_json(const catalog::Verification& seen) {
+  return {{"number", seen.number},
+          {"machine", seen.machine_name},
+          {"point", seen.point.hex()},
+          {"point_time", base::format_time_ms(seen.point_time_ms)},
+          {"why", seen.why},
+          {"verdict", seen.verdict},
+          {"reasons", kept_list(seen.reasons)},
+          {"checks", kept_list(seen.checks)},
+          {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
+          {"started", base::format_time_ms(seen.started_ms)},
+          {"duration_ms", seen.duration_ms},
+          {"decisive_ms", seen.decisive_ms ? json(*seen.decisive_ms) : json(nullptr)},
+          {"judged_ms", seen.judged_ms},
+          {"settled", seen.settled},
+          {"picture_count", seen.picture_count}};
+}
+
+Response start_verification(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string point = body.required_text("point");
+  body.expect_no_more();
+  return accepted(services, services.verification->request(request.tenant(), point, "order"));
+}
+
+Response list_verifications(Services& services, const Request& request) {
+  std::string machine = request.query_value("machine");
+  auto limit = static_cast<uint32_t>(request.query_number("limit", 50, kMaxListed));
+  json list = json::array();
+  for (const auto& seen : services.catalog.verifications(request.tenant(), machine, limit))
+    list.push_back(verification_json(seen));
+  json answer{{"verifications", list},
+              {"problems", problems_json(services, request.tenant(), Asked::all)}};
+  if (!machine.empty())
+    answer["recovery"] = recovery_json(services.verification->recovery(request.tenant(), machine));
+  return json_response(answer);
+}
+
+Response show_verification(Services& services, const Request& request) {
+  catalog::Verification seen =
+      services.catalog.verification(request.tenant(), number_in(request, "number"));
+  json result = verification_json(seen);
+  result["evidence"] = kept_list(seen.evidence);
+  result["serial"] = seen.serial;
+  json pictures = json::array();
+  for (const auto& picture : services.catalog.verification_pictures(seen.number))
+    pictures.push_back({{"at_ms", picture.at_ms}, {"text", picture.text}});
+  result["pictures"] = pictures;
+  return json_response({{"verification", result}});
+}
+
+Response show_picture(Services& services, const Request& request) {
+  catalog::Verification seen =
+      services.catalog.verification(request.tenant(), number_in(request, "number"));
+  auto pictures = services.catalog.verification_pictures(seen.number);
+  auto index = static_cast<size_t>(number_in(request, "picture"));
+  if (index > pictures.size()) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("test boot {} has {} pictures", seen.number, pictures.size()));
+  }
+  Response response;
+  response.content_type = "image/png";
+  response.body = std::string(base::as_text(pictures[index - 1].png));
+  return response;
+}
+
+Response show_checks(Services& services, const Request& request) {
+  const std::string& machine = request.path_value("name");
+  services.catalog.machine(request.tenant(), machine);
+  json asked = json::array(), learned = json::array();
+  for (const auto& each : services.verification->expectations(request.tenant(), machine))
+    (each.learned ? learned : asked).push_back(each.check);
+  return json_response({{"checks", asked}, {"learned", learned}});
+}
+
+Response set_checks(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::vector<std::string> checks = body.texts("checks", kMaxChecks);
+  body.expect_no_more();
+  services.verification->set_checks(request.tenant(), request.path_value("name"), checks);
+  return show_checks(services, request);
+}
+
+Response relearn(Services& services, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  services.verification->relearn(request.tenant(), request.path_value("name"));
+  return show_checks(services, request);
+}
+
+Response start_bisect(Services& services, const Request& request) {
+  BodyFields(request.body).expect_no_more();
+  return accepted(services, services.verification->request_bisect(request.tenant(),
+                                                                  request.path_value("name")));
+}
+
+}  // namespace
+
+json recovery_json(const catalog::ProvedRecovery& proved) {
+  bool known = proved.trend != catalog::Trend::unknown;
+  return {{"count", proved.count},
+          {"last_ms", proved.last_ms},
+          {"median_ms", proved.median_ms},
+          {"recent_ms", proved.recent_ms},
+          {"trend", catalog::trend_name(proved.trend)},
+          {"earlier_ms", known ? json(proved.earlier_ms) : json(nullptr)},
+          {"change_percent", known ? json(proved.change_percent) : json(nullptr)}};
+}
+
+void add_verify_routes(Router& router, Services& services) {
+  auto add = [&](const char* method, const char* pattern,
+                 Response (*handler)(Services&, const Request&)) {
+    router.add({method, pattern, Access::operators, [&services, handler](const Request& request) {
+                  return handler(services, request);
+                }});
+  };
+  add("GET", "/api/v1/verifications", list_verifications);
+  add("POST", "/api/v1/verifications", start_verification);
+  add("GET", "/api/v1/verifications/{number}", show_verification);
+  add("GET", "/api/v1/verifications/{number}/pictures/{picture}", show_picture);
+  add("GET", "/api/v1/machines/{name}/checks", show_checks);
+  add("PUT", "/api/v1/machines/{name}/checks", set_checks);
+  add("POST", "/api/v1/machines/{name}/checks/relearn", relearn);
+  add("POST", "/api/v1/machines/{name}/bisect", start_bisect);
+}
+
+}  // namespace appliance::api

@@ -1,0 +1,40 @@
+// Writes a MachinePlan as a libvirt domain: the only place that knows what our domains look like.
+// Pure functions. Format: https://libvirt.org/formatdomain.html, as of libvirt 9.0.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "appliance/boot/host/hypervisor.h"
+#include "appliance/boot/machine/machine_plan.h"
+#include "appliance/boot/model/boot_record.h"
+
+namespace appliance::boot {
+
+// The element in a domain's metadata that makes it ours.
+constexpr const char* kMetadataUri = "urn:muletto:instant-vm:1";
+
+struct DomainPlaces {
+  BootPlaces paths;
+  std::string state_directory;  // written into the metadata: tells two appliances on one host apart
+};
+
+// The domain of `record`, whose VM was planned as `plan`. For UEFI, `firmware` is the one to use
+// and paths.nvram_path the copy of its variables.
+std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
+                       const DomainPlaces& places, const UefiFirmware* firmware);
+
+// "muletto-MACHINE-1f2e3d4c": at most 60 characters that libvirt and QEMU take in a name.
+std::string domain_name(const std::string& machine_name, const BootId& id);
+
+// What the metadata of a domain says, if it is ours.
+struct DomainMark {
+  BootId boot;
+  std::string state_directory;
+};
+std::optional<DomainMark> read_mark(const std::string& domain_xml);
+
+// Where a running domain's console listens; no ports if it has none.
+VmConsole read_console(const std::string& domain_xml);
+
+}  // namespace appliance::boot

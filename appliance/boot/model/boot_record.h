@@ -1,0 +1,65 @@
+// boot.json: what one boot is, written before anything of it exists and kept until nothing of it is
+// left. Not thread-safe; files are written durably.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/boot/model/instant_vm.h"
+#include "base/file_system.h"
+
+namespace appliance::boot {
+
+enum class Phase {
+  starting,  // being made: without a domain it is rubbish after a crash
+  started,   // QEMU ran; if it does not any more, why is to be found out (restart.h)
+  stopping,  // its end was ordered: to be finished after a crash
+  kept,      // stopped, the overlay is wanted
+  ended,     // the guest or a person switched it off, or it waits: it is not started again
+};
+
+struct BootRecord {
+  Phase phase = Phase::starting;
+  // All but state, problem (see below), console and the overlays' sizes, which are found out each
+  // time.
+  InstantVm vm;
+  std::string key_file_path;
+  std::string passphrase_file_path;
+  std::string console_password;
+  std::string tpm_folder;       // where its TPM's state is; empty: none of ours
+  bool has_fresh_macs = false;  // it was made to stand beside the original
+  bool keep_overlay = false;    // what a stop that is under way was told
+  std::string trace_key;        // of the machine, on the BootTraceCache; empty in records before it
+  std::string problem;          // a sentence: why it does not run though it should; empty: none
+  uint32_t failed_restarts = 0;  // in a row
+  uint64_t next_restart_ms = 0;  // UTC; not before
+};
+
+// Where the parts of one boot lie.
+struct BootPlaces {
+  std::string folder;       // STATE/vms/BOOT-ID
+  std::string run_folder;   // RUN/vms/BOOT-ID
+  std::string record_path;  // boot.json
+  std::string domain_path;  // domain.xml
+  std::string serial_path;  // serial.log
+  std::string nvram_path;   // nvram.fd
+  std::string log_path;     // export.log: nbdkit's words
+  std::string trace_path;   // boot.trace: what the boot has read, once nbdkit has written it
+  std::string socket_path;  // export.sock, in run_folder
+
+  std::string overlay_path(std::string_view disk_name) const;
+};
+
+BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory,
+                       const BootId& id);
+
+std::string record_to_json(const BootRecord& record);
+// Throws corrupt, naming `what`.
+BootRecord record_from_json(std::string_view text, std::string_view what);
+
+void write_record(base::FileSystem& files, const BootPlaces& places, const BootRecord& record);
+// Throws not_found, corrupt.
+BootRecord read_record(base::FileSystem& files, const BootPlaces& places);
+
+}  // namespace appliance::boot

@@ -1,0 +1,41 @@
+// What brings machines up, as jobs: one instant VM, several in order, the wait for a guest, the move
+// onto local storage. The API, the scheduler and the starting daemon call the same functions.
+#pragma once
+
+#include <string>
+
+#include "appliance/boot/boot_service.h"
+#include "appliance/boot/guest/probe.h"
+#include "appliance/catalog/catalog.h"
+#include "appliance/jobs/job_runner.h"
+#include "appliance/stores/tenant_stores.h"
+
+namespace appliance::recovery {
+
+// What this works with: references, copied freely. All outlive every job, and are thread-safe.
+struct Recovery {
+  catalog::Catalog& catalog;
+  stores::TenantStores& stores;
+  jobs::JobRunner& jobs;
+  boot::BootService& boots;
+  boot::Asker& asker;
+};
+
+// Where the tenant's points can be read from, for the boot service. `writer` outlives the result.
+boot::PointSource point_source(const Recovery& recovery, const std::string& tenant,
+                               images::StoreWriter& writer);
+// The tenant whose store the VM runs from; the default one if that store is nobody's any more.
+std::string tenant_of(const Recovery& recovery, const boot::InstantVm& vm);
+
+// A job that starts an instant VM of the point; its figures: {"boot", "start_duration_ms"}.
+jobs::JobId submit_start(const Recovery& recovery, const std::string& tenant,
+                         const images::PointId& point, const std::string& machine_name,
+                         const boot::BootOptions& options);
+// A job that stops the instant VM.
+jobs::JobId submit_stop(const Recovery& recovery, const boot::InstantVm& vm,
+                        const boot::StopOptions& options);
+// A job that moves the instant VM onto local storage. It takes hours, and no thread. `bandwidth` is
+// in bytes per second, 0: no limit.
+jobs::JobId submit_pull(const Recovery& recovery, const boot::InstantVm& vm, uint64_t bandwidth);
+
+}  // namespace appliance::recovery

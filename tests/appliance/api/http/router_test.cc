@@ -1,0 +1,159 @@
+#include "appliance/api/http/router.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "appliance/api/http/body_fields.h"
+#include "base/error.h"
+
+namespace appliance::api {
+namespace {
+
+Router make_router() {
+  Router router;
+  auto echo = [](const Request& request) {
+    return json_response({{"path", request.path_values}, {"query", request.query}});
+  };
+  router.add({"GET", "/api/v1/machines", Access::operators, echo});
+  router.add({"GET", "/api/v1/machines/{name}", Access::operators, echo});
+  router.add({"POST", "/api/v1/enroll", Access::anyone, echo});
+  router.add({"GET", "/api/v1/orders", Access::agents, echo});
+  router.add({"GET", "/api/v1/broken", Access::anyone,
+              [](const Request&) -> Response { throw std::runtime_error("a secret detail"); }});
+  return router;
+}
+
+Response ask(const std::string& method, const std::string& target, Role role = Role::admin) {
+  Request request;
+  request.method = method;
+  request.target = target;
+  request.principal.role = role;
+  return make_router().handle(std::move(request));
+}
+
+}  // namespace
+
+TEST_CASE("words of a path and of the query are decoded after splitting") {
+  Response response = ask("GET", "/api/v1/machines/a%2Fb%20%C3%A9?q=1+2&r=%26");
+  REQUIRE(response.status == 200);
+  nlohmann::json body = nlohmann::json::parse(response.body);
+  CHECK(body["path"]["name"] == "a/b é");
+  CHECK(body["query"]["q"] == "1 2");
+  CHECK(body["query"]["r"] == "&");
+}
+
+TEST_CASE("a last word may take the rest of the path") {
+  Router router;
+  router.add({"GET", "/files/{path...}", Access::anyone, [](const Request& request) {
+                return json_response({{"path", request.path_values}});
+              }});
+  auto get = [&](const std::string& target) {
+    Request request;
+    request.method = "GET";
+    request.target = target;
+    return router.handle(std::move(request));
+  };
+  CHECK(nlohmann::json::parse(get("/files/a/b/c%2Fd").body)["path"]["path"] == "a/b/c/d");
+  CHECK(nlohmann::json::parse(get("/files/a").body)["path"]["path"] == "a");
+  CHECK(get("/files").status == 404);
+  CHECK(get("/files/").status == 404);
+}
+
+TEST_CASE("requests that fit no route are answered with a sentence") {
+  CHECK(ask("GET", "/api/v1/nothing").status == 404);
+  CHECK(ask("GET", "/api/v1/machines/").status == 404);
+  CHECK(ask("GET", "/api/v1/machines/a/b").status == 404);
+  Response response = ask("DELETE", "/api/v1/machines/a");
+  CHECK(response.status == 405);
+  CHECK(response.headers["Allow"] == "GET");
+  for (const char* bad :
+       {"/api/v1/machines/%", "/api/v1/machines/%4", "/api/v1/machines/%zz", "/api/v1/machines/%00",
+        "/api/v1/machines/%ff", "/api/v1/machines?a=%f"}) {
+    INFO(bad);
+    CHECK(ask("GET", bad).status == 400);
+  }
+  CHECK(ask("GET", "/api/v1/machines?" + std::string(kMaxTargetSize, 'a')).status == 400);
+  CHECK(ask("GET", "").status == 404);
+}
+
+TEST_CASE("a route lets in only whom it is for") {
+  CHECK(ask("GET", "/api/v1/machines", Role::anonymous).status == 401);
+  CHECK(ask("GET", "/api/v1/machines", Role::anonymous).headers["WWW-Authenticate"] == "Bearer");
+  CHECK(ask("GET", "/api/v1/machines", Role::agent).status == 403);
+  CHECK(ask("GET", "/api/v1/orders", Role::admin).status == 403);
+  CHECK(ask("GET", "/api/v1/orders", Role::agent).status == 200);
+  CHECK(ask("POST", "/api/v1/enroll", Role::anonymous).status == 200);
+}
+
+TEST_CASE("an unexpected failure tells the client nothing about its cause") {
+  Response response = ask("GET", "/api/v1/broken");
+  CHECK(response.status == 500);
+  CHECK(response.body.find("secret") == std::string::npos);
+}
+
+TEST_CASE("the fields of a body are checked one by one") {
+  auto code = [](auto call) {
+    try {
+      call();
+    } catch (const base::Error& error) {
+      return error.code();
+    }
+    return base::ErrorCode::io;
+  };
+  CHECK(code([] { BodyFields("[]"); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"a\":"); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields(std::string(100'000, '[')); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{}").required_text("point"); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"n\":-1}").natural("n", 0, 9); }) ==
+        base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"n\":1e99}").natural("n", 0, 9); }) ==
+        base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"f\":1}").flag("f"); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"l\":[1]}").texts("l", 4); }) == base::ErrorCode::invalid_argument);
+  CHECK(code([] { BodyFields("{\"typo\":1}").expect_no_more(); }) ==
+        base::ErrorCode::invalid_argument);
+  BodyFields body(R"({"point":"x","n":3,"f":true,"l":["a"],"gone":null})");
+  CHECK(body.required_text("point") == "x");
+  CHECK(body.natural("n", 0, 9) == 3u);
+  CHECK(body.flag("f"));
+  CHECK(body.texts("l", 4) == std::vector<std::string>{"a"});
+  CHECK_FALSE(body.text("gone"));
+  body.expect_no_more();
+}
+
+TEST_CASE("a token for one tenant speaks of that tenant alone") {
+  Router router;
+  router.add({"GET", "/things", Access::operators, [](const Request& request) {
+                return json_response({{"tenant", request.tenant()}});
+              }});
+  router.add({"POST", "/tenants", Access::whole_appliance, [](const Request&) {
+                return json_response({{"done", true}});
+              }});
+  auto send = [&](const char* method, const char* target, std::optional<std::string> tenant) {
+    Request request;
+    request.method = method;
+    request.target = target;
+    request.principal.role = Role::admin;
+    request.principal.tenant = std::move(tenant);
+    return router.handle(std::move(request));
+  };
+  CHECK_THAT(send("GET", "/things", "a").body, Catch::Contains("\"a\""));
+  CHECK(send("GET", "/things?tenant=a", "a").status == 200);
+  CHECK(send("GET", "/things?tenant=b", "a").status == 403);
+  CHECK(send("GET", "/things?tenant=default", "a").status == 403);
+  CHECK(send("POST", "/tenants", "a").status == 403);
+  CHECK(send("POST", "/tenants", std::nullopt).status == 200);
+  CHECK(send("GET", "/things?tenant=b", std::nullopt).status == 200);
+  Request request;
+  CHECK(request.sees("b"));
+  request.principal.tenant = "a";
+  CHECK(request.sees("a"));
+  CHECK_FALSE(request.sees("b"));
+}
+
+TEST_CASE("a body that is nested without end is refused") {
+  std::string deep = std::string(400'000, '[') + std::string(400'000, ']');
+  CHECK_THROWS_WITH(BodyFields("{\"x\":" + deep + "}"), Catch::Contains("nested"));
+}
+
+}  // namespace appliance::api
