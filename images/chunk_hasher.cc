@@ -7,8 +7,8 @@
 namespace images {
 namespace {
 
-// A name's id: the first half of the chunk hash over "KIND\0NAME". The kind in front keeps a
-// machine and a disk of one name apart; under a tenant's key the ids tell nothing about the names.
+// A name's id: the first half of the chunk hash of "KIND\0NAME". The kind distinguishes a machine
+// and a disk of the same name; under a tenant's key the ids reveal nothing about the names.
 template <typename NameId>
 NameId id_of_name(const ChunkHasher& hasher, std::string_view kind, std::string_view name) {
   std::string text(kind);

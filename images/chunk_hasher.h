@@ -21,14 +21,14 @@ class ChunkHasher {
       : chunk_size_(chunk_size), id_key_(id_key) {}
 
   uint32_t chunk_size() const { return chunk_size_; }  // bytes
-  // A secret; goes only to agents of the tenant, over TLS.
+  // A secret; sent only to agents of the tenant, over TLS.
   const std::optional<base::Key256>& id_key() const { return id_key_; }
 
-  // The id of a chunk's plaintext (always chunk_size bytes; a disk's last chunk is filled up with
+  // The id of a chunk's plaintext (always chunk_size bytes; a disk's last chunk is padded with
   // zeros), or of a node's bytes. Zero chunks get the zero id without hashing: call is_all_zero()
   // first.
   ChunkId id_of(base::ByteView plain) const;
-  // The same for two of one size, in little more than half the time.
+  // The same for two of the same size, in little more than half the time.
   std::array<ChunkId, 2> ids_of(base::ByteView first, base::ByteView second) const;
 
   MachineId machine_id(std::string_view machine_name) const;

@@ -12,7 +12,7 @@
 namespace images {
 namespace {
 
-// Of memory for results; one holds a whole batch of the sync engine, and the largest chunk.
+// Memory for results; one block holds a whole batch of the sync engine, and the largest chunk.
 constexpr size_t kBlockSize = 1u << 20;
 
 ZSTD_DCtx* thread_decompressor() {
@@ -26,8 +26,8 @@ ZSTD_DCtx* thread_decompressor() {
 
 }  // namespace
 
-// Results lie one behind the other: an allocation for each would cost every chunk a copy, and many
-// threads page faults on top (docs/performance.md).
+// Results lie one after the other: a separate allocation for each would cost every chunk a copy,
+// and with many threads page faults as well (docs/performance.md).
 struct ChunkEncoder::State {
   ZSTD_CCtx* context = ZSTD_createCCtx();
   std::vector<std::unique_ptr<uint8_t[]>> blocks;
@@ -70,8 +70,7 @@ ChunkEncoder::ChunkEncoder(int level) : state_(std::make_unique<State>()) {
 ChunkEncoder::~ChunkEncoder() = default;
 
 EncodedChunk ChunkEncoder::encode(base::ByteView plain) {
-  // zstd gets room for one byte less than it was given, so it fails exactly when it does not shrink
-  // them.
+  // zstd gets room for one byte less than its input, so it fails exactly if it does not shrink it.
   size_t room = plain.empty() ? 0 : plain.size() - 1;
   uint8_t* output = state_->room_for(plain.size());
   size_t size = ZSTD_compress2(state_->context, output, room, plain.data(), plain.size());

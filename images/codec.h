@@ -13,7 +13,7 @@ namespace images {
 // than a chunk costs to compress.
 class ChunkEncoder {
  public:
-  // `level` is zstd's: 1 (fast) to 19; throws invalid_argument for another one.
+  // `level` is zstd's: 1 (fast) to 19; throws invalid_argument for any other.
   explicit ChunkEncoder(int level);
   ~ChunkEncoder();
 
@@ -22,7 +22,7 @@ class ChunkEncoder {
   // result's bytes are the encoder's, and stay until forget().
   EncodedChunk encode(base::ByteView plain);
 
-  // All that was encoded is needed no more: its memory is used again.
+  // All results are no longer needed: their memory is reused.
   void forget();
 
  private:

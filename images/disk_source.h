@@ -12,9 +12,10 @@
 namespace images {
 
 enum class ExtentKind {
-  data,       // must be read
-  zero,       // reads as zeros
-  unchanged,  // as in the point the sync is relative to; never given by a source without tracking
+  data,  // must be read
+  zero,  // reads as zeros
+  // As in the point the sync is relative to; never returned by a source without change tracking.
+  unchanged,
 };
 
 struct Extent {
@@ -29,12 +30,13 @@ class DiskSource {
 
   virtual uint64_t size() const = 0;  // bytes
 
-  // What [offset, offset + length) consists of: ascending, without gaps or overlaps, covering it
+  // The extents of [offset, offset + length): ascending, without gaps or overlaps, covering it
   // exactly. The caller asks in windows, front to back, so a source never lists a whole large disk
   // at once.
   virtual std::vector<Extent> extents(uint64_t offset, uint64_t length) = 0;
 
-  // Fills `out`; [offset, offset + out.size()) lies within the disk. Throws io if the source fails.
+  // Fills `out`; [offset, offset + out.size()) must be within the disk. Throws io if the source
+  // fails.
   virtual void read(uint64_t offset, base::MutableByteView out) = 0;
 };
 

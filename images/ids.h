@@ -35,15 +35,15 @@ struct Id {
   static Id random() { return Id{base::random_array<kBytes>()}; }
 };
 
-// Content hash of a chunk or a tree node. All zero stands for "a chunk, or a whole subtree, of
-// zeros".
+// Content hash of a chunk or a tree node. All zero means "a chunk, or a whole subtree, of zeros".
 using ChunkId = Id<struct ChunkTag, 32>;
 using PointId = Id<struct PointTag, 16>;
 using PackId = Id<struct PackTag, 16>;
 using StoreId = Id<struct StoreTag, 16>;
-// Derived from the machine's name, so that every sync of one name in one store is one timeline.
+// Derived from the machine's name, so that every sync with one name in one store is on one
+// timeline.
 using MachineId = Id<struct MachineTag, 16>;
-// Derived from a disk's name: tells which disks of two points are the same one.
+// Derived from a disk's name: identifies the same disk in two points.
 using DiskKey = Id<struct DiskTag, 16>;
 
 }  // namespace images
@@ -51,7 +51,7 @@ using DiskKey = Id<struct DiskTag, 16>;
 template <typename Tag, size_t kBytes>
 struct std::hash<images::Id<Tag, kBytes>> {
   size_t operator()(const images::Id<Tag, kBytes>& id) const noexcept {
-    size_t value;  // ids are uniformly distributed: their first bytes are a hash already
+    size_t value;  // ids are uniformly distributed: their first bytes are already a hash
     std::memcpy(&value, id.bytes.data(), sizeof value);
     return value;
   }

@@ -1,4 +1,4 @@
-// What a recovery point is, as values. On disk it is a manifest (store_format.h, docs/format.md).
+// A recovery point, as values. On disk it is a manifest (store_format.h, docs/format.md).
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 namespace images {
 
 enum class Consistency {
-  crash,        // as after a power cut
+  crash,        // the state after a power cut
   file_system,  // file systems frozen by the guest agent
-  application,  // … and the guest's own hooks ran
+  application,  // the same, and the guest's own hooks ran
 };
 std::string_view consistency_name(Consistency consistency);
 Consistency consistency_from_name(std::string_view name);  // throws invalid_argument
@@ -28,8 +28,8 @@ struct NetworkCard {
   std::string network;  // what it was connected to, for people
 };
 
-// The computer around the disks. A machine known only by an image file has a minimal one: firmware
-// unknown, no CPUs, no memory, no libvirt XML; the appliance then finds sensible values.
+// The computer around the disks. A machine known only by an image file has a minimal definition:
+// firmware unknown, no CPUs, no memory, no libvirt XML; the appliance then chooses sensible values.
 struct MachineDefinition {
   Firmware firmware = Firmware::unknown;
   uint32_t cpu_count = 0;
@@ -37,7 +37,7 @@ struct MachineDefinition {
   std::vector<NetworkCard> network_cards;
   std::string
       libvirt_xml;  // the domain as its host defined it (virsh dumpxml --inactive); may be empty
-  // Small state that lives outside the disks: UEFI variables, TPM state. Name → content.
+  // Small state that is kept outside the disks: UEFI variables, TPM state. Name → content.
   std::vector<std::pair<std::string, base::Bytes>> state_files;
 };
 
@@ -51,39 +51,40 @@ struct PointDisk {
   DiskKey key;
 };
 
-// A point's time (`time_ms`, milliseconds since 1970 in UTC) is when the appliance, or whoever
-// wrote the store, committed it, by its own clock. The host's clock may be wrong, or lie: what it
-// said is kept and shown, and decides nothing. And since the own clock may be wrong too, what comes
-// after what does not hang on any clock: `order` rises with every point of a machine.
+// A point's time (`time_ms`, milliseconds since 1970 in UTC) is when the appliance, or another
+// writer of the store, committed it, by its own clock. The host's clock may be wrong, or lie: its
+// time is recorded and shown, and decides nothing. And since the writer's own clock may be wrong
+// too, the sequence of points does not depend on any clock: `order` increases with every point of a
+// machine.
 struct PointDates {
-  uint64_t host_time_ms = 0;   // the instant of the image, as the host's clock had it
-  uint64_t order = 0;          // along the machine's timeline; comes before the id
-  bool dated_by_host = false;  // an old manifest's: its one time is the host's
+  uint64_t host_time_ms = 0;   // the instant of the image, by the host's clock
+  uint64_t order = 0;          // on the machine's timeline; precedes the id
+  bool dated_by_host = false;  // an old manifest: its only time is the host's
   bool host_clock_wrong =
-      false;  // the host's instant cannot be, by more than kPointClockTolerance_ms
+      false;  // the host's time cannot be true, by more than kPointClockTolerance_ms
 
   bool operator==(const PointDates&) const = default;
 };
 
-// How far the clocks of a host and the appliance may be apart before it is said.
+// How much the clocks of a host and the appliance may differ before it is reported.
 constexpr uint64_t kPointClockTolerance_ms = 2 * 60'000;
-// The last millisecond of the year 9999: no time of a point lies behind it.
+// The last millisecond of the year 9999: no time of a point is later.
 constexpr uint64_t kLatestTime_ms = 253'402'300'799'999;
 
-// Whether the host's instant cannot be true: it lies behind `received_ms`, or further before it
-// than the sync took.
+// Whether the host's time cannot be true: it is after `received_ms`, or further before it than the
+// sync took.
 bool is_host_clock_wrong(uint64_t host_time_ms, uint64_t received_ms, uint64_t duration_ms);
 
-// "the host's clock was 300 d 2 h ahead", "… behind"; empty when nothing is wrong.
+// "the host's clock was 300 d 2 h ahead", "… behind"; empty if nothing is wrong.
 std::string clock_note(uint64_t time_ms, const PointDates& dates);
 
-// A point that its host alone has dated, and into the future, is no newest one: nobody knows when
-// it came. Points taken in since then come after it anyway.
+// A point dated only by its host, and into the future, does not count as the newest: nobody knows
+// when it arrived. Points received since then follow it in any case.
 inline bool is_dated_ahead(uint64_t time_ms, const PointDates& dates, uint64_t now_ms) {
   return dates.dated_by_host && time_ms > now_ms;
 }
 
-// The newest of points that are in the order of their timeline; `points.end()` for none.
+// The newest of points that are in timeline order; `points.end()` for none.
 template <typename Points>
 auto newest_of(const Points& points, uint64_t now_ms) {
   auto newest = points.end();
@@ -98,7 +99,7 @@ auto newest_of(const Points& points, uint64_t now_ms) {
 // What the sync that made the point did.
 struct SyncFigures {
   uint64_t bytes_read = 0;    // from the source disks
-  uint64_t bytes_sent = 0;    // over the wire, or handed to the store
+  uint64_t bytes_sent = 0;    // over the network, or handed to the store
   uint64_t bytes_stored = 0;  // appended to packs
   uint64_t duration_ms = 0;
   uint64_t frozen_ms = 0;  // how long the guest's file systems were frozen
@@ -109,24 +110,24 @@ struct Point {
   MachineId machine;
   std::string machine_name;
   std::string host;      // where it was captured; may be empty
-  uint64_t time_ms = 0;  // when it was taken in: see PointDates
+  uint64_t time_ms = 0;  // when it was received: see PointDates
   PointDates dates;
   Consistency consistency = Consistency::crash;
   MachineDefinition definition;
   std::vector<PointDisk> disks;
   SyncFigures figures;
-  std::string note;  // how tracking went, for people
+  std::string note;  // about change tracking, for people
 
-  // Throws not_found, naming the disks there are.
+  // Throws not_found, naming the existing disks.
   const PointDisk& disk(std::string_view name) const;
 };
 
-// What lists show: enough without reading manifests.
+// What lists show, available without reading manifests.
 struct PointSummary {
   PointId id;
   MachineId machine;
   std::string machine_name;
-  uint64_t time_ms = 0;  // when it was taken in: see PointDates
+  uint64_t time_ms = 0;  // when it was received: see PointDates
   uint64_t size = 0;     // of all disks together, bytes
   Consistency consistency = Consistency::crash;
   PointDates dates;

@@ -1,6 +1,6 @@
 // The part of a point that only people and the boot need (names, definition, figures), as JSON: the
-// private part of a manifest, and the details of a commit on the wire. docs/format.md names each
-// field. Pure functions; thread-safe.
+// private part of a manifest, and the details of a commit in the transfer protocol. docs/format.md
+// names each field. Pure functions; thread-safe.
 #pragma once
 
 #include "base/bytes.h"
@@ -9,13 +9,13 @@
 
 namespace images {
 
-// Everything but what the public part holds: ids, time, consistency, the disks' keys, sizes and
-// roots.
+// Everything except what the public part contains: ids, time, consistency, the disks' keys, sizes
+// and roots.
 base::Bytes encode_point_details(const Point& point);
-// `disks` holds the names only. Throws corrupt for anything that is not such a text.
+// `disks` contains only the names. Throws corrupt for any other text.
 Point decode_point_details(base::ByteView bytes);
 
-// PointDetails as they travel. Throws corrupt.
+// PointDetails as they are sent. Throws corrupt.
 base::Bytes encode_details(const PointDetails& details);
 PointDetails decode_details(base::ByteView bytes);
 

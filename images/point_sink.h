@@ -23,7 +23,7 @@ namespace images {
 struct PlannedDisk {
   std::string name;
   uint64_t size = 0;  // bytes, a multiple of 512
-  // The point whose content the disk has wherever the sync sends nothing. None: zeros.
+  // The base point: wherever the sync sends nothing, the disk has its content. None: zeros.
   std::optional<PointId> base;
 };
 
@@ -35,16 +35,17 @@ struct SyncPlan {
 // What is known only at the end.
 struct PointDetails {
   std::string host;
-  uint64_t time_ms = 0;  // the instant of the image by the host's clock; whoever commits dates it
+  uint64_t time_ms = 0;  // the time of the image by the host's clock; the committer dates the point
   Consistency consistency = Consistency::crash;
   MachineDefinition definition;
   SyncFigures figures;  // bytes_sent and bytes_stored are filled in by the sink
   std::string note;
-  // A person said when the images were taken: no host's clock is judged by it.
+  // A person stated when the images were taken: no host's clock is judged by it.
   bool dated_by_person = false;
 };
 
-// `count` chunks from chunk number `index` of a disk have this content. count > 1 only for zeros.
+// `count` chunks starting with chunk number `index` of a disk have this content. count > 1 only for
+// zeros.
 struct PlacedChunk {
   uint64_t index = 0;
   uint64_t count = 1;
@@ -55,16 +56,16 @@ struct PlacedChunk {
 
 enum class Codec : uint8_t { raw = 0, zstd = 1 };
 
-// A chunk's plaintext as it travels and is stored: compressed if that made it smaller. The bytes
-// are somebody else's.
+// A chunk's plaintext as it is sent and stored: compressed if that made it smaller. The bytes
+// belong to someone else.
 struct EncodedChunk {
   Codec codec = Codec::raw;
   base::ByteView bytes;
 };
 
 // Places of one disk, ascending and without overlaps. Batches are numbered 0, 1, 2, … per sync
-// without gaps; a batch's places of a disk lie behind those of every earlier batch of that disk. At
-// most kMaxBatchPlaces places, so that both ends know their memory.
+// without gaps; a batch's places of a disk follow those of every earlier batch of that disk. At
+// most kMaxBatchPlaces places, so that both ends have bounded memory.
 constexpr size_t kMaxBatchPlaces = 256;
 constexpr size_t kMaxBatchesInFlight = 16;
 
@@ -83,7 +84,7 @@ class PointSink {
  public:
   virtual ~PointSink() = default;
 
-  // How this store cuts and names chunks. Valid as long as the sink.
+  // How this store divides and names chunks. Valid as long as the sink.
   virtual const ChunkHasher& hasher() const = 0;
 
   // Which of these chunks the store lacks (zero ids never). The answer holds until the sink is
@@ -91,15 +92,17 @@ class PointSink {
   virtual std::vector<bool> lacking(std::span<const PlacedChunk> places) = 0;
 
   // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on
-  // this thread, once) for the content of places[i]; what it gave stays where it is until send()
-  // returns. Returns when the batch is handed over; bytes may still be under way until commit().
-  // Any number of threads; at most kMaxBatchesInFlight batches past the smallest sequence that is
-  // not yet handed over. Throws unavailable, no_space, … : the sync is over.
+  // this thread, once) for the content of places[i]; its result must stay valid until send()
+  // returns. Returns when the batch is handed over; bytes may still be in flight until commit().
+  // May be called by any number of threads; at most kMaxBatchesInFlight batches beyond the smallest
+  // sequence that is not yet handed over. Throws unavailable, no_space, …: then the sync has
+  // failed.
   virtual void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) = 0;
 
   virtual SinkProgress progress() const = 0;
 
-  // Makes the point durable and visible, and returns its id. Once, after all send() calls returned.
+  // Makes the point durable and visible, and returns its id. Call it once, after all send() calls
+  // returned.
   virtual PointId commit(const PointDetails& details) = 0;
 };
 

@@ -18,18 +18,19 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr uint64_t kDomainXmlLimit = 4 << 20;
-// QEMU gave up that often without having copied anything in between. An export that died is away
-// for a second or two, and QEMU waits for it minutes, so this takes a damaged store or a full disk.
+// QEMU failed this often without having copied anything in between. An export that died is
+// unavailable for a second or two, and QEMU waits minutes for it, so this happens only with a
+// damaged store or a full disk.
 constexpr int kMaxFailures = 5;
-constexpr uint64_t kExtentStep = 1ull << 34;  // bytes of disk whose extents are asked for at once
+constexpr uint64_t kExtentStep = 1ull << 34;  // bytes of disk whose extents are queried at once
 constexpr uint64_t kTableShare = 8192;        // qcow2: 8 bytes of table for each cluster of 64 KiB
 
 }  // namespace
 
-// One disk's copying.
+// Copying one disk.
 struct BlockPull::Disk {
   VmDisk disk;
-  bool asked = false;  // a copying was begun by this object or found under way
+  bool asked = false;  // copying was started by this object or was found running
   bool is_local = false;
   uint64_t done = 0, done_at_failure = 0;
   int failures = 0;
@@ -40,7 +41,7 @@ BlockPull::BlockPull(Hypervisor& hypervisor, WithRecord with_record, uint64_t ba
   with_record_([&](BootRecord& record, const BootPlaces& places) {
     if (hypervisor_.state(record.vm.domain_name) == DomainState::off) {
       throw Error(ErrorCode::busy,
-                  fmt::format("{} does not run, and only a running VM can be moved",
+                  fmt::format("{} is not running, and only a running VM can be moved",
                               record.vm.machine_name));
     }
     domain_ = record.vm.domain_name;
@@ -60,8 +61,8 @@ bool BlockPull::step() {
   return true;
 }
 
-// Every disk: is it local, does its copying go on, or must it be begun (again)? True when all
-// are.
+// For every disk: is it local, is it being copied, or must copying be started (again)? True when
+// all are local.
 bool BlockPull::look() {
   bool all_local = true;
   for (Disk& each : disks_) {
@@ -76,7 +77,7 @@ void BlockPull::look_at(Disk& each) {
   try {
     if (auto job = hypervisor_.pull_progress(domain_, path)) {
       each.asked = true;
-      // QEMU counts in its own units towards its own end.
+      // QEMU reports progress in its own units, relative to its own end.
       double share =
           job->total == 0 ? 0 : static_cast<double>(job->done) / static_cast<double>(job->total);
       each.done = static_cast<uint64_t>(share * static_cast<double>(each.disk.size));
@@ -102,14 +103,14 @@ void BlockPull::count_failure(Disk& each) {
   each.failures = each.done > each.done_at_failure ? 1 : each.failures + 1;
   each.done_at_failure = each.done;
   each.asked = false;
-  base::log().warn("QEMU stopped copying disk {} of {}; it is begun again", each.disk.name,
+  base::log().warn("QEMU stopped copying disk {} of {}; it is started again", each.disk.name,
                    machine_);
   if (each.failures < kMaxFailures) return;
   mark_over();
   throw Error(
       ErrorCode::io,
       fmt::format("QEMU cannot copy disk {} of {}: is the appliance's disk full, or the point "
-                  "damaged? What was copied stays, and the VM goes on as before",
+                  "damaged? What was copied stays, and the VM continues as before",
                   each.disk.name, machine_));
 }
 
@@ -167,7 +168,7 @@ namespace {
 pugi::xml_document parse(const std::string& domain_xml) {
   pugi::xml_document document;
   if (!document.load_string(domain_xml.c_str()))
-    throw Error(ErrorCode::corrupt, "the domain's definition is no XML");
+    throw Error(ErrorCode::corrupt, "the domain's definition is not XML");
   return document;
 }
 

@@ -1,12 +1,12 @@
-// Moves a running instant VM onto local storage: QEMU copies what lies below the overlays into them
+// Moves a running instant VM to local storage: QEMU copies what is below the overlays into them
 // (libvirt's block pull) while the guest works. What the guest overwrites meanwhile is not copied.
 //
-// Every step can be cut off. boot.json says "pulling" before the first byte is copied, so that a
-// new daemon takes the pull up again; QEMU copies on without any daemon. A pull that failed or was
+// Every step can be interrupted. boot.json says "pulling" before the first byte is copied, so that
+// a new daemon continues the pull; QEMU keeps copying without any daemon. A pull that failed or was
 // cancelled leaves what it has copied in the overlay, and the next one copies only the rest. At the
-// end each disk's chain is the overlay alone; then, in this order, the connections to the export
-// are closed, domain.xml forgets the export (so that power-on needs none), boot.json says "local",
-// and the export ends.
+// end each disk's chain is only the overlay; then, in this order, the connections to the export are
+// closed, domain.xml no longer mentions the export (so that power-on needs none), boot.json says
+// "local", and the export ends.
 #pragma once
 
 #include <cstdint>
@@ -24,29 +24,28 @@ struct PullProgress {
   uint64_t total = 0;  // bytes of all disks, as the guest sees them
 };
 
-// Bytes that the overlays may come to need at most: all data of the point's disks, and qcow2's
-// tables. Opens the record's store. Throws what opening it throws.
+// The maximum number of bytes that the overlays may come to need: all data of the point's disks,
+// and qcow2's tables. Opens the record's store. Throws what opening it throws.
 uint64_t room_to_pull(const BootRecord& record);
 
 // Runs an action on the VM's record under the VM's lock.
 using WithRecord =
     std::function<void(const std::function<void(BootRecord&, const BootPlaces&)>& action)>;
 
-// One pull, without a thread of its own: whoever has it calls step() every half second. Not
-// thread-safe.
+// One pull, without a thread of its own: its owner calls step() every half second. Not thread-safe.
 class BlockPull {
  public:
-  // Marks the VM as pulling, and copies nothing yet. `bandwidth` is in bytes per second for each
-  // disk; 0: no limit. Throws busy if the VM does not run.
+  // Marks the VM as pulling, and copies nothing yet. `bandwidth` is in bytes per second per disk;
+  // 0: no limit. Throws busy if the VM is not running.
   BlockPull(Hypervisor& hypervisor, WithRecord with_record, uint64_t bandwidth);
-  ~BlockPull();  // QEMU copies on
+  ~BlockPull();  // QEMU continues copying
 
-  // Begins and renews the copying. True once the VM needs neither export nor store any more; then
-  // the object has done its work. Throws busy if the VM has ended, io if QEMU gives up again and
-  // again; then the pull is over, too.
+  // Starts and restarts the copying. True once the VM no longer needs export and store; then this
+  // object has done its work. Throws busy if the VM has ended, io if QEMU fails again and again;
+  // the pull ends then, too.
   bool step();
-  // Ends the copying; what was copied stays. For a pull that is not wanted any more, not for a
-  // daemon that ends: its successor takes the pull up.
+  // Ends the copying; what was copied stays. For a pull that is no longer wanted, not for a daemon
+  // that stops: the next daemon continues the pull.
   void give_up();
   PullProgress progress() const;
 

@@ -124,15 +124,15 @@ InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) con
   if (domain == DomainState::off) vm.problem = record.problem;
   if (domain == DomainState::paused_by_io_error) {
     bool full = free_bytes(settings_.state_directory) < kFreeDiskToResume;
-    vm.problem =
-        full ? "The appliance's disk is full: the VM waits for room." : "Its disk did not answer.";
+    vm.problem = full ? "The appliance's disk is full: the VM is paused until there is room."
+                      : "Its disk did not answer.";
   }
   for (VmDisk& disk : vm.disks) disk.overlay_size = used_bytes(disk.overlay_path);
   if (domain != DomainState::off) {
     try {
       vm.console = read_console(hypervisor_.domain_xml(vm.domain_name));
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::not_found) throw;  // it has ended in this moment
+      if (error.code() != ErrorCode::not_found) throw;  // it has ended at this moment
     }
   }
   vm.console.password = record.console_password;

@@ -1,9 +1,9 @@
-// What instant VMs there are, and how they are: their records in STATE/vms and what libvirt says of
-// their domains, put together anew at each call. Internal to appliance/boot: what other folders see
-// is BootService (boot_service.h).
+// Which instant VMs exist, and their state: their records in STATE/vms combined with what libvirt
+// reports about their domains, at each call. Internal to appliance/boot: other folders use
+// BootService (boot_service.h).
 //
-// Changes nothing. Thread-safe; takes no locks, so that what it says may be over at once but for a
-// caller that holds the VM's lock (boot_operations.h).
+// Changes nothing. Thread-safe; takes no locks, so results may be outdated at once, unless the
+// caller holds the VM's lock (boot_operations.h).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace appliance::boot {
 
-// Bytes that have to be free before a VM goes on that has stopped for its disk.
+// Bytes that have to be free before a VM that was paused for lack of disk space is resumed.
 constexpr uint64_t kFreeDiskToResume = 256ull << 20;
 
 class BootLookup {
@@ -26,7 +26,7 @@ class BootLookup {
   BootLookup(const BootSettings& settings, Hypervisor& hypervisor)  // both outlive it
       : settings_(settings), hypervisor_(hypervisor) {}
 
-  // ---- as BootService's functions of the same names
+  // ---- like BootService's functions of the same names
 
   std::vector<InstantVm> list() const;
   InstantVm get(const BootId& id) const;
@@ -40,7 +40,7 @@ class BootLookup {
   BootRecord open_record(const BootId& id) const;  // throws not_found
   // None also if it cannot be read, which is logged.
   std::optional<BootRecord> find_record(const BootId& id) const;
-  // The record's VM with all that is not in records.
+  // The record's VM, with everything that is not in records.
   InstantVm describe(const BootRecord& record, DomainState domain) const;
   // The other VM of its machine that holds the machine's timeline.
   std::optional<InstantVm> other_holder(const InstantVm& vm) const;

@@ -1,15 +1,15 @@
-// The life of an instant VM, and why a crash at any line leaves nothing behind:
+// The life cycle of an instant VM, and why a crash at any line leaves nothing behind:
 //
 //   start   boot.json says "starting" (durable) → export → overlays → domain →
 //           boot.json says "started"
 //   stop    boot.json says "stopping" (durable) → domain → export → run folder → overlays →
 //           boot.json
 //
-// So the phase in boot.json and libvirt tell how far it came, and adopt() does the rest: the table
+// So the phase in boot.json and libvirt show how far it came, and adopt() does the rest: the table
 // is in boot_tending.cc.
 //
-// Instant VMs are domains that libvirt knows also while they do not run (test boots are not), and
-// stay so until their overlay is discarded.
+// The domains of instant VMs stay defined in libvirt while they are not running (those of test
+// boots do not), until their overlay is discarded.
 #include "appliance/boot/boot_operations.h"
 
 #include <fmt/format.h>
@@ -94,7 +94,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
   BootRecord record;
   Preparation prepared;
   {
-    // Memory is promised by the record: two starts at once must see each other's.
+    // Memory is promised by the record: two simultaneous starts must see each other's.
     std::lock_guard<std::mutex> admission(admission_mutex_);
     prepared = prepare(source, point_id, options);
     if (!prepared.plan.reasons.empty()) {
@@ -118,7 +118,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
     undo(record, places);
     throw;
   }
-  base::log().info("boot {} of {} runs after {}", id.hex(), record.vm.machine_name,
+  base::log().info("boot {} of {} is running after {}", id.hex(), record.vm.machine_name,
                    base::format_duration_ms(record.vm.start_duration_ms));
   return lookup_.describe(record, hypervisor_.state(record.vm.domain_name));
 }
@@ -178,11 +178,12 @@ std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t
     needed -= std::min(needed, used_bytes(disk.overlay_path));
   uint64_t free = free_bytes(settings_.state_directory);
   if (needed > free) {
-    throw Error(ErrorCode::no_space,
-                fmt::format("moving {} onto local storage may need {}, and {} are free in {}: free "
-                            "some room first",
-                            seen.vm.machine_name, base::format_size(needed),
-                            base::format_size(free), settings_.state_directory));
+    throw Error(
+        ErrorCode::no_space,
+        fmt::format("moving {} to local storage may need {}, and {} are free in {}: free some "
+                    "space first",
+                    seen.vm.machine_name, base::format_size(needed), base::format_size(free),
+                    settings_.state_directory));
   }
   auto with_record = [this, id](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
     auto lock = lock_of(id);
@@ -241,7 +242,7 @@ void BootOperations::run_domain(BootRecord& record, const BootPlaces& places,
   try {
     hypervisor_.enable_reconnect(record.vm.domain_name, exports);
   } catch (const Error& error) {
-    // It runs all the same: should its export die, it pauses until tend() lets it go on.
+    // The VM runs anyway: if its export dies, it pauses until tend() resumes it.
     base::log().warn("boot {}: {}", record.vm.id.hex(), error.message());
   }
 }
@@ -270,7 +271,7 @@ void BootOperations::start_export(const BootRecord& record, const BootPlaces& pl
   ExportProcess::start(options);
 }
 
-// By a person, who says that all earlier trouble is over.
+// Called by an operator, who thereby says that all earlier problems are solved.
 void BootOperations::power_on(BootRecord& record) {
   std::vector<std::string> conflicts = conflicts_of(record, lookup_.active_vms(), hypervisor_);
   if (!conflicts.empty()) throw Error(ErrorCode::busy, join_reasons(conflicts));
@@ -292,7 +293,7 @@ void BootOperations::power_on(BootRecord& record) {
 
 void BootOperations::power_off(BootRecord& record) {
   BootRecord before = record;
-  record.phase = Phase::ended;  // durable before the end, so that nobody starts it again
+  record.phase = Phase::ended;  // durable before the end, so that it is not restarted
   write_record(base::real_file_system(), lookup_.places_of(record.vm.id), record);
   try {
     hypervisor_.destroy(record.vm.domain_name);
@@ -321,7 +322,7 @@ void BootOperations::start_again(BootRecord& record, const BootPlaces& places) {
   run_domain(record, places, xml);
 }
 
-// One machine, one truth: a VM beside one that holds the machine's timeline does not.
+// One machine, one truth: if another VM holds the machine's timeline, this one does not.
 void BootOperations::yield_timeline(BootRecord& record) {
   if (record.vm.timeline != Timeline::instant) return;
   auto other = lookup_.other_holder(record.vm);
@@ -362,9 +363,9 @@ void BootOperations::finish_stop(BootRecord& record, const BootPlaces& places) {
   write_record(base::real_file_system(), places, record);
 }
 
-// Isolated networks are made for a recovery, and go with its last VM.
+// Isolated networks are created for a recovery, and removed with its last VM.
 void BootOperations::remove_unused_networks(const BootRecord& record) {
-  std::lock_guard<std::mutex> admission(admission_mutex_);  // nobody joins one meanwhile
+  std::lock_guard<std::mutex> admission(admission_mutex_);  // no VM joins one meanwhile
   for (const VmNetworkCard& card : record.vm.network_cards) {
     if (card.mode != NetworkMode::isolated) continue;
     bool used = false;
@@ -389,7 +390,7 @@ void BootOperations::undo(BootRecord& record, const BootPlaces& places) {
     record.keep_overlay = false;
     finish_stop(record, places);
   } catch (const Error& error) {
-    base::log().error("boot {} could not be cleaned away: {}", record.vm.id.hex(), error.message());
+    base::log().error("boot {} could not be cleaned up: {}", record.vm.id.hex(), error.message());
   }
 }
 

@@ -1,9 +1,9 @@
-// What is done to instant VMs: start, stop, power, changes, the way onto local storage; and the
-// locks under which it is done. Internal to appliance/boot: what other folders see is BootService
-// (boot_service.h). What nobody orders is done by BootTending (boot_tending.h), with the steps
-// below.
+// The operations on instant VMs: start, stop, power, changes, the move to local storage; and the
+// locks under which they run. Internal to appliance/boot: other folders use BootService
+// (boot_service.h). What happens without a request is done by BootTending (boot_tending.h), using
+// the steps below.
 //
-// Thread-safe: calls for different VMs run side by side, calls for one VM one after the other. The
+// Thread-safe: calls for different VMs run concurrently, calls for one VM one after the other. The
 // order of the locks is in docs/threads.md.
 #pragma once
 
@@ -23,19 +23,19 @@
 
 namespace appliance::boot {
 
-// What an export is started for.
+// Why an export is started.
 enum class ExportUse {
   first_boot,  // reads ahead, and records
-  reboot,      // reads ahead; what was rewritten is in the overlay, so it is no record
-  running,     // the guest runs already
+  reboot,      // prefetches; what was rewritten is in the overlay, so nothing is recorded
+  running,     // the guest is already running
 };
 
 class BootOperations {
  public:
-  // All outlive it. Makes the folders of `settings`.
+  // All must outlive it. Creates the folders of `settings`.
   BootOperations(const BootSettings& settings, Hypervisor& hypervisor, const BootLookup& lookup);
 
-  // ---- as BootService's functions of the same names
+  // ---- like BootService's functions of the same names
 
   AcceleratorVerdict accelerator();
   InstantVm start(const PointSource& source, const images::PointId& point_id,
@@ -45,7 +45,7 @@ class BootOperations {
   void power(const BootId& id, PowerAction action);
   std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
-  // What a start begins with; nothing is changed.
+  // The first part of a start; nothing is changed.
   Preparation prepare(const PointSource& source, const images::PointId& point_id,
                       const BootOptions& options);
 
@@ -53,27 +53,27 @@ class BootOperations {
 
   // ---- locks
 
-  // Held for the whole of an operation on one VM, I/O included: that is its purpose.
+  // Held for the whole of an operation on one VM, including its I/O: that is its purpose.
   std::unique_lock<std::mutex> lock_of(const BootId& id);
-  // Holds nothing if somebody works on the VM.
+  // Holds nothing if another operation on the VM is running.
   std::unique_lock<std::mutex> try_lock_of(const BootId& id);
 
-  // ---- steps, for who holds the VM's lock
+  // ---- steps, called with the VM's lock held
 
   void start_export(const BootRecord& record, const BootPlaces& places, ExportUse use);
   void end_export(const BootPlaces& places);  // no error if there is none
-  // From its overlays, whatever became of export, run folder and QEMU. The record is saved. Throws
-  // unavailable if its memory is not free, corrupt if an overlay is damaged.
+  // From its overlays, whatever the state of export, run folder and QEMU. The record is saved.
+  // Throws unavailable if its memory is not available, corrupt if an overlay is damaged.
   void start_again(BootRecord& record, const BootPlaces& places);
-  // All of a stop once it is in the record; can be repeated.
+  // Everything of a stop after it has been recorded; can be repeated.
   void finish_stop(BootRecord& record, const BootPlaces& places);
 
  private:
   // ---- start
 
-  // Folders and boot.json, durable; if it throws, neither is there.
+  // Creates folders and boot.json, durably; if it throws, neither exists.
   void write_first_record(const BootPlaces& places, const BootRecord& record);
-  // From the export to the domain that runs.
+  // From the export to the running domain.
   void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step);
   // Networks and the domain; used for the first start and for switching on again.
   void run_domain(BootRecord& record, const BootPlaces& places, const std::string& xml);
@@ -84,9 +84,9 @@ class BootOperations {
 
   // ---- stop
 
-  // Asks the guest, and returns when it is off or the time is over; what fails is only logged.
+  // Asks the guest, and returns when it is off or the time is over; failures are only logged.
   void wait_for_shutdown(const BootRecord& record, uint32_t timeout_s);
-  // The isolated ones of the record that no other VM is on.
+  // The record's isolated networks that no other VM uses.
   void remove_unused_networks(const BootRecord& record);
   // After a failed start. What cannot be undone now is left to adopt().
   void undo(BootRecord& record, const BootPlaces& places);
@@ -98,7 +98,7 @@ class BootOperations {
   const BootLookup& lookup_;
   const BootTraceCache traces_;
   std::mutex trial_mutex_;  // held during the KVM trial: two at once would disturb each other
-  // Held from counting the promised memory until the record promises it.
+  // Held from counting the promised memory until the record contains the new promise.
   std::mutex admission_mutex_;
   base::Guarded<std::map<BootId, std::unique_ptr<std::mutex>>> mutexes_;
 };

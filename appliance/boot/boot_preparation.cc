@@ -27,9 +27,9 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr std::chrono::milliseconds kAnswerTime{600}, kAnswerLook{50};
-constexpr uint64_t kMemoryReserve = 512ull << 20;  // of the appliance, for itself
+constexpr uint64_t kMemoryReserve = 512ull << 20;  // for the appliance itself
 
-// QEMU takes 8 characters. Without those that look alike.
+// QEMU accepts 8 characters. Without characters that look alike.
 std::string fresh_password() {
   constexpr std::string_view kLetters = "abcdefghijkmnpqrstuvwxyzACDEFGHJKLMNPQRSTUVWXYZ2345679";
   std::string password;
@@ -41,8 +41,8 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
   to.insert(to.end(), more.begin(), more.end());
 }
 
-// The disk the machine boots from says most: the first with an EFI system partition, else the
-// first. A disk that is damaged where a boot begins is among the damages.
+// The disk the machine boots from is the most informative: the first with an EFI system partition,
+// otherwise the first. A disk that is damaged where a boot begins is listed among the damages.
 DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
                        std::vector<std::string>& damages) {
   std::optional<DiskLook> best;
@@ -66,8 +66,8 @@ DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
   return best.value_or(DiskLook{});
 }
 
-// What is damaged is a reason against the start, or a note for a person who wants it all the same.
-// What is damaged beyond the look at a few places, a check of the store may have found before.
+// Damage is a reason against the start, or only a note if the operator wants it anyway. A check of
+// the store may have found damage outside the few places that are examined here.
 void judge_damages(const PointSource& source, const BootOptions& options,
                    std::vector<std::string> damages, Preparation& prepared) {
   const images::Point& point = prepared.point;
@@ -83,8 +83,9 @@ void judge_damages(const PointSource& source, const BootOptions& options,
   }
   for (std::string& damage : damages) {
     damage += fmt::format(
-        ": choose another point (muletto point list --machine {}), let 'muletto tenant check' look "
-        "for what else is damaged, or start it all the same with --accept-damage",
+        ": choose another point (muletto point list --machine {}), let 'muletto "
+        "tenant check' find what else is damaged, or start it anyway with "
+        "--accept-damage",
         point.machine_name);
   }
   prepared.is_refused_for_damage = !damages.empty();
@@ -100,10 +101,10 @@ void check_networks(const BootOptions& options, Bridges* bridges, MachinePlan& p
                       "another host",
                       choice.name));
     } else if (!bridges->has_bridge(choice.name)) {
-      plan.reasons.push_back(fmt::format(
-          "there is no bridge '{}' on this appliance: 'ip link show type bridge' lists those there "
-          "are",
-          choice.name));
+      plan.reasons.push_back(
+          fmt::format("there is no bridge '{}' on this appliance: 'ip link show type bridge' lists "
+                      "the existing ones",
+                      choice.name));
     }
   }
 }
@@ -125,8 +126,8 @@ std::vector<ForwardingEntry> forwarding_tables_of(const std::vector<VmNetworkCar
   return all;
 }
 
-// An original that is alive may be silent for long: it is asked for, and given time to answer.
-// `conflicts` judges what was seen.
+// An original that is alive may be silent for long: it is asked to send something, and given time
+// to do so. `conflicts` judges what was seen.
 std::vector<std::string> look_for_original(
     const JoiningVm& joining, Bridges* bridges,
     const std::function<std::vector<std::string>(const std::vector<ForwardingEntry>&)>& conflicts) {
@@ -151,7 +152,7 @@ void check_folders(const BootSettings& settings, const QemuUser& qemu, MachinePl
   }
 }
 
-// Isolated and NAT networks are libvirt's, under the names of the settings.
+// Isolated and NAT networks are libvirt's, with the names from the settings.
 void name_networks(const BootSettings& settings, const std::string& tenant, MachinePlan& plan) {
   for (PlannedCard& card : plan.cards) {
     if (card.mode == NetworkMode::nat) card.source = settings.nat_network;
@@ -182,7 +183,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   prepared.plan =
       plan_machine(prepared.point, look, options, prepared.facts, pack_xml_without_rights);
   MachinePlan& plan = prepared.plan;
-  // A TPM that is there under this name is another machine's, or this one's on its old host.
+  // An existing TPM with this name belongs to another machine, or to this one on its old host.
   if (plan.has_tpm &&
       base::real_file_system().exists(tpm_folder(settings.tpm_directory, plan.uuid)))
     plan.uuid = fresh_uuid();

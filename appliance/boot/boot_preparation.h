@@ -1,5 +1,5 @@
-// What happens before anything of a boot exists: reading the point, planning the machine, and
-// finding every reason why it cannot be. Functions without state; thread-safe.
+// Everything before any part of a boot exists: reading the point, planning the machine, and finding
+// every reason why it cannot start. Functions without state; thread-safe.
 #pragma once
 
 #include "appliance/boot/boot_service.h"
@@ -12,24 +12,24 @@ struct Preparation {
   images::Point point;
   HypervisorFacts facts;
   MachinePlan plan;  // its reasons are complete: machine, memory, networks, folders
-  bool is_refused_for_damage = false;  // of the image; the reasons say so
+  bool is_refused_for_damage = false;  // of the image; it is also in the reasons
 };
 
 // `active` are the VMs that run or are being started: they may use all the memory they were
-// promised, whether they have touched it or not, and nobody else may have their identity on their
+// promised, whether they have touched it or not, and no other VM may have their identity on their
 // networks.
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
                          Hypervisor& hypervisor, const std::vector<InstantVm>& active);
 
-// The reasons why a VM that rests may not join its networks again now.
+// The reasons why an ended VM may not join its networks again now.
 std::vector<std::string> conflicts_of(const BootRecord& record,
                                       const std::vector<InstantVm>& active, Hypervisor& hypervisor);
 
-// Bytes that a VM may be given now, beside those that run and the appliance itself.
+// Bytes that a VM can be given now, in addition to the running ones and the appliance itself.
 uint64_t free_memory(const HypervisorFacts& facts, uint64_t promised_memory);
 
-// The record of a boot that is about to begin, with a fresh console password.
+// The record of a boot that is about to start, with a new console password.
 BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
                       const BootOptions& options, const BootSettings& settings,
                       const Preparation& prepared, const AcceleratorVerdict& verdict);

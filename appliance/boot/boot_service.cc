@@ -1,8 +1,8 @@
-// Each call goes on to where it is answered:
+// Each call is forwarded to where it is implemented:
 //
-//   boot_lookup.h      what VMs there are, and how they are
-//   boot_operations.h  what is done to them by order
-//   boot_tending.h     what is done without: adopt() and tend()
+//   boot_lookup.h      which VMs exist, and their state
+//   boot_operations.h  operations on them, on request
+//   boot_tending.h     what happens without a request: adopt() and tend()
 #include "appliance/boot/boot_service.h"
 
 #include <algorithm>
@@ -75,7 +75,7 @@ BootId BootService::find(std::string_view selector) {
 
 void BootService::stop(const BootId& id, const StopOptions& options) {
   implementation_->operations.stop(id, options);
-  implementation_->networks.sweep();  // a network goes with its last VM
+  implementation_->networks.sweep();  // a network is removed with its last VM
 }
 void BootService::power(const BootId& id, PowerAction action) {
   implementation_->operations.power(id, action);
@@ -143,7 +143,7 @@ void BootService::served(const BootId& id) {
   try {
     if (!base::real_file_system().exists(path)) base::real_file_system().create(path);
   } catch (const Error& error) {
-    base::log().debug("boot {}: {}", id.hex(), error.message());  // it ends in this moment
+    base::log().debug("boot {}: {}", id.hex(), error.message());  // it is ending at this moment
   }
 }
 

@@ -1,12 +1,12 @@
 // Starts, finds, operates and ends instant VMs.
 //
-// An instant VM is three things that outlive this process: a domain of libvirt, one nbdkit process
+// An instant VM is three things that outlive this process: a libvirt domain, one nbdkit process
 // that exports the point's disks, and a folder STATE/vms/BOOT-ID with boot.json and the overlays.
 // boot.json is durable before anything is started, so after a crash at any moment adopt() can tell
-// what to take up again and what to clean away. The truth about running VMs is libvirt's (each
-// domain carries its boot id in its metadata); nothing is cached here.
+// what to continue and what to clean up. The truth about running VMs is libvirt's (each domain
+// carries its boot id in its metadata); nothing is cached here.
 //
-// Thread-safe: calls for different VMs run side by side, calls for one VM one after the other.
+// Thread-safe: calls for different VMs run concurrently, calls for one VM one after the other.
 #pragma once
 
 #include <functional>
@@ -36,19 +36,19 @@ struct BootSettings {
       plugin_path;  // of nbdkit-muletto-plugin.so; empty: MULETTO_PLUGIN, or beside the program
   // Instead of the plugin and its parameters, for tests without a store. Empty: the plugin.
   std::vector<std::string> export_command;
-  uint32_t export_thread_count = 16;         // requests one nbdkit works on at a time
-  uint64_t export_cache_size = 64ull << 20;  // bytes of memory, each VM
-  uint64_t export_disk_cache_size = 0;       // bytes of disk, each VM; 0: none
+  uint32_t export_thread_count = 16;         // concurrent requests of one nbdkit
+  uint64_t export_cache_size = 64ull << 20;  // bytes of memory, per VM
+  uint64_t export_disk_cache_size = 0;       // bytes of disk, per VM; 0: none
   std::string
       trace_directory;  // of the BootTraceCache; empty: boots are neither recorded nor prefetched
-  std::string isolated_network =
-      "muletto-isolated";  // libvirt networks, made when they are first needed
+  std::string isolated_network = "muletto-isolated";  // libvirt networks, created when first needed
   std::string nat_network = "muletto-nat";
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
-  // While an export is away, QEMU holds the guest's requests that long before it stops the guest.
+  // How long QEMU holds the guest's requests while an export is unavailable, before it pauses the
+  // guest.
   uint32_t export_reconnect_delay_s = 300;
-  // Where start() pins its point until boot.json says that it is used. Outlives the service. Null:
-  // nobody deletes points while VMs start.
+  // Where start() pins its point until boot.json says that it is used. Must outlive the service.
+  // Null: no points are deleted while VMs start.
   PointPins* pins = nullptr;
 };
 
@@ -70,24 +70,25 @@ struct BootCheck {
   AcceleratorVerdict accelerator;
 };
 
-// What start() does at the moment: "Starting the export", … for a job's log.
+// What start() is doing now: "Starting the export", … for a job's log.
 using StepCallback = std::function<void(std::string_view)>;
 
 struct AdoptReport {
-  std::vector<InstantVm> running;     // where is_pulling, begin_pull() is to be called again
-  std::vector<InstantVm> resting;     // ended or kept: only the overlay is there
-  std::vector<InstantVm> cut_off;     // should run and do not: tend() decides
-  std::vector<std::string> cleaned;   // sentences: what was left over and is gone now
-  std::vector<std::string> problems;  // sentences: what could not be dealt with
+  std::vector<InstantVm> running;     // if is_pulling, call begin_pull() again
+  std::vector<InstantVm> resting;     // ended or kept: only the overlay exists
+  std::vector<InstantVm> cut_off;     // should be running but are not: tend() decides
+  std::vector<std::string> cleaned;   // sentences: what was left over and has been removed
+  std::vector<std::string> problems;  // sentences: what could not be handled
 };
 
 class BootService {
  public:
-  // `hypervisor` must outlive the service. Makes its folders. Touches no VM: call adopt().
+  // `hypervisor` must outlive the service. Creates its folders. Touches no VM: call adopt().
   BootService(BootSettings settings, Hypervisor& hypervisor);
   ~BootService();
 
-  // What instant VMs run under here, and why. The first call may take some seconds: it tries KVM.
+  // The accelerator of instant VMs here, and why. The first call may take some seconds: it tries
+  // KVM.
   AcceleratorVerdict accelerator();
 
   // What start() would do now; nothing is changed. Reads little: see disk_check.h.
@@ -100,64 +101,65 @@ class BootService {
   InstantVm start(const PointSource& source, const images::PointId& point,
                   const BootOptions& options, const StepCallback& on_step = {});
 
-  // All there are, oldest first.
+  // All VMs, oldest first.
   std::vector<InstantVm> list();
   InstantVm get(const BootId& id);  // throws not_found
-  // The VM a person means: a boot id, a unique prefix of one, or the name of a machine with just
-  // one. Throws not_found, invalid_argument.
+  // The VM that a person refers to: a boot id, a unique prefix of one, or the name of a machine
+  // with just one. Throws not_found, invalid_argument.
   BootId find(std::string_view selector);
 
-  // Ends VM and export. Without keep_overlay no trace is left when it returns. Throws not_found.
+  // Ends VM and export. Without keep_overlay nothing of it is left when it returns. Throws
+  // not_found.
   void stop(const BootId& id, const StopOptions& options = {});
 
   // Throws not_found; busy for a timeline that another instant VM of the machine holds.
   InstantVm change(const BootId& id, const BootChanges& changes);
 
-  // The VMs whose syncs go on into their machines' timelines, oldest first: all with
-  // Timeline::instant but those that were stopped, whether they run or not. From the records alone,
-  // so that libvirt need not answer; without state, console and sizes.
+  // The VMs whose syncs are added to their machines' timelines, oldest first: all with
+  // Timeline::instant except those that were stopped, whether they run or not. From the records
+  // alone, so that libvirt need not answer; without state, console and sizes.
   std::vector<InstantVm> timeline_holders();
 
-  // Those that were cut off and are not started again, for good or for now, with the problem. From
-  // the records alone, as above.
+  // Those that were interrupted and are not restarted, either permanently or for now, with the
+  // problem. From the records alone, as above.
   std::vector<InstantVm> cut_off();
 
-  // Throws not_found; busy if the VM is in a state in which that cannot be done.
+  // Throws not_found; busy if the VM is in a state in which that is impossible.
   void power(const BootId& id, PowerAction action);
 
-  // Begins to move a running VM onto local storage; the caller does the steps (block_pull.h),
-  // before the service ends. Null if it needs neither export nor point already. Throws no_space if
-  // the room for all of it is not there, busy. May take seconds: it looks at all that the point
-  // holds.
+  // Starts to move a running VM to local storage; the caller takes the steps (block_pull.h), before
+  // the service ends. Null if it already needs neither export nor point. Throws no_space if there
+  // is no room for all of it, busy. May take seconds: it examines everything that the point
+  // contains.
   std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
   Screenshot screenshot(const BootId& id);  // throws busy if it does not run
-  // What the guest is said to have, by leases and its agent, for people. IPv4 first.
+  // The guest's addresses according to leases and its agent, for people. IPv4 first.
   std::vector<std::string> addresses(const BootId& id);
   // Where it really is: see guest_search.h. Throws not_found.
   GuestSearch search(const BootId& id);
   // At most `limit` bytes of the serial console's log from `offset`.
   std::string serial_log(const BootId& id, uint64_t offset, uint64_t limit);
-  // Its size in bytes. One that has become smaller was begun again: logs are bounded.
+  // Its size in bytes. If it has become smaller it was restarted: logs are bounded.
   uint64_t serial_size(const BootId& id);
 
-  // Once, when the program starts: takes up what runs, finishes half-done stops, cleans half-done
-  // starts. VMs that were cut off are left to tend().
+  // Once, when the program starts: adopts what is running, completes unfinished stops, cleans up
+  // unfinished starts. VMs that were interrupted are left to tend().
   AdoptReport adopt();
 
-  // The guest was seen to be of use: what it has read until now is what a boot reads.
+  // The guest is known to be up: what it has read so far is what a boot reads.
   void served(const BootId& id);
-  // To be called when a machine's last point is gone.
+  // Call it when a machine's last point is deleted.
   void forget_traces(const images::StoreId& store, const images::MachineId& machine);
 
-  // To be called every second or so: restarts exports that died under a running VM and lets a VM go
-  // on that stopped for it, ends exports whose VM has ended, starts VMs again that were cut off
-  // (restart.h). Never throws; returns what it did, in sentences.
+  // To be called about every second: restarts exports that died under a running VM and resumes a VM
+  // that was paused because of it, ends exports whose VM has ended, restarts VMs that were
+  // interrupted (restart.h). Never throws; returns what it did, in sentences.
   std::vector<std::string> tend();
 
-  // Why isolated VMs may reach this machine, or could a moment ago: the firewall rules against it
-  // cannot be put in force, or somebody took them away within the last hour. Empty: all is well, as
-  // far as tend() saw.
+  // Why isolated VMs can reach this machine, or could a moment ago: the firewall rules against it
+  // cannot be applied, or something removed them within the last hour. Empty: no problem, as far as
+  // tend() knows.
   std::string isolation_problem();
 
  private:

@@ -1,14 +1,14 @@
 // adopt() decides by two facts, the phase in boot.json and whether libvirt runs a domain with that
-// boot id; why these are enough is in boot_operations.cc:
+// boot id; why these are enough is explained in boot_operations.cc:
 //
 //   phase      domain runs          no domain
-//   starting   it is started        clean away
-//   started    take up              the guest has ended, or was cut off: restart.h
-//   stopping   finish the stop      finish the stop
+//   starting   it counts as started clean up
+//   started    adopt                the guest has ended, or was interrupted: restart.h
+//   stopping   complete the stop    complete the stop
 //   kept       –                    end the export, keep the overlay
 //   ended      –                    the same
 //
-// A run folder without a state folder is the rest of a stop, or of a start cut off before
+// A run folder without a state folder was left by a stop, or by a start that was interrupted before
 // boot.json.
 #include "appliance/boot/boot_tending.h"
 
@@ -35,13 +35,13 @@ using images::ExportProcess;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kResumeInterval = std::chrono::seconds(5);
-// virtlogd begins a serial log again after 2 MiB; where QEMU writes it itself, nobody does.
+// virtlogd starts a new serial log after 2 MiB; if QEMU writes it itself, nothing does.
 constexpr uint64_t kLongestLog = 8 << 20, kKeptOfLog = 1 << 20;
 constexpr auto kIsolationInterval = std::chrono::seconds(5);
 constexpr auto kIsolationRemembered = std::chrono::hours(1);
 
-// The rules are the machine's: whichever service of this process sees that they are gone puts them
-// back, one of test boots, too.
+// The rules belong to the machine: any service of this process that sees that they are missing
+// restores them, including those of test boots.
 struct IsolationProblem {
   Clock::time_point at;
   std::string problem;
@@ -72,13 +72,13 @@ AdoptReport BootTending::adopt() {
     if (std::find(known.begin(), known.end(), each.boot) != known.end()) continue;
     hypervisor_.undefine(each.name);
     report.cleaned.push_back(
-        fmt::format("Boot {}: the definition of a VM that is gone.", each.boot.hex()));
+        fmt::format("Boot {}: the definition of a VM that no longer exists.", each.boot.hex()));
   }
   clean_run_folders(domains, report.cleaned);
   for (const auto& [id, state] : domains) {
     if (std::find(known.begin(), known.end(), id) != known.end()) continue;
     report.problems.push_back(
-        fmt::format("Boot {} runs in libvirt, but its folder is gone.", id.hex()));
+        fmt::format("Boot {} runs in libvirt, but its folder is missing.", id.hex()));
   }
   operations_.accelerator();  // tried now, so that the first start need not wait for it
   return report;
@@ -98,7 +98,7 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   if (record->phase == Phase::stopping || (record->phase == Phase::starting && !runs)) {
     bool was_start = record->phase == Phase::starting;
     operations_.finish_stop(*record, places);
-    report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was cut off.", id.hex(),
+    report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was interrupted.", id.hex(),
                                          record->vm.machine_name, was_start ? "start" : "stop"));
     return;
   }
@@ -124,7 +124,7 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   report.resting.push_back(lookup_.describe(*record, domain));
 }
 
-// Exports and sockets of boots that have no folder any more.
+// Exports and sockets of boots that no longer have a folder.
 void BootTending::clean_run_folders(const std::map<BootId, DomainState>& domains,
                                     std::vector<std::string>& done) {
   for (const BootId& id : boots_in(settings_.run_directory)) {
@@ -135,7 +135,7 @@ void BootTending::clean_run_folders(const std::map<BootId, DomainState>& domains
       continue;
     operations_.end_export(places);
     remove_run_folder(places);
-    done.push_back(fmt::format("Boot {}: the rest of a VM that is gone.", id.hex()));
+    done.push_back(fmt::format("Boot {}: the rest of a VM that no longer exists.", id.hex()));
   }
 }
 
@@ -149,8 +149,8 @@ void BootTending::keep_isolation(std::vector<std::string>& done) {
   try {
     if (hypervisor_.keep_isolation()) {
       problem =
-          "The firewall rules that keep isolated VMs away from this machine had been taken away; "
-          "they are in force again.";
+          "The firewall rules that keep isolated VMs away from this machine had been "
+          "removed; they are in force again.";
     }
   } catch (const Error& error) {
     problem = error.message() + ".";
@@ -183,7 +183,7 @@ std::vector<std::string> BootTending::tend() {
     }
     clean_run_folders(domains, done);
   } catch (const std::exception& error) {
-    done.push_back(fmt::format("The instant VMs could not be looked after: {}.", error.what()));
+    done.push_back(fmt::format("The instant VMs could not be checked: {}.", error.what()));
   }
   return done;
 }
@@ -191,7 +191,7 @@ std::vector<std::string> BootTending::tend() {
 void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
                            std::vector<std::string>& done) {
   auto lock = operations_.try_lock_of(id);
-  if (!lock) return;  // somebody works on it
+  if (!lock) return;  // another operation on it is running
   std::optional<BootRecord> record = lookup_.find_record(id);
   if (!record) return;
   if (record->phase == Phase::starting || record->phase == Phase::stopping) {
@@ -199,7 +199,7 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
     return;
   }
   if (record->phase != Phase::started) return;
-  // What was seen before the lock was taken may be over.
+  // What was seen before the lock was taken may be outdated.
   if (hypervisor_.state(record->vm.domain_name) != domain) return;
   BootPlaces places = lookup_.places_of(id);
   const std::string& machine = record->vm.machine_name;
@@ -228,18 +228,18 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   }
 }
 
-// A start or stop that nobody is at any more: libvirt went away in the middle, or the disk was
-// full.
+// A start or stop that is no longer in progress: libvirt became unavailable in the middle, or the
+// disk was full.
 void BootTending::finish_what_failed(BootRecord& record, std::vector<std::string>& done) {
   const bool was_start = record.phase == Phase::starting;
   const std::string machine = record.vm.machine_name;
   if (was_start) record.keep_overlay = false;
   try {
     operations_.finish_stop(record, lookup_.places_of(record.vm.id));
-    done.push_back(fmt::format("A {} of {} that had failed half-way is cleaned away.",
+    done.push_back(fmt::format("A {} of {} that had failed halfway is cleaned up.",
                                was_start ? "start" : "stop", machine));
   } catch (const std::exception& error) {
-    done.push_back(fmt::format("A {} of {} that failed half-way cannot be cleaned away yet: {}.",
+    done.push_back(fmt::format("A {} of {} that failed halfway cannot be cleaned up yet: {}.",
                                was_start ? "start" : "stop", machine, error.what()));
   }
 }
@@ -253,7 +253,7 @@ void BootTending::tend_ended(BootRecord& record, const BootPlaces& places,
     restart(record, places, done);
     return;
   }
-  if (next == AfterEnd::wait) record.problem = "It was cut off, and waits to be powered on.";
+  if (next == AfterEnd::wait) record.problem = "It was interrupted, and waits to be powered on.";
   record.phase = Phase::ended;
   write_record(base::real_file_system(), places, record);
   operations_.end_export(places);
@@ -274,13 +274,13 @@ void BootTending::restart(BootRecord& record, const BootPlaces& places,
   try {
     operations_.start_again(again, places);
     record = again;
-    done.push_back(fmt::format("The VM of {} had been cut off; it is started again.", machine));
+    done.push_back(fmt::format("The VM of {} had been interrupted; it is restarted.", machine));
   } catch (const Error& error) {
     bool last = record.failed_restarts >= kMaxFailedRestarts;
-    // A damaged overlay does not heal by waiting.
+    // Waiting does not repair a damaged overlay.
     if (error.code() == ErrorCode::corrupt) record.failed_restarts = kMaxFailedRestarts;
     record.problem = fmt::format(
-        "It was cut off and cannot be started again (attempt {} of {}{}): {}.",
+        "It was interrupted and cannot be restarted (attempt {} of {}{}): {}.",
         record.failed_restarts, kMaxFailedRestarts, last ? ", the last" : "", error.message());
     done.push_back(fmt::format("The VM of {}: {}", machine, record.problem));
   }
@@ -296,8 +296,8 @@ void BootTending::let_go_on(const BootRecord& record, std::vector<std::string>& 
     place->second = Clock::now();
   }
   hypervisor_.resume(record.vm.domain_name);
-  done.push_back(
-      fmt::format("The VM of {} had stopped for its disk; it goes on.", record.vm.machine_name));
+  done.push_back(fmt::format("The VM of {} had been paused because of its disk; it is resumed.",
+                             record.vm.machine_name));
 }
 
 }  // namespace appliance::boot

@@ -1,8 +1,8 @@
-// What instant VMs need without anybody's order: taking up or cleaning away what the program's
-// predecessor left, and from then on looking after the VMs that should run. Internal to
-// appliance/boot: what other folders see is BootService (boot_service.h).
+// What instant VMs need without a request: adopting or cleaning up what the previous daemon left,
+// and from then on managing the VMs that should run. Internal to appliance/boot: other folders use
+// BootService (boot_service.h).
 //
-// Thread-safe; each VM is dealt with under its lock.
+// Thread-safe; each VM is handled under its lock.
 #pragma once
 
 #include <chrono>
@@ -25,28 +25,29 @@ class BootTending {
               BootOperations& operations)  // all outlive it
       : settings_(settings), hypervisor_(hypervisor), lookup_(lookup), operations_(operations) {}
 
-  // ---- as BootService's functions of the same names
+  // ---- like BootService's functions of the same names
 
   AdoptReport adopt();
   std::vector<std::string> tend();
   std::string isolation_problem();
 
  private:
-  // By the table in boot_tending.cc. For who holds the VM's lock.
+  // According to the table in boot_tending.cc. Called with the VM's lock held.
   void adopt_one(const BootId& id, DomainState domain, AdoptReport& report);
-  // Leaves a VM alone that somebody works on. `exported`: its export was seen.
+  // Skips a VM if another operation on it is running. `exported`: its export was seen.
   void tend_one(const BootId& id, DomainState domain, bool exported,
                 std::vector<std::string>& done);
-  // A VM that should run and whose domain does not: as restart.h decides.
+  // A VM that should be running and whose domain is not: as restart.h decides.
   void tend_ended(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
-  // One attempt; that it failed is written into the record, not thrown.
+  // One attempt; a failure is written into the record, not thrown.
   void restart(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
   void finish_what_failed(BootRecord& record, std::vector<std::string>& done);
   void clean_run_folders(const std::map<BootId, DomainState>& domains,
                          std::vector<std::string>& done);
-  // Every few seconds; says what it did, or why it could not.
+  // Every few seconds; reports what it did, or why it could not.
   void keep_isolation(std::vector<std::string>& done);
-  // Resumes a VM that has stopped for its disk, if there is room and not again at once.
+  // Resumes a VM that was paused because of its disk, if there is room and it was not resumed just
+  // before.
   void let_go_on(const BootRecord& record, std::vector<std::string>& done);
 
   const BootSettings& settings_;

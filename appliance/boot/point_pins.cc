@@ -13,7 +13,7 @@ PointPins::Lease PointPins::pin(const images::PointId& point) {
   auto state = state_.lock();
   if (state->claimed.contains(point)) {
     throw Error(ErrorCode::busy,
-                fmt::format("the point {} is being deleted in this moment", point.hex()));
+                fmt::format("the point {} is being deleted right now", point.hex()));
   }
   ++state->pins[point];
   return {*this, point, Lease::Kind::pin};
@@ -27,7 +27,7 @@ PointPins::Lease PointPins::claim(const images::PointId& point) {
                                              point.hex()));
   }
   if (!state->claimed.insert(point).second) {
-    throw Error(ErrorCode::busy, fmt::format("the point {} is being deleted already", point.hex()));
+    throw Error(ErrorCode::busy, fmt::format("the point {} is already being deleted", point.hex()));
   }
   return {*this, point, Lease::Kind::claim};
 }

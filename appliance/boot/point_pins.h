@@ -1,6 +1,7 @@
-// Keeps the deletion of a point and the start of a boot of it apart. Whoever begins to use a point
-// pins it until its use is on record (boot.json); whoever deletes one claims it first. So a start
-// either sees the point gone, or is on record before the deletion asks. Thread-safe.
+// Keeps the deletion of a point and the start of a boot of it apart. Code that begins to use a
+// point pins it until its use is recorded (boot.json); code that deletes one claims it first. So a
+// start either finds that the point is gone, or is recorded before the deletion checks.
+// Thread-safe.
 #pragma once
 
 #include <map>
@@ -36,7 +37,7 @@ class PointPins {
 
   // Throws busy while the point is being deleted.
   Lease pin(const images::PointId& point);
-  // For who is about to delete it. Throws busy while it is pinned, or being deleted by another.
+  // Called before deleting it. Throws busy while it is pinned, or being deleted by another.
   Lease claim(const images::PointId& point);
 
  private:

@@ -29,7 +29,8 @@ void add_record(const std::string& state_directory, const BootId& id, PointUses&
     InstantVm vm = read_record(base::real_file_system(), places).vm;
     if (!vm.is_local) uses.by_point.emplace(vm.point, sentence_of(vm));
   } catch (const base::Error& error) {
-    // A folder without a record: the boot has not begun, and its point is pinned; or it has ended.
+    // A folder without a record: the boot has not started, and its point is pinned; or it has
+    // ended.
     if (error.code() == base::ErrorCode::not_found) return;
     uses.unreadable.push_back(fmt::format(
         "the record of an instant VM cannot be read, so it is not known which point it needs: {}",

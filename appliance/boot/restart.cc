@@ -22,7 +22,7 @@ void track(Hypervisor& hypervisor, const BootRecord& record, Overlays overlays) 
   }
   if (overlays == Overlays::used) {
     if (sound && hypervisor.has_checkpoint(domain, kOriginBitmap)) return;
-    // No checkpoint may name a bitmap that is only being made.
+    // No checkpoint may name a bitmap that is still being created.
     hypervisor.set_checkpoint(domain, {});
     for (const VmDisk& disk : record.vm.disks) rebuild_origin_bitmap(disk.overlay_path);
   }
@@ -46,7 +46,7 @@ AfterEnd after_end(const BootRecord& record, DomainEnd end, uint64_t now_ms) {
   if (record.vm.purpose == Purpose::test) return AfterEnd::rest;
   if (record.vm.restart == RestartPolicy::wait) return AfterEnd::wait;
   if (record.failed_restarts >= kMaxFailedRestarts) return AfterEnd::give_up;
-  // Further off than the longest pause: the clock was set back since.
+  // Further in the future than the longest pause: the clock was set back since.
   bool later =
       now_ms < record.next_restart_ms && record.next_restart_ms - now_ms <= kLongestPauseMs;
   return later ? AfterEnd::later : AfterEnd::restart;

@@ -1,11 +1,11 @@
-// What becomes of an instant VM whose domain does not run: decisions, pure so that each can be
-// tested, and what has to be prepared. Times are milliseconds since 1970 in UTC. Thread-safe.
+// What happens to an instant VM whose domain is not running: decisions, pure so that each can be
+// tested, and the preparations. Times are milliseconds since 1970 in UTC. Thread-safe.
 //
-// A guest that switched itself off must not be started again, and one that was cut off must be. How
-// it ended is what the hypervisor says; it knows nothing after it was started anew itself, as after
-// a loss of power, and then the VM was cut off: a guest's own end is in the record within a second
-// (phase `ended`). Only a guest that ends while neither daemon looks, just before the power fails,
-// is taken for one that was cut off.
+// A guest that powered itself off must not be restarted, and one that was interrupted must be. The
+// hypervisor says how it ended. After the hypervisor was itself restarted, for example because of a
+// power loss, it does not know, and then the VM counts as interrupted: a guest's own end is in the
+// record within a second (phase `ended`). Only a guest that ends while no daemon is running, just
+// before the power fails, is mistaken for one that was interrupted.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@
 
 namespace appliance::boot {
 
-constexpr uint32_t kMaxFailedRestarts = 8;  // in a row; then a person is needed
-// A VM that ran this long is counted as restarted well.
+constexpr uint32_t kMaxFailedRestarts = 8;  // in a row; then an operator is needed
+// A restart counts as successful once the VM has run for this long.
 constexpr uint64_t kSettledAfterMs = 10'000;
 
 enum class AfterEnd {
-  rest,     // it has ended for good: its export too
-  wait,     // it was cut off, and a person has to switch it on
+  rest,     // it has ended for good: end its export too
+  wait,     // it was interrupted, and an operator has to switch it on
   restart,  // now
   later,    // a restart failed; not before record.next_restart_ms
   give_up,  // too many failed
@@ -32,18 +32,18 @@ enum class AfterEnd {
 // For a record in phase `started` whose domain is off.
 AfterEnd after_end(const BootRecord& record, DomainEnd end, uint64_t now_ms);
 
-// A domain that is defined also while it does not run, and whose changes since the boot point are
-// tracked: see overlay.h. Without tracking it can still be started, and is synced by full reads:
-// that is only logged.
+// Defines a domain that stays defined while it is not running, and whose changes since the boot
+// point are tracked: see overlay.h. Without tracking it can still be started, and is synced by full
+// reads: that is only logged.
 enum class Overlays {
-  fresh,  // just made
+  fresh,  // just created
   used,   // by a QEMU that may have been killed
 };
 void define_tracked(Hypervisor& hypervisor, const BootRecord& record, const std::string& domain_xml,
                     Overlays overlays);
 
-// Writes into the record that a restart is about to be tried: until it has run for
-// kSettledAfterMs it counts as failed, so that a crash of the daemon in it counts too.
+// Records that a restart is about to be attempted: until the VM has run for kSettledAfterMs it
+// counts as failed, so that a crash of the daemon during it counts too.
 void count_attempt(BootRecord& record, uint64_t now_ms);
 
 }  // namespace appliance::boot

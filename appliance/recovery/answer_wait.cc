@@ -30,8 +30,7 @@ void expect_still_running(const boot::InstantVm& vm) {
   }
   throw base::Error(
       base::ErrorCode::invalid_argument,
-      fmt::format("the instant VM of {} has no network, so nothing can be asked of it",
-                  vm.machine_name));
+      fmt::format("the instant VM of {} has no network, so it cannot be probed", vm.machine_name));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ class PullJob {
 
   std::optional<std::chrono::milliseconds> step(jobs::JobContext& context) {
     if (context.stop().stop_requested()) {
-      // QEMU copies on for a daemon that ends, and its successor takes the pull up.
+      // QEMU continues copying when the daemon stops, and the next daemon follows the pull.
       if (pull_ && !context.daemon_ends()) pull_->give_up();
       context.throw_if_stopped();
     }
@@ -34,13 +34,13 @@ class PullJob {
     bool over = pull_->step();
     boot::PullProgress progress = pull_->progress();
     context.set_progress({progress.done, progress.total,
-                          fmt::format("moving {} onto local storage", vm_.machine_name)});
+                          fmt::format("moving {} to local storage", vm_.machine_name)});
     return over ? finish(context) : std::optional(kLookEvery);
   }
 
  private:
   std::optional<std::chrono::milliseconds> finish(jobs::JobContext& context) {
-    context.log("it needs neither the store nor its point any more");
+    context.log("it no longer needs the store or its point");
     auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_);
     nlohmann::json figures{{"boot", vm_.id.hex()}, {"duration_ms", duration.count()}};
     context.set_figures(base::dump_text(figures));

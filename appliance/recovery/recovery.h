@@ -24,7 +24,7 @@ struct Recovery {
 // Where the tenant's points can be read from, for the boot service. `writer` outlives the result.
 boot::PointSource point_source(const Recovery& recovery, const std::string& tenant,
                                images::StoreWriter& writer);
-// The tenant whose store the VM runs from; the default one if that store is nobody's any more.
+// The tenant whose store the VM runs from; the default one if no tenant has that store any more.
 std::string tenant_of(const Recovery& recovery, const boot::InstantVm& vm);
 
 // A job that starts an instant VM of the point; its figures: {"boot", "start_duration_ms"}.

@@ -44,8 +44,8 @@ std::vector<std::string> command_line_of(pid_t pid) {
   return base::split(content.str(), '\0');
 }
 
-// The program a process runs, which it cannot make up. One that was replaced by a newer version is
-// still the same.
+// The program that a process runs, which the process cannot fake. One that was replaced by a newer
+// version still counts as the same.
 bool runs_nbdkit(pid_t pid) {
   std::error_code unknown;
   std::string program =
@@ -56,7 +56,7 @@ bool runs_nbdkit(pid_t pid) {
 }
 
 // True if all four user ids of the process are this process's: a set-user-id program started by
-// somebody else has his.
+// someone else has that user's id.
 bool is_of_this_user(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/status", pid));
   for (std::string line; std::getline(file, line);) {
@@ -114,7 +114,7 @@ std::vector<std::string> nbdkit_command(const ExportOptions& options) {
 
 }  // namespace
 
-// Where nbdkit's messages go, and what it has said since this object was made.
+// Where nbdkit's messages go, and what it has written since this object was created.
 class NbdkitLog {
  public:
   explicit NbdkitLog(const std::string& path) : path_(path) {
@@ -130,7 +130,7 @@ class NbdkitLog {
 
   const std::string& path() const { return path_; }
 
-  // As one sentence; empty if it said nothing.
+  // As one sentence; empty if there is no message.
   std::string words() const {
     std::ifstream file(path_, std::ios::binary);
     file.seekg(static_cast<std::streamoff>(offset_));
@@ -152,7 +152,7 @@ class NbdkitLog {
 
 namespace {
 
-// Removes what an earlier export left at this path; throws if it is not that.
+// Removes what an earlier export left at this path; throws if it is something else.
 void clear_socket_path(const std::string& path) {
   if (path.size() > kSocketPathLimit) {
     throw Error(
@@ -164,7 +164,7 @@ void clear_socket_path(const std::string& path) {
   struct stat status;
   if (::lstat(path.c_str(), &status) != 0) return;
   if (!S_ISSOCK(status.st_mode))
-    throw Error(ErrorCode::already_exists, path + " exists and is no socket");
+    throw Error(ErrorCode::already_exists, path + " exists and is not a socket");
   ::unlink(path.c_str());
 }
 
@@ -246,8 +246,8 @@ ExportProcess ExportProcess::start(const ExportOptions& options) {
   return process;
 }
 
-// nbdkit in the foreground asks the kernel for SIGTERM when its parent dies. An independent one
-// therefore gets init as its parent, before it asks.
+// nbdkit in the foreground asks the kernel for SIGTERM when its parent dies. Therefore an
+// independent one gets init as its parent before it asks.
 ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLog& log) {
   base::SubprocessOptions child_options;
   child_options.lifetime = options.lifetime;
@@ -264,7 +264,8 @@ ExportProcess ExportProcess::launch(const ExportOptions& options, const NbdkitLo
   launcher.wait_for(kLaunchTimeout);
   auto deadline = Clock::now() + kLaunchTimeout;
   while (true) {
-    // What has spoken runs already, or has ended: a mere warning must not leave it behind unknown.
+    // If it has written something it is running, or has ended: because of a mere warning it must
+    // not be left running unknown.
     bool is_last_look = !log.words().empty() || Clock::now() >= deadline;
     if (auto process = find(options.socket_path)) return std::move(*process);
     if (is_last_look) break;
@@ -285,7 +286,7 @@ std::vector<ExportProcess> ExportProcess::find_below(const std::string& director
     std::optional<std::string> socket = socket_of(pid);
     if (!socket || (*socket != directory && !socket->starts_with(directory + "/"))) continue;
     base::UniqueFd pidfd = pin(pid);
-    // The pid may have been reused in between; from here on it cannot be.
+    // The pid may have been reused before this; from here on it cannot be.
     if (!pidfd || socket_of(pid) != socket) continue;
     found.push_back(ExportProcess(pid, std::move(pidfd), *socket));
   }
@@ -306,7 +307,7 @@ bool ExportProcess::wait_for_end(std::chrono::milliseconds timeout) {
   int ready = ::poll(&watched, 1, static_cast<int>(timeout.count()));
   if (ready <= 0) return false;
   ::waitpid(pid_, nullptr,
-            WNOHANG);  // if it is a child of this process that another object started
+            WNOHANG);  // if it is a child of this process started by another object
   return true;
 }
 

@@ -1,10 +1,9 @@
-// nbdkit-muletto-plugin.so: the disks of one point as read-only NBD exports, named as the disks
-// are.
+// nbdkit-muletto-plugin.so: the disks of one point as read-only NBD exports, named like the disks.
 //   nbdkit -U SOCKET …/nbdkit-muletto-plugin.so store=DIR point=ID [disk=NAME …] [key-file=PATH]
 //          [passphrase-file=PATH] [cache-size=BYTES] [disk-cache-size=BYTES] [cache-dir=DIR]
 //          [record-trace=PATH] [prefetch-trace=PATH]
 // Without disk= all disks are served; a client that names no export gets the first. Requests run in
-// parallel. Errors become errno here and nowhere else; nothing is thrown into nbdkit.
+// parallel. Errors become errno only here; nothing is thrown into nbdkit.
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
@@ -39,13 +38,13 @@ struct Configuration {
       .chunk_cache_size = 64ull << 20, .disk_cache_size = 0, .cache_directory = "/var/tmp"};
 };
 
-// nbdkit's C interface has no place for a plugin's own state but globals; they are written before
+// nbdkit's C interface has no place for a plugin's state except globals; they are written before
 // the first connection and only read afterwards.
 Configuration g_configuration;
 std::unique_ptr<images::StoreReader> g_store;
 struct ServedDisk {
   std::string name;
-  uint16_t number = 0;  // as recorder and prefetcher count
+  uint16_t number = 0;  // the number used for recorder and prefetcher
   std::shared_ptr<images::DiskReader> reader;
 };
 std::vector<ServedDisk> g_disks;
@@ -62,7 +61,7 @@ int errno_of(ErrorCode code) {
   }
 }
 
-// Runs `action`; -1 and the error told to nbdkit if it throws.
+// Runs `action`; if it throws, reports the error to nbdkit and returns -1.
 template <typename Action>
 int guarded(Action action) noexcept {
   try {
@@ -128,7 +127,7 @@ int config_complete() {
   });
 }
 
-// Half of the cache is for what the guest has not come to yet, the other half for what it reads
+// Half of the cache is for what the guest has not reached yet, the other half for what it reads
 // again.
 uint64_t prefetch_window(uint32_t chunk_size) {
   const images::ReadOptions& options = g_configuration.options;
@@ -137,7 +136,7 @@ uint64_t prefetch_window(uint32_t chunk_size) {
   return cache / chunk_size / 2;
 }
 
-// A trace that is missing, damaged or of another chunk size is no reason not to serve.
+// If a trace is missing, damaged or of another chunk size, the disks are served anyway.
 void start_prefetch(uint32_t chunk_size) try {
   images::BootTrace trace = images::format::decode_trace(base::read_file(
       base::real_file_system(), g_configuration.prefetch_trace, images::format::kMaxTraceSize));
@@ -158,7 +157,7 @@ void start_recording(uint32_t chunk_size) {
       base::real_file_system(), g_configuration.record_trace, chunk_size, std::move(names));
 }
 
-// The store is opened here, behind the fork into the background: LMDB must not be carried across a
+// The store is opened here, after the fork into the background: LMDB must not be carried across a
 // fork.
 int after_fork() {
   return guarded([] {
@@ -198,7 +197,7 @@ int list_exports(int, int, nbdkit_exports* exports) {
 
 const char* default_export(int, int) { return g_disks.front().name.c_str(); }
 
-// The disk a client asked for; it belongs to g_disks, which outlives every connection.
+// The disk a client requested; it belongs to g_disks, which outlives every connection.
 void* open_export(int) {
   const char* name = nbdkit_export_name();
   std::string wanted = name == nullptr || *name == 0 ? g_disks.front().name : name;

@@ -46,7 +46,7 @@ void Prefetcher::touch(uint16_t disk, uint64_t offset, uint64_t length) {
   auto state = state_.lock();
   if (reach <= state->reach) return;
   state->reach = reach;
-  // What the guest has passed needs no prefetching any more.
+  // What the guest has passed no longer needs prefetching.
   state->next = std::max(state->next, std::min(reach, places_.size()));
   changed_.notify_all();
 }
@@ -66,7 +66,7 @@ void Prefetcher::run() {
     try {
       disks_[place.disk]->prefetch(place.chunk * chunk_size_);
     } catch (const std::exception&) {
-      // The guest will be told, should it read there.
+      // If the guest reads there, it gets the error.
     }
   }
 }

@@ -1,11 +1,11 @@
 // Reads what an earlier boot of the machine has read, in the same order, ahead of the guest, into
 // the readers' cache.
 //
-// How far ahead: at most `window_chunks` past the furthest place of the trace that the guest has
-// reached, so that the cache never loses what was not used yet, and a guest that boots differently
-// costs no more than one window. How hard: a few threads, each with one chunk under way; the
-// guest's own reads run beside them, and one that comes to a chunk under way waits for that one
-// instead of reading it twice (DiskReader::prefetch). Thread-safe.
+// How far ahead: at most `window_chunks` beyond the furthest place of the trace that the guest has
+// reached, so that the cache never drops what was not used yet, and a guest that boots differently
+// costs no more than one window. How much at once: a few threads, each with one chunk in progress;
+// the guest's own reads run beside them, and a read of a chunk in progress waits for it instead of
+// reading it twice (DiskReader::prefetch). Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -29,13 +29,13 @@ struct PrefetchLimits {
 
 class Prefetcher {
  public:
-  // `disks` in the order in which touch() numbers them. Entries of disks that are not there, or
-  // past their ends, are passed over. Begins at once.
+  // `disks` in the order in which touch() numbers them. Entries of unknown disks, or beyond their
+  // ends, are skipped. Starts at once.
   Prefetcher(const BootTrace& trace, std::vector<std::shared_ptr<DiskReader>> disks,
              const PrefetchLimits& limits = {});
-  ~Prefetcher();  // waits for the chunks under way
+  ~Prefetcher();  // waits for the chunks in progress
 
-  // The guest has asked for `length` bytes at `offset` of disk number `disk`.
+  // The guest has requested `length` bytes at `offset` of disk number `disk`.
   void touch(uint16_t disk, uint64_t offset, uint64_t length);
 
  private:
@@ -45,7 +45,7 @@ class Prefetcher {
   };
   struct State {
     size_t next = 0;   // of places_
-    size_t reach = 0;  // up to here the guest has come
+    size_t reach = 0;  // the guest has reached this place
     bool stopping = false;
   };
 

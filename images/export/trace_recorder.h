@@ -1,10 +1,10 @@
-// Records which chunks a booting guest touches first, and in which order, until the boot is over;
+// Records which chunks a booting guest reads first, and in which order, until the boot is over;
 // then writes one boot trace, durably.
 //
-// The boot is over when the file PATH.end appears (whoever knows that the guest is of use makes
-// it), when nothing new was read for 30 s, after 5 minutes, at BootTrace::kMaxEntries chunks, or
-// when finish() is called. Afterwards touch() costs one load of a flag. Thread-safe; has a thread
-// of its own.
+// The boot is over when the file PATH.end appears (created by whatever knows that the guest is up),
+// when nothing new was read for 30 s, after 5 minutes, at BootTrace::kMaxEntries chunks, or when
+// finish() is called. Afterwards touch() costs one load of a flag. Thread-safe; has a thread of its
+// own.
 #pragma once
 
 #include <atomic>
@@ -36,13 +36,13 @@ class TraceRecorder {
                 std::vector<std::string> disks, const TraceLimits& limits = {});
   ~TraceRecorder();  // as finish()
 
-  // `length` bytes at `offset` of disk number `disk` were asked for.
+  // `length` bytes at `offset` of disk number `disk` were requested.
   void touch(uint16_t disk, uint64_t offset, uint64_t length) {
     if (recording_.load(std::memory_order_relaxed)) record(disk, offset, length);
   }
 
-  // Ends the recording if it is under way. The trace is durable when it returns. Never throws: a
-  // trace that cannot be written is not there.
+  // Ends the recording if it is running. The trace is durable when it returns. Never throws: a
+  // trace that cannot be written is dropped.
   void finish();
 
  private:

@@ -58,10 +58,10 @@ BootTrace decode_trace(base::ByteView bytes) {
   trace.chunk_size = in.u32();
   if (trace.chunk_size < kMinChunkSize || trace.chunk_size > kMaxChunkSize ||
       !std::has_single_bit(trace.chunk_size))
-    in.fail("its chunk size cannot be");
+    in.fail("its chunk size is impossible");
   uint32_t disk_count = in.u32(), entry_count = in.u32();
   if (disk_count > BootTrace::kMaxDisks || entry_count > BootTrace::kMaxEntries)
-    in.fail("it is longer than one can be");
+    in.fail("it is longer than possible");
   trace.recorded_ms = in.u64();
   for (uint32_t i = 0; i < disk_count; ++i) trace.disks.push_back(in.string(kMaxDiskName));
   if (in.remaining() != entry_count * kEntrySize + kChecksumSize) in.fail("its length is wrong");
@@ -73,7 +73,7 @@ BootTrace decode_trace(base::ByteView bytes) {
     entry.disk = in.u16();
     in.u16();
     if (entry.disk >= disk_count || entry.chunk >= kMaxDiskSize / trace.chunk_size)
-      in.fail("an entry lies nowhere");
+      in.fail("an entry is outside of every disk");
     trace.entries.push_back(entry);
   }
   return trace;

@@ -1,6 +1,6 @@
 // The bytes of a boot trace (docs/format.md): which places of a point's disks a boot read, in the
-// order of their first touch. Places, not contents, so that a trace of one point serves every other
-// point of the machine. Pure functions.
+// order of first access. Places, not contents, so that a trace of one point is useful for every
+// other point of the machine. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct BootTrace {
   static constexpr uint32_t kMaxEntries = 16'384;  // 1 GiB with chunks of 64 KiB
 
   uint32_t chunk_size = 0;    // bytes
-  bool guest_was_up = false;  // recording ended because the guest was seen to be of use
+  bool guest_was_up = false;  // recording ended because the guest was known to be up
   uint64_t recorded_ms = 0;   // UTC, when recording ended
   std::vector<std::string> disks;
   std::vector<TraceEntry> entries;
@@ -38,8 +38,8 @@ constexpr uint64_t kMaxTraceSize = 1 << 20;  // bytes
 
 base::Bytes encode_trace(const BootTrace& trace);
 // Throws corrupt unless `bytes` are exactly one trace within its limits, unsupported for a newer
-// one. Chunks may still lie past the end of a disk, or disks be unknown: that is for the user of
-// the trace to pass over.
+// one. Chunks may still be beyond the end of a disk, or disks be unknown: the user of the trace
+// must skip those.
 BootTrace decode_trace(base::ByteView bytes);
 
 }  // namespace format

@@ -52,7 +52,8 @@ std::vector<Disk> read_disks(ByteReader& reader) {
   return disks;
 }
 
-// Behind what rows had before points had two times. Rows without it: the one time is the host's.
+// Appended to the fields that rows had before points had two times. Rows without it: the only time
+// is the host's.
 void write_dates(ByteWriter& writer, const PointDates& dates) {
   writer.u64(dates.host_time_ms);
   writer.u64(dates.order);
@@ -98,7 +99,7 @@ Bytes with_checksum(ByteWriter writer) {
   return writer.take();
 }
 
-// A checksum of key and value stands behind the value.
+// A checksum of key and value follows the value.
 ByteView without_checksum(ByteView key, ByteView bytes, const char* what) {
   bool good = bytes.size() >= 4;
   ByteView body = good ? bytes.first(bytes.size() - 4) : bytes;

@@ -19,8 +19,8 @@ struct ChunkEntry {
   uint32_t epoch = 0;        // when it was last written, or lost its last reference
   uint64_t references = 0;
   format::RecordKind kind = format::RecordKind::chunk;
-  bool damaged = false;  // its bytes were found wrong: a sync that offers it has to send it again
-  bool fresh = false;    // no point has ever referred to it: an unfinished sync's
+  bool damaged = false;  // its bytes are damaged: a sync that offers it has to send it again
+  bool fresh = false;    // no point has ever referred to it: from an unfinished sync
 
   bool present() const { return pack != 0 && !damaged; }
   uint64_t record_size() const { return format::kRecordHeaderSize + stored_size; }
@@ -29,7 +29,7 @@ struct ChunkEntry {
 
 struct PackEntry {
   PackId id;
-  uint64_t size = 0;       // bytes that are known to be durable
+  uint64_t size = 0;       // bytes known to be durable
   uint64_t live_size = 0;  // bytes of records with references
   bool sealed = false;
 
@@ -37,14 +37,14 @@ struct PackEntry {
 };
 
 // An addition or removal of a point whose references are to be counted, or are being counted, in
-// slices of one transaction.
+// slices of one transaction each.
 struct TimelineChange {
   enum class Kind : uint8_t { add = 1, remove = 2 };
   Kind kind = Kind::add;
   format::PublicManifest point;
-  std::vector<format::PublicManifest::Disk> before;  // the neighbours in time; empty: none
+  std::vector<format::PublicManifest::Disk> before;  // the neighbours on the timeline; empty: none
   std::vector<format::PublicManifest::Disk> after;
-  uint64_t applied = 0;  // of its reference changes, in the order the tree walk gives them
+  uint64_t applied = 0;  // how many of its reference changes, in the order of the tree walk
 };
 
 }  // namespace images

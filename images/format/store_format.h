@@ -1,6 +1,6 @@
-// Every byte layout of a store, and nothing else: docs/format.md is the specification of what is
-// here. All decoders take hostile bytes: they throw corrupt, never read outside, and bound every
-// length. All functions are pure; thread-safe.
+// Every byte layout of a store, and nothing else; docs/format.md is the specification. All decoders
+// accept hostile bytes: they throw corrupt, never read outside, and bound every length. All
+// functions are pure; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@
 namespace images::format {
 
 constexpr uint32_t kVersion = 1;
-// Of manifests. Those of version 1 are read: their one time is the host's.
+// Version of manifests. Those of version 1 can be read: their only time is the host's.
 constexpr uint32_t kManifestVersion = 2;
 
-// --- the format file: what the whole store agrees on
+// --- the format file: what applies to the whole store
 // -------------------------------------------------
 
 struct StoreParameters {
@@ -31,7 +31,7 @@ struct StoreParameters {
 };
 
 base::Bytes encode_parameters(const StoreParameters& parameters);
-// Throws corrupt, or unsupported for a version or flag this program does not know.
+// Throws corrupt, or unsupported for a version or flag that this program does not know.
 StoreParameters decode_parameters(base::ByteView bytes);
 
 // --- the key file: the master key, wrapped
@@ -55,7 +55,7 @@ WrappedKey decode_wrapped_key(base::ByteView bytes);
 
 constexpr size_t kPackHeaderSize = 64;
 base::Bytes encode_pack_header(const StoreId& store, const PackId& pack);
-// Throws corrupt unless the header is whole and belongs to this store and pack.
+// Throws corrupt unless the header is intact and belongs to this store and pack.
 void check_pack_header(base::ByteView bytes, const StoreId& store, const PackId& pack);
 
 enum class RecordKind : uint8_t { chunk = 1, node = 2, directory = 3 };
@@ -79,11 +79,11 @@ struct RecordHeader {
 
 // Appends kRecordHeaderSize bytes.
 void encode_record_header(const RecordHeader& header, base::Bytes& out);
-// Nothing if these kRecordHeaderSize bytes are no whole record header.
+// Nothing if these kRecordHeaderSize bytes are not a valid record header.
 std::optional<RecordHeader> decode_record_header(base::ByteView bytes);
-// The part of an encrypted record's header that its ciphertext vouches for.
+// The part of an encrypted record's header that its ciphertext authenticates.
 base::Bytes record_associated_data(const RecordHeader& header);
-// Where in `bytes`, from `start`, the next record header may begin: its magic stands there.
+// Where in `bytes`, starting at `start`, the next record header may begin: where its magic is.
 // bytes.size() if nowhere.
 size_t find_record_magic(base::ByteView bytes, size_t start);
 
@@ -102,8 +102,8 @@ constexpr size_t kPackFooterSize = 24;
 base::Bytes encode_directory(const std::vector<DirectoryEntry>& entries);
 std::vector<DirectoryEntry> decode_directory(base::ByteView bytes);
 base::Bytes encode_pack_footer(uint64_t directory_offset);
-// The directory record's offset; nothing if these kPackFooterSize bytes are no footer: an unsealed
-// pack.
+// The directory record's offset; nothing if these kPackFooterSize bytes are not a footer: an
+// unsealed pack.
 std::optional<uint64_t> decode_pack_footer(base::ByteView bytes);
 
 // --- tree nodes
@@ -112,7 +112,7 @@ std::optional<uint64_t> decode_pack_footer(base::ByteView bytes);
 // A node without any child is never written: its id is the zero id.
 struct Node {
   uint8_t level = 0;              // 0: the children are chunks
-  std::vector<ChunkId> children;  // `fanout` of them; zero: nothing but zeros below
+  std::vector<ChunkId> children;  // `fanout` of them; zero: only zeros below
 
   bool is_zero() const;
 };
@@ -129,7 +129,7 @@ constexpr uint32_t kMaxDisks = 64;
 struct PublicManifest {
   PointId id;
   MachineId machine;
-  uint64_t time_ms = 0;  // when it was taken in
+  uint64_t time_ms = 0;  // when it was received
   Consistency consistency = Consistency::crash;
   struct Disk {
     DiskKey key;
@@ -140,13 +140,13 @@ struct PublicManifest {
   PointDates dates;
 };
 
-// What is known of a point whose one time is the host's, at most kLatestTime_ms.
+// The dates of a point whose only time is the host's, at most kLatestTime_ms.
 PointDates dates_of_version_1(uint64_t time_ms);
 
 // `key` seals the private part; none in a store that is not encrypted.
 base::Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key);
 PublicManifest decode_public_manifest(base::ByteView bytes);
-// Throws unauthorized if the manifest needs a key and `key` is none or wrong.
+// Throws unauthorized if the manifest needs a key and `key` is missing or wrong.
 Point decode_manifest(base::ByteView bytes, const std::optional<base::Key256>& key);
 
 }  // namespace images::format

@@ -33,14 +33,14 @@ constexpr std::array<std::string_view, 9> kFormats{"raw", "qcow2", "qcow", "qed"
 
 std::string checked_format(const std::string& format) {
   std::string name = format == "vhd" ? "vpc" : format;
-  // What old images call a base that is a plain file or device.
+  // How old images call a base that is a plain file or device.
   if (name == "file" || name == "host_device") name = "raw";
   if (std::find(kFormats.begin(), kFormats.end(), name) != kFormats.end()) return name;
-  throw Error(ErrorCode::unsupported,
-              fmt::format("'{}' is no image format; there are {}", format, known_image_formats()));
+  throw Error(ErrorCode::unsupported, fmt::format("'{}' is not an image format; there are {}",
+                                                  format, known_image_formats()));
 }
 
-// As QEMU sees it: "word:…" is a protocol, and not a file's name.
+// As QEMU interprets it: "word:…" is a protocol, not a file name.
 bool names_protocol(std::string_view name) {
   size_t colon = name.find(':');
   return colon != std::string_view::npos && name.find('/') > colon;
@@ -56,12 +56,12 @@ bool lies_below(const fs::path& path, const fs::path& folder) {
 
 struct OpenFile {
   base::UniqueFd fd;
-  std::string path;  // where it really lies, without links
+  std::string path;  // its real path, without links
   bool is_device = false;
 };
 
 OpenFile open_file(const std::string& path) {
-  // Not to wait for whoever feeds a pipe.
+  // Do not wait for a writer to a pipe.
   OpenFile file{base::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), ""};
   if (!file.fd) throw base::system_error(errno, "cannot open " + path);
   struct stat status;
@@ -78,7 +78,7 @@ OpenFile open_file(const std::string& path) {
   return file;
 }
 
-// Walks from an image to all that belongs to it. Used once.
+// Walks from an image to everything that belongs to it. Used once.
 class ChainFinder {
  public:
   explicit ChainFinder(const ImageChainOptions& options) : options_(options) {
@@ -92,14 +92,14 @@ class ChainFinder {
 
   ImageChain find(const std::string& path, const std::string& format) {
     OpenFile top = open_file(path);
-    // The folder of a device is the system's, and its neighbours are other machines' disks.
+    // The folder of a device is the system's, and next to it are other machines' disks.
     if (!top.is_device) folder_ = fs::path(top.path).parent_path();
     json node = image(std::move(top), format, 0);
     if (options_.share_with_writers) node["force-share"] = true;
     try {
       chain_.name = "json:" + node.dump();
     } catch (const json::exception&) {
-      throw Error(ErrorCode::unsupported, path + ": QEMU takes only paths that are UTF-8");
+      throw Error(ErrorCode::unsupported, path + ": QEMU accepts only paths that are UTF-8");
     }
     return std::move(chain_);
   }
@@ -127,8 +127,8 @@ class ChainFinder {
     if (references.base_format.empty()) {
       throw Error(
           ErrorCode::invalid_argument,
-          fmt::format("{0} is built on {1} and does not tell that file's format, which is "
-                      "never guessed; write it down: qemu-img rebase -u -F FORMAT -b {1} {0}",
+          fmt::format("{0} is built on {1} and does not state that file's format, which is never "
+                      "guessed; record it: qemu-img rebase -u -F FORMAT -b {1} {0}",
                       path, references.base));
     }
     node["backing"] = image(open_reference(path, references.base, "is built on").first,
@@ -145,7 +145,7 @@ class ChainFinder {
     }
   }
 
-  // Opens what `image` refers to; and the path at which QEMU will look for it.
+  // Opens what `image` refers to; also returns the path under which QEMU will look for it.
   std::pair<OpenFile, std::string> open_reference(const std::string& image, const std::string& name,
                                                   const char* relation) {
     auto refuse = [&](std::string_view reason) {
@@ -154,7 +154,7 @@ class ChainFinder {
     };
     if (names_protocol(name)) refuse("which is not the name of a file");
     fs::path place = (fs::path(image).parent_path() / name).lexically_normal();
-    // Before it is opened: opening alone can do things, to a device.
+    // Before it is opened: opening alone can have effects on a device.
     std::error_code failed;
     fs::path real = fs::canonical(place, failed);
     if (failed) refuse("which cannot be opened: " + failed.message());
@@ -186,9 +186,9 @@ class ChainFinder {
     return {{"driver", file.is_device ? "host_device" : "file"}, {"filename", place}};
   }
 
-  // An image is read from front to back: QEMU's own choice, pieces of 4 KiB of its tables in a
-  // cache of 32 MiB that is searched from end to end, means a piece read for every change of a
-  // large disk (docs/performance.md).
+  // An image is read sequentially. QEMU's default, pieces of 4 KiB of its tables in a cache of 32
+  // MiB that is searched linearly, means one read for every change of a large disk
+  // (docs/performance.md).
   static void set_table_cache(json& node, uint64_t cluster_size) {
     constexpr uint64_t kCacheSize = 1 << 20, kLargestPiece = 65536;
     node["l2-cache-size"] = kCacheSize;

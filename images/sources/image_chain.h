@@ -1,10 +1,10 @@
 // All files of a disk image, found before a program reads it: the file itself, those it is built on
-// (backing files, parents), and those its content lies in (extents, data files). Only headers are
-// read here; names in them are a stranger's words.
+// (backing files, parents), and those its content is in (extents, data files). Only headers are
+// read here; names in them may be chosen by an attacker.
 //
-// A file belongs to the chain if it lies in the image's own folder, or below it, and no name on the
-// way begins with a dot; or if the person allowed it. Every other name is refused, and so is one
-// that is no file name for QEMU ("json:…", "nbd://…"). Functions are thread-safe.
+// A file belongs to the chain if it is in the image's own folder, or below it, and no name on the
+// way begins with a dot; or if the user allowed it. Every other name is refused, and so is one that
+// is not a file name for QEMU ("json:…", "nbd://…"). Functions are thread-safe.
 #pragma once
 
 #include <memory>
@@ -18,14 +18,15 @@
 namespace images {
 
 struct ImageChainOptions {
-  std::vector<std::string> allowed{};  // files, or folders with all below; absolute or relative
+  // Files, or folders with everything below; absolute or relative.
+  std::vector<std::string> allowed{};
   bool share_with_writers = false;
 };
 
 struct ImageChain {
   std::vector<base::UniqueFd> descriptors;  // of `files`, open for reading
-  std::vector<base::JailedFile> files;      // under the paths at which QEMU looks for them
-  std::string name;       // for QEMU: "json:{…}", which names format and files of all
+  std::vector<base::JailedFile> files;      // under the paths where QEMU looks for them
+  std::string name;       // for QEMU: "json:{…}", which states format and files of all
   bool has_base = false;  // the first file is built on another
 };
 
@@ -35,7 +36,7 @@ std::string known_image_formats();
 // `format` of the file itself, which is never guessed; "vhd" is another name of "vpc". Throws
 // not_found, unauthorized; unsupported (no such format; encrypted; a differencing VHD, by its
 // parent's name); invalid_argument for a file that does not belong to the chain, for a base whose
-// format the image does not tell, and for more files than a chain can have.
+// format the image does not state, and for more files than a chain can have.
 ImageChain find_image_chain(const std::string& path, const std::string& format,
                             const ImageChainOptions& options = {});
 

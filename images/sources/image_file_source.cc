@@ -32,22 +32,21 @@ constexpr auto kInfoTimeout = std::chrono::seconds(60);
 constexpr auto kStartPoll = std::chrono::milliseconds(3);
 constexpr uint64_t kMaxComplaintSize = 1u << 20;
 
-// The format to read `path` as. Nobody told it: raw, if nothing speaks against it.
+// The format in which to read `path`. If it was not stated: raw, unless something contradicts that.
 std::string format_to_read(const std::string& path, const ImageOptions& options) {
   if (!options.format.empty()) return options.format == "vhd" ? "vpc" : options.format;
   base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) throw base::system_error(errno, "cannot open " + path);
   struct stat status;
   if (::fstat(file.get(), &status) != 0) throw base::system_error(errno, "cannot examine " + path);
-  if (!S_ISREG(status.st_mode)) return "raw";  // what is no device either is refused later
+  if (!S_ISREG(status.st_mode)) return "raw";  // what is not a device either is refused later
   if (auto format = image_format_it_looks_like(file.get())) {
     throw base::Error(
         base::ErrorCode::invalid_argument,
-        fmt::format(
-            "{0} begins like a {1} image, which a guest can write to its raw disk, too; say "
-            "which it is: --format {1} or --format raw (image_format in the agent's "
-            "settings)",
-            path, *format));
+        fmt::format("{0} begins like a {1} image, but a guest can also write that to its raw "
+                    "disk; state which it is: --format {1} or --format raw (image_format in the "
+                    "agent's settings)",
+                    path, *format));
   }
   return "raw";
 }
@@ -74,9 +73,9 @@ ImageChain find_chain(const std::string& path, const std::string& format,
       path, format, {.allowed = options.allowed, .share_with_writers = options.share_with_writers});
 }
 
-// Where a kernel gives no user namespaces to its users: somebody else than root goes without a
-// jail, and with a warning. The program has no more rights than he has, and still follows no other
-// name.
+// On a kernel that does not allow users to create user namespaces, a user other than root runs it
+// without a jail, and with a warning. The program has no more rights than that user, and still
+// follows no other name.
 bool must_do_without_jail(const base::FileJail& jail) {
   if (::geteuid() == 0) return false;
   static const bool works = [&] {
@@ -106,8 +105,8 @@ base::UniqueFd listen_on(const std::string& path) {
   return fd;
 }
 
-// A qemu-nbd of our own and the disk it serves. Members end in reverse: connections, server,
-// folder.
+// A qemu-nbd of our own and the disk it serves. Members are destroyed in reverse: connections,
+// server, folder.
 class ServedImage : public DiskSource {
  public:
   ServedImage(const std::string& path, const std::string& format, const ImageOptions& options)
@@ -131,7 +130,7 @@ class ServedImage : public DiskSource {
   std::string socket_path() const { return scratch_.path() + "/nbd.sock"; }
   std::string log_path() const { return scratch_.path() + "/log"; }
 
-  // The socket is made here: the server could make none in its jail.
+  // The socket is created here: the server could not create it in its jail.
   base::Subprocess start(const ImageOptions& options) const {
     std::vector<std::string> words{"qemu-nbd", "--read-only", "--persistent",
                                    fmt::format("--shared={}", options.connection_count + 2)};
@@ -144,7 +143,7 @@ class ServedImage : public DiskSource {
     return base::Subprocess(words, how);
   }
 
-  // Connecting succeeds before qemu-nbd has opened the image: what counts is a whole handshake.
+  // Connecting succeeds before qemu-nbd has opened the image: only a complete handshake counts.
   std::unique_ptr<NbdDiskSource> connect(const std::string& path, const ImageOptions& options) {
     auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
     while (true) {
@@ -185,8 +184,8 @@ ImageSource open_image_source(const std::string& path, const ImageOptions& optio
 bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
                       const ImageOptions& options) {
   ImageChain chain = find_chain(path, "qcow2", options);
-  // In an image that builds on another the bitmap QEMU finds may be the lower one's, which knows
-  // nothing of the upper one's writes.
+  // In an image that builds on another, the bitmap that QEMU finds may be the lower one's, which
+  // does not include the upper one's writes.
   if (chain.has_base) return false;
   base::FileJail jail(chain.files);
   base::CommandResult told =
@@ -205,7 +204,7 @@ bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
     auto has = [&](const char* flag) {
       return std::find(flags.begin(), flags.end(), flag) != flags.end();
     };
-    // Without "auto" nobody writes into it: it was switched off.
+    // Without "auto" nothing is recorded in it: it was switched off.
     return has("auto") && !has("in-use");
   }
   return false;
@@ -223,9 +222,9 @@ std::map<std::string, std::string> formats_of_disks(const std::vector<std::strin
     std::string disk = equals == std::string::npos ? "" : word.substr(0, equals);
     std::string format = equals == std::string::npos ? word : word.substr(equals + 1);
     if (format.empty())
-      refuse("--format '" + word + "' names no format; there are " + known_image_formats());
+      refuse("--format '" + word + "' is not a format; there are " + known_image_formats());
     std::string& place = disk.empty() ? of_all : formats[disk];
-    if (!place.empty()) refuse("--format says twice what it is: '" + word + "'");
+    if (!place.empty()) refuse("--format states twice what it is: '" + word + "'");
     place = format;
     if (!disk.empty() && std::find(disks.begin(), disks.end(), disk) == disks.end())
       refuse("--format '" + word + "' is of a disk that is not given");

@@ -1,5 +1,5 @@
 // Image files as disks: raw files and block devices are read directly, every other format that QEMU
-// knows through a private, read-only qemu-nbd, which sees nothing but the image's own files.
+// knows through a private, read-only qemu-nbd that sees only the image's own files.
 #pragma once
 
 #include <cstdint>
@@ -14,39 +14,40 @@ namespace images {
 
 struct ImageOptions {
   // "raw", "qcow2", "vmdk", "vhdx", "vdi", …; empty: raw, and a file that begins like an image of
-  // another format is refused until somebody says which of the two it is. Never guessed: a guest
-  // can write whatever it likes at the start of its raw disk, also names of this host's files.
+  // another format is refused until someone states which of the two it is. Never guessed: a guest
+  // can write anything to the start of its raw disk, including names of this host's files.
   std::string format;
-  // Where a private folder for the socket is made; it exists. Empty: TMPDIR, or /tmp.
+  // Where a private folder for the socket is created; it must exist. Empty: TMPDIR, or /tmp.
   std::string runtime_directory;
   std::string dirty_bitmap;  // of a qcow2 image: what it does not mark is `unchanged`; empty: none
   // Files, or folders with all below, that the image may be built on besides its own folder
   // (images/sources/image_chain.h).
   std::vector<std::string> allowed{};
-  // Reads although another program may be writing: the caller finds out afterwards whether one was.
+  // Reads even if another program may be writing: the caller finds out afterwards whether one was.
   bool share_with_writers = false;
   uint32_t connection_count = 4;
 };
 
 struct ImageSource {
   std::unique_ptr<DiskSource> disk;
-  std::string format;  // the one it is read as
+  std::string format;  // the format it is read in
 };
 
 // Opens an image for reading. Throws not_found, unauthorized, busy (another program writes to it),
-// unsupported (encrypted, unknown format, a file that is not of its format), and invalid_argument
-// for a file that begins like another format, and for an image that leads to a file outside its
+// unsupported (encrypted, unknown format, a file that is not in its format), and invalid_argument
+// for a file that begins like another format, and for an image that refers to a file outside its
 // folder that was not allowed. The qemu-nbd ends with the disk, with this process, and with the
-// calling thread: call it from one that lives as long as the disk.
+// calling thread: call it from a thread that lives as long as the disk.
 ImageSource open_image_source(const std::string& path, const ImageOptions& options = {});
 
-// True if the qcow2 image at `path` itself, not one it is built on, holds the dirty bitmap, whole
+// True if the qcow2 image at `path` itself, not one it is built on, has the dirty bitmap, intact
 // and switched on. Throws as open_image_source() and io.
 bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
                       const ImageOptions& options);
 
-// The formats of disks, out of words of a command line: "qcow2" is of all of them, "vda=qcow2" of
-// that disk. Throws invalid_argument for a disk that is not there and for two words about one.
+// The formats of disks, from arguments of a command line: "qcow2" applies to all of them,
+// "vda=qcow2" to that disk. Throws invalid_argument for a missing disk and for two arguments about
+// one.
 std::map<std::string, std::string> formats_of_disks(const std::vector<std::string>& words,
                                                     const std::vector<std::string>& disks);
 

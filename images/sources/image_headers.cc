@@ -19,7 +19,7 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr uint64_t kMaxName = 1023;           // bytes; QEMU's own limit for backing files
-constexpr uint64_t kMaxHeader = 64 << 10;     // bytes of qcow2's first cluster that are looked at
+constexpr uint64_t kMaxHeader = 64 << 10;     // bytes of qcow2's first cluster that are examined
 constexpr uint64_t kMaxDescriptor = 1 << 20;  // bytes of a VMDK descriptor, as in QEMU
 constexpr size_t kMaxExtents = 2048;
 constexpr uint64_t kFooterSize = 512;  // of a VHD
@@ -45,7 +45,7 @@ std::string read_text(int fd, uint64_t offset, uint64_t size) {
   return text;
 }
 
-// Numbers of a header; 0 where it has ended.
+// Numbers of a header; 0 beyond its end.
 class Fields {
  public:
   explicit Fields(std::string_view bytes) : bytes_(bytes) {}
@@ -75,7 +75,7 @@ std::string name_at(int fd, uint64_t offset, uint64_t size, const std::string& p
   return name.substr(0, name.find('\0'));
 }
 
-// The extensions of qcow2's header: type, length, and content filled up to 8 bytes.
+// The extensions of qcow2's header: type, length, and content padded to 8 bytes.
 void read_qcow2_extensions(std::string_view header, uint64_t at, uint64_t end, bool has_data_file,
                            ImageReferences& found) {
   constexpr uint64_t kBackingFormat = 0xe2792aca, kDataFile = 0x44415441;
@@ -100,7 +100,7 @@ ImageReferences read_qcow(int fd, const std::string& format, const std::string& 
   if (!header.starts_with(kQcowMagic)) return found;
   uint64_t version = fields.big_endian(4, 4);
   if ((version == 1) != (format == "qcow")) return found;
-  // Version 1 has the method of encryption at another place.
+  // Version 1 has the encryption method at another offset.
   if (fields.big_endian(version == 1 ? 36 : 32, 4) != 0) {
     throw Error(ErrorCode::unsupported, path + " is encrypted: its content cannot be read");
   }
@@ -148,7 +148,7 @@ void read_vmdk_descriptor(std::string_view text, bool with_extents, ImageReferen
     if (quote == std::string_view::npos) continue;
     std::string_view name = line.substr(quote + 1);
     name = name.substr(0, name.find_first_of("\"\r"));
-    // QEMU takes the hint wherever it stands.
+    // QEMU accepts the hint anywhere.
     if (line.find(kParent) != std::string_view::npos) {
       std::string_view rest = line.substr(line.find(kParent) + kParent.size());
       found.base = rest.substr(0, rest.find('"'));
@@ -168,7 +168,7 @@ ImageReferences read_vmdk(int fd) {
     uint64_t capacity = fields.little_endian(12, 8), sector = fields.little_endian(28, 8);
     uint64_t size = std::min(fields.little_endian(36, 8), kMaxDescriptor / kSectorSize);
     if (sector == 0 || sector > UINT64_MAX / kSectorSize / 2) return found;
-    // With a capacity of its own the file is its only extent.
+    // If it has a capacity of its own, the file is its only extent.
     read_vmdk_descriptor(read_text(fd, sector * kSectorSize, size * kSectorSize), capacity == 0,
                          found);
   } else if (!header.starts_with("COWD")) {
@@ -182,7 +182,7 @@ uint64_t size_of(int fd) {
   return end < 0 ? 0 : static_cast<uint64_t>(end);
 }
 
-// The name is UTF-16, most significant byte first; what is not ASCII is shown as '?'.
+// The name is UTF-16, most significant byte first; non-ASCII characters are shown as '?'.
 std::string parent_of_vhd(int fd, uint64_t dynamic_header) {
   constexpr uint64_t kNameOffset = 64, kNameSize = 512;
   std::string wide = read_text(fd, dynamic_header + kNameOffset, kNameSize), name;

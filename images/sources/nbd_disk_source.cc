@@ -16,13 +16,14 @@
 namespace images {
 namespace {
 
-constexpr uint64_t kDefaultMaxRead = 32u << 20;  // what every server takes, by the protocol
+// Every server accepts it, according to the protocol.
+constexpr uint64_t kDefaultMaxRead = 32u << 20;
 constexpr uint64_t kMaxStatusLength = 2u << 30;  // a status request's length has 32 bits
 constexpr char kBitmapContext[] = "qemu:dirty-bitmap:";
 constexpr uint32_t kAllocationZero = 2;  // base:allocation: reads as zeros
 constexpr uint32_t kBitmapDirty = 1;     // qemu:dirty-bitmap: changed since
-// Asking QEMU for allocation costs it a walk through its tables of the whole range; reading a
-// changed range that is shorter and finding it zero costs less.
+// Asking QEMU for allocation makes it walk its tables for the whole range; reading a shorter
+// changed range and finding it zero costs less.
 constexpr uint64_t kWorthAsking = 1u << 20;  // bytes
 
 [[noreturn]] void fail(base::ErrorCode code, const std::string& action) {
@@ -40,7 +41,7 @@ std::string place_of(const NbdOptions& options) {
   return options.uri.empty() ? options.socket_path : options.uri;
 }
 
-// One meta context a connection: a server works out all of those it was asked for at every answer.
+// One meta context per connection: a server computes all requested contexts for every answer.
 Handle connect(const NbdOptions& options, const std::string& context) {
   std::string action = "cannot read from the NBD server at " + place_of(options);
   Handle handle(::nbd_create());
@@ -56,7 +57,7 @@ Handle connect(const NbdOptions& options, const std::string& context) {
   return handle;
 }
 
-// What a server told of a meta context: pieces that follow each other from some offset on.
+// What a server reported for a meta context: consecutive pieces starting at some offset.
 struct Piece {
   uint64_t length = 0;
   uint32_t flags = 0;
@@ -92,7 +93,7 @@ void for_each_piece(nbd_handle* handle, const std::string& context, uint64_t off
     nbd_extent_callback callback{take_status, &answer, nullptr};
     uint64_t asked = std::min(end - offset, kMaxStatusLength);
     if (::nbd_block_status(handle, asked, offset, callback, 0) != 0)
-      fail(base::ErrorCode::io, "cannot ask the NBD server what its disk holds");
+      fail(base::ErrorCode::io, "cannot query what the disk of the NBD server contains");
     const uint64_t before = offset;
     for (const Piece& piece : answer.pieces) {
       uint64_t step = std::min(piece.length, end - offset);
@@ -100,7 +101,7 @@ void for_each_piece(nbd_handle* handle, const std::string& context, uint64_t off
       offset += step;
     }
     if (offset == before)
-      throw base::Error(base::ErrorCode::io, "the NBD server does not tell what its disk holds");
+      throw base::Error(base::ErrorCode::io, "the NBD server does not say what its disk contains");
   }
 }
 
@@ -115,7 +116,7 @@ void append_extent(std::vector<Extent>& extents, uint64_t offset, uint64_t lengt
 struct NbdDiskSource::State {
   NbdOptions options;
   std::string bitmap_context;  // empty: without a bitmap
-  Handle changes;              // asks for it; extents() is for one thread
+  Handle changes;              // queries it; extents() is for one thread
   uint64_t size = 0;
   uint64_t max_read = kDefaultMaxRead;
   bool knows_allocation = false;
@@ -132,7 +133,7 @@ struct NbdDiskSource::State {
   void drop();
   void append_allocation(uint64_t offset, uint64_t length, std::vector<Extent>& extents);
 
-  // Runs `use` with a connection. One that failed is closed, not used again.
+  // Runs `use` with a connection. A connection that failed is closed, not reused.
   template <typename Use>
   void with_connection(Use use) {
     Handle handle = take();
@@ -197,7 +198,7 @@ NbdDiskSource::NbdDiskSource(const NbdOptions& options) : state_(std::make_uniqu
   state_->with_connection([&](nbd_handle* handle) {
     int64_t size = ::nbd_get_size(handle);
     if (size < 0)
-      fail(base::ErrorCode::io, "cannot learn the size of the disk at " + place_of(options));
+      fail(base::ErrorCode::io, "cannot get the size of the disk at " + place_of(options));
     state_->size = static_cast<uint64_t>(size);
     state_->knows_allocation = ::nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1;
     int64_t max_read = ::nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);

@@ -1,13 +1,12 @@
-// A disk behind an NBD server: libvirt's pull backups, qemu-nbd on an image file, nbdkit. By
-// libnbd; see the NBD protocol (github.com/NetworkBlockDevice/nbd, doc/proto.md) and QEMU's
+// A disk of an NBD server: libvirt's pull backups, qemu-nbd on an image file, nbdkit. Uses libnbd;
+// see the NBD protocol (github.com/NetworkBlockDevice/nbd, doc/proto.md) and QEMU's
 // docs/interop/nbd.txt.
 //
-// Zeros come from the meta context base:allocation. What changed comes, if asked for, from a dirty
+// Zeros come from the meta context base:allocation. Changes come, if requested, from a dirty
 // bitmap, the meta context qemu:dirty-bitmap:NAME: what is not dirty is `unchanged`, and a short
-// piece that is dirty is data without a further question, also where it is zero.
+// dirty piece is treated as data without a further query, even if it is zero.
 //
-// Thread-safe: read() uses a connection of its own per call, up to a limit; beyond it, callers
-// wait.
+// Thread-safe: read() uses a separate connection per call, up to a limit; beyond it, callers wait.
 #pragma once
 
 #include <memory>
@@ -21,8 +20,8 @@ struct NbdOptions {
   std::string socket_path;        // a unix socket; or else
   std::string uri;                // an NBD URI, which names the export as well
   std::string export_name;        // with socket_path; empty: the server's default export
-  std::string dirty_bitmap;       // its name; empty: nothing is known to be unchanged
-  uint32_t connection_count = 4;  // and one more with a dirty bitmap
+  std::string dirty_bitmap;       // its name; empty: no change tracking
+  uint32_t connection_count = 4;  // plus one with a dirty bitmap
 };
 
 class NbdDiskSource : public DiskSource {

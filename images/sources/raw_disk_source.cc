@@ -40,8 +40,8 @@ RawDiskSource::RawDiskSource(const std::string& path)
   size_ = (content_size_ + kSectorSize - 1) / kSectorSize * kSectorSize;
 }
 
-// QEMU's image locking (docs/system/qemu-block-drivers, "Disk image file locking"): who may write
-// holds a lock on byte 100 + 1, the number of its write permission.
+// QEMU's image locking (docs/system/qemu-block-drivers, "Disk image file locking"): a process that
+// may write holds a lock on byte 100 + 1, the number of its write permission.
 bool RawDiskSource::has_writer() const {
   struct flock probe {};
   probe.l_type = F_WRLCK;
@@ -61,13 +61,13 @@ std::vector<Extent> RawDiskSource::extents(uint64_t offset, uint64_t length) {
   return found;
 }
 
-// The longest extent known from `offset` on, at most up to `end`.
+// The longest extent starting at `offset`, at most up to `end`.
 Extent RawDiskSource::extent_at(uint64_t offset, uint64_t end) {
   if (!finds_holes_) return {offset, end - offset, ExtentKind::data};
   off_t data = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
   if (data < 0 && errno == ENXIO) return {offset, end - offset, ExtentKind::zero};
   if (data < 0) {
-    // Block devices and some file systems have no answer: then everything is read.
+    // Block devices and some file systems do not support this: then everything is read.
     finds_holes_ = false;
     return {offset, end - offset, ExtentKind::data};
   }
@@ -91,7 +91,7 @@ void RawDiskSource::read(uint64_t offset, base::MutableByteView out) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw base::system_error(errno, "cannot read " + path_);
     if (count == 0)
-      throw base::Error(base::ErrorCode::io, path_ + " became shorter while it was read");
+      throw base::Error(base::ErrorCode::io, path_ + " became shorter while it was being read");
     out = out.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }

@@ -18,7 +18,7 @@ class RawDiskSource : public DiskSource {
   // True while a QEMU, on this machine, has it open for writing.
   bool has_writer() const;
 
-  // A file whose length is no multiple of 512 is filled up with zeros to the next one, as QEMU
+  // A file whose length is not a multiple of 512 is padded with zeros to the next one, as QEMU
   // does.
   uint64_t size() const override { return size_; }
   std::vector<Extent> extents(uint64_t offset, uint64_t length) override;
@@ -29,7 +29,7 @@ class RawDiskSource : public DiskSource {
 
   std::string path_;
   base::UniqueFd fd_;
-  uint64_t content_size_ = 0;  // bytes there are
+  uint64_t content_size_ = 0;  // bytes of the file
   uint64_t size_ = 0;
   bool finds_holes_ = true;
 };

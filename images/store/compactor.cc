@@ -42,8 +42,8 @@ class Compaction {
       if (options_.stop.stop_requested()) return result_;
       if (examine(candidate)) candidates.push_back(candidate);
     }
-    // The dead ones come first and alone: they make room on a full disk for the copies of the
-    // others.
+    // Packs without live records come first and alone: on a full disk they make room for the copies
+    // of the others.
     auto live = std::stable_partition(
         candidates.begin(), candidates.end(),
         [](const Candidate& candidate) { return candidate.staying_size == 0; });
@@ -62,7 +62,7 @@ class Compaction {
     std::vector<Candidate> group;
     uint64_t group_size = 0;
     auto finish_group = [&] {
-      // One small pack alone would only be copied.
+      // A single small pack would only be copied.
       bool worth_it =
           group.size() > 1 ||
           (group.size() == 1 && is_sparse(group.front().staying_size, group.front().row));
@@ -96,14 +96,14 @@ class Compaction {
           "names "
           "the damaged points; delete them or sync their machines again, then run 'store rebuild'");
     }
-    // What an unfinished sync left stays until the compaction after the next, for the sync to go on
-    // with.
+    // What an unfinished sync left is kept until the second compaction after it, so that the sync
+    // can continue with it.
     fresh_limit_ = static_cast<uint32_t>(transaction->number("compacted at", 0));
     auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1) + 1);
     transaction->set_number("epoch", epoch);
     transaction->set_number("compacted at", epoch);
     transaction->for_each_pack([&](uint32_t number, const PackEntry& row) {
-      // Small ones are merged with others even when all in them is live.
+      // Small ones are merged with others even if everything in them is live.
       if (row.sealed && (is_sparse(row.live_size, row) || is_small(row)))
         candidates.push_back({number, row});
     });
@@ -111,7 +111,7 @@ class Compaction {
     return candidates;
   }
 
-  // No sync relies on it, and it is not kept for one to come.
+  // No sync relies on it, and it is not kept for a future sync.
   bool may_free(const ChunkId& id, const ChunkEntry& entry, uint32_t oldest_epoch) {
     if (entry.references != 0 || entry.epoch >= oldest_epoch) return false;
     if (entry.fresh && entry.epoch >= fresh_limit_) return false;
@@ -125,7 +125,7 @@ class Compaction {
     uint64_t new_size = 0;
     try {
       new_size = copy_records(group, new_pack, moves, directory);
-      // No change of the timelines is half counted, or failed, while something is freed.
+      // No change of the timelines is partly counted, or failed, while something is freed.
       std::lock_guard timeline(timeline_.mutex);
       timeline_.expect_sound();
       std::unique_lock lock(registry_.freeing);
@@ -144,19 +144,20 @@ class Compaction {
     result_.bytes_freed += old_size - std::min(old_size, new_size);
   }
 
-  // A pack that the index does not name. If it cannot be removed now, the store's next opening
-  // takes it up, and the compaction after it frees it.
+  // A pack that is not in the index. If it cannot be removed now, the next opening of the store
+  // adds it to the index, and the compaction after that frees it.
   void remove_pack(const PackId& pack) {
     try {
       std::string path = layout::pack_file(store_.directory, pack);
       if (store_.files.exists(path)) store_.files.remove(path);
     } catch (const Error& error) {
-      base::log().warn("pack {} stays for now: {}", pack.hex(), error.message());
+      base::log().warn("pack {} cannot be removed yet: {}", pack.hex(), error.message());
     }
   }
 
-  // Finds out how much of it stays; false if there is nothing to be gained. A pack that is damaged,
-  // or cannot be read, stays as it is: what its directory does not tell might still be referred to.
+  // Finds out how much of it stays; false if nothing would be gained. A pack that is damaged, or
+  // cannot be read, stays as it is: records that its directory does not list might still be
+  // referred to.
   bool examine(Candidate& candidate) {
     try {
       auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
@@ -179,8 +180,8 @@ class Compaction {
     }
   }
 
-  // What stays of a group, in the disk order of the newest points; nodes and what only older points
-  // hold come last, in the order of their packs.
+  // The records of a group that stay, in the disk order of the newest points; nodes, and chunks
+  // held only by older points, come last, in the order of their packs.
   std::vector<Move> staying_records(const std::vector<Candidate>& group) {
     std::vector<Move> moves;
     for (const Candidate& candidate : group) {
@@ -196,8 +197,8 @@ class Compaction {
     return moves;
   }
 
-  // Copies what is to stay into a new pack, durable when this returns; its size, 0 if nothing
-  // stays.
+  // Copies what is to stay into a new pack, durable when this returns; returns its size, 0 if
+  // nothing stays.
   uint64_t copy_records(const std::vector<Candidate>& group, const PackId& new_pack,
                         std::vector<Move>& moves, std::vector<format::DirectoryEntry>& directory) {
     moves = staying_records(group);
@@ -211,7 +212,7 @@ class Compaction {
       const format::DirectoryEntry& record = move.from;
       uint64_t offset = file->size() + buffer.size();
       if (offset > 2 * store_.pack_size) {
-        throw Error(ErrorCode::busy, "syncs took up much of what was to be freed; compact again");
+        throw Error(ErrorCode::busy, "syncs reused much of what was to be freed; compact again");
       }
       move.new_offset = static_cast<uint32_t>(offset);
       directory.push_back({record.kind, move.new_offset, record.stored_size, record.id});
@@ -246,7 +247,7 @@ class Compaction {
     return !may_free(record.id, *entry, registry_.oldest_epoch());
   }
 
-  // Points the index at the copies and forgets the old packs and what they alone held, all at once.
+  // Points the index at the copies and removes the old packs, and what only they held, all at once.
   void publish(const std::vector<Candidate>& group, const PackId& new_pack, uint64_t new_size,
                const std::vector<Move>& moves) {
     auto transaction = store_.index().write();
@@ -266,7 +267,8 @@ class Compaction {
     transaction->commit();
   }
 
-  // Entries that still point into the old pack were free when it was copied; they must be so still.
+  // Entries that still point into the old pack were free when it was copied; they must still be
+  // free.
   void drop_pack(IndexTransaction& transaction, const Candidate& candidate) {
     auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
                               candidate.row.id, ScanDepth::directory);
@@ -274,7 +276,7 @@ class Compaction {
       auto entry = transaction.find_chunk(record.id);
       if (!entry || entry->pack != candidate.number || entry->offset != record.offset) continue;
       if (!may_free(record.id, *entry, registry_.oldest_epoch())) {
-        throw Error(ErrorCode::busy, "a sync took up chunks that were being freed; compact again");
+        throw Error(ErrorCode::busy, "a sync reused chunks that were being freed; compact again");
       }
       transaction.erase_chunk(record.id);
     }

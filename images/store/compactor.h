@@ -1,8 +1,8 @@
-// Gives back the space of chunks no point refers to: packs with too small a live share are
+// Frees the space of chunks that no point refers to: packs with too small a live share are
 // rewritten, one group at a time. Readers are not disturbed (they find moved records again through
-// the index), syncs neither (sync_pins.h). Interrupted anywhere, nothing is lost: a new pack that
-// the index does not know is taken up or removed when the store is opened next, an old one that was
-// not removed yet likewise.
+// the index), and neither are syncs (sync_pins.h). If it is interrupted, nothing is lost: a new
+// pack that is not in the index is added or removed when the store is opened next, and so is an old
+// one that was not removed yet.
 #pragma once
 
 #include "images/store/open_store.h"
@@ -12,8 +12,8 @@
 
 namespace images {
 
-// Throws corrupt when damage has made the counts uncertain: nothing is freed then. A group of packs
-// in which a sync found something it needs meanwhile is left for the next time.
+// Throws corrupt if damage has made the counts uncertain: nothing is freed then. A group of packs
+// in which a sync meanwhile found something it needs is left for the next time.
 CompactResult compact_store(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
                             const CompactOptions& options);
 

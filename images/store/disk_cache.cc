@@ -40,7 +40,7 @@ bool DiskCache::has(uint64_t chunk) const {
           1) != 0;
 }
 
-// With order_ held: pages are made by one thread at a time.
+// With order_ held: pages are created by one thread at a time.
 void DiskCache::mark(uint64_t chunk, bool present) {
   std::atomic<Page*>& slot = pages_[chunk / (64 * kWordsPerPage)];
   if (slot.load() == nullptr) {

@@ -1,6 +1,6 @@
-// Chunks of one disk that were decoded once, kept in an unlinked sparse file at their place in the
-// disk: the kernel's page cache then serves them like a local raw image, and memory goes back under
-// pressure. At most `capacity` bytes; the chunk that came first leaves first. Thread-safe.
+// Decoded chunks of one disk, kept in an unlinked sparse file at their place in the disk: the
+// kernel's page cache then serves them like a local raw image, and memory is reclaimed under
+// pressure. At most `capacity` bytes; the oldest chunk is dropped first. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -19,14 +19,14 @@ namespace images {
 
 class DiskCache {
  public:
-  // Throws what the system says when no file can be made in `directory`.
+  // Throws the system's error if no file can be created in `directory`.
   DiskCache(const std::string& directory, uint64_t disk_size, uint32_t chunk_size,
             uint64_t capacity);
 
-  // Fills `out` from disk offset `offset` if all of it is here; false, with `out` unspecified, if
-  // not.
+  // Fills `out` from disk offset `offset` if all of it is cached; otherwise false, with `out`
+  // unspecified.
   bool read(uint64_t offset, base::MutableByteView out);
-  // Keeps a chunk. Never throws: a cache that cannot keep (disk full) keeps nothing.
+  // Keeps a chunk. Never throws: if it cannot be kept (disk full), it is not.
   void put(uint64_t chunk, base::ByteView plain);
 
  private:
@@ -34,7 +34,7 @@ class DiskCache {
   void mark(uint64_t chunk, bool present);
   void evict_one(uint64_t chunk);
 
-  // One word for 64 chunks; a page of words is made when its first chunk comes.
+  // One word for 64 chunks; a page of words is created when its first chunk is cached.
   static constexpr uint64_t kWordsPerPage = 4096;
   using Page = std::vector<std::atomic<uint64_t>>;
   static constexpr size_t kStripes = 64;
@@ -45,8 +45,8 @@ class DiskCache {
   std::vector<std::atomic<Page*>> pages_;
   std::vector<std::unique_ptr<Page>> owned_pages_;  // guarded by order_
   base::Guarded<std::deque<uint64_t>> order_;
-  // A reader holds its chunks' stripes shared while it reads, so that none of them is punched out
-  // under it.
+  // A reader holds the stripes of its chunks shared while it reads, so that none of them is punched
+  // out meanwhile.
   std::vector<std::shared_mutex> stripes_;
 };
 

@@ -21,7 +21,7 @@ void DiskOrder::find_places(const std::stop_token& stop) {
       try {
         walk(disk.root, store_.shape.height - 1, stop);
       } catch (const base::Error& error) {
-        // The point may have been deleted meanwhile, or be damaged, which is for a check to tell.
+        // The point may have been deleted meanwhile, or be damaged, which a check reports.
         base::log().debug("the order of a disk is not known: {}", error.message());
       }
     }

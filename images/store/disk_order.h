@@ -1,6 +1,6 @@
-// Where chunks lie on the disks of the machines' newest points: the order in which compaction lays
-// down what it moves, so that the newest point, the one that is booted, is read front to back.
-// Not thread-safe.
+// Where chunks are on the disks of the machines' newest points: the order in which compaction
+// writes what it moves, so that the newest point, the one that is booted, is read sequentially. Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,21 @@ namespace images {
 class DiskOrder {
  public:
   static constexpr uint64_t kNowhere = std::numeric_limits<uint64_t>::max();
-  // An order is a convenience: past these bounds (40 MiB of memory; the nodes of 1 TiB of data with
-  // chunks of 64 KiB, 0.5 GiB to read) what is left keeps the order of its packs.
+  // An order is only an optimisation: beyond these limits (40 MiB of memory; the nodes of 1 TiB of
+  // data with chunks of 64 KiB, 0.5 GiB to read) the rest keeps the order of its packs.
   static constexpr size_t kMaxChunks = 500'000;
   static constexpr uint64_t kMaxNodes = 250'000;
 
   explicit DiskOrder(OpenStore& store) : store_(store) {}
 
-  // A chunk whose place will be asked for. `group` is the caller's number for
-  // the pack it lies in.
+  // A chunk whose place will be queried. `group` is the caller's number for the pack that contains
+  // it.
   void want(const ChunkId& id, size_t group);
 
-  // Walks the newest point of each machine. A tree that cannot be read is passed over.
+  // Walks the newest point of each machine. A tree that cannot be read is skipped.
   void find_places(const std::stop_token& stop);
 
-  // Places grow along each disk, disk after disk; kNowhere for what lies in no newest point.
+  // Places increase along each disk, disk after disk; kNowhere for what is in no newest point.
   uint64_t place_of(const ChunkId& id) const;
 
   // The lowest place among a group's chunks.

@@ -19,7 +19,7 @@ std::optional<AnyId> id_of_name(std::string_view name, std::string_view suffix) 
     AnyId id = AnyId::from_hex(name);
     return id.hex() == name ? std::optional(id) : std::nullopt;
   } catch (const base::Error&) {
-    return std::nullopt;  // a stranger's file
+    return std::nullopt;  // not one of our files
   }
 }
 

@@ -70,7 +70,8 @@ LocalSink::Disk LocalSink::open_disk(const PlannedDisk& plan) {
     std::string base_name = plan.base->hex().substr(0, 8);
     if (!point || point->machine != machine_) {
       throw Error(ErrorCode::not_found, "the sync is relative to point " + base_name +
-                                            ", which is no point of '" + plan_.machine_name + "'");
+                                            ", which is not a point of '" + plan_.machine_name +
+                                            "'");
     }
     DiskKey key = store_.hasher.disk_key(plan.name);
     auto found = std::find_if(point->disks.begin(), point->disks.end(),
@@ -81,7 +82,7 @@ LocalSink::Disk LocalSink::open_disk(const PlannedDisk& plan) {
     }
     std::string manifest = layout::manifest_file(store_.directory, machine_, point->id);
     disk.base_lock = store_.files.lock(manifest, base::LockKind::shared);
-    // A lock on a file that was removed at the same moment keeps nothing.
+    // A lock on a file that was removed at the same moment protects nothing.
     if (!store_.files.exists(manifest)) {
       throw Error(ErrorCode::not_found, "point " + base_name + " was just deleted");
     }
@@ -102,7 +103,7 @@ bool LocalSink::has(IndexTransaction& transaction, const ChunkId& id) {
 
 std::vector<bool> LocalSink::lacking(std::span<const PlacedChunk> places) {
   std::vector<bool> lacking(places.size());
-  // First what is pending, then the index: what is flushed in between is found there.
+  // First the pending records, then the index: a record flushed in between is found there.
   for (size_t i = 0; i < places.size(); ++i) {
     lacking[i] = !places[i].id.is_zero() && !appender_.is_pending(places[i].id);
   }
@@ -211,7 +212,8 @@ PointId LocalSink::commit(const PointDetails& details) {
     throw Error(ErrorCode::io, "the store could not write what this sync relies on; sync again");
   }
   point.figures = details.figures;
-  // A sync that was cut and taken up again began in an earlier sink: the host's word, in bounds.
+  // A sync that was interrupted and resumed began in an earlier sink: the host's duration is used,
+  // within limits.
   point.figures.duration_ms = std::max(std::min(details.figures.duration_ms, kLongestSync_ms),
                                        base::steady_ms() - begun_ms_);
   point.figures.bytes_sent = std::max<uint64_t>(details.figures.bytes_sent, bytes_sent_);

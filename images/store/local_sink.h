@@ -16,16 +16,16 @@
 
 namespace images {
 
-// Whether the host's instant of a point was read from the host's clock.
+// Whether the host's time of a point was read from the host's clock.
 enum class HostClock { known, unknown };
 
 class LocalSink : public PointSink {
  public:
-  // Publishes a finished point; called once by commit(), after every chunk and node is durable.
-  // It dates the point: time_ms and what else the host does not decide.
+  // Publishes a finished point; called once by commit(), after every chunk and node is durable. It
+  // dates the point: time_ms and everything else the host does not decide.
   using Publish = std::function<void(Point, HostClock)>;
 
-  // All must outlive the sink. Throws invalid_argument, not_found, busy for a plan that cannot be.
+  // All must outlive the sink. Throws invalid_argument, not_found, busy for an impossible plan.
   LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry, const SyncPlan& plan,
             Publish publish);
   ~LocalSink() override;

@@ -28,18 +28,18 @@ class OpenStore {
   const ChunkHasher hasher;
   const RecordCodec codec;
 
-  // Set before anything is written; tests make them small.
+  // Set before anything is written; tests use small values.
   uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
   size_t reference_slice =
       65536;  // reference changes in one index transaction: about 8 MiB of memory
 
-  // Without a key an encrypted store can be checked, counted and pruned, but no chunk opened.
-  // The index is opened apart: it may have to be mended first.
+  // Without a key an encrypted store can be checked, counted and pruned, but no chunk can be
+  // opened. The index is opened separately: it may have to be repaired first.
   OpenStore(base::FileSystem& store_files, const std::string& store,
             const format::StoreParameters& store_parameters, std::optional<StoreKeys> store_keys);
 
   void open_index(const std::string& index_directory, bool create);
-  void close_index();  // nothing may use it
+  void close_index();  // nothing may be using it
   ChunkIndex& index() const { return *index_; }
   RecordReader& records() const { return *records_; }
 
@@ -62,7 +62,7 @@ format::StoreParameters read_parameters(base::FileSystem& files, const std::stri
 
 enum class KeyUse { required, optional };
 
-// With a key that is missing: throws unauthorized if it is required. With a wrong one: always.
+// If the key is missing: throws unauthorized if it is required. If it is wrong: always.
 std::unique_ptr<OpenStore> open_store_files(base::FileSystem& files, const std::string& directory,
                                             const KeySource& key, KeyUse use);
 

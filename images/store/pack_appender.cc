@@ -12,8 +12,8 @@ namespace {
 
 constexpr size_t kWriteSize = 1u << 20;
 constexpr size_t kBufferSize =
-    4u << 20;                         // may gather while a write lasts; holds the largest record
-constexpr size_t kPacksTogether = 8;  // go into the index in one transaction
+    4u << 20;                         // may be buffered during a write; holds the largest record
+constexpr size_t kPacksTogether = 8;  // are indexed in one transaction
 
 }  // namespace
 
@@ -81,7 +81,8 @@ uint64_t PackAppender::append(std::span<const Record> records) {
   return added;
 }
 
-// Appends records from `next` on, until all are there or something has to be done meanwhile.
+// Appends records starting at `next`, until all are appended or something has to be done in
+// between.
 std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> records, size_t& next,
                                                      uint64_t& added) {
   LockedState state = state_.lock();
@@ -96,7 +97,7 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
       }
       if (state->is_full(size, pack_size_)) {
         state.wait(quieter_, [&] { return !state->closing && !state->writing; });
-        if (!state->is_full(size, pack_size_)) continue;  // somebody else closes it
+        if (!state->is_full(size, pack_size_)) continue;  // another thread closes it
         Work work;
         work.full = std::move(*state->pack);
         state->pack.reset();
@@ -132,7 +133,7 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
   return std::nullopt;
 }
 
-// What has gathered, up to the last whole block: the rest begins the next buffer.
+// The buffered bytes up to the last whole block: the rest begins the next buffer.
 PackAppender::Work PackAppender::take_blocks(State& state) {
   OpenPack& pack = *state.pack;
   auto next = take_buffer(state);
@@ -196,7 +197,7 @@ void PackAppender::close(OpenPack pack) {
   if (failure) std::rethrow_exception(failure);
 }
 
-// The records of a pack that came to nothing.
+// Drops the records of a pack that was abandoned.
 void PackAppender::forget(State& state, const OpenPack& pack) {
   for (size_t i = pack.flushed_count; i < pack.directory.size(); ++i)
     state.closing_pending.erase(pack.directory[i].id);
@@ -220,8 +221,7 @@ void PackAppender::seal() {
   state->pack.reset();
 }
 
-// All that was appended becomes durable and is put into the index; at the end the open pack is
-// ended.
+// Makes everything appended so far durable and indexes it; `at_end`, the open pack is sealed.
 void PackAppender::settle(State& state, bool at_end) {
   OpenPack* open = state.pack ? &*state.pack : nullptr;
   if (open != nullptr && !at_end && open->flushed_count == open->directory.size()) open = nullptr;
@@ -255,7 +255,7 @@ void PackAppender::settle(State& state, bool at_end) {
 }
 
 void PackAppender::start_pack(State& state) {
-  // A pack is made by name: never in a folder that was mounted over this store.
+  // A pack is created by name: never in a folder that was mounted over this store.
   if (!place_.is_current())
     throw base::Error(base::ErrorCode::unavailable,
                       "the store in " + store_ + " is not mounted any more");
@@ -284,18 +284,18 @@ void PackAppender::write_buffer(OpenPack& pack) {
   pack.buffer->restart(pack.size);
 }
 
-// Its folders, too, the first time: at the start of a pack everybody would have to wait for them.
+// Its folders, too, the first time: at the start of a pack everyone would have to wait for them.
 void PackAppender::make_durable(OpenPack& pack) {
   pack.file->sync();
   if (pack.is_entered) return;
   std::string shard = layout::pack_shard(store_, pack.id);
   files_.sync_directory(shard);
-  // Also when the shard was there already: whoever made it may have died before this.
+  // Even if the shard existed already: its creator may have died before this.
   files_.sync_directory(base::parent_path(shard));
   pack.is_entered = true;
 }
 
-// With its directory behind its records; durable when it returns.
+// Writes its directory after its records; durable when it returns.
 void PackAppender::end_file(OpenPack& pack) {
   base::Bytes tail = encode_pack_tail(pack.size, pack.directory);
   write_buffer(pack);
@@ -303,7 +303,7 @@ void PackAppender::end_file(OpenPack& pack) {
   make_durable(pack);
 }
 
-// Packs that are sealed, and the open one, which may be null, as far as its file goes.
+// Sealed packs, and the open one, which may be null, up to the size of its file.
 void PackAppender::list_in_index(std::vector<OpenPack>& sealed, OpenPack* open,
                                  bool open_is_sealed) {
   auto transaction = index_.write();
@@ -336,7 +336,7 @@ uint32_t PackAppender::list_pack(IndexTransaction& transaction, const OpenPack& 
   }
   std::vector<format::DirectoryEntry> news(
       pack.directory.begin() + static_cast<ptrdiff_t>(pack.flushed_count), pack.directory.end());
-  // In the order of the index's keys its pages are touched once each.
+  // In the order of the index's keys, each of its pages is touched only once.
   std::sort(news.begin(), news.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   for (const format::DirectoryEntry& record : news) list_record(transaction, record, number, epoch);
   return number;

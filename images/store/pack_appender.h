@@ -1,15 +1,16 @@
-// Appends records to packs and tells the index of them. One for a store; all its syncs share the
-// pack that is open, a batch at a time, so that concurrent syncs of similar disks store an equal
+// Appends records to packs and enters them into the index. There is one per store; all its syncs
+// share the open pack, a batch at a time, so that concurrent syncs of similar disks store an equal
 // chunk once.
 //
-// A record goes: append() → in the open pack's buffer and the table of pending records → its file →
-// the pack is flushed (a commit asks) or closed (it is full): fsync, of its folders, too → an index
-// transaction that lists its records without references, for one flush or for several full packs;
-// until then they stay pending. Who fills the buffer writes it, and who fills a pack closes it,
-// while others go on; there is one of each at a time. What a kill leaves out of the index is found
-// again when the store is opened. After a failed write the pack is given up: what was flushed
-// stays, the rest is cut off (bytes whose fsync failed must not be taken for durable later) and
-// forgotten, and syncs that relied on it learn it from failure_count(). Thread-safe.
+// The path of a record: append() → into the open pack's buffer and the table of pending records →
+// into its file → the pack is flushed (for a commit) or closed (it is full): fsync, including its
+// folders → an index transaction that lists its records without references, for one flush or for
+// several full packs; until then they stay pending. The thread that fills the buffer writes it, and
+// the thread that fills a pack closes it, while others continue; there is at most one write and one
+// close at a time. What a kill leaves out of the index is found again when the store is opened.
+// After a failed write the pack is abandoned: what was flushed stays, the rest is truncated (bytes
+// whose fsync failed must not be taken for durable later) and dropped, and syncs that relied on it
+// learn it from failure_count(). Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -39,22 +40,22 @@ class PackAppender {
                uint64_t pack_size = kPackSize)
       : files_(files), store_(std::move(store)), place_(layout::writer_lock(store_)),
         parameters_(parameters), index_(index), pack_size_(pack_size) {}
-  // Seals the open pack; failures are left to the next opening of the store, which seals it too.
+  // Seals the open pack; failures are left to the next opening of the store, which also seals it.
   ~PackAppender();
 
   bool is_pending(const ChunkId& id);
 
-  // Returns how many bytes this added; a record whose id is pending already is passed over.
-  // Throws no_space, io: who called must not rely on any of these records then.
+  // Returns how many bytes this added; a record whose id is already pending is skipped. Throws
+  // no_space, io: then the caller must not rely on any of these records.
   uint64_t append(std::span<const Record> records);
 
   // All records appended before are durable and in the index when it returns. Throws as append().
   void flush();
 
-  // Goes up when pending records were lost.
+  // Increases when pending records were lost.
   uint64_t failure_count();
 
-  // Flushes, and ends the open pack with its directory.
+  // Flushes, and seals the open pack with its directory.
   void seal();
 
  private:
@@ -63,16 +64,16 @@ class PackAppender {
     uint32_t number = 0;  // its row in the index, once it has one
     std::unique_ptr<base::WritableFile> file;
     std::unique_ptr<base::BlockBuffer> buffer;  // bytes not written to the file yet
-    bool is_entered = false;                    // its folders know it, durably
+    bool is_entered = false;                    // its folder entries are durable
     std::vector<format::DirectoryEntry> directory;
-    size_t flushed_count = 0;   // of the directory, that the index knows
-    uint64_t flushed_size = 0;  // of the file, likewise
-    uint64_t size = 0;          // bytes of the file and of those still to be written
+    size_t flushed_count = 0;   // entries of the directory that are in the index
+    uint64_t flushed_size = 0;  // the same in bytes of the file
+    uint64_t size = 0;          // bytes of the file plus those still to be written
   };
-  // What fill() leaves to its caller, to be done without the lock.
+  // Work that fill() leaves to its caller, to be done without the lock.
   struct Work {
     std::optional<OpenPack> full;  // to be closed
-    // Its whole blocks are to be written to `file`, the open pack's, which stays while
+    // Its whole blocks are to be written to `file`, the open pack's, which stays valid while
     // State::writing.
     std::unique_ptr<base::BlockBuffer> buffer;
     base::WritableFile* file = nullptr;
@@ -80,13 +81,14 @@ class PackAppender {
   struct State {
     std::optional<OpenPack> pack;
     std::vector<std::unique_ptr<base::BlockBuffer>> spare;
-    std::unordered_set<ChunkId> pending;  // the open pack's that the index does not know yet
-    bool writing = false;                 // a part of the open pack is on its way to its file
-    bool closing = false;                 // so is a full pack to its end
-    // Full packs that are durable, and that the index does not know yet: it learns of several at
-    // once, since each time costs it a write for nearly every page that it has.
+    std::unordered_set<ChunkId> pending;  // records of the open pack that are not in the index yet
+    bool writing = false;                 // a part of the open pack is being written to its file
+    bool closing = false;                 // a full pack is being closed
+    // Full packs that are durable and not in the index yet: several are indexed at once, since each
+    // transaction writes nearly every page of the index.
     std::vector<OpenPack> sealed;
-    std::unordered_set<ChunkId> closing_pending;  // the records of `sealed` and of that on its way
+    // The records of `sealed` and of the pack being closed.
+    std::unordered_set<ChunkId> closing_pending;
     uint64_t failure_count = 0;
 
     bool has_pending(const ChunkId& id) const {
@@ -122,14 +124,14 @@ class PackAppender {
   ChunkIndex& index_;
   uint64_t pack_size_;
   // Held while records are put into the buffer: their order in the pack is that of the calls. Not
-  // held while one thread writes what has gathered, or closes a full pack.
+  // held while one thread writes what is buffered, or closes a full pack.
   base::Guarded<State> state_;
   std::condition_variable quieter_;  // `writing` or `closing` ended
 };
 
-// Puts a record that lies at `entry` into the index, in an open write transaction: a new chunk
-// without references, or a new place for one that was missing or damaged. One that is present stays
-// as it is.
+// Enters the record at `entry` into the index, in an open write transaction: a new chunk without
+// references, or a new place for one that was missing or damaged. An entry that is present and
+// intact stays as it is.
 void list_record(IndexTransaction& transaction, const format::DirectoryEntry& record,
                  uint32_t pack_number, uint32_t epoch);
 

@@ -15,7 +15,7 @@ using base::ErrorCode;
 using format::RecordHeader;
 using format::RecordKind;
 
-// Where the directory record of a sealed pack lies; nothing for an unsealed one.
+// The offset of a sealed pack's directory record; nothing for an unsealed pack.
 std::optional<uint64_t> directory_offset(const base::ReadableFile& file, uint64_t size) {
   if (size < format::kPackHeaderSize + format::kRecordHeaderSize + format::kPackFooterSize)
     return std::nullopt;
@@ -27,7 +27,7 @@ std::optional<uint64_t> directory_offset(const base::ReadableFile& file, uint64_
   return good ? offset : std::nullopt;
 }
 
-// The entries of a directory, if it is whole and names only places before itself.
+// The entries of a directory, if it is intact and lists only places before itself.
 std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::ReadableFile& file,
                                                                   uint64_t size, uint64_t offset) {
   uint64_t limit = size - format::kPackFooterSize - offset;
@@ -44,7 +44,7 @@ std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::Re
   try {
     entries = format::decode_directory(stored);
   } catch (const Error&) {
-    return std::nullopt;  // whole, but nothing a program of ours wrote
+    return std::nullopt;  // intact, but not written by this program
   }
   uint64_t end = format::kPackHeaderSize;
   for (const auto& entry : entries) {
@@ -55,8 +55,8 @@ std::optional<std::vector<format::DirectoryEntry>> read_directory(const base::Re
   return entries;
 }
 
-// Verifies what the directory lists. What lies between its records (the remains of a power cut, in
-// a pack that was sealed by the next writer) belongs to nobody.
+// Verifies what the directory lists. Bytes between its records (left by a power cut, in a pack that
+// was sealed by the next writer) are ignored.
 void verify_listed(ByteView bytes, const std::vector<format::DirectoryEntry>& listed,
                    PackContents& contents) {
   for (const auto& record : listed) {

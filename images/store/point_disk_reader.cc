@@ -17,8 +17,7 @@ std::shared_ptr<const format::Node> PointDiskReader::leaf(uint64_t number) {
   for (uint32_t level = shape.height; level-- > 0;) {
     if (id.is_zero()) return nullptr;
     node = store_->load_node(id);
-    if (node->level != level)
-      throw Error(ErrorCode::corrupt, "a tree node lies at the wrong level");
+    if (node->level != level) throw Error(ErrorCode::corrupt, "a tree node is at the wrong level");
     if (level > 0)
       id = node->children[(number >> (shape.fanout_bits * (level - 1))) % shape.fanout];
   }
@@ -83,7 +82,8 @@ void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t fr
   if (from_cache()) return;
   if (from == 0 && out.size() == store_->shape.chunk_size) {
     store_->records().read_chunk(id, out);
-    // Who reads whole chunks reads on: a copy in memory would only push out what is read again.
+    // A client that reads whole chunks reads sequentially: a copy in memory would only displace
+    // what is read again.
     if (disk_cache_) disk_cache_->put(chunk, out);
     return;
   }
@@ -99,7 +99,7 @@ std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {
   std::vector<Extent> extents;
   uint64_t first = offset / chunk_size, last = (offset + length + chunk_size - 1) / chunk_size;
   append_extents(disk_.root, store_->shape.height - 1, 0, first, last, extents);
-  // From whole chunks to the range that was asked for.
+  // Trim whole chunks to the requested range.
   std::vector<Extent> cut;
   for (Extent extent : extents) {
     uint64_t end = std::min(extent.offset + extent.length, offset + length);
@@ -109,7 +109,7 @@ std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {
   return cut;
 }
 
-// The chunks [first, last) as far as they lie below node `number` of `level`.
+// The chunks [first, last) as far as they are below node `number` of `level`.
 void PointDiskReader::append_extents(const ChunkId& id, uint32_t level, uint64_t number,
                                      uint64_t first, uint64_t last, std::vector<Extent>& extents) {
   const TreeShape& shape = store_->shape;
@@ -119,7 +119,7 @@ void PointDiskReader::append_extents(const ChunkId& id, uint32_t level, uint64_t
   if (start >= end) return;
   if (id.is_zero()) return append_extent(start, end, ExtentKind::zero, extents);
   auto node = store_->load_node(id);
-  if (node->level != level) throw Error(ErrorCode::corrupt, "a tree node lies at the wrong level");
+  if (node->level != level) throw Error(ErrorCode::corrupt, "a tree node is at the wrong level");
   for (uint64_t child = start >> child_bits; child <= (end - 1) >> child_bits; ++child) {
     const ChunkId& child_id = node->children[child % shape.fanout];
     if (level > 0) {

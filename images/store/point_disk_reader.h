@@ -16,8 +16,8 @@ using ChunkCache = base::LruCache<ChunkId, const base::Bytes>;
 
 class PointDiskReader : public DiskReader {
  public:
-  // `lock` keeps the point from being deleted. `disk_cache` may be null; else it takes the place of
-  // `chunks`.
+  // `lock` keeps the point from being deleted. `disk_cache` may be null; otherwise it is used
+  // instead of `chunks`.
   PointDiskReader(std::shared_ptr<OpenStore> store, PointDisk disk,
                   std::unique_ptr<base::FileLock> lock, std::shared_ptr<ChunkCache> chunks,
                   std::unique_ptr<DiskCache> disk_cache)
@@ -33,7 +33,7 @@ class PointDiskReader : public DiskReader {
  private:
   static constexpr size_t kCachedLeaves = 2048;  // 4 MiB of nodes: 8 GiB of disk with 64 KiB chunks
 
-  // The level 0 node over these chunks; null where all of them are zero.
+  // The level 0 node over these chunks; null if all of them are zero.
   std::shared_ptr<const format::Node> leaf(uint64_t number);
   // Its id; nothing for a chunk of zeros.
   std::optional<ChunkId> find_id(uint64_t chunk);
@@ -49,7 +49,7 @@ class PointDiskReader : public DiskReader {
   std::shared_ptr<ChunkCache> chunks_;
   std::unique_ptr<DiskCache> disk_cache_;
   base::LruCache<uint64_t, const format::Node> leaves_{kCachedLeaves};
-  // One decode of a chunk at a time: whoever comes second finds it in the cache.
+  // One decode of a chunk at a time: the second thread finds it in the cache.
   SingleFlight<uint64_t> decoding_;
 };
 

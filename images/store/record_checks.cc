@@ -11,8 +11,8 @@ using base::Error;
 using base::ErrorCode;
 using format::RecordHeader;
 
-// The header, its stored bytes in `bytes` behind it; nothing if another record, or none, lies
-// there.
+// The header, with its stored bytes following it in `bytes`; nothing if there is another record, or
+// none.
 std::optional<RecordHeader> read_record(const base::ReadableFile& pack,
                                         const format::DirectoryEntry& record, base::Bytes& bytes) {
   bytes.resize(format::kRecordHeaderSize + record.stored_size);

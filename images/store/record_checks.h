@@ -1,4 +1,4 @@
-// Whether a record that lies in a pack is what it must be. Functions; thread-safe.
+// Whether a record in a pack is intact. Functions; thread-safe.
 #pragma once
 
 #include "base/file_system.h"
@@ -6,12 +6,12 @@
 
 namespace images {
 
-// Its header is that of `record` and its stored bytes match their checksum: all that can be told
-// without a key. Reads it anew; throws what reading throws, but for bytes that are missing.
+// Its header is that of `record` and its stored bytes match their checksum: all that can be
+// verified without a key. Reads it again; throws what reading throws, except for missing bytes.
 bool record_is_whole(const base::ReadableFile& pack, const format::DirectoryEntry& record);
 
-// Its content has the hash that its id says. Throws unauthorized if it needs a key that is not
-// there.
+// Its content has the hash that its id states. Throws unauthorized if it needs a key that is not
+// available.
 bool record_content_is_right(const OpenStore& store, const base::ReadableFile& pack,
                              const format::DirectoryEntry& record);
 

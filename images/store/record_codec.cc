@@ -71,7 +71,7 @@ Record RecordCodec::seal_node(const ChunkId& id, base::Bytes node) const {
 void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored,
                              base::MutableByteView plain) const {
   CHECK(plain.size() == parameters_.chunk_size);
-  if (header.kind != RecordKind::chunk) damaged(header, "a tree node lies in its place");
+  if (header.kind != RecordKind::chunk) damaged(header, "there is a tree node in its place");
   verify_checksum(header, stored);
   bool encrypted = header.cipher == Cipher::aes_256_gcm;
   if (encrypted != parameters_.encrypted) damaged(header, "its encryption is not the store's");
@@ -88,7 +88,7 @@ void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored,
 format::Node RecordCodec::open_node(const RecordHeader& header, base::ByteView stored) const {
   if (header.kind != RecordKind::node || header.codec != Codec::raw ||
       header.cipher != Cipher::none) {
-    damaged(header, "it is no tree node");
+    damaged(header, "it is not a tree node");
   }
   verify_checksum(header, stored);
   return format::decode_node(stored, parameters_.fanout);

@@ -9,7 +9,7 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-// A record can only move while one compaction runs; more often than this means that it is gone.
+// A record can move only while a compaction runs; if it has moved more often than this, it is gone.
 constexpr int kMaxLookups = 4;
 
 }  // namespace
@@ -62,8 +62,8 @@ format::RecordHeader RecordReader::fetch(const ChunkId& id, base::Bytes& buffer)
       file = packs_.open(location.pack);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found) throw;
-      // Moved by compaction: the index tells where to, or the one that a rebuild put in its place
-      // does.
+      // Moved by compaction: the new place is in the index, or in the one that a rebuild put in its
+      // place.
       if (index_.refresh() || lookup < kMaxLookups) continue;
       throw Error(ErrorCode::corrupt, "pack " + location.pack.hex() + " is missing in the store");
     }

@@ -1,5 +1,5 @@
-// Finds records through the index and reads them out of packs. Thread-safe.
-// Compaction may move a record between the look-up and the read: then it is looked up again.
+// Finds records through the index and reads them from packs. Thread-safe. Compaction may move a
+// record between the lookup and the read: then it is looked up again.
 #pragma once
 
 #include <list>
@@ -22,8 +22,8 @@ class PackFiles {
 
   PackFiles(base::FileSystem& files, std::string store) : files_(files), store_(std::move(store)) {}
 
-  // Stays open as long as the caller holds it, also when the pack is removed meanwhile.
-  // Throws not_found if the pack is not there.
+  // Stays open as long as the caller holds it, even if the pack is removed meanwhile. Throws
+  // not_found if the pack does not exist.
   std::shared_ptr<base::ReadableFile> open(const PackId& pack);
 
  private:
@@ -58,7 +58,7 @@ class RecordReader {
     ChunkEntry entry;
   };
   Location find(const ChunkId& id);
-  // The record's header, its stored bytes in `buffer` behind the header.
+  // The record's header; its stored bytes follow the header in `buffer`.
   format::RecordHeader fetch(const ChunkId& id, base::Bytes& buffer);
 
   ChunkIndex& index_;

@@ -34,7 +34,7 @@ class SliceWriter {
         epoch_(static_cast<uint32_t>(transaction.number("epoch", 1))) {}
 
   void apply(std::vector<Change>& slice) {
-    // Sorted, equal ids meet and the index's pages are touched in order.
+    // Once sorted, equal ids are adjacent and the index's pages are touched in order.
     std::sort(slice.begin(), slice.end(),
               [](const Change& a, const Change& b) { return a.id < b.id; });
     for (size_t first = 0; first < slice.size();) {
@@ -85,14 +85,14 @@ class SliceWriter {
   std::map<uint32_t, int64_t> live_deltas_;
 };
 
-// Collects what changes of one kind amount to, and writes it slice by slice: the end of one change,
-// several whole ones, and the beginning of another.
+// Collects the changes of one kind and writes them slice by slice. A slice may contain the end of
+// one change, several whole ones, and the beginning of another.
 class SliceCollector {
  public:
   SliceCollector(OpenStore& store, TimelineChange::Kind kind)
       : store_(store), adds_(kind == TimelineChange::Kind::add) {}
 
-  // All that walk() gives until end() belongs to this change. `departure` is its number if it is
+  // Everything walk() yields until end() belongs to this change. `departure` is its number if it is
   // one.
   void begin(const TimelineChange& change, std::optional<uint64_t> departure) {
     current_ = {change, departure};
@@ -128,11 +128,11 @@ class SliceCollector {
     for (const Counted& each : ended_) {
       if (each.departure) transaction->erase_departure(*each.departure);
       if (adds_) transaction->put_point(each.change.point);
-      else transaction->erase_point(each.change.point);  // gone already, but in older stores
+      else transaction->erase_point(each.change.point);  // already removed, except in older stores
     }
     std::optional<TimelineChange> pending;
     if (current_) {
-      // From now on it is the change that is under way, and no departure to be begun.
+      // From now on it is the change in progress, and no longer a departure to be started.
       pending = current_->change;
       if (current_->departure) transaction->erase_departure(*current_->departure);
     }
@@ -151,7 +151,7 @@ class SliceCollector {
   OpenStore& store_;
   const bool adds_;
   std::optional<Counted> current_;
-  std::vector<Counted> ended_;  // and not written
+  std::vector<Counted> ended_;  // and not yet written
   std::vector<Change> slice_;
   uint64_t seen_ = 0;  // of the current change
   bool uncertain_ = false;

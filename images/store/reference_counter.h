@@ -1,12 +1,12 @@
-// Keeps the count of references true while points enter and leave: by the rule in tree.h, in slices
-// of one index transaction each, so that memory stays bounded and an interrupted change goes on
-// later. One change at a time: the caller holds the store's timeline lock.
+// Keeps reference counts correct while points are added and removed: by the rule in tree.h, in
+// slices of one index transaction each, so that memory stays bounded and an interrupted change can
+// be continued later. One change at a time: the caller holds the store's timeline lock.
 //
-// A point that leaves costs one small transaction: its references are taken away later, those of
-// many points together, because ids are hashes and each touches a page of the index of its own.
-// Until then a count is too high, never too low. In which order counts are changed does not matter:
-// what a change amounts to was settled by the neighbours that its point had when it came or went,
-// and what these refer to is not freed before everybody who left was counted.
+// Removing a point costs one small transaction. Its references are subtracted later, together with
+// those of many other points, because ids are hashes and each touches a different page of the
+// index. Until then a count is too high, never too low. Updates commute: each change is fixed by
+// the neighbours that its point had when it was added or removed, and nothing that these refer to
+// is freed until all pending removals are counted.
 #pragma once
 
 #include <functional>
@@ -19,16 +19,16 @@ class ReferenceCounter {
  public:
   explicit ReferenceCounter(OpenStore& store) : store_(store) {}
 
-  // The point is in the index, with all its references, when it returns. Its chunks are in the
+  // The point is in the index, with all its references, when it returns. Its chunks must be in the
   // index.
   void add(const format::PublicManifest& point);
-  // The point has left the index when it returns, and its references are to be taken away. Its
-  // trees are still readable.
+  // The point has been removed from the index when it returns, and its references are still to be
+  // subtracted. Its trees must still be readable.
   void remove(const format::PublicManifest& point);
-  // Takes the references away of all points that left. Before anything is freed. If it fails, it
-  // goes on the next time.
+  // Subtracts the references of all removed points. Call it before anything is freed. If it fails,
+  // the next call continues.
   void count_departures();
-  // Ends a change that a predecessor began, or that failed.
+  // Finishes a change that an earlier writer began, or that failed.
   void finish_pending();
 
  private:

@@ -1,5 +1,5 @@
-// At most one thread works on a key at a time: whoever comes second waits for the first, and then
-// finds its result where the first has put it. Keys do not disturb each other. Thread-safe.
+// At most one thread works on a key at a time: a second one waits for the first, and then finds its
+// result where the first has put it. Different keys do not affect each other. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -28,7 +28,7 @@ class SingleFlight {
     const Key key_;
   };
 
-  // Returns once nobody else works on `key`; the turn lasts as long as the result lives.
+  // Returns once no other thread works on `key`; the turn lasts as long as the result lives.
   [[nodiscard]] Turn enter(const Key& key) {
     auto keys = keys_.lock();
     keys.wait(changed_, [&] { return !keys->contains(key); });

@@ -17,7 +17,7 @@ using base::Error;
 using base::ErrorCode;
 using format::PublicManifest;
 
-// Longer lists help nobody; the count goes on.
+// Longer lists help nobody; counting continues.
 constexpr size_t kMaxProblems = 1000;
 
 class Checker {
@@ -45,14 +45,14 @@ class Checker {
 
   // --- the key ---
 
-  // Its bytes need no key to be verified. The format file was read to come here.
+  // Its bytes can be verified without a key. The format file was read to get here.
   void check_key_file() {
     if (!store_.parameters.encrypted) return;
     try {
       format::decode_wrapped_key(
           base::read_file(store_.files, layout::key_file(store_.directory), 4096));
     } catch (const Error& error) {
-      problem("the key file is not whole; put back a copy of it: " + error.message());
+      problem("the key file is damaged; put back a copy of it: " + error.message());
     }
   }
 
@@ -76,13 +76,13 @@ class Checker {
 
   void check_pack(uint32_t number, const PackEntry& row) {
     uint64_t good_live_size = 0;
-    // A compaction may remove the pack at any moment, and its row before it.
+    // A compaction may remove the pack at any moment, and its row before that.
     auto is_still_listed = [&] { return store_.index().read()->find_pack(number).has_value(); };
     try {
       auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id,
                                 ScanDepth::every_record);
       for (const std::string& text : contents.problems) {
-        // The tail of the pack that is being written is not yet what it will be.
+        // The tail of the pack that is being written is not final yet.
         if (row.sealed) problem("pack " + row.id.hex() + ": " + text);
       }
       if (row.sealed && !contents.sealed)
@@ -122,7 +122,7 @@ class Checker {
     if (changed.empty()) return;
     auto transaction = store_.index().write();
     for (auto& [id, entry] : changed) {
-      // Not if it was moved, sent again or lost its last reference meanwhile.
+      // Not if it was meanwhile moved, sent again or lost its last reference.
       if (transaction->find_chunk(id) != entry) continue;
       entry.damaged = !entry.damaged;
       transaction->put_chunk(id, entry);
@@ -139,7 +139,7 @@ class Checker {
     return doubtful;
   }
 
-  // Whether the record is whole: its checksum, and with `deep` its content.
+  // Whether the record is intact: its checksum, and with `deep` its content.
   bool is_readable(const ChunkId& id, const ChunkEntry& entry) {
     try {
       auto pack = store_.index().read()->find_pack(entry.pack);
@@ -169,14 +169,14 @@ class Checker {
         if (tree_is_whole(disk.root, static_cast<int>(store_.shape.height) - 1)) continue;
         problems.push_back("a disk of it is damaged");
       }
-      // One that was deleted meanwhile has every right to be gone.
+      // One that was deleted meanwhile may be missing.
       if (problems.empty() || !store_.index().read()->find_point(point.id)) continue;
       for (const std::string& text : problems) problem("point " + point.id.hex() + ": " + text);
       report_.damaged.push_back(summary_of(point));
     }
   }
 
-  // Manifests that the index does not know, since they cannot be read.
+  // Manifests that are not in the index because they cannot be read.
   void check_manifests() {
     std::string top = layout::points_directory(store_.directory);
     for (const std::string& machine_name : store_.files.list(top)) {
@@ -193,7 +193,7 @@ class Checker {
     try {
       std::string path = layout::manifest_file(store_.directory, machine, point);
       format::decode_public_manifest(base::read_file(store_.files, path, format::kMaxManifestSize));
-      return;  // a commit or a deletion that is under way
+      return;  // a commit or a deletion in progress
     } catch (const Error& error) {
       if (error.code() == ErrorCode::not_found) return;
       problem("point " + point.hex() + ": " + error.message());
@@ -222,8 +222,7 @@ class Checker {
                   manifest.disks.size() == point.disks.size();
       for (size_t i = 0; same && i < point.disks.size(); ++i)
         same = manifest.disks[i].root == point.disks[i].root;
-      if (!same)
-        problems.push_back("its manifest is not what the index knows; run 'store rebuild'");
+      if (!same) problems.push_back("its manifest differs from the index; run 'store rebuild'");
       else if (store_.codec.can_open_chunks())
         format::decode_manifest(bytes, store_.manifest_key());
     } catch (const Error& error) {
@@ -231,7 +230,7 @@ class Checker {
     }
   }
 
-  // `level` is that of the node `id` names; -1: it names a chunk. What points share is looked at
+  // `level` is that of the node `id` names; -1: it names a chunk. Shared subtrees are examined
   // once.
   bool tree_is_whole(const ChunkId& id, int level) {
     if (id.is_zero()) return true;
@@ -270,8 +269,8 @@ class Checker {
   const CheckOptions& options_;
   CheckReport report_;
   std::unordered_set<uint32_t>
-      suspects_;  // packs in which something that is referred to is not whole
-  std::unordered_map<size_t, bool> whole_;  // nodes that were looked at
+      suspects_;  // packs in which something that is referred to is damaged
+  std::unordered_map<size_t, bool> whole_;  // nodes that were examined
 };
 
 }  // namespace

@@ -7,7 +7,8 @@
 namespace images {
 
 enum class DamageNotes {
-  keep,  // note damaged chunks in the index, so that syncs send them again; needs the writer's lock
+  // Record damaged chunks in the index, so that syncs send them again; needs the writer's lock.
+  keep,
   report,  // only report
 };
 

@@ -22,7 +22,7 @@ std::string StoreDirectory::machine_name_of(const PublicManifest& point) {
     (*names_.lock())[point.machine] = name;
     return name;
   } catch (const Error& error) {
-    // A damaged manifest, or no key, must not hide the other points.
+    // A damaged manifest, or a missing key, must not hide the other points.
     return "(" + point.machine.hex().substr(0, 8) + ")";
   }
 }
@@ -81,14 +81,14 @@ PointId StoreDirectory::find_by_prefix(std::string_view text) {
   if (!good) {
     throw Error(ErrorCode::invalid_argument,
                 "'" + digits.substr(0, 80) +
-                    "' names no point: give an id, 4 or more digits of one, "
+                    "' does not name a point: give an id, 4 or more digits of one, "
                     "MACHINE@latest or MACHINE@TIME");
   }
   auto found = store_.index().read()->points_with_prefix(digits, 2);
   if (found.empty()) throw Error(ErrorCode::not_found, "there is no point " + digits);
   if (found.size() > 1) {
     throw Error(ErrorCode::invalid_argument,
-                "'" + digits + "' fits more than one point; give more digits");
+                "'" + digits + "' matches more than one point; give more digits");
   }
   return found.front();
 }

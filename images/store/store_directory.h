@@ -1,4 +1,4 @@
-// Lists and finds points through the index: what StoreReader and StoreWriter share. Thread-safe.
+// Lists and finds points through the index: shared by StoreReader and StoreWriter. Thread-safe.
 #pragma once
 
 #include <string>
@@ -29,8 +29,8 @@ class StoreDirectory {
   PointId find_by_time(std::string_view machine_name, std::string_view time);
 
   OpenStore& store_;
-  // A machine's name is in its manifests only; it follows from the id, so one manifest tells it for
-  // all.
+  // A machine's name is only in its manifests; since the id is derived from it, one manifest is
+  // enough for all.
   base::Guarded<std::unordered_map<MachineId, std::string>> names_;
 };
 

@@ -1,5 +1,5 @@
-// What a folder says which store it is, without opening the store: for whoever has to know that it
-// is the right one before anything is written. Changes nothing. Functions; thread-safe.
+// Which store a folder contains, determined without opening the store: for code that has to know
+// that it is the right one before anything is written. Changes nothing. Functions; thread-safe.
 #pragma once
 
 #include <string>

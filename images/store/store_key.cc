@@ -74,7 +74,7 @@ KeySource read_key_source(const std::string& passphrase_path, const std::string&
     source.passphrase = base::trim(base::split(base::as_text(text), '\n').front());
     if (source.passphrase.empty()) {
       throw Error(ErrorCode::invalid_argument,
-                  passphrase_path + " holds no passphrase in its first line");
+                  passphrase_path + " has no passphrase in its first line");
     }
   }
   if (!key_path.empty()) {

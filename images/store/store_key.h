@@ -8,7 +8,7 @@
 
 namespace images {
 
-// What the user holds. Both empty: the store is not encrypted.
+// The user's secret. Both empty: the store is not encrypted.
 struct KeySource {
   std::string passphrase;
   base::Bytes key_file;  // the file's content, 32 to 4096 bytes
@@ -20,10 +20,10 @@ struct KeySource {
 // empty strings. Throws not_found, invalid_argument.
 KeySource read_key_source(const std::string& passphrase_path, const std::string& key_path);
 
-// What one random master key, wrapped under the KeySource, derives.
+// The keys derived from one random master key, which is wrapped under the KeySource.
 struct StoreKeys {
   base::Key256 ids;        // chunk ids: HMAC-SHA-256
-  base::Key256 records;    // chunk content: AES-256-GCM under a key an id
+  base::Key256 records;    // chunk content: AES-256-GCM with one key per id
   base::Key256 manifests;  // private parts of manifests: AES-256-GCM
 };
 

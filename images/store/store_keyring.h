@@ -1,4 +1,4 @@
-// The key file of an encrypted store: one random master key, wrapped under what the user holds.
+// The key file of an encrypted store: one random master key, wrapped under the user's secret.
 // Changing the passphrase or key file rewrites only this file, no pack. Functions; thread-safe.
 #pragma once
 
@@ -10,11 +10,11 @@
 
 namespace images {
 
-// Makes a master key and the key file; durable when it returns.
+// Creates a master key and the key file; durable when it returns.
 void create_store_key(base::FileSystem& files, const std::string& store, const KeySource& source,
                       uint32_t scrypt_log2_n);
 
-// Throws unauthorized when `source` is missing or wrong, corrupt when the key file is damaged.
+// Throws unauthorized if `source` is missing or wrong, corrupt if the key file is damaged.
 StoreKeys open_store_keys(base::FileSystem& files, const std::string& store,
                           const KeySource& source);
 

@@ -1,5 +1,5 @@
-// Reads a store: no daemon, no writer, no right to write needed beyond the index's reader table.
-// Any number of processes and threads, also while a writer works. Thread-safe.
+// Reads a store: needs no daemon, no writer, and no write access except to the index's reader
+// table. Any number of processes and threads, also while a writer works. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,7 @@ namespace images {
 struct ReadOptions {
   // Memory for decoded chunks, shared by all disks of one StoreReader. Bytes.
   uint64_t chunk_cache_size = 64ull << 20;
-  // Room on disk, in an unlinked file in `cache_directory`, for chunks that were decoded once. 0:
-  // none.
+  // Room on disk, in an unlinked file in `cache_directory`, for decoded chunks. 0: none.
   uint64_t disk_cache_size = 0;
   std::string cache_directory = "/var/tmp";
 };
@@ -40,12 +39,12 @@ class StoreReader {
 
   // Newest last within a machine; machines by name.
   virtual std::vector<PointSummary> points() = 0;
-  // The points of one machine, oldest first; empty if there is none of that name.
+  // The points of one machine, oldest first; empty if there is none with that name.
   virtual std::vector<PointSummary> points_of(std::string_view machine_name) = 0;
 
-  // The point a person means: an id, a unique prefix of one (at least 4 digits), "MACHINE@latest"
-  // (newest_of) or "MACHINE@TIME" (the last one that was taken in no later than TIME). Throws
-  // not_found, or invalid_argument if ambiguous.
+  // The point that a person refers to: an id, a unique prefix of one (at least 4 digits),
+  // "MACHINE@latest" (newest_of) or "MACHINE@TIME" (the last one received no later than TIME).
+  // Throws not_found, or invalid_argument if ambiguous.
   virtual PointId find_point(std::string_view selector) = 0;
 
   virtual Point read_point(const PointId& id) = 0;  // throws not_found, corrupt

@@ -1,4 +1,4 @@
-// A StoreReader over a store that this process has open already.
+// A StoreReader over a store that this process already has open.
 #pragma once
 
 #include <memory>

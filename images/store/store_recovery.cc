@@ -22,8 +22,8 @@ using format::PublicManifest;
 // --- packs
 // -------------------------------------------------------------------------------------------
 
-// Two records of one id lie in the store when a damaged one was sent again, or when a compaction
-// was cut short. The index must not name the damaged one, whichever it meets first.
+// There are two records with one id if a damaged one was sent again, or if a compaction was
+// interrupted. The index must not refer to the damaged one, whichever is found first.
 void doubt_known_record(OpenStore& store, IndexTransaction& transaction,
                         const format::DirectoryEntry& record, uint32_t number) {
   auto known = transaction.find_chunk(record.id);
@@ -61,9 +61,10 @@ void list_pack(OpenStore& store, const PackId& pack, const PackContents& content
   transaction->commit();
 }
 
-// In a torn pack a record may have been found within the bytes of another, which a guest chose.
+// In a torn pack a record may have been found inside the bytes of another record, which a guest
+// chose.
 void drop_forged_records(OpenStore& store, const std::string& path, PackContents& contents) {
-  if (!store.codec.can_open_chunks()) return;  // then every record proves itself when it is opened
+  if (!store.codec.can_open_chunks()) return;  // then every record is verified when it is opened
   auto file = store.files.open(path);
   auto& records = contents.records;
   auto is_forged = [&](const auto& record) {
@@ -72,8 +73,8 @@ void drop_forged_records(OpenStore& store, const std::string& path, PackContents
   records.erase(std::remove_if(records.begin(), records.end(), is_forged), records.end());
 }
 
-// A pack of whose header a power cut left nothing, but records behind it: they get a pack of their
-// own.
+// A pack whose header was lost in a power cut, but which has records after it: they are moved to a
+// new pack.
 size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
   auto source = store.files.open(layout::pack_file(store.directory, pack));
   PackId new_pack = PackId::random();
@@ -96,28 +97,28 @@ size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackConten
   return copy.records.size();
 }
 
-// Takes one pack into the index; an unsealed one is cut behind its last whole record and sealed.
-// `number` is its row, 0 if it has none yet. Returns how many records it holds.
+// Enters one pack into the index; an unsealed one is truncated after its last whole record and
+// sealed. `number` is its row, 0 if it has none yet. Returns how many records it contains.
 size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
                  std::vector<std::string>& problems) {
   PackContents contents =
       scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
   for (const std::string& problem : contents.problems) {
-    // An unsealed pack ends in the middle of what was being written when the power went: that is no
-    // damage.
+    // An unsealed pack ends in the middle of what was being written when the power failed: that is
+    // not damage.
     if (contents.sealed || contents.size > kMaxPackFile)
       problems.push_back("pack " + pack.hex() + ": " + problem);
   }
   std::string path = layout::pack_file(store.directory, pack);
-  if (contents.size > kMaxPackFile) return 0;  // whatever it is, it is not ours to remove
+  if (contents.size > kMaxPackFile) return 0;  // whatever it is, we must not remove it
   if (!contents.sealed) drop_forged_records(store, path, contents);
   if (contents.records.empty() && number == 0) {
     store.files.remove(path);
     return 0;
   }
   if (contents.header_is_damaged && number == 0) return take_headless_pack(store, pack, contents);
-  // Its writer may have died before its fsync, or before its folder's: what can be read need not be
-  // durable.
+  // Its writer may have died before the fsync of the file or of its folder: what can be read need
+  // not be durable.
   base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
   store.files.sync_directory(layout::pack_shard(store.directory, pack));
   auto file = store.files.reopen(path, contents.sealed ? contents.size : contents.records_end);
@@ -128,7 +129,7 @@ size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
   return contents.records.size();
 }
 
-// False when the index cannot be mended and has to be rebuilt.
+// False if the index cannot be repaired and has to be rebuilt.
 bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
   std::unordered_map<PackId, std::pair<uint32_t, bool>> rows;  // number, sealed
   bool rebuilding = false;
@@ -144,7 +145,7 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
   std::unordered_set<PackId> present(packs.begin(), packs.end());
   for (const auto& [pack, row] : rows) {
     if (present.count(pack) == 0) {
-      base::log().warn("pack {} is gone; the index is made anew", pack.hex());
+      base::log().warn("pack {} is missing; rebuilding the index", pack.hex());
       return false;
     }
   }
@@ -160,9 +161,8 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
 // ------------------------------------------------------------------------------------------
 
 struct FoundPoints {
-  std::unordered_set<PointId> names;  // of all manifests
-  std::vector<PublicManifest>
-      unknown;  // those the index does not know, oldest first within a machine
+  std::unordered_set<PointId> names;    // of all manifests
+  std::vector<PublicManifest> unknown;  // those not in the index, oldest first within a machine
   bool all_readable = true;
 };
 
@@ -183,8 +183,8 @@ void read_unknown(OpenStore& store, const MachineId& machine, const PointId& poi
   }
 }
 
-// Every manifest that lies in the store. Damaged ones are told and left out. What is found is
-// durable, and so is what is not: a manifest that was removed does not come back.
+// Every manifest in the store. Damaged ones are reported and left out. What is found is made
+// durable, and so is what is missing: a manifest that was removed does not reappear.
 FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
   FoundPoints found;
   std::string top = layout::points_directory(store.directory);
@@ -195,7 +195,7 @@ FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
     std::string folder = base::join_path(top, machine_name);
     std::vector<std::string> names = store.files.list(folder);
     for (const std::string& name : names) {
-      // What a commit that was cut short left.
+      // Left by an interrupted commit.
       if (name.ends_with(".point.tmp")) store.files.remove(base::join_path(folder, name));
     }
     store.files.sync_directory(folder);
@@ -225,7 +225,7 @@ size_t mend_points(OpenStore& store, std::vector<std::string>& problems) {
     if (found.names.count(point.id) == 0) gone.push_back(point);
   });
   if (!found.all_readable) {
-    // What the manifest that cannot be read refers to may be mended one day: it is not freed.
+    // What the unreadable manifest refers to may become readable one day: it is not freed.
     auto transaction = store.index().write();
     transaction->set_number("recount", 1);
     transaction->commit();
@@ -247,7 +247,7 @@ bool try_mend(OpenStore& store, const std::string& index_directory) {
     return true;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
-    base::log().warn("the index cannot be used ({}); it is made anew", error.message());
+    base::log().warn("the index cannot be used ({}); rebuilding it", error.message());
     return false;
   }
 }

@@ -37,8 +37,7 @@ PublicManifest public_part(const Point& point) {
   return manifest;
 }
 
-// LMDB does its own I/O: the folder of the index lies on a real file system even when the store
-// does not.
+// LMDB does its own I/O: the folder of the index is on a real file system even if the store is not.
 std::string prepare_index_directory(const std::string& store, const std::string& index_directory) {
   std::string path = index_directory.empty() ? layout::index_directory(store) : index_directory;
   base::real_file_system().make_directory(path);
@@ -90,11 +89,11 @@ class IndexedWriter : public StoreWriter {
     try {
       appender_.seal();
       if (timeline_.sound) try_count_departures();
-      // Throws if LMDB has given up after a failed commit: then its file speaks for nothing.
+      // Throws if LMDB has failed permanently after a failed commit: then its file proves nothing.
       store_->index().write();
       if (timeline_.sound && place_.is_current()) leave_clean_mark(index_directory_);
     } catch (const Error& error) {
-      base::log().warn("the store in {} was not closed in order: {}", store_->directory,
+      base::log().warn("the store in {} was not closed cleanly: {}", store_->directory,
                        error.message());
     }
   }
@@ -105,7 +104,7 @@ class IndexedWriter : public StoreWriter {
       store_->index().write();
       return true;
     } catch (const Error& error) {
-      return error.code() == ErrorCode::no_space;  // it may have room again
+      return error.code() == ErrorCode::no_space;  // there may be room again
     }
   }
 
@@ -161,28 +160,28 @@ class IndexedWriter : public StoreWriter {
   }
 
  private:
-  // Packs of syncs that came to nothing are durable, and the index hears of them with the next
-  // commit: which never comes while a full store refuses all syncs. Then nothing could be freed.
+  // Packs of abandoned syncs are durable, and are entered into the index with the next commit,
+  // which never comes while a full store refuses all syncs. Then nothing could be freed.
   void list_what_was_refused() {
     try {
       appender_.flush();
     } catch (const Error& error) {
-      base::log().warn("what unfinished syncs left is not freed now: {}", error.message());
+      base::log().warn("what unfinished syncs left cannot be freed now: {}", error.message());
     }
   }
 
-  // Packs and index that are open stay those of the disk they were opened on; a manifest is written
-  // by name. So nothing is published under a name that means another folder now.
+  // Open packs and the open index belong to the disk they were opened on; a manifest is written by
+  // name. So nothing is published under a name that now means another folder.
   void expect_sound() const {
     timeline_.expect_sound();
     if (place_.is_current()) return;
     throw Error(ErrorCode::unavailable,
                 "the store in " + store_->directory +
-                    " is not where it was opened: its disk was unmounted, or another one is "
-                    "mounted over it. Nothing was saved; mount it again");
+                    " is no longer where it was opened: its disk was unmounted, or another one "
+                    "is mounted over it. Nothing was saved; mount it again");
   }
 
-  // The manifest of a point the index does not know, since it cannot be read. Throws not_found.
+  // The manifest of a point that is not in the index because it cannot be read. Throws not_found.
   std::string find_unlisted(const PointId& id) {
     for (const std::string& name :
          store_->files.list(layout::points_directory(store_->directory))) {
@@ -223,7 +222,7 @@ class IndexedWriter : public StoreWriter {
     });
   }
 
-  // The point comes after all others of its machine, whatever any clock says. The timeline lock is
+  // The point follows all others of its machine, whatever any clock says. The timeline lock is
   // held.
   void date(Point& point, HostClock clock) {
     point.time_ms = std::min(clock_.wall_ms(), kLatestTime_ms);
@@ -241,12 +240,12 @@ class IndexedWriter : public StoreWriter {
     point.dates.order = std::max(point.time_ms, newest ? newest->dates.order + 1 : 0);
     if (point.dates.order >> 63 != 0) {
       throw Error(ErrorCode::corrupt, "point " + newest->id.hex() + " of '" + point.machine_name +
-                                          "' claims the last place there is; delete it");
+                                          "' has the last possible place; delete it");
     }
   }
 
-  // If it fails, nothing that could be taken for a point is left: the store is sound. If not even
-  // that can be brought about, the point may be there or not.
+  // If it fails, nothing that could be taken for a point is left: the store is intact. If not even
+  // that is possible, the point may or may not exist.
   void write_manifest(const std::string& path, const base::Bytes& manifest) {
     try {
       base::write_file_durably(store_->files, path, manifest);
@@ -260,17 +259,17 @@ class IndexedWriter : public StoreWriter {
     std::exception_ptr reason;
   };
 
-  // That can wait. The timeline lock is held.
+  // Best effort; retried later. The timeline lock is held.
   void try_count_departures() {
     try {
       ReferenceCounter(*store_).count_departures();
     } catch (const Error& error) {
-      base::log().warn("what deleted points held is counted later: {}", error.message());
+      base::log().warn("the references of deleted points are counted later: {}", error.message());
     }
   }
 
   // The manifest changes and the index must follow. If it cannot, it is brought up to date when the
-  // store is opened next, and nothing else is written before.
+  // store is opened next, and nothing else is written before that.
   template <typename Change>
   void change_index(Change change) {
     ReferenceCounter counter(*store_);
@@ -301,7 +300,7 @@ class IndexedWriter : public StoreWriter {
 
 namespace {
 
-// A folder may hold what an init that was cut short left there, and nothing else.
+// A folder may contain what an interrupted init left there, and nothing else.
 void expect_room(base::FileSystem& files, const std::string& directory) {
   static const std::set<std::string> kOurs{"key",    "key.tmp",   "packs",
                                            "points", "store.tmp", "writer.lock"};
@@ -326,12 +325,12 @@ void init_store(base::FileSystem& files, const std::string& directory, const Ini
   parameters.chunk_size = options.chunk_size;
   parameters.encrypted = !options.key.empty();
   base::Bytes bytes = format::encode_parameters(parameters);
-  format::decode_parameters(bytes);  // refuses a chunk size that cannot be
+  format::decode_parameters(bytes);  // refuses an impossible chunk size
   files.make_directory(layout::packs_directory(directory));
   files.make_directory(layout::points_directory(directory));
   if (parameters.encrypted) create_store_key(files, directory, options.key, options.scrypt_log2_n);
   if (!files.exists(layout::writer_lock(directory))) files.create(layout::writer_lock(directory));
-  // The format file comes last: a folder without it is no store.
+  // The format file is written last: a folder without it is not a store.
   base::write_file_durably(files, layout::parameters_file(directory), bytes);
   files.sync_directory(base::parent_path(directory));
 }

@@ -1,6 +1,6 @@
-// Writes a store: adds points, deletes points, compacts, repairs. One writer a store, guarded by a
-// lock: a second one gets busy. Thread-safe: any number of syncs, deletions and one compaction at a
-// time.
+// Writes a store: adds points, deletes points, compacts, repairs. One writer per store, guarded by
+// a lock: a second one gets busy. Thread-safe: any number of syncs, deletions and one compaction at
+// a time.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct InitOptions {
   uint32_t scrypt_log2_n = 16;
 };
 
-// Makes a store in a new or empty directory; durable when it returns. Throws already_exists.
+// Creates a store in a new or empty directory; durable when it returns. Throws already_exists.
 void init_store(base::FileSystem& files, const std::string& directory,
                 const InitOptions& options = {});
 
@@ -58,25 +58,25 @@ struct CheckReport {
   uint64_t chunks_checked = 0;
   uint64_t points_checked = 0;
   std::vector<std::string> problems;  // sentences
-  std::vector<PointSummary> damaged;  // the points that damage touches
+  std::vector<PointSummary> damaged;  // the points affected by damage
   bool good() const { return problems.empty(); }
 };
 
-// Tests make them small, so that little data crosses every border.
+// Tests use small values, so that little data crosses every boundary.
 struct WriterLimits {
-  uint64_t pack_size = 64u << 20;      // bytes at which a pack is sealed
-  size_t reference_slice = 65536;      // reference changes in one index transaction
-  size_t departures = 64;              // points that left, at which their references are counted
+  uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
+  size_t reference_slice = 65536;  // reference changes in one index transaction
+  size_t departures = 64;          // number of removed points at which their references are counted
   const base::Clock* clock = nullptr;  // dates the points, outlives the writer; null: the machine's
-  // So that points enter between others, which otherwise only repairs do: never but in tests.
+  // Inserts points between others, which otherwise only repairs do. Only for tests.
   bool order_by_host_time = false;
 };
 
 class StoreWriter {
  public:
-  // Finishes what an interrupted predecessor began, so that the index agrees with packs and points.
-  // Throws as StoreReader::open, and busy when another writer has the store. Without the key of an
-  // encrypted store everything but begin() works. `index_directory` is given only where `files` is
+  // Finishes what an interrupted writer began, so that the index agrees with packs and points.
+  // Throws as StoreReader::open, and busy if another writer has the store. Without the key of an
+  // encrypted store everything except begin() works. `index_directory` is given only if `files` is
   // not the machine's own file system: LMDB does its own I/O.
   static std::unique_ptr<StoreWriter> open(base::FileSystem& files, const std::string& directory,
                                            const KeySource& key = {},
@@ -84,34 +84,33 @@ class StoreWriter {
                                            const WriterLimits& limits = {});
   virtual ~StoreWriter() = default;
 
-  // False once the index could not follow a change of the points, LMDB gave up after a failed
-  // commit (a full disk), or the store's folder is not the one that was opened any more (its disk
-  // was unmounted, or mounted over): nothing is written any more, reading goes on, and whoever
-  // opens the store again mends it.
+  // False after an index update failed, LMDB failed permanently after a failed commit (a full
+  // disk), or the store's folder is no longer the one that was opened (its disk was unmounted, or
+  // mounted over). The writer is then read-only, and the next opening of the store repairs it.
   virtual bool usable() = 0;
 
   // Reads through the same process. Valid as long as the writer.
   virtual StoreReader& reader() = 0;
 
-  // A sink for a new point. Throws invalid_argument for a plan that cannot be, not_found for a base
-  // that is no point of this machine with that disk. Destroy all sinks before the writer.
+  // A sink for a new point. Throws invalid_argument for an impossible plan, not_found for a base
+  // that is not a point of this machine with that disk. Destroy all sinks before the writer.
   virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
 
-  // The point is gone when it returns (space comes back by compact()); also one whose manifest
-  // cannot be read. Throws not_found; busy while a reader has it open, or a sync is relative to it.
+  // The point is deleted when it returns (compact() frees its space), even if its manifest cannot
+  // be read. Throws not_found; busy while a reader has it open, or a sync is relative to it.
   virtual void delete_point(const PointId& id) = 0;
 
   virtual CompactResult compact(const CompactOptions& options = {}) = 0;
   virtual CheckReport check(
-      const CheckOptions& options) = 0;  // as check_store(); syncs go on meanwhile
-  // Counts first what points that were deleted alone held; where that fails (a full disk),
-  // live_size still holds it.
+      const CheckOptions& options) = 0;  // as check_store(); syncs can continue meanwhile
+  // First subtracts the references of deleted points; if that fails (disk full), live_size still
+  // includes them.
   virtual StoreFigures figures() = 0;
 };
 
 // Verifies every record's checksum and every point's trees. Needs no key unless `deep`. Damaged
-// chunks are noted in the index, so that the next sync that meets them sends them again; not while
-// another process writes to the store (then that process's own check does it).
+// chunks are recorded in the index, so that the next sync that offers them sends them again; not
+// while another process writes to the store (that process can run the check itself).
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
                         const CheckOptions& options);
 
@@ -122,16 +121,15 @@ struct RebuildReport {
   std::vector<std::string> problems;
 };
 
-// Makes the index anew from packs and points alone.
+// Rebuilds the index from packs and points alone.
 RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
                             const std::string& index_directory = "");
 
-// Needs no key. What points alone held that were deleted by a writer still at work, or killed, may
-// be counted as live.
+// Needs no key. What was held only by points that were deleted by a writer that is still running,
+// or was killed, may be counted as live.
 StoreFigures read_figures(base::FileSystem& files, const std::string& directory);
 
-// Puts another passphrase or key file in the place of the old one; no pack is rewritten. Durable
-// when it returns.
+// Replaces the passphrase or key file; no pack is rewritten. Durable when it returns.
 void change_store_key(base::FileSystem& files, const std::string& directory,
                       const KeySource& old_key, const KeySource& new_key,
                       uint32_t scrypt_log2_n = 16);

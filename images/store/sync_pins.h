@@ -1,7 +1,7 @@
-// Keeps what running syncs rely on from being freed. A sync that was told "the store has it" of a
-// chunk no point refers to (an unfinished sync's) remembers it here; one whose chunk loses its last
-// reference later is safe by its epoch: such a chunk is not freed while a sync that began before is
-// running. Thread-safe.
+// Keeps what running syncs rely on from being freed. A sync that was told "the store has it" about
+// a chunk that no point refers to (from an unfinished sync) records it here. A chunk that loses its
+// last reference later is protected by its epoch: such a chunk is not freed while a sync that began
+// before is running. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace images {
 
 class SyncPins {
  public:
-  // Past this many a sync pins everything: 16 MiB of memory at the most.
+  // Beyond this number a sync pins everything: at most 16 MiB of memory.
   static constexpr size_t kMaxPinned = 1u << 20;
 
   explicit SyncPins(uint32_t epoch) : epoch_(epoch) {}
@@ -48,14 +48,14 @@ class SyncPins {
   base::Guarded<State> state_;
 };
 
-// The syncs that run in one store.
+// The running syncs of one store.
 class SyncRegistry {
  public:
-  // A sync looks up chunks and pins them with this held shared; compaction frees with it held
-  // alone.
+  // A sync holds this shared while it looks up chunks and pins them; compaction holds it
+  // exclusively while it frees.
   std::shared_mutex freeing;
 
-  // The sync runs as long as what this returns lives. The registry must outlive it.
+  // The sync counts as running as long as the returned object lives. The registry must outlive it.
   std::shared_ptr<SyncPins> start(uint32_t epoch) {
     auto pins = std::make_unique<SyncPins>(epoch);
     running_.lock()->insert(pins.get());
@@ -65,7 +65,7 @@ class SyncRegistry {
             }};
   }
 
-  // The epoch of the sync that began first; the largest number if none runs.
+  // The epoch of the oldest running sync; the largest number if none is running.
   uint32_t oldest_epoch() {
     uint32_t oldest = std::numeric_limits<uint32_t>::max();
     auto running = running_.lock();

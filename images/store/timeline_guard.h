@@ -10,13 +10,13 @@
 namespace images {
 
 struct TimelineGuard {
-  // One change of the timelines at a time, its I/O included: the next one counts from its result.
-  // Freeing holds it too: while a change is being counted, what it will look at must not go. Locked
-  // before SyncRegistry::freeing.
+  // One change of the timelines at a time, including its I/O: the next one counts from its result.
+  // Freeing holds it too: while a change is being counted, what it is going to read must not be
+  // freed. Locked before SyncRegistry::freeing.
   std::mutex mutex;
 
-  // False from the moment a manifest came or went and the index could not follow. Then nothing is
-  // written any more; the next opening brings the index up to date. Changed with `mutex` held.
+  // False once a manifest was added or removed and the index could not follow. Then nothing more is
+  // written; the next opening brings the index up to date. Changed with `mutex` held.
   std::atomic<bool> sound{true};
 
   void expect_sound() const {

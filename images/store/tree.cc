@@ -35,7 +35,7 @@ Node TreeUpdater::load_or_zero(const ChunkId& id, uint32_t level) const {
   if (!id.is_zero()) {
     auto node = load_(id);
     if (node->level != level) {
-      throw base::Error(base::ErrorCode::corrupt, "a tree node lies at the wrong level");
+      throw base::Error(base::ErrorCode::corrupt, "a tree node is at the wrong level");
     }
     return *node;
   }
@@ -54,7 +54,7 @@ ChunkId TreeUpdater::close_node(OpenNode& open) {
   return id;
 }
 
-// Closes the open nodes of all levels under `level`, lowest first, each into its parent.
+// Closes the open nodes of all levels below `level`, lowest first, each into its parent.
 void TreeUpdater::close_below(uint32_t level) {
   for (; open_from_ < level; ++open_from_) {
     OpenNode& open = path_[open_from_];
@@ -68,7 +68,7 @@ void TreeUpdater::close_below(uint32_t level) {
   }
 }
 
-// Makes node `number` of `level` the open one there, and nothing open below it.
+// Makes node `number` of `level` the open one there, with nothing open below it.
 void TreeUpdater::open_path(uint32_t level, uint64_t number) {
   uint32_t common = shape_.height - 1;
   auto ancestor = [&](uint32_t at) { return number >> (shape_.fanout_bits * (at - level)); };
@@ -138,7 +138,8 @@ class ReferenceWalk {
     RecordKind kind = level < 0 ? RecordKind::chunk : RecordKind::node;
     std::shared_ptr<const Node> nodes[3];
     if (level >= 0) {
-      // All three first: below a node that cannot be read nothing is known, so nothing is counted.
+      // All three first: nothing is known below a node that cannot be read, so nothing is counted
+      // there.
       const ChunkId* ids[3] = {&before, &point, &after};
       for (int i = 0; i < 3; ++i) {
         if (!load(*ids[i], level, nodes[i])) return;

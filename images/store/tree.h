@@ -37,10 +37,10 @@ struct TreeShape {
 // Reads a node by its id (never the zero id). Throws corrupt if it is damaged or missing.
 using NodeLoader = std::function<std::shared_ptr<const format::Node>(const ChunkId&)>;
 
-// Makes a new tree out of an old one, front to back, holding one node a level. One thread.
+// Builds a new tree from an old one, front to back, holding one node per level. One thread.
 class TreeUpdater {
  public:
-  // Takes over a node of the new tree that the old one did not have at this place.
+  // Receives a node of the new tree that the old one did not have at this place.
   using NodeStorer = std::function<void(const ChunkId&, base::Bytes)>;
 
   TreeUpdater(const TreeShape& shape, const ChunkHasher& hasher, const ChunkId& old_root,
@@ -52,7 +52,7 @@ class TreeUpdater {
   // to call.
   void set(uint64_t index, uint64_t count, const ChunkId& id);
 
-  // Stores the nodes still open and returns the new root. Once, last.
+  // Stores the nodes that are still open and returns the new root. Call it once, last.
   ChunkId finish();
 
  private:
@@ -79,16 +79,18 @@ class TreeUpdater {
   uint64_t next_index_ = 0;
 };
 
-// How one tree's references change when point P enters or leaves the timeline between A (before)
-// and B (after). Rule, at every place (nodes and chunks alike): a reference is counted for each run
-// of consecutive points with the same id there. So where P differs from both A and B, P's id has a
-// run of its own, and where A and B are equal there, P cuts one run of theirs in two. Where P
+// How one tree's references change when point P is added to or removed from the timeline between A
+// (before) and B (after). The rule, at every place (nodes and chunks alike): there is one reference
+// for each run of consecutive points with the same id. So where P differs from both A and B, P's id
+// has a run of its own, and if A and B are equal there, P splits one run of theirs in two. Where P
 // equals A or B nothing changes, and neither does anything below.
 //
-// Calls `change(id, kind)` for each reference that an entering P adds, which are those that a
-// leaving P takes away; in an order that depends on the three roots only. Zero roots stand for a
-// missing neighbour. A node that cannot be loaded: `lost(id)` is called and everything below is
-// passed over.
+// For example, if A, P, B have ids x, y, x at a place, adding P adds one reference to y and one to
+// x. With x, x, y or x, y, y nothing changes.
+//
+// Calls `change(id, kind)` for each reference that adding P adds, which are those that removing P
+// subtracts, in an order that depends only on the three roots. Zero roots stand for a missing
+// neighbour. If a node cannot be loaded, `lost(id)` is called and everything below it is skipped.
 using ReferenceChange = std::function<void(const ChunkId&, format::RecordKind)>;
 void walk_reference_changes(const TreeShape& shape, const ChunkId& before, const ChunkId& point,
                             const ChunkId& after, const NodeLoader& load,

@@ -9,12 +9,12 @@
 namespace images {
 namespace {
 
-// Extents are asked for in windows of this many bytes: a multiple of every chunk size, small enough
+// Extents are requested in windows of this many bytes: a multiple of every chunk size, small enough
 // that a fragmented bitmap (one extent per 64 KiB) stays below a megabyte of memory.
 constexpr uint64_t kWindowSize = 1ull << 30;
 
-// Adds chunks [first, last] of one kind. The first may be the last of the runs so far: a chunk in
-// which two kinds meet has to be read.
+// Adds chunks [first, last] of one kind. The first may equal the last of the previous runs: a chunk
+// that contains two kinds has to be read.
 void append_chunks(std::vector<ChunkRun>& runs, uint64_t first, uint64_t last, ExtentKind kind) {
   if (!runs.empty() && first < runs.back().index + runs.back().count) {
     ChunkRun& previous = runs.back();
@@ -38,14 +38,15 @@ void check_coverage(const std::vector<Extent>& extents, uint64_t offset, uint64_
     if (extent.kind == ExtentKind::unchanged && !disk.base) {
       throw base::Error(
           base::ErrorCode::invalid_argument,
-          fmt::format("disk {} has unchanged parts, but no point they are known from", disk.name));
+          fmt::format("disk {} has unchanged parts, but no point that they are relative to",
+                      disk.name));
     }
     offset += extent.length;
   }
   if (offset == end) return;
   throw base::Error(
       base::ErrorCode::io,
-      fmt::format("the source of disk {} does not tell what lies at byte {}", disk.name, offset));
+      fmt::format("the source of disk {} does not say what is at byte {}", disk.name, offset));
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ CopyPlanner::CopyPlanner(const SyncPlan& plan, const std::vector<DiskSource*>& s
     : plan_(plan), sources_(sources), chunk_size_(chunk_size), max_data_chunks_(max_data_chunks) {
   if (plan.disks.size() != sources.size()) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "the sync has another number of disks than its plan");
+                      "the sync has a different number of disks than its plan");
   }
   for (size_t i = 0; i < sources.size(); ++i) {
     if (plan.disks[i].size == sources[i]->size()) continue;
@@ -111,7 +112,7 @@ std::optional<CopyUnit> CopyPlanner::next() {
   return unit;
 }
 
-// Fetches the extents of the next window of the current disk. False behind the last disk.
+// Fetches the extents of the next window of the current disk. False after the last disk.
 bool CopyPlanner::load_window() {
   if (disk_ == sources_.size()) return false;
   DiskSource& source = *sources_[disk_];

@@ -1,6 +1,6 @@
-// Cuts disks into the units of work of a sync: walks the extents of every disk in windows, widens
-// what may have changed to whole chunks, and bundles chunks into units of bounded size. Reads no
-// data. Not thread-safe: the sync engine asks under its lock.
+// Divides disks into the work units of a sync: walks the extents of every disk in windows, widens
+// what may have changed to whole chunks, and groups chunks into units of bounded size. Reads no
+// data. Not thread-safe: the sync engine calls it under its lock.
 //
 // A chunk is read whole unless all of it is zero or all of it is unchanged:
 //   extents  |data····|zero··············|unchanged······|
@@ -24,7 +24,7 @@ struct ChunkRun {
   ExtentKind kind = ExtentKind::data;
 };
 
-// What one batch will be made of. The batch gets `sequence`; zero chunks found while reading may
+// What one batch will be made of. The batch gets `sequence`; zero chunks found during reading may
 // make it smaller, even empty.
 struct CopyUnit {
   uint64_t sequence = 0;
@@ -33,20 +33,20 @@ struct CopyUnit {
   uint64_t data_chunk_count = 0;
 };
 
-// The runs of whole chunks that `extents`, which start at a chunk's begin, amount to.
+// The runs of whole chunks that cover `extents`, which start at the beginning of a chunk.
 std::vector<ChunkRun> chunk_runs(const std::vector<Extent>& extents, uint32_t chunk_size);
 
 class CopyPlanner {
  public:
-  // `sources[i]` is disk i of `plan`, and as large. A unit has at most `max_data_chunks` chunks to
-  // read. Throws invalid_argument where plan and sources disagree.
+  // `sources[i]` is disk i of `plan`, and of the same size. A unit has at most `max_data_chunks`
+  // chunks to read. Throws invalid_argument if plan and sources disagree.
   CopyPlanner(const SyncPlan& plan, const std::vector<DiskSource*>& sources, uint32_t chunk_size,
               uint64_t max_data_chunks);
 
   // The next unit, in the order of disks and offsets; none at the end. Throws what a source throws.
   std::optional<CopyUnit> next();
 
-  // Bytes passed by so far that need no reading.
+  // Bytes skipped so far because they need no reading.
   uint64_t bytes_without_reading() const { return bytes_without_reading_; }
   uint64_t bytes_total() const;
 

@@ -1,13 +1,13 @@
-// Every worker does the same: takes the next unit from the planner, reads it, drops zero chunks,
-// hashes the rest and hands the batch to the sink, which has encoded what it lacks. There is no
-// queue between stages. Overlap comes from running a few more workers than processors: while some
-// wait in a read or a send, the others compute, and a chunk is hashed and compressed by the thread
-// that just read it.
+// Every worker does the same: it takes the next unit from the planner, reads it, drops zero chunks,
+// hashes the rest and hands the batch to the sink, which has it encode what the store lacks. There
+// is no queue between stages. Overlap comes from running a few more workers than processors: while
+// some wait in a read or a send, the others compute, and a chunk is hashed and compressed by the
+// thread that just read it.
 //
-// Order. Units are numbered when they are taken, so every number below the highest is in some
-// worker's hands: the smallest one that is not yet handed over is always being worked on. So a sink
-// that waits for it cannot wait for ever, and neither can a worker that waits because it is
-// kMaxBatchesInFlight ahead.
+// Order. Units are numbered when they are taken, so every number below the highest is being
+// processed by some worker: the smallest one that is not yet handed over is always being worked on.
+// So a sink that waits for it cannot wait forever, and neither can a worker that waits because it
+// is kMaxBatchesInFlight ahead.
 #include "images/sync/sync_engine.h"
 
 #include <algorithm>
@@ -29,8 +29,8 @@ namespace images {
 namespace {
 
 constexpr uint64_t kMaxDataChunks = 64;
-constexpr uint64_t kMaxUnitSize =
-    1u << 20;  // bytes in one worker's hands: what its processor's L2 holds
+constexpr uint64_t kMaxUnitSize = 1u
+                                  << 20;  // bytes per worker: what its processor's L2 cache holds
 constexpr uint32_t kWaitingThreads = 2;
 constexpr auto kProgressInterval = std::chrono::milliseconds(250);
 
@@ -51,7 +51,7 @@ class WorkspaceLoan {
   std::unique_ptr<Workspace> workspace_;
 };
 
-// A batch, and where the content of each of its places lies; null for zeros.
+// A batch, and where the content of each of its places is; null for zeros.
 struct PreparedBatch {
   Batch batch;
   std::vector<const uint8_t*> contents;
@@ -111,7 +111,8 @@ CopyProgress Copier::run() {
   CopyProgress figures = progress(*shared);
   bool complete = !shared->failure && figures.bytes_done == figures.bytes_total;
   if (options_.stop.stop_requested() && !complete) {
-    // A failure at this time is most likely the stop's own doing: a source that was taken away.
+    // A failure at this time is most likely caused by the stop itself: a source that was taken
+    // away.
     throw base::Error(base::ErrorCode::cancelled, "the copy was stopped");
   }
   if (shared->failure) std::rethrow_exception(shared->failure);
@@ -150,7 +151,7 @@ CopyProgress Copier::progress(Shared& shared) const {
 void Copier::run_worker() {
   try {
     while (true) {
-      // Before the unit: whoever has one that others wait for can work on it.
+      // Before the unit: a worker that has a unit that others wait for must be able to work on it.
       WorkspaceLoan workspace(options_.compression_level,
                               max_data_chunks(chunk_size_) * chunk_size_);
       std::optional<CopyUnit> unit = take_unit();
@@ -201,7 +202,7 @@ void Copier::fail(std::exception_ptr failure) {
   changed_.notify_all();
 }
 
-// Lays the unit's data chunks one behind the other into `buffer`.
+// Reads the unit's data chunks one after the other into `buffer`.
 void Copier::read_unit(const CopyUnit& unit, uint8_t* buffer) {
   if (options_.throttle) options_.throttle(unit.data_chunk_count * chunk_size_);
   DiskSource& source = *sources_[unit.disk];
@@ -211,7 +212,7 @@ void Copier::read_unit(const CopyUnit& unit, uint8_t* buffer) {
     uint64_t room = run.count * chunk_size_;
     uint64_t length = std::min(room, source.size() - offset);
     source.read(offset, {buffer, length});
-    std::memset(buffer + length, 0, room - length);  // behind the disk's end
+    std::memset(buffer + length, 0, room - length);  // beyond the disk's end
     bytes_read_ += length;
     buffer += room;
   }
@@ -241,7 +242,7 @@ PreparedBatch Copier::prepare(const CopyUnit& unit, const uint8_t* buffer) const
   return prepared;
 }
 
-// Gives the places with content their ids, two at a time.
+// Computes the ids of the places with content, two at a time.
 void Copier::name_chunks(PreparedBatch& prepared) const {
   std::optional<size_t> waiting;
   auto content = [&](size_t place) {

@@ -33,16 +33,16 @@ class Workspace {
 // Thread-safe.
 class Workspaces {
  public:
-  // The process's own.
+  // The process's shared instance.
   static Workspaces& shared();
 
   Workspaces(uint32_t limit, std::chrono::milliseconds patience)
       : limit_(limit), patience_(patience), state_(State{{}, 0, limit, 0}) {}
 
-  // `size` is the buffer's, in bytes. Never null. Waits while `limit` are in use. If none came back
-  // for as long as `patience`, those who hold them wait for a disk or a network, and must not keep
-  // others from working: there is one more until they have come back. Throws invalid_argument for a
-  // level that is none.
+  // `size` is the buffer's, in bytes. Never null. Waits while `limit` are in use. If none is
+  // returned for `patience`, their users wait for a disk or a network, and must not keep others
+  // from working: there is one more until they have been returned. Throws invalid_argument for an
+  // invalid level.
   std::unique_ptr<Workspace> take(int compression_level, uint64_t size);
   void give_back(std::unique_ptr<Workspace> workspace);
 
@@ -50,7 +50,7 @@ class Workspaces {
   struct State {
     std::vector<std::unique_ptr<Workspace>> free;
     uint32_t in_use = 0;
-    uint32_t limit = 0;  // more than the first one while some do not come back
+    uint32_t limit = 0;  // more than the first one while some are not returned
     uint64_t returned_count = 0;
   };
 

@@ -20,7 +20,7 @@ template <typename... Parts>
   throw Error(ErrorCode::invalid_argument, fmt::format(text, std::forward<Parts>(parts)...));
 }
 
-// The first chunk and the one behind the last; nothing for a batch without places.
+// The first chunk, and the one after the last; nothing for a batch without places.
 std::pair<uint64_t, uint64_t> range_of(const Batch& batch) {
   if (batch.places.empty()) return {0, 0};
   return {batch.places.front().index, batch.places.back().index + batch.places.back().count};
@@ -62,7 +62,7 @@ void BatchWindow::check_order(const Batch& batch) const {
     if (other.disk != batch.disk || other.first == other.end) continue;
     good = good && (sequence < batch.sequence ? other.end <= first : end <= other.first);
   }
-  if (!good) refuse("batch {} does not lie behind the batches before it", batch.sequence);
+  if (!good) refuse("batch {} does not follow the batches before it", batch.sequence);
 }
 
 void BatchWindow::offer(const Batch& batch) {
@@ -147,7 +147,8 @@ void BatchWindow::receive(const wire::Data& data) {
   bool asked = found != entries_.end() && found->second.state == State::granted &&
                data.place < found->second.wanted.size() && found->second.wanted[data.place] &&
                found->second.received.chunks[data.place].bytes.empty();
-  if (!asked) refuse("chunk {} of batch {} was sent unasked", data.place, data.sequence);
+  if (!asked)
+    refuse("chunk {} of batch {} was sent without being requested", data.place, data.sequence);
   bool possible =
       data.codec == Codec::raw ? data.bytes.size() == chunk_size_ : data.bytes.size() < chunk_size_;
   if (!possible) {
@@ -195,7 +196,7 @@ std::vector<ReceivedBatch> BatchWindow::salvage() {
 }
 
 void BatchWindow::forget_retired() {
-  uint64_t oldest = offer_count_;  // among those that are not granted yet
+  uint64_t oldest = offer_count_;  // among those not granted yet
   for (const auto& [sequence, entry] : entries_) {
     if (entry.state == State::offered || entry.state == State::looked_up)
       oldest = std::min(oldest, entry.offered_as);

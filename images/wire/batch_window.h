@@ -2,18 +2,17 @@
 // now, what arrived, and what can be stored. Pure state, no I/O. Not thread-safe.
 //
 // A batch goes through: offer() → set_lacking() → a Need is granted by advance() → told() →
-// receive() for each wanted chunk → complete, given out by advance() → take() → finish().
+// receive() for each wanted chunk → complete, returned by advance() → take() → finish().
 //
-// Memory. What was asked for is what must be held: a Need is granted only while the chunks asked
-// for and not yet stored stay below the limit, counted as plaintext. One batch is always granted,
-// so the transfer moves however small the limit. Grants are given to the smallest sequence first
-// and never withdrawn.
+// Memory. Everything that was requested may have to be held: a Need is granted only while the
+// chunks requested and not yet stored stay below the limit, counted as plaintext. One batch is
+// always granted, so the transfer makes progress however small the limit. Grants are given to the
+// smallest sequence first and never withdrawn.
 //
-// No chunk twice. A chunk that two batches bring is asked for in the first alone: the second one
+// No chunk twice. A chunk that is in two batches is requested only in the first: the second one
 // waits until the first is stored. Batches wait only for batches that were granted before them, so
-// there is no circle. A lookup in the store may be older than a batch finished meanwhile; so the
-// ids of finished batches are remembered until every batch that was offered before that has been
-// granted.
+// there is no cycle. A lookup in the store may be older than a batch finished meanwhile; so the ids
+// of finished batches are remembered until every batch that was offered before has been granted.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +27,7 @@
 
 namespace images {
 
-// No batch may hold more non-zero plaintext, whatever the chunk size. Bytes.
+// No batch may contain more non-zero plaintext, whatever the chunk size. Bytes.
 constexpr uint64_t kMaxBatchSize = 64ull << 20;
 
 // A chunk as it was sent.
@@ -40,7 +39,7 @@ struct ReceivedChunk {
 // A batch with the chunks that were sent for it.
 struct ReceivedBatch {
   Batch batch;
-  std::vector<ReceivedChunk> chunks;  // one a place; without bytes where none was asked for
+  std::vector<ReceivedChunk> chunks;  // one per place; without bytes if it was not requested
 };
 
 class BatchWindow {
@@ -48,26 +47,26 @@ class BatchWindow {
   // All sizes in bytes. `disk_sizes` as in the plan.
   BatchWindow(const std::vector<uint64_t>& disk_sizes, uint32_t chunk_size, uint64_t byte_limit);
 
-  // A batch the peer offers. Throws invalid_argument if its sequence is a duplicate or out of the
-  // window, or its places are not what a batch may have.
+  // The peer offers a batch. Throws invalid_argument if its sequence is a duplicate or outside the
+  // window, or its places are not allowed.
   void offer(const Batch& batch);
 
-  // What the store said about places[i] of an offered batch.
+  // The store's answer for places[i] of an offered batch.
   void set_lacking(uint64_t sequence, const std::vector<bool>& lacking);
 
-  // The peer was told what the batch needs. Not before that is a batch complete, even one that
-  // needs nothing: else another thread could tell the peer that it is done first.
+  // The peer was told what the batch needs. A batch is not complete before that, even one that
+  // needs nothing: otherwise another thread could tell the peer first that it is done.
   void told(uint64_t sequence);
 
-  // Keeps a chunk the peer sent. Throws invalid_argument unless it was asked for and had not come
-  // yet, and corrupt if its size is impossible.
+  // Keeps a chunk the peer sent. Throws invalid_argument unless it was requested and had not
+  // arrived yet, and corrupt if its size is impossible.
   void receive(const wire::Data& data);
 
   struct Steps {
-    std::vector<wire::Need> needs;   // to be told to the peer
+    std::vector<wire::Need> needs;   // to be sent to the peer
     std::vector<uint64_t> complete;  // batches to be stored
   };
-  // What became possible since the last call. Each thing is given out once.
+  // What became possible since the last call. Each item is returned once.
   Steps advance();
 
   // Moves a complete batch out.
@@ -75,11 +74,11 @@ class BatchWindow {
   // The batch that was taken is stored.
   void finish(uint64_t sequence);
 
-  // Moves out what arrived of batches that were not taken: the places whose chunks are there. For
-  // the end of a connection that broke; only destroying the window is allowed afterwards.
+  // Moves out what arrived of batches that were not taken: the places whose chunks have arrived.
+  // For the end of a broken connection; afterwards the window may only be destroyed.
   std::vector<ReceivedBatch> salvage();
 
-  // True if no batch is under way and none is missing between those that were.
+  // True if no batch is in progress and none is missing between those that were.
   bool is_idle() const { return entries_.empty(); }
   uint64_t granted_size() const { return granted_size_; }  // bytes
 
@@ -90,11 +89,11 @@ class BatchWindow {
     ReceivedBatch received;
     uint32_t disk = 0;
     uint64_t first = 0, end = 0;  // chunk numbers
-    std::vector<bool> wanted;     // as the store said; from the grant on: what was asked for
+    std::vector<bool> wanted;     // as the store said; after the grant: what was requested
     bool told = false;
-    size_t missing = 0;           // chunks asked for that have not arrived
+    size_t missing = 0;           // requested chunks that have not arrived
     uint64_t granted = 0;         // bytes
-    std::vector<ChunkId> brings;  // what was asked for
+    std::vector<ChunkId> brings;  // what was requested
     std::set<uint64_t> waits_for;
     uint64_t offered_as = 0;  // how many were offered before it
   };
@@ -118,7 +117,7 @@ class BatchWindow {
   uint64_t offer_count_ = 0;
   std::map<uint64_t, Entry> entries_;  // from floor_ on, at most kMaxBatchesInFlight
   std::unordered_map<ChunkId, uint64_t>
-      bringers_;  // chunk → the granted or finished batch that brings it
+      bringers_;  // chunk → the granted or finished batch that provides it
   std::deque<Retired> retired_;
 };
 

@@ -48,7 +48,7 @@ void FrameChannel::throw_if_overdue() {
   if (now - last < limit_) return;
   // Not unavailable: the peer is there, and has to be told.
   throw Error(ErrorCode::busy,
-              fmt::format("{} keeps its session open and does nothing with it", stream_.peer()));
+              fmt::format("{} keeps its session open without using it", stream_.peer()));
 }
 
 void FrameChannel::end_with(const Error& error) noexcept {
@@ -56,7 +56,7 @@ void FrameChannel::end_with(const Error& error) noexcept {
   try {
     write(wire::encode(error));
   } catch (...) {
-    // Whoever cannot be told is gone already.
+    // A peer that cannot be told has already disconnected.
   }
   stream_.finish();
 }
@@ -79,7 +79,7 @@ void FrameChannel::wait_for_bytes() {
   for (auto silent = std::chrono::milliseconds(0); silent < kPeerTimeout; silent += kPingAfter) {
     if (stream_.wait_readable(kPingAfter)) return;
     throw_if_overdue();
-    // If somebody is writing, the peer has other signs of life from us, and waiting for the lock
+    // If another thread is writing, the peer sees that this side is alive, and waiting for the lock
     // could mean that both ends wait for each other to read.
     std::unique_lock lock(write_mutex_, std::try_to_lock);
     if (lock) stream_.write_all(wire::encode_ping(), kPeerTimeout);

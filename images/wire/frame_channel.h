@@ -1,8 +1,8 @@
 // Frames over a ByteStream, with keep-alive. Thread-safety: one thread calls next(), any number
-// write(); the stream must outlive the channel.
+// call write(); the stream must outlive the channel.
 //
 // A lock is held while a frame is written, which may wait for the peer: frames must not interleave.
-// Nobody needs that lock to make the peer read: next() only tries for it.
+// That lock is not needed to make the peer read: next() only tries to take it.
 #pragma once
 
 #include <atomic>
@@ -29,24 +29,24 @@ class FrameChannel {
  public:
   explicit FrameChannel(base::ByteStream& stream) : stream_(stream) {}
 
-  // What a peer owes that only keeps the connection alive: before the next frame of another kind,
-  // at most `limit` may pass since the last one, either way. `is_ours` (may be empty) says whether
-  // it is this side that keeps the peer waiting; then nothing is owed. The reader's thread calls
-  // both functions, which replace each other.
+  // What is required of a peer that only keeps the connection alive: before the next frame of
+  // another kind, at most `limit` may pass since the last one in either direction. `is_ours` (may
+  // be empty) says whether this side keeps the peer waiting; then nothing is required. The reader's
+  // thread calls both functions, which replace each other's effect.
   void expect_frames(std::chrono::milliseconds limit, std::function<bool()> is_ours = {});
-  // All frames that are still to come must be there before `limit` has passed.
+  // All remaining frames must arrive before `limit` has passed.
   void expect_within(std::chrono::milliseconds limit);
 
-  // The next frame but PING and PONG, which are dealt with here. Nothing if the peer ended the
-  // stream. Throws unavailable (the peer died or is silent), busy (it owes a frame), corrupt (no
+  // The next frame other than PING and PONG, which are handled here. Nothing if the peer ended the
+  // stream. Throws unavailable (the peer died or is silent), busy (it owes a frame), corrupt (not a
   // frame), cancelled.
   std::optional<Frame> next();
 
-  // Takes frames as the encode() functions give them. Throws as ByteStream::write_all().
+  // Takes frames as returned by the encode() functions. Throws as ByteStream::write_all().
   void write(base::ByteView frame);
 
-  // Tells the peer why this side gives up and finishes the stream. Only the first call does
-  // something, and what is written later is lost. Never throws: the peer may be gone.
+  // Tells the peer why this side ends the session, and finishes the stream. Only the first call has
+  // an effect, and what is written later is lost. Never throws: the peer may be gone.
   void end_with(const base::Error& error) noexcept;
 
   base::ByteStream& stream() { return stream_; }
@@ -61,7 +61,7 @@ class FrameChannel {
   base::ByteStream& stream_;
   std::mutex write_mutex_;
   std::atomic<bool> ended_{false};
-  // The reader's: one frame and its header.
+  // The reader's current frame and its header.
   wire::FrameHeader header_;
   base::Bytes payload_;
   std::chrono::milliseconds limit_{0};  // 0: none

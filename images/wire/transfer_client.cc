@@ -50,7 +50,8 @@ class RemoteSink : public PointSink {
   RemoteSink(std::unique_ptr<base::ByteStream> stream, const SyncPlan& plan)
       : stream_(std::move(stream)), channel_(*stream_), hasher_(open(channel_, plan)) {
     reader_ = std::thread([this] {
-      // Should even its failure not be told, no reader is left: the connection must not live on.
+      // If even this failure cannot be reported, there is no reader left: the connection must not
+      // stay open.
       if (!base::run_guarded("the transfer's reader", [&] { read_answers(); })) stream_->abort();
     });
   }
@@ -63,7 +64,7 @@ class RemoteSink : public PointSink {
   const ChunkHasher& hasher() const override { return hasher_; }
 
   std::vector<bool> lacking(std::span<const PlacedChunk>) override {
-    throw Error(ErrorCode::unsupported, "a remote store is asked by send()");
+    throw Error(ErrorCode::unsupported, "lacking() is not supported by a remote store; use send()");
   }
 
   void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) override {
@@ -95,14 +96,14 @@ class RemoteSink : public PointSink {
   }
 
  private:
-  // An offer whose answer send() waits for.
+  // An offer whose answer send() is waiting for.
   struct Question {
     size_t place_count = 0;
     std::optional<std::vector<bool>> wanted;
   };
   struct State {
     std::map<uint64_t, Question> questions;
-    std::map<uint64_t, bool> unstored;  // batches under way; whether their offer was answered
+    std::map<uint64_t, bool> unstored;  // batches in progress; whether their offer was answered
     uint64_t floor = 0;                 // every smaller batch is stored
     std::set<uint64_t> stored;          // those above it that are
     std::optional<wire::Committed> committed;
@@ -116,7 +117,7 @@ class RemoteSink : public PointSink {
     return ChunkHasher(ready.chunk_size, ready.id_key);
   }
 
-  // Waits until `ready(state)` holds; throws the failure that came first.
+  // Waits until `ready(state)` is true; throws the first failure.
   template <typename Ready>
   void wait(Ready ready) {
     auto state = state_.lock();
@@ -124,7 +125,8 @@ class RemoteSink : public PointSink {
     if (state->failure && !ready(*state)) throw *state->failure;
   }
 
-  // The receiver takes kMaxBatchesInFlight batches from the smallest one on that it has not stored.
+  // The receiver accepts kMaxBatchesInFlight batches, counted from the smallest one that it has not
+  // stored.
   void wait_for_room(const Batch& batch) {
     if (batch.places.size() > kMaxBatchPlaces) {
       throw Error(ErrorCode::invalid_argument,
@@ -141,8 +143,8 @@ class RemoteSink : public PointSink {
     return *state_.lock()->questions.extract(sequence).mapped().wanted;
   }
 
-  // When the peer refuses and closes, its reason is on the way to the reader while writing fails
-  // already.
+  // If the peer refuses and closes, writing already fails while its reason is still on the way to
+  // the reader.
   void write(base::ByteView frame) {
     try {
       channel_.write(frame);
@@ -167,7 +169,7 @@ class RemoteSink : public PointSink {
   }
 
   // A peer that has ended its side may leave its window closed for as long as its kernel remembers
-  // the connection: whoever waits to write would wait as long.
+  // the connection: a writer would wait as long.
   void fail(const Error& error) {
     {
       auto state = state_.lock();

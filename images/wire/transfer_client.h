@@ -1,6 +1,6 @@
-// The sending end of the transfer protocol (docs/protocol.md). Each function takes a fresh
-// connection on which nothing has been said, and uses it up. Errors: what the receiver answers,
-// with its code and sentence (unauthorized, no_space, busy, …), and those of ByteStream.
+// The sending end of the transfer protocol (docs/protocol.md). Each function takes a new connection
+// on which nothing has been sent, and uses it up. Errors: what the receiver answers, with its code
+// and sentence (unauthorized, no_space, busy, …), and those of ByteStream.
 #pragma once
 
 #include <memory>
@@ -17,11 +17,10 @@ namespace images {
 std::optional<wire::LastPoint> query_last_point(std::unique_ptr<base::ByteStream> stream,
                                                 const std::string& machine_name);
 
-// A sink for a new point on the other side. send() returns when the batch is with the network; up
-// to kMaxBatchesInFlight batches are under way, one a calling thread and those the receiver has not
-// yet stored. Its memory: one frame a calling thread. One thread of its own reads the answers.
-// After a failure every call throws it. lacking() throws unsupported: the question is part of
-// send() here.
+// A sink for a new point on the other side. send() returns when the batch has been sent; up to
+// kMaxBatchesInFlight batches are in flight: one per calling thread, and those the receiver has not
+// yet stored. Memory: one frame per calling thread. A thread of its own reads the answers. After a
+// failure every call throws it. lacking() throws unsupported: the query is part of send() here.
 std::unique_ptr<PointSink> open_remote_sink(std::unique_ptr<base::ByteStream> stream,
                                             const SyncPlan& plan);
 

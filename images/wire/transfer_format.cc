@@ -124,7 +124,7 @@ MachineDefinition read_definition(ByteReader& in) {
   return definition;
 }
 
-// The front of a text, cut between two characters.
+// The beginning of a text, truncated between two characters.
 std::string_view cut_text(std::string_view text, size_t limit) {
   if (text.size() <= limit) return text;
   while (limit > 0 && (static_cast<uint8_t>(text[limit]) & 0xc0) == 0x80) --limit;
@@ -463,7 +463,7 @@ Error decode_error(ByteView payload) {
   in.expect_end();
   // It goes to a terminal: no control characters, and no halves of characters.
   if (!base::is_valid_utf8(message))
-    message = "failed, and said why in letters this side cannot read";
+    message = "failed, and gave a reason that this side cannot read";
   for (char& c : message) {
     if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) c = ' ';
   }

@@ -1,10 +1,10 @@
 // The bytes of the transfer protocol: docs/protocol.md says what they mean. A frame is a header of
-// 8 bytes and a payload; integers are little-endian, strings have a u32 length in front. Pure
+// 8 bytes and a payload; integers are little-endian, strings are preceded by a u32 length. Pure
 // functions.
 //
-// encode() gives a whole frame, header included. decode_…() takes a payload and throws corrupt
-// unless it is exactly such a message within its limits; the values are then in range, but names,
-// places and disk numbers are still to be judged against the session.
+// encode() returns a whole frame, including its header. decode_…() takes a payload and throws
+// corrupt unless it is exactly such a message within its limits; the values are then in range, but
+// names, places and disk numbers still have to be checked against the session.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace images::wire {
 
-// The way from HTTP to the protocol: GET kUpgradePath with "Upgrade: kUpgradeProtocol".
+// How HTTP switches to the protocol: GET kUpgradePath with "Upgrade: kUpgradeProtocol".
 constexpr const char* kUpgradePath = "/api/v1/transfer";
 constexpr const char* kUpgradeProtocol = "muletto-transfer";
 
@@ -113,7 +113,7 @@ struct Committed {
 };
 
 // Throws corrupt for an unknown type, non-zero reserved bytes or a size beyond the type's limit. A
-// header is judged before a byte of its payload is read or room for it is made.
+// header is checked before any of its payload is read or memory for it is allocated.
 FrameHeader decode_header(const std::array<uint8_t, kHeaderSize>& bytes);
 uint32_t max_payload_size(FrameType type);
 
@@ -132,7 +132,7 @@ base::Bytes encode(
 base::Bytes encode(const Committed& committed);
 base::Bytes encode_ping();
 base::Bytes encode_pong();
-base::Bytes encode(const base::Error& error);  // a longer sentence is cut
+base::Bytes encode(const base::Error& error);  // a longer sentence is truncated
 
 Hello decode_hello(base::ByteView payload);
 Welcome decode_welcome(base::ByteView payload);

@@ -47,7 +47,7 @@ void TransferIngest::run() {
     throw_failure();
     if (state_.lock()->committed) return;
     throw Error(ErrorCode::unavailable,
-                channel_.stream().peer() + " went away before the point was committed");
+                channel_.stream().peer() + " disconnected before the point was committed");
   } catch (const Error& error) {
     Error cause = state_.lock()->failure.value_or(error);  // a worker's came first
     bool gone = cause.code() == ErrorCode::unavailable || cause.code() == ErrorCode::cancelled;
@@ -140,7 +140,7 @@ void TransferIngest::work() {
   }
 }
 
-// Storing comes first: it gives memory back.
+// Storing comes first: it frees memory.
 std::optional<TransferIngest::Task> TransferIngest::next_task() {
   auto state = state_.lock();
   auto may_commit = [&] { return state->to_commit && !state->commit_taken; };
@@ -174,28 +174,28 @@ void TransferIngest::look_up(const Batch& batch) {
   follow(std::move(steps));
 }
 
-// A peer may send anything: what it calls a chunk is put into the store only if it is that chunk.
+// A peer may send anything: a chunk is put into the store only if its content has its id.
 void TransferIngest::verify(const ReceivedBatch& received) {
   const ChunkHasher& hasher = sink_->hasher();
   base::Bytes decompressed(hasher.chunk_size());
   for (size_t i = 0; i < received.chunks.size(); ++i) {
     const ReceivedChunk& chunk = received.chunks[i];
     if (chunk.bytes.empty()) continue;
-    base::ByteView plain = chunk.bytes;  // the window took raw chunks of the right size only
+    // The window accepts raw chunks only if they have the right size.
+    base::ByteView plain = chunk.bytes;
     if (chunk.codec != Codec::raw) {
       decode_chunk(chunk.codec, chunk.bytes, decompressed);
       plain = decompressed;
     }
     if (base::is_all_zero(plain) || hasher.id_of(plain) != received.batch.places[i].id) {
-      throw Error(ErrorCode::corrupt, fmt::format("chunk {} of batch {} is not what its id says", i,
+      throw Error(ErrorCode::corrupt, fmt::format("chunk {} of batch {} does not match its id", i,
                                                   received.batch.sequence));
     }
   }
 }
 
-// The connection broke. What arrived is put into the store all the same, so that the next attempt
-// need not send it again, however short-lived connections are; the point itself is lost with the
-// sink.
+// The connection broke. What arrived is put into the store anyway, so that the next attempt need
+// not send it again, however short-lived connections are; the point itself is lost with the sink.
 void TransferIngest::salvage() noexcept {
   channel_.stream().abort();  // a worker may be writing to the peer that is gone
   try {
@@ -254,7 +254,7 @@ void TransferIngest::fail(const Error& error) noexcept {
   });
   changed_.notify_all();
   channel_.end_with(error);
-  if (!kept) channel_.stream().abort();  // no memory for the reason: the reader learns it so
+  if (!kept) channel_.stream().abort();  // no memory for the reason: the reader learns it this way
 }
 
 void TransferIngest::fail_with(const std::exception_ptr& unexpected) noexcept {

@@ -24,7 +24,7 @@ class TransferIngest {
   // Whether the peer waits for its commit.
   bool is_committing();
 
-  // Reads frames until the peer ends the connection. Throws the first failure, of whichever thread.
+  // Reads frames until the peer ends the connection. Throws the first failure of any thread.
   void run();
 
  private:
@@ -33,7 +33,7 @@ class TransferIngest {
     BatchWindow window;
     std::deque<Batch> to_look_up;
     std::deque<uint64_t> to_store;
-    std::optional<PointDetails> to_commit;  // the peer asked for it
+    std::optional<PointDetails> to_commit;  // requested by the peer
     bool commit_taken = false;
     bool committed = false;
     bool stopping = false;

@@ -32,7 +32,7 @@ void linger(base::ByteStream& stream) noexcept {
       total += count;
     }
   } catch (const std::exception&) {
-    // The peer has gone, or waits for us to go.
+    // The peer has disconnected, or waits for us to.
   }
 }
 
@@ -87,7 +87,8 @@ void serve_requests(FrameChannel& channel, TransferHost& host,
     if (frame->type == wire::FrameType::open) return ingest(channel, host, *frame, options);
     if (frame->type == wire::FrameType::error) throw wire::decode_error(frame->payload);
     if (frame->type != wire::FrameType::query || queries == kMaxQueries) {
-      throw Error(ErrorCode::invalid_argument, "after the greeting come a few queries, or OPEN");
+      throw Error(ErrorCode::invalid_argument,
+                  "after HELLO, only a few queries, or OPEN, may follow");
     }
     answer_query(channel, host, *frame);
   }

@@ -1,9 +1,9 @@
 // The receiving end of the transfer protocol (docs/protocol.md): serves one connection into a
-// store. Knows neither TLS nor the daemon.
+// store. Independent of TLS and the daemon.
 //
-// Memory of one session: at most kSessionWindow of chunks that were asked for, or one batch if that
-// is more; one frame; and one batch more for each worker while it is stored. Threads of one
-// session: the caller's reads; kTransferWorkers look chunks up, verify and store.
+// Memory of one session: at most kSessionWindow of requested chunks, or one batch if that is more;
+// one frame; and one more batch for each worker while it is stored. Threads of one session: the
+// caller's reads; kTransferWorkers look up, verify and store chunks.
 #pragma once
 
 #include <chrono>
@@ -22,15 +22,15 @@ constexpr uint64_t kSessionWindow = 16ull << 20;  // bytes
 constexpr size_t kTransferWorkers = 2;
 constexpr size_t kMaxQueries = 64;  // of one connection
 
-// What the protocol needs from whoever has the store. Made for one connection: it knows who the
+// What the protocol needs from the owner of the store. Created for one connection: it knows who the
 // peer is. last_point() and begin() are called by the session's thread, the others by any of its
-// workers. What they throw is told to the peer and ends the session.
+// workers. What they throw is sent to the peer and ends the session.
 class TransferHost {
  public:
   virtual ~TransferHost() = default;
 
-  // Throws unauthorized unless the peer may, at this moment, add points to this machine. Called
-  // before anything is said about the machine, and again before its point is committed.
+  // Throws unauthorized unless the peer may currently add points to this machine. Called before
+  // anything is revealed about the machine, and again before its point is committed.
   virtual void authorize(const std::string& machine_name) = 0;
 
   // The newest committed point of the machine; none if it has no point yet.
@@ -39,26 +39,26 @@ class TransferHost {
   // A local sink for one new point. The session destroys it before it returns.
   virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
 
-  // From time to time while chunks arrive. Must be quick.
+  // Called from time to time while chunks arrive. Must be quick.
   virtual void on_progress(const SinkProgress& progress) = 0;
 
   // The point is committed and durable; the peer has not been told yet. A throw makes the peer
-  // believe the commit failed; the point stays.
+  // believe that the commit failed; the point stays.
   virtual void on_commit(const PointId& id, const PointDetails& details) = 0;
 };
 
 struct TransferServerOptions {
   uint64_t window_size = kSessionWindow;  // bytes
-  // A peer that holds its session open with signs of life alone is sent away: it takes the place
-  // of another. An honest one offers a batch for each 64 MiB that it has read.
+  // A peer that keeps its session open only with PING and PONG is disconnected, because it takes
+  // another's place. An honest one offers a batch for each 64 MiB that it has read.
   std::chrono::milliseconds opening_limit =
       std::chrono::seconds(60);                                    // from the first byte to OPEN
   std::chrono::milliseconds idle_limit = std::chrono::minutes(5);  // then between two frames
 };
 
-// Serves the connection to its end and returns if the peer ended it in order: after queries, or
+// Serves the connection to its end and returns if the peer ended it cleanly: after queries, or
 // after a commit. Otherwise throws the failure that ended it (the peer was told as far as
-// possible): unavailable if the peer went away, invalid_argument or corrupt if it broke the
+// possible): unavailable if the peer disconnected, invalid_argument or corrupt if it broke the
 // protocol, cancelled after stream.abort(), or what the host or the sink threw. No thread of the
 // session is left then.
 void serve_transfer(base::ByteStream& stream, TransferHost& host,

@@ -87,7 +87,7 @@ for number in {1..12}; do
 done
 stop_background mute KILL
 wait_until 20 "the serial log's follower ends" sh -c "! kill -0 $(background_pid follow) 2> /dev/null"
-expect_failure 4 "does not run" muletto boot console "$boot"
+expect_failure 4 "is not running" muletto boot console "$boot"
 muletto boot stop "$boot" --discard --yes > /dev/null
 [ "$(muletto status -o json | json .status.version)" != "" ] || fail "the daemon is gone"
 pass

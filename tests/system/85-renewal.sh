@@ -44,7 +44,7 @@ poll_as() {
 }
 keep first
 [ "$(renew_as first)" = 409 ] || fail "a new certificate is renewed: $(cat "$WORK/answer")"
-grep -q "is renewed from" "$WORK/answer" || fail "it is not said when: $(cat "$WORK/answer")"
+grep -q "can be renewed from" "$WORK/answer" || fail "it is not said when: $(cat "$WORK/answer")"
 
 # Five years and a month later, after a restart: the clock that was right all the time.
 stop_background mulettod

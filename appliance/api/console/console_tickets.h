@@ -1,6 +1,6 @@
-// One-time tickets for browsers, which cannot send an operator's token with a WebSocket: made by an
-// authenticated request, good for one console of one VM, once, for some minutes. In memory alone: a
-// daemon that starts anew knows none. Thread-safe.
+// One-time tickets for browsers, which cannot send an operator's token with a WebSocket: created by
+// an authenticated request, valid for one console of one VM, once, for some minutes. Only in
+// memory: a restarted daemon knows none. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@
 namespace appliance::api {
 
 constexpr std::chrono::minutes kTicketLifetime{5};
-constexpr size_t kTicketLimit = 1024;  // the oldest goes first
+constexpr size_t kTicketLimit = 1024;  // beyond it the oldest is dropped
 
 class ConsoleTickets {
  public:
@@ -31,7 +31,8 @@ class ConsoleTickets {
     boot::BootId boot;
     Clock::time_point expires;
   };
-  // By the ticket's hash, so that no comparison tells a guesser how near he is.
+  // By the ticket's hash, so that the duration of a comparison does not reveal how close a guess
+  // is.
   base::Guarded<std::map<base::Sha256, Ticket>> tickets_;
 };
 

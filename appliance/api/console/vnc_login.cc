@@ -35,11 +35,11 @@ asio::awaitable<std::string> read_reason(const VncPeer& vm) {
   co_return base::clean_text(base::as_text(reason), kReasonLimit);
 }
 
-// The reason has a name of its own: GCC 12 destroys a temporary twice that an awaited value in the
-// same expression as a throw is put into.
+// The reason has a variable of its own: GCC 12 destroys a temporary twice if an awaited value is
+// put into it in the same expression as a throw.
 asio::awaitable<void> refuse(const VncPeer& vm, ErrorCode code) {
   std::string reason = co_await read_reason(vm);
-  throw Error(code, "the VM's screen refuses: " + reason);
+  throw Error(code, "the VM's screen refuses the login: " + reason);
 }
 
 asio::awaitable<uint8_t> choose_security(const VncPeer& vm) {
@@ -51,10 +51,9 @@ asio::awaitable<uint8_t> choose_security(const VncPeer& vm) {
   for (uint8_t wanted : {kSecurityPassword, kSecurityNone}) {
     if (std::find(types.begin(), types.end(), wanted) != types.end()) co_return wanted;
   }
-  throw Error(
-      ErrorCode::unavailable,
-      "the VM's screen wants another login than a password (vnc_tls or vnc_sasl in libvirt's "
-      "qemu.conf)");
+  throw Error(ErrorCode::unavailable,
+              "the VM's screen requires a login other than a password (vnc_tls or vnc_sasl "
+              "in libvirt's qemu.conf)");
 }
 
 }  // namespace
@@ -68,7 +67,7 @@ std::array<uint8_t, 16> vnc_response(const std::array<uint8_t, 16>& challenge,
     for (int bit = 0; bit < 8; ++bit)
       key[i] |= static_cast<uint8_t>((byte >> bit & 1) << (7 - bit));
   }
-  // Single DES is triple DES with three equal keys, which every OpenSSL still has.
+  // Single DES is triple DES with three equal keys, which every OpenSSL still supports.
   std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> cipher(EVP_CIPHER_CTX_new(),
                                                                          EVP_CIPHER_CTX_free);
   std::array<uint8_t, 16> response{};

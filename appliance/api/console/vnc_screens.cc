@@ -1,6 +1,6 @@
-// Two coroutines on the network thread, one a direction. Each reads a block, writes it whole, and
-// only then reads again: so a slow reader holds its writer up, and nothing piles up here. When one
-// ends it closes both connections, which ends the other.
+// Two coroutines on the network thread, one per direction. Each reads a block, writes all of it,
+// and only then reads again: so a slow reader delays its writer, and nothing accumulates here. When
+// one ends it closes both connections, which ends the other.
 #include "appliance/api/console/vnc_screens.h"
 
 #include <array>
@@ -26,9 +26,9 @@
 namespace appliance::api {
 namespace asio = boost::asio;
 
-// Lets one connection at a time log in to a VM's screen, others wait. QEMU listens with a queue of
-// one: of several that come at once the kernel drops handshakes in a way that makes them hang. Used
-// by the network thread alone.
+// Lets one connection at a time log in to a VM's screen, while others wait. QEMU listens with a
+// queue of one: if several connect at once, the kernel drops handshakes in a way that makes them
+// hang. Used only by the network thread.
 class VncLoginQueues {
  public:
   // Of one VM; it exists while somebody waits or logs in.
@@ -38,7 +38,7 @@ class VncLoginQueues {
     }
     bool is_taken = false;
     std::exception_ptr failure;  // of the one before: who waits for it does not try again
-    asio::steady_timer changed;  // cancelled when it is free again
+    asio::steady_timer changed;  // cancelled when the door is free again
   };
   std::shared_ptr<Queue> of(uint16_t port, const asio::any_io_executor& executor) {
     std::erase_if(queues_, [](const auto& queue) { return queue.second.expired(); });
@@ -60,13 +60,13 @@ using tcp = asio::ip::tcp;
 
 constexpr size_t kBlockSize = 64 * 1024;           // bytes
 constexpr std::chrono::seconds kLoginTimeout{10};  // of the client's part of the VNC handshake
-// An attempt to reach the VM's screen. The second is for a handshake that was lost after all, by
-// somebody who came to QEMU without us.
+// An attempt to reach the VM's screen. The second attempt is for a handshake that was lost to
+// another client of QEMU.
 constexpr std::array<std::chrono::seconds, 2> kVmAttempts{std::chrono::seconds{3},
                                                           std::chrono::seconds{10}};
 constexpr std::chrono::seconds kSilenceTimeout{60};  // a ping goes out after half of it
 
-// A Transport as Beast wants streams.
+// Adapts a Transport to what Beast requires of a stream.
 class TransportStream {
  public:
   using executor_type = asio::any_io_executor;
@@ -91,7 +91,7 @@ class TransportStream {
   template <typename Buffers, typename Token>
   auto async_write_some(const Buffers& buffers, Token&& token) ->
       typename asio::async_result<std::decay_t<Token>, void(error_code, size_t)>::return_type {
-    // A frame's header and its content together: one TLS record, one packet.
+    // A frame's header and its content together, in one TLS record and one packet.
     auto gathered = std::make_unique<base::Bytes>(
         std::min(asio::buffer_size(buffers), kBlockSize + size_t{64}));
     asio::buffer_copy(asio::buffer(*gathered), buffers);
@@ -132,7 +132,7 @@ class TransportStream {
   executor_type executor_;
 };
 
-// How Beast ends a connection; the transport says its farewell in TLS by itself, or not at all.
+// How Beast ends a connection; the transport ends TLS itself, or not at all.
 [[maybe_unused]] void teardown(beast::role_type, TransportStream& stream, error_code& failure) {
   stream.cut();
   failure = {};
@@ -191,7 +191,7 @@ VncPeer peer_of_vm(SessionPointer session) {
           }};
 }
 
-// Does something unless it is stopped in time.
+// Calls an action unless it is stopped in time.
 class Watchdog {
  public:
   Watchdog(const asio::any_io_executor& executor, std::chrono::seconds patience,
@@ -203,7 +203,7 @@ class Watchdog {
   }
   ~Watchdog() { stop(); }
   void stop() {
-    *armed_ = false;  // its time may be up already, and its handler on the way
+    *armed_ = false;  // its time may already be up, and its handler scheduled
     timer_.cancel();
   }
 
@@ -212,7 +212,7 @@ class Watchdog {
   asio::steady_timer timer_;
 };
 
-// Throws system_error when the VM does not answer in time, base::Error when it refuses.
+// Throws system_error if the VM does not answer in time, base::Error if it refuses.
 asio::awaitable<void> try_vm(SessionPointer session, const VncAddress& address,
                              std::chrono::seconds patience) {
   auto executor = co_await asio::this_coro::executor;
@@ -243,7 +243,8 @@ asio::awaitable<void> connect_to_vm(SessionPointer session, const VncAddress& ad
   throw base::Error(base::ErrorCode::unavailable, "the VM's screen does not answer: " + reason);
 }
 
-// In turn. Who waits while another finds the screen dead does not try it again.
+// One after the other. A connection that waits while another finds the screen dead does not try it
+// again.
 asio::awaitable<void> connect_in_turn(SessionPointer session, VncLoginQueues& queues,
                                       const VncAddress& address) {
   auto queue = queues.of(address.port, co_await asio::this_coro::executor);
@@ -297,7 +298,8 @@ void set_up(Socket& client) {
   }));
   client.binary(true);
   client.auto_fragment(false);
-  client.read_message_max(0);  // blocks are handed on as they come: a message is never held whole
+  // Blocks are forwarded as they arrive: a message is never held as a whole.
+  client.read_message_max(0);
 }
 
 asio::awaitable<void> serve_screen(Transport& transport, asio::any_io_executor executor,
@@ -310,12 +312,12 @@ asio::awaitable<void> serve_screen(Transport& transport, asio::any_io_executor e
   set_up(session->client);
   co_await session->client.async_accept(upgrade, asio::use_awaitable);
   co_await let_client_in(peer_of_client(session));
-  const std::array<uint8_t, 1> shared{1};  // several people may look at one screen
+  const std::array<uint8_t, 1> shared{1};  // several people may watch one screen
   co_await peer_of_vm(session).write(shared);
   watchdog.stop();
 
   asio::co_spawn(executor, client_to_vm(session), [session](const std::exception_ptr&) {
-    // Also when it threw: the other direction waits for this end.
+    // Even if it threw: the other direction waits for this to end.
     session->cut();
     session->client_has_ended = true;
     session->ended.cancel();

@@ -23,7 +23,7 @@ void expect_access(const Principal& principal, Access access) {
     case Access::whole_appliance:
       if (principal.tenant) {
         throw Error(ErrorCode::unauthorized,
-                    fmt::format("this token is for the tenant '{}' alone", *principal.tenant));
+                    fmt::format("this token is only for the tenant '{}'", *principal.tenant));
       }
       return expect_access(principal, Access::operators);
     case Access::agents:
@@ -69,15 +69,15 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
     base::Sha256 hash = base::sha256(base::as_bytes(bearer_secret(authorization)));
     auto token = catalog_.find_valid_token(catalog::TokenKind::operator_, hash, now);
     if (token) {
-      constexpr uint64_t kTouchEveryMs = 60'000;  // each touch is an fsync
+      constexpr uint64_t kTouchEveryMs = 60'000;  // each update is an fsync
       if (!token->used_ms || base::has_passed(*token->used_ms, kTouchEveryMs, now))
         catalog_.touch_token(token->id, now);
       std::optional<std::string> tenant;
       if (token->tenant_only) tenant = token->tenant;
       return {Role::admin, std::nullopt, tenant, "token " + token->id.hex()};
     }
-    // An enrolment token is no operator's: its holder stays a stranger, and the enrol route checks
-    // it.
+    // An enrolment token is not an operator's: its holder stays anonymous, and the enrol route
+    // checks the token.
     if (catalog_.find_valid_token(catalog::TokenKind::enrolment, hash, now)) return {};
     throw Error(ErrorCode::unauthorized, "the token is wrong, expired, used or revoked");
   }

@@ -1,4 +1,4 @@
-// Finds out who is behind a request. Thread-safe.
+// Determines who sent a request. Thread-safe.
 #pragma once
 
 #include <optional>
@@ -11,15 +11,15 @@
 
 namespace appliance::api {
 
-// What a connection proves about its peer, apart from what the request says.
+// What a connection proves about its peer, independent of the request's content.
 struct PeerFacts {
-  bool local_root = false;  // came through the unix socket, which only root opens
+  bool local_root = false;  // came through the unix socket, which only root can open
   std::optional<std::string>
       certificate_serial;  // of a client certificate our CA signed; hexadecimal
   std::string address;     // for the log
 };
 
-// Of a host that was revoked, and of nobody else: agents end on it, in the end.
+// For a host that was revoked, and no other: agents stop on it eventually.
 class HostRevoked : public base::Error {
  public:
   explicit HostRevoked(const std::string& message)
@@ -39,7 +39,7 @@ class Authenticator {
   catalog::Catalog& catalog_;
 };
 
-// The secret of "Bearer SECRET". Throws unauthorized for another scheme.
+// The secret in "Bearer SECRET". Throws unauthorized for another scheme.
 std::string bearer_secret(std::string_view authorization);
 
 }  // namespace appliance::api

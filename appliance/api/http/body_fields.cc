@@ -78,7 +78,7 @@ std::vector<std::string> BodyFields::texts(const char* name, size_t max_count) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return {};
   if (!value->is_array() || value->size() > max_count) {
-    refuse(fmt::format("'{}' must be a list of at most {} texts", name, max_count));
+    refuse(fmt::format("'{}' must be a list of at most {} strings", name, max_count));
   }
   std::vector<std::string> texts;
   for (const nlohmann::json& entry : *value) texts.push_back(checked_text(entry, name));
@@ -99,7 +99,8 @@ std::vector<std::vector<std::string>> BodyFields::text_lists(const char* name, s
     for (const nlohmann::json& entry : list) lists.back().push_back(checked_text(entry, name));
   }
   if (!good)
-    refuse(fmt::format("'{}' must be a list of lists of at most {} texts in all", name, max_count));
+    refuse(
+        fmt::format("'{}' must be a list of lists of at most {} strings in all", name, max_count));
   return lists;
 }
 

@@ -1,4 +1,4 @@
-// The fields of a request's JSON body, each checked as it is taken. Not thread-safe.
+// The fields of a request's JSON body, each checked as it is read. Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -21,13 +21,13 @@ class BodyFields {
   std::optional<std::string> text(const char* name);  // at most kMaxText bytes
   std::string required_text(const char* name);
   std::optional<uint64_t> natural(const char* name, uint64_t min, uint64_t max);
-  bool flag(const char* name);           // false if it is not there
-  bool required_flag(const char* name);  // throws if it is not there
+  bool flag(const char* name);           // false if it is missing
+  bool required_flag(const char* name);  // throws if it is missing
   std::vector<std::string> texts(const char* name, size_t max_count);
   // A list of lists; at most `max_count` texts in all.
   std::vector<std::vector<std::string>> text_lists(const char* name, size_t max_count);
 
-  // Refuses fields nobody asked for: a misspelt option must not be silently ignored. Call last.
+  // Refuses unknown fields: a misspelt option must not be silently ignored. Call it last.
   void expect_no_more() const;
 
   static constexpr size_t kMaxText = 64 * 1024;

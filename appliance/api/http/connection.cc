@@ -110,12 +110,12 @@ Request make_request(Parser& parser) {
 // Without the query, which may hold a ticket.
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
-// Of a host its id: names are a tenant's own.
+// For a host, its id: names are unique only within a tenant.
 std::string key_of(const Principal& principal) {
   return principal.host ? principal.host->id.hex() : principal.name;
 }
 
-// A route's answer, and to whom it was given; nobody: a stranger, or one who was refused.
+// A route's answer, and the principal it is for; none: anonymous or refused.
 struct Answer {
   Response response;
   std::string principal;
@@ -129,18 +129,19 @@ Response too_often() {
   return response;
 }
 
-// False if this one asks too often.
+// False if this principal sends too many requests.
 bool admit(ConnectionServices& services, const Request& request, const std::string& address) {
   const Principal& principal = request.principal;
   if (principal.role == Role::admin) return true;
   if (principal.role != Role::agent) return services.strangers.admit(address);
   if (services.agents.admit(principal.host->id.hex())) return true;
   if (services.misconduct)
-    services.misconduct(*principal.host, {"requests", "it asks more often than it is answered"});
+    services.misconduct(*principal.host,
+                        {"requests", "it sends requests faster than they are answered"});
   return false;
 }
 
-// Whoever changes something is on record, with what it was and from where.
+// Logs every change: by whom, what, and from where.
 void keep_record(const Request& request, const std::string& line, const PeerFacts& peer,
                  int status) {
   bool is_poll = request.principal.role == Role::agent;
@@ -191,14 +192,14 @@ Response describe_parse_failure(const beast::error_code& failure) {
               fmt::format("the request's body is larger than {} bytes", kMaxBodySize)));
     response.status = 413;
   } else {
-    response = error_response(
-        Error(ErrorCode::invalid_argument, "this is no HTTP/1.1 request: " + failure.message()));
+    response = error_response(Error(ErrorCode::invalid_argument,
+                                    "this is not an HTTP/1.1 request: " + failure.message()));
   }
   return response;
 }
 
-// A peer that is told off while it still sends would see its connection reset before it reads the
-// answer: so what it sends is taken for a moment, and thrown away.
+// If a peer is refused while it is still sending, its connection would be reset before it reads the
+// answer: so its data is read for a moment, and discarded.
 asio::awaitable<void> refuse(Connection& connection, const Response& response) {
   co_await write_response(connection, response, false);
   connection.transport.set_deadline(kLingerTime);
@@ -212,8 +213,8 @@ asio::awaitable<void> refuse(Connection& connection, const Response& response) {
 
 enum class Parsed { complete, ended, refused };
 
-// Feeds the parser until `done()` says so. The first byte may take the idle timeout, all others
-// together the request's. `refused`: an answer was written.
+// Feeds the parser until `done()` is true. The first byte may take the idle timeout, all others
+// together the request timeout. `refused`: an answer was written.
 asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::function<bool()> done) {
   const ServerLimits& limits = connection.services.limits;
   std::array<uint8_t, kReadSize> block;
@@ -246,7 +247,7 @@ bool wants_transfer(const Parser& parser) {
          parser.get().target() == kTransferPath;
 }
 
-// Who upgrades. Throws what refuses it.
+// The principal that upgrades. Throws the reason if it is refused.
 asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& parser) {
   std::string authorization = field_text(parser, http::field::authorization);
   auto authenticate = [&]() -> asio::awaitable<Principal> {
@@ -262,7 +263,7 @@ asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& pa
   co_return principal;
 }
 
-// Turns the connection over to the transfer protocol. The answer if it stays HTTP.
+// Hands the connection over to the transfer protocol. Returns an answer if it stays HTTP.
 asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const Parser& parser) {
   ConnectionServices& services = connection.services;
   Principal principal;
@@ -278,7 +279,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
     if (!services.agents.admit(principal.host->id.hex())) {
       if (services.misconduct)
         services.misconduct(*principal.host,
-                            {"requests", "it asks more often than it is answered"});
+                            {"requests", "it sends requests faster than they are answered"});
       co_return too_often();
     }
     hand_over = services.reserve_upgrade(principal);
@@ -305,7 +306,7 @@ asio::awaitable<Next> take_over(Connection& connection, const Parser& parser, Ta
   ConnectionServices& services = connection.services;
   Response refusal;
   if (!beast::websocket::is_upgrade(parser.get())) {
-    refusal = error_response(Error(ErrorCode::invalid_argument, "this is for WebSockets alone"));
+    refusal = error_response(Error(ErrorCode::invalid_argument, "this is only for WebSockets"));
     refusal.status = 426;
     refusal.headers["Upgrade"] = "websocket";
   } else if (!connection.pending.empty()) {
@@ -314,7 +315,7 @@ asio::awaitable<Next> take_over(Connection& connection, const Parser& parser, Ta
   } else if (services.websocket_count >= services.limits.websockets) {
     refusal = error_response(Error(
         ErrorCode::unavailable,
-        fmt::format("{} consoles are open already: close one first", services.limits.websockets)));
+        fmt::format("{} consoles are already open: close one first", services.limits.websockets)));
   } else {
     ++services.websocket_count;
     std::unique_ptr<size_t, void (*)(size_t*)> slot(&services.websocket_count,
@@ -392,7 +393,7 @@ asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
     transport->set_deadline(services.limits.handshake_timeout);
     co_await transport->close();
   } catch (const std::exception& failure) {
-    // Peers come and go; a handshake that fails tells its story in TLS's own words.
+    // Peers come and go; a handshake that fails is described in TLS's own error message.
     base::log().debug("a connection ended: {}", failure.what());
   }
 }

@@ -12,25 +12,25 @@
 
 namespace appliance::api {
 
-// Takes an upgraded connection out of the network thread's hands.
+// Takes an upgraded connection over from the network thread.
 using HandOver = std::function<void(std::unique_ptr<base::ByteStream>, Principal)>;
 
-// One open connection, as the server counts it. Used by the network thread alone.
+// One open connection, as counted by the server. Used only by the network thread.
 struct ConnectionSlot {
   std::string address;             // of the peer, without its port; empty for the local socket
-  std::string principal;           // who it is; empty: a stranger
-  bool is_cut = false;             // ends as soon as it can
+  std::string principal;           // the principal; empty: anonymous
+  bool is_cut = false;             // ends as soon as possible
   Transport* transport = nullptr;  // null when the connection has left Asio
 };
 
-// What all connections of a server share. Outlives them.
+// Shared by all connections of a server. Must outlive them.
 struct ConnectionServices {
   const Router& router;
   Authenticator& authenticator;
   const ServerLimits& limits;
   boost::asio::thread_pool& handlers;
-  // Takes a place for a session of this agent. Throws busy when there is none for it. The result is
-  // called once, or destroyed, which gives the place back.
+  // Reserves a slot for a session of this agent. Throws busy if there is none for it. The result is
+  // called once, or destroyed, which releases the slot.
   std::function<HandOver(const Principal&)> reserve_upgrade;
   // Whether one more connection of this principal is within its limit.
   std::function<bool(const ConnectionSlot&)> has_room;
@@ -40,7 +40,7 @@ struct ConnectionServices {
   size_t websocket_count = 0;  // that are open; used by the network thread alone
 };
 
-// Ends without throwing: a connection's failure is its own.
+// Ends without throwing: a failure affects only its own connection.
 boost::asio::awaitable<void> serve_connection(std::unique_ptr<Transport> transport,
                                               ConnectionServices& services, ConnectionSlot& slot);
 

@@ -1,4 +1,5 @@
-// The one map from base::Error to HTTP, and its JSON: {"error":{"code":"not_found","message":"…"}}.
+// The only mapping from base::Error to HTTP, and its JSON:
+// {"error":{"code":"not_found","message":"…"}}.
 #pragma once
 
 #include "appliance/api/http/http.h"
@@ -7,9 +8,9 @@
 namespace appliance::api {
 
 int http_status(base::ErrorCode code);
-// `reason` is for programs, where the code says too little: "revoked"; empty: none.
+// `reason` is for programs, if the code is not specific enough: "revoked"; empty: none.
 Response error_response(const base::Error& error, const std::string& reason = "");
-// The same as 401, for whoever showed no credentials or wrong ones; others may not do it: 403.
+// The same with 401 for missing or invalid credentials; valid ones without the right get 403.
 Response challenge(const base::Error& error);
 
 }  // namespace appliance::api

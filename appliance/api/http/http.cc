@@ -55,7 +55,7 @@ std::string Request::tenant() const {
   if (principal.tenant) {
     if (tenant.empty() || tenant == *principal.tenant) return *principal.tenant;
     throw Error(ErrorCode::unauthorized,
-                "this token is for the tenant '" + *principal.tenant + "' alone");
+                "this token is only for the tenant '" + *principal.tenant + "' alone");
   }
   return tenant.empty() ? std::string(catalog::kDefaultTenant) : tenant;
 }
@@ -84,12 +84,12 @@ std::string decode_percent(std::string_view text) {
     int high = whole ? hex_value(text[i + 1]) : -1;
     int low = whole ? hex_value(text[i + 2]) : -1;
     if (high < 0 || low < 0)
-      throw Error(ErrorCode::invalid_argument, "the address holds a broken %-escape");
+      throw Error(ErrorCode::invalid_argument, "the address contains a broken %-escape");
     out.push_back(static_cast<char>(high << 4 | low));
     i += 2;
   }
   if (out.find('\0') != std::string::npos || !base::is_valid_utf8(out)) {
-    throw Error(ErrorCode::invalid_argument, "the address holds bytes that are not text");
+    throw Error(ErrorCode::invalid_argument, "the address contains bytes that are not text");
   }
   return out;
 }

@@ -1,4 +1,4 @@
-// An HTTP request and its answer as the handlers see them: plain values, no word of Beast.
+// An HTTP request and its answer as the handlers see them: plain values, independent of Beast.
 // Values; not thread-safe.
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace appliance::api {
 
-// Limits on what strangers send.
+// Limits on what clients may send.
 constexpr size_t kMaxHeaderSize = 16 * 1024;  // bytes, all header lines together
 constexpr size_t kMaxBodySize = 1024 * 1024;  // bytes
 constexpr size_t kMaxTargetSize = 4096;       // bytes, path and query
@@ -26,11 +26,10 @@ constexpr const char* kTransferProtocol = "muletto-transfer";
 constexpr const char* kTransferPath = "/api/v1/transfer";
 
 struct Request {
-  std::string method;                        // "GET"
-  std::string target;                        // as sent: path and query, percent-encoded
-  std::map<std::string, std::string> query;  // decoded
-  std::map<std::string, std::string>
-      path_values;  // what the {words} of the route stand for, decoded
+  std::string method;                              // "GET"
+  std::string target;                              // as sent: path and query, percent-encoded
+  std::map<std::string, std::string> query;        // decoded
+  std::map<std::string, std::string> path_values;  // values for the {words} of the route, decoded
   std::string body;
   Principal principal;
 
@@ -39,12 +38,12 @@ struct Request {
   // A whole number from the query within [0, max]; throws invalid_argument.
   uint64_t query_number(const std::string& name, uint64_t fallback, uint64_t max) const;
   const std::string& path_value(const std::string& name) const;
-  // Whose things the request is about: ?tenant=, the agent's own tenant, or the default one. Throws
-  // unauthorized for a token that is for another tenant alone.
+  // The tenant that the request is about: ?tenant=, the agent's own tenant, or the default one.
+  // Throws unauthorized for a token that is limited to another tenant.
   std::string tenant() const;
-  // Whether the principal may know of what this tenant has.
+  // Whether the principal may see what this tenant has.
   bool sees(std::string_view tenant) const;
-  // The tenant that the principal is confined to; empty: none.
+  // The tenant that the principal is limited to; empty: none.
   std::string confined_to() const { return principal.tenant.value_or(""); }
 };
 
@@ -59,7 +58,7 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::map<std::string, std::string> headers;  // beyond type and length
+  std::map<std::string, std::string> headers;  // in addition to type and length
   BodyStream stream;                           // in place of `body`; empty: there is none
   std::optional<uint64_t> stream_size;         // bytes, if that is known before
   std::shared_ptr<Takeover> takeover;          // in place of an answer, for a WebSocket's upgrade

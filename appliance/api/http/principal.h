@@ -1,4 +1,4 @@
-// Who asks, and what a route demands of him. Values.
+// The caller's identity, and the access a route requires. Values.
 #pragma once
 
 #include <optional>
@@ -9,24 +9,24 @@
 namespace appliance::api {
 
 enum class Role {
-  anonymous,  // a stranger on the TLS port
-  agent,      // a host, known by its certificate
+  anonymous,  // no credentials, on the TLS port
+  agent,      // a host, identified by its certificate
   admin,      // root on this machine's socket, or the bearer of an operator's token
 };
 
 struct Principal {
   Role role = Role::anonymous;
   std::optional<catalog::Host> host;  // of an agent
-  std::optional<std::string> tenant;  // whose things alone the token is for; none: everybody's
+  std::optional<std::string> tenant;  // the only tenant that the token is for; none: all
   std::string name;                   // for the log: "root", "token 1a2b…", "host alpha"
 };
 
-// What a route lets in.
+// The access that a route requires.
 enum class Access {
   anyone,          // the handler checks (enrolment: a one-time token)
   agents,          // hosts that are not revoked
-  operators,       // admins; those of one tenant see and change nothing but that tenant's
-  whole_appliance  // admins who are not for one tenant alone
+  operators,       // admins; those of one tenant see and change only that tenant
+  whole_appliance  // admins who are not limited to one tenant
 };
 
 // Throws unauthorized with a sentence that says what is missing.

@@ -13,7 +13,7 @@ bool RateLimit::admit(const std::string& who, Clock::time_point now) {
   auto found = buckets->find(who);
   if (found == buckets->end()) {
     if (buckets->size() >= kMaxRemembered) {
-      // Whose bucket is full again is as if he had never come.
+      // A full bucket is the same as none.
       std::erase_if(*buckets, [&](const auto& each) { return tokens_of(each.second) >= burst_; });
       if (buckets->size() >= kMaxRemembered) return false;
     }

@@ -1,4 +1,4 @@
-// How often somebody may ask: a bucket of tokens for each, refilled at a steady rate. Thread-safe.
+// Limits requests: a token bucket for each client, refilled at a steady rate. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -15,10 +15,10 @@ class RateLimit {
   // `burst` requests at once, `per_second` in the long run.
   RateLimit(double burst, double per_second) : burst_(burst), per_second_(per_second) {}
 
-  // False if this one comes too soon; it does not count then.
+  // False if this request comes too soon; it is not counted then.
   bool admit(const std::string& who, Clock::time_point now = Clock::now());
 
-  // Of whom is remembered. Whoever is new when all places are taken by somebody busy is refused.
+  // How many clients are tracked. If all entries belong to busy clients, a new one is refused.
   static constexpr size_t kMaxRemembered = 10'000;
 
  private:

@@ -16,8 +16,8 @@ using PathValues = std::map<std::string, std::string>;
 
 bool is_word(const std::string& segment) { return segment.starts_with('{'); }
 
-// Literal segments are compared as they were sent; only the words are decoded, so "%2F" is no
-// separator.
+// Literal segments are compared as they were sent; only the values of {words} are decoded, so "%2F"
+// is not a separator.
 std::optional<PathValues> match(const std::vector<std::string>& pattern,
                                 const std::vector<std::string>& path) {
   bool takes_rest = pattern.back().ends_with("...}");
@@ -51,7 +51,7 @@ void Router::add(Route route) {
   routes_.push_back(std::move(route));
 }
 
-// An earlier route wins, so "jobs/all" may stand before "jobs/{id}".
+// An earlier route takes precedence, so "jobs/all" may precede "jobs/{id}".
 const Route& Router::find(Request& request, std::string_view path, std::string& allowed) const {
   std::vector<std::string> segments = base::split(path, '/');
   for (const Entry& entry : entries_) {

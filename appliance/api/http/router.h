@@ -16,8 +16,9 @@ using Handler = std::function<Response(const Request&)>;
 
 struct Route {
   std::string method;
-  std::string pattern;  // "/api/v1/machines/{name}": a {word} stands for one non-empty segment,
-                        // a last {word...} for all that follow
+  // "/api/v1/machines/{name}": a {word} stands for one non-empty segment, a final {word...} for all
+  // remaining ones.
+  std::string pattern;
   Access access;
   Handler handler;
 };

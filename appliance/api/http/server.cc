@@ -38,11 +38,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{
     200};  // after a failure such as "too many open files"
-// For a session of a host that has none, and of a tenant that has none.
+// One for a host without a session, and one for a tenant without.
 constexpr size_t kSparePlaces = 2;
 
-// Asio makes sockets that a program started by this process would inherit: it could answer in the
-// daemon's place, and keep the port taken when the daemon is gone.
+// Asio creates sockets that child processes would inherit: a child could answer in the daemon's
+// place, and keep the port bound after the daemon has ended.
 void keep_from_children(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 [[noreturn]] void fail(const boost::system::error_code& reason, const std::string& action) {
@@ -82,7 +82,7 @@ tcp::acceptor bind_tcp(asio::io_context& context, const ListenAddress& address) 
   return acceptor;
 }
 
-// The caller holds the run directory's lock, so a socket that exists is a dead daemon's.
+// The caller holds the run directory's lock, so an existing socket was left by a dead daemon.
 local::acceptor bind_local(asio::io_context& context, const std::string& path) {
   ::unlink(path.c_str());
   local::acceptor acceptor(context);
@@ -133,7 +133,7 @@ class Server::Implementation {
   void start() {
     begin_accepting(tcp_acceptor_, tcp_slots_);
     begin_accepting(local_acceptor_, local_slots_);
-    // Begun again, run() goes on with all connections but the one whose handler threw.
+    // When run() is restarted, all connections continue except the one whose handler threw.
     thread_ = base::GuardedThread("network", base::AfterFailure::begin_again,
                                   [this](const std::stop_token&) { context_.run(); });
   }
@@ -144,7 +144,7 @@ class Server::Implementation {
       auto upgraded = upgraded_.lock();
       for (base::ByteStream* stream : *upgraded) stream->abort();
     }
-    // Destroying the coroutines closes their sockets; handlers that run end on their own.
+    // Destroying the coroutines closes their sockets; running handlers end by themselves.
     context_.stop();
     if (thread_.joinable()) thread_.join();
     handlers_.join();
@@ -166,8 +166,8 @@ class Server::Implementation {
     return serve_connection(make_local_transport(std::move(socket)), services_, slot);
   }
 
-  // Cuts off the oldest strangers (they are in the order in which they came) until there is room
-  // for this one, which has no transport yet.
+  // Closes the connections of the oldest strangers (they are in order of arrival) until there is
+  // room for this one, which has no transport yet.
   void make_room(const ConnectionSlot& arrived) {
     auto is_stranger = [&](const ConnectionSlot& slot) {
       return slot.transport != nullptr && slot.principal.empty() && !slot.is_cut;
@@ -197,7 +197,7 @@ class Server::Implementation {
     return static_cast<size_t>(count) <= options_.limits.of_principal;
   }
 
-  // The edge of one connection that cannot even be begun (no memory for its TLS).
+  // The outer boundary of one connection that cannot even be started (no memory for its TLS).
   template <typename Socket>
   void serve_counted(Socket socket, Slots& slots) {
     auto slot = slots.emplace(slots.end());
@@ -208,7 +208,7 @@ class Server::Implementation {
     if (!begun) slots.erase(slot);
   }
 
-  // Accepting has no end but the server's: one that an exception ends is begun again, at once.
+  // Accepting ends only with the server: if an exception ends it, it is restarted at once.
   template <typename Acceptor>
   void begin_accepting(Acceptor& acceptor, Slots& slots) {
     asio::co_spawn(context_, accept(acceptor, slots),
@@ -220,7 +220,7 @@ class Server::Implementation {
                    });
   }
 
-  // Pauses while as many connections are open as are allowed.
+  // Pauses while the maximum number of connections is open.
   template <typename Acceptor>
   asio::awaitable<void> accept(Acceptor& acceptor, Slots& slots) {
     asio::steady_timer pause(context_);
@@ -251,7 +251,8 @@ class Server::Implementation {
     std::map<std::string, size_t> of_tenant;
   };
 
-  // The places beyond the common ones are for who has none: no host and no tenant can take all.
+  // The slots beyond the shared ones are for hosts and tenants without a session: no host and no
+  // tenant can take all.
   void take_place(const catalog::Host& host) {
     auto sessions = sessions_.lock();
     size_t of_host = sessions->of_host[host.id], of_tenant = sessions->of_tenant[host.tenant];
@@ -259,11 +260,11 @@ class Server::Implementation {
         options_.limits.upgraded_connections + (of_host == 0 ? 1 : 0) + (of_tenant == 0 ? 1 : 0);
     if (of_host >= options_.limits.host_sessions) {
       throw Error(ErrorCode::busy,
-                  fmt::format("this host has {} sessions already; try again later", of_host));
+                  fmt::format("this host already has {} sessions; try again later", of_host));
     }
     if (stopped_ || sessions->count >= places) {
       throw Error(ErrorCode::busy,
-                  fmt::format("{} agents stream already; try again later", sessions->count));
+                  fmt::format("{} agents are already streaming; try again later", sessions->count));
     }
     ++sessions->count;
     ++sessions->of_host[host.id];
@@ -289,7 +290,7 @@ class Server::Implementation {
     };
   }
 
-  // The edge of one upgraded connection.
+  // The outer boundary of one upgraded connection.
   void serve_upgraded(const std::shared_ptr<base::ByteStream>& stream, const Principal& principal) {
     base::run_guarded("a session", [&] {
       upgraded_.lock()->insert(stream.get());
@@ -307,10 +308,10 @@ class Server::Implementation {
   const ServerOptions options_;
   UpgradeHandler on_upgrade_;
   std::atomic<bool> stopped_{false};
-  // Used by the network thread alone. Two, so that a crowd at the port does not keep the operator
-  // out.
+  // Used only by the network thread. There are two, so that a crowd at the port does not keep the
+  // operator out.
   Slots tcp_slots_, local_slots_;
-  base::RepeatedLog accept_log_;  // it is tried five times a second
+  base::RepeatedLog accept_log_;  // accepting is retried five times a second
   base::Guarded<Sessions> sessions_;
   base::Guarded<std::set<base::ByteStream*>> upgraded_;
   // Destroyed after the pools below: a coroutine that waits for a handler must outlive the handler.

@@ -1,6 +1,6 @@
-// What carries HTTP: TLS over TCP, or a unix socket in the clear, behind one interface, so that the
-// HTTP code is compiled once. Private to the server. Used by coroutines on the network thread
-// alone.
+// The carrier of HTTP: TLS over TCP, or an unencrypted unix socket, behind one interface, so that
+// the HTTP code is compiled once. Private to the server. Used only by coroutines on the network
+// thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -23,18 +23,18 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
-  // For all that follows, until it is set anew. nullopt: none.
+  // For everything that follows, until it is set again. nullopt: none.
   virtual void set_deadline(std::optional<std::chrono::seconds> from_now) = 0;
-  // The TLS handshake, if there is one. Then the peer is known.
+  // Performs the TLS handshake, if there is one. Then the peer is known.
   virtual boost::asio::awaitable<PeerFacts> open() = 0;
   virtual boost::asio::awaitable<size_t> read_some(
       base::MutableByteView out) = 0;  // 0: the peer has ended it
   virtual boost::asio::awaitable<void> write_all(base::ByteView bytes) = 0;
-  // Tells the peer that this is the end.
+  // Tells the peer that the connection ends.
   virtual boost::asio::awaitable<void> close() = 0;
-  // Ends it at once: everything that waits fails.
+  // Ends it at once: everything that is waiting fails.
   virtual void cut() noexcept = 0;
-  // Takes the connection out of Asio; the transport is of no use afterwards. None if it cannot be
+  // Takes the connection out of Asio; the transport is unusable afterwards. None if it cannot be
   // upgraded.
   virtual std::unique_ptr<base::ByteStream> detach() = 0;
 };

@@ -11,7 +11,7 @@ using nlohmann::json;
 
 constexpr size_t kPollDepth = 8;  // the deepest field we know has a depth of 4
 
-// The text's beginning, without half a character at its end.
+// The beginning of the text, without an incomplete character at its end.
 std::string cut(std::string text, size_t size) {
   if (text.size() <= size) return text;
   while (size > 0 && (static_cast<uint8_t>(text[size]) & 0xC0) == 0x80) --size;
@@ -59,7 +59,8 @@ schedule::Poll read_poll(std::string_view body) {
   json fields =
       base::parse_json(body, "the agent's message", {.depth = kPollDepth, .size = kMaxPollSize});
   if (!fields.is_object())
-    throw base::Error(base::ErrorCode::invalid_argument, "the agent's message is no JSON object");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "the agent's message is not a JSON object");
   if (const json* report = base::find_field(fields, "report")) {
     base::expect_list(*report, "machines", SIZE_MAX);
     read_report(*report, poll);

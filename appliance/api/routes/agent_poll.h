@@ -1,5 +1,5 @@
-// What an agent's poll says (docs/protocol.md, "Orders"), read as words of somebody who may be
-// hostile: only the fields that are known are taken, each within a limit of its own. Pure.
+// The content of an agent's poll (docs/protocol.md, "Orders"). The agent may be hostile: only known
+// fields are read, each within its own limit. Pure.
 #pragma once
 
 #include <string_view>
@@ -12,12 +12,11 @@ constexpr size_t kMaxPollSize = 512 * 1024;  // bytes
 constexpr size_t kMaxReportedMachines = 2000;
 constexpr size_t kMaxReportedWord = 128;      // bytes, of a kind or version
 constexpr size_t kMaxReportedSentence = 500;  // bytes
-constexpr size_t kMaxPolledOrders = 256;      // of outcomes, and of syncs under way
+constexpr size_t kMaxPolledOrders = 256;      // of outcomes, and of running syncs
 
 // The report in the result is rebuilt from its known fields; it is JSON, and at most about 1 MiB.
-// Machines beyond kMaxReportedMachines, and those whose name cannot be one, are left out and
-// counted in Poll::left_out. Throws invalid_argument for what is not JSON, too deep, or of a wrong
-// type.
+// Machines beyond kMaxReportedMachines, and those with an invalid name, are left out and counted in
+// Poll::left_out. Throws invalid_argument for what is not JSON, too deep, or of a wrong type.
 schedule::Poll read_poll(std::string_view body);
 
 }  // namespace appliance::api

@@ -1,4 +1,4 @@
-// What agents that run as a service ask: docs/protocol.md, "Orders".
+// Requests of agents that run as a service: docs/protocol.md, "Orders".
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -27,7 +27,7 @@ Response poll_orders(Services& services, const Request& request) {
                         {"wants_report", answer.wants_report}});
 }
 
-// {"request" (PEM)}: a new certificate for the host that asks, which counts beside its old one.
+// {"request" (PEM)}: a new certificate for the requesting host, valid in addition to its old one.
 Response renew_certificate(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string signing_request = body.required_text("request");
@@ -37,8 +37,9 @@ Response renew_certificate(Services& services, const Request& request) {
   if (now < from) {
     throw base::Error(
         base::ErrorCode::busy,
-        fmt::format("the certificate of '{}' is of {} and is renewed from {} on", host.name,
-                    base::format_time_ms(host.certified_ms), base::format_time_ms(from)));
+        fmt::format("the certificate of '{}' was issued on {} and can be renewed from {} on",
+                    host.name, base::format_time_ms(host.certified_ms),
+                    base::format_time_ms(from)));
   }
   pki::HostCertificate certificate = services.authority.sign_host(signing_request, host.id.hex());
   services.catalog.add_certificate(host.id, certificate.serial, now);

@@ -1,4 +1,4 @@
-// What is wrong, what it means, and whether those who are to be told can be.
+// What is wrong, what it means, and whether notifications of it work.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -48,7 +48,7 @@ Response acknowledge_alert(Services& services, const Request& request) {
   try {
     id = std::stoll(request.path_value("id"));
   } catch (const std::exception&) {
-    throw base::Error(base::ErrorCode::invalid_argument, "an alert's id is a whole number");
+    throw base::Error(base::ErrorCode::invalid_argument, "an alert's id must be a whole number");
   }
   auto alert = services.catalog.find_alert(id);
   if (!alert || !request.sees(alert->tenant))
@@ -80,13 +80,13 @@ void run_test(Services& services, jobs::JobContext& context) {
   context.set_figures(base::dump_text(json{{"channels", channels}}));
   if (channels.empty()) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "nobody is told of alerts: set alerts.command or alerts.webhook in "
-                      "mulettod.toml, and start mulettod again");
+                      "no alert channel is configured: set alerts.command or alerts.webhook in "
+                      "mulettod.toml, and restart mulettod");
   }
   if (failed > 0) {
-    throw base::Error(base::ErrorCode::unavailable,
-                      fmt::format("{} of {} channels could not be used: see the job's log", failed,
-                                  channels.size()));
+    throw base::Error(
+        base::ErrorCode::unavailable,
+        fmt::format("{} of {} channels failed: see the job's log", failed, channels.size()));
   }
 }
 

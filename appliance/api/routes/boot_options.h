@@ -1,4 +1,4 @@
-// What a request says a VM shall be: for one start, and for a start of several.
+// The options of a VM in a request, for one start and for a start of several.
 #pragma once
 
 #include "appliance/api/http/body_fields.h"
@@ -7,7 +7,8 @@
 
 namespace appliance::api {
 
-// The fields of BootOptions, all optional; does not call expect_no_more(). Throws invalid_argument.
+// Reads the fields of BootOptions, all optional; does not call expect_no_more(). Throws
+// invalid_argument.
 boot::BootOptions parse_boot_options(BodyFields& body);
 
 // {"http"?: "/path" or ":8080/path", "tcp"?: 22, "timeout"?: "5m"}. Throws invalid_argument.

@@ -51,8 +51,8 @@ boot::BootOptions parse_boot_options(BodyFields& body) {
 
 namespace {
 
-// What POST /boots and /boots/check are asked for. The point is looked up at once, so that a wrong
-// one is answered at once.
+// The body of POST /boots and /boots/check. The point is looked up at once, so that a wrong one is
+// reported at once.
 struct BootOrder {
   BootOrder(Services& services, const Request& request) : tenant(request.tenant()) {
     BodyFields body(request.body);
@@ -76,7 +76,7 @@ Response start_boot(Services& services, const Request& request) {
                                                    machine, order.options));
 }
 
-// Answered at once: what a start would do, and every reason against it.
+// Answers what a start would do, and every reason against it.
 Response check_boot(Services& services, const Request& request) {
   BootOrder order(services, request);
   json result = boot_check_json(

@@ -1,4 +1,4 @@
-// The appliance's clock, and an operator's word that it is right.
+// The appliance's clock, and an operator's confirmation that it is right.
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/routes/routes.h"

@@ -1,5 +1,5 @@
-// What shows an instant VM to a person: its screen in a browser, as a picture or for a VNC program,
-// and the log of its serial line.
+// Shows an instant VM to people: its screen in a browser, as a picture or for a VNC program, and
+// the log of its serial line.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -38,7 +38,7 @@ boot::InstantVm expect_console(Services& services, const Request& request) {
   boot::InstantVm vm = find_boot(services, request);
   if (vm.console.vnc_port == 0) {
     throw Error(ErrorCode::busy,
-                fmt::format("{} does not run, so it has no console", vm.machine_name));
+                fmt::format("{} is not running, so it has no console", vm.machine_name));
   }
   return vm;
 }
@@ -51,10 +51,11 @@ Response show_serial(Services& services, const Request& request) {
   uint64_t offset = request.query_number("offset", 0, INT64_MAX);
   boot::BootId id = find_boot(services, request).id;
   if (offset > services.boots.serial_size(id)) {
-    throw base::Error(base::ErrorCode::not_found,
-                      fmt::format("the serial log has no byte {}: it was begun again when it had "
-                                  "become too long; read it from offset 0",
-                                  offset));
+    throw base::Error(
+        base::ErrorCode::not_found,
+        fmt::format("the serial log has no byte {}: it was restarted because it had become too "
+                    "long; read it from offset 0",
+                    offset));
   }
   Response response;
   response.content_type = "text/plain; charset=utf-8";
@@ -62,7 +63,7 @@ Response show_serial(Services& services, const Request& request) {
   return response;
 }
 
-// The ticket stands behind '#', which browsers keep to themselves: it is in no log.
+// The ticket follows '#', which browsers do not send: it is in no log.
 Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request& request) {
   BodyFields(request.body).expect_no_more();
   boot::InstantVm vm = expect_console(services, request);
@@ -83,17 +84,17 @@ Response open_socket(Services& services, ConsoleTickets& tickets, const VncScree
   if (request.principal.role != Role::admin && ticket.empty())
     expect_access(request.principal, Access::operators);
   if (request.principal.role != Role::admin) {
-    // A stranger with a wrong ticket learns nothing of what runs here, so the id must be whole.
+    // A wrong ticket must reveal nothing about what runs here, so the id must be complete.
     boot::BootId id;
     try {
       id = boot::BootId::from_hex(request.path_value("boot"));
     } catch (const Error&) {
-      throw Error(ErrorCode::unauthorized, "a ticket is for a VM's full id");
+      throw Error(ErrorCode::unauthorized, "a ticket must be for a VM's full id");
     }
     if (!tickets.redeem(id, ticket)) {
-      throw Error(
-          ErrorCode::unauthorized,
-          "this link was used before or is too old: 'muletto boot console' prints a new one");
+      throw Error(ErrorCode::unauthorized,
+                  "this link was already used or is too old: 'muletto boot console' prints a "
+                  "new one");
     }
   }
   boot::VmConsole console = expect_console(services, request).console;
@@ -126,7 +127,7 @@ Response page_response(std::string_view body, const std::string& type) {
   return response;
 }
 
-// Parts of noVNC, which hold no secrets: anybody may read them.
+// Files of noVNC, which contain no secrets: anyone may read them.
 Response novnc_file(Services& services, const Request& request) {
   std::string path = request.path_value("path");
   for (const std::string& segment : base::split(path, '/')) {

@@ -14,9 +14,10 @@ namespace {
 
 constexpr size_t kMaxVersion = 64;  // bytes
 
-// {"token", "name", "request" (PEM), "version"?}: turns a one-time token and a signing request into
-// a certificate. The token is looked at first, so that strangers cannot make the authority work,
-// and used up last, together with the host's row, so that a failure in between costs nothing.
+// {"token", "name", "request" (PEM), "version"?}: exchanges a one-time token and a signing request
+// for a certificate. The token is checked first, so that strangers cannot make the authority work,
+// and used up last, together with adding the host's row, so that a failure in between costs
+// nothing.
 Response enroll(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string secret = body.required_text("token");
@@ -60,11 +61,11 @@ Response enroll(Services& services, const Request& request) {
 void add_enroll_routes(Router& router, Services& services) {
   router.add({"POST", "/api/v1/enroll", Access::anyone,
               [&services](const Request& request) { return enroll(services, request); }});
-  // With the right Upgrade header the server takes the connection before it gets here.
+  // With the right Upgrade header the server takes the connection over before it gets here.
   router.add({"GET", kTransferPath, Access::agents, [](const Request&) {
                 Response response = error_response(
                     base::Error(base::ErrorCode::invalid_argument,
-                                "this route wants the header 'Upgrade: muletto-transfer'"));
+                                "this route requires the header 'Upgrade: muletto-transfer'"));
                 response.status = 426;
                 response.headers["Upgrade"] = kTransferProtocol;
                 return response;

@@ -30,7 +30,7 @@ Response show_host(Services& services, const Request& request) {
   return json_response({{"host", result}});
 }
 
-// From now on the host's certificate opens nothing; a session it has is cut.
+// From now on the host's certificate is refused; its open sessions are closed.
 Response revoke_host(Services& services, const Request& request) {
   catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
   services.catalog.revoke_host(host.id);

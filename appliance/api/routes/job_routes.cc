@@ -27,7 +27,7 @@ jobs::JobId parse_job_id(const Request& request) {
   return id;
 }
 
-// A job of a tenant that the principal does not see is as if it were not there.
+// A job of a tenant that the principal may not see is treated as if it did not exist.
 jobs::JobId job_id(Services& services, const Request& request) {
   jobs::JobId id = parse_job_id(request);
   if (!request.sees(services.jobs.job(id).tenant))
@@ -53,7 +53,7 @@ Response show_job(Services& services, const Request& request) {
 }
 
 Response show_log(Services& services, const Request& request) {
-  jobs::JobId id = job_id(services, request);  // not_found beats an empty log
+  jobs::JobId id = job_id(services, request);  // not_found rather than an empty log
   auto after = static_cast<int64_t>(request.query_number("after", 0, INT64_MAX));
   json lines = json::array();
   for (const auto& line : services.catalog.job_log(id, after, kMaxListedLines))

@@ -219,7 +219,7 @@ json boot_json(const boot::InstantVm& vm) {
   }
   json cards = json::array();
   for (const boot::VmNetworkCard& card : vm.network_cards) {
-    // A bridge is named behind a colon, as `boot start --network bridge:br0` names it.
+    // A bridge's name follows a colon, as in `boot start --network bridge:br0`.
     std::string mode = boot::network_choice_name(
         {card.mode, card.mode == boot::NetworkMode::bridge ? card.source : ""});
     cards.push_back({{"mac", card.mac}, {"network", mode}, {"source", text_or_null(card.source)}});

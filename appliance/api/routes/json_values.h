@@ -1,4 +1,4 @@
-// The JSON of everything the API shows. docs/api/openapi.yaml is normative for the fields. Pure
+// The JSON of everything the API returns. docs/api/openapi.yaml is normative for the fields. Pure
 // functions.
 #pragma once
 
@@ -33,6 +33,6 @@ nlohmann::json disks_json(const std::vector<images::PointDisk>& disks);
 nlohmann::json store_figures_json(const images::StoreFigures& figures);
 nlohmann::json boot_json(const boot::InstantVm& vm);
 nlohmann::json boot_check_json(const boot::BootCheck& check);
-nlohmann::json console_json(const boot::VmConsole& console);  // with its password
+nlohmann::json console_json(const boot::VmConsole& console);  // including its password
 
 }  // namespace appliance::api

@@ -23,7 +23,7 @@ Response list_machines(Services& services, const Request& request) {
     list.push_back(std::move(entry));
     with_points.insert(machine.name);
   }
-  // Machines that agents have seen, and that have no point yet.
+  // Machines that agents have reported and that have no point yet.
   for (const catalog::Protection& seen : services.catalog.protections(request.tenant())) {
     if (with_points.contains(seen.machine)) continue;
     catalog::Machine machine;
@@ -39,7 +39,7 @@ Response list_machines(Services& services, const Request& request) {
       {{"machines", list}, {"problems", problems_json(services, request.tenant(), Asked::store)}});
 }
 
-// The machine, with disks and definition as its newest point has them.
+// The machine, with disks and definition from its newest point.
 Response show_machine(Services& services, const Request& request) {
   catalog::Machine machine = services.catalog.machine(request.tenant(), request.path_value("name"));
   json result = machine_json(machine);
@@ -76,7 +76,7 @@ Response assign_machine(Services& services, const Request& request) {
                                         request.tenant(), request.path_value("name")))}});
 }
 
-// What would go if the machine were forgotten.
+// What would be removed if the machine were forgotten.
 Response show_traces(Services& services, const Request& request) {
   catalog::MachineTraces traces =
       services.catalog.machine_traces(request.tenant(), request.path_value("name"));

@@ -16,7 +16,7 @@ using nlohmann::json;
 Response list_points(Services& services, const Request& request) {
   std::string machine = request.query_value("machine");
   if (!machine.empty())
-    services.catalog.machine(request.tenant(), machine);  // not_found beats an empty list
+    services.catalog.machine(request.tenant(), machine);  // not_found rather than an empty list
   auto holds = services.catalog.holds(request.tenant(), base::now_ms());
   auto decisions = services.retention->decisions(request.tenant(), machine);
   json list = json::array();
@@ -56,7 +56,7 @@ Response show_point(Services& services, const Request& request) {
   return json_response({{"point", point_json(writer->reader().read_point(id))}});
 }
 
-// Refuses at once what is held or in use; the job asks again.
+// Refuses at once what is held or in use; the job checks again.
 Response delete_point(Services& services, const Request& request) {
   std::string tenant = request.tenant();
   auto writer = services.stores.expect_writable(tenant);

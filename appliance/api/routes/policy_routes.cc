@@ -36,7 +36,7 @@ Response show_policy(Services& services, const Request& request) {
       {{"policy", policy_json(services, request.tenant(), request.path_value("name"))}});
 }
 
-// The fields that are given replace those of the policy, or of the defaults if it is new.
+// The given fields replace those of the policy, or the defaults if it is new.
 Response set_policy(Services& services, const Request& request) {
   std::string tenant = request.tenant(), name = request.path_value("name");
   base::check_name(name, "policy's name");

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-// As last seen: a list must not wait for a disk that hangs.
+// From the last check: a list must not wait for a disk that hangs.
 void add_store(json& problems, Services& services, const std::string& tenant) {
   bool is_known = false;
   for (const stores::StoreStanding& store : services.stores.standings()) {
@@ -20,10 +20,11 @@ void add_store(json& problems, Services& services, const std::string& tenant) {
     for (const alerts::Condition& each : presence::store_conditions({store}))
       problems.push_back(each.message);
   }
-  if (!is_known) problems.push_back(fmt::format("the store of '{}' was not looked at yet", tenant));
+  if (!is_known)
+    problems.push_back(fmt::format("the store of '{}' has not been checked yet", tenant));
 }
 
-// What the appliance does by itself, and does not now.
+// Duties that the appliance is failing to do now.
 void add_duties(json& problems, Services& services) {
   for (const schedule::DutyFailure& duty : services.scheduler.duty_failures()) {
     problems.push_back(fmt::format("{} (since {}: {})", duty.what,

@@ -1,4 +1,5 @@
-// What an answer could not know: beside each list, so that an empty one never stands for health.
+// What an answer could not determine: included with each list, so that an empty list never looks
+// like health.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,14 +9,14 @@
 
 namespace appliance::api {
 
-// What the answer was made from.
+// What the answer was based on.
 enum class Asked {
   store,    // the tenant's store
   libvirt,  // instant VMs
   all,      // everything the appliance needs
 };
 
-// A list of sentences; empty: all could be asked.
+// A list of sentences; empty: everything could be queried.
 nlohmann::json problems_json(Services& services, const std::string& tenant, Asked asked);
 
 // {"state", "problem", "since", "directory", "id", "encrypted", "missing_point_count"}

@@ -27,7 +27,7 @@ Response show_report(Services& services, const Request& request) {
   Response response;
   bool page = file.format == report::ReportFormat::html;
   response.content_type = page ? "text/html; charset=utf-8" : "application/pdf";
-  // Nothing in the page needs a script or the network; should one get in, it does nothing.
+  // The page needs neither scripts nor the network; should one get in, it has no effect.
   response.headers["Content-Security-Policy"] =
       "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
   response.body = std::move(file.content);

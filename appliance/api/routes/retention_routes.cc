@@ -1,4 +1,4 @@
-// What policies keep and remove: the preview of it, its application, and points that are held.
+// What policies keep and remove: its preview, its application, and held points.
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/http/body_fields.h"

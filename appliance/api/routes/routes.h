@@ -1,5 +1,5 @@
-// What the handlers work with, and the functions that add each resource's routes. The route table
-// is the sum of them; docs/api/openapi.yaml describes every route, and a test compares the two.
+// What the handlers work with, and the functions that add each resource's routes. They add up to
+// the route table; docs/api/openapi.yaml describes every route, and a test compares the two.
 #pragma once
 
 #include <functional>
@@ -34,7 +34,7 @@ class Presence;
 
 namespace appliance::api {
 
-// Everything a handler may use; all of it outlives the router and is thread-safe.
+// Everything a handler may use; all of it must outlive the router and is thread-safe.
 struct Services {
   const Config& config;
   catalog::Catalog& catalog;
@@ -46,7 +46,7 @@ struct Services {
   pki::Authority& authority;
   // Ends the sessions of a host that may no longer write.
   std::function<void(const catalog::HostId&)> cut_host;
-  // HOST:PORT by which agents reach this appliance. The port is known only once the server is
+  // HOST:PORT at which agents reach this appliance. The port is known only once the server is
   // bound.
   std::function<std::string()> public_address;
   uint64_t started_ms = 0;
@@ -84,10 +84,10 @@ void add_alert_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 
-// The instant VM that the path's {boot} means, if the principal may know of it. Throws not_found,
+// The instant VM that the path's {boot} refers to, if the principal may see it. Throws not_found,
 // invalid_argument.
 boot::InstantVm find_boot(Services& services, const Request& request);
-// {"job": {...}} with status 202: the work was accepted and is under way.
+// {"job": {...}} with status 202: the work was accepted and has started.
 Response accepted(Services& services, jobs::JobId id);
 
 }  // namespace appliance::api

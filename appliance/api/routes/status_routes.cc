@@ -23,7 +23,7 @@ json free_space_json(const std::string& directory) {
           {"size", uint64_t{space.f_blocks} * space.f_frsize}};
 }
 
-// Instant VMs may be out of reach while everything else works: then the answer says why.
+// Instant VMs may be unavailable while everything else works: then the answer says why.
 json boots_json(Services& services, const Request& request) {
   try {
     size_t running = 0, count = 0;
@@ -45,7 +45,7 @@ json store_json(Services& services, const std::string& tenant) {
   return nullptr;
 }
 
-// Duties of the appliance that are not being done now.
+// Duties that the appliance is failing to do now.
 json failing_duties_json(Services& services) {
   json list = json::array();
   for (const schedule::DutyFailure& each : services.scheduler.duty_failures()) {
@@ -57,7 +57,7 @@ json failing_duties_json(Services& services) {
   return list;
 }
 
-// Machines that are synced, and that nobody has tested.
+// Machines that are synced but not verified by test boots.
 size_t not_verified_count(Services& services, const std::string& tenant) {
   size_t count = 0;
   for (const catalog::Protection& each : services.catalog.protections(tenant)) {

@@ -53,7 +53,7 @@ Response compact_store(Services& services, const Request& request) {
   return accepted(services, schedule::submit_compaction(services.jobs, services.stores, tenant));
 }
 
-// The catalog's list of points is derived from the store: this makes it anew.
+// The catalog's list of points is derived from the store: this rebuilds it.
 Response recompute_points(Services& services, const Request& request) {
   BodyFields body(request.body);
   auto lost = body.flag("forget") ? catalog::LostPoints::forget : catalog::LostPoints::keep_in_mind;

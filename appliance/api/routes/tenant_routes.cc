@@ -1,4 +1,4 @@
-// Tenants, and which store is whose.
+// Tenants, and which store belongs to which.
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/http/body_fields.h"
@@ -52,7 +52,7 @@ Response create_tenant(Services& services, const Request& request) {
   return json_response({{"tenant", tenant}}, 201);
 }
 
-// {"quota": bytes, or null for any amount}
+// {"quota": bytes, or null for no limit}
 Response set_tenant(Services& services, const Request& request) {
   const std::string& name = request.path_value("name");
   BodyFields body(request.body);

@@ -15,15 +15,15 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kMaxLifetimeMs = 10ull * 365 * 86'400'000;
-// Of an operator's token, unless somebody says "never".
+// Of an operator's token, unless "never" is requested.
 constexpr uint64_t kOperatorLifetimeMs = 90ull * 86'400'000;
 constexpr size_t kMaxNote = 255;  // bytes
 
-// "mt_" tells people and secret scanners what it is; 256 random bits need no slow hash.
+// "mt_" identifies it for people and secret scanners; 256 random bits need no slow hash.
 std::string make_secret() { return "mt_" + base::to_hex(base::random_array<32>()); }
 
-// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is in this
-// answer and nowhere else.
+// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is only in
+// this answer.
 Response create_token(Services& services, const Request& request) {
   BodyFields body(request.body);
   catalog::Token token;
@@ -43,7 +43,7 @@ Response create_token(Services& services, const Request& request) {
   if (expires && !lasting) lifetime_ms = base::parse_duration_ms(*expires);
   if (lifetime_ms == 0 || lifetime_ms > kMaxLifetimeMs) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "a token lives longer than nothing and at most ten years");
+                      "the lifetime of a token must be more than nothing and at most ten years");
   }
   if (!lasting) token.expires_ms = token.created_ms + lifetime_ms;
 

@@ -33,7 +33,8 @@ int64_t number_in(const Request& request, const char* name) {
   return number;
 }
 
-// Of the catalog: what cannot be read any more is an empty list, and hides nothing else.
+// From the catalog: a value that can no longer be read counts as an empty list, and hides nothing
+// else.
 json kept_list(const std::string& text) {
   return base::find_json(text, base::kOwnJsonLimits).value_or(json::array());
 }

@@ -25,10 +25,9 @@ boot::Service parse_http(const std::string& text) {
   }
   if (!path.starts_with('/') || path.find_first_of(" \r\n\t") != std::string::npos ||
       path.size() > kMaxPath) {
-    throw base::Error(
-        base::ErrorCode::invalid_argument,
-        fmt::format("'{}' is not a path to ask for; write it like /health or :8080/health",
-                    text.substr(0, 80)));
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      fmt::format("'{}' is not a valid path; write it like /health or :8080/health",
+                                  text.substr(0, 80)));
   }
   service.path = path;
   return service;

@@ -53,7 +53,7 @@ void BootTraceCache::take(std::string_view key, const std::string& recorded_path
       base::log().debug("kept a boot trace of {} chunks", trace.entries.size());
     }
   } catch (const Error& error) {
-    base::log().warn("a boot trace is not kept: {}", error.message());
+    base::log().warn("a boot trace could not be kept: {}", error.message());
   }
   try {
     files.remove(recorded_path);

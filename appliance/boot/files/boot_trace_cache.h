@@ -1,6 +1,6 @@
-// The newest boot trace of each machine, in files TRACES/STORE-MACHINE.trace: what the next boot of
-// any of its points reads ahead. Derived data: a trace that is lost costs a slower boot.
-// Thread-safe; of two writers of one machine the last wins.
+// The newest boot trace of each machine, in files TRACES/STORE-MACHINE.trace, used for prefetching
+// at the next boot of any of its points. Derived data: a lost trace costs a slower boot.
+// Thread-safe; of two writers of one machine the last one wins.
 #pragma once
 
 #include <string>
@@ -12,19 +12,18 @@ namespace appliance::boot {
 
 class BootTraceCache {
  public:
-  // `directory` is made when the first trace comes; empty: nothing is kept.
+  // `directory` is created when the first trace is added; empty: nothing is kept.
   explicit BootTraceCache(std::string directory) : directory_(std::move(directory)) {}
 
-  // Tells machines of one name in two stores apart.
+  // Distinguishes machines of one name in two stores.
   static std::string key(const images::StoreId& store, const images::MachineId& machine);
 
-  // Where the trace of this machine lies; empty if there is none, or no shelf.
+  // The path of this machine's trace; empty if there is none, or no folder for traces.
   std::string find(std::string_view key) const;
 
-  // Takes a recorded trace, if the file is there, and removes it. The trace of a guest that was
-  // seen to be of use is not replaced by one of a boot of which nobody knows that. A file that is
-  // no trace is thrown away. Durable when it returns; a shelf that cannot be written keeps what it
-  // has.
+  // Adds a recorded trace, if the file exists, and removes the file. The trace of a guest that was
+  // known to be up is not replaced by one of a boot whose guest was not. A file that is not a trace
+  // is removed. Durable when it returns; if the folder cannot be written, it keeps what it has.
   void take(std::string_view key, const std::string& recorded_path) const;
 
   void forget(std::string_view key) const;  // no error if there is none

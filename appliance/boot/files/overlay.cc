@@ -25,7 +25,7 @@ using base::Error;
 using base::ErrorCode;
 using nlohmann::json;
 
-constexpr uint64_t kGranularity = 64 << 10;  // bytes, as overlays allocate
+constexpr uint64_t kGranularity = 64 << 10;  // bytes, the allocation unit of overlays
 constexpr std::chrono::minutes kPatience{30};
 constexpr size_t kExtentsACommand = 500;
 // Exit codes of qemu-img check.
@@ -42,7 +42,7 @@ std::string alone(const std::string& path) {
 json parse(const std::string& text, const std::string& path) {
   // A map has a line for each extent, and there may be millions.
   auto parsed = base::find_json(text, base::kOwnJsonLimits);
-  if (!parsed) throw Error(ErrorCode::io, "qemu-img gives no sensible answer about " + path);
+  if (!parsed) throw Error(ErrorCode::io, "qemu-img gives no valid answer about " + path);
   return std::move(*parsed);
 }
 
@@ -55,7 +55,7 @@ std::vector<json> bitmaps_of(const std::string& path) {
   return info.value("/format-specific/data/bitmaps"_json_pointer, std::vector<json>{});
 }
 
-// qemu-img keeps the mode of a file that is there, and makes one that all may read.
+// qemu-img keeps the mode of an existing file, and creates one that everyone may read.
 void make_private_file(const std::string& path) {
   base::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (file.get() < 0) throw base::system_error(errno, "cannot make the file " + path);
@@ -69,7 +69,7 @@ void make_durable(const std::string& path) {
 }
 
 // An empty image of the same size, in whose bitmap exactly the overlay's own clusters are set:
-// zeros are written there, which takes no room.
+// zeros are written there, which takes no space.
 void mark_allocated(const std::string& overlay, const std::string& marks, uint64_t size) {
   base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", marks, std::to_string(size)});
   base::run_checked({"qemu-img", "bitmap", "--add", "-g", std::to_string(kGranularity), "-f",
@@ -108,7 +108,7 @@ void make_overlay(const std::string& path, const std::string& socket_path,
                        alone(path), kOriginBitmap},
                       std::chrono::minutes(1));
   }
-  // The record that promises the overlay is durable, so the overlay must be before it.
+  // The record that promises the overlay is durable, so the overlay must be durable before it.
   make_durable(path);
 }
 
@@ -122,11 +122,12 @@ void repair_overlay(const std::string& path) {
   }
   if (checked.status == 0) return;
   if (checked.status == kCorrupt) {
-    throw Error(ErrorCode::corrupt,
-                fmt::format("the overlay {} is damaged: its tables contradict each other. Copy it "
-                            "before anything else; qemu-img check tells what is wrong, and a new "
-                            "boot of the newest point loses only what was written since",
-                            path));
+    throw Error(
+        ErrorCode::corrupt,
+        fmt::format("the overlay {} is damaged: its tables contradict each other. Copy it before "
+                    "anything else; qemu-img check shows what is wrong, and a new boot of the "
+                    "newest point loses only what was written since",
+                    path));
   }
   bool locked = checked.errors.find("lock") != std::string::npos;
   throw Error(locked ? ErrorCode::busy : ErrorCode::io,

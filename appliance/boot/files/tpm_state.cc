@@ -32,7 +32,8 @@ std::string tpm_folder(const std::string& tpm_directory, const std::string& doma
 
 void install_tpm_state(const std::string& folder, base::ByteView state) {
   if (fs::exists(folder))
-    throw base::Error(base::ErrorCode::already_exists, "there is a TPM in " + folder + " already");
+    throw base::Error(base::ErrorCode::already_exists,
+                      "there is already a TPM in " + folder + " already");
   std::string private_folder = base::join_path(folder, "tpm2");
   make_folder(base::parent_path(folder), kPassableMode);
   make_folder(folder, kPassableMode);

@@ -29,7 +29,7 @@ void make_folder(const std::string& path, mode_t mode) {
   }
 }
 
-// Others may pass through our own folders, and see nothing: names below are random.
+// Others may pass through our own folders, but not list them: the names below are random.
 void let_pass(const std::string& path) {
   struct stat status;
   if (::stat(path.c_str(), &status) == 0) ::chmod(path.c_str(), status.st_mode | S_IXOTH);
@@ -54,7 +54,7 @@ std::optional<std::string> obstacle_on(const std::string& path, const QemuUser& 
                       (status.st_gid == qemu.group && (status.st_mode & S_IXGRP) != 0);
       if (!passable) {
         return fmt::format(
-            "QEMU's user cannot get into {}: run chmod o+x on it, or move the state folder",
+            "QEMU's user cannot access {}: run chmod o+x on it, or move the state folder",
             place.string());
       }
     }
@@ -114,10 +114,10 @@ std::vector<BootId> boots_in(const std::string& directory) {
     }
   }
   if (failure) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("which instant VMs there are cannot be known: {} cannot be read ({}); "
-                            "is its disk mounted?",
-                            folder, failure.message()));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("the instant VMs are unknown: {} cannot be read ({}); is its disk mounted?",
+                    folder, failure.message()));
   }
   return ids;
 }
@@ -130,7 +130,7 @@ uint64_t used_bytes(const std::string& path) {
 uint64_t free_bytes(const std::string& directory) {
   struct statvfs status;
   if (::statvfs(directory.c_str(), &status) != 0) return 0;
-  // What QEMU can get, which is not root: ext4 keeps a part for root alone.
+  // What QEMU can use, which is not root: ext4 reserves a part for root.
   return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
@@ -150,7 +150,7 @@ void shorten_log(const std::string& path, uint64_t limit, uint64_t kept) noexcep
     if (::ftruncate(fd.get(), 0) != 0) return;
     (void)!::write(fd.get(), tail.data(), tail.size());
   } catch (const std::bad_alloc&) {
-    // The next look does it.
+    // The next round does it.
   }
 }
 

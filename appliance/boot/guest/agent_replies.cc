@@ -23,7 +23,7 @@ json content_of(std::string_view reply) {
   return content == nullptr ? json() : *content;
 }
 
-// As inet_ntop() writes it; empty if it is no address.
+// As inet_ntop() writes it; empty if it is not an address.
 std::string written_address(const std::string& text) {
   std::array<uint8_t, 16> raw{};
   std::array<char, INET6_ADDRSTRLEN> written{};

@@ -40,13 +40,13 @@ constexpr std::chrono::seconds kIpTimeout{10};
 constexpr std::chrono::milliseconds kAnswerWait{250};
 constexpr std::chrono::milliseconds kTakenWait{100};
 constexpr std::chrono::seconds kIdle{30};
-constexpr size_t kFramesAtOnce = 1024;  // a flood must not hold whoever listens
+constexpr size_t kFramesAtOnce = 1024;  // a flood must not occupy the listener forever
 constexpr size_t kMaxStations = 64;     // whose addresses are remembered
-constexpr size_t kMaxUsed = 4;          // addresses remembered of one
+constexpr size_t kMaxUsed = 4;          // addresses remembered per station
 constexpr size_t kMaxRouted = 64;
 constexpr size_t kNeighboursTried = 8;
 
-// In a thread of its own: what it does to its namespaces ends with it.
+// In a thread of its own: changes to its namespaces end with it.
 void in_thread(const std::function<void()>& action) {
   std::exception_ptr failure;
   std::thread([&] {
@@ -65,7 +65,7 @@ void ip(const std::vector<std::string>& words) {
   base::run_checked(command, kIpTimeout);
 }
 
-// Nothing of IPv6 is asked, and an interface of ours says nothing by itself.
+// IPv6 is not used here, and our interface must not send anything by itself.
 void silence_ipv6(const std::string& device) {
   std::ofstream("/proc/sys/net/ipv6/conf/" + device + "/disable_ipv6") << "1";
 }
@@ -81,7 +81,7 @@ uint32_t mask_of(uint32_t prefix) { return prefix == 0 ? 0 : ~0u << (32 - prefix
 GuestNetwork::GuestNetwork(std::string bridge, NetworkPlace place)
     : bridge_(std::move(bridge)), place_(place) {
   if (::if_nametoindex(bridge_.c_str()) == 0)
-    throw Error(ErrorCode::unavailable, fmt::format("the bridge {} is not there", bridge_));
+    throw Error(ErrorCode::unavailable, fmt::format("the bridge {} does not exist", bridge_));
   if (place_ == NetworkPlace::bridge) {
     open_ear(bridge_);
     return;
@@ -118,7 +118,7 @@ GuestNetwork::~GuestNetwork() {
 }
 
 void GuestNetwork::open_ear(const std::string& device) {
-  // A client's bridge has much traffic; the network of a test has what the guest says.
+  // A client's bridge has much traffic; a test network has only what the guest sends.
   uint16_t protocol = htons(place_ == NetworkPlace::bridge ? ETH_P_ARP : ETH_P_ALL);
   ear_.reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
   ifreq request{};
@@ -184,7 +184,7 @@ std::vector<std::string> GuestNetwork::answering(const MacAddress& card,
   for (const Candidate& each : candidates) {
     if (has_answered(each.address, card)) found.push_back(each);
   }
-  answered_.clear();  // what comes late from a busy guest counts in the next round
+  answered_.clear();  // a late answer from a busy guest counts in the next round
   std::vector<std::string> addresses;
   for (const Candidate& each : found) {
     if (place_ == NetworkPlace::inside) route(each, card, claimed);
@@ -213,8 +213,8 @@ std::vector<GuestNetwork::Candidate> GuestNetwork::candidates_of(
   return candidates;
 }
 
-// On a bridge by nobody else: two that answer for one address are not told apart later. Inside,
-// what is asked goes to the card alone.
+// On a bridge, no one else may answer: two that answer for one address cannot be told apart later.
+// Inside, only the card itself is probed.
 bool GuestNetwork::has_answered(Ipv4 address, const MacAddress& card) const {
   auto known = answered_.find(address);
   return known != answered_.end() && known->second.contains(card) &&
@@ -227,7 +227,7 @@ void GuestNetwork::say(const base::Bytes& frame) {
   place.sll_ifindex = device_index_;
   if (::sendto(ear_.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&place),
                sizeof place) < 0)
-    base::log().debug("nobody was asked for on {}: {}", bridge_, std::strerror(errno));
+    base::log().debug("no station could be asked on {}: {}", bridge_, std::strerror(errno));
 }
 
 void GuestNetwork::listen() {
@@ -269,7 +269,7 @@ Ipv4 GuestNetwork::free_neighbour(const Candidate& candidate, const std::set<Ipv
     ++tried;
     if (!is_taken(each)) return each;
   }
-  throw Error(ErrorCode::unavailable, fmt::format("no address beside {} is free to ask from",
+  throw Error(ErrorCode::unavailable, fmt::format("no address next to {} is free to probe from",
                                                   format_ipv4(candidate.address)));
 }
 
@@ -310,7 +310,7 @@ std::shared_ptr<GuestNetwork> GuestNetworks::on(const std::string& bridge, Netwo
 }
 
 void GuestNetworks::sweep() {
-  std::vector<std::shared_ptr<GuestNetwork>> over;  // ends after the lock
+  std::vector<std::shared_ptr<GuestNetwork>> over;  // destroyed after the lock is released
   std::lock_guard<std::mutex> one_at_a_time(mutex_);
   std::erase_if(entries_, [&](auto& item) {
     bool idle = Clock::now() - item.second.used > kIdle;

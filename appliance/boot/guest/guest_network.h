@@ -1,18 +1,18 @@
-// A place inside a network of instant VMs, from which its guests are asked.
+// A place inside a network of instant VMs, from which its guests are probed.
 //
 // A guest says which address it has, and may be wrong or lie: a copy with the static address
 // 10.0.0.5 runs beside the original that has it. Over this machine's own routes the original would
-// answer for the copy. So guests of isolated and NAT networks are asked from a network namespace
-// that has one interface: the end of a veth pair whose other end is on the network's bridge. There
-// is no default route in it. An address counts when the guest's own card, known by its MAC address,
-// answers ARP for it there; it is then routed on-link, with the card's MAC address fixed, and given
-// a sender address of the guest's own subnet that nobody else there has, so that a guest with any
-// static address can answer. The destructor deletes the pair. The namespace has no name: the kernel
-// removes it after its last user, also when this process is killed, and the pair with it. A
-// connection that a guest never closed is such a user, for a few seconds.
+// answer for the copy. So guests of isolated and NAT networks are probed from a network namespace
+// that has one interface: the end of a veth pair whose other end is on the network's bridge. It has
+// no default route. An address counts if the guest's own card, known by its MAC address, answers
+// ARP for it there. It is then routed on-link, with the card's MAC address fixed, and given a
+// sender address of the guest's own subnet that nothing else there has, so that a guest with any
+// static address can answer. The pair is removed with this object. The namespace has no name: it
+// ends with its last user, also when this process is killed, and takes both ends of the pair with
+// it; a connection that its guest never closed is such a user, for a few seconds.
 //
-// On a bridge of the client's own network nothing is added: there the address counts when the card
-// answers ARP for it on that bridge, and is asked through the bridge alone, never by a router.
+// On a bridge of the client's own network nothing is added: there the address counts if the card
+// answers ARP for it on that bridge, and is probed only through the bridge, never by a router.
 //
 // Addresses are IPv4. Needs root and the program `ip`. Thread-safe.
 #pragma once
@@ -40,7 +40,7 @@ enum class NetworkPlace {
 
 class GuestNetwork {
  public:
-  // Throws unavailable if the bridge is not there or nothing can be put onto it.
+  // Throws unavailable if the bridge does not exist or nothing can be attached to it.
   GuestNetwork(std::string bridge, NetworkPlace place);
   ~GuestNetwork();
   GuestNetwork(const GuestNetwork&) = delete;
@@ -49,16 +49,16 @@ class GuestNetwork {
   const std::string& bridge() const { return bridge_; }
 
   // Those of the claimed addresses, and of the ones that the card was heard to use, that the card
-  // answers for; leases first. Waits up to a quarter of a second for each that is new and for all
-  // that are silent together. At most kMaxAddresses of a card are looked at.
+  // answers for; leases first. Waits up to a quarter of a second for each new address, and for all
+  // silent ones together. At most kMaxAddresses of a card are examined.
   std::vector<std::string> answering(const MacAddress& card,
                                      const std::vector<AddressClaim>& claims);
 
-  // A socket that reaches this network and no other, for an address that answering() gave.
+  // A socket that reaches this network and no other, for an address that answering() returned.
   base::UniqueFd open_socket();
 
   // Runs `action`, which may start processes, where only this network can be reached; on the
-  // client's bridge: where the caller is. Returns after it, with its exceptions.
+  // client's bridge: where the caller is. Returns after it, passing on its exceptions.
   void inside(const std::function<void()>& action);
 
   static constexpr size_t kMaxAddresses = 8;
@@ -75,7 +75,7 @@ class GuestNetwork {
   std::vector<Candidate> candidates_of(const MacAddress& card,
                                        const std::vector<AddressClaim>& claims);
   bool has_answered(Ipv4 address, const MacAddress& card) const;
-  // Whether anybody answers for it within the time.
+  // Whether any station answers for it in time.
   bool is_taken(Ipv4 address);
   Ipv4 free_neighbour(const Candidate& candidate, const std::set<Ipv4>& claimed);
   void route(const Candidate& candidate, const MacAddress& card, const std::set<Ipv4>& claimed);
@@ -87,17 +87,17 @@ class GuestNetwork {
   base::UniqueFd ear_;        // a packet socket on `device_`, in the namespace
   int device_index_ = 0;
   MacAddress own_{};
-  std::mutex mutex_;  // of all below; held while the network is listened to
-  std::map<Ipv4, std::set<MacAddress>> answered_;       // ARP that was heard since the last round
+  std::mutex mutex_;  // protects everything below; held while listening to the network
+  std::map<Ipv4, std::set<MacAddress>> answered_;       // ARP heard since the last round
   std::map<MacAddress, std::vector<Ipv4>> used_;        // addresses that stations were heard to use
-  std::map<Ipv4, std::pair<MacAddress, Ipv4>> routed_;  // to whom, and our address for it
+  std::map<Ipv4, std::pair<MacAddress, Ipv4>> routed_;  // to which card, and our address for it
 };
 
-// The places that are in use, one for each bridge. Thread-safe.
+// The places in use, one per bridge. Thread-safe.
 class GuestNetworks {
  public:
   std::shared_ptr<GuestNetwork> on(const std::string& bridge, NetworkPlace place);
-  // Gives up those that were not asked for lately, and those whose bridge is gone.
+  // Drops those not used recently, and those whose bridge is gone.
   void sweep();
 
  private:
@@ -105,7 +105,7 @@ class GuestNetworks {
     std::shared_ptr<GuestNetwork> network;
     std::chrono::steady_clock::time_point used;
   };
-  std::mutex mutex_;  // held while a place is made, so that there is one for each bridge
+  std::mutex mutex_;  // held while a place is created, so that there is one per bridge
   std::map<std::string, Entry> entries_;
 };
 

@@ -5,7 +5,7 @@
 namespace appliance::boot {
 namespace {
 
-constexpr size_t kMaxSilent = 8;  // that are named
+constexpr size_t kMaxSilent = 8;  // that are named in messages
 
 void look_for(const InstantVm& vm, const std::vector<AddressClaim>& claims, Hypervisor& hypervisor,
               GuestNetworks& networks, GuestSearch& search) {
@@ -34,7 +34,7 @@ void name_silent(const std::vector<AddressClaim>& claims, GuestSearch& search) {
 
 }  // namespace
 
-// The agent is asked only where no leased address answers: a silent one costs seconds.
+// The agent is asked only if no leased address answers: a silent one costs seconds.
 GuestSearch search_guest(const InstantVm& vm, Hypervisor& hypervisor, GuestNetworks& networks) {
   GuestSearch search;
   for (ClaimSource source : {ClaimSource::leases, ClaimSource::agent}) {

@@ -1,5 +1,5 @@
-// Where the guest of an instant VM really is: what it is said to have for addresses, tried from
-// inside its networks (guest_network.h).
+// Where the guest of an instant VM really is: its reported addresses, tried from inside its
+// networks (guest_network.h).
 #pragma once
 
 #include <memory>
@@ -12,7 +12,8 @@
 
 namespace appliance::boot {
 
-// One address at which the guest's own card answers. Values; the network lives as long as one.
+// One address at which the guest's own card answers. Values; the network lives as long as one of
+// them.
 struct FoundGuest {
   std::string address;  // IPv4, dotted decimals
   std::shared_ptr<GuestNetwork> network;
@@ -21,7 +22,7 @@ struct FoundGuest {
                           std::chrono::milliseconds timeout) const {
     return ask_all(address, services, timeout, [this] { return network->open_socket(); });
   }
-  // Without waiting. Throws as Asker::ask().
+  // Does not wait. Throws as Asker::ask().
   std::future<Answer> ask(Asker& asker, const Service& service,
                           std::chrono::milliseconds timeout) const {
     return asker.ask(address, service, timeout, [this] { return network->open_socket(); });
@@ -30,13 +31,13 @@ struct FoundGuest {
 
 struct GuestSearch {
   std::vector<FoundGuest> found;  // leased addresses first
-  // Where none was found: what was claimed, and is not answered for inside the VM's networks.
+  // If none was found: what was claimed, and is not answered for inside the VM's networks.
   std::vector<std::string> silent;
-  std::string obstacle;  // why a network could not be looked into; may be empty
+  std::string obstacle;  // why a network could not be examined; may be empty
 };
 
-// Takes up to half a second for each of the VM's networks, and two more where the guest's agent has
-// to be asked and is silent. Throws what the hypervisor does.
+// Takes up to half a second for each of the VM's networks, and two more if the guest's agent has to
+// be asked and is silent. Throws what the hypervisor throws.
 GuestSearch search_guest(const InstantVm& vm, Hypervisor& hypervisor, GuestNetworks& networks);
 
 }  // namespace appliance::boot

@@ -43,8 +43,7 @@ asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& a
   co_return Answer{status < 500, fmt::format("HTTP {}", status)};
 }
 
-// A forwarder without a listener behind it closes at once; a service greets, or waits for the
-// client.
+// A forwarder without a listener closes at once; a service greets, or waits for the client.
 asio::awaitable<Answer> ask_tcp(beast::tcp_stream& stream) {
   std::array<char, 128> greeting{};
   stream.expires_after(kQuietTime);
@@ -61,7 +60,7 @@ asio::awaitable<Answer> ask_tcp(beast::tcp_stream& stream) {
 asio::ip::address_v4 parse_address(const std::string& text) {
   boost::system::error_code wrong;
   auto address = asio::ip::make_address_v4(text, wrong);
-  if (wrong) throw base::Error(base::ErrorCode::invalid_argument, "a guest's address that is none");
+  if (wrong) throw base::Error(base::ErrorCode::invalid_argument, "the guest's address is invalid");
   return address;
 }
 
@@ -115,7 +114,7 @@ class Asker::Implementation {
     std::future<Answer> answer = promise->get_future();
     asio::co_spawn(context_, ask_once(place, service, timeout, std::move(socket)),
                    [promise](const std::exception_ptr& failure, Answer result) {
-                     if (failure) result = {false, "it could not be asked"};
+                     if (failure) result = {false, "it could not be probed"};
                      promise->set_value(std::move(result));
                    });
     return answer;

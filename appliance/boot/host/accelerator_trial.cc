@@ -54,7 +54,8 @@ AcceleratorVerdict run_trial(const std::string& disk_path) {
     result = base::run_command(command, kDeadline);
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::unavailable) throw;
-    return {Accelerator::tcg, "KVM is there, but a trial guest did not end within 4 s under it."};
+    return {Accelerator::tcg,
+            "/dev/kvm exists, but a trial guest did not end within 4 s under KVM."};
   }
   auto duration = std::chrono::steady_clock::now() - begin;
   if (result.status != kSuccess) {
@@ -66,7 +67,7 @@ AcceleratorVerdict run_trial(const std::string& disk_path) {
                                         base::format_duration_ms(static_cast<uint64_t>(ms)))};
 }
 
-// Another boot of the appliance, or another QEMU: another trial.
+// Another boot of the appliance, or another QEMU, requires another trial.
 std::string cache_key() {
   std::error_code ignored;
   std::string boot = base::machine_boot_id();
@@ -98,7 +99,7 @@ AcceleratorVerdict try_kvm(const std::string& scratch_directory) {
 
 AcceleratorVerdict choose_accelerator(Accelerator wanted, const std::string& run_directory) {
   if (wanted != Accelerator::automatic) {
-    return {wanted, fmt::format("The configuration asks for {}.", accelerator_name(wanted))};
+    return {wanted, fmt::format("The configuration requires {}.", accelerator_name(wanted))};
   }
   std::string path = base::join_path(run_directory, kCacheName);
   std::string key = cache_key();

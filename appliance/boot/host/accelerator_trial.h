@@ -1,5 +1,5 @@
-// Finds out by trying whether KVM can run a guest here. A device file says little: inside another
-// VM, KVM may be there and run guests so slowly that they seem to hang. Functions are thread-safe.
+// Finds out by trial whether KVM can run a guest here. A device file says little: inside another
+// VM, KVM may exist and run guests so slowly that they seem to hang. Functions are thread-safe.
 #pragma once
 
 #include <string>
@@ -15,11 +15,11 @@ struct AcceleratorVerdict {
 
 // Boots a 512-byte disk under KVM: SeaBIOS, timer interrupts, long mode with paging, and a loop of
 // 100 million instructions. KVM is usable if that ends within 4 s; where it works it takes 0.3 s.
-// Never throws: whatever goes wrong is the reason for TCG.
+// Never throws: any failure becomes the reason for TCG.
 AcceleratorVerdict try_kvm(const std::string& scratch_directory);
 
-// `wanted` itself, or for automatic the result of the trial. The result is kept in a file of
-// `run_directory` for as long as the appliance is up and has the same QEMU.
+// `wanted` itself, or for automatic the result of the trial. The result is kept in a file in
+// `run_directory` as long as the appliance is up and has the same QEMU.
 AcceleratorVerdict choose_accelerator(Accelerator wanted, const std::string& run_directory);
 
 }  // namespace appliance::boot

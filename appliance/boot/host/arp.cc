@@ -68,11 +68,11 @@ base::Bytes arp_question(const MacAddress& from, Ipv4 sender, Ipv4 wanted) {
   base::Bytes frame(6, 0xff);
   frame.insert(frame.end(), from.begin(), from.end());
   add_u16(frame, ETHERTYPE_ARP);
-  add_u16(frame, 1);  // Ethernet
+  add_u16(frame, 1);  // hardware type: Ethernet
   add_u16(frame, ETHERTYPE_IP);
   frame.push_back(6);
   frame.push_back(4);
-  add_u16(frame, 1);  // a question
+  add_u16(frame, 1);  // operation: request
   frame.insert(frame.end(), from.begin(), from.end());
   add_ipv4(frame, sender);
   frame.insert(frame.end(), 6, 0);

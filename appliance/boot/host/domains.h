@@ -14,15 +14,15 @@ namespace appliance::boot {
 
 enum class DomainState { running, paused, paused_by_io_error, shutting_down, off };
 
-// Why a domain does not run.
+// Why a domain is not running.
 enum class DomainEnd {
-  unknown,    // it was never started, or the hypervisor itself was started anew since: power loss
+  unknown,    // it was never started, or the hypervisor itself was restarted since: power loss
   guest,      // the guest shut itself down
-  destroyed,  // somebody ended it from outside
+  destroyed,  // ended from outside
   crashed,    // its QEMU died
 };
 
-// A checkpoint: which disks (targets) have a bitmap of this name that tells what changed since.
+// A checkpoint: which disks (targets) have a bitmap of this name that records the changes since.
 struct CheckpointPlan {
   std::string name;
   std::vector<std::string> disks;
@@ -42,7 +42,7 @@ struct Screenshot {
   base::Bytes bytes;
 };
 
-// An address that a guest may have: by a lease, or by what its agent says.
+// An address that a guest may have: from a lease, or reported by its agent.
 struct AddressClaim {
   std::string mac;       // of one of the domain's cards
   std::string address;   // as somebody wrote it
@@ -63,7 +63,7 @@ struct BackingExport {
   uint32_t reconnect_delay_s = 0;  // how long requests wait for the export to come back
 };
 
-// How far the copying of one disk has come, in units of the hypervisor's own.
+// Progress of copying one disk, in the hypervisor's own units.
 struct PullJob {
   uint64_t done = 0;
   uint64_t total = 0;
@@ -73,32 +73,33 @@ class Domains {
  public:
   virtual ~Domains() = default;
 
-  // Makes the hypervisor know the domain also while it does not run; replaces what it knew of one
-  // of that name. Not for a running one.
+  // Defines the domain, so that the hypervisor knows it while it is not running; replaces one of
+  // the same name. Not for a running one.
   virtual void define(const std::string& domain_xml) = 0;
-  // The opposite; checkpoints go too, files stay. No error if it is not defined.
+  // The opposite; checkpoints are removed too, files stay. No error if it is not defined.
   virtual void undefine(const std::string& name) = 0;
   virtual bool has_checkpoint(const std::string& name, const std::string& checkpoint) = 0;
-  // The only checkpoint of a defined domain that does not run, about bitmaps that are in its
-  // images. Without disks: from now on it has none.
+  // Sets the only checkpoint of a defined domain that is not running; its bitmaps are in the
+  // images. Without disks: it has none from now on.
   virtual void set_checkpoint(const std::string& name, const CheckpointPlan& plan) = 0;
   virtual DomainEnd last_end(const std::string& name) = 0;  // unknown if there is none
 
   // Starts a domain, a transient one unless it is defined; returns when QEMU runs. Throws with the
-  // hypervisor's own words.
+  // hypervisor's error message.
   virtual void start(const std::string& domain_xml) = 0;
-  // Makes reads of the domain's backing exports wait, instead of failing, while an export is away.
+  // Makes reads of the domain's backing exports wait, instead of failing, while an export is
+  // unavailable.
   virtual void enable_reconnect(const std::string& name,
                                 const std::vector<BackingExport>& exports) = 0;
 
   // Closes those connections, once nothing uses them any more.
   virtual void release_exports(const std::string& name) = 0;
 
-  // Begins to copy all that lies below the disk on `overlay_path` into it, while the guest runs;
-  // at the end nothing is below it. `bandwidth` is in bytes per second, 0: no limit.
+  // Starts copying everything below the disk on `overlay_path` into it, while the guest runs; at
+  // the end nothing is below it. `bandwidth` is in bytes per second, 0: no limit.
   virtual void start_pull(const std::string& name, const std::string& overlay_path,
                           uint64_t bandwidth) = 0;
-  // Nothing if no such copying is under way.
+  // Nothing if no such copying is running.
   virtual std::optional<PullJob> pull_progress(const std::string& name,
                                                const std::string& overlay_path) = 0;
   // Ends the copying, if there is one; what was copied stays.
@@ -114,8 +115,7 @@ class Domains {
   virtual void pause(const std::string& name) = 0;
   virtual void resume(const std::string& name) = 0;
   virtual Screenshot screenshot(const std::string& name) = 0;
-  // What is said of the guest's addresses. Nothing of it is proved. An agent that is silent takes
-  // two seconds.
+  // The reported addresses of the guest, none of them proved. A silent agent takes two seconds.
   virtual std::vector<AddressClaim> address_claims(const std::string& name, ClaimSource source) = 0;
 };
 

@@ -1,7 +1,7 @@
-// What can be seen of a running guest from outside, beyond its screen and its disks' exports: its
-// agent, how much it reads and writes, whether it restarts itself. Implementation: libvirt
+// What can be observed of a running guest from outside, beyond its screen and its disks' exports:
+// its agent, how much it reads and writes, whether it restarts itself. Implementation: libvirt
 // (libvirt/libvirt_guest_watch.h). Thread-safe. Errors: unavailable if the hypervisor does not
-// answer, not_found for a domain that is not there.
+// answer, not_found for a missing domain.
 #pragma once
 
 #include <chrono>
@@ -16,11 +16,11 @@ struct DiskCounters {
   uint64_t written_size = 0;
 };
 
-// Restarts by the guest since it was first asked for, counted from the hypervisor's events.
+// Restarts by the guest since the first query, counted from the hypervisor's events.
 struct Reboots {
   uint32_t count = 0;
   std::chrono::steady_clock::time_point last_began{};  // of the last one
-  // How often the hypervisor was away and came back: restarts in between were not seen.
+  // How often the hypervisor was unavailable and came back: restarts in between were not seen.
   uint32_t gap_count = 0;
 };
 
@@ -34,11 +34,11 @@ class GuestWatch {
                                                std::chrono::seconds timeout) = 0;
   virtual DiskCounters disk_counters(const std::string& domain_name) = 0;
   virtual Reboots reboots(const std::string& domain_name) = 0;
-  // To a tenth of the processor time that others get, where control groups share it out. No error
-  // if it is not there.
+  // Lowers it to a tenth of the processor time that others get, if control groups share it out. No
+  // error if it does not exist.
   virtual void lower_cpu_share(const std::string& domain_name) = 0;
   virtual void forget(const std::string& domain_name) = 0;
-  virtual void remove_network(const std::string& name) = 0;  // no error if it is not there
+  virtual void remove_network(const std::string& name) = 0;  // no error if it does not exist
 };
 
 }  // namespace appliance::boot

@@ -1,7 +1,6 @@
 // What runs virtual machines, as far as the boot service needs it. Implementations: libvirt
-// (libvirt/libvirt_hypervisor.h) and, in tests, one in memory. Thread-safe.
-// Errors: unavailable if the hypervisor does not answer, not_found for a domain or network that is
-// not there.
+// (libvirt/libvirt_hypervisor.h) and, in tests, one in memory. Thread-safe. Errors: unavailable if
+// the hypervisor does not answer, not_found for a missing domain or network.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +16,7 @@
 
 namespace appliance::boot {
 
-// A network card of a domain that runs.
+// A network card of a running domain.
 struct CardInUse {
   std::string domain_name;
   std::string mac;
@@ -39,11 +38,11 @@ struct HypervisorFacts {
   std::vector<UefiFirmware> uefi_firmwares;  // best first
   bool has_tpm = false;                      // TPM emulation
   std::set<std::string> machine_types;       // "pc-i440fx-7.2", "pc", "q35", …
-  std::vector<std::string> domain_uuids;     // all that are defined or run
-  std::vector<CardInUse> cards_in_use;       // of all domains that run, whoever started them
+  std::vector<std::string> domain_uuids;     // of all that are defined or running
+  std::vector<CardInUse> cards_in_use;       // of all running domains, whoever started them
 };
 
-// As which user and group QEMU runs: files it is to open are given to them.
+// The user and group of QEMU: files it must open are given to them.
 struct QemuUser {
   uid_t user = 0;
   gid_t group = 0;

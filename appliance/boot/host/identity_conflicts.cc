@@ -12,7 +12,7 @@ namespace appliance::boot {
 namespace {
 
 constexpr uint64_t kAliveMs =
-    30'000;  // a machine that sent something so recently is taken for alive
+    30'000;  // a machine that sent something this recently is taken to be alive
 constexpr const char* kDefaultTenant = "default";
 constexpr const char* kWayOut =
     "choose another network (such as isolated:NAME), or start it with fresh MAC addresses "
@@ -81,7 +81,7 @@ std::string isolated_network_name(const std::string& base_name, const std::strin
   if (tenant.empty() || (tenant == kDefaultTenant && name.empty())) {
     // As it always was called.
   } else {
-    // Tenants may have names that libvirt does not take: then a number stands for them.
+    // Tenants may have names that libvirt does not accept: then a number is used instead.
     bool plain = std::all_of(tenant.begin(), tenant.end(), [](unsigned char c) {
       return std::isalnum(c) != 0 || c == '-' || c == '_';
     });

@@ -1,4 +1,4 @@
-// Who else is on a network that a VM is about to join. Two machines with one identity there would
+// What else is on a network that a VM is about to join. Two machines with one identity there would
 // take each other's traffic, and each other's clients: so the second one is refused. Pure
 // functions.
 #pragma once
@@ -11,12 +11,12 @@
 
 namespace appliance::boot {
 
-// A card that wants to join its network.
+// A VM whose cards are about to join their networks.
 struct JoiningVm {
   std::string machine_name;
-  std::string store_directory;  // tells equal names of two tenants apart
-  std::string domain_name;      // its own, which is no neighbour; empty before the first start
-  bool has_fresh_macs = false;  // it was made to stand beside the original
+  std::string store_directory;  // distinguishes equal names of two tenants
+  std::string domain_name;  // its own domain, which is not a conflict; empty before the first start
+  bool has_fresh_macs = false;  // it was made to run beside the original
   std::vector<VmNetworkCard> cards;
 };
 

@@ -57,13 +57,13 @@ Bytes ethernet(const MacAddress& to, const MacAddress& from, uint16_t type) {
   return frame;
 }
 
-// The address that an interface gives itself (RFC 4291, appendix A).
+// The address that an interface assigns itself (RFC 4291, appendix A).
 std::array<uint8_t, 16> link_local(const MacAddress& mac) {
   return {0xfe,   0x80,   0,    0,    0,      0,      0,     0, static_cast<uint8_t>(mac[0] ^ 2),
           mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]};
 }
 
-// `message` is ICMPv6 with an empty checksum; `options` come between the headers.
+// `message` is ICMPv6 with an empty checksum; `options` go between the headers.
 Bytes to_all_nodes(const MacAddress& station, const MacAddress& caller, uint8_t hop_limit,
                    const Bytes& options, Bytes message) {
   Bytes pseudo;
@@ -106,7 +106,7 @@ Bytes membership_query(const MacAddress& station, const MacAddress& caller) {
   Bytes header{0x46, 0xc0};  // with one option, network control
   add_u16(header, 24 + query.size());
   add(header, {0, 0, 0x40, 0, 1, kIgmp, 0, 0});
-  add(header, {0, 0, 0, 0, 224, 0, 0, 1});  // from nobody, as a switch asks
+  add(header, {0, 0, 0, 0, 224, 0, 0, 1});  // sender 0, as a switch uses
   add(header, {0x94, 4, 0, 0});             // router alert
   put_u16(header, 10, checksum(header));
   Bytes frame = ethernet(station, caller, ETHERTYPE_IP);
@@ -139,7 +139,7 @@ void send_solicitation(const std::string& bridge, const std::string& mac) {
   for (const base::Bytes& frame : solicitations_to(*station, *caller)) {
     if (!socket || ::sendto(socket.get(), frame.data(), frame.size(), 0,
                             reinterpret_cast<const sockaddr*>(&place), sizeof place) < 0) {
-      base::log().warn("nobody was asked for on bridge {}: {}", bridge, std::strerror(errno));
+      base::log().warn("no station could be asked on bridge {}: {}", bridge, std::strerror(errno));
       return;
     }
   }

@@ -8,7 +8,7 @@
 
 namespace appliance::boot {
 
-// A libvirt network that is ours to make.
+// A libvirt network that we create.
 struct NetworkPlan {
   std::string name;
   NetworkMode mode = NetworkMode::isolated;  // isolated or nat
@@ -19,13 +19,12 @@ class Networks {
   virtual ~Networks() = default;
 
   virtual bool has_network(const std::string& name) = 0;
-  // Makes the network, with addresses by DHCP, on a subnet nobody here uses; no error if it is
-  // there.
+  // Creates the network, with addresses by DHCP, on an unused subnet; no error if it exists.
   virtual void ensure_network(const NetworkPlan& plan) = 0;
-  // Puts back what keeps VMs of isolated networks away from this machine, if somebody took it away;
-  // whether that was so. Throws unavailable if it cannot.
+  // Restores what keeps VMs of isolated networks away from this machine, if something removed it;
+  // returns whether that was so. Throws unavailable if it cannot.
   virtual bool keep_isolation() = 0;
-  // Takes a network of ours away; no error if it is not there.
+  // Removes a network of ours; no error if it does not exist.
   virtual void remove_network(const std::string& name) = 0;
   // The bridge of a network that ensure_network() made; empty if there is none.
   virtual std::string bridge_of(const std::string& network) = 0;

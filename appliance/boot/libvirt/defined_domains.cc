@@ -32,7 +32,7 @@ std::string checkpoint_xml(const CheckpointPlan& plan) {
   return text.str();
 }
 
-// Only what libvirt knows of them: the bitmaps are the caller's.
+// Only libvirt's record of them: the caller handles the bitmaps.
 bool forget_checkpoints(virDomainPtr domain) {
   virDomainCheckpointPtr* list = nullptr;
   int count = virDomainListAllCheckpoints(domain, &list, 0);

@@ -1,5 +1,5 @@
-// Domains that libvirt knows also while they do not run, and their checkpoints. Functions;
-// thread-safe. They return false where a libvirt call failed; virGetLastError() tells why.
+// Domains that are defined in libvirt also while they are not running, and their checkpoints.
+// Functions; thread-safe. They return false if a libvirt call failed; virGetLastError() says why.
 #pragma once
 
 #include <libvirt/libvirt.h>
@@ -10,8 +10,8 @@
 
 namespace appliance::boot::libvirt {
 
-// Removes the definition with all that libvirt keeps about it. The files of the domain stay, and
-// if it runs, it runs on as a transient one.
+// Removes the definition with everything that libvirt stores about it. The files of the domain
+// stay, and if it is running, it continues as a transient one.
 bool undefine(virDomainPtr domain);
 
 bool has_checkpoint(virDomainPtr domain, const std::string& checkpoint);

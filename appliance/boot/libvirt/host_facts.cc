@@ -23,7 +23,7 @@ using nlohmann::json;
 
 constexpr const char* kFirmwareDirectory = "/usr/share/qemu/firmware";
 
-// One descriptor; nothing if it is not a plain UEFI firmware for x86_64 whose files are there.
+// One descriptor; nothing if it is not a plain UEFI firmware for x86_64 whose files exist.
 void read_descriptor(const std::filesystem::path& path, HypervisorFacts& facts) {
   std::ifstream file(path);
   json object = json::parse(file, nullptr, false);
@@ -138,7 +138,8 @@ void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts) {
     CardInUse use;
     use.domain_name = domain.child("name").text().as_string();
     use.mac = card.child("mac").attribute("address").as_string();
-    // A running domain's XML names the bridge of its network, too; networks go by their own name.
+    // A running domain's XML also names the bridge of its network; networks are identified by their
+    // own name.
     use.source = source.attribute("network").as_string(source.attribute("bridge").as_string());
     facts.cards_in_use.push_back(std::move(use));
   }

@@ -11,10 +11,10 @@ void read_capabilities(const std::string& xml,
                        HypervisorFacts& facts);  // virConnectGetCapabilities
 void read_domain_capabilities(const std::string& xml,
                               HypervisorFacts& facts);  // virConnectGetDomainCapabilities
-// From virConnectGetCapabilities, which tells how libvirt labels what it starts. Where it does not
-// say: the user that distributions make for QEMU, or root.
+// From virConnectGetCapabilities, which shows how libvirt labels what it starts. If it does not:
+// the user that distributions create for QEMU, or root.
 QemuUser read_qemu_user(const std::string& xml);
-// Adds the network cards of a domain that runs, from its XML.
+// Adds the network cards of a running domain, from its XML.
 void read_cards_in_use(const std::string& domain_xml, HypervisorFacts& facts);
 // CPUs, memory, and the UEFI firmwares of QEMU's descriptors in /usr/share/qemu/firmware
 // (qemu: docs/interop/firmware.json).

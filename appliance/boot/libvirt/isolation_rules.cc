@@ -19,14 +19,14 @@ using Words = std::vector<std::string>;
 constexpr char kChain[] = "MULETTO_ISOLATED";
 constexpr std::chrono::seconds kPatience{20};
 
-// The host's rules are one thing for all hypervisors of this process: a chain that two fill at once
-// would have its rules in any order.
+// The host's rules are shared by all hypervisors of this process: if two filled the chain at once,
+// its rules would be in any order.
 std::mutex& rules_mutex() {
   static std::mutex mutex;
   return mutex;
 }
 
-// One of the two programs: rules of IPv4 and of IPv6 are apart.
+// One of the two programs: rules for IPv4 and for IPv6 are separate.
 struct Family {
   const char* program;
   std::vector<Words> rules;  // of the chain, in order
@@ -59,7 +59,7 @@ void expect(const Family& family, const Words& words) {
                                 family.program, base::trim(result.errors)));
 }
 
-// What is done with whatever comes in from an isolated bridge.
+// What happens to everything that comes in from an isolated bridge.
 Words jump(const char* action) {
   return {action, "INPUT", "-i", std::string(kIsolatedBridgePrefix) + "+", "-j", kChain};
 }
@@ -95,7 +95,7 @@ bool guard(const Family& family) {
   bool is_filled = is_whole(family), is_used = run(family, jump("-C")).status == 0;
   if (is_filled && is_used) return false;
   if (!is_filled) {
-    run(family, {"-N", kChain});  // there already, after it was flushed
+    run(family, {"-N", kChain});  // exists already, after it was flushed
     expect(family, {"-F", kChain});
     for (const Words& rule : family.rules) expect(family, with({"-A", kChain}, rule));
   }

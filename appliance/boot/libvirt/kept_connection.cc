@@ -16,7 +16,8 @@ Connection KeptConnection::now() {
   auto state = state_.lock();
   Connection& connection = state->connection;
   if (connection != nullptr && virConnectIsAlive(connection.get()) == 1) return connection;
-  virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // else libvirt prints every error itself
+  // Otherwise libvirt prints every error itself.
+  virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
   virConnectPtr fresh = virConnectOpen(uri_.c_str());
   if (fresh == nullptr) {
     throw base::Error(base::ErrorCode::unavailable,

@@ -15,18 +15,18 @@ namespace appliance::boot::libvirt {
 
 using Connection = std::shared_ptr<virConnect>;
 
-// libvirt's words for the last failed call of this thread.
+// libvirt's error message for the last failed call of this thread.
 std::string last_words();
 
 class KeptConnection {
  public:
-  // `on_open`, if there is one, is called with each new connection, before anybody else has it.
+  // `on_open`, if there is one, is called with each new connection, before it is used.
   explicit KeptConnection(std::string uri, std::function<void(virConnectPtr)> on_open = {})
       : uri_(std::move(uri)), on_open_(std::move(on_open)) {}
 
-  // Alive a moment ago. Throws unavailable.
+  // It was alive a moment ago. Throws unavailable.
   Connection now();
-  // How often it was opened: one more each time it had been lost.
+  // How often it was opened: increases each time it had been lost.
   uint32_t opened_count() { return state_.lock()->opened_count; }
 
  private:

@@ -26,11 +26,11 @@ struct SeenReboots {
 };
 using RebootCounts = base::Guarded<std::map<std::string, SeenReboots>>;
 
-// A kernel that restarts tries several ways, and QEMU tells each: together they are one restart.
+// A restarting kernel tries several ways, and QEMU reports each: together they are one restart.
 constexpr std::chrono::milliseconds kOneReboot{2500};
 constexpr unsigned long long kLeastShares = 2;
 constexpr std::chrono::seconds kAfterFailure{1};
-constexpr int kWakeEvery = 500;  // ms: how soon the thread sees that it shall end
+constexpr int kWakeEvery = 500;  // ms: how soon the thread notices that it must end
 
 void count_reboot_of(const char* name, RebootCounts& all) {
   auto counts = all.lock();
@@ -52,7 +52,7 @@ int count_reboot(virConnectPtr, virDomainPtr domain, void* opaque) {
   return 0;
 }
 
-// libvirt's default event loop is one for the whole process, and must be there before a connection.
+// libvirt's default event loop is one for the whole process, and must exist before a connection.
 void start_event_loop() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -114,7 +114,7 @@ class LibvirtGuestWatch : public GuestWatch {
     return {seen.count, seen.last_began, gap_count};
   }
 
-  // Where libvirt does not give out shares, QEMU is in no control group of its own.
+  // If libvirt does not assign shares, QEMU is not in a control group of its own.
   void lower_cpu_share(const std::string& name) override {
     Connection connection = domains_.now();
     Domain domain(virDomainLookupByName(connection.get(), name.c_str()), virDomainFree);
@@ -151,11 +151,11 @@ class LibvirtGuestWatch : public GuestWatch {
   }
 
   RebootCounts counts_;
-  KeptConnection domains_;  // tells the events, too
-  // libvirt answers five questions of one connection at once, and a silent agent holds one for
-  // seconds: those of the disks must not wait for it.
+  KeptConnection domains_;  // reports the events, too
+  // libvirt handles five calls of one connection at once, and a silent agent occupies one for
+  // seconds: calls for the disks must not wait for it.
   KeptConnection agents_;
-  base::GuardedThread events_;  // last: ends before what its callbacks use
+  base::GuardedThread events_;  // last: destroyed before what its callbacks use
 };
 
 }  // namespace

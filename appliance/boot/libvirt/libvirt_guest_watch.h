@@ -1,4 +1,5 @@
-// GuestWatch by libvirt, over a connection of its own, whose events a thread of its own receives.
+// GuestWatch implemented with libvirt, over a connection of its own, whose events are received by a
+// thread of its own.
 #pragma once
 
 #include <memory>
@@ -8,7 +9,7 @@
 
 namespace appliance::boot::libvirt {
 
-// `uri` as for connect(); connects when it is first used, and again after libvirtd was gone.
+// `uri` as for connect(); connects when it is first used, and again after libvirtd was unavailable.
 std::unique_ptr<GuestWatch> watch_guests(const std::string& uri);
 
 }  // namespace appliance::boot::libvirt

@@ -32,7 +32,7 @@ using base::ErrorCode;
 
 constexpr int kAgentTimeout = 2;  // s
 
-// With libvirt's words for the last failed call of this thread.
+// With libvirt's error message for the last failed call of this thread.
 Error last_error(const std::string& action) {
   std::string words = last_words();
   virErrorPtr error = virGetLastError();
@@ -134,9 +134,9 @@ class LibvirtHypervisor : public Hypervisor {
       return;
     }
     Network made(virNetworkCreateXML(connection.get(), network_xml(plan).c_str()));
-    if (made == nullptr) throw last_error("cannot make the network " + plan.name);
-    // Its bridge keeps the rules there from now on; until it was there, somebody may have taken the
-    // last one's.
+    if (made == nullptr) throw last_error("cannot create the network " + plan.name);
+    // From now on its bridge keeps the rules in place; until it existed, someone may have removed
+    // the last network's rules.
     if (plan.mode == NetworkMode::isolated) guard_isolated_bridges();
   }
 
@@ -147,14 +147,14 @@ class LibvirtHypervisor : public Hypervisor {
     Connection connection = connection_.now();
     Network network(virNetworkLookupByName(connection.get(), name.c_str()));
     if (network != nullptr && virNetworkDestroy(network.get()) != 0)
-      throw last_error("cannot take away the network " + name);
+      throw last_error("cannot remove the network " + name);
     release_isolated_bridges();
   }
 
   void define(const std::string& domain_xml) override {
     Connection connection = connection_.now();
     Domain domain(virDomainDefineXML(connection.get(), domain_xml.c_str()));
-    if (domain == nullptr) throw last_error("libvirt does not take the domain");
+    if (domain == nullptr) throw last_error("libvirt does not accept the domain");
   }
 
   void undefine(const std::string& name) override {
@@ -217,7 +217,8 @@ class LibvirtHypervisor : public Hypervisor {
     Domain domain = open(connection, name);
     virDomainBlockJobInfo info{};
     int found = virDomainGetBlockJobInfo(domain.get(), overlay_path.c_str(), &info, 0);
-    if (found < 0) throw last_error("cannot ask how far the disk of " + name + " is copied");
+    if (found < 0)
+      throw last_error("cannot query the copying of the disk of " + name + " is copied");
     if (found == 0) return std::nullopt;
     return PullJob{info.cur, info.end};
   }
@@ -277,7 +278,7 @@ class LibvirtHypervisor : public Hypervisor {
     Domain domain = open(connection, name);
     bool asked = virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_GUEST_AGENT) == 0 ||
                  virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) == 0;
-    if (!asked) throw last_error("cannot ask the guest of " + name + " to shut down");
+    if (!asked) throw last_error("cannot query the guest of " + name + " to shut down");
   }
 
   void reset(const std::string& name) override {
@@ -313,7 +314,7 @@ class LibvirtHypervisor : public Hypervisor {
     Connection connection = connection_.now();
     Domain domain = open(connection, name);
     if (source == ClaimSource::leases) return leases_of(domain.get());
-    // virDomainInterfaceAddresses would wait for ever for an agent that took the question and is
+    // virDomainInterfaceAddresses would wait forever for an agent that accepted the request and is
     // then silent.
     char* reply = virDomainQemuAgentCommand(
         domain.get(), R"({"execute":"guest-network-get-interfaces"})", kAgentTimeout, 0);
@@ -327,7 +328,7 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
  private:
-  // Lives no longer than `domain`.
+  // Must not outlive `domain`.
   static Monitor monitor_of(const Domain& domain) {
     return [&domain](const std::string& request) {
       char* answer = nullptr;
@@ -394,7 +395,8 @@ class LibvirtHypervisor : public Hypervisor {
   const bool is_local_;
   LinuxBridges bridges_;
   KeptConnection connection_;
-  std::mutex network_mutex_;  // held while a network is made: two at once would choose one subnet
+  // Held while a network is created: two at once would choose one subnet.
+  std::mutex network_mutex_;
 };
 
 }  // namespace

@@ -20,9 +20,9 @@ constexpr base::JsonLimits kAnswerLimits{.size = 16 << 20};
 json ask(const Monitor& monitor, const std::string& command, const json& arguments) {
   json request{{"execute", command}};
   if (!arguments.is_null()) request["arguments"] = arguments;
-  // A guest may have taken over its QEMU: its answers are outside words, too.
+  // A guest may have taken over its QEMU: QEMU's answers are untrusted input, too.
   std::optional<json> answer = base::find_json(monitor(request.dump()), kAnswerLimits);
-  if (!answer || !answer->is_object()) throw Error(ErrorCode::io, "QEMU's answer is no JSON");
+  if (!answer || !answer->is_object()) throw Error(ErrorCode::io, "QEMU's answer is not JSON");
   if (const json* error = base::find_field(*answer, "error")) {
     throw Error(ErrorCode::io,
                 fmt::format("QEMU refuses {}: {}", command,

@@ -14,7 +14,7 @@
 namespace appliance::boot::libvirt {
 namespace {
 
-constexpr unsigned int kFirstSubnet = 200;  // away from what routers and libvirt itself like to use
+constexpr unsigned int kFirstSubnet = 200;  // away from what routers and libvirt itself tend to use
 constexpr unsigned int kLastSubnet = 250;
 
 }  // namespace
@@ -56,13 +56,13 @@ std::string network_xml(const NetworkPlan& plan) {
   bool nat = plan.mode == NetworkMode::nat;
   if (nat) network.append_child("forward").append_attribute("mode") = "nat";
   pugi::xml_node bridge = network.append_child("bridge");
-  // At most 15 characters; two appliances on one host have networks of different names.
+  // At most 15 characters; two appliances on one host have differently named networks.
   bridge.append_attribute("name") = fmt::format("{}{}", nat ? "muln" : kIsolatedBridgePrefix,
                                                 base::to_hex(base::random_array<4>()))
                                         .c_str();
   bridge.append_attribute("stp") = "off";
   bridge.append_attribute("delay") = "0";
-  // Names of the world are nothing that an isolated VM may ask for.
+  // An isolated VM may not resolve names of the outside world.
   if (!nat) network.append_child("dns").append_attribute("enable") = "no";
   pugi::xml_node ip = network.append_child("ip");
   ip.append_attribute("address") = fmt::format("192.168.{}.1", third).c_str();

@@ -8,7 +8,7 @@
 
 namespace appliance::boot::libvirt {
 
-// The third byte of a 192.168.x.0/24 that no interface of this host is on and no route leads to.
+// The third byte of a 192.168.x.0/24 that is on no interface of this host and has no route.
 // `routes` is the content of /proc/net/route. Throws unavailable if all are taken.
 unsigned int free_subnet(const std::string& routes);
 

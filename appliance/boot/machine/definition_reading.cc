@@ -1,4 +1,4 @@
-// Reading a libvirt definition into a plan: only what is known to be safe is taken over, so that a
+// Reading a libvirt definition into a plan: only what is known to be safe is copied, so that a
 // hostile or exotic definition cannot reach this appliance's files or devices.
 #include "appliance/boot/machine/definition_reading.h"
 
@@ -25,8 +25,8 @@ constexpr size_t kDeviceLimit = 64;
 constexpr size_t kTextLimit = 200;      // bytes of one attribute or text
 constexpr size_t kAttributeLimit = 16;  // of one element
 
-// A definition may hold any character, and references to surrogates become bytes that are no
-// UTF-8: nothing of it goes further before it is clean.
+// A definition may contain any character, and references to surrogates become bytes that are not
+// UTF-8: nothing of it is used before it is sanitized.
 std::string clean(const char* text) { return base::clean_text(text, kTextLimit); }
 
 std::string attribute(const xml_node& node, const char* name) {
@@ -65,8 +65,8 @@ std::string read_machine_type(const std::string& asked, const HypervisorFacts& f
   plan.is_q35 = asked == "q35" || asked.starts_with("pc-q35");
   if (!is_pc && !plan.is_q35) {
     plan.is_q35 = plan.firmware == Firmware::uefi;
-    plan.notes.push_back(fmt::format("The machine type '{}' is not one of a PC; it gets {}.", asked,
-                                     plan.is_q35 ? "q35" : "pc"));
+    plan.notes.push_back(fmt::format("The machine type '{}' is not that of a PC; it gets {}.",
+                                     asked, plan.is_q35 ? "q35" : "pc"));
   }
   if ((is_pc || plan.is_q35) && facts.machine_types.contains(asked)) return asked;
   return plan.is_q35 ? "q35" : "pc";
@@ -79,7 +79,7 @@ DiskBus read_bus(const std::string& bus, bool is_q35, MachinePlan& plan, const s
   if (bus == "ide" && !is_q35) return DiskBus::ide;
   DiskBus instead = is_q35 ? DiskBus::sata : DiskBus::ide;
   plan.notes.push_back(
-      fmt::format("Disk {} was on bus '{}', which is not offered here; it is on {}.", disk, bus,
+      fmt::format("Disk {} was on bus '{}', which is not available here; it is on {}.", disk, bus,
                   disk_bus_name(instead)));
   return instead;
 }
@@ -128,12 +128,12 @@ void read_card(const xml_node& node, MachinePlan& plan) {
   card.mac = attribute(node.child("mac"), "address");
   card.model = attribute(node.child("model"), "type");
   if (attribute(node, "type") == "hostdev") {
-    plan.notes.push_back(fmt::format(
-        "The network card {} was passed through; it is an emulated one here.", card.mac));
+    plan.notes.push_back(
+        fmt::format("The network card {} was passed through; here it is emulated.", card.mac));
     card.model.clear();
   } else if (!card.model.empty() && !kModels.contains(card.model)) {
     plan.notes.push_back(
-        fmt::format("The network card model '{}' is not offered here.", card.model));
+        fmt::format("The network card model '{}' is not available here.", card.model));
     card.model.clear();
   } else if (attribute(node.child("address"), "type") == "pci") {
     card.address = attributes_of(node.child("address"));
@@ -163,7 +163,7 @@ void read_tpm(const xml_node& node, MachinePlan& plan) {
   bool old_version = attribute(backend, "version") == "1.2";
   if (type != "emulator" || old_version || backend.child("encryption")) {
     plan.tpm_is_readable = false;
-    plan.notes.push_back(type != "emulator" ? "The old host's own TPM cannot come along."
+    plan.notes.push_back(type != "emulator" ? "The old host's own TPM cannot be used here."
                          : old_version
                              ? "It had a TPM 1.2 and gets a TPM 2.0."
                              : "The TPM's state is encrypted with the old host's secret.");
@@ -216,7 +216,7 @@ void read_features(const xml_node& domain, MachinePlan& plan) {
   std::string offset = attribute(domain.child("clock"), "offset");
   if (offset == "localtime") plan.clock_offset = offset;
   plan.is_windows |= !plan.hyperv.empty() || offset == "localtime";
-  // libosinfo's element sits in a namespace; its id is a URL such as http://microsoft.com/win/2k22.
+  // libosinfo's element is in a namespace; its id is a URL such as http://microsoft.com/win/2k22.
   auto is_microsoft = [](const xml_node& node) {
     return attribute(node, "id").find("microsoft.com") != std::string::npos;
   };
@@ -248,7 +248,7 @@ void check_architecture(const xml_node& domain, MachinePlan& plan) {
   }
   if (domain.child("os").child("kernel")) {
     plan.notes.push_back(
-        "The old host gave it a kernel directly; it boots from its own disk here.");
+        "The old host passed it a kernel directly; here it boots from its own disk.");
   }
 }
 
@@ -260,14 +260,15 @@ void read_definition(const images::Point& point, const BootOptions& options,
   try {
     unpack_xml(packer(point.definition.libvirt_xml, plan), document);
   } catch (const Error& error) {
-    throw Error(ErrorCode::corrupt, fmt::format("the definition of {} is no libvirt domain: {}",
+    throw Error(ErrorCode::corrupt, fmt::format("the definition of {} is not a libvirt domain: {}",
                                                 point.machine_name, error.message()));
   }
   xml_node domain = document.child("domain");
   if (!domain) {
-    throw Error(ErrorCode::corrupt, fmt::format("the definition of {} is no libvirt domain: it has "
-                                                "another element",
-                                                point.machine_name));
+    throw Error(
+        ErrorCode::corrupt,
+        fmt::format("the definition of {} is not a libvirt domain: it has another root element",
+                    point.machine_name));
   }
   check_architecture(domain, plan);
   plan.uuid = text_of(domain.child("uuid"));

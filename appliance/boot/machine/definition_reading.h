@@ -1,5 +1,5 @@
 // The first step of a plan: what a machine's libvirt definition asks for. Private to machine_plan.
-// Pure but for the packer.
+// Pure except for the packer.
 #pragma once
 
 #include "appliance/boot/machine/machine_plan.h"
@@ -7,7 +7,8 @@
 namespace appliance::boot {
 
 // Fills `plan` from point.definition.libvirt_xml. What is left out or replaced is in its notes,
-// what cannot be run at all in its reasons. Throws corrupt if the definition is no XML of a domain.
+// what cannot be run at all in its reasons. Throws corrupt if the definition is not the XML of a
+// domain.
 void read_definition(const images::Point& point, const BootOptions& options,
                      const HypervisorFacts& facts, const XmlPacker& packer, MachinePlan& plan);
 

@@ -39,7 +39,7 @@ bool starts_ntfs(images::DiskReader& disk, uint64_t offset) {
   return sector.size() == kMbrSize && base::as_text(sector).substr(3, 8) == "NTFS    ";
 }
 
-// The GUID partition table whose header lies in sector 1; false if there is none.
+// The GUID partition table whose header is in sector 1; false if there is none.
 bool look_at_gpt(images::DiskReader& disk, uint64_t sector_size, DiskLook& look) {
   base::Bytes header = read_at(disk, sector_size, kMbrSize);
   if (header.empty() || base::as_text(header).substr(0, 8) != "EFI PART") return false;

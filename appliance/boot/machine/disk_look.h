@@ -1,5 +1,5 @@
-// What a disk's first sectors tell about the machine it came from: how its firmware boots it and
-// which kind of system it holds. Used where the machine's definition says nothing. Formats: MBR;
+// What a disk's first sectors say about the machine it came from: how its firmware boots it and
+// which kind of system it contains. Used if the machine's definition does not say. Formats: MBR;
 // GPT (UEFI specification 2.10, chapter 5). Everything read here is hostile input.
 #pragma once
 
@@ -18,10 +18,11 @@ struct DiskLook {
   std::vector<uint64_t> partition_starts;  // bytes, within the disk
 };
 
-// Reads at most a few hundred KiB. Throws what the reader throws; a damaged table is no table.
+// Reads at most a few hundred KiB. Throws what the reader throws; a damaged table counts as no
+// table.
 DiskLook look_at(images::DiskReader& disk);
 
-// uefi if there is an EFI system partition, else bios.
+// uefi if there is an EFI system partition, otherwise bios.
 images::Firmware firmware_of(const DiskLook& look);
 
 }  // namespace appliance::boot

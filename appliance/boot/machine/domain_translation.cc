@@ -13,7 +13,8 @@ namespace {
 using pugi::xml_node;
 
 constexpr uint64_t kMiB = 1ull << 20;
-// TCG's cache of translated code. QEMU would take a quarter of the guest's memory or more.
+// TCG's cache of translated code. QEMU's default would take a quarter of the guest's memory or
+// more.
 constexpr uint32_t kTranslationCacheMiB = 128;
 
 xml_node add(xml_node parent, const char* name,
@@ -71,7 +72,7 @@ void add_features(xml_node domain, const MachinePlan& plan, bool kvm) {
 }
 
 void add_cpu(xml_node domain, const MachinePlan& plan, bool kvm) {
-  // Under TCG the largest model: systems of today refuse CPUs without the instructions of
+  // Under TCG, the most capable model: current systems refuse CPUs without the instructions of
   // x86-64-v2.
   xml_node cpu = add(domain, "cpu", {{"mode", kvm ? "host-model" : "maximum"}});
   if (!plan.cpu_topology.empty()) {
@@ -102,7 +103,7 @@ void add_controllers(xml_node devices, const MachinePlan& plan) {
     add_address(node, "target", each.pci_target);
     add_address(node, "address", each.address);
   }
-  // A definition without controllers whose disks are moved to SCSI: the one that is made for VMs.
+  // For a definition without controllers whose disks are moved to SCSI: the one made for VMs.
   bool has_scsi_disk = false, has_scsi = false;
   for (const PlannedDisk& disk : plan.disks) has_scsi_disk |= disk.bus == DiskBus::scsi;
   for (const PlannedController& each : plan.controllers) has_scsi |= each.type == "scsi";
@@ -110,9 +111,9 @@ void add_controllers(xml_node devices, const MachinePlan& plan) {
     add(devices, "controller", {{"type", "scsi"}, {"index", "0"}, {"model", "virtio-scsi"}});
 }
 
-// The overlay is named with its backing export, so that libvirt need not probe either of them. A
-// failed request stops the guest instead of reaching it: the export is made anew and the guest goes
-// on.
+// The overlay is listed with its backing export, so that libvirt need not probe either of them. A
+// failed request pauses the guest instead of reaching it: the export is restarted and the guest
+// continues.
 void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPlaces& places) {
   xml_node node = add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
   add(node, "driver",
@@ -149,7 +150,7 @@ void add_card(xml_node devices, const PlannedCard& card) {
   add(node, "source", {{bridged ? "bridge" : "network", card.source}});
   add(node, "model", {{"type", card.model}});
   add(node, "rom",
-      {{"enabled", "no"}});  // it boots from its disks; network boot would only cost time
+      {{"enabled", "no"}});  // it boots from its disks; network boot would only take time
   add_address(node, "address", card.address);
 }
 
@@ -211,7 +212,7 @@ std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
     std::string model =
         plan.tpm_model.empty() ? (plan.is_q35 ? "tpm-crb" : "tpm-tis") : plan.tpm_model;
     xml_node tpm = add(devices, "tpm", {{"model", model}});
-    // Its state is ours to remove, at the end of the VM and not of its domain.
+    // Its state is removed by us, at the end of the VM and not of its domain.
     add(tpm, "backend", {{"type", "emulator"}, {"version", "2.0"}, {"persistent_state", "yes"}});
   }
   add(devices, "memballoon", {{"model", "virtio"}});
@@ -230,7 +231,7 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
         return DomainMark{BootId::from_hex(node.attribute("boot").as_string()),
                           node.attribute("state").as_string()};
       } catch (const base::Error&) {
-        return std::nullopt;  // somebody else wrote it
+        return std::nullopt;  // written by someone else
       }
     }
   }

@@ -16,7 +16,8 @@ constexpr const char* kMetadataUri = "urn:muletto:instant-vm:1";
 
 struct DomainPlaces {
   BootPlaces paths;
-  std::string state_directory;  // written into the metadata: tells two appliances on one host apart
+  // Written into the metadata: distinguishes two appliances on one host.
+  std::string state_directory;
 };
 
 // The domain of `record`, whose VM was planned as `plan`. For UEFI, `firmware` is the one to use
@@ -24,10 +25,10 @@ struct DomainPlaces {
 std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
                        const DomainPlaces& places, const UefiFirmware* firmware);
 
-// "muletto-MACHINE-1f2e3d4c": at most 60 characters that libvirt and QEMU take in a name.
+// "muletto-MACHINE-1f2e3d4c": at most 60 characters that libvirt and QEMU allow in a name.
 std::string domain_name(const std::string& machine_name, const BootId& id);
 
-// What the metadata of a domain says, if it is ours.
+// The content of a domain's metadata, if the domain is ours.
 struct DomainMark {
   BootId boot;
   std::string state_directory;

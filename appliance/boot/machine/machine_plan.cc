@@ -25,7 +25,7 @@ constexpr uint64_t kMiB = 1ull << 20;
 constexpr uint64_t kDefaultMemory = 1024 * kMiB;
 constexpr uint64_t kDefaultWindowsMemory = 4096 * kMiB;
 constexpr uint64_t kMinimumMemory = 16 * kMiB;
-constexpr uint64_t kQemuOverhead = 128 * kMiB;  // beside the guest's memory
+constexpr uint64_t kQemuOverhead = 128 * kMiB;  // in addition to the guest's memory
 constexpr uint32_t kDefaultCpus = 2;
 constexpr uint32_t kCpuLimit = 240;  // of QEMU's pc machines
 constexpr size_t kDeviceLimit = 64;
@@ -76,15 +76,15 @@ void choose_firmware_and_type(const images::Point& point, const DiskLook& look,
     plan.notes.push_back(fmt::format("The firmware was found from the partition table: {}.",
                                      plan.firmware == Firmware::uefi ? "UEFI" : "BIOS"));
   }
-  // Windows boots only from a controller whose driver it starts at boot: computers of the last
-  // fifteen years have AHCI. Every other system brings PIIX IDE drivers along, and some small
-  // kernels have no AHCI.
+  // Windows boots only from a controller whose driver it loads at boot: computers of the last
+  // fifteen years have AHCI. Every other system has PIIX IDE drivers, and some small kernels have
+  // no AHCI.
   DiskBus bus = options.disk_bus.value_or(plan.is_windows ? DiskBus::sata : DiskBus::ide);
   if (plan.is_windows && !options.disk_bus) {
     plan.notes.push_back(
-        "It is Windows, and nothing says what hardware it was on: it gets SATA disks. If it stops "
-        "with 0x7B (INACCESSIBLE_BOOT_DEVICE), it was installed on IDE: start it with the disk bus "
-        "ide.");
+        "It is Windows, and its former hardware is unknown: it gets SATA disks. If "
+        "it stops with 0x7B (INACCESSIBLE_BOOT_DEVICE), it was installed on IDE: "
+        "start it with the disk bus ide.");
   }
   plan.is_q35 = bus == DiskBus::sata;
   plan.machine_type = plan.is_q35 ? "q35" : "pc";
@@ -110,8 +110,8 @@ void add_missing_disks(const images::Point& point, DiskBus bus, MachinePlan& pla
   }
 }
 
-// Gives every disk a target name, unless the definition's names can stay; moves what IDE has no
-// room for.
+// Gives every disk a target name, unless the definition's names can be kept; moves what does not
+// fit on IDE.
 void place_disks(bool keep_names, MachinePlan& plan) {
   size_t ide_count = 0;
   for (PlannedDisk& disk : plan.disks) {
@@ -233,14 +233,14 @@ void settle_uefi(const images::Point& point, const HypervisorFacts& facts, Machi
   }
 }
 
-// An emulated TPM goes on with what it held; everything else gets a new one.
+// An emulated TPM keeps its content; everything else gets a new one.
 void settle_tpm(const images::Point& point, const HypervisorFacts& facts, MachinePlan& plan) {
   if (!plan.has_tpm) return;
   if (!facts.has_tpm) {
     plan.has_tpm = false;
     plan.notes.push_back(
-        "The TPM is left out: the packages swtpm and swtpm-tools are not installed. What the guest "
-        "has sealed with it, such as BitLocker's key, it will ask for.");
+        "The TPM is left out: the packages swtpm and swtpm-tools are not installed. "
+        "The guest will ask for what it has sealed with it, such as BitLocker's key.");
     return;
   }
   for (const auto& [name, content] : point.definition.state_files) {
@@ -249,9 +249,8 @@ void settle_tpm(const images::Point& point, const HypervisorFacts& facts, Machin
   }
   if (plan.tpm_state.empty()) {
     plan.notes.push_back(
-        "The TPM's content is not in the point: it gets an empty one, and what the guest has "
-        "sealed "
-        "with the old one, such as BitLocker's key, it will ask for.");
+        "The TPM's content is not in the point: it gets an empty one, and the guest "
+        "will ask for what it has sealed with the old one, such as BitLocker's key.");
   }
 }
 
@@ -280,13 +279,13 @@ void check_plan(const HypervisorFacts& facts, MachinePlan& plan) {
   if (plan.memory_size > facts.memory_available ||
       plan.memory_size + kQemuOverhead > facts.memory_available) {
     plan.reasons.push_back(fmt::format(
-        "it wants {} of memory and {} is available: give it less, or stop another VM",
+        "it needs {} of memory and {} is available: give it less, or stop another VM",
         base::format_size(plan.memory_size), base::format_size(facts.memory_available)));
   }
 }
 
-// Notes and reasons are kept in the VM's record, shown and logged; parts of them are the
-// definition's words.
+// Notes and reasons are kept in the VM's record, shown and logged; parts of them come from the
+// definition.
 void bound_sentences(std::vector<std::string>& sentences) {
   size_t left_out = sentences.size() > kSentenceLimit ? sentences.size() - kSentenceLimit : 0;
   sentences.resize(sentences.size() - left_out);
@@ -312,10 +311,10 @@ base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
     return pack_xml_confined(xml);
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::unavailable) throw;
-    plan.notes.push_back(fmt::format(
-        "Its definition was parsed with the appliance's own rights, since it could not be without "
-        "any: {}.",
-        error.message()));
+    plan.notes.push_back(
+        fmt::format("Its definition was parsed with the appliance's own privileges, since it "
+                    "could not be parsed without: {}.",
+                    error.message()));
     base::log().warn("a definition is parsed unconfined: {}", error.message());
     return pack_xml(xml);
   }

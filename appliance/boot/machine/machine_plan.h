@@ -2,11 +2,11 @@
 // has.
 //
 // Kept, so that the guest finds its disks and its network names: firmware, machine type, disk
-// buses, disk order, boot order, disk serial numbers, PCI addresses, MAC addresses (by choice),
+// buses, disk order, boot order, disk serial numbers, PCI addresses, MAC addresses (optionally),
 // clock. Replaced: CPU model, networks, paths. Dropped, with a note: devices of the old host
 // (passed-through devices, shared folders, CD-ROMs, …). A machine without a libvirt definition gets
-// hardware that an unprepared guest boots on: the disk controllers every system has a driver for,
-// firmware by the partition table. Pure functions.
+// hardware that an unprepared guest can boot on: disk controllers that every system has a driver
+// for, firmware chosen by the partition table. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@
 
 namespace appliance::boot {
 
-// Attributes of an XML element, in order: a place on a bus as the old host gave it.
+// Attributes of an XML element, in order: a place on a bus as the old host assigned it.
 using Address = std::vector<std::pair<std::string, std::string>>;
 
 struct PlannedDisk {
@@ -35,7 +35,7 @@ struct PlannedDisk {
   std::string wwn;
   uint32_t logical_block_size = 0;  // bytes; 0: the default
   uint32_t physical_block_size = 0;
-  Address address;  // empty: wherever there is room
+  Address address;  // empty: anywhere
 };
 
 struct PlannedCard {
@@ -70,8 +70,8 @@ struct MachinePlan {
   bool is_windows = false;
   bool has_tablet = false;
   bool has_tpm = false;
-  std::string tpm_model;        // "tpm-crb", "tpm-tis"; empty: as the machine type usually has it
-  bool tpm_is_readable = true;  // false: its captured state is of no use here
+  std::string tpm_model;        // "tpm-crb", "tpm-tis"; empty: the machine type's usual one
+  bool tpm_is_readable = true;  // false: its captured state cannot be used here
   base::Bytes tpm_state;        // permanent state captured with the point; empty: a new TPM
   std::vector<PlannedController> controllers;
   std::vector<PlannedDisk> disks;
@@ -80,18 +80,20 @@ struct MachinePlan {
   std::vector<std::string> reasons;  // why it cannot be booted, sentences; empty: it can
 };
 
-// A random one, as a new machine gets it.
+// A random one, as for a new machine.
 std::string fresh_uuid();
 
-// Parses a definition into what xml_tree.h says; throws corrupt. It may add notes to the plan.
+// Parses a definition into the form described in xml_tree.h; throws corrupt. It may add notes to
+// the plan.
 using XmlPacker = std::function<base::Bytes(std::string_view xml, MachinePlan& plan)>;
 // In this process.
 base::Bytes pack_xml_here(std::string_view xml, MachinePlan& plan);
-// Without rights; here, with a note, only where that cannot be: nobody waits in a disaster.
+// Without privileges; in this process, with a note, only if that is impossible: in a disaster the
+// VM must start.
 base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan);
 
-// `look` describes the point's first disk (or the first with an EFI system partition).
-// Throws corrupt if the definition is no XML; everything else wrong is in `reasons`.
+// `look` describes the point's first disk (or the first with an EFI system partition). Throws
+// corrupt if the definition is not XML; everything else that is wrong is in `reasons`.
 MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
                          const BootOptions& options, const HypervisorFacts& facts,
                          const XmlPacker& packer = pack_xml_here);

@@ -23,13 +23,13 @@ constexpr std::chrono::seconds kTimeout{20};
 constexpr std::chrono::seconds kProcessorTime{10};
 constexpr uint64_t kMemory = 256ull << 20;  // bytes
 constexpr size_t kMaxWords = 200;
-// Each part of the text becomes at most its own bytes, a length and a mark.
+// Each part of the text takes at most its own bytes, a length and a mark.
 constexpr size_t kMaxPacked = 8 * kMaxXml;
 
 enum Mark : uint8_t { kElement = 1, kAttribute = 2, kText = 3, kEnd = 4 };
 
 void pack(const pugi::xml_node& node, uint32_t depth, base::ByteWriter& out) {
-  if (depth > kMaxXmlDepth) throw Error(ErrorCode::corrupt, "its elements are nested too deep");
+  if (depth > kMaxXmlDepth) throw Error(ErrorCode::corrupt, "its elements are nested too deeply");
   for (const pugi::xml_node& child : node.children()) {
     if (child.type() == pugi::node_pcdata || child.type() == pugi::node_cdata) {
       out.u8(kText);
@@ -48,7 +48,7 @@ void pack(const pugi::xml_node& node, uint32_t depth, base::ByteWriter& out) {
   }
 }
 
-// In memory, and opened by its path: a full disk must keep nobody from booting.
+// In memory, and opened by its path: a full disk must not prevent booting.
 class MemoryFile {
  public:
   explicit MemoryFile(std::string_view content) : fd_(::memfd_create("definition", MFD_CLOEXEC)) {
@@ -117,30 +117,30 @@ void unpack_xml(base::ByteView packed, pugi::xml_document& document) {
     uint8_t mark = reader.u8();
     switch (mark) {
       case kElement:
-        if (++depth > kMaxXmlDepth + 1) reader.fail("it is nested too deep");
+        if (++depth > kMaxXmlDepth + 1) reader.fail("it is nested too deeply");
         node = node.append_child(reader.string(kMaxXml).c_str());
         takes_attributes = true;
         continue;
       case kAttribute: {
-        if (!takes_attributes) reader.fail("an attribute lies outside of an element's head");
+        if (!takes_attributes) reader.fail("an attribute is outside of an element's start");
         std::string name = reader.string(kMaxXml);
         node.append_attribute(name.c_str()) = reader.string(kMaxXml).c_str();
         continue;
       }
       case kText:
-        if (depth == 0) reader.fail("text lies outside of its elements");
+        if (depth == 0) reader.fail("text is outside of its elements");
         node.append_child(pugi::node_pcdata).set_value(reader.string(kMaxXml).c_str());
         break;
       case kEnd:
-        if (depth == 0) reader.fail("an end has no beginning");
+        if (depth == 0) reader.fail("an end tag has no start tag");
         --depth;
         node = node.parent();
         break;
-      default: reader.fail("it has an unknown mark");
+      default: reader.fail("it has an unknown marker");
     }
     takes_attributes = false;
   }
-  if (depth != 0) reader.fail("it ends in an element");
+  if (depth != 0) reader.fail("it ends inside an element");
 }
 
 }  // namespace appliance::boot

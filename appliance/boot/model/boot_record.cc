@@ -76,7 +76,7 @@ BootRecord parse_record(const json& object) {
   vm.is_local = object.value("local", false);
   vm.serial_log_path = object.at("serial_log");
   vm.notes = object.at("notes").get<std::vector<std::string>>();
-  // Records of VMs that an earlier version started lack these: such a VM stays as it was.
+  // Records of VMs started by an earlier version lack these: such a VM stays as it was.
   vm.restart = restart_policy_from_name(object.value("restart", "wait"));
   vm.timeline = timeline_from_name(object.value("timeline", "production"));
   vm.restart_count = object.value("restart_count", 0u);
@@ -100,7 +100,7 @@ BootRecord parse_record(const json& object) {
 }  // namespace
 
 std::string BootPlaces::overlay_path(std::string_view disk_name) const {
-  // A disk's name may hold any character; a file's may not.
+  // A disk's name may contain any character; a file's may not.
   std::string safe;
   for (char c : disk_name) {
     bool plain =

@@ -1,4 +1,4 @@
-// boot.json: what one boot is, written before anything of it exists and kept until nothing of it is
+// boot.json: what one boot is, written before any part of it exists and kept until nothing of it is
 // left. Not thread-safe; files are written durably.
 #pragma once
 
@@ -12,31 +12,31 @@
 namespace appliance::boot {
 
 enum class Phase {
-  starting,  // being made: without a domain it is rubbish after a crash
-  started,   // QEMU ran; if it does not any more, why is to be found out (restart.h)
-  stopping,  // its end was ordered: to be finished after a crash
-  kept,      // stopped, the overlay is wanted
-  ended,     // the guest or a person switched it off, or it waits: it is not started again
+  starting,  // being created: without a domain it can be removed after a crash
+  started,   // QEMU ran; if it no longer does, the reason has to be found out (restart.h)
+  stopping,  // its end was ordered: to be completed after a crash
+  kept,      // stopped, with its overlay kept
+  ended,     // the guest or a person switched it off, or it waits: it is not restarted
 };
 
 struct BootRecord {
   Phase phase = Phase::starting;
-  // All but state, problem (see below), console and the overlays' sizes, which are found out each
-  // time.
+  // Everything except state, problem (see below), console and the overlays' sizes, which are
+  // determined each time.
   InstantVm vm;
   std::string key_file_path;
   std::string passphrase_file_path;
   std::string console_password;
   std::string tpm_folder;       // where its TPM's state is; empty: none of ours
-  bool has_fresh_macs = false;  // it was made to stand beside the original
-  bool keep_overlay = false;    // what a stop that is under way was told
+  bool has_fresh_macs = false;  // it was made to run beside the original
+  bool keep_overlay = false;    // for a stop in progress
   std::string trace_key;        // of the machine, on the BootTraceCache; empty in records before it
-  std::string problem;          // a sentence: why it does not run though it should; empty: none
+  std::string problem;          // a sentence: why it is not running though it should; empty: none
   uint32_t failed_restarts = 0;  // in a row
   uint64_t next_restart_ms = 0;  // UTC; not before
 };
 
-// Where the parts of one boot lie.
+// The paths of one boot's files.
 struct BootPlaces {
   std::string folder;       // STATE/vms/BOOT-ID
   std::string run_folder;   // RUN/vms/BOOT-ID
@@ -44,7 +44,7 @@ struct BootPlaces {
   std::string domain_path;  // domain.xml
   std::string serial_path;  // serial.log
   std::string nvram_path;   // nvram.fd
-  std::string log_path;     // export.log: nbdkit's words
+  std::string log_path;     // export.log: nbdkit's messages
   std::string trace_path;   // boot.trace: what the boot has read, once nbdkit has written it
   std::string socket_path;  // export.sock, in run_folder
 

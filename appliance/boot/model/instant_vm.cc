@@ -109,10 +109,9 @@ NetworkChoice network_choice_from_name(std::string_view name) {
   if (!good) {
     throw base::Error(
         base::ErrorCode::invalid_argument,
-        fmt::format(
-            "'{}' is no network: none, isolated, isolated:NAME, nat or bridge:NAME; a NAME has "
-            "at most {} letters, digits, '-', '_' or '.'",
-            name, kNameLimit));
+        fmt::format("'{}' is not a network: none, isolated, isolated:NAME, nat or bridge:NAME; a "
+                    "NAME has at most {} letters, digits, '-', '_' or '.'",
+                    name, kNameLimit));
   }
   return choice;
 }

@@ -1,5 +1,5 @@
-// What an instant VM is, as values: how it is asked for, and what is known about it while it
-// exists. Values; thread-safe.
+// An instant VM as values: how it is requested, and what is known about it while it exists. Values;
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ namespace appliance::boot {
 using BootId = images::Id<struct BootTag, 8>;
 
 enum class Purpose {
-  instant,  // somebody works with it; lives until it is stopped
+  instant,  // used by people; lives until it is stopped
   test,     // a test boot, started to be judged and stopped
 };
 
 enum class Accelerator {
-  automatic,  // KVM if a trial shows that it works, else TCG
+  automatic,  // KVM if a trial shows that it works, otherwise TCG
   kvm,
   tcg,
 };
@@ -31,55 +31,56 @@ enum class DiskBus { virtio, scsi, sata, ide };
 
 enum class NetworkMode {
   none,      // no card
-  isolated,  // the VMs of one isolated network and the appliance reach each other, nobody else
-  nat,       // as isolated, and out to the world behind the appliance's address
+  isolated,  // the VMs of one isolated network and the appliance reach each other, and nothing else
+  nat,       // as isolated, and outwards under the appliance's address
   bridge,    // on the named bridge of the appliance: the client's own network
 };
 
 enum class MacChoice { keep, fresh };
 
-// What becomes of an instant VM that ended without its guest's or a person's will: the appliance
+// What happens to an instant VM that was ended neither by its guest nor by a person: the appliance
 // lost power, QEMU was killed.
 enum class RestartPolicy {
-  automatic,  // it is started again from its overlay
-  wait,       // until somebody powers it on
+  automatic,  // it is restarted from its overlay
+  wait,       // until someone powers it on
 };
 
-// Whose syncs go on into the machine's timeline while this VM exists.
+// Whose syncs are added to the machine's timeline while this VM exists.
 enum class Timeline {
   instant,     // the VM's own; those of the machine's host are refused meanwhile
-  production,  // those of the machine's host: the VM is a try-out, nobody protects its writes
+  production,  // those of the machine's host: the VM is a trial, and its writes are not protected
 };
 
 struct NetworkChoice {
   NetworkMode mode = NetworkMode::isolated;
   std::string
-      name;  // of the bridge; of an isolated network beside the tenant's usual one, or empty
+      name;  // of the bridge; of an isolated network other than the tenant's usual one, or empty
 };
 
-// What the caller wants different from the machine's definition.
+// What the caller wants to differ from the machine's definition.
 struct BootOptions {
   Purpose purpose = Purpose::instant;
   std::optional<uint32_t> cpu_count;
   std::optional<uint64_t> memory_size;  // bytes
   std::optional<DiskBus> disk_bus;
   std::optional<images::Firmware> firmware;
-  // Card i gets networks[i], the cards past its end the last one. Empty: all isolated.
+  // Card i gets networks[i], further cards get the last one. Empty: all isolated.
   std::vector<NetworkChoice> networks;
   MacChoice macs = MacChoice::keep;
   RestartPolicy restart = RestartPolicy::automatic;
   Timeline timeline = Timeline::instant;
-  // Starts also a point that is known to be damaged: reads of what is gone are I/O errors then.
+  // Also starts a point that is known to be damaged: reads of missing data are I/O errors then.
   bool accept_damage = false;
 };
 
 enum class VmState {
-  starting,  // being made
+  starting,  // being created
   running,
   paused,  // by a person, or because its disk does not answer: see InstantVm::problem
-  ended,   // the guest powered itself off, or QEMU died (InstantVm::problem says so); the overlay
-           // is still there
-  kept,    // stopped with its overlay kept
+  // The guest powered itself off, or QEMU died (InstantVm::problem says so); the overlay still
+  // exists.
+  ended,
+  kept,  // stopped with its overlay kept
 };
 
 struct VmConsole {
@@ -97,8 +98,8 @@ struct VmNetworkCard {
 
 struct VmDisk {
   std::string name;           // "vda", as in the point
-  std::string target;         // as in the domain: another one if the disk is on another bus
-  std::string overlay_path;   // the writes
+  std::string target;         // as in the domain: differs if the disk is on another bus
+  std::string overlay_path;   // contains the writes
   uint64_t size = 0;          // bytes
   uint64_t overlay_size = 0;  // bytes on the appliance's disk
 };
@@ -107,7 +108,7 @@ struct InstantVm {
   BootId id;
   Purpose purpose = Purpose::instant;
   VmState state = VmState::starting;
-  std::string problem;  // a sentence; empty when all is well
+  std::string problem;  // a sentence; empty if there is none
   images::PointId point;
   std::string machine_name;
   std::string store_directory;
@@ -121,34 +122,34 @@ struct InstantVm {
   std::vector<VmDisk> disks;
   std::vector<VmNetworkCard> network_cards;
   VmConsole console;
-  bool is_pulling = false;      // it is being moved onto local storage
-  uint64_t pull_bandwidth = 0;  // bytes per second, as the move was ordered; 0: no limit
-  bool is_local = false;        // it was: it needs neither its store nor its point any more
+  bool is_pulling = false;      // it is being moved to local storage
+  uint64_t pull_bandwidth = 0;  // bytes per second, as requested for the move; 0: no limit
+  bool is_local = false;        // it was moved: it no longer needs its store or its point
   std::string serial_log_path;
   RestartPolicy restart = RestartPolicy::automatic;
   Timeline timeline = Timeline::instant;
-  uint32_t restart_count = 0;            // after a loss of power and the like
-  std::optional<uint64_t> restarted_ms;  // UTC, the last time
+  uint32_t restart_count = 0;            // after a power loss and the like
+  std::optional<uint64_t> restarted_ms;  // UTC, the last restart
   std::vector<std::string> notes;        // sentences: what was adapted to this appliance, and why
 };
 
 enum class PowerAction {
   shutdown,  // asks the guest: agent, then ACPI; returns at once
-  reset,     // as the button does
+  reset,     // like the reset button
   pause,
   resume,
   power_off,  // cuts the power; the overlay stays
   power_on,   // starts an ended or kept VM again from its overlay
 };
 
-// What may be changed of an instant VM; each one given replaces what was.
+// What may be changed of an instant VM; each given value replaces the old one.
 struct BootChanges {
   std::optional<RestartPolicy> restart;
   std::optional<Timeline> timeline;
 };
 
 struct StopOptions {
-  bool keep_overlay = false;  // else the writes are discarded
+  bool keep_overlay = false;  // otherwise the writes are discarded
   uint32_t shutdown_timeout_s =
       0;  // asks the guest first and waits that long; 0: cuts the power at once
 };

@@ -339,7 +339,7 @@ std::unique_ptr<ChunkIndex> ChunkIndex::open_alone(const std::string& directory,
 
 namespace {
 
-// Tells whether the file was written, replaced or cut since.
+// Shows whether the file was written, replaced or truncated since.
 std::string stamp_of(const std::string& directory) {
   std::string path = base::join_path(directory, "data.mdb");
   struct stat status;

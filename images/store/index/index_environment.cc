@@ -94,7 +94,7 @@ void Environment::open(const std::string& directory, bool create) {
   unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
   int code = try_open(directory, flags);
   if ((code == EROFS || code == EACCES) && !create) {
-    // A store on a read-only medium has no writer to be protected from.
+    // A store on read-only media has no writer, so no lock is needed.
     code = try_open(directory, flags | MDB_RDONLY | MDB_NOLOCK);
   }
   check(code, "open " + directory);
@@ -103,7 +103,7 @@ void Environment::open(const std::string& directory, bool create) {
   mdb_reader_check(env_, &stale);  // slots of readers that were killed
 }
 
-// With a new environment each time: one that failed to open is good for nothing but being closed.
+// With a new environment each time: one that failed to open can only be closed.
 int Environment::try_open(const std::string& directory, unsigned flags) {
   if (env_ != nullptr) mdb_env_close(env_);
   env_ = nullptr;
@@ -150,7 +150,7 @@ void Environment::open_tables(const StoreId& store, bool create) {
     check_owner(txn, store, create);
   } catch (const Error& error) {
     mdb_txn_abort(txn);
-    // Without its tables it is no index: half made, or another program's.
+    // Without its tables it is not an index: incomplete, or another program's.
     if (error.code() == ErrorCode::io) throw Error(ErrorCode::corrupt, error.message());
     throw;
   }

@@ -1,5 +1,5 @@
-// The LMDB environment behind a ChunkIndex, and LMDB's errors in our words. Only the index's own
-// .cc files include this header. Thread-safe: immutable once made.
+// The LMDB environment behind a ChunkIndex, and LMDB's errors as base::Error. Only the index's own
+// .cc files include this header. Thread-safe: immutable once created.
 #pragma once
 
 #include <lmdb.h>
@@ -30,7 +30,7 @@ struct Tables {
 
 class Environment {
  public:
-  // Throws not_found, corrupt; with `create` makes what is missing.
+  // Throws not_found, corrupt; with `create` it creates what is missing.
   Environment(const std::string& directory, const StoreId& store, bool create);
   ~Environment();
   Environment(const Environment&) = delete;
@@ -57,8 +57,8 @@ class Environment {
   uint64_t incarnation_;
 };
 
-// LMDB allows one opening of an environment a process (its locks belong to the process): so all
-// openings of one folder share an object, until a rebuild has put another file in its place.
+// LMDB allows one opening of an environment per process (its locks belong to the process): so all
+// openings of one folder share an object, until a rebuild has replaced the file.
 std::shared_ptr<Environment> shared_environment(const std::string& directory, const StoreId& store,
                                                 bool create);
 

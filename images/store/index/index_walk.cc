@@ -1,12 +1,13 @@
-// Whether an index can be trusted. LMDB checks next to nothing of what it reads: a damaged page
-// makes it crash, miss entries, or hand out pages that are in use. So before a writer uses an
-// index, a helper process looks at every page of every table:
+// Whether an index can be trusted. LMDB checks almost nothing of what it reads: a damaged page
+// makes it crash, miss entries, or return pages that are in use. So before a writer uses an index,
+// a helper process examines every page of every table:
 //
 //   leaf pages      keys ascend, every value decodes (each carries a checksum), counts are right
-//   branch pages    a look-up from the root finds the first and the last key of each leaf
+//   branch pages    a lookup from the root finds the first and the last key of each leaf
 //   free pages      the lists are sorted, name each page once, and none that is in use
 //
-// What is left: a bit of a list of free pages that turns into the number of a branch page.
+// What remains undetected: a bit of a list of free pages that turns into the number of a branch
+// page.
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,15 +55,15 @@ class Walk {
   }
 
  private:
-  // Notes the page that a key or value lies on. Every page begins with its own number.
+  // Notes the page that contains a key or value. Every page begins with its own number.
   const uint8_t* use_page(const void* at) {
     auto address = reinterpret_cast<uintptr_t>(at) / page_size_ * page_size_;
     auto* page = reinterpret_cast<const uint8_t*>(address);
     uint64_t number = base::load_u64(page);
-    if (number >= in_use_.size()) damaged("a page has a number that cannot be");
+    if (number >= in_use_.size()) damaged("a page has an impossible number");
     const uint8_t* map = page - number * page_size_;
     if (map_ == nullptr) map_ = map;
-    if (map != map_) damaged("a page lies in another's place");
+    if (map != map_) damaged("a page is in another one's place");
     in_use_[number] = true;
     return page;
   }
@@ -122,7 +123,8 @@ class Walk {
   void expect_count(MDB_dbi table, uint64_t count) {
     MDB_stat stat;
     check(mdb_stat(txn_, table, &stat), "examine");
-    if (stat.ms_entries != count) damaged("a table has another number of entries than it says");
+    if (stat.ms_entries != count)
+      damaged("a table has a different number of entries than it states");
   }
 
   uint64_t for_each(MDB_dbi table,
@@ -148,17 +150,17 @@ class Walk {
   std::vector<bool> in_use_;
 };
 
-// Decodes every value, and what belongs together agrees.
+// Decodes every value, and checks that related values agree.
 void decode_everything(ChunkIndex& index) {
   auto transaction = index.read();
   uint32_t last_pack = 0;
   transaction->for_each_pack([&](uint32_t number, const PackEntry&) { last_pack = number; });
   if (last_pack >= transaction->number("next pack", 1) && last_pack != 0)
-    damaged("a pack's number was not given out");
+    damaged("a pack's number was never assigned");
   uint64_t point_count = 0;
   transaction->for_each_point([&](const format::PublicManifest&) { ++point_count; });
   if (transaction->points_with_prefix("", point_count + 1).size() != point_count)
-    damaged("a point has no place in time");
+    damaged("a point has no place on its timeline");
   transaction->for_each_chunk([](const ChunkId&, const ChunkEntry&) {});
   transaction->pending_change();
   transaction->departures(transaction->departure_count());
@@ -183,17 +185,17 @@ bool is_whole(const std::string& directory, const StoreId& store) {
 }  // namespace
 
 bool index_is_whole(const std::string& directory, const StoreId& store) {
-  // An environment must not be used across fork(); one that this process reads already was opened
-  // whole.
+  // An environment must not be used across fork(); one that this process already reads was intact
+  // when it was opened.
   if (index::is_open_here(directory)) return true;
   pid_t child = ::fork();
   if (child < 0) throw base::system_error(errno, "cannot start a process to examine the index");
   if (child == 0) {
-    // The store's locks are this process's too now: they must not outlive the parent here.
+    // The store's locks now belong to this process too: it must not outlive the parent.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::close_range(3, ~0u, 0);
     for (int number : {SIGSEGV, SIGBUS, SIGABRT}) ::signal(number, SIG_DFL);
-    ::close(2);  // LMDB tells of a failed assertion there; the caller reports it in words
+    ::close(2);  // LMDB reports a failed assertion there; the caller reports it in its own message
     ::_exit(is_whole(directory, store) ? 0 : 1);
   }
   int status = 0;

@@ -101,7 +101,7 @@ TEST_CASE("a pull that cannot go on says why, and the VM goes on as before", "[b
   }
   SECTION("it does not run") {
     vm.hypervisor.domains.clear();
-    CHECK_THROWS_WITH(vm.pull(), Catch::Contains("does not run"));
+    CHECK_THROWS_WITH(vm.pull(), Catch::Contains("is not running"));
     CHECK_FALSE(vm.record().vm.is_pulling);
   }
   SECTION("the guest ends") {

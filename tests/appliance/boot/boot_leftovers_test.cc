@@ -47,7 +47,7 @@ TEST_CASE("that the rules around isolated VMs were taken away is told for a whil
   Appliance appliance;
   appliance.hypervisor().isolation_was_lost = true;
   CHECK(appliance.service().tend().size() == 1);
-  CHECK_THAT(appliance.service().isolation_problem(), Catch::Contains("taken away"));
+  CHECK_THAT(appliance.service().isolation_problem(), Catch::Contains("removed"));
 }
 
 TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {

@@ -239,7 +239,7 @@ TEST_CASE("parents, data files and bases without a format are looked at, too") {
   file.seekp(512);
   file.write("x", 1);
   file.close();
-  CHECK(says(refusal(old, qcow2), "does not tell that file's format"));
+  CHECK(says(refusal(old, qcow2), "does not state that file's format"));
   std::string loop = folder + "/loop.qcow2";
   base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", loop, "4M"});
   base::run_checked({"qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", loop, loop});
