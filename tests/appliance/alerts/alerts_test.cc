@@ -38,7 +38,7 @@ TEST_CASE("an overdue machine is an alert whatever the reason, and the reason is
   machine.last_error = "no room";
   CHECK(overdue_message(machine).find("no room") != std::string::npos);
   machine.host->last_seen_ms = kNow - kSilentAfterMs - 1;
-  CHECK(overdue_message(machine).find("'alpha' is silent") != std::string::npos);
+  CHECK(overdue_message(machine).find("'alpha' has been silent") != std::string::npos);
   machine.host->revoked = true;
   CHECK(overdue_message(machine).find("revoked") != std::string::npos);
   machine.host.reset();
