@@ -32,19 +32,17 @@ while read -r command; do
 done < "$WORK/commands"
 mulettod --help | grep -q -- --state-dir
 
-# ---- the API's description has every route, and no other
-sed -n 's|^  \(/api/v1/.*\):$|\1|p' "$SOURCE/docs/api/openapi.yaml" | sort > "$WORK/described"
-grep -hoE '"/api/v1/[^"]*"' "$SOURCE"/appliance/api/{*.cc,http.h} | tr -d '"' | sort -u > "$WORK/routed"
-diff "$WORK/described" "$WORK/routed" || fail "openapi.yaml and the routes differ"
-# And of each route the methods: a daemon that is asked with another one names those that it knows.
-awk '/^  \/.*:$/ { path = substr($1, 1, length($1) - 1) }
-  /^    (get|put|post|delete):$/ && path ~ "^/api/v1/" { print path, toupper(substr($1, 1, length($1) - 1)) }
-  /^components:/ { exit }' "$SOURCE/docs/api/openapi.yaml" | sort > "$WORK/described"
+# ---- the API's description has every route with its methods, and no other
+"$SOURCE/tests/tools/api-contract" routes > "$WORK/described"
+{ # A path is any that the sources name; a daemon that is asked with another method says which it knows.
+  grep -rhoE --include='*.cc' --include='*.h' '"/(api/v1|console|assets|novnc)/[^"]*"' "$SOURCE/appliance/api"
+  cut -d ' ' -f 2 "$WORK/described"
+} | tr -d '"' | sed 's/[.]\{3\}}/}/' | sort -u > "$WORK/paths"
 while read -r path; do
   curl -s --unix-socket "$MULETTO_SOCKET" -X PATCH -o /dev/null -D - "http://localhost$(sed 's/{[^}]*}/x/g' <<< "$path")" \
-    | tr -d '\r' | sed -n 's/^Allow: //Ip' | tr -d ' ' | tr , '\n' | sed "s|^|$path |"
-done < "$WORK/routed" | grep -vx "/api/v1/boots/check GET" | sort > "$WORK/methods"  # "check" could be a boot
-diff "$WORK/described" "$WORK/methods" || fail "openapi.yaml and the methods of the routes differ"
+    | tr -d '\r' | sed -n 's/^Allow: //Ip' | tr -d ' ' | tr , '\n' | sed "s|\$| $path|"
+done < "$WORK/paths" | grep -vx "GET /api/v1/boots/check" | sort > "$WORK/routed"  # "check" could be a boot
+diff "$WORK/described" "$WORK/routed" || fail "openapi.yaml and the routes differ"
 
 # ---- the appliance without machines
 muletto status -o json > "$WORK/status.json"

@@ -8,6 +8,7 @@ require_root
 require_commands qemu-img jq curl nbdkit virsh
 require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
+record_api
 
 state=$WORK/state run=$WORK/run
 

@@ -7,6 +7,7 @@
 require_root
 require_programs mulettod muletto muletto-agent muletto-restore
 require_commands jq
+record_api
 
 start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
 head -c 2M /dev/urandom > "$WORK/web.raw"

@@ -9,6 +9,7 @@ require_root
 require_commands qemu-img jq nbdkit nbdfuse virsh tesseract weasyprint pdftotext debugfs mkfs.xfs xfs_repair mkfs.btrfs mkntfs mcopy
 require_programs mulettod muletto nbdkit-muletto-plugin.so
 ensure_libvirt
+record_api
 
 state=$WORK/state run=$WORK/run
 

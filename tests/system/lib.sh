@@ -28,8 +28,9 @@ export SOURCE BIN WORK MULETTO_BUILD PATH="$BIN:$PATH"
 
 # ---- the end of a test
 
-declare -a _cleanup=()
+declare -a _cleanup=() _compare=()
 declare -A _background=()
+_recording=
 
 # on_exit COMMAND ARGUMENT...   runs the command when the test ends, before those registered
 # earlier. Its failure is ignored.
@@ -53,6 +54,10 @@ _finish() {
     eval "${_cleanup[i]}" > /dev/null 2>&1
   done
   _end_exports > /dev/null 2>&1
+  if [ "$status" -eq 0 ] && [ -n "$_recording" ]; then
+    "$SOURCE/tests/tools/api-contract" check "$_recording" "${_compare[@]}" || status=1
+    [ "$status" -eq 0 ] || echo "FAIL: the API is not as docs/api/openapi.yaml describes it: see above" >&2
+  fi
   if [ "${MULETTO_KEEP:-0}" = 1 ]; then
     echo "kept: $WORK" >&2
   else
@@ -334,6 +339,30 @@ XML
 
 declare -A _appliance_ports=()
 
+# record_api [--all-but OPERATION,...]   records what is asked at $MULETTO_SOCKET of the appliances that
+# are started afterwards, and compares their answers with docs/api/openapi.yaml when the test has passed.
+# An answer that is not as described fails the test. With --all-but, so does every operation that never
+# succeeded and is not named.
+record_api() {
+  /usr/bin/python3 -c 'import jsonschema, yaml' 2> /dev/null \
+    || fail "python3-jsonschema and python3-yaml are not installed"
+  _recording=$WORK/api-recording
+  : > "$_recording"
+  _compare=("$@")
+}
+
+# Puts a recorder between the appliance's socket and the users of MULETTO_SOCKET.
+_start_recorder() {
+  local folder=$WORK/$1.recorder
+  mkdir -p "$folder"
+  ln -sfn "$(appliance_run "$1")/mulettod.json" "$folder/mulettod.json"
+  MULETTO_SOCKET=$folder/api.sock
+  background_alive "$1.recorder" && return
+  start_background "$1.recorder" "$SOURCE/tests/tools/api-recorder" "$folder/api.sock" \
+    "$(appliance_run "$1")/api.sock" "$_recording"
+  wait_until 10 "the recorder of $1 listens" test -S "$folder/api.sock"
+}
+
 # start_appliance [--name NAME] [OPTION...]   starts mulettod and returns when it is ready. Its state is
 # in $WORK/state, its sockets in $WORK/run. It listens on 127.0.0.1 on a port that stays the same for the
 # whole test, as a customer's does: after a restart it must be able to bind that port again. Other options
@@ -348,6 +377,7 @@ start_appliance() {
   [ -n "${_appliance_ports[$name]:-}" ] || _appliance_ports[$name]=$(free_port)
   export MULETTO_SOCKET
   MULETTO_SOCKET=$(appliance_run "$name")/api.sock
+  [ -z "$_recording" ] || _start_recorder "$name"
   if [ -n "${LIBVIRT_DEFAULT_URI:-}" ] && [ -z "${_background[$name]:-}" ]; then
     on_exit _remove_instant_vms "$LIBVIRT_DEFAULT_URI"
   fi

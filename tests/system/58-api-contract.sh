@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# timeout: 600
+# The API is as docs/api/openapi.yaml describes it: every operation is used on an appliance that has a host, a machine,
+# points, jobs, an alert, instant VMs and a test boot, and each answer is compared with its schema.
+. "$(dirname "$0")/lib.sh"
+
+require_root
+require_commands qemu-img jq curl nbdkit virsh openssl
+require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
+ensure_libvirt
+
+# Connections that stop being HTTP cannot be recorded (others use them: 48-console, 45-wire), and a certificate can be
+# renewed only after years (85-renewal).
+record_api --all-but openTransfer,openConsole,renewCertificate
+
+# api METHOD PATH [BODY]   prints the answer, which must be a success.
+api() {
+  curl -sS --fail-with-body --unix-socket "$MULETTO_SOCKET" -X "$1" "http://muletto$2" ${3:+--data "$3"} \
+    || fail "$1 $2 fails"
+}
+v1() {
+  api "$1" "/api/v1$2" "${3:-}"
+}
+# refused STATUS METHOD PATH [BODY]
+refused() {
+  local status
+  status=$(curl -s --unix-socket "$MULETTO_SOCKET" -X "$2" -o "$WORK/answer" -w '%{http_code}' "http://muletto/api/v1$3" \
+    ${4:+--data "$4"})
+  [ "$status" = "$1" ] || fail "$2 $3 gives $status: $(cat "$WORK/answer")"
+}
+# over_tls STATUS METHOD PATH BODY [OPTION...]   the same on the TLS port, as who the options of curl say.
+over_tls() {
+  local seen
+  seen=$(curl -sk -X "$2" "https://$(appliance_address)/api/v1$3" --data "$4" -o "$WORK/answer" \
+    -w '%{http_code} %{content_type}' "${@:5}")
+  [ "${seen%% *}" = "$1" ] || fail "$2 $3 gives $seen: $(cat "$WORK/answer")"
+  jq -nc --arg method "$2" --arg target "/api/v1$3" --arg request "$4" --argjson status "$1" --arg type "${seen#* }" \
+    --rawfile body "$WORK/answer" '{$method, $target, $request, $status, $type, $body}' >> "$WORK/api-recording"
+}
+# done_job ANSWER   waits until the job of the answer has succeeded, prints its figures.
+done_job() {
+  local id
+  id=$(json .job.id <<< "$1")
+  muletto job follow "$id" > /dev/null
+  v1 GET "/jobs/$id" | json .job.figures
+}
+
+# ---- a host with an agent, and two machines
+"$SOURCE/tests/guests/build-guest" "$WORK/web.raw" --hostname web
+truncate -s 8M "$WORK/empty.raw"
+printf '[alerts]\ncommand = "/bin/true"\n[verification]\nwatch_on = "1s"\n' > "$WORK/mulettod.toml"
+start_appliance --config "$WORK/mulettod.toml"
+write_agent_config agent "web=$WORK/web.raw" "empty=$WORK/empty.raw"
+enroll_agent hv1 --config "$WORK/agent.toml"
+start_background agent muletto-agent run --config "$WORK/agent.toml"
+reported() { [ "$(v1 GET /hosts/hv1 | json '.host.report.machines | length')" = 2 ]; }
+wait_until 20 "the agent reports" reported
+done_job "$(v1 POST /machines/empty/sync)" > /dev/null
+done_job "$(v1 POST /machines/web/sync)" > /dev/null
+first=$(v1 GET "/points/web@latest" | json .point.id)
+printf 'changed' | dd of="$WORK/web.raw" bs=1 seek=$((1 << 20)) conv=notrunc status=none
+done_job "$(v1 POST /machines/web/sync)" > /dev/null
+
+# ---- what can be seen
+for path in /status /machines /machines/web /machines/web/traces /machines/web/checks /points "/points?machine=web" \
+  "/points/$first" /policies /policies/default "/alerts?closed=true" /alert-kinds /clock /tenants /store \
+  "/jobs?kind=sync&state=succeeded&limit=5" /tokens /hosts /boots; do
+  v1 GET "$path" > /dev/null
+done
+job=$(v1 GET "/jobs?subject=web" | json '.jobs[0].id')
+v1 GET "/jobs/$job/log?after=0" > /dev/null
+
+# ---- what can be changed
+v1 PUT /machines/web/host '{"host": "hv1"}' > /dev/null
+v1 PUT /machines/web/checks '{"checks": ["http:80/"]}' > /dev/null
+v1 POST /machines/web/checks/relearn > /dev/null
+v1 PUT /policies/gold '{"schedule": ["off"], "keep": "last 1", "protect_new": false}' > /dev/null
+v1 PUT /machines/web/protection '{"wanted": true, "policy": "gold"}' > /dev/null
+v1 GET /retention > /dev/null
+v1 GET "/retention?policy=gold&machine=web&keep=last%201" | jq -e '.machines[0].going == 1' > /dev/null
+v1 PUT "/points/$first/hold" '{"reason": "for the auditor", "until": "2100-01-01"}' > /dev/null
+refused 409 DELETE "/points/$first"
+v1 GET /points > /dev/null
+v1 DELETE "/points/$first/hold" > /dev/null
+v1 POST /retention/apply '{"machine": "web", "now": true}' | jq -e '.jobs | length == 1' > /dev/null
+v1 PUT /machines/web/protection '{"wanted": false, "policy": ""}' > /dev/null
+v1 DELETE /policies/gold > /dev/null
+v1 POST /clock/accept > /dev/null
+done_job "$(v1 POST /alert-tests)" > /dev/null
+has_alert() { [ "$(v1 GET /alerts | json '.alerts | length')" -gt 0 ]; }
+wait_until 20 "an unprotected machine is an alert" has_alert
+v1 POST "/alerts/$(v1 GET /alerts | json '.alerts[0].id')/acknowledge" > /dev/null
+v1 POST /tenants '{"name": "bakery", "encrypted": true}' > /dev/null
+v1 PUT /tenants/bakery '{"quota": 1073741824}' > /dev/null
+v1 POST /tenants/bakery/adopt > /dev/null
+done_job "$(v1 POST /store/check '{"deep": true}')" > /dev/null
+done_job "$(v1 POST /store/compact)" > /dev/null
+v1 POST /store/recompute '{"forget": false}' > /dev/null
+done_job "$(v1 POST /reports '{"timezone": "Europe/Rome"}')" > "$WORK/figures"
+v1 GET "/reports/$(json .report < "$WORK/figures")" > /dev/null
+
+# ---- an instant VM
+v1 POST /boots/check '{"point": "web@latest"}' | jq -e .check.possible > /dev/null
+boot=$(done_job "$(v1 POST /boots '{"point": "web@latest", "memory_size": 268435456, "networks": ["nat"]}')" | json .boot)
+done_job "$(v1 POST "/boots/$boot/wait" '{"http": "/", "timeout": "4m"}')" > /dev/null
+v1 GET /boots > /dev/null
+v1 GET "/boots/$boot" | jq -e '.boot.addresses | length > 0' > /dev/null
+for path in "/api/v1/boots/$boot/serial?offset=0" "/api/v1/boots/$boot/console" "/console/$boot" /assets/console.js \
+  /assets/console.css /novnc/core/rfb.js; do
+  api GET "$path" > /dev/null
+done
+api GET "/api/v1/boots/$boot/screenshot" > "$WORK/screen"
+[ -s "$WORK/screen" ] || fail "no picture"
+v1 POST "/boots/$boot/console/ticket" > /dev/null
+v1 PUT "/boots/$boot/settings" '{"restart": "wait"}' > /dev/null
+v1 POST "/boots/$boot/power" '{"action": "pause"}' > /dev/null
+v1 POST "/boots/$boot/power" '{"action": "resume"}' > /dev/null
+done_job "$(v1 POST "/boots/$boot/pull")" > /dev/null
+done_job "$(v1 POST "/boots/$boot/stop" '{"keep_overlay": false}')" > /dev/null
+v1 POST /boot-orders '{"groups": [["web@latest"]], "networks": ["none"], "memory_size": 268435456}' > "$WORK/order"
+boot=$(done_job "$(< "$WORK/order")" | json '.boots[0].boot')
+done_job "$(v1 POST "/boots/$boot/stop" '{"keep_overlay": false}')" > /dev/null
+
+# ---- a test boot, of a disk without a system: that fails fast (70-verify has others)
+done_job "$(v1 POST /verifications '{"point": "empty@latest"}')" > "$WORK/figures"
+number=$(json .verification < "$WORK/figures")
+v1 GET "/verifications?machine=empty&limit=10" > /dev/null
+v1 GET "/verifications/$number" | jq -e '.verification.picture_count > 0' > /dev/null
+api GET "/api/v1/verifications/$number/pictures/1" > "$WORK/screen"
+[ -s "$WORK/screen" ] || fail "no picture"
+bisect=$(v1 POST /machines/empty/bisect | json .job.id)
+v1 POST "/jobs/$bisect/cancel" > /dev/null
+for path in /status /machines/web "/jobs?limit=1000"; do v1 GET "$path" > /dev/null; done
+
+# ---- hosts and tokens
+stop_background agent
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=hv2 -keyout "$WORK/hv2.key" \
+  -out "$WORK/hv2.csr" 2> /dev/null
+token=$(v1 POST /tokens '{"expires": "5m", "note": "for hv2"}' | json .token.token)
+hv2=$(v1 POST /enroll "$(jq -n --arg token "$token" --rawfile request "$WORK/hv2.csr" \
+  '{$token, name: "hv2", $request, version: "1"}')")
+json .certificate <<< "$hv2" > "$WORK/hv2.crt"
+as_hv2=(--cert "$WORK/hv2.crt" --key "$WORK/hv2.key")
+over_tls 200 POST /agent/poll '{"report": {"version": "1", "machines": [{"name": "db", "kind": "images", "running": false}]}}' \
+  "${as_hv2[@]}"
+over_tls 409 POST /agent/renew "$(jq -n --rawfile request "$WORK/hv2.csr" '{$request}')" "${as_hv2[@]}"
+over_tls 403 POST /boots '{}' "${as_hv2[@]}"
+over_tls 426 GET /transfer '' "${as_hv2[@]}"
+operator=$(v1 POST "/tokens?tenant=bakery" '{"kind": "operator", "expires": "never"}')
+as_bakery=(-H "Authorization: Bearer $(json .token.token <<< "$operator")")
+over_tls 200 GET /machines '' "${as_bakery[@]}"
+over_tls 403 GET "/machines?tenant=default" '' "${as_bakery[@]}"
+over_tls 403 POST /tenants '{"name": "mill"}' "${as_bakery[@]}"
+v1 DELETE "/tokens/$(json .token.id <<< "$operator")" > /dev/null
+over_tls 401 GET /machines '' "${as_bakery[@]}"
+over_tls 401 GET /machines ''
+refused 409 DELETE /hosts/hv2
+v1 POST /hosts/hv2/revoke > /dev/null
+over_tls 403 POST /agent/poll '{}' "${as_hv2[@]}"
+v1 DELETE "/hosts/$(json .host.id <<< "$hv2")" > /dev/null
+
+# ---- wrong words
+for path in /machines/nobody "/points/nobody@latest" /policies/nobody /boots/nobody /hosts/nobody /jobs/999999 \
+  /verifications/999999 "/points?machine=nobody" "/machines?tenant=nobody" /reports/0000000000000000; do
+  refused 404 GET "$path"
+done
+for path in /jobs/first "/jobs?state=tired" "/jobs?limit=100000" "/retention?machine=web&keep=rubbish" /machines/%ZZ; do
+  refused 400 GET "$path"
+done
+refused 400 POST /boots '{"point": "web@latest", "ram": 1}'
+refused 400 PUT /policies/gold '{"color": "red"}'
+refused 409 POST /tenants '{"name": "bakery"}'
+refused 405 PATCH /machines
+
+# ---- the end of it
+done_job "$(v1 DELETE "/points/web@latest")" > /dev/null
+done_job "$(v1 DELETE "/machines/web?points=true")" > /dev/null
