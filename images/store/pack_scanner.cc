@@ -136,7 +136,7 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
   return contents;
 }
 
-std::vector<PackId> take_stock_of_packs(base::FileSystem& files, const std::string& store) {
+std::vector<PackId> collect_packs(base::FileSystem& files, const std::string& store) {
   std::vector<PackId> packs;
   std::string top = layout::packs_directory(store);
   for (const std::string& shard : files.list(top)) {

@@ -32,6 +32,6 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
 
 // All packs in the store's folders. Removes files ending in ".pack.tmp", left by a pack that was
 // written in one piece and interrupted. Only for the writer.
-std::vector<PackId> take_stock_of_packs(base::FileSystem& files, const std::string& store);
+std::vector<PackId> collect_packs(base::FileSystem& files, const std::string& store);
 
 }  // namespace images

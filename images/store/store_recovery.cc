@@ -24,8 +24,8 @@ using format::PublicManifest;
 
 // There are two records with one id if a damaged one was sent again, or if a compaction was
 // interrupted. The index must not refer to the damaged one, whichever is found first.
-void doubt_known_record(OpenStore& store, IndexTransaction& transaction,
-                        const format::DirectoryEntry& record, uint32_t number) {
+void recheck_indexed_record(OpenStore& store, IndexTransaction& transaction,
+                            const format::DirectoryEntry& record, uint32_t number) {
   auto known = transaction.find_chunk(record.id);
   if (!known || !known->present()) return;
   if (known->pack == number && known->offset == record.offset) return;
@@ -55,7 +55,7 @@ void list_pack(OpenStore& store, const PackId& pack, const PackContents& content
   std::sort(records.begin(), records.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
   for (const auto& record : records) {
-    doubt_known_record(store, *transaction, record, number);
+    recheck_indexed_record(store, *transaction, record, number);
     list_record(*transaction, record, number, epoch);
   }
   transaction->commit();
@@ -75,7 +75,7 @@ void drop_forged_records(OpenStore& store, const std::string& path, PackContents
 
 // A pack whose header was lost in a power cut, but which has records after it: they are moved to a
 // new pack.
-size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
+size_t salvage_headerless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
   auto source = store.files.open(layout::pack_file(store.directory, pack));
   PackId new_pack = PackId::random();
   base::Bytes bytes = format::encode_pack_header(store.parameters.id, new_pack);
@@ -99,8 +99,8 @@ size_t take_headless_pack(OpenStore& store, const PackId& pack, const PackConten
 
 // Enters one pack into the index; an unsealed one is truncated after its last whole record and
 // sealed. `number` is its row, 0 if it has none yet. Returns how many records it contains.
-size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
-                 std::vector<std::string>& problems) {
+size_t index_pack(OpenStore& store, const PackId& pack, uint32_t number,
+                  std::vector<std::string>& problems) {
   PackContents contents =
       scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
   for (const std::string& problem : contents.problems) {
@@ -116,7 +116,8 @@ size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
     store.files.remove(path);
     return 0;
   }
-  if (contents.header_is_damaged && number == 0) return take_headless_pack(store, pack, contents);
+  if (contents.header_is_damaged && number == 0)
+    return salvage_headerless_pack(store, pack, contents);
   // Its writer may have died before the fsync of the file or of its folder: what can be read need
   // not be durable.
   base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
@@ -130,7 +131,7 @@ size_t take_pack(OpenStore& store, const PackId& pack, uint32_t number,
 }
 
 // False if the index cannot be repaired and has to be rebuilt.
-bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
+bool repair_packs(OpenStore& store, std::vector<std::string>& problems) {
   std::unordered_map<PackId, std::pair<uint32_t, bool>> rows;  // number, sealed
   bool rebuilding = false;
   {
@@ -141,7 +142,7 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
     });
   }
   if (rebuilding) return false;
-  std::vector<PackId> packs = take_stock_of_packs(store.files, store.directory);
+  std::vector<PackId> packs = collect_packs(store.files, store.directory);
   std::unordered_set<PackId> present(packs.begin(), packs.end());
   for (const auto& [pack, row] : rows) {
     if (present.count(pack) == 0) {
@@ -151,8 +152,8 @@ bool mend_packs(OpenStore& store, std::vector<std::string>& problems) {
   }
   for (const PackId& pack : packs) {
     auto row = rows.find(pack);
-    if (row == rows.end()) take_pack(store, pack, 0, problems);
-    else if (!row->second.second) take_pack(store, pack, row->second.first, problems);
+    if (row == rows.end()) index_pack(store, pack, 0, problems);
+    else if (!row->second.second) index_pack(store, pack, row->second.first, problems);
   }
   return true;
 }
@@ -216,7 +217,7 @@ FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
 }
 
 // Returns how many points were added.
-size_t mend_points(OpenStore& store, std::vector<std::string>& problems) {
+size_t repair_points(OpenStore& store, std::vector<std::string>& problems) {
   ReferenceCounter counter(store);
   counter.finish_pending();
   FoundPoints found = find_points(store, problems);
@@ -241,8 +242,8 @@ bool try_mend(OpenStore& store, const std::string& index_directory) {
     if (!closed_in_order && !index_is_whole(index_directory, store.parameters.id)) return false;
     store.open_index(index_directory, true);
     std::vector<std::string> problems;
-    if (!mend_packs(store, problems)) return false;
-    mend_points(store, problems);
+    if (!repair_packs(store, problems)) return false;
+    repair_points(store, problems);
     for (const std::string& problem : problems) base::log().error("{}", problem);
     return true;
   } catch (const Error& error) {
@@ -271,11 +272,11 @@ RebuildReport rebuild_from_packs(OpenStore& store, const std::string& index_dire
   };
   set_rebuilding(1);
   RebuildReport report;
-  for (const PackId& pack : take_stock_of_packs(store.files, store.directory)) {
-    report.chunks_found += take_pack(store, pack, 0, report.problems);
+  for (const PackId& pack : collect_packs(store.files, store.directory)) {
+    report.chunks_found += index_pack(store, pack, 0, report.problems);
     ++report.packs_read;
   }
-  report.points_found = mend_points(store, report.problems);
+  report.points_found = repair_points(store, report.problems);
   set_rebuilding(0);
   return report;
 }

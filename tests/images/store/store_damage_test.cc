@@ -51,7 +51,7 @@ struct DamagedStore {
   }
   std::vector<std::string> packs() {
     std::vector<std::string> paths;
-    for (const PackId& pack : take_stock_of_packs(files, path))
+    for (const PackId& pack : collect_packs(files, path))
       paths.push_back(layout::pack_file(path, pack));
     return paths;
   }

@@ -238,7 +238,7 @@ TEST_CASE("compaction lays the newest point's chunks down in the order of its di
   CHECK(differences(writer->reader(), model).empty());
   writer.reset();
 
-  auto packs = take_stock_of_packs(store.files, store.path);
+  auto packs = collect_packs(store.files, store.path);
   REQUIRE(packs.size() == 1);
   auto contents = scan_pack(store.files, store.path, read_parameters(store.files, store.path).id,
                             packs.front(), ScanDepth::directory);
