@@ -12,8 +12,8 @@ namespace {
 
 constexpr size_t kWriteSize = 1u << 20;
 constexpr size_t kBufferSize =
-    4u << 20;                         // may be buffered during a write; holds the largest record
-constexpr size_t kPacksTogether = 8;  // are indexed in one transaction
+    4u << 20;  // may be buffered during a write; holds the largest record
+constexpr size_t kPacksPerIndexTransaction = 8;  // are indexed in one transaction
 
 }  // namespace
 
@@ -96,7 +96,7 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
         continue;
       }
       if (state->is_full(size, pack_size_)) {
-        state.wait(quieter_, [&] { return !state->closing && !state->writing; });
+        state.wait(idle_, [&] { return !state->closing && !state->writing; });
         if (!state->is_full(size, pack_size_)) continue;  // another thread closes it
         Work work;
         work.full = std::move(*state->pack);
@@ -108,7 +108,7 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
       }
       if (!state->pack) start_pack(*state);
       if (!state->pack->buffer->has_room(size)) {
-        state.wait(quieter_, [&] { return !state->writing; });
+        state.wait(idle_, [&] { return !state->writing; });
         if (state->pack && !state->pack->buffer->has_room(size)) return take_blocks(*state);
         continue;
       }
@@ -126,8 +126,8 @@ std::optional<PackAppender::Work> PackAppender::fill(std::span<const Record> rec
       if (pack.buffer->size() >= kWriteSize && !state->writing) return take_blocks(*state);
     }
   } catch (...) {
-    state.wait(quieter_, [&] { return !state->writing; });
-    give_up(*state);
+    state.wait(idle_, [&] { return !state->writing; });
+    abandon_pack(*state);
     throw;
   }
   return std::nullopt;
@@ -156,9 +156,9 @@ void PackAppender::write(Work work) {
     LockedState state = state_.lock();
     state->writing = false;
     state->spare.push_back(std::move(work.buffer));
-    if (failure) give_up(*state);
+    if (failure) abandon_pack(*state);
   }
-  quieter_.notify_all();
+  idle_.notify_all();
   if (failure) std::rethrow_exception(failure);
 }
 
@@ -168,7 +168,7 @@ void PackAppender::close(OpenPack pack) {
     end_file(pack);
   } catch (...) {
     failure = std::current_exception();
-    cut_off(pack);
+    truncate_to_flushed(pack);
   }
   std::vector<OpenPack> packs;
   {
@@ -176,7 +176,7 @@ void PackAppender::close(OpenPack pack) {
     state->spare.push_back(std::move(pack.buffer));
     if (failure) forget(*state, pack);
     else state->sealed.push_back(std::move(pack));
-    if (state->sealed.size() >= kPacksTogether) packs.swap(state->sealed);
+    if (state->sealed.size() >= kPacksPerIndexTransaction) packs.swap(state->sealed);
   }
   if (!packs.empty()) {
     try {
@@ -184,7 +184,7 @@ void PackAppender::close(OpenPack pack) {
       packs.clear();
     } catch (...) {
       failure = std::current_exception();
-      for (OpenPack& each : packs) cut_off(each);
+      for (OpenPack& each : packs) truncate_to_flushed(each);
     }
   }
   {
@@ -193,7 +193,7 @@ void PackAppender::close(OpenPack pack) {
     if (state->sealed.empty()) state->closing_pending.clear();
     state->closing = false;
   }
-  quieter_.notify_all();
+  idle_.notify_all();
   if (failure) std::rethrow_exception(failure);
 }
 
@@ -204,25 +204,25 @@ void PackAppender::forget(State& state, const OpenPack& pack) {
   if (pack.flushed_count != pack.directory.size()) ++state.failure_count;
 }
 
-PackAppender::LockedState PackAppender::lock_when_quiet() {
+PackAppender::LockedState PackAppender::lock_when_idle() {
   LockedState state = state_.lock();
-  state.wait(quieter_, [&] { return !state->closing && !state->writing; });
+  state.wait(idle_, [&] { return !state->closing && !state->writing; });
   return state;
 }
 
 void PackAppender::flush() {
-  LockedState state = lock_when_quiet();
-  settle(*state, false);
+  LockedState state = lock_when_idle();
+  persist(*state, false);
 }
 
 void PackAppender::seal() {
-  LockedState state = lock_when_quiet();
-  settle(*state, true);
+  LockedState state = lock_when_idle();
+  persist(*state, true);
   state->pack.reset();
 }
 
 // Makes everything appended so far durable and indexes it; `at_end`, the open pack is sealed.
-void PackAppender::settle(State& state, bool at_end) {
+void PackAppender::persist(State& state, bool at_end) {
   OpenPack* open = state.pack ? &*state.pack : nullptr;
   if (open != nullptr && !at_end && open->flushed_count == open->directory.size()) open = nullptr;
   if (open == nullptr && state.sealed.empty()) return;
@@ -236,17 +236,17 @@ void PackAppender::settle(State& state, bool at_end) {
       }
     }
   } catch (...) {
-    give_up(state);
+    abandon_pack(state);
     throw;
   }
   try {
     list_in_index(state.sealed, open, at_end);
   } catch (...) {
     if (!state.sealed.empty()) ++state.failure_count;
-    for (OpenPack& each : state.sealed) cut_off(each);
+    for (OpenPack& each : state.sealed) truncate_to_flushed(each);
     state.sealed.clear();
     state.closing_pending.clear();
-    if (open != nullptr) give_up(state);
+    if (open != nullptr) abandon_pack(state);
     throw;
   }
   state.sealed.clear();
@@ -287,12 +287,12 @@ void PackAppender::write_buffer(OpenPack& pack) {
 // Its folders, too, the first time: at the start of a pack everyone would have to wait for them.
 void PackAppender::make_durable(OpenPack& pack) {
   pack.file->sync();
-  if (pack.is_entered) return;
+  if (pack.directory_synced) return;
   std::string shard = layout::pack_shard(store_, pack.id);
   files_.sync_directory(shard);
   // Even if the shard existed already: its creator may have died before this.
   files_.sync_directory(base::parent_path(shard));
-  pack.is_entered = true;
+  pack.directory_synced = true;
 }
 
 // Writes its directory after its records; durable when it returns.
@@ -342,14 +342,14 @@ uint32_t PackAppender::list_pack(IndexTransaction& transaction, const OpenPack& 
   return number;
 }
 
-void PackAppender::give_up(State& state) {
+void PackAppender::abandon_pack(State& state) {
   if (!state.pending.empty()) ++state.failure_count;
   state.pending.clear();
-  if (state.pack) cut_off(*state.pack);
+  if (state.pack) truncate_to_flushed(*state.pack);
   state.pack.reset();
 }
 
-void PackAppender::cut_off(OpenPack& pack) {
+void PackAppender::truncate_to_flushed(OpenPack& pack) {
   std::string path = layout::pack_file(store_, pack.id);
   try {
     pack.file.reset();

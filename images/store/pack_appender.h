@@ -64,7 +64,7 @@ class PackAppender {
     uint32_t number = 0;  // its row in the index, once it has one
     std::unique_ptr<base::WritableFile> file;
     std::unique_ptr<base::BlockBuffer> buffer;  // bytes not written to the file yet
-    bool is_entered = false;                    // its folder entries are durable
+    bool directory_synced = false;              // its folder entries are durable
     std::vector<format::DirectoryEntry> directory;
     size_t flushed_count = 0;   // entries of the directory that are in the index
     uint64_t flushed_size = 0;  // the same in bytes of the file
@@ -104,18 +104,18 @@ class PackAppender {
   static Work take_blocks(State& state);
   void write(Work work);
   void close(OpenPack pack);
-  LockedState lock_when_quiet();
+  LockedState lock_when_idle();
   void start_pack(State& state);
   static std::unique_ptr<base::BlockBuffer> take_buffer(State& state);
   static void write_buffer(OpenPack& pack);
   void make_durable(OpenPack& pack);
   void end_file(OpenPack& pack);
-  void settle(State& state, bool at_end);
+  void persist(State& state, bool at_end);
   static void forget(State& state, const OpenPack& pack);
   void list_in_index(std::vector<OpenPack>& sealed, OpenPack* open, bool open_is_sealed);
   static uint32_t list_pack(IndexTransaction& transaction, const OpenPack& pack, bool is_sealed);
-  void give_up(State& state);
-  void cut_off(OpenPack& pack);
+  void abandon_pack(State& state);
+  void truncate_to_flushed(OpenPack& pack);
 
   base::FileSystem& files_;
   std::string store_;
@@ -126,7 +126,7 @@ class PackAppender {
   // Held while records are put into the buffer: their order in the pack is that of the calls. Not
   // held while one thread writes what is buffered, or closes a full pack.
   base::Guarded<State> state_;
-  std::condition_variable quieter_;  // `writing` or `closing` ended
+  std::condition_variable idle_;  // `writing` or `closing` ended
 };
 
 // Enters the record at `entry` into the index, in an open write transaction: a new chunk without
