@@ -101,8 +101,8 @@ bool BatchWindow::try_grant(uint64_t sequence, Entry& entry) {
   std::set<uint64_t> waits_for;
   for (size_t i = 0; i < places.size(); ++i) {
     if (!entry.wanted[i] || places[i].id.is_zero()) continue;
-    auto bringer = bringers_.find(places[i].id);
-    if (bringer == bringers_.end()) {
+    auto bringer = provider_of_.find(places[i].id);
+    if (bringer == provider_of_.end()) {
       wanted[i] = own.insert(places[i].id).second;
     } else if (entries_.contains(bringer->second) &&
                entries_[bringer->second].state != State::finished) {
@@ -111,8 +111,8 @@ bool BatchWindow::try_grant(uint64_t sequence, Entry& entry) {
   }
   uint64_t size = own.size() * uint64_t{chunk_size_};
   if (granted_size_ > 0 && granted_size_ + size > byte_limit_) return false;
-  for (const ChunkId& id : own) bringers_[id] = sequence;
-  entry.brings.assign(own.begin(), own.end());
+  for (const ChunkId& id : own) provider_of_[id] = sequence;
+  entry.provides.assign(own.begin(), own.end());
   granted_size_ += size;
   entry.granted = size;
   entry.missing = own.size();
@@ -131,7 +131,7 @@ BatchWindow::Steps BatchWindow::advance() {
   }
   forget_retired();
   for (auto& [sequence, entry] : entries_) {
-    if (entry.state != State::granted || !entry.told || entry.missing > 0 ||
+    if (entry.state != State::granted || !entry.need_sent || entry.missing > 0 ||
         !entry.waits_for.empty())
       continue;
     entry.state = State::complete;
@@ -140,7 +140,7 @@ BatchWindow::Steps BatchWindow::advance() {
   return steps;
 }
 
-void BatchWindow::told(uint64_t sequence) { entry(sequence, State::granted).told = true; }
+void BatchWindow::need_sent(uint64_t sequence) { entry(sequence, State::granted).need_sent = true; }
 
 void BatchWindow::receive(const wire::Data& data) {
   auto found = entries_.find(data.sequence);
@@ -169,7 +169,7 @@ void BatchWindow::finish(uint64_t sequence) {
   Entry& finished = entry(sequence, State::complete);
   finished.state = State::finished;
   granted_size_ -= finished.granted;
-  retired_.push_back({offer_count_, std::move(finished.brings)});
+  retired_.push_back({offer_count_, std::move(finished.provides)});
   for (auto& [other, waiting] : entries_) waiting.waits_for.erase(sequence);
   while (!entries_.empty() && entries_.begin()->first == floor_ &&
          entries_.begin()->second.state == State::finished) {
@@ -202,7 +202,7 @@ void BatchWindow::forget_retired() {
       oldest = std::min(oldest, entry.offered_as);
   }
   while (!retired_.empty() && retired_.front().offer_count <= oldest) {
-    for (const ChunkId& id : retired_.front().ids) bringers_.erase(id);
+    for (const ChunkId& id : retired_.front().ids) provider_of_.erase(id);
     retired_.pop_front();
   }
 }

@@ -1,7 +1,7 @@
 // The receiver's bookkeeping of one transfer: which batches were offered, which chunks may be sent
 // now, what arrived, and what can be stored. Pure state, no I/O. Not thread-safe.
 //
-// A batch goes through: offer() → set_lacking() → a Need is granted by advance() → told() →
+// A batch goes through: offer() → set_lacking() → a Need is granted by advance() → need_sent() →
 // receive() for each wanted chunk → complete, returned by advance() → take() → finish().
 //
 // Memory. Everything that was requested may have to be held: a Need is granted only while the
@@ -56,7 +56,7 @@ class BatchWindow {
 
   // The peer was told what the batch needs. A batch is not complete before that, even one that
   // needs nothing: otherwise another thread could tell the peer first that it is done.
-  void told(uint64_t sequence);
+  void need_sent(uint64_t sequence);
 
   // Keeps a chunk the peer sent. Throws invalid_argument unless it was requested and had not
   // arrived yet, and corrupt if its size is impossible.
@@ -90,10 +90,10 @@ class BatchWindow {
     uint32_t disk = 0;
     uint64_t first = 0, end = 0;  // chunk numbers
     std::vector<bool> wanted;     // as the store said; after the grant: what was requested
-    bool told = false;
-    size_t missing = 0;           // requested chunks that have not arrived
-    uint64_t granted = 0;         // bytes
-    std::vector<ChunkId> brings;  // what was requested
+    bool need_sent = false;
+    size_t missing = 0;             // requested chunks that have not arrived
+    uint64_t granted = 0;           // bytes
+    std::vector<ChunkId> provides;  // what was requested
     std::set<uint64_t> waits_for;
     uint64_t offered_as = 0;  // how many were offered before it
   };
@@ -117,7 +117,7 @@ class BatchWindow {
   uint64_t offer_count_ = 0;
   std::map<uint64_t, Entry> entries_;  // from floor_ on, at most kMaxBatchesInFlight
   std::unordered_map<ChunkId, uint64_t>
-      bringers_;  // chunk → the granted or finished batch that provides it
+      provider_of_;  // chunk → the granted or finished batch that provides it
   std::deque<Retired> retired_;
 };
 

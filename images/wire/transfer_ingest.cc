@@ -121,7 +121,7 @@ void TransferIngest::follow(BatchWindow::Steps steps) {
     if (steps.needs.empty()) return;
     for (const wire::Need& need : steps.needs) channel_.write(wire::encode(need));
     auto state = state_.lock();
-    for (const wire::Need& need : steps.needs) state->window.told(need.sequence);
+    for (const wire::Need& need : steps.needs) state->window.need_sent(need.sequence);
     steps = advance(*state);
   }
 }

@@ -34,7 +34,7 @@ BatchWindow new_window(uint64_t byte_limit = 100 * kChunk) {
 // What advance() gives when the peer is told at once.
 BatchWindow::Steps advance(BatchWindow& window) {
   BatchWindow::Steps steps = window.advance();
-  for (const wire::Need& need : steps.needs) window.told(need.sequence);
+  for (const wire::Need& need : steps.needs) window.need_sent(need.sequence);
   std::vector<uint64_t> complete = window.advance().complete;
   steps.complete.insert(steps.complete.end(), complete.begin(), complete.end());
   return steps;
@@ -161,7 +161,7 @@ TEST_CASE("a batch that needs nothing is not complete before the peer was told",
   CHECK(steps.needs.size() == 1);
   CHECK(steps.complete.empty());
   CHECK(window.advance().complete.empty());
-  window.told(0);
+  window.need_sent(0);
   CHECK(window.advance().complete == std::vector<uint64_t>{0});
 }
 
