@@ -32,7 +32,7 @@ class ImageCapture : public Capture {
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
   const images::PointDetails& details() const override { return details_; }
   void check() override {
-    for (const FileWitness& witness : witnesses_) witness.check();
+    for (const FileChangeDetector& witness : witnesses_) witness.check();
   }
   void end_reading() override {
     check();
@@ -41,7 +41,7 @@ class ImageCapture : public Capture {
   void committed(const images::PointId&) noexcept override {}
 
  private:
-  std::vector<FileWitness> witnesses_;
+  std::vector<FileChangeDetector> witnesses_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
 };

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/capture.h"
-#include "agent/file_witness.h"
+#include "agent/file_change_detector.h"
 
 namespace agent {
 

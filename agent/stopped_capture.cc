@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/file_witness.h"
+#include "agent/file_change_detector.h"
 #include "agent/host_name.h"
 #include "agent/machine_state_files.h"
 #include "base/error.h"
@@ -39,7 +39,7 @@ class StoppedCapture : public Capture {
   MachineLock lock_;
   DomainFacts facts_;
   std::optional<TrackingRecord> record_;
-  std::vector<FileWitness> witnesses_;
+  std::vector<FileChangeDetector> witnesses_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
 };
@@ -112,7 +112,7 @@ void StoppedCapture::check() {
         fmt::format("machine {} was started during the sync; nothing was saved, try again",
                     settings_.machine_name));
   }
-  for (const FileWitness& witness : witnesses_) witness.check();
+  for (const FileChangeDetector& witness : witnesses_) witness.check();
 }
 
 void StoppedCapture::end_reading() {

@@ -8,10 +8,10 @@
 
 namespace agent {
 
-class FileWitness {
+class FileChangeDetector {
  public:
   // Throws as system_error if the file does not exist.
-  explicit FileWitness(std::string path);
+  explicit FileChangeDetector(std::string path);
   // Throws busy, naming the file, if it has changed.
   void check() const;
 

@@ -1,4 +1,4 @@
-#include "agent/file_witness.h"
+#include "agent/file_change_detector.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -9,9 +9,10 @@
 
 namespace agent {
 
-FileWitness::FileWitness(std::string path) : path_(std::move(path)), before_(look()) {}
+FileChangeDetector::FileChangeDetector(std::string path)
+    : path_(std::move(path)), before_(look()) {}
 
-FileWitness::Look FileWitness::look() const {
+FileChangeDetector::Look FileChangeDetector::look() const {
   struct stat status;
   if (::stat(path_.c_str(), &status) != 0)
     throw base::system_error(errno, "cannot examine " + path_);
@@ -24,7 +25,7 @@ FileWitness::Look FileWitness::look() const {
   return look;
 }
 
-void FileWitness::check() const {
+void FileChangeDetector::check() const {
   if (look() == before_) return;
   throw base::Error(
       base::ErrorCode::busy,
