@@ -27,7 +27,7 @@ using nlohmann::json;
 
 constexpr uint64_t kGranularity = 64 << 10;  // bytes, the allocation unit of overlays
 constexpr std::chrono::minutes kPatience{30};
-constexpr size_t kExtentsACommand = 500;
+constexpr size_t kMaxExtentsPerCommand = 500;
 // Exit codes of qemu-img check.
 constexpr int kCorrupt = 2;
 constexpr int kLeaks = 3;
@@ -85,7 +85,7 @@ void mark_allocated(const std::string& overlay, const std::string& marks, uint64
   };
   for (const json& extent : map) {
     if (!extent.at("present").get<bool>()) continue;
-    if (command.size() > kExtentsACommand) run();
+    if (command.size() > kMaxExtentsPerCommand) run();
     if (command.empty()) command = {"qemu-io", "-f", "qcow2"};
     command.push_back("-c");
     command.push_back(fmt::format("write -q -z {} {}", extent.at("start").get<uint64_t>(),
