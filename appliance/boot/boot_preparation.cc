@@ -43,15 +43,15 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 
 // The disk the machine boots from is the most informative: the first with an EFI system partition,
 // otherwise the first. A disk that is damaged where a boot begins is listed among the damages.
-DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
-                       std::vector<std::string>& damages) {
-  std::optional<DiskLook> best;
+DiskInspection inspect_point(images::StoreReader& reader, const images::Point& point,
+                             std::vector<std::string>& damages) {
+  std::optional<DiskInspection> best;
   for (const images::PointDisk& disk : point.disks) {
-    DiskLook look;
+    DiskInspection look;
     std::optional<std::string> damage;
     try {
       auto disk_reader = reader.open_disk(point.id, disk.name);
-      look = look_at(*disk_reader);
+      look = inspect_disk(*disk_reader);
       damage = damage_where_boot_begins(*disk_reader, look);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
@@ -63,7 +63,7 @@ DiskLook look_at_point(images::StoreReader& reader, const images::Point& point,
     }
     if (!best || (look.has_efi_system_partition && !best->has_efi_system_partition)) best = look;
   }
-  return best.value_or(DiskLook{});
+  return best.value_or(DiskInspection{});
 }
 
 // Damage is a reason against the start, or only a note if the operator wants it anyway. A check of
@@ -175,7 +175,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
   std::vector<std::string> damages;
-  DiskLook look = look_at_point(*source.reader, prepared.point, damages);
+  DiskInspection look = inspect_point(*source.reader, prepared.point, damages);
   prepared.facts = hypervisor.facts();
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;

@@ -24,7 +24,7 @@ void read_part(images::DiskReader& disk, uint64_t offset, uint64_t size) {
 }  // namespace
 
 std::optional<std::string> damage_where_boot_begins(images::DiskReader& disk,
-                                                    const DiskLook& look) {
+                                                    const DiskInspection& look) {
   try {
     read_part(disk, 0, kBootArea);
     for (uint64_t start : look.partition_starts) read_part(disk, start, kPartitionStart);

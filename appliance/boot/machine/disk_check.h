@@ -7,13 +7,14 @@
 #include <optional>
 #include <string>
 
-#include "appliance/boot/machine/disk_look.h"
+#include "appliance/boot/machine/disk_inspection.h"
 #include "images/disk_reader.h"
 
 namespace appliance::boot {
 
 // What is wrong, as a sentence; nothing if everything examined is intact. Only damage is reported
 // this way: other errors are thrown.
-std::optional<std::string> damage_where_boot_begins(images::DiskReader& disk, const DiskLook& look);
+std::optional<std::string> damage_where_boot_begins(images::DiskReader& disk,
+                                                    const DiskInspection& look);
 
 }  // namespace appliance::boot

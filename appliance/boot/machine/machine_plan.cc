@@ -68,7 +68,7 @@ std::string in_lower_case(std::string text) {
   return text;
 }
 
-void choose_firmware_and_type(const images::Point& point, const DiskLook& look,
+void choose_firmware_and_type(const images::Point& point, const DiskInspection& look,
                               const BootOptions& options, MachinePlan& plan) {
   plan.firmware = options.firmware.value_or(point.definition.firmware);
   if (plan.firmware == Firmware::unknown) {
@@ -320,7 +320,7 @@ base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
   }
 }
 
-MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
+MachinePlan plan_machine(const images::Point& point, const DiskInspection& look,
                          const BootOptions& options, const HypervisorFacts& facts,
                          const XmlPacker& packer) {
   MachinePlan plan;

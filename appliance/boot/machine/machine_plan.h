@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "appliance/boot/host/hypervisor.h"
-#include "appliance/boot/machine/disk_look.h"
+#include "appliance/boot/machine/disk_inspection.h"
 #include "appliance/boot/model/instant_vm.h"
 #include "images/point.h"
 
@@ -94,7 +94,7 @@ base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan);
 
 // `look` describes the point's first disk (or the first with an EFI system partition). Throws
 // corrupt if the definition is not XML; everything else that is wrong is in `reasons`.
-MachinePlan plan_machine(const images::Point& point, const DiskLook& look,
+MachinePlan plan_machine(const images::Point& point, const DiskInspection& look,
                          const BootOptions& options, const HypervisorFacts& facts,
                          const XmlPacker& packer = pack_xml_here);
 

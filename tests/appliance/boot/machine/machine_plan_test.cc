@@ -183,7 +183,7 @@ TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[b
     CHECK(plan.cards[0].model == "e1000e");
   }
   SECTION("Windows with BIOS, too; on IDE if the caller says so") {
-    DiskLook look{.has_partitions = true, .has_windows = true};
+    DiskInspection look{.has_partitions = true, .has_windows = true};
     MachinePlan plan = plan_machine(point, look, {}, usual_facts());
     CHECK(plan.disks[0].bus == DiskBus::sata);
     CHECK(plan.machine_type == "q35");

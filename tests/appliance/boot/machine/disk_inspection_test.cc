@@ -1,4 +1,4 @@
-#include "appliance/boot/machine/disk_look.h"
+#include "appliance/boot/machine/disk_inspection.h"
 
 #include <catch2/catch.hpp>
 #include <random>
@@ -51,9 +51,9 @@ base::Bytes with_gpt(size_t sector_size, std::string_view type_hex) {
   return bytes;
 }
 
-DiskLook look(base::Bytes content) {
+DiskInspection look(base::Bytes content) {
   MemoryDisk disk(std::move(content));
-  return look_at(disk);
+  return inspect_disk(disk);
 }
 
 constexpr const char* kEsp = "28732ac11ff8d211ba4b00a0c93ec93b";

@@ -1,4 +1,4 @@
-#include "appliance/boot/machine/disk_look.h"
+#include "appliance/boot/machine/disk_inspection.h"
 
 #include <algorithm>
 #include <array>
@@ -40,7 +40,7 @@ bool starts_ntfs(images::DiskReader& disk, uint64_t offset) {
 }
 
 // The GUID partition table whose header is in sector 1; false if there is none.
-bool look_at_gpt(images::DiskReader& disk, uint64_t sector_size, DiskLook& look) {
+bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection& look) {
   base::Bytes header = read_at(disk, sector_size, kMbrSize);
   if (header.empty() || base::as_text(header).substr(0, 8) != "EFI PART") return false;
   uint64_t table = base::load_u64(header.data() + 72);
@@ -62,7 +62,7 @@ bool look_at_gpt(images::DiskReader& disk, uint64_t sector_size, DiskLook& look)
   return true;
 }
 
-void look_at_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskLook& look) {
+void inspect_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskInspection& look) {
   for (size_t i = 0; i < 4; ++i) {
     const uint8_t* entry = sector.data() + kMbrTable + i * kMbrEntrySize;
     uint8_t type = entry[4];
@@ -78,18 +78,18 @@ void look_at_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskLook& 
 
 }  // namespace
 
-DiskLook look_at(images::DiskReader& disk) {
-  DiskLook look;
+DiskInspection inspect_disk(images::DiskReader& disk) {
+  DiskInspection look;
   base::Bytes sector = read_at(disk, 0, kMbrSize);
   if (sector.empty()) return look;
   look.has_boot_code = sector[510] == 0x55 && sector[511] == 0xaa &&
                        !base::is_all_zero(base::ByteView(sector).first(kMbrTable));
-  if (look_at_gpt(disk, 512, look) || look_at_gpt(disk, 4096, look)) return look;
-  if (sector[510] == 0x55 && sector[511] == 0xaa) look_at_mbr(disk, sector, look);
+  if (inspect_gpt(disk, 512, look) || inspect_gpt(disk, 4096, look)) return look;
+  if (sector[510] == 0x55 && sector[511] == 0xaa) inspect_mbr(disk, sector, look);
   return look;
 }
 
-images::Firmware firmware_of(const DiskLook& look) {
+images::Firmware firmware_of(const DiskInspection& look) {
   return look.has_efi_system_partition ? images::Firmware::uefi : images::Firmware::bios;
 }
 

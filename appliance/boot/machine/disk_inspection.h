@@ -10,7 +10,7 @@
 
 namespace appliance::boot {
 
-struct DiskLook {
+struct DiskInspection {
   bool has_partitions = false;
   bool has_efi_system_partition = false;
   bool has_boot_code = false;  // the first sector is code for a BIOS
@@ -20,9 +20,9 @@ struct DiskLook {
 
 // Reads at most a few hundred KiB. Throws what the reader throws; a damaged table counts as no
 // table.
-DiskLook look_at(images::DiskReader& disk);
+DiskInspection inspect_disk(images::DiskReader& disk);
 
 // uefi if there is an EFI system partition, otherwise bios.
-images::Firmware firmware_of(const DiskLook& look);
+images::Firmware firmware_of(const DiskInspection& look);
 
 }  // namespace appliance::boot
