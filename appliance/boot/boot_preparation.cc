@@ -47,12 +47,12 @@ DiskInspection inspect_point(images::StoreReader& reader, const images::Point& p
                              std::vector<std::string>& damages) {
   std::optional<DiskInspection> best;
   for (const images::PointDisk& disk : point.disks) {
-    DiskInspection look;
+    DiskInspection inspection;
     std::optional<std::string> damage;
     try {
       auto disk_reader = reader.open_disk(point.id, disk.name);
-      look = inspect_disk(*disk_reader);
-      damage = damage_where_boot_begins(*disk_reader, look);
+      inspection = inspect_disk(*disk_reader);
+      damage = damage_where_boot_begins(*disk_reader, inspection);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
       damage = error.message();
@@ -61,7 +61,8 @@ DiskInspection inspect_point(images::StoreReader& reader, const images::Point& p
       damages.push_back(
           fmt::format("the image of its disk {} is damaged ({})", disk.name, *damage));
     }
-    if (!best || (look.has_efi_system_partition && !best->has_efi_system_partition)) best = look;
+    if (!best || (inspection.has_efi_system_partition && !best->has_efi_system_partition))
+      best = inspection;
   }
   return best.value_or(DiskInspection{});
 }
@@ -175,13 +176,13 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
   std::vector<std::string> damages;
-  DiskInspection look = inspect_point(*source.reader, prepared.point, damages);
+  DiskInspection inspection = inspect_point(*source.reader, prepared.point, damages);
   prepared.facts = hypervisor.facts();
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
   prepared.facts.memory_available = free_memory(prepared.facts, promised);
   prepared.plan =
-      plan_machine(prepared.point, look, options, prepared.facts, pack_xml_without_rights);
+      plan_machine(prepared.point, inspection, options, prepared.facts, pack_xml_without_rights);
   MachinePlan& plan = prepared.plan;
   // An existing TPM with this name belongs to another machine, or to this one on its old host.
   if (plan.has_tpm &&

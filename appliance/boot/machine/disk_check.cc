@@ -24,10 +24,10 @@ void read_part(images::DiskReader& disk, uint64_t offset, uint64_t size) {
 }  // namespace
 
 std::optional<std::string> damage_where_boot_begins(images::DiskReader& disk,
-                                                    const DiskInspection& look) {
+                                                    const DiskInspection& inspection) {
   try {
     read_part(disk, 0, kBootArea);
-    for (uint64_t start : look.partition_starts) read_part(disk, start, kPartitionStart);
+    for (uint64_t start : inspection.partition_starts) read_part(disk, start, kPartitionStart);
     if (disk.size() >= kSector) read_part(disk, disk.size() - kSector, kSector);
     for (uint64_t i = 0; i < kSampleCount; ++i) {
       uint64_t offset = disk.size() / kSampleCount * i / kSector * kSector;

@@ -15,6 +15,6 @@ namespace appliance::boot {
 // What is wrong, as a sentence; nothing if everything examined is intact. Only damage is reported
 // this way: other errors are thrown.
 std::optional<std::string> damage_where_boot_begins(images::DiskReader& disk,
-                                                    const DiskInspection& look);
+                                                    const DiskInspection& inspection);
 
 }  // namespace appliance::boot

@@ -40,7 +40,7 @@ bool starts_ntfs(images::DiskReader& disk, uint64_t offset) {
 }
 
 // The GUID partition table whose header is in sector 1; false if there is none.
-bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection& look) {
+bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection& inspection) {
   base::Bytes header = read_at(disk, sector_size, kMbrSize);
   if (header.empty() || base::as_text(header).substr(0, 8) != "EFI PART") return false;
   uint64_t table = base::load_u64(header.data() + 72);
@@ -53,44 +53,45 @@ bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection&
     Guid type;
     std::copy_n(entries.begin() + static_cast<ptrdiff_t>(at), type.size(), type.begin());
     if (type == Guid{}) continue;
-    look.has_partitions = true;
+    inspection.has_partitions = true;
     uint64_t start = base::load_u64(entries.data() + at + 32);
-    if (start < disk.size() / sector_size) look.partition_starts.push_back(start * sector_size);
-    if (type == kEfiSystem) look.has_efi_system_partition = true;
-    if (type == kMicrosoftReserved) look.has_windows = true;
+    if (start < disk.size() / sector_size)
+      inspection.partition_starts.push_back(start * sector_size);
+    if (type == kEfiSystem) inspection.has_efi_system_partition = true;
+    if (type == kMicrosoftReserved) inspection.has_windows = true;
   }
   return true;
 }
 
-void inspect_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskInspection& look) {
+void inspect_mbr(images::DiskReader& disk, const base::Bytes& sector, DiskInspection& inspection) {
   for (size_t i = 0; i < 4; ++i) {
     const uint8_t* entry = sector.data() + kMbrTable + i * kMbrEntrySize;
     uint8_t type = entry[4];
     if (type == 0 || type == kMbrTypeProtective) continue;
-    look.has_partitions = true;
-    if (type == kMbrTypeEfi) look.has_efi_system_partition = true;
+    inspection.has_partitions = true;
+    if (type == kMbrTypeEfi) inspection.has_efi_system_partition = true;
     uint64_t start = uint64_t{base::load_u32(entry + 8)} * kMbrSize;
-    if (start < disk.size()) look.partition_starts.push_back(start);
+    if (start < disk.size()) inspection.partition_starts.push_back(start);
     if (type == kMbrTypeNtfs && entry[0] == kMbrActive && starts_ntfs(disk, start))
-      look.has_windows = true;
+      inspection.has_windows = true;
   }
 }
 
 }  // namespace
 
 DiskInspection inspect_disk(images::DiskReader& disk) {
-  DiskInspection look;
+  DiskInspection inspection;
   base::Bytes sector = read_at(disk, 0, kMbrSize);
-  if (sector.empty()) return look;
-  look.has_boot_code = sector[510] == 0x55 && sector[511] == 0xaa &&
-                       !base::is_all_zero(base::ByteView(sector).first(kMbrTable));
-  if (inspect_gpt(disk, 512, look) || inspect_gpt(disk, 4096, look)) return look;
-  if (sector[510] == 0x55 && sector[511] == 0xaa) inspect_mbr(disk, sector, look);
-  return look;
+  if (sector.empty()) return inspection;
+  inspection.has_boot_code = sector[510] == 0x55 && sector[511] == 0xaa &&
+                             !base::is_all_zero(base::ByteView(sector).first(kMbrTable));
+  if (inspect_gpt(disk, 512, inspection) || inspect_gpt(disk, 4096, inspection)) return inspection;
+  if (sector[510] == 0x55 && sector[511] == 0xaa) inspect_mbr(disk, sector, inspection);
+  return inspection;
 }
 
-images::Firmware firmware_of(const DiskInspection& look) {
-  return look.has_efi_system_partition ? images::Firmware::uefi : images::Firmware::bios;
+images::Firmware firmware_of(const DiskInspection& inspection) {
+  return inspection.has_efi_system_partition ? images::Firmware::uefi : images::Firmware::bios;
 }
 
 }  // namespace appliance::boot

@@ -23,6 +23,6 @@ struct DiskInspection {
 DiskInspection inspect_disk(images::DiskReader& disk);
 
 // uefi if there is an EFI system partition, otherwise bios.
-images::Firmware firmware_of(const DiskInspection& look);
+images::Firmware firmware_of(const DiskInspection& inspection);
 
 }  // namespace appliance::boot

@@ -68,11 +68,11 @@ std::string in_lower_case(std::string text) {
   return text;
 }
 
-void choose_firmware_and_type(const images::Point& point, const DiskInspection& look,
+void choose_firmware_and_type(const images::Point& point, const DiskInspection& inspection,
                               const BootOptions& options, MachinePlan& plan) {
   plan.firmware = options.firmware.value_or(point.definition.firmware);
   if (plan.firmware == Firmware::unknown) {
-    plan.firmware = firmware_of(look);
+    plan.firmware = firmware_of(inspection);
     plan.notes.push_back(fmt::format("The firmware was found from the partition table: {}.",
                                      plan.firmware == Firmware::uefi ? "UEFI" : "BIOS"));
   }
@@ -320,17 +320,17 @@ base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
   }
 }
 
-MachinePlan plan_machine(const images::Point& point, const DiskInspection& look,
+MachinePlan plan_machine(const images::Point& point, const DiskInspection& inspection,
                          const BootOptions& options, const HypervisorFacts& facts,
                          const XmlPacker& packer) {
   MachinePlan plan;
-  plan.is_windows = look.has_windows;
+  plan.is_windows = inspection.has_windows;
   if (!point.definition.libvirt_xml.empty()) {
     read_definition(point, options, facts, packer, plan);
   } else {
     plan.cpu_count = 0;
     plan.has_tablet = plan.is_windows;
-    choose_firmware_and_type(point, look, options, plan);
+    choose_firmware_and_type(point, inspection, options, plan);
   }
   settle_disks(point, options, plan);
   settle_cards(point, options, plan);

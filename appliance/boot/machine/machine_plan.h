@@ -92,9 +92,9 @@ base::Bytes pack_xml_here(std::string_view xml, MachinePlan& plan);
 // VM must start.
 base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan);
 
-// `look` describes the point's first disk (or the first with an EFI system partition). Throws
+// `inspection` describes the point's first disk (or the first with an EFI system partition). Throws
 // corrupt if the definition is not XML; everything else that is wrong is in `reasons`.
-MachinePlan plan_machine(const images::Point& point, const DiskInspection& look,
+MachinePlan plan_machine(const images::Point& point, const DiskInspection& inspection,
                          const BootOptions& options, const HypervisorFacts& facts,
                          const XmlPacker& packer = pack_xml_here);
 

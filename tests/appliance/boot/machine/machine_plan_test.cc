@@ -183,14 +183,14 @@ TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[b
     CHECK(plan.cards[0].model == "e1000e");
   }
   SECTION("Windows with BIOS, too; on IDE if the caller says so") {
-    DiskInspection look{.has_partitions = true, .has_windows = true};
-    MachinePlan plan = plan_machine(point, look, {}, usual_facts());
+    DiskInspection inspection{.has_partitions = true, .has_windows = true};
+    MachinePlan plan = plan_machine(point, inspection, {}, usual_facts());
     CHECK(plan.disks[0].bus == DiskBus::sata);
     CHECK(plan.machine_type == "q35");
     CHECK(plan.firmware == images::Firmware::bios);
     CHECK(plan.cards[0].model == "e1000e");
     CHECK(has_note(plan, "0x7B"));
-    plan = plan_machine(point, look, {.disk_bus = DiskBus::ide}, usual_facts());
+    plan = plan_machine(point, inspection, {.disk_bus = DiskBus::ide}, usual_facts());
     CHECK(plan.machine_type == "pc");
     CHECK(plan.cards[0].model == "e1000");
     CHECK(!has_note(plan, "0x7B"));
