@@ -26,8 +26,8 @@ struct SyncOptions {
 
 struct SyncResult {
   images::PointId point;
-  images::PointDetails
-      details;  // with figures, including bytes_sent and bytes_stored as reported by the sink
+  // With figures, including bytes_sent and bytes_stored as reported by the sink.
+  images::PointDetails details;
 };
 
 // Copies and commits. `last` is the target's newest point of the machine, as the capture was made

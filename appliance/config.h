@@ -24,8 +24,8 @@ ListenAddress parse_listen_address(std::string_view text);
 
 struct Config {
   ListenAddress listen;
-  std::string
-      public_address;  // HOST:PORT at which agents reach this appliance; empty: host name and port
+  // HOST:PORT at which agents reach this appliance; empty: host name and port.
+  std::string public_address;
   std::string state_directory = "/var/lib/muletto";
   std::string run_directory = "/run/muletto";
   std::string log_level = "info";

@@ -57,8 +57,8 @@ class FileSystem {
   virtual std::unique_ptr<WritableFile> reopen(const std::string& path, uint64_t size) = 0;
 
   virtual bool exists(const std::string& path) = 0;
-  virtual void make_directory(
-      const std::string& path) = 0;  // its parent exists; no error if the directory exists too
+  // Its parent exists; no error if the directory exists too.
+  virtual void make_directory(const std::string& path) = 0;
   virtual std::vector<std::string> list(const std::string& directory) = 0;  // names, sorted
   virtual void rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   virtual void remove(const std::string& path) = 0;                         // a file

@@ -35,8 +35,8 @@ struct MachineDefinition {
   uint32_t cpu_count = 0;
   uint64_t memory_size = 0;  // bytes
   std::vector<NetworkCard> network_cards;
-  std::string
-      libvirt_xml;  // the domain as its host defined it (virsh dumpxml --inactive); may be empty
+  // The domain as its host defined it (virsh dumpxml --inactive); may be empty.
+  std::string libvirt_xml;
   // Small state that is kept outside the disks: UEFI variables, TPM state. Name → content.
   std::vector<std::pair<std::string, base::Bytes>> state_files;
 };

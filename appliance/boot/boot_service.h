@@ -29,18 +29,18 @@ namespace appliance::boot {
 
 struct BootSettings {
   std::string state_directory;  // "/var/lib/muletto": boots live in its folder vms/
-  std::string
-      run_directory;  // "/run/muletto": sockets, in its folder vms/; a short path (107 bytes)
+  // "/run/muletto": sockets, in its folder vms/; a short path (107 bytes).
+  std::string run_directory;
   Accelerator accelerator = Accelerator::automatic;
-  std::string
-      plugin_path;  // of nbdkit-muletto-plugin.so; empty: MULETTO_PLUGIN, or beside the program
+  // Of nbdkit-muletto-plugin.so; empty: MULETTO_PLUGIN, or beside the program.
+  std::string plugin_path;
   // Instead of the plugin and its parameters, for tests without a store. Empty: the plugin.
   std::vector<std::string> export_command;
   uint32_t export_thread_count = 16;         // concurrent requests of one nbdkit
   uint64_t export_cache_size = 64ull << 20;  // bytes of memory, per VM
   uint64_t export_disk_cache_size = 0;       // bytes of disk, per VM; 0: none
-  std::string
-      trace_directory;  // of the BootTraceCache; empty: boots are neither recorded nor prefetched
+  // Of the BootTraceCache; empty: boots are neither recorded nor prefetched.
+  std::string trace_directory;
   std::string isolated_network = "muletto-isolated";  // libvirt networks, created when first needed
   std::string nat_network = "muletto-nat";
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs

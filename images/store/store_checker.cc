@@ -268,8 +268,8 @@ class Checker {
   OpenStore& store_;
   const CheckOptions& options_;
   CheckReport report_;
-  std::unordered_set<uint32_t>
-      suspects_;  // packs in which something that is referred to is damaged
+  // Packs in which something that is referred to is damaged.
+  std::unordered_set<uint32_t> suspects_;
   std::unordered_map<size_t, bool> whole_;  // nodes that were examined
 };
 

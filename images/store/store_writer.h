@@ -101,8 +101,8 @@ class StoreWriter {
   virtual void delete_point(const PointId& id) = 0;
 
   virtual CompactResult compact(const CompactOptions& options = {}) = 0;
-  virtual CheckReport check(
-      const CheckOptions& options) = 0;  // as check_store(); syncs can continue meanwhile
+  // As check_store(); syncs can continue meanwhile.
+  virtual CheckReport check(const CheckOptions& options) = 0;
   // First subtracts the references of deleted points; if that fails (disk full), live_size still
   // includes them.
   virtual StoreFigures figures() = 0;

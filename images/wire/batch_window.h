@@ -116,8 +116,8 @@ class BatchWindow {
   uint64_t floor_ = 0;  // every smaller sequence is finished
   uint64_t offer_count_ = 0;
   std::map<uint64_t, Entry> entries_;  // from floor_ on, at most kMaxBatchesInFlight
-  std::unordered_map<ChunkId, uint64_t>
-      provider_of_;  // chunk → the granted or finished batch that provides it
+  // Chunk → the granted or finished batch that provides it.
+  std::unordered_map<ChunkId, uint64_t> provider_of_;
   std::deque<Retired> retired_;
 };
 

@@ -14,9 +14,9 @@ namespace appliance::api {
 // What a connection proves about its peer, independent of the request's content.
 struct PeerFacts {
   bool local_root = false;  // came through the unix socket, which only root can open
-  std::optional<std::string>
-      certificate_serial;  // of a client certificate our CA signed; hexadecimal
-  std::string address;     // for the log
+  // Of a client certificate our CA signed; hexadecimal.
+  std::optional<std::string> certificate_serial;
+  std::string address;  // for the log
 };
 
 // For a host that was revoked, and no other: agents stop on it eventually.

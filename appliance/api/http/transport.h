@@ -27,8 +27,8 @@ class Transport {
   virtual void set_deadline(std::optional<std::chrono::seconds> from_now) = 0;
   // Performs the TLS handshake, if there is one. Then the peer is known.
   virtual boost::asio::awaitable<PeerFacts> open() = 0;
-  virtual boost::asio::awaitable<size_t> read_some(
-      base::MutableByteView out) = 0;  // 0: the peer has ended it
+  // 0: the peer has ended it.
+  virtual boost::asio::awaitable<size_t> read_some(base::MutableByteView out) = 0;
   virtual boost::asio::awaitable<void> write_all(base::ByteView bytes) = 0;
   // Tells the peer that the connection ends.
   virtual boost::asio::awaitable<void> close() = 0;

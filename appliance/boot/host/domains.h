@@ -107,8 +107,8 @@ class Domains {
 
   virtual std::vector<DomainSummary> list() = 0;
   virtual DomainState state(const std::string& name) = 0;  // off if there is none of that name
-  virtual std::string domain_xml(
-      const std::string& name) = 0;                   // of the running domain, without secrets
+  // Of the running domain, without secrets.
+  virtual std::string domain_xml(const std::string& name) = 0;
   virtual void destroy(const std::string& name) = 0;  // no error if there is none
   virtual void shutdown(const std::string& name) = 0;
   virtual void reset(const std::string& name) = 0;

@@ -53,8 +53,8 @@ enum class Timeline {
 
 struct NetworkChoice {
   NetworkMode mode = NetworkMode::isolated;
-  std::string
-      name;  // of the bridge; of an isolated network other than the tenant's usual one, or empty
+  // Of the bridge; of an isolated network other than the tenant's usual one, or empty.
+  std::string name;
 };
 
 // What the caller wants to differ from the machine's definition.

@@ -60,8 +60,8 @@ class IndexTransaction {
   // commit().
   virtual void put_chunk(const ChunkId& id, const ChunkEntry& entry) = 0;
   virtual void erase_chunk(const ChunkId& id) = 0;
-  virtual uint32_t add_pack(
-      const PackEntry& entry) = 0;  // returns its number; numbers are never reused
+  // Returns its number; numbers are never reused.
+  virtual uint32_t add_pack(const PackEntry& entry) = 0;
   virtual void put_pack(uint32_t number, const PackEntry& entry) = 0;
   virtual void erase_pack(uint32_t number) = 0;
   virtual void put_point(const format::PublicManifest& point) = 0;
