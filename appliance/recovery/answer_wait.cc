@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPause{100}, kLongPause{1000};
-constexpr uint64_t kEagerForMs = 10 * 60'000;  // then a look a second is enough
+constexpr uint64_t kEagerForMs = 10 * 60'000;  // after that, one look per second is enough
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 
 void expect_still_running(const boot::InstantVm& vm) {
@@ -63,8 +63,8 @@ uint64_t AnswerWait::waited_ms() const {
       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_).count());
 }
 
-// What shows that the VM is of use, or nothing yet. Questions take seconds where nobody answers:
-// they are asked, and looked after the next time.
+// What shows that the VM is up, or nothing yet. Probes take seconds if nothing answers: they are
+// sent now, and checked at the next look.
 std::optional<std::string> AnswerWait::answer() {
   for (Question& question : asked_) {
     if (!question.answer.valid()) continue;

@@ -1,4 +1,4 @@
-// Waiting until an instant VM is useful: it has an address, a port accepts, or a page answers.
+// Waiting until an instant VM is up: it has an address, a port accepts, or a page answers.
 #pragma once
 
 #include <chrono>
@@ -23,14 +23,14 @@ struct Answered {
   uint64_t since_start_ms = 0;  // of the VM
 };
 
-// Waits without a thread: whoever has it looks now and then. Not thread-safe.
+// Waits without a thread: its owner calls look() from time to time. Not thread-safe.
 class AnswerWait {
  public:
-  // The time runs from now on.
+  // The time starts now.
   AnswerWait(const Recovery& recovery, const boot::BootId& id, const WaitPlan& plan);
   // The answer, once there is one; waits for libvirt, and half a second for the guest's network.
-  // Throws unavailable after the timeout, busy when the VM no longer runs, invalid_argument if it
-  // has no network.
+  // Throws unavailable after the timeout, busy if the VM no longer runs, invalid_argument if it has
+  // no network.
   std::optional<Answered> look();
   std::chrono::milliseconds pause() const;  // until the next look
 

@@ -23,13 +23,13 @@ constexpr std::chrono::milliseconds kPause{100};
 
 using Clock = std::chrono::steady_clock;
 
-// One VM of the order. Its start is a part of the job, on a thread of its own; the wait for its
+// One VM of the sequence. Its start is a part of the job, on a thread of its own; the wait for its
 // answer is not.
 struct Member {
   BootSequencePlan::Member what;
   MemberState state = MemberState::waiting;
   std::string boot, error;
-  uint64_t start_duration_ms = 0, answered_ms = 0;  // since the order of this member
+  uint64_t start_duration_ms = 0, answered_ms = 0;  // since this member's start was requested
   struct Started {
     boot::InstantVm vm;  // written by the part, read once `start` is ready
   };
@@ -152,7 +152,7 @@ class BootSequence {
     member.wait = std::make_unique<AnswerWait>(recovery_, vm.id, plan_.wait);
   }
 
-  // The edge of one member: its errors are its outcome.
+  // The outer boundary of one member: its errors are its outcome.
   void guard(Member& member, jobs::JobContext& context, const std::function<void()>& action) {
     try {
       action();

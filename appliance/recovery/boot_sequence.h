@@ -1,9 +1,9 @@
-// Starts several instant VMs in order: groups one after the other, the VMs of a group side by side.
+// Starts several instant VMs in order: groups one after the other, the VMs of a group in parallel.
 //
-// Admission. Memory: each start is refused whose memory is not there, counted with what is promised
-// to those that run or are being started (BootService). CPU: at most `max_concurrent` guests are booting
-// at a time, a boot lasting from the order until the guest answers or its time is out; more would
-// only slow each other down, and the first would be up as late as the last.
+// Admission. Memory: a start is refused if its memory is not available, counting what is promised
+// to VMs that run or are being started (BootService). CPU: at most `max_concurrent` guests boot at
+// a time, where a boot lasts from the request until the guest answers or its time is out; more
+// would only slow each other down, and the first would be up as late as the last.
 #pragma once
 
 #include <string>
@@ -30,7 +30,7 @@ struct BootSequencePlan {
 // wait now and then.
 uint32_t default_max_concurrent(boot::Accelerator accelerator);
 
-// What has become of one member.
+// What happened to one member.
 enum class MemberState {
   waiting,   // its turn has not come
   starting,  // ordered, not answering yet
@@ -42,10 +42,11 @@ enum class MemberState {
 };
 std::string_view member_state_name(MemberState state);
 
-// A job that ends when every member has come to its end; their outcomes are in the job's figures,
-// also while it runs: {"boots": [{group, machine, point, state, boot, error, start_duration_ms,
-// answered_ms}]}. The error of one is its own: the job fails only at the end, with io ("2 of 10 …"),
-// if members failed or were skipped, and with cancelled; VMs that were started then run on.
+// A job that ends when every member has reached its final state; their outcomes are in the job's
+// figures, also while it runs: {"boots": [{group, machine, point, state, boot, error,
+// start_duration_ms, answered_ms}]}. The error of one member does not affect the others: the job
+// fails only at the end, with io ("2 of 10 …"), if members failed or were skipped, and with
+// cancelled; VMs that were started keep running.
 jobs::JobId submit_sequence(const Recovery& recovery, const std::string& tenant,
                             const BootSequencePlan& plan);
 

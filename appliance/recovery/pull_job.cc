@@ -1,4 +1,4 @@
-// Moving an instant VM onto local storage, in steps.
+// Moves an instant VM to local storage, in steps.
 #include <fmt/format.h>
 
 #include <chrono>

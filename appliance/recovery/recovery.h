@@ -1,5 +1,5 @@
-// What brings machines up, as jobs: one instant VM, several in order, the wait for a guest, the move
-// onto local storage. The API, the scheduler and the starting daemon call the same functions.
+// Brings machines up, as jobs: one instant VM, several in order, the wait for a guest, the move to
+// local storage. The API, the scheduler and the starting daemon call the same functions.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace appliance::recovery {
 
-// What this works with: references, copied freely. All outlive every job, and are thread-safe.
+// What this works with: references, copied freely. All must outlive every job, and are thread-safe.
 struct Recovery {
   catalog::Catalog& catalog;
   stores::TenantStores& stores;
@@ -34,7 +34,7 @@ jobs::JobId submit_start(const Recovery& recovery, const std::string& tenant,
 // A job that stops the instant VM.
 jobs::JobId submit_stop(const Recovery& recovery, const boot::InstantVm& vm,
                         const boot::StopOptions& options);
-// A job that moves the instant VM onto local storage. It takes hours, and no thread. `bandwidth` is
+// A job that moves the instant VM to local storage. It takes hours, but no thread. `bandwidth` is
 // in bytes per second, 0: no limit.
 jobs::JobId submit_pull(const Recovery& recovery, const boot::InstantVm& vm, uint64_t bandwidth);
 
