@@ -77,9 +77,9 @@ class Page {
     add("<h2>Machines</h2>\n");
     for (const ReportedMachine& machine : report_.machines) add_machine(machine);
     add_alerts();
-    add("<footer>A test boot starts an unchanged copy of a recovery point as a virtual machine, "
-        "isolated from every network, and looks whether the system comes up. Times are those of "
-        "{}.</footer>\n</body></html>\n",
+    add("<footer>A test boot starts an unchanged copy of a recovery point as a "
+        "virtual machine, isolated from every network, and checks whether the system "
+        "comes up. Times are those of {}.</footer>\n</body></html>\n",
         escape_html(report_.timezone));
     return std::move(text_);
   }
@@ -227,13 +227,13 @@ class Page {
   void add_store_check() {
     const auto& check = report_.store_check;
     if (!check) {
-      add("<p>The stored data as a whole has not been read and verified yet.</p>\n");
+      add("<p>Not all stored data has been read and verified yet.</p>\n");
     } else if (check->problem_count == 0) {
-      add("<p>All stored data was last read and verified on {}: it is whole.</p>\n",
+      add("<p>All stored data was last read and verified on {}: it is intact.</p>\n",
           time(check->checked_ms));
     } else {
-      add("<p class=\"late\">All stored data was last read and verified on {}: it is not whole; "
-          "see the alerts.</p>\n",
+      add("<p class=\"late\">All stored data was last read and verified on {}: it is "
+          "damaged; see the alerts.</p>\n",
           time(check->checked_ms));
     }
   }

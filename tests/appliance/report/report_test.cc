@@ -27,9 +27,9 @@ TEST_CASE("a report escapes what clients and guests wrote", "[report]") {
   CHECK(page.find("base64,AQID\"") != std::string::npos);
   CHECK(page.find("has not been read and verified yet") != std::string::npos);
   report.store_check = catalog::StoreCheck{2'000, false, 0, ""};
-  CHECK(report_html(report).find("it is whole") != std::string::npos);
+  CHECK(report_html(report).find("it is intact") != std::string::npos);
   report.store_check->problem_count = 1;
-  CHECK(report_html(report).find("it is not whole") != std::string::npos);
+  CHECK(report_html(report).find("it is damaged") != std::string::npos);
 }
 
 TEST_CASE("a trend compares the newest three passes with those before", "[report]") {

@@ -1,4 +1,4 @@
-// The screen of one instant VM: /console/BOOT#ticket=TICKET&machine=NAME. The ticket is good once;
+// The screen of one instant VM: /console/BOOT#ticket=TICKET&machine=NAME. The ticket is valid once;
 // the name is for people.
 import RFB from "/novnc/core/rfb.js";
 
@@ -14,7 +14,7 @@ function tell(text, bad = false) {
   element("status").classList.toggle("bad", bad);
 }
 
-// A used ticket is of no use in a bookmark or over a shoulder.
+// A used ticket must not stay visible or get into a bookmark.
 history.replaceState(null, "", location.pathname);
 document.title = `${machine || boot} – Muletto`;
 element("name").textContent = machine ? `${machine}, instant VM ${boot.slice(0, 8)}` : `Instant VM ${boot}`;
@@ -43,8 +43,8 @@ screen.addEventListener("disconnect", (event) => {
 element("keys").addEventListener("click", () => { screen.sendCtrlAltDel(); screen.focus(); });
 element("full").addEventListener("click", () => element("screen").requestFullscreen());
 
-// Passwords into a login prompt: key by key, since a guest without tools has no clipboard. QEMU
-// presses keys of a US keyboard, so that Shift has to be held for what is above another character.
+// For passwords at a login prompt: key by key, since a guest without tools has no clipboard. QEMU
+// presses keys of a US keyboard, so Shift has to be held for shifted characters.
 const shift = 0xffe1;
 const needsShift = /[A-Z!"#$%&()*+:<>?@^_{|}~]/;
 element("type").addEventListener("click", async () => {
