@@ -18,12 +18,12 @@ if(MULETTO_SANITIZE)
     target_compile_options(muletto_options INTERFACE -Wno-tsan)
   endif()
   if(MULETTO_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    # GCC 12 with the address sanitizer takes the frames of coroutines and Boost's optionals for mistakes.
+    # GCC 12 with the address sanitizer reports false errors in the frames of coroutines and in Boost's optionals.
     target_compile_options(muletto_options INTERFACE -Wno-mismatched-new-delete -Wno-maybe-uninitialized)
   endif()
 endif()
 
-# muletto_library(name SOURCES... PUBLIC deps... PRIVATE deps...): one static library a directory.
+# muletto_library(name SOURCES... PUBLIC deps... PRIVATE deps...): one static library per directory.
 function(muletto_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
