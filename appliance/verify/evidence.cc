@@ -53,7 +53,7 @@ std::string_view signal_name(Signal signal) {
     case Signal::power_off: return "power off";
     case Signal::volume: return "volume";
     case Signal::file_system: return "file system";
-    case Signal::file_system_skipped: return "file system not checked";
+    case Signal::file_system_skipped: return "file system not looked at";
     case Signal::trouble: return "trouble";
   }
   return "";
