@@ -99,9 +99,10 @@ PointId StoreDirectory::find_by_time(std::string_view machine_name, std::string_
   if (points.empty())
     throw Error(ErrorCode::not_found, "there is no point of a machine '" + name + "'");
   if (time == "latest") return newest_of(points, base::now_ms())->id;
-  uint64_t limit = base::parse_time_ms(time);
+  // Times are shown to the second: the one that is shown for a point has to select it.
+  uint64_t limit_s = base::parse_time_ms(time) / 1000;
   for (auto point = points.rbegin(); point != points.rend(); ++point) {
-    if (point->time_ms <= limit) return point->id;
+    if (point->time_ms / 1000 <= limit_s) return point->id;
   }
   auto oldest = std::ranges::min_element(points, {}, &PublicManifest::time_ms);
   throw Error(ErrorCode::not_found, "the oldest point of '" + name + "' is of " +

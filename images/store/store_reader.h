@@ -43,8 +43,8 @@ class StoreReader {
   virtual std::vector<PointSummary> points_of(std::string_view machine_name) = 0;
 
   // The point that a person refers to: an id, a unique prefix of one (at least 4 digits),
-  // "MACHINE@latest" (newest_of) or "MACHINE@TIME" (the last one received no later than TIME).
-  // Throws not_found, or invalid_argument if ambiguous.
+  // "MACHINE@latest" (newest_of) or "MACHINE@TIME" (the last one received no later than TIME,
+  // to the second). Throws not_found, or invalid_argument if ambiguous.
   virtual PointId find_point(std::string_view selector) = 0;
 
   virtual Point read_point(const PointId& id) = 0;  // throws not_found, corrupt

@@ -63,6 +63,20 @@ struct DatedStore {
 
 }  // namespace
 
+TEST_CASE("the time that is shown for a point selects it") {
+  DatedStore store;
+  store.clock.set_wall(1'800'000'000'500);
+  PointId first = store.add(0);
+  CHECK(store.find("web@" + base::format_time_ms(store.last().time_ms)) == first);
+  store.clock.pass(300);
+  PointId second = store.add(0);
+  CHECK(store.find("web@" + base::format_time_ms(store.last().time_ms)) == second);
+  store.clock.pass(1000);
+  store.add(0);
+  CHECK(store.find("web@" + base::format_time_ms(1'800'000'000'500)) == second);
+  CHECK_THROWS(store.find("web@" + base::format_time_ms(1'799'999'999'999)));
+}
+
 TEST_CASE("a host's clock is kept and told, and decides nothing") {
   DatedStore store;
   const uint64_t now = store.clock.wall_ms();
