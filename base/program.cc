@@ -1,179 +1,203 @@
 #include "base/program.h"
 
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/parsers.hpp>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <optional>
-#include <sstream>
 
 #include "base/error.h"
+#include "base/file_system.h"
+#include "base/nearest_word.h"
 #include "base/process.h"
+#include "base/program_completion.h"
+#include "base/program_description.h"
+#include "base/program_help.h"
+#include "base/program_manual.h"
 #include "base/text.h"
 
 namespace base {
 namespace {
 
-std::string bare_name(std::string name) {
-  while (!name.empty() && (name.back() == '?' || name.back() == '*')) name.pop_back();
-  return name;
-}
+using Words = std::vector<std::string>;
 
-std::string usage_line(const Program& program, const Command& command) {
-  std::string line = program.name;
-  if (!command.name.empty()) line += " " + command.name;
-  for (const std::string& word : command.positional) {
-    std::string name = bare_name(word);
-    if (word.ends_with('*')) name += "...";
-    line += word.ends_with('?') || word.ends_with('*') ? " [" + name + "]" : " " + name;
+// ---- parsing
+
+// Options that had another name before are still read.
+void rename_old_options(const Program& program, Words& words) {
+  for (std::string& word : words) {
+    if (word == "--") return;
+    if (!word.starts_with("--")) continue;
+    size_t equals = word.find('=');
+    auto renamed = program.old_options.find(word.substr(2, equals - 2));
+    if (renamed == program.old_options.end()) continue;
+    std::string value = equals == std::string::npos ? "" : word.substr(equals);
+    word = "--" + renamed->second + value;
   }
-  return line + " [options]";
 }
 
-options::options_description visible_options(const Command& command) {
-  options::options_description visible("Options");
-  if (command.declare_options) command.declare_options(visible.add_options());
-  visible.add_options()("output,o",
-                        options::value<std::string>()->default_value("text")->value_name("FORMAT"),
-                        "text or json")("help,h", "show this help");
-  return visible;
+[[noreturn]] void refuse(std::string message) {
+  throw Error(ErrorCode::invalid_argument, std::move(message));
 }
 
-void print_command_help(const Program& program, const Command& command) {
-  std::ostringstream text;
-  text << "usage: " << usage_line(program, command) << "\n\n"
-       << command.summary << ".\n\n"
-       << visible_options(command);
-  if (!command.notes.empty()) text << "\n" << command.notes << "\n";
-  std::cout << text.str();
+[[noreturn]] void refuse_option(const CommandDescription& command, const std::string& given) {
+  Words names;
+  for (const OptionDescription& option : command.options) names.push_back(option.name);
+  std::string name = given.substr(std::min(given.find_first_not_of('-'), given.size()));
+  refuse(fmt::format("there is no option '{}'{}", given, did_you_mean("--", name, names)));
 }
 
-std::string noun_of(const Command& command) {
-  return command.name.substr(0, command.name.find(' '));
-}
-
-// Commands of one noun together, nouns and commands in the order in which they are given.
-std::vector<const Command*> by_noun(const Program& program) {
-  std::vector<std::string> nouns;
-  std::vector<const Command*> sorted;
-  for (const Command& command : program.commands) {
-    if (std::find(nouns.begin(), nouns.end(), noun_of(command)) == nouns.end())
-      nouns.push_back(noun_of(command));
-    sorted.push_back(&command);
+// The library's words for a command line that cannot be parsed are not those of a person.
+[[noreturn]] void refuse_syntax(const CommandDescription& command,
+                                const options::invalid_command_line_syntax& error) {
+  std::string given = error.get_option_name();
+  for (const OptionDescription& option : command.options) {
+    bool is_meant = given == "--" + option.name || given == "-" + option.letter;
+    if (is_meant && option.takes_value())
+      refuse(fmt::format("{} needs a value: {} {}", given, given, option.value));
+    if (is_meant) refuse(given + " takes no value");
   }
-  auto place = [&](const Command* command) {
-    return std::find(nouns.begin(), nouns.end(), noun_of(*command));
-  };
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [&](const Command* a, const Command* b) { return place(a) < place(b); });
-  return sorted;
+  refuse(error.what());
 }
 
-// The commands below `prefix` ("" for all, "store" for one noun).
-void print_overview(const Program& program, const std::string& prefix) {
-  fmt::print("{}: {}\n\nusage: {} COMMAND [arguments] [options]\n\n", program.name, program.summary,
-             program.name);
-  std::string last;
-  for (const Command* command : by_noun(program)) {
-    if (!prefix.empty() && command->name != prefix && !command->name.starts_with(prefix + " "))
-      continue;
-    // A few commands need no gaps to be found.
-    constexpr size_t kManyCommands = 10;
-    if (!last.empty() && noun_of(*command) != last && program.commands.size() > kManyCommands)
-      fmt::print("\n");
-    last = noun_of(*command);
-    fmt::print("  {:<24} {}\n", command->name, command->summary);
-  }
-  fmt::print(
-      "\n'{0} COMMAND --help' explains a command; '{0} --version' tells the version.\n"
-      "Exit codes: 0 success, 1 failure, 2 usage, 3 not found, 4 busy or already there, 5 "
-      "unauthorized,\n"
-      "6 unavailable, 7 disk full, 8 damaged data, 130 interrupted.\n",
-      program.name);
-}
-
-// The command whose name is the longest match of the leading words, and how many words that takes.
-const Command* find_command(const Program& program, const std::vector<std::string>& words,
-                            size_t& taken) {
-  const Command* best = nullptr;
-  taken = 0;
-  for (const Command& command : program.commands) {
-    if (command.name.empty()) {
-      if (best == nullptr) best = &command;
-      continue;
-    }
-    std::vector<std::string> parts = split(command.name, ' ');
-    if (parts.size() <= words.size() && parts.size() > taken &&
-        std::equal(parts.begin(), parts.end(), words.begin())) {
-      best = &command;
-      taken = parts.size();
-    }
-  }
-  return best;
-}
-
-bool is_noun(const Program& program, const std::string& word) {
-  for (const Command& command : program.commands) {
-    if (command.name.starts_with(word + " ")) return true;
-  }
-  return false;
-}
-
-Arguments parse(const Command& command, const std::vector<std::string>& words) {
-  options::options_description all = visible_options(command);
-  options::positional_options_description places;
-  for (const std::string& word : command.positional) {
-    std::string name = bare_name(word);
-    if (word.ends_with('*')) {
-      all.add_options()(name.c_str(), options::value<std::vector<std::string>>());
-      places.add(name.c_str(), -1);
-    } else {
-      all.add_options()(name.c_str(), options::value<std::string>());
-      places.add(name.c_str(), 1);
-    }
-  }
+options::variables_map parse_words(const Program& program, const Command& command,
+                                   const Words& words) {
+  options::options_description all = declared_options(command);
+  options::positional_options_description places = declare_positional(command, all);
   namespace style = options::command_line_style;
   options::variables_map values;
   auto parser = options::command_line_parser(words).options(all).positional(places);
   parser.style(style::default_style & ~style::allow_guessing);
-  options::store(parser.run(), values);
-  options::notify(values);
+  try {
+    options::store(parser.run(), values);
+  } catch (const options::unknown_option& error) {
+    refuse_option(describe(program, command), error.get_option_name());
+  } catch (const options::invalid_command_line_syntax& error) {
+    refuse_syntax(describe(program, command), error);
+  } catch (const options::too_many_positional_options_error&) {
+    if (places.max_total_count() == 0) refuse("it takes options only, no other words");
+    refuse(fmt::format("it takes no more words than {}", fmt::join(command.positional, " ")));
+  }
+  return values;
+}
+
+Arguments parse(const Program& program, const Command& command, Words words) {
+  rename_old_options(program, words);
+  options::variables_map values = parse_words(program, command, words);
   if (values.count("help") == 0) {
-    for (const std::string& word : command.positional) {
-      if (!word.ends_with('?') && !word.ends_with('*') && values.count(word) == 0) {
-        throw Error(ErrorCode::invalid_argument, word + " is missing");
-      }
+    CommandDescription description = describe(program, command);
+    for (const WordDescription& word : description.words) {
+      if (!word.optional && values.count(word.name) == 0) refuse(word.name + " is missing");
+    }
+    for (const OptionDescription& option : description.options) {
+      if (option.required && values.count(option.name) == 0)
+        refuse(fmt::format("--{} is missing: --{} {}", option.name, option.name, option.value));
     }
   }
   std::string output = values["output"].as<std::string>();
-  if (output != "text" && output != "json") {
-    throw Error(ErrorCode::invalid_argument, "--output is text or json, not '" + output + "'");
-  }
+  if (output != "text" && output != "json")
+    refuse("--output is text or json, not '" + output + "'");
   return Arguments(std::move(values), output == "json" ? OutputFormat::json : OutputFormat::text);
 }
 
-int usage_failure(const Program& program, const Command* command, const std::string& message) {
-  std::string name = program.name;
-  if (command != nullptr && !command->name.empty()) name += " " + command->name;
+// ---- commands that every program has
+
+void stop_at_once(int) { ::_exit(1); }
+
+// A shell waits for the answer while somebody types: it comes soon or not at all. Never throws.
+int answer_completion(const Program& program, const Words& words) {
+  struct sigaction action {};
+  action.sa_handler = stop_at_once;
+  ::sigaction(SIGALRM, &action, nullptr);
+  itimerval limit{{0, 0}, {0, 900'000}};  // microseconds
+  ::setitimer(ITIMER_REAL, &limit, nullptr);
+  try {
+    std::string text = completion_text(complete(program, words));
+    std::cout << text << std::flush;
+  } catch (const std::exception&) {
+    return 1;  // no names, then
+  }
+  return 0;
+}
+
+Command completion_command(const Program& program) {
+  Command command;
+  command.name = "completion";
+  command.summary = "Print the completion script for a shell";
+  command.positional = {"SHELL"};
+  command.values = {{"SHELL", "bash|zsh|fish"}};
+  command.run = [name = program.name](const Arguments& arguments) {
+    std::cout << completion_script(name, arguments.get("SHELL"));
+    return 0;
+  };
+  command.notes = fmt::format(
+      "Installed packages bring these scripts along. To try one in this shell: source "
+      "<({0} completion bash), or in fish: {0} completion fish | source.",
+      program.name);
+  return command;
+}
+
+// The date of a build that is to be the same each time is given by its environment.
+std::string build_date() {
+  const char* given = std::getenv("SOURCE_DATE_EPOCH");
+  uint64_t time_ms = given != nullptr ? std::strtoull(given, nullptr, 10) * 1000 : now_ms();
+  return format_time_ms(time_ms).substr(0, std::string("2026-11-28").size());
+}
+
+void write_document(const std::filesystem::path& path, const std::string& text) {
+  std::filesystem::create_directories(path.parent_path());
+  write_file_durably(real_file_system(), path.string(), as_bytes(text));
+}
+
+// Where distributions look for them, below share/.
+Command documents_command(const Program& program) {
+  Command command;
+  command.name = "__documents";
+  command.summary = "Write manual pages and completion scripts";
+  command.positional = {"DIR"};
+  command.run = [&program](const Arguments& arguments) {
+    std::filesystem::path share = arguments.get("DIR");
+    for (const ManualPage& page : manual_pages(program, build_date()))
+      write_document(share / "man" / page.file, page.text);
+    const std::string& name = program.name;
+    write_document(share / "bash-completion/completions" / name, completion_script(name, "bash"));
+    write_document(share / "zsh/vendor-completions" / ("_" + name), completion_script(name, "zsh"));
+    write_document(share / "fish/vendor_completions.d" / (name + ".fish"),
+                   completion_script(name, "fish"));
+    return 0;
+  };
+  return command;
+}
+
+// ---- running
+
+// `words` are those of the command, or its noun, whose help may help.
+int usage_failure(const Program& program, const std::string& words, const std::string& message) {
+  std::string name = words.empty() ? program.name : program.name + " " + words;
   std::cerr << program.name << ": " << message << " (see '" << name << " --help')\n";
   return exit_code(ErrorCode::invalid_argument);
 }
 
-int run_command(const Program& program, const Command& command,
-                const std::vector<std::string>& words) {
+int run_command(const Program& program, const Command& command, const Words& words) {
   std::optional<Arguments> arguments;
   try {
-    arguments = parse(command, words);
+    arguments = parse(program, command, words);
   } catch (const Error& error) {
-    return usage_failure(program, &command, error.message());
+    return usage_failure(program, command.name, error.message());
   } catch (const options::error& error) {
-    return usage_failure(program, &command, error.what());
+    return usage_failure(program, command.name, error.what());
   }
   if (arguments->has("help")) {
-    print_command_help(program, command);
+    std::cout << command_help(program, command);
     return 0;
   }
   try {
@@ -190,43 +214,68 @@ int run_command(const Program& program, const Command& command,
   }
 }
 
+// The words that can stand first, or after `noun`.
+Words next_words(const Program& program, const std::string& noun) {
+  Words next;
+  for (const Command& command : program.commands) {
+    if (noun.empty()) next.push_back(noun_of(command));
+    else if (command.name.starts_with(noun + " "))
+      next.push_back(command.name.substr(noun.size() + 1));
+  }
+  return next;
+}
+
+bool is_help(const std::string& word) { return word == "--help" || word == "-h"; }
+
+// No command begins with these words.
+int answer_without_command(const Program& program, const Words& words) {
+  if (words.empty() || is_help(words.front())) {
+    std::cout << overview(program, "");
+    return words.empty() ? exit_code(ErrorCode::invalid_argument) : 0;
+  }
+  const std::string& first = words.front();
+  Words verbs = next_words(program, first);
+  if (verbs.empty()) {
+    return usage_failure(program, "",
+                         fmt::format("there is no command '{}'{}", first,
+                                     did_you_mean("", first, next_words(program, ""))));
+  }
+  if (words.size() == 1 || is_help(words[1])) {
+    std::cout << overview(program, first);
+    return words.size() == 1 ? exit_code(ErrorCode::invalid_argument) : 0;
+  }
+  return usage_failure(program, first,
+                       fmt::format("'{}' has no command '{}'{}", first, words[1],
+                                   did_you_mean(first + " ", words[1], verbs)));
+}
+
 }  // namespace
 
 void Arguments::missing(const char* name) {
   throw Error(ErrorCode::invalid_argument, std::string("--") + name + " is missing");
 }
 
-int run_program(const Program& program, int argc, char** argv) {
+int run_program(const Program& given, int argc, char** argv) {
   settle_process();
-  std::vector<std::string> words(argv + 1, argv + argc);
+  Program program = given;
+  program.commands.push_back(completion_command(given));
+  Words words(argv + 1, argv + argc);
   std::string first = words.empty() ? "" : words.front();
   if (first == "--version") {
     fmt::print("{} {}\n", program.name, MULETTO_VERSION);
     return 0;
   }
-  size_t taken = 0;
-  const Command* command = find_command(program, words, taken);
-  if (command != nullptr) {
-    words.erase(words.begin(), words.begin() + static_cast<ptrdiff_t>(taken));
-    return run_command(program, *command, words);
+  if (first == "__complete") return answer_completion(program, {words.begin() + 1, words.end()});
+  if (first == "__documents")
+    return run_command(program, documents_command(program), {words.begin() + 1, words.end()});
+  if (first == "help") {
+    words.erase(words.begin());
+    words.push_back("--help");
   }
-  if (first == "--help" || first == "-h" || first == "help") {
-    print_overview(program, "");
-    return 0;
-  }
-  if (words.empty()) {
-    print_overview(program, "");
-    return exit_code(ErrorCode::invalid_argument);
-  }
-  if (is_noun(program, first)) {
-    bool help = words.size() > 1 && (words[1] == "--help" || words[1] == "-h");
-    if (help || words.size() == 1) {
-      print_overview(program, first);
-      return help ? 0 : exit_code(ErrorCode::invalid_argument);
-    }
-    return usage_failure(program, nullptr, "'" + first + "' has no command '" + words[1] + "'");
-  }
-  return usage_failure(program, nullptr, "there is no command '" + first + "'");
+  auto [command, taken] = find_command(program, words);
+  if (command == nullptr) return answer_without_command(program, words);
+  words.erase(words.begin(), words.begin() + static_cast<ptrdiff_t>(taken));
+  return run_command(program, *command, words);
 }
 
 }  // namespace base

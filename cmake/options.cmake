@@ -34,12 +34,24 @@ endfunction()
 # Everything that is installed, and no tests.
 add_custom_target(programs)
 
-# muletto_program(name SOURCES... LIBRARIES...): a program in build/bin, named as the user types it.
+# Manual pages and completion scripts, which the programs themselves write.
+set(MULETTO_SHARE ${CMAKE_BINARY_DIR}/share)
+install(DIRECTORY ${MULETTO_SHARE}/ DESTINATION share)
+
+# muletto_program(name [DOCUMENTED] SOURCES... LIBRARIES...): a program in build/bin, named as the user types
+# it. A documented one is described by base::Program.
 function(muletto_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "DOCUMENTED" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE muletto_options ${ARG_LIBRARIES})
   precompile_headers_of(${name})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
   add_dependencies(programs ${name})
+  if(ARG_DOCUMENTED)
+    add_custom_command(OUTPUT ${MULETTO_SHARE}/bash-completion/completions/${name}
+      COMMAND ${name} __documents ${MULETTO_SHARE} DEPENDS ${name}
+      COMMENT "Manual pages and completion of ${name}" VERBATIM)
+    add_custom_target(${name}-documents ALL DEPENDS ${MULETTO_SHARE}/bash-completion/completions/${name})
+    add_dependencies(programs ${name}-documents)
+  endif()
 endfunction()

@@ -1,13 +1,28 @@
 // muletto-restore: writes points out; needs a store and nothing else.
 #include "base/log.h"
 #include "restore/commands.h"
+#include "restore/point_names.h"
+
+namespace {
+
+std::vector<base::Candidate> names(const base::NameRequest& request) {
+  if (request.kind != "POINT") return {};
+  return restore::point_names(*restore::open_store(request.arguments), request.begun);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   base::start_log("muletto-restore", "warn");
   base::Program program;
   program.name = "muletto-restore";
-  program.summary = "writes recovery points out of a store";
+  program.summary = "write recovery points out of a store";
   program.commands = {restore::disk_command(), restore::machine_command(),
                       restore::points_command()};
+  program.description =
+      "Writes recovery points of machines to files or block devices. It needs a store and nothing "
+      "else: no appliance, no daemon. The store may be in use meanwhile.";
+  program.see_also = {"muletto(1)", "muletto-store(1)", "qemu-img(1)"};
+  program.names = names;
   return base::run_program(program, argc, argv);
 }

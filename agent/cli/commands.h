@@ -13,4 +13,8 @@ base::Command run_command(std::stop_token stop);
 base::Command list_command();
 base::Command status_command();
 
+// The machines of the settings, and the domains of this host's libvirt. Throws what load_config()
+// throws; without libvirt there are no domains.
+std::vector<base::Candidate> completion_names(const base::NameRequest& request);
+
 }  // namespace agent::cli

@@ -1,0 +1,81 @@
+#include "appliance/cli/program.h"
+
+#include "appliance/cli/commands.h"
+#include "appliance/cli/completion_names.h"
+
+namespace appliance::cli {
+namespace {
+
+std::vector<base::Command> commands() {
+  return {
+      status_command(),          machine_list_command(),      machine_show_command(),
+      machine_protect_command(), machine_unprotect_command(), machine_assign_command(),
+      machine_forget_command(),  point_list_command(),        point_show_command(),
+      point_hold_command(),      point_release_command(),     point_delete_command(),
+      boot_check_command(),      boot_start_command(),        boot_list_command(),
+      boot_show_command(),       boot_wait_command(),         boot_console_command(),
+      boot_screenshot_command(), boot_serial_command(),       boot_power_command(),
+      boot_set_command(),        boot_pull_command(),         boot_stop_command(),
+      verify_start_command(),    verify_list_command(),       verify_show_command(),
+      verify_checks_command(),   verify_bisect_command(),     sync_start_command(),
+      policy_list_command(),     policy_show_command(),       policy_set_command(),
+      policy_preview_command(),  policy_apply_command(),      policy_delete_command(),
+      alert_list_command(),      alert_ack_command(),         alert_kinds_command(),
+      alert_test_command(),      job_list_command(),          job_show_command(),
+      job_follow_command(),      job_cancel_command(),        report_create_command(),
+      host_list_command(),       host_show_command(),         host_revoke_command(),
+      host_forget_command(),     token_create_command(),      token_list_command(),
+      token_revoke_command(),    tenant_list_command(),       tenant_create_command(),
+      tenant_adopt_command(),    tenant_set_command(),        tenant_info_command(),
+      tenant_check_command(),    tenant_compact_command(),    tenant_recompute_command(),
+      clock_show_command(),      clock_accept_command(),      store_init_command(),
+      store_info_command(),      store_points_command(),      store_import_command(),
+      store_check_command(),     store_serve_command(),       store_delete_command(),
+      store_compact_command(),   store_rebuild_command(),     store_key_command(),
+  };
+}
+
+std::vector<base::Reference> nouns() {
+  return {
+      {"machine", "show and protect machines"},
+      {"point", "show, hold and delete recovery points"},
+      {"boot", "run recovery points as instant VMs"},
+      {"verify", "prove that points boot: test boots and their verdicts"},
+      {"sync", "create recovery points now"},
+      {"policy", "set when machines are synced and which points are kept"},
+      {"alert", "show and acknowledge what is wrong"},
+      {"job", "show, follow and cancel long work"},
+      {"report", "write reports for clients"},
+      {"host", "show and revoke hosts, on which agents run"},
+      {"token", "create tokens for agents and operators"},
+      {"tenant", "set up tenants, and look after their stores"},
+      {"clock", "check whether the appliance's clock is trusted"},
+      {"store", "work on a store directly, without the appliance"},
+  };
+}
+
+}  // namespace
+
+base::Program operator_program() {
+  base::Program program;
+  program.name = "muletto";
+  program.summary = "operate a Muletto appliance and its stores";
+  program.commands = commands();
+  program.nouns = nouns();
+  program.description =
+      "The operator's command line of Muletto, which keeps recovery points of machines on an "
+      "appliance and runs any of them as an instant VM within seconds.\n\n"
+      "All commands but those of 'muletto store' ask an appliance: over its socket on the same "
+      "machine, or over TLS with --appliance, --token-file and --fingerprint. Long work is a job "
+      "of the appliance: it continues when this program is interrupted.";
+  program.environment = {
+      {"MULETTO_SOCKET", "the appliance's socket on this machine, instead of the default"}};
+  program.files = {{"/run/muletto/api.sock", "the appliance's socket on this machine"}};
+  program.see_also = {"muletto-restore(1)", "mulettod(8)", "muletto-agent(8)"};
+  program.shared = {"Connection options",
+                    {"socket", "appliance", "token-file", "fingerprint", "tenant"}};
+  program.names = completion_names;
+  return program;
+}
+
+}  // namespace appliance::cli
