@@ -17,14 +17,16 @@ using base::options::value;
 void declare_options(base::options::options_description_easy_init add) {
   declare_store(add);
   add("disk", value<std::string>()->value_name("NAME"),
-      "the disk of the point; required unless it has just one")(
-      "to", value<std::string>()->value_name("FILE"),
-      "the file to make, or a block device; required")(
-      "format", value<std::string>()->default_value("raw")->value_name("FORMAT"),
-      "raw, qcow2, vmdk, vhdx, vdi, vpc, qcow, qed or parallels")(
-      "force", "overwrite what is there")("threads",
-                                          value<uint32_t>()->default_value(2)->value_name("COUNT"),
-                                          "threads that decompress and write");
+      "the disk to write (default: the point's only disk)");
+  add("to", value<std::string>()->required()->value_name("FILE"),
+      "the file to create, or a block device to overwrite");
+  add("format",
+      value<std::string>()->default_value("raw")->value_name(
+          "raw|qcow2|vmdk|vhdx|vdi|vpc|qcow|qed|parallels"),
+      "format of the file");
+  add("force", "overwrite a file or block device that exists");
+  add("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
+      "how many threads decompress and write");
 }
 
 std::string choose_disk(const base::Arguments& arguments, const images::Point& point) {
@@ -78,10 +80,10 @@ base::Command disk_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest or MACHINE@TIME. A file appears when "
-      "it is complete;\n"
-      "until then, and after a failure, there is none. A block device is overwritten in place, "
-      "with --force.";
+      std::string(kPointHelp) +
+      "\n\n"
+      "A file appears when it is complete; until then, and after a failure, there is none. A block "
+      "device is overwritten in place, with --force.";
   return command;
 }
 

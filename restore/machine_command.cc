@@ -19,12 +19,15 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_store(add);
-  add("to", value<std::string>()->value_name("DIR"),
-      "the folder to put it in; made if missing; required")(
-      "format", value<std::string>()->default_value("raw")->value_name("FORMAT"),
-      "of the disks, as for 'disk'")("force", "overwrite files that are there")(
-      "threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
-      "threads that decompress and write");
+  add("to", value<std::string>()->required()->value_name("DIR"),
+      "the folder to write into; created if it does not exist");
+  add("format",
+      value<std::string>()->default_value("raw")->value_name(
+          "raw|qcow2|vmdk|vhdx|vdi|vpc|qcow|qed|parallels"),
+      "format of the disks");
+  add("force", "overwrite files that exist");
+  add("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
+      "how many threads decompress and write");
 }
 
 std::string extension(const std::string& format) {
@@ -95,8 +98,8 @@ int run(const base::Arguments& arguments) {
     if (!point.definition.libvirt_xml.empty()) {
       fmt::print(
           stderr,
-          "The .xml is what the host said of its machine, with its host's paths and devices: "
-          "read it before 'virsh define'.\n");
+          "The .xml is what the host said of its machine, with its host's paths and devices: read "
+          "it before 'virsh define'.\n");
     }
   }
   return 0;
@@ -107,10 +110,11 @@ int run(const base::Arguments& arguments) {
 base::Command machine_command() {
   base::Command command;
   command.name = "machine";
-  command.summary = "Write all disks of a point and its machine's definition into a folder";
+  command.summary = "Write all disks and the definition of a point's machine into a folder";
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;
+  command.notes = kPointHelp;
   return command;
 }
 

@@ -5,10 +5,11 @@ namespace restore {
 using base::options::value;
 
 void declare_store(base::options::options_description_easy_init add) {
-  add("store", value<std::string>()->value_name("DIR"), "the store; required")(
-      "key-file", value<std::string>()->value_name("FILE"), "key file of an encrypted store")(
-      "passphrase-file", value<std::string>()->value_name("FILE"),
-      "file with the passphrase of an encrypted store");
+  add("store", value<std::string>()->required()->value_name("DIR"), "the store");
+  add("key-file", value<std::string>()->value_name("FILE"),
+      "file with the key of an encrypted store");
+  add("passphrase-file", value<std::string>()->value_name("FILE"),
+      "file with the passphrase of an encrypted store, in its first line");
 }
 
 std::unique_ptr<images::StoreReader> open_store(const base::Arguments& arguments) {

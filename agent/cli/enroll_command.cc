@@ -84,21 +84,19 @@ base::Command enroll_command() {
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
     add("token-file", value<std::string>()->value_name("FILE"),
-        "a file with the one-time token of 'muletto token create'; default: -, which is standard "
-        "input");
+        "file with the one-time token of 'muletto token create'; - is standard input (default: -)");
     add("token", value<std::string>()->value_name("TOKEN"),
-        "the token itself, which every user of this host can read meanwhile");
-    add("fingerprint", value<std::string>()->value_name("HEX"),
-        "of the appliance's authority; shown with the token");
+        "the token itself; every user of this host can read it while the command runs");
+    add("fingerprint", value<std::string>()->required()->value_name("HEX"),
+        "fingerprint of the appliance's authority, shown with the token");
     add("name", value<std::string>()->value_name("NAME"),
-        "what the appliance calls this host, instead of its host name");
-    add("replace", "even if this host is enrolled already");
+        "what the appliance calls this host (default: its host name)");
+    add("replace", "enrol even if this host is enrolled already");
     declare_common_options(add);
   };
   command.notes =
-      "The token is sent only to the appliance whose certificate authority has the fingerprint. "
-      "The private key is\n"
-      "made here and never leaves this host. The port is 7443 if none is given.";
+      "The token is sent only to the appliance whose authority has the fingerprint. The private "
+      "key is created here and never leaves this host. The port is 7443 if none is given.";
   command.run = run;
   return command;
 }

@@ -31,7 +31,7 @@ int run(const base::Arguments& arguments) {
 base::Command list_command() {
   base::Command command;
   command.name = "list";
-  command.summary = "List the machines this host could protect: the domains of its libvirt";
+  command.summary = "List the machines that can be protected: the domains of this host's libvirt";
   command.declare_options = declare_common_options;
   command.run = run;
   return command;

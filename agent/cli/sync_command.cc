@@ -205,10 +205,7 @@ int run(const Arguments& arguments, std::stop_token stop) {
 base::Command sync_command(std::stop_token stop) {
   base::Command command;
   command.name = "sync";
-  command.summary =
-      "Create a recovery point of a machine: a libvirt domain, running or shut off, image files, "
-      "or "
-      "this server";
+  command.summary = "Create a recovery point of a machine";
   command.positional = {"MACHINE"};
   command.declare_options = [](base::options::options_description_easy_init add) {
     using base::options::value;
@@ -216,49 +213,51 @@ base::Command sync_command(std::stop_token stop) {
     add("image", value<std::string>()->value_name("FILE"),
         "capture this image as disk vda, instead of a domain");
     add("disk", value<Words>()->value_name("NAME=FILE"),
-        "capture this image as that disk; may be repeated");
+        "capture this image as the disk NAME, instead of a domain");
     add("physical",
-        "capture this server itself: every fixed disk, or those of --disk; LVM volumes from a "
+        "capture this server itself: all its fixed disks, or those of --disk; LVM volumes from a "
         "snapshot");
     add("sysroot", value<std::string>()->value_name("DIR"),
         "with --physical: find /sys, /proc and /dev of the server below DIR");
     add("format", value<Words>()->value_name("[DISK=]FORMAT"),
-        "of the images, or of one: raw, qcow2, vmdk, …; without it they are raw; may be repeated");
+        "format of all images, or of one: raw, qcow2, vmdk, … (default: raw)");
     add("allow", value<Words>()->value_name("FILE"),
-        "a file, or a folder with all below, that images elsewhere may build on; may be repeated");
-    add("domain", value<std::string>()->value_name("NAME"),
-        "the domain, if it is not called MACHINE; or its UUID");
+        "a file, or a folder with everything below it, that images elsewhere may build on");
+    add("domain", value<std::string>()->value_name("DOMAIN"),
+        "name or UUID of the libvirt domain (default: MACHINE)");
     add("exclude", value<Words>()->value_name("DISK"),
-        "leave disks out: a name, a pattern like 'vd[b-d]', or of image paths like '/scratch/*'; "
-        "may be repeated");
+        "do not capture this disk: a name, a pattern such as 'vd[b-d]', or a pattern of image "
+        "paths such as '/scratch/*'");
     add("origin", value<std::string>()->value_name("CHECKPOINT=POINT"),
-        "the domain's disks were POINT's when CHECKPOINT was made, which is never deleted; for the "
-        "syncs of instant VMs by mulettod");
-    add("full", "read everything, whatever change tracking says");
+        "the domain's disks were those of POINT when CHECKPOINT was created, which is never "
+        "deleted; used by mulettod to sync instant VMs");
+    add("full", "read everything, even if change tracking works");
     add("no-freeze", "do not freeze the guest's file systems");
-    add("hooks", "the guest's freeze hooks report: ask whether they ran");
+    add("hooks", "check that the guest's freeze hooks ran");
     add("scratch-limit", value<std::string>()->value_name("SIZE"),
-        "give the sync up when the guest has overwritten so much meanwhile; default: when the "
-        "disk is nearly full");
+        "stop the sync when the guest has overwritten so much meanwhile, such as 20G (default: "
+        "when the disk is nearly full)");
     add("store", value<std::string>()->value_name("DIR"),
-        "put the point into this store, instead of the appliance");
-    add("key-file", value<std::string>()->value_name("FILE"), "the store's key");
-    add("passphrase-file", value<std::string>()->value_name("FILE"), "the store's passphrase");
+        "write the point into this store, instead of sending it to the appliance");
+    add("key-file", value<std::string>()->value_name("FILE"), "file with the store's key");
+    add("passphrase-file", value<std::string>()->value_name("FILE"),
+        "file with the store's passphrase");
     add("limit", value<std::string>()->value_name("RATE"),
-        "read at most this much a second, such as 20M");
+        "limit for reading in bytes a second, such as 20M (default: no limit)");
     add("limit-file", value<std::string>()->value_name("FILE"),
-        "as --limit, bytes a second out of a file that may change; for muletto-agent run");
+        "file with the limit in bytes a second, which may change; used by muletto-agent run");
     add("progress-file", value<std::string>()->value_name("FILE"),
-        "tell there how far the sync is; for muletto-agent run");
-    add("quiet,q", "no progress");
+        "file to which progress is written; used by muletto-agent run");
+    add("quiet,q", "show no progress");
     declare_common_options(add);
   };
   command.notes =
+      "MACHINE is a libvirt domain, running or shut off, a machine of the settings, or, with "
+      "--image, --disk or --physical, image files or this server.\n\n"
       "Of a running domain, only what changed since the last point is read, if QEMU's record of "
-      "changes continues\n"
-      "from that very point; otherwise everything is read, what the appliance has is not sent "
-      "again, and the\n"
-      "point's note says why. An interrupted sync leaves nothing behind.";
+      "changes continues from that very point. Otherwise everything is read, what the appliance "
+      "has is not sent again, and the point's note says why. An interrupted sync leaves nothing "
+      "behind.";
   command.run = [stop](const Arguments& arguments) { return run(arguments, stop); };
   return command;
 }

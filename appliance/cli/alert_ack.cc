@@ -11,7 +11,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post(
-      fmt::format("/alerts/{}/acknowledge", base::encode_percent(arguments.get("ID"))),
+      fmt::format("/alerts/{}/acknowledge", base::encode_percent(arguments.get("ALERT"))),
       nlohmann::json::object());
   if (arguments.json()) print_json(answer);
   else fmt::print("Acknowledged: {}\n", printable(text_of(answer["alert"], "message")));
@@ -24,9 +24,10 @@ base::Command alert_ack_command() {
   base::Command command;
   command.name = "alert ack";
   command.summary = "Acknowledge an alert";
-  command.positional = {"ID"};
+  command.positional = {"ALERT"};
   command.declare_options = declare_connection;
   command.run = run;
+  command.notes = "ALERT is the number that 'muletto alert list' shows.";
   return command;
 }
 

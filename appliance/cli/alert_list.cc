@@ -11,7 +11,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("closed", "those that are over, too");
+  add("closed", "also list alerts that are closed");
   declare_connection(add);
 }
 
@@ -51,7 +51,7 @@ int run(const base::Arguments& arguments) {
 base::Command alert_list_command() {
   base::Command command;
   command.name = "alert list";
-  command.summary = "List what is wrong";
+  command.summary = "List what is wrong, and what to do about it";
   command.declare_options = declare_options;
   command.run = run;
   return command;

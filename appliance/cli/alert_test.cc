@@ -27,8 +27,9 @@ base::Command alert_test_command() {
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
-      "The channels are the settings alerts.command and alerts.webhook. It says of each whether it "
-      "was told, and fails if one was not, or if there is none.";
+      "The channels are the settings alerts.command and alerts.webhook of the appliance. The "
+      "command shows for each of them whether the test alert was sent. It fails if one of them "
+      "failed, or if there is none.";
   return command;
 }
 

@@ -44,14 +44,15 @@ Error answered_error(const base::HttpResponse& response, const std::string& plac
 
 void declare_connection(base::options::options_description_easy_init add) {
   add("socket", value<std::string>()->value_name("PATH"),
-      "the appliance's socket on this machine (default $MULETTO_SOCKET or /run/muletto/api.sock)")(
-      "appliance", value<std::string>()->value_name("HOST:PORT"),
-      "an appliance elsewhere, instead of the socket")(
+      "the appliance's socket on this machine (default: $MULETTO_SOCKET, or "
+      "/run/muletto/api.sock)")("appliance", value<std::string>()->value_name("HOST:PORT"),
+                                "an appliance on the network, instead of the socket")(
       "token-file", value<std::string>()->value_name("FILE"),
-      "holds an operator's token; with --appliance")(
-      "fingerprint", value<std::string>()->value_name("F"),
-      "of the appliance's authority; with --appliance")(
-      "tenant", value<std::string>()->value_name("NAME"), "whose machines (default: default)");
+      "file with an operator's token; with --appliance")(
+      "fingerprint", value<std::string>()->value_name("HEX"),
+      "fingerprint of the appliance's authority; with --appliance")(
+      "tenant", value<std::string>()->value_name("TENANT"),
+      "the tenant that is meant (default: the tenant 'default')");
 }
 
 ApiClient::ApiClient(const base::Arguments& arguments)

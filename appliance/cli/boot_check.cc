@@ -4,6 +4,7 @@
 #include "appliance/cli/boot_machine_options.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
 
@@ -62,10 +63,8 @@ base::Command boot_check_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-      "web@2026-11-21T08:00.\n"
-      "Exit code 2: it would be refused; the reasons are printed.";
+  command.notes = std::string(kPointHelp) +
+                  "\n\nExit code 2: the point cannot be started; the reasons are printed.";
   return command;
 }
 

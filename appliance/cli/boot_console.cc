@@ -3,6 +3,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/text.h"
 
@@ -38,10 +39,10 @@ base::Command boot_console_command() {
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.\n"
-      "The link opens the screen in a browser, once and without a login. VNC and its password are "
-      "for a program on the appliance itself.";
+      std::string(kBootHelp) +
+      "\n\n"
+      "The link opens the screen in a browser, once and without a login. The VNC port and its "
+      "password are for a program on the appliance itself.";
   return command;
 }
 

@@ -12,15 +12,20 @@ constexpr uint64_t kMaxCpus = 1024;
 }  // namespace
 
 void declare_machine(base::options::options_description_easy_init add) {
-  add("network", value<std::vector<std::string>>()->value_name("N"),
-      "none, isolated, isolated:NAME, nat or bridge:BRIDGE; once for each network card (default "
-      "isolated)")("memory", value<std::string>()->value_name("SIZE"),
-                   "instead of the machine's own, such as 2G")(
-      "cpus", value<std::string>()->value_name("N"), "instead of the machine's own")(
-      "disk-bus", value<std::string>()->value_name("BUS"), "virtio, scsi, sata or ide")(
-      "firmware", value<std::string>()->value_name("F"), "bios or uefi")(
-      "fresh-macs", "new MAC addresses, for a VM beside the original")(
-      "accept-damage", "start also a point whose image is known to be damaged");
+  add("network",
+      value<std::vector<std::string>>()->value_name(
+          "none|isolated|isolated:NAME|nat|bridge:BRIDGE"),
+      "network of a network card, once for each card in their order (default: isolated)")(
+      "memory", value<std::string>()->value_name("SIZE"),
+      "memory, such as 2G (default: as the machine had)")(
+      "cpus", value<std::string>()->value_name("COUNT"),
+      "number of CPUs (default: as the machine had)")(
+      "disk-bus", value<std::string>()->value_name("virtio|scsi|sata|ide"),
+      "bus of the disks (default: as the machine had)")(
+      "firmware", value<std::string>()->value_name("bios|uefi"),
+      "firmware (default: as the machine had)")(
+      "fresh-macs", "give the network cards new MAC addresses, to run beside the original machine")(
+      "accept-damage", "start the point even if its image is known to be damaged");
 }
 
 nlohmann::json machine_body(const base::Arguments& arguments) {

@@ -3,6 +3,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/text.h"
 
@@ -28,12 +29,12 @@ base::Command boot_power_command() {
   command.name = "boot power";
   command.summary = "Power an instant VM on or off, shut it down, reset, pause or resume it";
   command.positional = {"BOOT", "ACTION"};
+  command.values = {{"ACTION", "shutdown|reset|pause|resume|power-off|power-on"}};
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.\n"
-      "ACTION is shutdown (asks the guest), reset, pause, resume, power-off or power-on.";
+      std::string(kBootHelp) +
+      "\n\nACTION is shutdown (asks the guest), reset, pause, resume, power-off or power-on.";
   return command;
 }
 

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/text.h"
 
@@ -14,8 +15,8 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   add("bandwidth", value<std::string>()->value_name("SIZE"),
-      "at most so many bytes a second for each disk, such as 50M (default: no limit)")(
-      "background", "do not wait for the end; muletto job follow JOB shows it");
+      "limit for each disk in bytes a second, such as 50M (default: no limit)")(
+      "background", "return at once; 'muletto job follow JOB' shows the progress");
   declare_connection(add);
 }
 
@@ -50,12 +51,11 @@ base::Command boot_pull_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "The guest works on meanwhile. Afterwards the VM needs neither the store nor its point. "
-      "Cancelled (muletto job cancel JOB) or failed, the VM goes on as before, and the next pull "
-      "copies "
-      "only the rest. BOOT is an id, a unique prefix of one, or the name of a machine that has "
-      "just one "
-      "instant VM.";
+      std::string(kBootHelp) +
+      "\n\n"
+      "The guest keeps running meanwhile. Afterwards the VM needs neither the store nor its point. "
+      "If the pull is cancelled (muletto job cancel JOB) or fails, the VM keeps running as before, "
+      "and the next pull copies only the rest.";
   return command;
 }
 

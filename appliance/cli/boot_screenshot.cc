@@ -3,6 +3,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/file_system.h"
 #include "base/text.h"
@@ -29,13 +30,11 @@ int run(const base::Arguments& arguments) {
 base::Command boot_screenshot_command() {
   base::Command command;
   command.name = "boot screenshot";
-  command.summary = "Save the screen of an instant VM as a picture";
+  command.summary = "Save the screen of an instant VM as a PNG picture";
   command.positional = {"BOOT", "FILE"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+  command.notes = kBootHelp;
   return command;
 }
 

@@ -8,6 +8,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -19,9 +20,9 @@ using base::options::value;
 constexpr std::chrono::milliseconds kPoll{300};
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("follow", "go on with what the guest writes, until the VM ends or Ctrl+C")(
-      "offset", value<std::string>()->value_name("BYTES"), "where to begin (default 0)")(
-      "raw", "as the guest wrote it, with its control characters");
+  add("follow", "keep printing until the VM ends or Ctrl+C is pressed")(
+      "offset", value<std::string>()->value_name("BYTES"), "where to begin, in bytes (default: 0)")(
+      "raw", "print control characters as the guest wrote them");
   declare_connection(add);
 }
 
@@ -100,9 +101,7 @@ base::Command boot_serial_command() {
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+  command.notes = kBootHelp;
   return command;
 }
 

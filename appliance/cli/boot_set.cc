@@ -2,6 +2,7 @@
 #include "appliance/cli/boot_sheet.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -10,11 +11,11 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("restart", value<std::string>()->value_name("WHEN"),
-      "after a loss of power: automatic or wait")(
-      "timeline", value<std::string>()->value_name("WHOSE"),
-      "instant: this VM's syncs go on into the machine's timeline, those of its host are refused; "
-      "production: the other way round");
+  add("restart", value<std::string>()->value_name("automatic|wait"),
+      "after a loss of power: start the VM again, or wait for an operator")(
+      "timeline", value<std::string>()->value_name("instant|production"),
+      "whose syncs continue the machine's timeline: those of this VM, or those of its host; the "
+      "others are refused");
   declare_connection(add);
 }
 
@@ -39,13 +40,11 @@ int run(const base::Arguments& arguments) {
 base::Command boot_set_command() {
   base::Command command;
   command.name = "boot set";
-  command.summary = "Change the settings of an instant VM: restarts, timeline";
+  command.summary = "Change how an instant VM restarts, and whose syncs its machine gets";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+  command.notes = kBootHelp;
   return command;
 }
 

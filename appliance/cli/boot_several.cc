@@ -37,13 +37,14 @@ void print_outcomes(const nlohmann::json& boots) {
 void declare_several(base::options::options_description_easy_init add) {
   using base::options::value;
   add("then", value<std::vector<std::string>>()->value_name("POINT,…"),
-      "points to start once those before have answered, or their time is out; may be repeated")(
-      "all", "after those that are named: the newest point of every other machine of the tenant")(
-      "delay", value<std::string>()->value_name("DURATION"),
-      "between an answer and what is started then (default none)")(
-      "at-once", value<std::string>()->value_name("N"),
-      "guests that boot at a time (default: by the number of CPUs)")(
-      "keep-going", "go on with the next points though one before was not started");
+      "points to start next, once those before have answered or timed out")(
+      "all",
+      "also start the newest point of every other machine of the tenant, after those that are "
+      "named")("delay", value<std::string>()->value_name("DURATION"),
+               "time between an answer and the next start, such as 30s (default: none)")(
+      "at-once", value<std::string>()->value_name("COUNT"),
+      "how many guests may boot at the same time (default: by the number of CPUs)")(
+      "keep-going", "start the next points even if one before could not be started");
 }
 
 bool means_several(const base::Arguments& arguments) {

@@ -2,6 +2,7 @@
 #include "appliance/cli/boot_sheet.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -27,9 +28,7 @@ base::Command boot_show_command() {
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+  command.notes = kBootHelp;
   return command;
 }
 

@@ -8,6 +8,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
 
@@ -16,12 +17,12 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_machine(add);
-  add("restart", base::options::value<std::string>()->value_name("WHEN"),
-      "after a loss of power: automatic (default) or wait")(
-      "timeline", base::options::value<std::string>()->value_name("WHOSE"),
-      "instant (default): this VM's syncs go on into the machine's timeline, those of its host are "
-      "refused; production: the other way round, for a try-out")(
-      "wait", "until the guest answers; see --http, --tcp, --timeout");
+  add("restart", base::options::value<std::string>()->value_name("automatic|wait"),
+      "after a loss of power: start the VM again, or wait for an operator (default: automatic)")(
+      "timeline", base::options::value<std::string>()->value_name("instant|production"),
+      "whose syncs continue the machine's timeline: those of this VM, or, for a trial, those of "
+      "its host; the others are refused (default: instant)")(
+      "wait", "wait until the guest answers; see --http, --tcp and --timeout");
   declare_wait(add);
   declare_several(add);
   declare_connection(add);
@@ -73,12 +74,11 @@ base::Command boot_start_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-      "web@2026-11-21T08:00. Several points are started "
-      "side by side, as many at a time as the CPUs allow, and each is waited for; --then puts them "
-      "in "
-      "order: muletto boot start dc@latest --then db@latest --then web@latest,files@latest --http "
-      "/.";
+      std::string(kPointHelp) +
+      "\n\n"
+      "Several points are started side by side, as many at a time as the CPUs allow, and each is "
+      "waited for. --then puts them in order: muletto boot start dc@latest --then db@latest --then "
+      "web@latest,files@latest --http /";
   return command;
 }
 

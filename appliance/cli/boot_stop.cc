@@ -7,6 +7,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -20,10 +21,11 @@ constexpr uint64_t kMaxGraceS = 3600;
 
 void declare_options(base::options::options_description_easy_init add) {
   add("keep",
-      "keep the writes, so that the VM can be started again (muletto boot power BOOT power-on)")(
-      "discard", "throw away all that was written since the start")("yes", "do not ask: discard")(
+      "keep the VM's writes, so that it can be started again: muletto boot power BOOT power-on")(
+      "discard", "discard everything the VM has written since its start")(
+      "yes", "do not ask; discard the writes")(
       "grace", value<std::string>()->value_name("SECONDS"),
-      "ask the guest to shut down and wait that long before the power is cut (default 0)");
+      "ask the guest to shut down, and wait so many seconds before the power is cut (default: 0)");
   declare_connection(add);
 }
 
@@ -87,9 +89,10 @@ base::Command boot_stop_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.\n"
-      "Without --keep, --discard or --yes it asks; where nobody can be asked it refuses.";
+      std::string(kBootHelp) +
+      "\n\n"
+      "Without --keep, --discard or --yes the command asks. It refuses if standard input is no "
+      "terminal.";
   return command;
 }
 

@@ -5,6 +5,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/text.h"
 
@@ -39,9 +40,7 @@ base::Command boot_wait_command() {
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes =
-      "BOOT is an id, a unique prefix of one, or the name of a machine that has just one instant "
-      "VM.";
+  command.notes = kBootHelp;
   return command;
 }
 

@@ -6,11 +6,12 @@ namespace appliance::cli {
 
 void declare_wait(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("http", value<std::string>()->value_name("PATH"),
-      "until GET answers, such as /health or :8080/health (default: until the guest has an "
-      "address)")("tcp", value<std::string>()->value_name("PORT"),
-                  "until the port greets or keeps a connection")(
-      "timeout", value<std::string>()->value_name("DURATION"), "give up after it (default 5m)");
+  add("http", value<std::string>()->value_name("[:PORT]PATH"),
+      "wait until an HTTP request is answered, such as /health or :8080/health (default: until the "
+      "guest has an address)")("tcp", value<std::string>()->value_name("PORT"),
+                               "wait until this TCP port sends a greeting or keeps a connection")(
+      "timeout", value<std::string>()->value_name("DURATION"),
+      "fail after this time, such as 90s (default: 5m)");
 }
 
 nlohmann::json wait_body(const base::Arguments& arguments) {

@@ -22,9 +22,8 @@ base::Command clock_accept_command() {
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
-      "After a jump that was right, as from a clock that had stood still. Deletion by age goes on "
-      "from "
-      "this time: look at 'muletto clock show' first.";
+      "For a jump that was right, such as that of a clock that had stopped. Points are deleted by "
+      "age from this time on: look at 'muletto clock show' first.";
   return command;
 }
 

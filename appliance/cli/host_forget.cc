@@ -27,8 +27,8 @@ base::Command host_forget_command() {
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
-      "HOST is an id or a unique prefix of one. Its machines and their points stay, and belong to "
-      "no host: muletto machine assign.";
+      "HOST is an id or a unique prefix of one. Its machines and their points stay, without a "
+      "host; 'muletto machine assign' gives them another.";
   return command;
 }
 

@@ -29,7 +29,8 @@ base::Command host_revoke_command() {
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "HOST is a name, an id or the first digits of one.";
+  command.notes =
+      "HOST is a name, an id, or a unique prefix of one. Its agent can no longer connect.";
   return command;
 }
 

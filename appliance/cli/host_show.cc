@@ -52,6 +52,7 @@ base::Command host_show_command() {
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
   command.run = run;
+  command.notes = "HOST is a name, an id, or a unique prefix of one.";
   return command;
 }
 

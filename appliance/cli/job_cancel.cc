@@ -29,6 +29,7 @@ base::Command job_cancel_command() {
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
   command.run = run;
+  command.notes = "JOB is the number that 'muletto job list' shows.";
   return command;
 }
 

@@ -28,10 +28,12 @@ int run(const base::Arguments& arguments) {
 base::Command job_follow_command() {
   base::Command command;
   command.name = "job follow";
-  command.summary = "Follow the log of a job to its end; fails if the job does";
+  command.summary = "Print the log of a job until it ends";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
   command.run = run;
+  command.notes =
+      "JOB is the number that 'muletto job list' shows. The command fails if the job fails.";
   return command;
 }
 

@@ -14,11 +14,10 @@ using base::options::value;
 constexpr uint64_t kMaxListed = 1000;
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("state", value<std::string>()->value_name("STATE"),
-      "queued, running, succeeded, failed or cancelled")(
-      "kind", value<std::string>()->value_name("KIND"),
-      "sync, boot, stop, wait, delete, check, compact")(
-      "limit", value<std::string>()->value_name("N"), "at most that many (default 50)");
+  add("state", value<std::string>()->value_name("queued|running|succeeded|failed|cancelled"),
+      "list only jobs in this state")("kind", value<std::string>()->value_name("KIND"),
+                                      "list only jobs of this kind, such as sync or boot")(
+      "limit", value<std::string>()->value_name("COUNT"), "list at most so many (default: 50)");
   declare_connection(add);
 }
 

@@ -54,6 +54,7 @@ base::Command job_show_command() {
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
   command.run = run;
+  command.notes = "JOB is the number that 'muletto job list' shows.";
   return command;
 }
 

@@ -11,7 +11,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("nobody", "take it away from its host instead");
+  add("nobody", "take the machine away from its host");
   declare_connection(add);
 }
 
@@ -38,7 +38,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_assign_command() {
   base::Command command;
   command.name = "machine assign";
-  command.summary = "Assign a machine to the host whose agent may write it";
+  command.summary = "Assign a machine to the host whose agent may sync it";
   command.positional = {"MACHINE", "HOST?"};
   command.declare_options = declare_options;
   command.run = run;

@@ -15,7 +15,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("with-points", "its points go, too; without it a machine that has points is refused")(
+  add("with-points", "also delete its points; without it a machine that has points is refused")(
       "yes", "do not ask");
   declare_connection(add);
 }
@@ -73,9 +73,8 @@ base::Command machine_forget_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "Points that are held or in use are not removed, and then nothing is. A machine that an "
-      "agent "
-      "still has on its host comes back as a new one.";
+      "Points that are held or in use are not deleted; then nothing is. A machine that an agent "
+      "still sees on its host comes back as a new one.";
   return command;
 }
 

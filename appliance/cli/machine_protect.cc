@@ -11,7 +11,7 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   add("policy", base::options::value<std::string>()->value_name("POLICY"),
-      "with this one; '' for the tenant's default");
+      "the policy to use; '' for the tenant's default (default: the one it has)");
   declare_connection(add);
 }
 

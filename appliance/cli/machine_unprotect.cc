@@ -24,7 +24,7 @@ int run(const base::Arguments& arguments) {
 base::Command machine_unprotect_command() {
   base::Command command;
   command.name = "machine unprotect";
-  command.summary = "Stop syncing a machine on a schedule; its points stay";
+  command.summary = "Stop syncing a machine on a schedule, and keep its points";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
   command.run = run;

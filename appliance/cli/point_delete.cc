@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -33,9 +34,7 @@ base::Command point_delete_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-      "web@2026-11-21T08:00.";
+  command.notes = kPointHelp;
   return command;
 }
 

@@ -3,6 +3,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/text.h"
 
@@ -11,9 +12,10 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("reason", value<std::string>()->value_name("TEXT"), "why, for whoever wants it gone later")(
+  add("reason", value<std::string>()->value_name("TEXT"),
+      "why the point is held; shown to anybody who wants to delete it")(
       "until", value<std::string>()->value_name("TIME"),
-      "when the hold ends by itself, such as 2027-01-31; default: when it is released");
+      "when the hold ends by itself, such as 2027-01-31 (default: when it is released)");
   declare_connection(add);
 }
 
@@ -39,20 +41,16 @@ int release(const base::Arguments& arguments) {
   return 0;
 }
 
-constexpr const char* kPoint =
-    "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-    "web@2026-11-21T08:00.";
-
 }  // namespace
 
 base::Command point_hold_command() {
   base::Command command;
   command.name = "point hold";
-  command.summary = "Keep a point, whatever policies say, until it is released";
+  command.summary = "Keep a point until it is released, even if its policy would delete it";
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = hold;
-  command.notes = kPoint;
+  command.notes = kPointHelp;
   return command;
 }
 
@@ -63,7 +61,7 @@ base::Command point_release_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = release;
-  command.notes = kPoint;
+  command.notes = kPointHelp;
   return command;
 }
 

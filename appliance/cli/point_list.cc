@@ -8,7 +8,8 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("machine", base::options::value<std::string>()->value_name("NAME"), "only this machine's");
+  add("machine", base::options::value<std::string>()->value_name("MACHINE"),
+      "list only the points of this machine");
   declare_connection(add);
 }
 

@@ -3,6 +3,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/text.h"
 
@@ -54,9 +55,7 @@ base::Command point_show_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-      "web@2026-11-21T08:00.";
+  command.notes = kPointHelp;
   return command;
 }
 

@@ -12,8 +12,8 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("machine", value<std::string>()->value_name("NAME"), "only this machine")(
-      "now", "also by new rules that wait for their day, and all points at once");
+  add("machine", value<std::string>()->value_name("MACHINE"), "apply it only to this machine")(
+      "now", "delete all at once, and apply also new rules that wait a day");
   declare_connection(add);
 }
 
@@ -49,14 +49,14 @@ int run(const base::Arguments& arguments) {
 base::Command policy_apply_command() {
   base::Command command;
   command.name = "policy apply";
-  command.summary = "Remove the points that policies do not keep, now";
+  command.summary = "Delete the points that policies do not keep, now";
   command.positional = {"POLICY?"};
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "It happens by itself once a minute, a few points at a time. A new rule that would remove "
-      "more than a third of a machine's points waits a day; --now says that it is meant. See "
-      "first what would go: muletto policy preview.";
+      "The appliance does this by itself once a minute, a few points at a time. A new rule that "
+      "would delete more than a third of a machine's points waits a day; --now confirms it. "
+      "'muletto policy preview' shows what would be deleted.";
   return command;
 }
 

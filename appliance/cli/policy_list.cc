@@ -36,7 +36,7 @@ int run(const base::Arguments& arguments) {
 base::Command policy_list_command() {
   base::Command command;
   command.name = "policy list";
-  command.summary = "List the tenant's policies";
+  command.summary = "List the policies";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

@@ -11,9 +11,9 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("machine", value<std::string>()->value_name("NAME"), "only this machine")(
+  add("machine", value<std::string>()->value_name("MACHINE"), "show only this machine")(
       "keep", value<std::string>()->value_name("RULE"),
-      "what would be kept by this rule, such as 'last 24, daily 14', instead of the policy's");
+      "show what this rule would keep, such as 'last 24, daily 14', instead of the policy's");
   declare_connection(add);
 }
 
@@ -66,13 +66,13 @@ int run(const base::Arguments& arguments) {
 base::Command policy_preview_command() {
   base::Command command;
   command.name = "policy preview";
-  command.summary = "Show for each point what keeps it or why it goes; changes nothing";
+  command.summary = "Show for each point what keeps it, or why it would be deleted";
   command.positional = {"POLICY?"};
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "Without POLICY and --machine it shows all protected machines. Times are when the appliance "
-      "received a point.";
+      "Nothing is changed. Without POLICY and --machine all protected machines are shown. The time "
+      "of a point is when the appliance received it.";
   return command;
 }
 

@@ -14,26 +14,32 @@ void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
   using Words = std::vector<std::string>;
   add("schedule", value<Words>()->value_name("RULE"),
-      "'every 15m', 'hourly mon-fri 7-19', 'daily 22:00', '0 */4 * * *', 'off'; may be repeated");
-  add("timezone", value<std::string>()->value_name("ZONE"), "such as Europe/Rome; default: UTC");
+      "when machines are synced: 'every 15m', 'hourly mon-fri 7-19', 'daily 22:00', '0 */4 * * *', "
+      "'off'");
+  add("timezone", value<std::string>()->value_name("ZONE"),
+      "time zone of the schedule, such as Europe/Rome (default: UTC)");
   add("blackout", value<Words>()->value_name("WINDOW"),
-      "no sync begins in 'mon-fri 12:00-13:00'; may be repeated; 'none' for none");
-  add("jitter", value<std::string>()->value_name("TIME"), "spreads starts over this time");
-  add("keep", value<std::string>()->value_name("TEXT"),
-      "'all', or 'last 24, hourly 48, daily 14, weekly 8, monthly 12, yearly 5'");
-  add("bandwidth", value<std::string>()->value_name("TEXT"),
-      "bytes a second of a host: '20M mon-fri 8-18, 100M'");
-  add("rpo", value<std::string>()->value_name("TIME"),
-      "alert when the newest point is older; '' for what the schedule says");
-  add("rto", value<std::string>()->value_name("TIME"),
-      "alert when test boots take longer to come up, such as 10m; '' for no target");
-  add("priority", value<std::string>()->value_name("N"), "1 to 9; 9 goes first");
+      "when no sync begins, such as 'mon-fri 12:00-13:00'; 'none' for never");
+  add("jitter", value<std::string>()->value_name("DURATION"),
+      "spread the starts of syncs over this time, such as 5m");
+  add("keep", value<std::string>()->value_name("RULE"),
+      "which points are kept: 'all', or 'last 24, hourly 48, daily 14, weekly 8, monthly 12, "
+      "yearly 5'");
+  add("bandwidth", value<std::string>()->value_name("RULE"),
+      "limit for each host in bytes a second: '20M mon-fri 8-18, 100M'");
+  add("rpo", value<std::string>()->value_name("DURATION"),
+      "recovery point objective: alert when the newest point is older, such as 2h; '' to derive it "
+      "from the schedule");
+  add("rto", value<std::string>()->value_name("DURATION"),
+      "recovery time objective: alert when a test boot takes longer, such as 10m; '' for none");
+  add("priority", value<std::string>()->value_name("NUMBER"),
+      "order of syncs that are due, 1 to 9; 9 is first");
   add("verification", value<std::string>()->value_name("WHEN"),
-      "off, after-sync or 'nightly HH:MM'");
-  add("verify-within", value<std::string>()->value_name("TIME"),
-      "alert when no test boot has passed for so long; default: 8d");
+      "when points are test-booted: off, after-sync or 'nightly HH:MM'");
+  add("verify-within", value<std::string>()->value_name("DURATION"),
+      "alert when no test boot has passed for so long (default: 8d)");
   add("protect-new", value<std::string>()->value_name("yes|no"),
-      "of the default policy: machines that agents notice are protected at once");
+      "of the default policy: protect machines as soon as an agent reports them");
   declare_connection(add);
 }
 
@@ -73,8 +79,8 @@ base::Command policy_set_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "What is not given stays as it was; a new policy has the defaults: every hour, everything "
-      "kept.";
+      "Settings that are not given stay as they are. A new policy has the defaults: a sync every "
+      "hour, all points kept.";
   return command;
 }
 

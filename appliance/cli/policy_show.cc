@@ -51,7 +51,7 @@ int run(const base::Arguments& arguments) {
 base::Command policy_show_command() {
   base::Command command;
   command.name = "policy show";
-  command.summary = "Show one policy";
+  command.summary = "Show the settings of a policy";
   command.positional = {"POLICY"};
   command.declare_options = declare_connection;
   command.run = run;

@@ -13,20 +13,18 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("out", value<std::string>()->value_name("FILE"), "where the report is written; needed");
+  add("out", value<std::string>()->required()->value_name("FILE"), "the file to write");
   add("format", value<std::string>()->value_name("html|pdf"),
-      "default: what FILE ends with, else html");
+      "format of the report (default: by the name of the file, else html)");
   add("from", value<std::string>()->value_name("TIME"),
-      "such as 2026-11-01; default: seven days before its end");
-  add("to", value<std::string>()->value_name("TIME"), "no more part of it; default: now");
+      "begin of the report, such as 2026-11-01 (default: seven days before its end)");
+  add("to", value<std::string>()->value_name("TIME"), "end of the report (default: now)");
   add("timezone", value<std::string>()->value_name("ZONE"),
-      "of the times in it, such as Europe/Rome; default: UTC");
+      "time zone of its times, such as Europe/Rome (default: UTC)");
   declare_connection(add);
 }
 
 int run(const base::Arguments& arguments) {
-  if (!arguments.has("out"))
-    throw base::Error(base::ErrorCode::invalid_argument, "name the file to write with --out FILE");
   std::string path = arguments.get("out");
   nlohmann::json body{{"format", path.ends_with(".pdf") ? "pdf" : "html"}};
   for (const char* name : {"format", "from", "to", "timezone"}) {
@@ -50,14 +48,12 @@ int run(const base::Arguments& arguments) {
 base::Command report_create_command() {
   base::Command command;
   command.name = "report create";
-  command.summary = "Write a report on a tenant for the client";
-  command.positional = {};
+  command.summary = "Write a report about a tenant, for the client";
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "One page, ready to be sent: for each machine its newest point, the longest time without "
-      "one, "
-      "the last test boot with its screen, and the proved recovery time. --tenant says whose.";
+      "One page that can be sent as it is: for each machine its newest point, the longest time "
+      "without one, the last test boot with its screen, and the proved recovery time.";
   return command;
 }
 

@@ -12,7 +12,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("deep", "also decode every chunk and compare its hash; needs the key of an encrypted store");
+  add("deep", "also decode every chunk and compare its hash; an encrypted store needs its key");
   declare_key(add);
 }
 
@@ -65,8 +65,8 @@ base::Command store_check_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "Exit code 8 if anything is damaged. What is damaged is sent again by the next sync that "
-      "meets it.";
+      "Exit code 8 if anything is damaged. Damaged chunks are sent again by the next sync that "
+      "contains them.";
   return command;
 }
 

@@ -26,7 +26,7 @@ int run(const base::Arguments& arguments) {
 base::Command store_compact_command() {
   base::Command command;
   command.name = "store compact";
-  command.summary = "Free the space of deleted points";
+  command.summary = "Free the space of deleted points in a store";
   command.positional = {"DIR"};
   command.declare_options = declare_key;
   command.run = run;

@@ -2,6 +2,7 @@
 
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/store_options.h"
 
 namespace appliance::cli {
@@ -26,13 +27,12 @@ int run(const base::Arguments& arguments) {
 base::Command store_delete_command() {
   base::Command command;
   command.name = "store delete";
-  command.summary = "Delete one point of a store permanently";
+  command.summary = "Delete one point of a store";
   command.positional = {"DIR", "POINT"};
   command.declare_options = declare_key;
   command.run = run;
   command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME such as "
-      "web@2026-11-21T08:00.";
+      std::string(kPointHelp) + "\n\nIt cannot be undone. 'muletto store compact' frees the space.";
   return command;
 }
 

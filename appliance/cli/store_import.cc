@@ -20,26 +20,25 @@ constexpr uint64_t kMaxXml = 1 << 20;  // bytes
 constexpr uint64_t kMaxCpus = 1024;
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("machine", value<std::string>()->value_name("NAME"), "whose point it becomes; required")(
-      "disk", value<std::vector<std::string>>()->value_name("NAME=FILE"),
-      "a disk and its image; once for each disk")(
-      "format", value<std::vector<std::string>>()->value_name("[NAME=]F"),
-      "of the images, or of one: raw, qcow2, vmdk, vhdx, vpc, vdi, …; without it they are raw; may "
-      "be repeated")(
-      "allow", value<std::vector<std::string>>()->value_name("FILE"),
-      "a file, or a folder with all below, that images elsewhere may build on; may be "
-      "repeated")("firmware", value<std::string>()->value_name("F"), "bios or uefi")(
-      "cpus", value<std::string>()->value_name("N"), "that the machine has")(
-      "memory", value<std::string>()->value_name("SIZE"), "that the machine has, such as 2G")(
-      "libvirt-xml", value<std::string>()->value_name("FILE"),
-      "the machine as 'virsh dumpxml' tells it")(
-      "time", value<std::string>()->value_name("TIME"),
-      "when the images were taken, kept and shown (default: now); the point "
-      "comes after the machine's others")("note", value<std::string>()->value_name("TEXT"),
-                                          "kept with the point")(
-      "base", value<std::string>()->value_name("POINT"),
-      "the point whose changes --bitmap records")(
-      "bitmap", value<std::string>()->value_name("NAME"),
+  using Words = std::vector<std::string>;
+  add("machine", value<std::string>()->required()->value_name("NAME"), "the machine of the point");
+  add("disk", value<Words>()->required()->value_name("NAME=FILE"), "a disk and its image");
+  add("format", value<Words>()->value_name("[NAME=]FORMAT"),
+      "format of all images, or of one: raw, qcow2, vmdk, vhdx, vpc, vdi, … (default: raw)");
+  add("allow", value<Words>()->value_name("FILE"),
+      "a file, or a folder with everything below it, that images elsewhere may build on");
+  add("firmware", value<std::string>()->value_name("bios|uefi"), "firmware of the machine");
+  add("cpus", value<std::string>()->value_name("COUNT"), "number of CPUs of the machine");
+  add("memory", value<std::string>()->value_name("SIZE"), "memory of the machine, such as 2G");
+  add("libvirt-xml", value<std::string>()->value_name("FILE"),
+      "libvirt's definition of the machine, from 'virsh dumpxml'");
+  add("time", value<std::string>()->value_name("TIME"),
+      "when the images were taken, which is kept and shown (default: now); the point comes after "
+      "the machine's others all the same");
+  add("note", value<std::string>()->value_name("TEXT"), "a note that is kept with the point");
+  add("base", value<std::string>()->value_name("POINT"),
+      "the point since which --bitmap records changes");
+  add("bitmap", value<std::string>()->value_name("NAME"),
       "read only what this dirty bitmap of the qcow2 images marks; the rest is as in --base");
   declare_key(add);
 }
@@ -172,9 +171,7 @@ base::Command store_import_command() {
   command.positional = {"DIR"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes =
-      "The machine's earlier points are not needed: what the store has already is not stored "
-      "again.";
+  command.notes = "Each point is complete. Chunks that the store has already are not stored again.";
   return command;
 }
 

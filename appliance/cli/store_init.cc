@@ -11,9 +11,9 @@ namespace {
 using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("encrypt", "encrypt what is stored; needs --key-file or --passphrase-file")(
+  add("encrypt", "encrypt the store; needs --key-file or --passphrase-file")(
       "chunk-size", value<std::string>()->value_name("SIZE"),
-      "4K to 1M, a power of two (default 64K)");
+      "size of a chunk, a power of two from 4K to 1M (default: 64K)");
   declare_key(add);
 }
 

@@ -12,9 +12,10 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_key(add);
-  add("new-key-file", value<std::string>()->value_name("FILE"), "the key to use from now on")(
+  add("new-key-file", value<std::string>()->value_name("FILE"),
+      "file with the key to use from now on")(
       "new-passphrase-file", value<std::string>()->value_name("FILE"),
-      "or the passphrase, in the first line");
+      "file with the passphrase to use from now on, in its first line");
 }
 
 int run(const base::Arguments& arguments) {

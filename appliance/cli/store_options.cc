@@ -6,9 +6,10 @@ namespace appliance::cli {
 
 void declare_key(base::options::options_description_easy_init add) {
   using base::options::value;
-  add("key-file", value<std::string>()->value_name("FILE"), "of an encrypted store: its key")(
+  add("key-file", value<std::string>()->value_name("FILE"),
+      "file with the key of an encrypted store")(
       "passphrase-file", value<std::string>()->value_name("FILE"),
-      "or its passphrase, in the first line");
+      "file with the passphrase of an encrypted store, in its first line");
 }
 
 images::KeySource key_of(const base::Arguments& arguments) {

@@ -7,6 +7,7 @@
 
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/store_options.h"
 #include "base/error.h"
 #include "images/export/export_process.h"
@@ -19,8 +20,8 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   add("disk", value<std::vector<std::string>>()->value_name("NAME"),
-      "a disk that is served under its name; may be repeated (default: all)")(
-      "socket", value<std::string>()->value_name("PATH"), "the unix socket to make; required");
+      "a disk to serve, under its name (default: all)")(
+      "socket", value<std::string>()->required()->value_name("PATH"), "the unix socket to create");
   declare_key(add);
 }
 
@@ -82,8 +83,8 @@ base::Command store_serve_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "Each disk is an export of its own, for instance: qemu-img info "
-      "'nbd+unix:///vda?socket=PATH'";
+      std::string(kPointHelp) +
+      "\n\nEach disk is an NBD export of its own: qemu-img info 'nbd+unix:///vda?socket=PATH'";
   return command;
 }
 

@@ -11,7 +11,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("follow,f", "wait for its end, and show how far it is");
+  add("follow,f", "wait until the sync ends, and show its progress");
   declare_connection(add);
 }
 

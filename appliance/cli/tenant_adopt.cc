@@ -18,15 +18,15 @@ constexpr size_t kMaxKey = 4096;
 void declare_options(base::options::options_description_easy_init add) {
   using base::options::value;
   add("store", value<std::string>()->value_name("DIR"),
-      "where the store is, on the appliance (default: the tenant's own folder)")(
+      "the store's folder on the appliance (default: the tenant's own)")(
       "key-file", value<std::string>()->value_name("FILE"),
-      "the key of an encrypted store; the appliance keeps a copy")(
-      "yes", "do it even if the appliance forgets points by it");
+      "file with the key of an encrypted store; the appliance keeps a copy")(
+      "yes", "continue even if the appliance forgets points");
   declare_connection(add);
 }
 
 int run(const base::Arguments& arguments) {
-  std::string name = arguments.get("NAME");
+  std::string name = arguments.get("TENANT");
   nlohmann::json order{{"confirm", arguments.has("yes")}};
   if (arguments.has("store"))
     order["directory"] = std::filesystem::absolute(arguments.get("store")).lexically_normal();
@@ -59,13 +59,13 @@ base::Command tenant_adopt_command() {
   base::Command command;
   command.name = "tenant adopt";
   command.summary = "Adopt an existing store for a tenant, with all its machines and points";
-  command.positional = {"NAME"};
+  command.positional = {"TENANT"};
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "For a store that this appliance never had (a new appliance, a disk from another one), and "
-      "for one that was put back from a copy.\n"
-      "A tenant that is not there is made. What would be forgotten is said first, and needs --yes.";
+      "For a store that this appliance never had (it is a new appliance, or the store comes from "
+      "another one), and for a store that was restored from a copy. A tenant that does not exist "
+      "is created. Points that the appliance would forget are listed first, and need --yes.";
   return command;
 }
 

@@ -37,9 +37,10 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_check_command() {
   base::Command command;
   command.name = "tenant check";
-  command.summary = "Verify the tenant's store now; this also happens once a week";
+  command.summary = "Verify the tenant's store now";
   command.declare_options = declare_options;
   command.run = run;
+  command.notes = "The appliance also does this once a week by itself.";
   return command;
 }
 

@@ -28,7 +28,7 @@ int run(const base::Arguments& arguments) {
 base::Command tenant_compact_command() {
   base::Command command;
   command.name = "tenant compact";
-  command.summary = "Free the space of deleted points";
+  command.summary = "Free the space of deleted points in the tenant's store";
   command.declare_options = declare_connection;
   command.run = run;
   return command;

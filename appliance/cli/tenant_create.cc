@@ -9,7 +9,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("encrypted", "encrypt its store; the key is made on the appliance");
+  add("encrypted", "encrypt its store; the key is created on the appliance");
   declare_connection(add);
 }
 
@@ -24,8 +24,8 @@ int run(const base::Arguments& arguments) {
   const nlohmann::json& tenant = answer["tenant"];
   if (!tenant["key_file"].is_null()) {
     fmt::print(
-        "The key of its store is {} on the appliance. Keep a copy elsewhere: without it "
-        "nobody can read a point.\n",
+        "The key of its store is {} on the appliance. Keep a copy elsewhere: without it nobody can "
+        "read a point.\n",
         text_of(tenant, "key_file"));
   }
   return 0;

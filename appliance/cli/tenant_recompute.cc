@@ -8,7 +8,7 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("forget", "forget points that the appliance knows and the store does not have");
+  add("forget", "forget the points that the store does not have");
   declare_connection(add);
 }
 

@@ -14,7 +14,7 @@ using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
   add("quota", value<std::string>()->value_name("SIZE"),
-      "how much its store may take on the disk, like 500GiB; or none");
+      "space that its store may use, such as 500GiB, or none");
   declare_connection(add);
 }
 
@@ -25,11 +25,11 @@ int run(const base::Arguments& arguments) {
   nlohmann::json body{{"quota", nullptr}};
   if (quota != "none") body["quota"] = base::parse_size(quota);
   nlohmann::json answer =
-      ApiClient(arguments).put("/tenants/" + base::encode_percent(arguments.get("NAME")), body);
+      ApiClient(arguments).put("/tenants/" + base::encode_percent(arguments.get("TENANT")), body);
   if (arguments.json()) {
     print_json(answer);
   } else {
-    fmt::print("The store of {} may take {} on the disk.\n", printable(arguments.get("NAME")),
+    fmt::print("The store of {} may take {} on the disk.\n", printable(arguments.get("TENANT")),
                quota == "none" ? "any amount" : size_of(answer["tenant"], "quota"));
   }
   return 0;
@@ -41,7 +41,7 @@ base::Command tenant_set_command() {
   base::Command command;
   command.name = "tenant set";
   command.summary = "Set how much space a tenant may use";
-  command.positional = {"NAME"};
+  command.positional = {"TENANT"};
   command.declare_options = declare_options;
   command.run = run;
   return command;

@@ -12,11 +12,12 @@ namespace {
 using base::options::value;
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("for", value<std::string>()->default_value("agent")->value_name("WHOM"),
-      "agent: good for one enrolment; operator: for --token-file")(
+  add("for", value<std::string>()->default_value("agent")->value_name("agent|operator"),
+      "an agent's token is good for one enrolment; an operator's is for --token-file")(
       "expires", value<std::string>()->value_name("DURATION"),
-      "such as 1h or 7d (agent: 1h unless configured otherwise; operator: 90d, or never)")(
-      "note", value<std::string>()->value_name("TEXT"), "what it is for, shown in lists");
+      "how long it is valid, such as 1h or 7d (default: 1h for an agent, unless the appliance's "
+      "settings differ; 90d for an operator, who may also have 'never')")(
+      "note", value<std::string>()->value_name("TEXT"), "what it is for; shown in lists");
   declare_connection(add);
 }
 
@@ -56,7 +57,7 @@ int run(const base::Arguments& arguments) {
 base::Command token_create_command() {
   base::Command command;
   command.name = "token create";
-  command.summary = "Create a token for an agent's enrolment, or for a remote operator";
+  command.summary = "Create a token that enrols an agent, or lets an operator connect";
   command.declare_options = declare_options;
   command.run = run;
   return command;

@@ -32,7 +32,7 @@ base::Command token_revoke_command() {
   command.declare_options = declare_connection;
   command.run = run;
   command.notes =
-      "TOKEN is the id that 'muletto token list' shows, or its first digits; not the secret.";
+      "TOKEN is the id that 'muletto token list' shows, or a unique prefix of it; not the secret.";
   return command;
 }
 

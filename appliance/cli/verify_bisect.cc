@@ -31,11 +31,10 @@ int run(const base::Arguments& arguments) {
 base::Command verify_bisect_command() {
   base::Command command;
   command.name = "verify bisect";
-  command.summary = "Find the newest point of a machine that boots";
+  command.summary = "Find the newest point of a machine that passes a test boot";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes = "";
   return command;
 }
 

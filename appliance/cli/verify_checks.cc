@@ -14,10 +14,10 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   add("set", base::options::value<std::vector<std::string>>()->value_name("CHECK"),
-      "demands this; once for each; replaces what was demanded before");
-  add("clear", "demands nothing more");
+      "require this check; replaces the ones before");
+  add("clear", "require no checks");
   add("relearn",
-      "expects nothing of what test boots up to now have shown; for what was removed on purpose");
+      "forget what past test boots have shown, after something was removed from the machine");
   declare_connection(add);
 }
 
@@ -61,8 +61,10 @@ base::Command verify_checks_command() {
   command.run = run;
   command.notes =
       "CHECK is agent, tcp:PORT, http:PORT/PATH, guest:COMMAND (run by the guest agent) or "
-      "appliance:NAME (a program in STATE-DIR/checks, with the guest's address in MULETTO_GUEST). "
-      "Learned is what answered in each of the last three passes, and which volumes were there.";
+      "appliance:NAME (a program in the folder 'checks' of the appliance's state directory, with "
+      "the guest's address in MULETTO_GUEST).\n\n"
+      "Learned checks are what answered in each of the last three passes, and which volumes were "
+      "there.";
   return command;
 }
 

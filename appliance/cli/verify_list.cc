@@ -13,7 +13,8 @@ namespace appliance::cli {
 namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
-  add("machine", base::options::value<std::string>()->value_name("NAME"), "of this machine only");
+  add("machine", base::options::value<std::string>()->value_name("MACHINE"),
+      "list only the test boots of this machine");
   declare_connection(add);
 }
 
@@ -52,10 +53,8 @@ base::Command verify_list_command() {
   base::Command command;
   command.name = "verify list";
   command.summary = "List test boots, newest first";
-  command.positional = {};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "";
   return command;
 }
 

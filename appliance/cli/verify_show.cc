@@ -14,7 +14,7 @@ namespace {
 
 void declare_options(base::options::options_description_easy_init add) {
   add("pictures", base::options::value<std::string>()->value_name("DIR"),
-      "saves the pictures of the screen there, as 1.png, 2.png, …");
+      "save the pictures of the screen in this folder, as 1.png, 2.png, …");
   declare_connection(add);
 }
 
@@ -74,7 +74,7 @@ base::Command verify_show_command() {
   command.positional = {"NUMBER"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = "";
+  command.notes = "NUMBER is the one that 'muletto verify list' shows.";
   return command;
 }
 

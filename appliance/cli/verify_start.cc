@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/follow.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -42,9 +43,7 @@ base::Command verify_start_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
   command.run = run;
-  command.notes =
-      "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME. Exit code 0: pass, "
-      "20: fail, 21: inconclusive.";
+  command.notes = std::string(kPointHelp) + "\n\nExit code 0: pass, 20: fail, 21: inconclusive.";
   return command;
 }
 
