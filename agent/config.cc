@@ -94,17 +94,32 @@ MachineConfig parse_machine(const toml::table& table, const std::string& path) {
   return machine;
 }
 
+// A setting that had another name before, which is still read.
+std::string renamed_value(const toml::table& table, const char* name, const char* old_name,
+                          const std::string& fallback, const std::string& path) {
+  if (table.contains(name) && table.contains(old_name)) {
+    refuse(path,
+           fmt::format("'{}' is the old name of '{}': remove one of the two", old_name, name));
+  }
+  const char* given = table.contains(old_name) ? old_name : name;
+  return value_of<std::string>(table, given, fallback, path);
+}
+
 Config parse(const toml::table& table, const std::string& path) {
   // Other parts of the agent have tables of their own here.
-  static constexpr std::array<std::string_view, 9> kKnown{
-      "libvirt",  "state_dir", "run_dir", "threads",      "compression",
-      "machines", "appliance", "tpm_dir", "scratch_limit"};
+  static constexpr std::array<std::string_view, 13> kKnown{
+      "libvirt_uri", "state_directory", "run_directory", "tpm_directory", "threads",
+      "compression", "machines",        "appliance",     "scratch_limit", "libvirt",
+      "state_dir",   "run_dir",         "tpm_dir"};
   refuse_unknown(table, kKnown, path);
   Config config;
-  config.libvirt_uri = value_of<std::string>(table, "libvirt", config.libvirt_uri, path);
-  config.state_directory = value_of<std::string>(table, "state_dir", config.state_directory, path);
-  config.run_directory = value_of<std::string>(table, "run_dir", config.run_directory, path);
-  config.tpm_directory = value_of<std::string>(table, "tpm_dir", config.tpm_directory, path);
+  config.libvirt_uri = renamed_value(table, "libvirt_uri", "libvirt", config.libvirt_uri, path);
+  config.state_directory =
+      renamed_value(table, "state_directory", "state_dir", config.state_directory, path);
+  config.run_directory =
+      renamed_value(table, "run_directory", "run_dir", config.run_directory, path);
+  config.tpm_directory =
+      renamed_value(table, "tpm_directory", "tpm_dir", config.tpm_directory, path);
   if (table.contains("scratch_limit")) {
     try {
       config.scratch_limit =

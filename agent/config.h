@@ -1,9 +1,9 @@
 // The agent's settings: /etc/muletto/agent.toml, every key optional.
 //
-//   libvirt = "qemu:///system"
-//   state_dir = "/var/lib/muletto-agent"   tracking, scratch files: room for what guests overwrite
-//   run_dir = "/run/muletto-agent"         sockets
-//   tpm_dir = "/var/lib/libvirt/swtpm"     where libvirt keeps emulated TPMs
+//   libvirt_uri = "qemu:///system"
+//   state_directory = "/var/lib/muletto-agent"   tracking, scratch files: room for what guests overwrite
+//   run_directory = "/run/muletto-agent"         sockets
+//   tpm_directory = "/var/lib/libvirt/swtpm"     where libvirt keeps emulated TPMs
 //   scratch_limit = "20GiB"                a guest may overwrite so much during a sync
 //   threads = 2
 //   compression = 1                        zstd, 1 to 19
@@ -16,6 +16,8 @@
 //   image_format = "raw"                   of all, or { vda = "qcow2" }; without it they are raw
 //   allow = ["/srv/base"]                  files, or folders, that images outside them build on
 //   physical = true                        … but this server itself
+//
+// The first four had the names libvirt, state_dir, run_dir and tpm_dir before; these are still read.
 //
 // Values; thread-safe.
 #pragma once

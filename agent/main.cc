@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   base::StopSignals signals;
   base::Program program;
   program.name = "muletto-agent";
-  program.summary = "captures the machines of this host and sends them to the appliance";
+  program.summary = "capture the machines of this host and send them to the appliance";
   program.commands = {
       agent::cli::enroll_command(),
       agent::cli::sync_command(signals.token()),
@@ -25,5 +25,21 @@ int main(int argc, char** argv) {
       agent::cli::list_command(),
       agent::cli::status_command(),
   };
+  program.description =
+      "Captures the machines of a production host and streams recovery points of them to a Muletto "
+      "appliance. It connects to the appliance, and listens on no port.\n\n"
+      "A host is enrolled once, with the line that 'muletto token create' prints on the appliance. "
+      "Then muletto-agent.service runs the agent.";
+  program.manual_section = 8;
+  program.files = {
+      {"/etc/muletto/agent.toml", "settings; each of them is optional"},
+      {"/var/lib/muletto-agent", "the host's key and certificate, tracking and scratch files"},
+      {"/run/muletto-agent", "sockets"}};
+  program.see_also = {"muletto(1)", "muletto-token(1)", "mulettod(8)"};
+  program.shared = {"Common options",
+                    {"config", "state-directory", "run-directory", "libvirt-uri"}};
+  program.old_options = {
+      {"state-dir", "state-directory"}, {"run-dir", "run-directory"}, {"connect", "libvirt-uri"}};
+  program.names = agent::cli::completion_names;
   return base::run_program(program, argc, argv);
 }

@@ -7,7 +7,7 @@
 
 namespace agent::cli {
 
-// --config, --state-dir, --run-dir, --connect.
+// --config, --state-directory, --run-directory, --libvirt-uri.
 void declare_common_options(base::options::options_description_easy_init add);
 
 // The file's settings, overridden by the command line; folders absolute.

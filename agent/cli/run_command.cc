@@ -17,9 +17,9 @@ int run(const base::Arguments& arguments, std::stop_token stop) {
   };
   if (arguments.has("config"))
     forward("--config", std::filesystem::absolute(arguments.get("config")).string());
-  forward("--state-dir", config.state_directory);
-  forward("--run-dir", config.run_directory);
-  forward("--connect", config.libvirt_uri);
+  forward("--state-directory", config.state_directory);
+  forward("--run-directory", config.run_directory);
+  forward("--libvirt-uri", config.libvirt_uri);
   daemon::run_service(config, command, stop);
   return 0;
 }
@@ -30,12 +30,11 @@ base::Command run_command(std::stop_token stop) {
   base::Command command;
   command.name = "run";
   command.summary =
-      "Run as a service: report this host's machines, and sync them on the appliance's orders";
+      "Run as a service: report this host's machines, and sync them when the appliance says so";
   command.declare_options = declare_common_options;
   command.notes =
-      "Runs until it is told to end, as a service: agent/dist/muletto-agent.service. Which machine "
-      "is synced when\n"
-      "is decided on the appliance: muletto policy, muletto machine protect.";
+      "Runs until it gets SIGTERM; muletto-agent.service starts it. The appliance decides which "
+      "machine is synced when: see 'muletto policy' and 'muletto machine protect'.";
   command.run = [stop](const base::Arguments& arguments) { return run(arguments, stop); };
   return command;
 }

@@ -84,7 +84,7 @@ int run(const base::Arguments& arguments) {
                       {"checkpoint", record.checkpoint},
                       {"tracked_disks", record.disks}});
     }
-    nlohmann::json status{{"state_dir", config.state_directory}, {"tracked", list}};
+    nlohmann::json status{{"state_directory", config.state_directory}, {"tracked", list}};
     status["appliance"] = member ? to_json(*member) : nlohmann::json();
     fmt::print("{}\n", base::dump_text(status, 2));
     return exit_code_of(member);
@@ -104,14 +104,13 @@ int run(const base::Arguments& arguments) {
 base::Command status_command() {
   base::Command command;
   command.name = "status";
-  command.summary =
-      "Show whether the appliance answers, and if not, since when and why; and which machines' "
-      "changes this agent tracks, since which point";
+  command.summary = "Show whether the appliance answers, and which machines are tracked";
   command.notes =
-      "For monitoring: the exit code is 0 when the appliance answered within the last five minutes "
-      "(or this host\n"
-      "is not enrolled), 6 when it did not, 5 when it has said for hours that this host was "
-      "revoked.";
+      "If the appliance does not answer, the command shows since when and why. For each machine it "
+      "shows the point since which changes are tracked.\n\n"
+      "For monitoring: the exit code is 0 when the appliance answered within the last five "
+      "minutes, or this host is not enrolled; 6 when it did not answer; 5 when it has said for "
+      "hours that this host is revoked.";
   command.declare_options = declare_common_options;
   command.run = run;
   return command;

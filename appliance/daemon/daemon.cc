@@ -65,8 +65,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
   base::make_passable_directory(config_.state_directory);
   if (is_new) base::make_private_directory(config_.stores_directory());
   base::make_passable_directory(config_.run_directory);
-  state_lock_ = lock_directory(config_.state_directory, "--state-dir");
-  run_lock_ = lock_directory(config_.run_directory, "--run-dir");
+  state_lock_ = lock_directory(config_.state_directory, "--state-directory");
+  run_lock_ = lock_directory(config_.run_directory, "--run-directory");
   std::filesystem::remove(config_.ready_path());  // left by a dead daemon
 
   catalog_ = catalog::Catalog::open(config_.catalog_path());

@@ -66,9 +66,9 @@ json enroll(catalog::Catalog& catalog, const pki::Authority& authority, const st
 
 // JSON strings are also valid TOML strings.
 std::string config_text(const InternalHostPlaces& places, const InternalHostSettings& settings) {
-  return "libvirt = " + base::dump_text(settings.libvirt_uri) +
-         "\nstate_dir = " + base::dump_text(places.state_directory) +
-         "\nrun_dir = " + base::dump_text(places.run_directory) + "\n";
+  return "libvirt_uri = " + base::dump_text(settings.libvirt_uri) +
+         "\nstate_directory = " + base::dump_text(places.state_directory) +
+         "\nrun_directory = " + base::dump_text(places.run_directory) + "\n";
 }
 
 }  // namespace

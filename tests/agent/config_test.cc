@@ -19,8 +19,8 @@ Config parse(const std::string& text) {
 TEST_CASE("the agent's settings are read") {
   CHECK(parse("").libvirt_uri == "qemu:///system");
   Config config = parse(R"(
-    libvirt = "qemu:///session"
-    state_dir = "/x"
+    libvirt_uri = "qemu:///session"
+    state_directory = "/x"
     threads = 3
     [machines."shop 1"]
     domain = "web"
@@ -35,6 +35,21 @@ TEST_CASE("the agent's settings are read") {
   CHECK(machine.domain == "web");
   CHECK(machine.exclude_disks == std::vector<std::string>{"vdb", "vdc"});
   CHECK_FALSE(machine.freeze);
+}
+
+TEST_CASE("settings that had another name before are still read") {
+  Config config = parse(R"(
+    libvirt = "qemu:///session"
+    state_dir = "/x"
+    run_dir = "/y"
+    tpm_dir = "/z"
+  )");
+  CHECK(config.libvirt_uri == "qemu:///session");
+  CHECK(config.state_directory == "/x");
+  CHECK(config.run_directory == "/y");
+  CHECK(config.tpm_directory == "/z");
+  CHECK_THROWS_WITH(parse("state_dir = '/x'\nstate_directory = '/y'"),
+                    Catch::Matchers::Contains("'state_dir' is the old name of 'state_directory'"));
 }
 
 TEST_CASE("what is no setting is refused, with its line") {

@@ -33,7 +33,7 @@ if [ -n "$tpm" ]; then
   virsh start shop > /dev/null
 fi
 guest_agent_ready shop 240
-printf 'tpm_dir = "%s"\n[machines.shop]\nhooks = true\n' "$WORK/libvirt-main/lib/swtpm" > "$WORK/agent.toml"
+printf 'tpm_directory = "%s"\n[machines.shop]\nhooks = true\n' "$WORK/libvirt-main/lib/swtpm" > "$WORK/agent.toml"
 
 echo "hooks run: the point is application-consistent"
 agent_sync shop --quiet --config "$WORK/agent.toml" > "$WORK/result"

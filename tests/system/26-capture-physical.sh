@@ -5,7 +5,7 @@
 . "$(dirname "$0")/capture-lib.sh"
 
 physical_sync() {
-  muletto-agent sync server --physical --sysroot "$WORK/root" --store "$STORE" --state-dir "$STATE" --run-dir "$RUN" \
+  muletto-agent sync server --physical --sysroot "$WORK/root" --store "$STORE" --state-directory "$STATE" --run-directory "$RUN" \
     --output json --quiet "$@"
 }
 

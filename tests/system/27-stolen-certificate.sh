@@ -8,12 +8,12 @@ require_programs mulettod muletto muletto-agent
 require_commands curl jq
 
 state=$WORK/state run=$WORK/run
-start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 port=$(json .port < "$run/mulettod.json")
 agent() { # agent HOST COMMAND...
   local host=$1 command=$2
   shift 2
-  muletto-agent "$command" "$@" --state-dir "$WORK/$host" --run-dir "$WORK/$host.run"
+  muletto-agent "$command" "$@" --state-directory "$WORK/$host" --run-directory "$WORK/$host.run"
 }
 for host in alpha thief; do
   agent $host enroll "127.0.0.1:$port" --token "$(muletto token create --expires 5m -o json | json .token.token)" \

@@ -10,7 +10,7 @@ require_commands jq curl openssl
 state=$WORK/state run=$WORK/run
 
 start_daemon() {
-  start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt" --log-level debug
+  start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt" --log-level debug
   port=$(json .port < "$run/mulettod.json")
   fingerprint=$(json .fingerprint < "$run/mulettod.json")
 }
@@ -30,7 +30,7 @@ while read -r command; do
   # shellcheck disable=SC2086
   expect_failure 2 "no-such-option" muletto $command --no-such-option
 done < "$WORK/commands"
-mulettod --help | grep -q -- --state-dir
+mulettod --help | grep -q -- --state-directory
 
 # ---- the API's description has every route with its methods, and no other
 "$SOURCE/tests/tools/api-contract" routes > "$WORK/described"
@@ -144,10 +144,10 @@ head -c 5000 /dev/urandom | timeout 5 nc -q1 127.0.0.1 "$port" > /dev/null 2>&1 
 muletto status > /dev/null
 
 # ---- in each other's way
-expect_failure 4 "another mulettod.*--state-dir" mulettod --state-dir "$state" --run-dir "$WORK/run2" --listen 127.0.0.1:0
-expect_failure 4 "another mulettod.*--run-dir" mulettod --state-dir "$WORK/state2" --run-dir "$run" --listen 127.0.0.1:0
+expect_failure 4 "another mulettod.*--state-directory" mulettod --state-directory "$state" --run-directory "$WORK/run2" --listen 127.0.0.1:0
+expect_failure 4 "another mulettod.*--run-directory" mulettod --state-directory "$WORK/state2" --run-directory "$run" --listen 127.0.0.1:0
 expect_failure 4 "cannot listen on 127.0.0.1:$port.*--listen" \
-  mulettod --state-dir "$WORK/state2" --run-dir "$WORK/run2" --listen "127.0.0.1:$port"
+  mulettod --state-directory "$WORK/state2" --run-directory "$WORK/run2" --listen "127.0.0.1:$port"
 expect_failure 2 "not HOST:PORT" mulettod --listen nonsense
 echo 'listne = "x"' > "$WORK/bad.toml"
 expect_failure 2 "line 1: there is no setting 'listne'" mulettod --config "$WORK/bad.toml"

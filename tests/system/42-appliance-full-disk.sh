@@ -12,13 +12,13 @@ mkdir "$state"
 mount -t tmpfs -o size=64M tmpfs "$state" || skip "tmpfs cannot be mounted here"
 on_exit umount -l "$state"
 
-start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 agent() {
   local command=$1
   shift
-  muletto-agent "$command" "$@" --state-dir "$WORK/agent" --run-dir "$WORK/agent.run"
+  muletto-agent "$command" "$@" --state-directory "$WORK/agent" --run-directory "$WORK/agent.run"
 }
-enroll_agent alpha --state-dir "$WORK/agent" --run-dir "$WORK/agent.run"
+enroll_agent alpha --state-directory "$WORK/agent" --run-directory "$WORK/agent.run"
 
 head -c $((8 << 20)) /dev/urandom > "$WORK/small.raw"
 head -c $((100 << 20)) /dev/urandom > "$WORK/large.raw"

@@ -15,9 +15,9 @@ start_appliance --log-level debug
 
 # ---- production: two points of a machine, then its end
 cat > "$WORK/agent.toml" <<TOML
-libvirt = "$LIBVIRT_DEFAULT_URI"
-state_dir = "$WORK/agent"
-run_dir = "$WORK/agent.run"
+libvirt_uri = "$LIBVIRT_DEFAULT_URI"
+state_directory = "$WORK/agent"
+run_directory = "$WORK/agent.run"
 TOML
 agent() {
   muletto-agent "$@" --config "$WORK/agent.toml"

@@ -8,7 +8,7 @@ require_programs mulettod muletto muletto-agent muletto-restore
 require_commands jq openssl python3
 
 state=$WORK/state run=$WORK/run
-start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 port=$(json .port < "$run/mulettod.json")
 fingerprint=$(json .fingerprint < "$run/mulettod.json")
 appliance=127.0.0.1:$port
@@ -16,7 +16,7 @@ appliance=127.0.0.1:$port
 agent() {  # agent HOST COMMAND...
   local host=$1 command=$2
   shift 2
-  muletto-agent "$command" "$@" --state-dir "$WORK/$host" --run-dir "$WORK/$host.run"
+  muletto-agent "$command" "$@" --state-directory "$WORK/$host" --run-directory "$WORK/$host.run"
 }
 new_token() {
   muletto token create --expires 5m -o json | json .token.token
@@ -65,7 +65,7 @@ sys.exit(status)
 PY
 sync_alpha() {
   python3 "$WORK/measure.py" "$WORK/rss" muletto-agent sync web --image "$WORK/disk.raw" --format raw -o json \
-    --state-dir "$WORK/alpha" --run-dir "$WORK/alpha.run" --quiet
+    --state-directory "$WORK/alpha" --run-directory "$WORK/alpha.run" --quiet
 }
 sync_alpha > "$WORK/first.json"
 echo "agent: $(< "$WORK/rss") KiB; first sync: $(json .duration_ms < "$WORK/first.json") ms for $((size >> 20)) MiB"
@@ -93,7 +93,7 @@ pack_bytes() {
 }
 before=$(pack_bytes)
 start_background killed muletto-agent sync web --image "$WORK/disk.raw" --format raw --quiet \
-  --state-dir "$WORK/alpha" --run-dir "$WORK/alpha.run"
+  --state-directory "$WORK/alpha" --run-directory "$WORK/alpha.run"
 arrived_at_least() {
   [ $(($(pack_bytes) - before)) -ge "$1" ]
 }
@@ -127,7 +127,7 @@ head -c $size /dev/urandom > "$WORK/disk.raw"
 before=$(pack_bytes)
 points=$(muletto point list --machine web -o json | json '.points | length')
 start_background revoked muletto-agent sync web --image "$WORK/disk.raw" --format raw --quiet \
-  --state-dir "$WORK/alpha" --run-dir "$WORK/alpha.run"
+  --state-directory "$WORK/alpha" --run-directory "$WORK/alpha.run"
 wait_until 60 "a part arrived" arrived_at_least $((50 << 20))
 muletto host revoke alpha
 ended() {

@@ -84,10 +84,10 @@ define_secure rogue
 cp "$WORK/vault.nvram" "$WORK/rogue.nvram"
 mkdir -p "$state/stores"
 muletto store init "$state/stores/default"
-printf 'tpm_dir = "%s"\n' "$tpms" > "$WORK/agent.toml"
+printf 'tpm_directory = "%s"\n' "$tpms" > "$WORK/agent.toml"
 for name in vault rogue; do
-  muletto-agent sync $name --store "$state/stores/default" --state-dir "$WORK/agent" --run-dir "$WORK/agent-run" \
-    --connect "$LIBVIRT_DEFAULT_URI" --config "$WORK/agent.toml" --quiet
+  muletto-agent sync $name --store "$state/stores/default" --state-directory "$WORK/agent" --run-directory "$WORK/agent-run" \
+    --libvirt-uri "$LIBVIRT_DEFAULT_URI" --config "$WORK/agent.toml" --quiet
   virsh undefine $name --nvram > /dev/null
 done
 [ -z "$(ls "$tpms")" ] || fail "the old host's TPM is still there"

@@ -30,8 +30,8 @@ virsh define /dev/stdin > /dev/null << XML
     <interface type='user'><mac address='$mac'/><model type='virtio'/></interface></devices></domain>
 XML
 on_exit remove_guest delta "$LIBVIRT_DEFAULT_URI"
-muletto-agent sync delta --store "$store" --state-dir "$WORK/agent" --run-dir "$WORK/agent-run" \
-  --connect "$LIBVIRT_DEFAULT_URI" --quiet
+muletto-agent sync delta --store "$store" --state-directory "$WORK/agent" --run-directory "$WORK/agent-run" \
+  --libvirt-uri "$LIBVIRT_DEFAULT_URI" --quiet
 # One whose first chunks are damaged: the pack that is new. They are all it has, one batch: several lie in the pack in
 # the order in which their workers ended.
 touch "$WORK/before-hurt"

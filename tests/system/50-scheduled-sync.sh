@@ -11,8 +11,8 @@ state=$WORK/state run=$WORK/run
 export MULETTO_SOCKET=$run/api.sock
 port=$(free_port)
 serve() {
-  start_background "$1" mulettod --state-dir "$state" --run-dir "$run" --listen "127.0.0.1:$port" \
-    --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+  start_background "$1" mulettod --state-directory "$state" --run-directory "$run" --listen "127.0.0.1:$port" \
+    --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
   wait_until 30 "mulettod is ready" test -s "$run/mulettod.json"
 }
 serve mulettod

@@ -43,10 +43,10 @@ make_disk other
 muletto store init "$disk" > /dev/null
 umount "$disk"
 make_disk own
-start_appliance --libvirt "$libvirt"
+start_appliance --libvirt-uri "$libvirt"
 truncate -s 8M "$WORK/web.img"
 head -c 3M /dev/urandom | dd of="$WORK/web.img" conv=notrunc status=none
-agent=(--state-dir "$WORK/agent" --run-dir "$WORK/agent-run")
+agent=(--state-directory "$WORK/agent" --run-directory "$WORK/agent-run")
 enroll_agent web "${agent[@]}"
 sync_web() { muletto-agent sync web --image "$WORK/web.img" --format raw --quiet "${agent[@]}"; }
 sync_web
@@ -93,7 +93,7 @@ points_are $count || fail "syncs do not go on"
 # ---- the daemon starts without the disk
 stop_background mulettod
 umount "$disk"
-start_appliance --libvirt "$libvirt"
+start_appliance --libvirt-uri "$libvirt"
 expect_unusable missing "mount its disk"
 [ -z "$(ls -A "$disk")" ] || fail "something was made in the empty folder: $(ls -A "$disk")"
 
@@ -120,7 +120,7 @@ expect_ready
 stop_background mulettod
 start_background holder flock --no-fork "$disk/writer.lock" sleep 600
 wait_until 5 "the lock is held" bash -c "! flock -n '$disk/writer.lock' true"
-start_appliance --libvirt "$libvirt"
+start_appliance --libvirt-uri "$libvirt"
 expect_unusable held "another process"
 muletto point show web@latest > /dev/null
 stop_background holder
@@ -129,7 +129,7 @@ expect_ready
 # ---- put back from a copy that lacks a point
 stop_background mulettod
 muletto store delete "$disk" web@latest > /dev/null
-start_appliance --libvirt "$libvirt"
+start_appliance --libvirt-uri "$libvirt"
 wait_until 10 "an alert about the lost point" has_alert points-missing
 muletto point list | grep -q MISSING || fail "the lost point is not shown"
 expect_failure 4 "forget" muletto tenant recompute
@@ -150,15 +150,15 @@ muletto boot list > /dev/null
 # ---- keys that are gone are not made again
 stop_background mulettod
 mv "$state/pki" "$WORK/pki"
-expect_failure 6 "keys that all hosts are enrolled with" mulettod --state-dir "$state" --run-dir "$WORK/run" --listen 127.0.0.1:0
+expect_failure 6 "keys that all hosts are enrolled with" mulettod --state-directory "$state" --run-directory "$WORK/run" --listen 127.0.0.1:0
 [ ! -e "$state/pki" ] || fail "keys were made"
 mv "$WORK/pki" "$state/pki"
 mv "$state/catalog.sqlite" "$WORK/catalog.sqlite"
-expect_failure 6 "but not its catalog" mulettod --state-dir "$state" --run-dir "$WORK/run" --listen 127.0.0.1:0
+expect_failure 6 "but not its catalog" mulettod --state-directory "$state" --run-directory "$WORK/run" --listen 127.0.0.1:0
 mv "$WORK/catalog.sqlite" "$state/catalog.sqlite"
 
 # ---- a second appliance takes the store by order
-start_appliance --name second --libvirt "$libvirt"
+start_appliance --name second --libvirt-uri "$libvirt"
 points_are 0 || fail "the second appliance has points"
 muletto tenant adopt default --store "$disk" > "$WORK/adopted"
 grep -q "$id" "$WORK/adopted" || fail "another store was adopted"

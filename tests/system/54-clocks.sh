@@ -36,8 +36,8 @@ port=$(free_port)
 export MULETTO_SOCKET=$WORK/run/api.sock
 serve() {
   rm -f "$WORK/run/mulettod.json"
-  start_background mulettod "$WORK/mulettod-at" --state-dir "$WORK/state" --run-dir "$WORK/run" \
-    --listen "127.0.0.1:$port" --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+  start_background mulettod "$WORK/mulettod-at" --state-directory "$WORK/state" --run-directory "$WORK/run" \
+    --listen "127.0.0.1:$port" --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
   wait_until 30 "mulettod is ready" test -s "$WORK/run/mulettod.json"
 }
 serve

@@ -9,7 +9,7 @@ require_programs mulettod muletto muletto-agent muletto-restore
 require_commands jq
 record_api
 
-start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 head -c 2M /dev/urandom > "$WORK/web.raw"
 write_agent_config agent "web=$WORK/web.raw"
 enroll_agent alpha --config "$WORK/agent.toml"
@@ -73,7 +73,7 @@ retention_jobs() {
 muletto point release "${id[1]}"
 before=$(retention_jobs)
 stop_background mulettod KILL
-start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 released() {
   [ "$(points | wc -l)" -eq 3 ]
 }

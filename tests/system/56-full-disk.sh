@@ -15,12 +15,12 @@ on_exit umount -l "$state"
 ensure_libvirt  # after the mount, so that it sees it
 start_appliance
 for host in alpha noisy; do
-  enroll_agent $host --state-dir "$WORK/$host" --run-dir "$WORK/$host.run" > /dev/null
+  enroll_agent $host --state-directory "$WORK/$host" --run-directory "$WORK/$host.run" > /dev/null
 done
 agent() { # agent HOST COMMAND...
   local host=$1 command=$2
   shift 2
-  muletto-agent "$command" "$@" --state-dir "$WORK/$host" --run-dir "$WORK/$host.run"
+  muletto-agent "$command" "$@" --state-directory "$WORK/$host" --run-directory "$WORK/$host.run"
 }
 disk() { # disk FILE MIB   of noise that looks like a disk with something to boot
   head -c "$2M" /dev/urandom > "$1"

@@ -19,7 +19,7 @@ enroll_as() { # enroll_as HOST TENANT
   local token
   token=$(muletto token create --tenant "$2" -o json | json .token.token)
   muletto-agent enroll "$address" --token "$token" --fingerprint "$(appliance_fingerprint)" --name "$1" \
-    --state-dir "$WORK/$1" --run-dir "$WORK/$1.run" > /dev/null
+    --state-directory "$WORK/$1" --run-directory "$WORK/$1.run" > /dev/null
 }
 enroll_as thief default
 enroll_as honest victims

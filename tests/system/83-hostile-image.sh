@@ -24,8 +24,8 @@ descriptor() { # descriptor FILE [LINE]: a VMDK descriptor whose extent is the s
 descriptor "$folder/disk.img"
 truncate -s 4M "$folder/disk.img"
 agent_sync() { # agent_sync MACHINE OPTION...
-  muletto-agent sync "$@" --store "$store" --state-dir "$WORK/agent" --run-dir "$WORK/agent.run" --quiet \
-    --connect "qemu:///system?socket=$WORK/no-libvirt"
+  muletto-agent sync "$@" --store "$store" --state-directory "$WORK/agent" --run-directory "$WORK/agent.run" --quiet \
+    --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 }
 import() { # import MACHINE OPTION...
   muletto store import "$store" --machine "$@"
@@ -110,7 +110,7 @@ head -c 32M /dev/urandom > "$WORK/random.raw"
 qemu-img convert -f raw -O qcow2 "$WORK/random.raw" "$folder/large.qcow2"
 chmod 600 "$folder/large.qcow2"
 start_background reading muletto-agent sync large --image "$folder/large.qcow2" --format qcow2 --limit 1M \
-  --store "$store" --state-dir "$WORK/agent" --run-dir "$WORK/agent.run" --quiet
+  --store "$store" --state-directory "$WORK/agent" --run-directory "$WORK/agent.run" --quiet
 find_reader() { reader=$(pgrep -f -- "^qemu-nbd.*$folder/large.qcow2" | head -n 1) && [ -n "$reader" ]; }
 wait_until 20 "the image is being read" find_reader
 find_reader

@@ -8,7 +8,7 @@ require_root
 require_programs mulettod muletto muletto-agent
 require_commands faketime jq
 
-options=(--libvirt "qemu:///system?socket=$WORK/no-libvirt")
+options=(--libvirt-uri "qemu:///system?socket=$WORK/no-libvirt")
 start_appliance "${options[@]}"
 write_agent_config agent "web=$WORK/web.raw"
 head -c 24M /dev/urandom > "$WORK/web.raw"
@@ -53,7 +53,7 @@ echo "a stranger on the appliance's address"
 port=$(appliance_address)
 port=${port##*:}
 stop_background mulettod
-start_background stranger mulettod --state-dir "$WORK/stranger.state" --run-dir "$WORK/stranger.run" \
+start_background stranger mulettod --state-directory "$WORK/stranger.state" --run-directory "$WORK/stranger.run" \
   --listen "127.0.0.1:$port" "${options[@]}"
 wait_until 30 "the stranger is there" test -s "$WORK/stranger.run/mulettod.json"
 wait_until 60 "the stranger is named" status_is 6 "foreign authority"

@@ -21,7 +21,7 @@ done
 PATH=$WORK/faked:$PATH
 
 serve() {
-  start_appliance --libvirt "qemu:///system?socket=$WORK/no-libvirt"
+  start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 }
 serve
 head -c 1M /dev/urandom > "$WORK/web.raw"

@@ -18,16 +18,16 @@ require_capture() {
 agent_sync() {
   local machine=$1
   shift
-  muletto-agent sync "$machine" --store "$STORE" --state-dir "$STATE" --run-dir "$RUN" \
-    --connect "$LIBVIRT_DEFAULT_URI" --output json "$@"
+  muletto-agent sync "$machine" --store "$STORE" --state-directory "$STATE" --run-directory "$RUN" \
+    --libvirt-uri "$LIBVIRT_DEFAULT_URI" --output json "$@"
 }
 
 # start_sync NAME MACHINE [OPTION...]   the same in the background; its JSON and log go to $WORK/NAME.log.
 start_sync() {
   local name=$1 machine=$2
   shift 2
-  start_background "$name" muletto-agent sync "$machine" --store "$STORE" --state-dir "$STATE" --run-dir "$RUN" \
-    --connect "$LIBVIRT_DEFAULT_URI" --output json --quiet "$@"
+  start_background "$name" muletto-agent sync "$machine" --store "$STORE" --state-directory "$STATE" --run-directory "$RUN" \
+    --libvirt-uri "$LIBVIRT_DEFAULT_URI" --output json --quiet "$@"
 }
 
 # sync_outcome NAME   waits for the end of a background sync and returns its exit code.

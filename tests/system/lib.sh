@@ -381,8 +381,8 @@ start_appliance() {
   if [ -n "${LIBVIRT_DEFAULT_URI:-}" ] && [ -z "${_background[$name]:-}" ]; then
     on_exit _remove_instant_vms "$LIBVIRT_DEFAULT_URI"
   fi
-  start_background "$name" mulettod --state-dir "$(appliance_state "$name")" \
-    --run-dir "$(appliance_run "$name")" --listen "127.0.0.1:${_appliance_ports[$name]}" "$@"
+  start_background "$name" mulettod --state-directory "$(appliance_state "$name")" \
+    --run-directory "$(appliance_run "$name")" --listen "127.0.0.1:${_appliance_ports[$name]}" "$@"
   wait_until 30 "$name is ready" _appliance_is_ready "$name"
 }
 
@@ -425,9 +425,9 @@ write_agent_config() {
   local name=$1 machine
   shift
   {
-    echo "libvirt = \"qemu:///system?socket=$WORK/no-libvirt\""
-    echo "state_dir = \"$WORK/$name\""
-    echo "run_dir = \"$WORK/$name.run\""
+    echo "libvirt_uri = \"qemu:///system?socket=$WORK/no-libvirt\""
+    echo "state_directory = \"$WORK/$name\""
+    echo "run_directory = \"$WORK/$name.run\""
     for machine; do
       printf '[machines.%s]\nimages = { vda = "%s" }\nimage_format = "raw"\n' "${machine%%=*}" "${machine#*=}"
     done
@@ -435,7 +435,7 @@ write_agent_config() {
 }
 
 # enroll_agent HOST [OPTION...]   enrols an agent under that name at the appliance that was started last.
-# Options are those of muletto-agent enroll, such as --config FILE or --state-dir DIR.
+# Options are those of muletto-agent enroll, such as --config FILE or --state-directory DIR.
 enroll_agent() {
   local host=$1 run=${MULETTO_SOCKET%/api.sock} token
   shift
