@@ -113,13 +113,33 @@ Arguments parse(const Program& program, const Command& command, Words words) {
 
 void stop_at_once(int) { ::_exit(1); }
 
+// Ends this process when its time is over, unless it was destroyed before. Not thread-safe: a process has one.
+class Deadline {
+ public:
+  explicit Deadline(suseconds_t microseconds) {
+    struct sigaction action = {};
+    action.sa_handler = stop_at_once;
+    ::sigaction(SIGALRM, &action, &former_);
+    set(microseconds);
+  }
+  ~Deadline() {
+    set(0);
+    ::sigaction(SIGALRM, &former_, nullptr);
+  }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+
+ private:
+  static void set(suseconds_t microseconds) {
+    itimerval limit{{0, 0}, {0, microseconds}};
+    ::setitimer(ITIMER_REAL, &limit, nullptr);
+  }
+  struct sigaction former_ = {};
+};
+
 // A shell waits for the answer while somebody types: it comes soon or not at all. Never throws.
 int answer_completion(const Program& program, const Words& words) {
-  struct sigaction action {};
-  action.sa_handler = stop_at_once;
-  ::sigaction(SIGALRM, &action, nullptr);
-  itimerval limit{{0, 0}, {0, 900'000}};  // microseconds
-  ::setitimer(ITIMER_REAL, &limit, nullptr);
+  Deadline deadline(900'000);
   try {
     std::string text = completion_text(complete(program, words));
     std::cout << text << std::flush;

@@ -1,5 +1,7 @@
 #include "base/program.h"
 
+#include <sys/time.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <iostream>
@@ -240,6 +242,9 @@ TEST_CASE("completion that fails is silent") {
   Outcome outcome = run({"__complete", "boot", "power", ""});
   CHECK(outcome.output.empty());
   CHECK(outcome.error.empty());
+  itimerval left{};
+  ::getitimer(ITIMER_REAL, &left);
+  CHECK(left.it_value.tv_usec == 0);  // its deadline ends with it
 }
 
 TEST_CASE("a candidate cannot steer the terminal") {
