@@ -1,26 +1,25 @@
 #include "base/error.h"
 
-#include <array>
 #include <cerrno>
 #include <system_error>
-#include <utility>
+
+#include "base/enum_names.h"
 
 namespace base {
 namespace {
 
-constexpr std::array<std::pair<ErrorCode, std::string_view>, 11> kNames{{
-    {ErrorCode::invalid_argument, "invalid_argument"},
-    {ErrorCode::not_found, "not_found"},
-    {ErrorCode::already_exists, "already_exists"},
-    {ErrorCode::corrupt, "corrupt"},
-    {ErrorCode::io, "io"},
-    {ErrorCode::no_space, "no_space"},
-    {ErrorCode::busy, "busy"},
-    {ErrorCode::unsupported, "unsupported"},
-    {ErrorCode::unauthorized, "unauthorized"},
-    {ErrorCode::unavailable, "unavailable"},
-    {ErrorCode::cancelled, "cancelled"},
-}};
+constexpr auto kNames =
+    enum_names<ErrorCode>("an error code", {{ErrorCode::invalid_argument, "invalid_argument"},
+                                            {ErrorCode::not_found, "not_found"},
+                                            {ErrorCode::already_exists, "already_exists"},
+                                            {ErrorCode::corrupt, "corrupt"},
+                                            {ErrorCode::io, "io"},
+                                            {ErrorCode::no_space, "no_space"},
+                                            {ErrorCode::busy, "busy"},
+                                            {ErrorCode::unsupported, "unsupported"},
+                                            {ErrorCode::unauthorized, "unauthorized"},
+                                            {ErrorCode::unavailable, "unavailable"},
+                                            {ErrorCode::cancelled, "cancelled"}});
 
 ErrorCode code_of_errno(int error_number) {
   switch (error_number) {
@@ -57,18 +56,10 @@ Error Error::with_context(std::string_view context) const {
   return Error(code_, std::string(context) + ": " + message_);
 }
 
-std::string_view error_code_name(ErrorCode code) {
-  for (const auto& [candidate, name] : kNames) {
-    if (candidate == code) return name;
-  }
-  return "io";
-}
+std::string_view error_code_name(ErrorCode code) { return kNames.name(code); }
 
 ErrorCode error_code_from_name(std::string_view name) {
-  for (const auto& [code, candidate] : kNames) {
-    if (candidate == name) return code;
-  }
-  return ErrorCode::io;
+  return kNames.find(name).value_or(ErrorCode::io);
 }
 
 Error system_error(int error_number, std::string_view action) {

@@ -1,35 +1,27 @@
 #include "images/point.h"
 
-#include <array>
-
+#include "base/enum_names.h"
 #include "base/error.h"
 #include "base/text.h"
 
 namespace images {
 namespace {
 
-template <typename Enum, size_t kCount>
-Enum from_name(const std::array<std::string_view, kCount>& names, std::string_view name,
-               const char* what) {
-  for (size_t i = 0; i < kCount; ++i) {
-    if (names[i] == name) return static_cast<Enum>(i);
-  }
-  throw base::Error(base::ErrorCode::invalid_argument,
-                    "'" + std::string(name.substr(0, 40)) + "' is no " + what);
-}
-
-constexpr std::array<std::string_view, 3> kConsistencyNames{"crash", "file-system", "application"};
-constexpr std::array<std::string_view, 3> kFirmwareNames{"unknown", "bios", "uefi"};
+constexpr auto kConsistencies = base::enum_names<Consistency>(
+    "a kind of consistency", {{Consistency::crash, "crash"},
+                              {Consistency::file_system, "file-system"},
+                              {Consistency::application, "application"}});
+constexpr auto kFirmwares = base::enum_names<Firmware>(
+    "a kind of firmware",
+    {{Firmware::unknown, "unknown"}, {Firmware::bios, "bios"}, {Firmware::uefi, "uefi"}});
 
 }  // namespace
 
 std::string_view consistency_name(Consistency consistency) {
-  return kConsistencyNames[static_cast<size_t>(consistency)];
+  return kConsistencies.name(consistency);
 }
 
-Consistency consistency_from_name(std::string_view name) {
-  return from_name<Consistency>(kConsistencyNames, name, "kind of consistency");
-}
+Consistency consistency_from_name(std::string_view name) { return kConsistencies.value(name); }
 
 bool is_host_clock_wrong(uint64_t host_time_ms, uint64_t received_ms, uint64_t duration_ms) {
   if (host_time_ms > received_ms) return host_time_ms - received_ms > kPointClockTolerance_ms;
@@ -44,13 +36,9 @@ std::string clock_note(uint64_t time_ms, const PointDates& dates) {
   return "the host's clock was " + base::format_duration_ms(apart) + (ahead ? " ahead" : " behind");
 }
 
-std::string_view firmware_name(Firmware firmware) {
-  return kFirmwareNames[static_cast<size_t>(firmware)];
-}
+std::string_view firmware_name(Firmware firmware) { return kFirmwares.name(firmware); }
 
-Firmware firmware_from_name(std::string_view name) {
-  return from_name<Firmware>(kFirmwareNames, name, "kind of firmware");
-}
+Firmware firmware_from_name(std::string_view name) { return kFirmwares.value(name); }
 
 const PointDisk& Point::disk(std::string_view name) const {
   std::string names;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "appliance/alerts/conditions.h"
+#include "base/enum_names.h"
 
 namespace appliance::alerts {
 namespace {
@@ -123,13 +124,14 @@ constexpr std::array kKinds{
               "after a day without another failure."},
 };
 
+constexpr auto kSeverities = base::enum_names<Severity>(
+    "a severity", {{Severity::critical, "critical"}, {Severity::warning, "warning"}});
+
 constexpr AlertKind kUnknown{"", Severity::critical, "", "Read the message."};
 
 }  // namespace
 
-std::string_view severity_name(Severity severity) {
-  return severity == Severity::critical ? "critical" : "warning";
-}
+std::string_view severity_name(Severity severity) { return kSeverities.name(severity); }
 
 std::span<const AlertKind> alert_kinds() { return kKinds; }
 

@@ -3,8 +3,15 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/enum_names.h"
+
 namespace appliance::catalog {
 namespace {
+
+constexpr auto kTrends = base::enum_names<Trend>("a trend", {{Trend::unknown, "unknown"},
+                                                             {Trend::steady, "steady"},
+                                                             {Trend::slower, "slower"},
+                                                             {Trend::faster, "faster"}});
 
 // Of two in the middle the longer one.
 uint64_t median(std::vector<uint64_t> times) {
@@ -35,14 +42,6 @@ ProvedRecovery proved_recovery(const std::vector<RecoveryTime>& newest_first) {
   return proved;
 }
 
-std::string_view trend_name(Trend trend) {
-  switch (trend) {
-    case Trend::unknown: return "unknown";
-    case Trend::steady: return "steady";
-    case Trend::slower: return "slower";
-    case Trend::faster: return "faster";
-  }
-  return "";
-}
+std::string_view trend_name(Trend trend) { return kTrends.name(trend); }
 
 }  // namespace appliance::catalog

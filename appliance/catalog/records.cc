@@ -1,40 +1,24 @@
 #include "appliance/catalog/records.h"
 
-#include <fmt/format.h>
-
-#include <array>
+#include "base/enum_names.h"
 
 namespace appliance::catalog {
 namespace {
 
-constexpr std::array<std::string_view, 5> kStates{"queued", "running", "succeeded", "failed",
-                                                  "cancelled"};
+constexpr auto kTokenKinds = base::enum_names<TokenKind>(
+    "a kind of token", {{TokenKind::enrolment, "enrolment"}, {TokenKind::operator_, "operator"}});
+constexpr auto kJobStates =
+    base::enum_names<JobState>("a state of a job", {{JobState::queued, "queued"},
+                                                    {JobState::running, "running"},
+                                                    {JobState::succeeded, "succeeded"},
+                                                    {JobState::failed, "failed"},
+                                                    {JobState::cancelled, "cancelled"}});
 
 }  // namespace
 
-std::string_view token_kind_name(TokenKind kind) {
-  return kind == TokenKind::enrolment ? "enrolment" : "operator";
-}
-
-TokenKind token_kind_from_name(std::string_view name) {
-  if (name == "enrolment") return TokenKind::enrolment;
-  if (name == "operator") return TokenKind::operator_;
-  throw base::Error(
-      base::ErrorCode::invalid_argument,
-      fmt::format("'{}' is no kind of token; choose enrolment or operator", name.substr(0, 40)));
-}
-
-std::string_view job_state_name(JobState state) { return kStates[static_cast<size_t>(state)]; }
-
-JobState job_state_from_name(std::string_view name) {
-  for (size_t i = 0; i < kStates.size(); ++i) {
-    if (kStates[i] == name) return static_cast<JobState>(i);
-  }
-  throw base::Error(
-      base::ErrorCode::invalid_argument,
-      fmt::format(
-          "'{}' is no state of a job; choose queued, running, succeeded, failed or cancelled",
-          name.substr(0, 40)));
-}
+std::string_view token_kind_name(TokenKind kind) { return kTokenKinds.name(kind); }
+TokenKind token_kind_from_name(std::string_view name) { return kTokenKinds.value(name); }
+std::string_view job_state_name(JobState state) { return kJobStates.name(state); }
+JobState job_state_from_name(std::string_view name) { return kJobStates.value(name); }
 
 }  // namespace appliance::catalog

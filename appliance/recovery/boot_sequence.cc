@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/enum_names.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -20,6 +21,15 @@ using base::ErrorCode;
 using nlohmann::json;
 
 constexpr std::chrono::milliseconds kPause{100};
+
+constexpr auto kMemberStates =
+    base::enum_names<MemberState>("a state of a member", {{MemberState::waiting, "waiting"},
+                                                          {MemberState::starting, "starting"},
+                                                          {MemberState::answered, "answered"},
+                                                          {MemberState::started, "started"},
+                                                          {MemberState::silent, "silent"},
+                                                          {MemberState::failed, "failed"},
+                                                          {MemberState::skipped, "skipped"}});
 
 using Clock = std::chrono::steady_clock;
 
@@ -249,18 +259,7 @@ uint32_t default_max_concurrent(boot::Accelerator accelerator) {
   return std::min(kMaxConcurrent, (accelerator == boot::Accelerator::kvm ? 4 : 2) * cpus);
 }
 
-std::string_view member_state_name(MemberState state) {
-  switch (state) {
-    case MemberState::waiting: return "waiting";
-    case MemberState::starting: return "starting";
-    case MemberState::answered: return "answered";
-    case MemberState::started: return "started";
-    case MemberState::silent: return "silent";
-    case MemberState::failed: return "failed";
-    case MemberState::skipped: break;
-  }
-  return "skipped";
-}
+std::string_view member_state_name(MemberState state) { return kMemberStates.name(state); }
 
 jobs::JobId submit_sequence(const Recovery& recovery, const std::string& tenant,
                             const BootSequencePlan& plan) {

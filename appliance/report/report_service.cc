@@ -11,6 +11,7 @@
 #include "appliance/report/report_html.h"
 #include "appliance/report/report_pdf.h"
 #include "base/crypto.h"
+#include "base/enum_names.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/json_access.h"
@@ -28,6 +29,9 @@ using ReportId = images::Id<struct ReportTag, 8>;
 constexpr uint32_t kMaxBoots = 5000;  // examined for each machine
 constexpr uint32_t kMaxAlerts = 10'000;
 constexpr uint64_t kMaxFile = 256ull << 20;  // bytes
+
+constexpr auto kFormats = base::enum_names<ReportFormat>(
+    "a report format", {{ReportFormat::html, "html"}, {ReportFormat::pdf, "pdf"}});
 
 std::vector<std::string> sentences_of(const std::string& text) {
   json parsed = base::find_json(text, base::kOwnJsonLimits).value_or(json());
@@ -63,16 +67,8 @@ void forget_old(const std::string& directory, const std::string& prefix, const s
 
 }  // namespace
 
-ReportFormat report_format_from_name(std::string_view name) {
-  if (name == "html") return ReportFormat::html;
-  if (name == "pdf") return ReportFormat::pdf;
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("'{}' is not a report format: html or pdf", name.substr(0, 40)));
-}
-
-std::string_view report_format_name(ReportFormat format) {
-  return format == ReportFormat::html ? "html" : "pdf";
-}
+ReportFormat report_format_from_name(std::string_view name) { return kFormats.value(name); }
+std::string_view report_format_name(ReportFormat format) { return kFormats.name(format); }
 
 ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
                              schedule::Scheduler& scheduler, jobs::JobRunner& jobs)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/enum_names.h"
 #include "base/file_place.h"
 
 namespace appliance::stores {
@@ -9,6 +10,17 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
+
+constexpr auto kStates =
+    base::enum_names<StoreState>("a state of a store", {{StoreState::ready, "ready"},
+                                                        {StoreState::read_only, "read-only"},
+                                                        {StoreState::held, "held"},
+                                                        {StoreState::missing, "missing"},
+                                                        {StoreState::foreign, "foreign"},
+                                                        {StoreState::unclaimed, "unclaimed"},
+                                                        {StoreState::locked, "locked"},
+                                                        {StoreState::damaged, "damaged"},
+                                                        {StoreState::full, "full"}});
 
 StoreTrouble trouble(StoreState state, std::string sentence) {
   return {state, Error(ErrorCode::unavailable, std::move(sentence))};
@@ -53,20 +65,7 @@ std::optional<StoreTrouble> trouble_with(base::FileSystem& files, const std::str
 
 }  // namespace
 
-std::string_view store_state_name(StoreState state) {
-  switch (state) {
-    case StoreState::ready: return "ready";
-    case StoreState::read_only: return "read-only";
-    case StoreState::held: return "held";
-    case StoreState::missing: return "missing";
-    case StoreState::foreign: return "foreign";
-    case StoreState::unclaimed: return "unclaimed";
-    case StoreState::locked: return "locked";
-    case StoreState::damaged: return "damaged";
-    case StoreState::full: return "full";
-  }
-  return "";
-}
+std::string_view store_state_name(StoreState state) { return kStates.name(state); }
 
 StoreSeen look_at_store(base::FileSystem& files, const std::string& directory,
                         const std::optional<images::StoreId>& expected,

@@ -1,10 +1,29 @@
 #include "appliance/verify/evidence.h"
 
-#include <fmt/format.h>
-
-#include "base/error.h"
+#include "base/enum_names.h"
 
 namespace appliance::verify {
+namespace {
+
+constexpr auto kVerdicts =
+    base::enum_names<VerdictKind>("a verdict", {{VerdictKind::pass, "pass"},
+                                                {VerdictKind::fail, "fail"},
+                                                {VerdictKind::inconclusive, "inconclusive"}});
+constexpr auto kSignals = base::enum_names<Signal>(
+    "a signal", {{Signal::agent, "agent"},
+                 {Signal::service, "service"},
+                 {Signal::script, "script"},
+                 {Signal::screen, "screen"},
+                 {Signal::serial, "serial"},
+                 {Signal::address, "address"},
+                 {Signal::reboot, "reboot"},
+                 {Signal::power_off, "power off"},
+                 {Signal::volume, "volume"},
+                 {Signal::file_system, "file system"},
+                 {Signal::file_system_skipped, "file system not looked at"},
+                 {Signal::trouble, "trouble"}});
+
+}  // namespace
 
 bool means_failure(TextMeaning meaning) { return meaning >= TextMeaning::no_system; }
 
@@ -24,40 +43,9 @@ std::string_view meaning_sentence(TextMeaning meaning) {
   return "";
 }
 
-std::string_view verdict_name(VerdictKind kind) {
-  switch (kind) {
-    case VerdictKind::pass: return "pass";
-    case VerdictKind::fail: return "fail";
-    case VerdictKind::inconclusive: return "inconclusive";
-  }
-  return "";
-}
-
-VerdictKind verdict_from_name(std::string_view name) {
-  for (auto kind : {VerdictKind::pass, VerdictKind::fail, VerdictKind::inconclusive}) {
-    if (verdict_name(kind) == name) return kind;
-  }
-  throw base::Error(base::ErrorCode::invalid_argument,
-                    fmt::format("'{}' is not a verdict: pass, fail or inconclusive", name));
-}
-
-std::string_view signal_name(Signal signal) {
-  switch (signal) {
-    case Signal::agent: return "agent";
-    case Signal::service: return "service";
-    case Signal::script: return "script";
-    case Signal::screen: return "screen";
-    case Signal::serial: return "serial";
-    case Signal::address: return "address";
-    case Signal::reboot: return "reboot";
-    case Signal::power_off: return "power off";
-    case Signal::volume: return "volume";
-    case Signal::file_system: return "file system";
-    case Signal::file_system_skipped: return "file system not looked at";
-    case Signal::trouble: return "trouble";
-  }
-  return "";
-}
+std::string_view verdict_name(VerdictKind kind) { return kVerdicts.name(kind); }
+VerdictKind verdict_from_name(std::string_view name) { return kVerdicts.value(name); }
+std::string_view signal_name(Signal signal) { return kSignals.name(signal); }
 
 namespace {
 

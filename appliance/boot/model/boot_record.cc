@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
+#include "base/enum_names.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -16,12 +17,15 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr uint64_t kRecordLimit = 1 << 20;
-constexpr std::string_view kPhaseNames[] = {"starting", "started", "stopping", "kept", "ended"};
+constexpr auto kPhases =
+    base::enum_names<Phase>("a phase of a boot", {{Phase::starting, "starting"},
+                                                  {Phase::started, "started"},
+                                                  {Phase::stopping, "stopping"},
+                                                  {Phase::kept, "kept"},
+                                                  {Phase::ended, "ended"}});
 
 Phase phase_from_name(const std::string& name) {
-  for (size_t i = 0; i < std::size(kPhaseNames); ++i) {
-    if (kPhaseNames[i] == name) return static_cast<Phase>(i);
-  }
+  if (auto phase = kPhases.find(name)) return *phase;
   throw Error(ErrorCode::corrupt, "unknown phase '" + name + "'");
 }
 
@@ -129,7 +133,7 @@ std::string record_to_json(const BootRecord& record) {
   const InstantVm& vm = record.vm;
   json object{
       {"version", kVersion},
-      {"phase", kPhaseNames[static_cast<size_t>(record.phase)]},
+      {"phase", kPhases.name(record.phase)},
       {"keep_overlay", record.keep_overlay},
       {"trace_key", record.trace_key},
       {"key_file", record.key_file_path},

@@ -3,102 +3,76 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <utility>
 
+#include "base/enum_names.h"
 #include "base/error.h"
 
 namespace appliance::boot {
 namespace {
 
-template <typename Value, size_t kCount>
-using Names = std::array<std::pair<Value, std::string_view>, kCount>;
-
-constexpr Names<Purpose, 2> kPurposes{{{Purpose::instant, "instant"}, {Purpose::test, "test"}}};
-constexpr Names<Accelerator, 3> kAccelerators{
-    {{Accelerator::automatic, "auto"}, {Accelerator::kvm, "kvm"}, {Accelerator::tcg, "tcg"}}};
-constexpr Names<DiskBus, 4> kBuses{{{DiskBus::virtio, "virtio"},
-                                    {DiskBus::scsi, "scsi"},
-                                    {DiskBus::sata, "sata"},
-                                    {DiskBus::ide, "ide"}}};
-constexpr Names<VmState, 5> kStates{{{VmState::starting, "starting"},
-                                     {VmState::running, "running"},
-                                     {VmState::paused, "paused"},
-                                     {VmState::ended, "ended"},
-                                     {VmState::kept, "kept"}}};
-constexpr Names<PowerAction, 6> kActions{{{PowerAction::shutdown, "shutdown"},
-                                          {PowerAction::reset, "reset"},
-                                          {PowerAction::pause, "pause"},
-                                          {PowerAction::resume, "resume"},
-                                          {PowerAction::power_off, "power-off"},
-                                          {PowerAction::power_on, "power-on"}}};
-constexpr Names<RestartPolicy, 2> kRestartPolicies{
-    {{RestartPolicy::automatic, "automatic"}, {RestartPolicy::wait, "wait"}}};
-constexpr Names<Timeline, 2> kTimelines{
-    {{Timeline::instant, "instant"}, {Timeline::production, "production"}}};
-constexpr Names<NetworkMode, 4> kModes{{{NetworkMode::none, "none"},
-                                        {NetworkMode::isolated, "isolated"},
-                                        {NetworkMode::nat, "nat"},
-                                        {NetworkMode::bridge, "bridge"}}};
-
-template <typename Value, size_t kCount>
-std::string_view name_of(const Names<Value, kCount>& names, Value value) {
-  for (const auto& [known, name] : names) {
-    if (known == value) return name;
-  }
-  return "unknown";
-}
-
-template <typename Value, size_t kCount>
-Value value_of(const Names<Value, kCount>& names, std::string_view name, std::string_view what) {
-  std::string all;
-  for (const auto& [value, known] : names) {
-    if (known == name) return value;
-    all += fmt::format("{}{}", all.empty() ? "" : ", ", known);
-  }
-  throw base::Error(base::ErrorCode::invalid_argument,
-                    fmt::format("{} is one of {}, not '{}'", what, all, name));
-}
+constexpr auto kPurposes = base::enum_names<Purpose>(
+    "a purpose", {{Purpose::instant, "instant"}, {Purpose::test, "test"}});
+constexpr auto kAccelerators = base::enum_names<Accelerator>(
+    "an accelerator",
+    {{Accelerator::automatic, "auto"}, {Accelerator::kvm, "kvm"}, {Accelerator::tcg, "tcg"}});
+constexpr auto kBuses = base::enum_names<DiskBus>("a disk bus", {{DiskBus::virtio, "virtio"},
+                                                                 {DiskBus::scsi, "scsi"},
+                                                                 {DiskBus::sata, "sata"},
+                                                                 {DiskBus::ide, "ide"}});
+constexpr auto kStates =
+    base::enum_names<VmState>("a state of an instant VM", {{VmState::starting, "starting"},
+                                                           {VmState::running, "running"},
+                                                           {VmState::paused, "paused"},
+                                                           {VmState::ended, "ended"},
+                                                           {VmState::kept, "kept"}});
+constexpr auto kActions =
+    base::enum_names<PowerAction>("a power action", {{PowerAction::shutdown, "shutdown"},
+                                                     {PowerAction::reset, "reset"},
+                                                     {PowerAction::pause, "pause"},
+                                                     {PowerAction::resume, "resume"},
+                                                     {PowerAction::power_off, "power-off"},
+                                                     {PowerAction::power_on, "power-on"}});
+constexpr auto kRestartPolicies = base::enum_names<RestartPolicy>(
+    "a restart policy", {{RestartPolicy::automatic, "automatic"}, {RestartPolicy::wait, "wait"}});
+constexpr auto kTimelines = base::enum_names<Timeline>(
+    "a timeline", {{Timeline::instant, "instant"}, {Timeline::production, "production"}});
+constexpr auto kModes =
+    base::enum_names<NetworkMode>("a network", {{NetworkMode::none, "none"},
+                                                {NetworkMode::isolated, "isolated"},
+                                                {NetworkMode::nat, "nat"},
+                                                {NetworkMode::bridge, "bridge"}});
 
 bool is_plain(unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; }
 
 }  // namespace
 
-std::string_view purpose_name(Purpose purpose) { return name_of(kPurposes, purpose); }
-Purpose purpose_from_name(std::string_view name) { return value_of(kPurposes, name, "a purpose"); }
+std::string_view purpose_name(Purpose purpose) { return kPurposes.name(purpose); }
+Purpose purpose_from_name(std::string_view name) { return kPurposes.value(name); }
 std::string_view accelerator_name(Accelerator accelerator) {
-  return name_of(kAccelerators, accelerator);
+  return kAccelerators.name(accelerator);
 }
-Accelerator accelerator_from_name(std::string_view name) {
-  return value_of(kAccelerators, name, "an accelerator");
-}
-std::string_view disk_bus_name(DiskBus bus) { return name_of(kBuses, bus); }
-DiskBus disk_bus_from_name(std::string_view name) { return value_of(kBuses, name, "a disk bus"); }
-std::string_view restart_policy_name(RestartPolicy policy) {
-  return name_of(kRestartPolicies, policy);
-}
+Accelerator accelerator_from_name(std::string_view name) { return kAccelerators.value(name); }
+std::string_view disk_bus_name(DiskBus bus) { return kBuses.name(bus); }
+DiskBus disk_bus_from_name(std::string_view name) { return kBuses.value(name); }
+std::string_view restart_policy_name(RestartPolicy policy) { return kRestartPolicies.name(policy); }
 RestartPolicy restart_policy_from_name(std::string_view name) {
-  return value_of(kRestartPolicies, name, "a restart policy");
+  return kRestartPolicies.value(name);
 }
-std::string_view timeline_name(Timeline timeline) { return name_of(kTimelines, timeline); }
-Timeline timeline_from_name(std::string_view name) {
-  return value_of(kTimelines, name, "a timeline");
-}
-std::string_view vm_state_name(VmState state) { return name_of(kStates, state); }
-std::string_view power_action_name(PowerAction action) { return name_of(kActions, action); }
-PowerAction power_action_from_name(std::string_view name) {
-  return value_of(kActions, name, "a power action");
-}
+std::string_view timeline_name(Timeline timeline) { return kTimelines.name(timeline); }
+Timeline timeline_from_name(std::string_view name) { return kTimelines.value(name); }
+std::string_view vm_state_name(VmState state) { return kStates.name(state); }
+std::string_view power_action_name(PowerAction action) { return kActions.name(action); }
+PowerAction power_action_from_name(std::string_view name) { return kActions.value(name); }
 
 std::string network_choice_name(const NetworkChoice& choice) {
-  std::string name(name_of(kModes, choice.mode));
+  std::string name(kModes.name(choice.mode));
   return choice.name.empty() ? name : name + ":" + choice.name;
 }
 
 NetworkChoice network_choice_from_name(std::string_view name) {
   size_t colon = name.find(':');
-  NetworkChoice choice{.mode = value_of(kModes, name.substr(0, colon), "a network"), .name = {}};
+  NetworkChoice choice{.mode = kModes.value(name.substr(0, colon)), .name = {}};
   if (colon != std::string_view::npos) choice.name = name.substr(colon + 1);
   constexpr size_t kNameLimit = 15;  // of an interface in Linux
   bool may_have_name = choice.mode == NetworkMode::bridge || choice.mode == NetworkMode::isolated;
