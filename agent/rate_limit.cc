@@ -2,24 +2,31 @@
 
 #include <algorithm>
 
+#include "base/guarded_thread.h"
+
 namespace agent {
 
-RateLimit::RateLimit(uint64_t rate, std::stop_token stop) : rate_(rate), stop_(std::move(stop)) {}
-
-void RateLimit::set_rate(uint64_t rate) {
-  std::lock_guard lock(mutex_);
-  rate_ = rate;
+RateLimit::RateLimit(uint64_t rate, std::stop_token stop) : stop_(std::move(stop)) {
+  set_rate(rate);
 }
 
+void RateLimit::set_rate(uint64_t rate) { state_.lock()->rate = rate; }
+
 void RateLimit::take(uint64_t size) {
-  std::unique_lock lock(mutex_);
-  if (rate_ == 0) return;
-  std::chrono::duration<double> duration(static_cast<double>(size) / static_cast<double>(rate_));
-  // Unused bandwidth of earlier is not accumulated.
-  Clock::time_point passed =
-      std::max(free_at_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(duration);
-  free_at_ = passed;
-  stopped_.wait_until(lock, stop_, passed, [] { return false; });
+  Clock::time_point passed;
+  {
+    auto state = state_.lock();
+    if (state->rate == 0) return;
+    std::chrono::duration<double> duration(static_cast<double>(size) /
+                                           static_cast<double>(state->rate));
+    // Unused bandwidth of earlier is not accumulated.
+    passed = std::max(state->free_at, Clock::now()) +
+             std::chrono::duration_cast<Clock::duration>(duration);
+    state->free_at = passed;
+  }
+  // Less than a millisecond is left to the next call, which waits longer.
+  base::sleep_unless_stopped(
+      stop_, std::chrono::duration_cast<std::chrono::milliseconds>(passed - Clock::now()));
 }
 
 }  // namespace agent

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <stop_token>
+
+#include "base/guarded.h"
 
 namespace agent {
 
@@ -22,12 +22,13 @@ class RateLimit {
 
  private:
   using Clock = std::chrono::steady_clock;
+  struct State {
+    uint64_t rate = 0;
+    Clock::time_point free_at = Clock::now();  // when all that was taken may have been sent
+  };
 
-  uint64_t rate_;
+  base::Guarded<State> state_;
   std::stop_token stop_;
-  std::mutex mutex_;
-  std::condition_variable_any stopped_;
-  Clock::time_point free_at_ = Clock::now();  // when all that was taken may have been sent
 };
 
 }  // namespace agent

@@ -49,22 +49,19 @@ void RetentionService::start() {
     state->round_wall_ms = around_.now_ms();
   }
   thread_ = base::GuardedThread("retention", base::AfterFailure::begin_again,
-                                [this](const std::stop_token&) { watch(); });
+                                [this](const std::stop_token& stop) { watch(stop); });
 }
 
 void RetentionService::stop() {
-  state_.lock()->stopping = true;
-  changed_.notify_all();
+  thread_.request_stop();
   if (thread_.joinable()) thread_.join();
 }
 
-void RetentionService::watch() {
-  while (true) {
+void RetentionService::watch(const std::stop_token& stop) {
+  do {
     run();
     prune_hourly();
-    auto state = state_.lock();
-    if (state.wait_for(changed_, kLookEvery, [&] { return state->stopping; })) return;
-  }
+  } while (base::sleep_unless_stopped(stop, kLookEvery));
 }
 
 void RetentionService::prune_hourly() {

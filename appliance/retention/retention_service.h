@@ -11,7 +11,6 @@
 // The same thread prunes once an hour (pruning.h). Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -92,7 +91,6 @@ class RetentionService {
     std::optional<uint64_t> round_ms;   // monotonic: when the last complete round ended
     uint64_t round_wall_ms = 0;         // the same, UTC
     std::optional<uint64_t> pruned_ms;  // monotonic
-    bool stopping = false;
   };
 
   std::vector<catalog::Protection> selected(const Selection& selection);
@@ -108,7 +106,7 @@ class RetentionService {
   bool take_haste(const Key& key);
   void failed(const Key& key, const std::string& problem);
   void prune_hourly();
-  void watch();
+  void watch(const std::stop_token& stop);
 
   catalog::Catalog& catalog_;
   jobs::JobRunner& jobs_;
@@ -116,7 +114,6 @@ class RetentionService {
   const Surroundings around_;
   const MachineLook look_;
   base::Guarded<State> state_;
-  std::condition_variable changed_;  // with state_: `stopping`
   base::GuardedThread thread_;
 };
 

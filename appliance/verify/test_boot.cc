@@ -6,12 +6,10 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <condition_variable>
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <sstream>
 
@@ -22,6 +20,7 @@
 #include "appliance/verify/screen_reader.h"
 #include "base/clean_text.h"
 #include "base/error.h"
+#include "base/guarded_thread.h"
 #include "base/log.h"
 #include "base/scratch_directory.h"
 
@@ -117,7 +116,7 @@ class Watcher {
           {now(), 0,
            passed ? fmt::format("{} is up; watching whether it stays up", vm_.machine_name)
                   : fmt::format("watching {}", vm_.machine_name)});
-      pause(context);
+      base::sleep_unless_stopped(context.stop(), kRound);
     }
   }
 
@@ -145,13 +144,6 @@ class Watcher {
   uint64_t since_begin(Clock::time_point at) const {
     auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(at - begin_);
     return passed.count() < 0 ? 0 : static_cast<uint64_t>(passed.count());
-  }
-
-  static void pause(jobs::JobContext& context) {
-    std::mutex mutex;
-    std::condition_variable_any changed;
-    std::unique_lock lock(mutex);
-    changed.wait_for(lock, context.stop(), kRound, [] { return false; });
   }
 
   void note(Observation seen) {
