@@ -15,24 +15,9 @@ constexpr int kMaxLookups = 4;
 }  // namespace
 
 std::shared_ptr<base::ReadableFile> PackFiles::open(const PackId& pack) {
-  {
-    auto state = state_.lock();
-    auto found = state->slots.find(pack);
-    if (found != state->slots.end()) {
-      state->by_use.splice(state->by_use.begin(), state->by_use, found->second.place);
-      return found->second.file;
-    }
-  }
+  if (auto file = open_.find(pack)) return file;
   std::shared_ptr<base::ReadableFile> file = files_.open(layout::pack_file(store_, pack));
-  auto state = state_.lock();
-  if (state->slots.count(pack) == 0) {
-    state->by_use.push_front(pack);
-    state->slots[pack] = {file, state->by_use.begin()};
-  }
-  while (state->slots.size() > kMaxOpenPacks) {
-    state->slots.erase(state->by_use.back());
-    state->by_use.pop_back();
-  }
+  open_.put(pack, file);
   return file;
 }
 

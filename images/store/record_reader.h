@@ -2,14 +2,13 @@
 // record between the lookup and the read: then it is looked up again.
 #pragma once
 
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "base/file_system.h"
 #include "base/guarded.h"
+#include "base/lru_cache.h"
 #include "images/store/index/chunk_index.h"
 #include "images/store/record_codec.h"
 
@@ -27,17 +26,9 @@ class PackFiles {
   std::shared_ptr<base::ReadableFile> open(const PackId& pack);
 
  private:
-  struct Slot {
-    std::shared_ptr<base::ReadableFile> file;
-    std::list<PackId>::iterator place;
-  };
-  struct State {
-    std::unordered_map<PackId, Slot> slots;
-    std::list<PackId> by_use;  // most recent first
-  };
   base::FileSystem& files_;
   std::string store_;
-  base::Guarded<State> state_;
+  base::LruCache<PackId, base::ReadableFile> open_{kMaxOpenPacks};
 };
 
 class RecordReader {
