@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_access.h"
+#include "base/progress.h"
+#include "base/stop_signals.h"
 #include "base/text.h"
 #include "restore/commands.h"
-#include "restore/interruption.h"
-#include "restore/progress_display.h"
 #include "restore/restore_disk.h"
 
 namespace restore {
@@ -35,7 +35,7 @@ std::string choose_disk(const base::Arguments& arguments, const images::Point& p
 }
 
 int run(const base::Arguments& arguments) {
-  Interruption interruption;
+  base::StopSignals signals;
   std::unique_ptr<images::StoreReader> store = open_store(arguments);
   DiskRestore options;
   options.store_directory = arguments.get("store");
@@ -45,14 +45,16 @@ int run(const base::Arguments& arguments) {
   options.format = arguments.get("format");
   options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
   options.thread_count = arguments.get<uint32_t>("threads");
-  options.stop = interruption.token();
+  options.stop = signals.token();
   images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
   options.point = point.id;
   options.disk_name = choose_disk(arguments, point);
   DiskResult result;
   {
-    ProgressDisplay display(options.disk_name);
-    options.on_progress = [&](const CopyProgress& progress) { display.show(progress); };
+    base::ProgressPrinter printer(options.disk_name, base::progress_style_of_standard_error());
+    options.on_progress = [&](const CopyProgress& progress) {
+      printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
+    };
     result = restore_disk(*store, options);
   }
   if (arguments.json()) {

@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "base/json_access.h"
+#include "base/progress.h"
+#include "base/stop_signals.h"
 #include "base/text.h"
 #include "restore/commands.h"
 #include "restore/file_names.h"
-#include "restore/interruption.h"
-#include "restore/progress_display.h"
 #include "restore/restore_disk.h"
 
 namespace restore {
@@ -58,7 +58,7 @@ std::vector<std::string> write_definition(const images::Point& point, FileNames&
 }
 
 int run(const base::Arguments& arguments) {
-  Interruption interruption;
+  base::StopSignals signals;
   std::unique_ptr<images::StoreReader> store = open_store(arguments);
   images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
   std::string directory = arguments.get("to");
@@ -73,7 +73,7 @@ int run(const base::Arguments& arguments) {
   options.format = arguments.get("format");
   options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
   options.thread_count = arguments.get<uint32_t>("threads");
-  options.stop = interruption.token();
+  options.stop = signals.token();
   // The disks' names first: they are what the restore is for.
   FileNames names(directory);
   std::vector<std::string> targets;
@@ -84,8 +84,10 @@ int run(const base::Arguments& arguments) {
     const images::PointDisk& disk = point.disks[i];
     options.disk_name = disk.name;
     options.target = targets[i];
-    ProgressDisplay display(disk.name);
-    options.on_progress = [&](const CopyProgress& progress) { display.show(progress); };
+    base::ProgressPrinter printer(disk.name, base::progress_style_of_standard_error());
+    options.on_progress = [&](const CopyProgress& progress) {
+      printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
+    };
     restore_disk(*store, options);
     paths.push_back(options.target);
   }

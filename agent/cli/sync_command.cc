@@ -9,7 +9,6 @@
 #include "agent/image_capture.h"
 #include "agent/libvirt/domain_capture.h"
 #include "agent/physical_capture.h"
-#include "agent/progress.h"
 #include "agent/rate_limit.h"
 #include "agent/service_files.h"
 #include "agent/state_layout.h"
@@ -17,6 +16,7 @@
 #include "agent/sync.h"
 #include "base/error.h"
 #include "base/json_access.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "images/sources/image_file_source.h"
 
@@ -186,10 +186,11 @@ int run(const Arguments& arguments, std::stop_token stop) {
   if (arguments.has("progress-file")) position.emplace(arguments.get("progress-file"));
   std::optional<SyncResult> result;
   {
-    ProgressPrinter printer(
-        name, arguments.has("quiet") ? ProgressStyle::none : progress_style_of_standard_error());
+    base::ProgressPrinter printer(name, arguments.has("quiet")
+                                            ? base::ProgressStyle::none
+                                            : base::progress_style_of_standard_error());
     options.on_progress = [&](const images::CopyProgress& progress) {
-      printer.show(progress);
+      printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
       if (follower) follower->look();
       if (position) position->show({progress.bytes_done, progress.bytes_total});
     };

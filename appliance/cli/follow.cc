@@ -1,7 +1,6 @@
 #include "appliance/cli/follow.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -21,33 +21,19 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kShortestPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 
-// One line on standard error that is overwritten; does nothing unless it is a terminal.
-class ProgressLine {
- public:
-  void show(const json& job) {
-    if (!is_terminal_) return;
-    const json& progress = job["progress"];
-    uint64_t done = progress.value("done", uint64_t{0}),
-             total = progress.value("total", uint64_t{0});
-    std::string text = fmt::format("{} {}", text_of(job, "kind"), text_of(progress, "phase"));
-    if (total > 0) {
-      text +=
-          fmt::format(", {:.0f} %", 100.0 * static_cast<double>(done) / static_cast<double>(total));
-    } else if (done > 0) {
-      text += ", " + base::format_size(done);
-    }
-    fmt::print(stderr, "\r\033[K{}", printable(text));
-    shown_ = true;
+// "compact moving records, 45 %"
+std::string progress_of(const json& job) {
+  const json& progress = job["progress"];
+  uint64_t done = progress.value("done", uint64_t{0}), total = progress.value("total", uint64_t{0});
+  std::string text = fmt::format("{} {}", text_of(job, "kind"), text_of(progress, "phase"));
+  if (total > 0) {
+    text +=
+        fmt::format(", {:.0f} %", 100.0 * static_cast<double>(done) / static_cast<double>(total));
+  } else if (done > 0) {
+    text += ", " + base::format_size(done);
   }
-  void clear() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-    shown_ = false;
-  }
-
- private:
-  bool is_terminal_ = ::isatty(STDERR_FILENO) != 0;
-  bool shown_ = false;
-};
+  return printable(text);
+}
 
 int64_t print_new_lines(const ApiClient& client, const std::string& path, int64_t after) {
   json answer = client.get(fmt::format("{}/log?after={}", path, after));
@@ -70,7 +56,7 @@ int64_t print_new_lines(const ApiClient& client, const std::string& path, int64_
 
 json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
   std::string path = fmt::format("/jobs/{}", id);
-  ProgressLine progress;
+  base::TerminalLine progress;
   int64_t last_line = 0;
   auto begin = std::chrono::steady_clock::now();
   while (true) {
@@ -81,7 +67,7 @@ json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
     if (output == FollowOutput::log) last_line = print_new_lines(client, path, last_line);
     if (over && state == "succeeded") return job;
     if (over) throw_job_error(job);
-    progress.show(job);
+    progress.show(progress_of(job));
     // The end is measured with an accuracy of one hundredth.
     auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);

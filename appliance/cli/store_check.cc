@@ -4,8 +4,8 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "appliance/cli/table.h"
-#include "appliance/cli/terminal_progress.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -42,11 +42,13 @@ void print_report(const images::CheckReport& report) {
 int run(const base::Arguments& arguments) {
   images::CheckOptions options;
   options.deep = arguments.has("deep");
-  TerminalProgress progress("checking");
-  options.on_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  base::TerminalLine line;
+  options.on_progress = [&](uint64_t done, uint64_t total) {
+    line.show("checking", {.done = done, .total = total});
+  };
   images::CheckReport report = images::check_store(base::real_file_system(), arguments.get("DIR"),
                                                    key_of(arguments), options);
-  progress.clear();
+  line.clear();
   if (arguments.json()) {
     print_json(report_json(report));
   } else {

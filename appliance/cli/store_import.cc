@@ -4,9 +4,9 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "appliance/cli/table.h"
-#include "appliance/cli/terminal_progress.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "images/sources/image_file_source.h"
 #include "images/sync/sync_engine.h"
@@ -147,13 +147,13 @@ int run(const base::Arguments& arguments) {
   images::PointId id;
   {
     auto sink = writer->begin(sources.plan);
-    TerminalProgress progress("importing");
+    base::TerminalLine line;
     images::CopyOptions options;
     options.on_progress = [&](const images::CopyProgress& now) {
-      progress.show(now.bytes_done, now.bytes_total);
+      line.show("importing", {.done = now.bytes_done, .total = now.bytes_total});
     };
     images::CopyProgress copied = images::copy_disks(sources.plan, sources.disks, *sink, options);
-    progress.clear();
+    line.clear();
     details.figures.bytes_read = copied.bytes_read;
     details.figures.duration_ms = base::steady_ms() - begin_ms;
     id = sink->commit(details);

@@ -1,8 +1,7 @@
 #include <fmt/format.h>
 
-#include <csignal>
+#include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 
 #include "appliance/cli/commands.h"
@@ -10,6 +9,8 @@
 #include "appliance/cli/selectors.h"
 #include "appliance/cli/store_options.h"
 #include "base/error.h"
+#include "base/guarded_thread.h"
+#include "base/stop_signals.h"
 #include "images/export/export_process.h"
 #include "images/store/store_reader.h"
 
@@ -59,14 +60,11 @@ void print_uris(const base::Arguments& arguments, const images::ExportOptions& o
 
 int run(const base::Arguments& arguments) {
   images::ExportOptions options = export_options(arguments);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is started
+  base::StopSignals signals;  // before any thread is started
   images::ExportProcess process = images::ExportProcess::start(options);
   print_uris(arguments, options);
-  constexpr timespec kLookEvery{1, 0};
-  while (sigtimedwait(&signals, nullptr, &kLookEvery) < 0) {
+  constexpr std::chrono::seconds kLookEvery{1};
+  while (base::sleep_unless_stopped(signals.token(), kLookEvery)) {
     if (!process.is_running()) throw base::Error(base::ErrorCode::io, "nbdkit has ended by itself");
   }
   process.stop();

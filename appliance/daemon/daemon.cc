@@ -44,19 +44,6 @@ std::string host_of(const std::string& public_address) {
 
 }  // namespace
 
-StopSignals::StopSignals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  sigemptyset(&set_);
-  for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
-  pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-}
-
-int StopSignals::wait() const {
-  int number = 0;
-  sigwait(&set_, &number);
-  return number;
-}
-
 Daemon::Daemon(const Config& config) : config_(config) {
   presence::expect_state_folder(config_);
   bool is_new = !base::real_file_system().exists(config_.catalog_path());
@@ -250,7 +237,7 @@ std::string Daemon::local_address() const {
   return address.text();
 }
 
-void Daemon::run(const StopSignals& signals) {
+void Daemon::run(const base::StopSignals& signals) {
   stores_->open_existing();
   VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
     recovery::submit_pull(services_->recovery(), vm, vm.pull_bandwidth);

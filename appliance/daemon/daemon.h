@@ -2,7 +2,6 @@
 // a daemon that cannot work says why and ends before it promises anything.
 #pragma once
 
-#include <csignal>
 #include <memory>
 
 #include "appliance/alerts/host_conduct.h"
@@ -20,19 +19,9 @@
 #include "appliance/verify/verify_service.h"
 #include "base/ballast.h"
 #include "base/file_system.h"
+#include "base/stop_signals.h"
 
 namespace appliance::daemon {
-
-// SIGTERM, SIGINT and SIGHUP, blocked in every thread that is started afterwards; one thread waits
-// for them.
-class StopSignals {
- public:
-  StopSignals();
-  int wait() const;  // returns the signal
-
- private:
-  sigset_t set_;
-};
 
 class Daemon {
  public:
@@ -43,7 +32,7 @@ class Daemon {
 
   // Serves until a signal arrives, then shuts down: no more connections, sessions closed, jobs
   // ended. Instant VMs keep running.
-  void run(const StopSignals& signals);
+  void run(const base::StopSignals& signals);
 
  private:
   // Problems that the scheduler does not see: missing dependencies, and problems of instant VMs.

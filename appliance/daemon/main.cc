@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/program.h"
+#include "base/stop_signals.h"
 
 namespace {
 
@@ -44,7 +45,8 @@ int run(const base::Arguments& arguments) {
   appliance::Config config = appliance::load_config(given(arguments, "config"), overrides);
   base::start_log("mulettod", config.log_level);
   base::settle_service();
-  appliance::daemon::StopSignals signals;  // before any thread is started
+  std::signal(SIGPIPE, SIG_IGN);
+  base::StopSignals signals(base::SecondSignal::does_nothing);  // before any thread is started
   appliance::daemon::Daemon daemon(config);
   daemon.run(signals);
   return 0;
