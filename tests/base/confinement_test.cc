@@ -11,6 +11,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "tests/skip.h"
 
 namespace base {
 namespace {
@@ -22,10 +23,7 @@ CommandResult run_shell(const std::string& words, const Confinement& confinement
 }  // namespace
 
 TEST_CASE("a confined command has no rights, and sees nobody", "[confinement]") {
-  if (::getuid() != 0) {
-    WARN("not run: it needs root");
-    return;
-  }
+  SKIP_UNLESS(tests::is_root(), "it needs root");
   CommandResult seen = run_shell(
       "id -u; id -G; grep -c . /proc/net/dev; echo /proc/[0-9]* | wc -w; "
       "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status");
@@ -54,7 +52,7 @@ TEST_CASE("a confined command has no rights, and sees nobody", "[confinement]") 
 }
 
 TEST_CASE("a confined command is bounded, and tells how it ended", "[confinement]") {
-  if (::getuid() != 0) return;
+  SKIP_UNLESS(tests::is_root(), "it needs root");
   CHECK(run_shell("exit 7").status == 7);
   CHECK(run_shell("kill -SEGV $$").status == 128 + 11);
   CHECK(run_command(confined({"muletto-no-such-program"})).status == 127);

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "tests/skip.h"
+
 namespace base {
 namespace {
 
@@ -13,7 +15,7 @@ namespace fs = std::filesystem;
 }  // namespace
 
 TEST_CASE("abandoned folders are removed, those of others in a common folder are not") {
-  if (::geteuid() != 0) return;
+  SKIP_UNLESS(tests::is_root(), "it needs root");
   ScratchDirectory place(fs::temp_directory_path().string(), "muletto-scratch-test");
   std::string own = place.path() + "/look-own", foreign = place.path() + "/look-foreign";
   fs::create_directory(own);

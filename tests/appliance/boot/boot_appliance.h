@@ -87,6 +87,6 @@ class Appliance {
   std::optional<BootService> service_;
 };
 
-inline bool can_run() { return ::geteuid() == 0; }  // QEMU's files are given to another user
+constexpr const char* kNeedsRoot = "it needs root: QEMU's files are given to another user";
 
 }  // namespace appliance::boot

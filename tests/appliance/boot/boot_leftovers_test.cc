@@ -5,6 +5,7 @@
 
 #include "appliance/boot/boot_service.h"
 #include "tests/appliance/boot/boot_appliance.h"
+#include "tests/skip.h"
 
 namespace appliance::boot {
 namespace {
@@ -15,7 +16,7 @@ using images::ExportProcess;
 }  // namespace
 
 TEST_CASE("a start or stop that failed half-way is finished while the daemon runs", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   const Phase phase = GENERATE(Phase::starting, Phase::stopping);
   Appliance appliance;
   InstantVm other = appliance.start();
@@ -31,7 +32,7 @@ TEST_CASE("a start or stop that failed half-way is finished while the daemon run
 }
 
 TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
   appliance.hypervisor().destroy(vm.domain_name);
@@ -43,7 +44,7 @@ TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
 }
 
 TEST_CASE("that the rules around isolated VMs were taken away is told for a while", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   appliance.hypervisor().isolation_was_lost = true;
   CHECK(appliance.service().tend().size() == 1);
@@ -51,7 +52,7 @@ TEST_CASE("that the rules around isolated VMs were taken away is told for a whil
 }
 
 TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
   const std::string vms = fs::path(appliance.places(vm.id).folder).parent_path();
@@ -66,7 +67,7 @@ TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {
 }
 
 TEST_CASE("what a VM is made of is closed to everybody but QEMU's user", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   appliance.hypervisor().qemu = {64055, 64056};
   InstantVm vm = appliance.start();
@@ -91,7 +92,7 @@ TEST_CASE("what a VM is made of is closed to everybody but QEMU's user", "[boot]
 }
 
 TEST_CASE("logs of a VM do not grow without bound", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
   BootPlaces places = appliance.places(vm.id);

@@ -13,6 +13,7 @@
 #include "appliance/boot/restart.h"
 #include "base/subprocess.h"
 #include "tests/appliance/boot/boot_appliance.h"
+#include "tests/skip.h"
 
 namespace appliance::boot {
 namespace {
@@ -23,7 +24,7 @@ using images::ExportProcess;
 }  // namespace
 
 TEST_CASE("an instant VM starts and leaves nothing behind", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
   CHECK(vm.state == VmState::running);
@@ -68,7 +69,7 @@ TEST_CASE("an instant VM starts and leaves nothing behind", "[boot]") {
 }
 
 TEST_CASE("two VMs of one machine never share a network", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   BootOptions drill, fresh;
   drill.networks = {{NetworkMode::isolated, "drill"}};
@@ -89,7 +90,7 @@ TEST_CASE("two VMs of one machine never share a network", "[boot]") {
 }
 
 TEST_CASE("a failed start leaves nothing behind", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   SECTION("QEMU does not start") {
     appliance.hypervisor().fail_to_start = true;
@@ -114,7 +115,7 @@ TEST_CASE("a failed start leaves nothing behind", "[boot]") {
 }
 
 TEST_CASE("a point that is known to be damaged is started only on purpose", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   appliance.is_known_damaged = true;
   try {
@@ -133,7 +134,7 @@ TEST_CASE("a point that is known to be damaged is started only on purpose", "[bo
 }
 
 TEST_CASE("memory is promised once", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   appliance.hypervisor().memory_available =
       2600ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
@@ -143,7 +144,7 @@ TEST_CASE("memory is promised once", "[boot]") {
 }
 
 TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
   const std::string domain = vm.domain_name;
@@ -222,7 +223,7 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
 }
 
 TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   FakeHypervisor& hypervisor = appliance.hypervisor();
   BootService& service = appliance.service();
@@ -327,7 +328,7 @@ TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boo
 }
 
 TEST_CASE("a machine's timeline is held by one instant VM", "[boot]") {
-  if (!can_run()) return;
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   BootOptions options;
   options.macs = MacChoice::fresh;  // one identity is on a network only once

@@ -13,6 +13,7 @@
 #include "appliance/verify/screen_reader.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
+#include "tests/skip.h"
 
 namespace appliance::verify {
 namespace {
@@ -345,12 +346,7 @@ TEST_CASE("pictures are bounded before they are kept", "[verify]") {
 }
 
 TEST_CASE("a screen is decoded and read without rights", "[verify]") {
-  // A sanitizer takes more address space than muletto-parse is allowed.
-  bool is_sanitized = std::string_view(MULETTO_SANITIZERS) != "";
-  if (::getuid() != 0 || is_sanitized) {
-    WARN("not run: it needs root, and no sanitizer");
-    return;
-  }
+  SKIP_UNLESS(tests::is_root() && !tests::is_sanitized(), "it needs root, and no sanitizer");
   base::ScratchDirectory scratch("/var/tmp", "muletto-screen-test");
   ScreenReader reader(scratch.path());
   Picture picture{64, 48, base::Bytes(size_t{3} * 64 * 48, 7)};

@@ -13,6 +13,7 @@
 
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
+#include "tests/skip.h"
 
 namespace images {
 namespace {
@@ -63,7 +64,7 @@ TEST_CASE("a process that calls itself nbdkit is no export") {
 }
 
 TEST_CASE("an nbdkit of another user is no export of ours") {
-  if (::geteuid() != 0) return;
+  SKIP_UNLESS(tests::is_root(), "it needs root");
   Folder folder;
   base::Subprocess foreign({"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
                             "nbdkit", "-f", "-r", "-U", folder.socket() + "/none", "null"});

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/subprocess.h"
 #include "base/unique_fd.h"
+#include "tests/skip.h"
 
 namespace appliance::boot {
 namespace {
@@ -182,7 +183,7 @@ TEST_CASE("a guest agent's replies are taken for what they are", "[boot]") {
 }
 
 TEST_CASE("a copy with a static address is asked itself, never its original", "[boot]") {
-  if (!can_make_networks()) return;
+  SKIP_UNLESS(can_make_networks(), "it needs root and network namespaces");
   Place appliance, copy;
   REQUIRE(copy.id() > 0);
   // The original's address is one that the appliance reaches by its own routes.
@@ -236,7 +237,7 @@ TEST_CASE("a copy with a static address is asked itself, never its original", "[
 }
 
 TEST_CASE("a silent copy is found by what its card sends", "[boot]") {
-  if (!can_make_networks()) return;
+  SKIP_UNLESS(can_make_networks(), "it needs root and network namespaces");
   Place appliance, copy;
   connect_by_bridge(appliance, copy, "muli-test", "10.1.2.3/24");
   appliance.run([&] {
@@ -253,7 +254,7 @@ TEST_CASE("a silent copy is found by what its card sends", "[boot]") {
 }
 
 TEST_CASE("a guest that ends in the middle of an answer leaves no interface", "[boot]") {
-  if (!can_make_networks()) return;
+  SKIP_UNLESS(can_make_networks(), "it needs root and network namespaces");
   bool is_killed = GENERATE(false, true);
   Place appliance, copy;
   connect_by_bridge(appliance, copy, "muli-test", "10.1.2.3/24");
@@ -311,7 +312,7 @@ TEST_CASE("a guest that ends in the middle of an answer leaves no interface", "[
 }
 
 TEST_CASE("on a client's bridge an address counts when its card answers there", "[boot]") {
-  if (!can_make_networks()) return;
+  SKIP_UNLESS(can_make_networks(), "it needs root and network namespaces");
   Place appliance, copy;
   appliance.ip("link set lo up");
   connect_by_bridge(appliance, copy, "br9", "10.7.0.9/24");

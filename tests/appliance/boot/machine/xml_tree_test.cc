@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "tests/skip.h"
 
 namespace appliance::boot {
 namespace {
@@ -73,11 +74,7 @@ TEST_CASE("whatever a parser that was taken over says, it is a document or an er
 }
 
 TEST_CASE("a definition is parsed without rights", "[boot]") {
-  // A sanitizer takes more address space than muletto-parse is allowed.
-  if (::getuid() != 0 || std::string_view(MULETTO_SANITIZERS) != "") {
-    WARN("not run: it needs root, and no sanitizer");
-    return;
-  }
+  SKIP_UNLESS(tests::is_root() && !tests::is_sanitized(), "it needs root, and no sanitizer");
   CHECK(pack_xml_confined(kDefinition) == pack_xml(kDefinition));
   CHECK_THROWS_WITH(pack_xml_confined("<domain"), Catch::Contains("at byte"));
   try {
