@@ -1,11 +1,11 @@
 #include "appliance/daemon/daemon.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <climits>
 #include <filesystem>
+#include <string_view>
 
 #include "appliance/alerts/certificate_ends.h"
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/private_file.h"
 #include "base/text.h"
+#include "images/wire/transfer_format.h"
 
 namespace appliance::daemon {
 namespace {
@@ -41,6 +42,10 @@ std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const ch
 std::string host_of(const std::string& public_address) {
   return public_address.empty() ? std::string() : parse_listen_address(public_address).host;
 }
+
+// The HTTP layer knows nothing of the protocol that it hands connections over to.
+static_assert(std::string_view(api::kTransferPath) == images::wire::kUpgradePath);
+static_assert(std::string_view(api::kTransferProtocol) == images::wire::kUpgradeProtocol);
 
 }  // namespace
 

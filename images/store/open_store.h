@@ -28,10 +28,9 @@ class OpenStore {
   const ChunkHasher hasher;
   const RecordCodec codec;
 
-  // Set before anything is written; tests use small values.
-  uint64_t pack_size = 64u << 20;  // bytes at which a pack is sealed
-  size_t reference_slice =
-      65536;  // reference changes in one index transaction: about 8 MiB of memory
+  // The writer's, from its WriterLimits; set before anything is written.
+  uint64_t pack_size = 0;
+  size_t reference_slice = 0;
 
   // Without a key an encrypted store can be checked, counted and pruned, but no chunk can be
   // opened. The index is opened separately: it may have to be repaired first.

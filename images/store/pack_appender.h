@@ -33,11 +33,9 @@ namespace images {
 
 class PackAppender {
  public:
-  static constexpr uint64_t kPackSize = 64u << 20;
-
+  // `pack_size`: the bytes at which a pack is sealed.
   PackAppender(base::FileSystem& files, std::string store,
-               const format::StoreParameters& parameters, ChunkIndex& index,
-               uint64_t pack_size = kPackSize)
+               const format::StoreParameters& parameters, ChunkIndex& index, uint64_t pack_size)
       : files_(files), store_(std::move(store)), place_(layout::writer_lock(store_)),
         parameters_(parameters), index_(index), pack_size_(pack_size) {}
   // Seals the open pack; failures are left to the next opening of the store, which also seals it.
