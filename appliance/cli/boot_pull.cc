@@ -32,7 +32,7 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     print_json({{"job", job}});
   } else if (arguments.has("background")) {
-    fmt::print("Job {} moves {} onto local storage.\n", text_of(job, "id"),
+    fmt::print("Job {} moves {} to local storage.\n", text_of(job, "id"),
                printable(text_of(job, "subject")));
   } else {
     fmt::print("{} is on local storage; its point may be deleted.\n",
@@ -46,7 +46,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_pull_command() {
   base::Command command;
   command.name = "boot pull";
-  command.summary = "Move a running instant VM onto local storage";
+  command.summary = "Move a running instant VM to local storage";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

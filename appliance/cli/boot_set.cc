@@ -26,7 +26,7 @@ int run(const base::Arguments& arguments) {
   }
   if (body.empty()) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "say what is to change: --restart or --timeline");
+                      "nothing to change: give --restart or --timeline");
   }
   nlohmann::json answer = ApiClient(arguments).put(
       "/boots/" + base::encode_percent(arguments.get("BOOT")) + "/settings", body);

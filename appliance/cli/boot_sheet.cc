@@ -42,7 +42,7 @@ void print_boot(const nlohmann::json& boot) {
   }
   if (boot["local"] == true || boot["pulling"] == true) {
     sheet.add("Storage", boot["local"] == true ? "local: it needs neither the store nor the point"
-                                               : "being moved onto local storage");
+                                               : "being moved to local storage");
   }
   sheet.add("libvirt name", text_of(boot, "domain"));
   for (const nlohmann::json& note : boot["notes"]) sheet.add("Note", note.get<std::string>());

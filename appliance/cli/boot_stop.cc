@@ -35,14 +35,14 @@ enum class Writes { keep, discard };
 Writes ask(const ApiClient& client, const std::string& selector) {
   if (::isatty(STDIN_FILENO) == 0) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "say what happens to the VM's writes: --keep or --discard");
+                      "choose what happens to the VM's writes: --keep or --discard");
   }
   nlohmann::json boot = client.get("/boots/" + base::encode_percent(selector))["boot"];
   uint64_t size = 0;
   for (const nlohmann::json& disk : boot["disks"]) size += disk.value("overlay_size", uint64_t{0});
   fmt::print(stderr,
-             "The instant VM of {} has written {} since its start. Discard that for ever, or keep "
-             "it? [discard/keep/cancel] ",
+             "The instant VM of {} has written {} since its start. Discard that permanently, or "
+             "keep it? [discard/keep/cancel] ",
              printable(text_of(boot, "machine")), base::format_size(size));
   std::string answer;
   std::getline(std::cin, answer);

@@ -33,9 +33,9 @@ std::string summary_of(const std::string& machine, const nlohmann::json& traces)
 void ask(const std::string& summary) {
   if (::isatty(STDIN_FILENO) == 0) {
     throw base::Error(base::ErrorCode::invalid_argument,
-                      "this would remove " + summary + "; say --yes if that is meant");
+                      "this would remove " + summary + "; confirm it with --yes");
   }
-  fmt::print(stderr, "This removes for ever {}. Type 'forget' to go ahead: ", summary);
+  fmt::print(stderr, "This permanently removes {}. Type 'forget' to go ahead: ", summary);
   std::string answer;
   std::getline(std::cin, answer);
   if (answer != "forget") throw base::Error(base::ErrorCode::cancelled, "nothing was removed");
@@ -50,7 +50,7 @@ int run(const base::Arguments& arguments) {
   if (traces.value("points", uint64_t{0}) > 0 && !with_points) {
     throw base::Error(base::ErrorCode::busy,
                       "there is more than the machine's name: " + summary_of(machine, traces) +
-                          "; say --with-points if the points are to go, too");
+                          "; to remove its points too, add --with-points");
   }
   if (!arguments.has("yes")) ask(summary_of(machine, traces));
   nlohmann::json answer = client.remove(path + (with_points ? "?points=true" : ""));

@@ -13,7 +13,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/policies/" + base::encode_percent(arguments.get("POLICY")));
   if (arguments.json()) print_json(answer);
-  else fmt::print("The policy {} is gone.\n", printable(arguments.get("POLICY")));
+  else fmt::print("The policy {} is deleted.\n", printable(arguments.get("POLICY")));
   return 0;
 }
 

@@ -32,7 +32,7 @@ std::string query_of(const base::Arguments& arguments) {
 
 void print_machine(const nlohmann::json& machine) {
   const nlohmann::json& points = machine["points"];
-  fmt::print("{} (policy {}, keep {}): {} of {} would go.\n",
+  fmt::print("{} (policy {}, keep {}): {} of {} would be removed.\n",
              printable(text_of(machine, "machine")), printable(text_of(machine, "policy")),
              printable(text_of(machine, "keep")), text_of(machine, "going"),
              base::format_count(points.size(), "point"));

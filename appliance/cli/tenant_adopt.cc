@@ -40,7 +40,7 @@ int run(const base::Arguments& arguments) {
     throw base::Error(
         base::ErrorCode::busy,
         fmt::format("nothing was changed: the store in {} has {} points, the appliance knows {} of "
-                    "tenant {}, and would forget {}. If that is right, say --yes",
+                    "tenant {}, and would forget {}. If that is right, confirm it with --yes",
                     text_of(adoption, "directory"), text_of(adoption, "found_count"),
                     text_of(adoption, "known_count"), printable(name),
                     text_of(adoption, "lost_count")));

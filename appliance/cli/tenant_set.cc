@@ -20,7 +20,8 @@ void declare_options(base::options::options_description_easy_init add) {
 
 int run(const base::Arguments& arguments) {
   if (!arguments.has("quota"))
-    throw base::Error(base::ErrorCode::invalid_argument, "say what to set: --quota SIZE or none");
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "nothing to set: give --quota SIZE or none");
   std::string quota = arguments.get("quota");
   nlohmann::json body{{"quota", nullptr}};
   if (quota != "none") body["quota"] = base::parse_size(quota);

@@ -46,7 +46,7 @@ int run(const base::Arguments& arguments) {
   for (const nlohmann::json& each : answer["learned"])
     fmt::print("learned   {}\n", printable(each.get<std::string>()));
   if (answer["checks"].empty() && answer["learned"].empty())
-    fmt::print("Nothing is demanded, and no test boot has taught anything yet.\n");
+    fmt::print("Nothing is required, and nothing has been learned from test boots yet.\n");
   return 0;
 }
 

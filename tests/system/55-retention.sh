@@ -94,7 +94,7 @@ muletto policy apply --machine web --now > /dev/null
 
 # ---- forgetting: a machine with everything of it, then its host
 expect_failure 4 "with-points" muletto machine forget web --yes
-expect_failure 2 "say --yes" muletto machine forget web --with-points
+expect_failure 2 "with --yes" muletto machine forget web --with-points
 muletto point hold web@latest
 expect_failure 4 "held" muletto machine forget web --with-points --yes
 [ "$(points | wc -l)" -eq 1 ] || fail "a held point went with its machine"
