@@ -16,6 +16,7 @@ constexpr const char* kPointHelp =
 
 // --store, --key-file, --passphrase-file
 void declare_store(base::options::options_description_easy_init add);
+images::StoreReference store_of(const base::Arguments& arguments);
 std::unique_ptr<images::StoreReader> open_store(const base::Arguments& arguments);
 
 }  // namespace restore

@@ -38,9 +38,7 @@ int run(const base::Arguments& arguments) {
   base::StopSignals signals;
   std::unique_ptr<images::StoreReader> store = open_store(arguments);
   DiskRestore options;
-  options.store_directory = arguments.get("store");
-  options.key_file_path = arguments.get_or<std::string>("key-file", "");
-  options.passphrase_file_path = arguments.get_or<std::string>("passphrase-file", "");
+  options.store = store_of(arguments);
   options.target = arguments.get("to");
   options.format = arguments.get("format");
   options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;

@@ -29,14 +29,13 @@ constexpr size_t kTailSize = 4096;
 images::ExportOptions export_options(images::DiskReader& disk, const DiskRestore& options,
                                      const std::string& directory) {
   images::ExportOptions exported;
-  exported.store_directory = std::filesystem::absolute(options.store_directory).string();
+  exported.store.location = std::filesystem::absolute(options.store.location).string();
   exported.point = options.point.hex();
   exported.disks = {disk.disk().name};
-  if (!options.key_file_path.empty())
-    exported.key_file_path = std::filesystem::absolute(options.key_file_path);
-  if (!options.passphrase_file_path.empty()) {
-    exported.passphrase_file_path = std::filesystem::absolute(options.passphrase_file_path);
-  }
+  if (!options.store.key_file.empty())
+    exported.store.key_file = std::filesystem::absolute(options.store.key_file);
+  if (!options.store.passphrase_file.empty())
+    exported.store.passphrase_file = std::filesystem::absolute(options.store.passphrase_file);
   exported.socket_path = base::join_path(directory, "export.sock");
   return exported;
 }

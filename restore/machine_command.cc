@@ -66,9 +66,7 @@ int run(const base::Arguments& arguments) {
   std::filesystem::create_directories(directory, error);
   if (error) throw base::system_error(error.value(), "cannot make the folder " + directory);
   DiskRestore options;
-  options.store_directory = arguments.get("store");
-  options.key_file_path = arguments.get_or<std::string>("key-file", "");
-  options.passphrase_file_path = arguments.get_or<std::string>("passphrase-file", "");
+  options.store = store_of(arguments);
   options.point = point.id;
   options.format = arguments.get("format");
   options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;

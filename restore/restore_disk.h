@@ -16,9 +16,7 @@ namespace restore {
 enum class Overwrite { refuse, replace };
 
 struct DiskRestore {
-  std::string store_directory;
-  std::string key_file_path;         // empty: none
-  std::string passphrase_file_path;  // empty: none
+  images::StoreReference store;
   images::PointId point;
   std::string disk_name;
   std::string target;                       // a file to be created, or a block device

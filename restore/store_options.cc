@@ -12,11 +12,15 @@ void declare_store(base::options::options_description_easy_init add) {
       "file with the passphrase of an encrypted store, in its first line");
 }
 
+images::StoreReference store_of(const base::Arguments& arguments) {
+  return {arguments.get("store"), arguments.get_or<std::string>("key-file", ""),
+          arguments.get_or<std::string>("passphrase-file", "")};
+}
+
 std::unique_ptr<images::StoreReader> open_store(const base::Arguments& arguments) {
-  images::KeySource key =
-      images::read_key_source(arguments.get_or<std::string>("passphrase-file", ""),
-                              arguments.get_or<std::string>("key-file", ""));
-  return images::StoreReader::open(base::real_file_system(), arguments.get("store"), key);
+  images::StoreReference store = store_of(arguments);
+  return images::StoreReader::open(base::real_file_system(), store.location,
+                                   images::read_key_source(store));
 }
 
 }  // namespace restore

@@ -175,9 +175,8 @@ pugi::xml_document parse(const std::string& domain_xml) {
 }  // namespace
 
 uint64_t room_to_pull(const BootRecord& record) {
-  auto store = images::StoreReader::open(
-      base::real_file_system(), record.vm.store_directory,
-      images::read_key_source(record.passphrase_file_path, record.key_file_path));
+  auto store = images::StoreReader::open(base::real_file_system(), record.vm.store.location,
+                                         images::read_key_source(record.vm.store));
   uint64_t sum = 0;
   for (const VmDisk& disk : record.vm.disks) {
     auto reader = store->open_disk(record.vm.point, disk.name);

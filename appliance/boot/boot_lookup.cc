@@ -141,7 +141,7 @@ InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) con
 
 std::optional<InstantVm> BootLookup::other_holder(const InstantVm& vm) const {
   for (const InstantVm& each : timeline_holders()) {
-    bool same = each.machine_name == vm.machine_name && each.store_directory == vm.store_directory;
+    bool same = each.machine_name == vm.machine_name && each.store.location == vm.store.location;
     if (same && each.id != vm.id) return each;
   }
   return std::nullopt;

@@ -250,11 +250,9 @@ void BootOperations::run_domain(BootRecord& record, const BootPlaces& places,
 void BootOperations::start_export(const BootRecord& record, const BootPlaces& places,
                                   ExportUse use) {
   images::ExportOptions options;
-  options.store_directory = record.vm.store_directory;
+  options.store = record.vm.store;
   options.point = record.vm.point.hex();
   for (const VmDisk& disk : record.vm.disks) options.disks.push_back(disk.name);
-  options.key_file_path = record.key_file_path;
-  options.passphrase_file_path = record.passphrase_file_path;
   options.socket_path = places.socket_path;
   options.socket_owner = hypervisor_.qemu_user().user;
   options.log_path = places.log_path;

@@ -192,7 +192,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor.bridges(), plan);
   check_folders(settings, hypervisor.qemu_user(), plan);
-  JoiningVm joining{prepared.point.machine_name, source.store_directory, "",
+  JoiningVm joining{prepared.point.machine_name, source.store.location, "",
                     options.macs == MacChoice::fresh, cards_of(plan)};
   append(plan.reasons,
          look_for_original(joining, hypervisor.bridges(),
@@ -207,7 +207,7 @@ std::vector<std::string> conflicts_of(const BootRecord& record,
                                       const std::vector<InstantVm>& active,
                                       Hypervisor& hypervisor) {
   const InstantVm& vm = record.vm;
-  JoiningVm joining{vm.machine_name, vm.store_directory, vm.domain_name, record.has_fresh_macs,
+  JoiningVm joining{vm.machine_name, vm.store.location, vm.domain_name, record.has_fresh_macs,
                     vm.network_cards};
   std::vector<CardInUse> in_use = hypervisor.facts().cards_in_use;
   return look_for_original(joining, hypervisor.bridges(),
@@ -221,8 +221,6 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
                       const Preparation& prepared, const AcceleratorVerdict& verdict) {
   const MachinePlan& plan = prepared.plan;
   BootRecord record;
-  record.key_file_path = source.key_file_path;
-  record.passphrase_file_path = source.passphrase_file_path;
   record.console_password = fresh_password();
   record.has_fresh_macs = options.macs == MacChoice::fresh;
   if (plan.has_tpm) record.tpm_folder = tpm_folder(settings.tpm_directory, plan.uuid);
@@ -232,7 +230,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   vm.purpose = options.purpose;
   vm.point = prepared.point.id;
   vm.machine_name = prepared.point.machine_name;
-  vm.store_directory = source.store_directory;
+  vm.store = source.store;
   vm.started_ms = base::now_ms();
   vm.domain_name = domain_name(prepared.point.machine_name, id);
   vm.accelerator = verdict.accelerator;

@@ -55,10 +55,8 @@ struct BootSettings {
 // Where a point is read from. `reader` is used only during the call.
 struct PointSource {
   images::StoreReader* reader = nullptr;
-  std::string store_directory;       // absolute
-  std::string key_file_path;         // empty: none
-  std::string passphrase_file_path;  // empty: none
-  std::string tenant;                // whose it is: isolated networks are not shared with others
+  images::StoreReference store;  // absolute paths
+  std::string tenant;            // whose it is: isolated networks are not shared with others
   // The points that the last check of the store found damaged, and when. Milliseconds since 1970.
   std::map<images::PointId, uint64_t> damaged_points;
 };

@@ -31,7 +31,8 @@ images::ExportOptions export_options(const base::Arguments& arguments) {
   auto reader = images::StoreReader::open(base::real_file_system(), directory, key_of(arguments));
   images::Point point = reader->read_point(reader->find_point(arguments.get("POINT")));
   images::ExportOptions options;
-  options.store_directory = directory;
+  options.store = {directory, arguments.get_or<std::string>("key-file", ""),
+                   arguments.get_or<std::string>("passphrase-file", "")};
   options.point = point.id.hex();
   options.disks = arguments.list("disk");
   for (const std::string& name : options.disks) point.disk(name);  // throws not_found
@@ -39,8 +40,6 @@ images::ExportOptions export_options(const base::Arguments& arguments) {
     for (const images::PointDisk& disk : point.disks) options.disks.push_back(disk.name);
   }
   options.socket_path = std::filesystem::absolute(arguments.get("socket")).string();
-  options.key_file_path = arguments.get_or<std::string>("key-file", "");
-  options.passphrase_file_path = arguments.get_or<std::string>("passphrase-file", "");
   return options;
 }
 

@@ -8,7 +8,7 @@ std::vector<boot::InstantVm> Timelines::vms(const std::string& tenant) {
   std::string store = stores_.directory_of(tenant);
   std::vector<boot::InstantVm> found;
   for (boot::InstantVm& vm : boots_.timeline_holders()) {
-    if (vm.store_directory == store) found.push_back(std::move(vm));
+    if (vm.store.location == store) found.push_back(std::move(vm));
   }
   return found;
 }
@@ -35,7 +35,7 @@ std::vector<alerts::Condition> Timelines::conditions(catalog::Catalog& catalog) 
   for (const catalog::Tenant& tenant : catalog.tenants()) {
     std::string store = stores_.directory_of(tenant.name);
     for (const boot::InstantVm& vm : boots_.cut_off()) {
-      if (vm.store_directory != store) continue;
+      if (vm.store.location != store) continue;
       found.push_back({alerts::kInstantVmDown, tenant.name, vm.machine_name,
                        fmt::format("the instant VM {} of '{}' does not run: {}", vm.id.hex(),
                                    vm.machine_name, vm.problem)});

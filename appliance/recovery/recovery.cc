@@ -29,8 +29,7 @@ boot::PointSource point_source(const Recovery& recovery, const std::string& tena
                                images::StoreWriter& writer) {
   boot::PointSource source;
   source.reader = &writer.reader();
-  source.store_directory = recovery.stores.directory_of(tenant);
-  source.key_file_path = recovery.stores.key_file_of(tenant);
+  source.store = {recovery.stores.directory_of(tenant), recovery.stores.key_file_of(tenant), ""};
   source.tenant = tenant;
   source.damaged_points = recovery.catalog.damaged_points(tenant);
   return source;
@@ -38,7 +37,7 @@ boot::PointSource point_source(const Recovery& recovery, const std::string& tena
 
 std::string tenant_of(const Recovery& recovery, const boot::InstantVm& vm) {
   for (const catalog::Tenant& tenant : recovery.catalog.tenants()) {
-    if (recovery.stores.directory_of(tenant.name) == vm.store_directory) return tenant.name;
+    if (recovery.stores.directory_of(tenant.name) == vm.store.location) return tenant.name;
   }
   return std::string(catalog::kDefaultTenant);
 }

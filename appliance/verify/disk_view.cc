@@ -71,10 +71,11 @@ std::vector<std::string> server_command(const boot::PointSource& source,
   add({part.writable ? "--filter=cow" : "-r"});
   if (part.size != 0) add({"--filter=offset"});
   add({plugin_path.empty() ? images::default_plugin_path() : plugin_path,
-       "store=" + source.store_directory, "point=" + point.hex(), "disk=" + part.disk,
+       "store=" + source.store.location, "point=" + point.hex(), "disk=" + part.disk,
        fmt::format("cache-size={}", kCacheSize)});
-  if (!source.key_file_path.empty()) add({"key-file=" + source.key_file_path});
-  if (!source.passphrase_file_path.empty()) add({"passphrase-file=" + source.passphrase_file_path});
+  if (!source.store.key_file.empty()) add({"key-file=" + source.store.key_file});
+  if (!source.store.passphrase_file.empty())
+    add({"passphrase-file=" + source.store.passphrase_file});
   if (part.size != 0)
     add({fmt::format("offset={}", part.offset), fmt::format("range={}", part.size)});
   return words;

@@ -267,8 +267,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   seen.begun_steady_ms = base::steady_ms();
   TestBootPlan plan;
   plan.source.reader = &writer->reader();
-  plan.source.store_directory = stores_.directory_of(tenant);
-  plan.source.key_file_path = stores_.key_file_of(tenant);
+  plan.source.store = {stores_.directory_of(tenant), stores_.key_file_of(tenant), ""};
   plan.source.damaged_points = catalog_.damaged_points(tenant);
   plan.point = point;
   plan.expected = expectations_of(tenant, manifest.machine_name, manifest.dates.order);

@@ -85,13 +85,13 @@ std::vector<std::string> plugin_words(const ExportOptions& options) {
   if (!options.plugin_command.empty()) return options.plugin_command;
   std::vector<std::string> words{
       options.plugin_path.empty() ? default_plugin_path() : options.plugin_path,
-      "store=" + options.store_directory,
+      "store=" + options.store.location,
       "point=" + options.point,
   };
   for (const std::string& disk : options.disks) words.push_back("disk=" + disk);
-  if (!options.key_file_path.empty()) words.push_back("key-file=" + options.key_file_path);
-  if (!options.passphrase_file_path.empty()) {
-    words.push_back("passphrase-file=" + options.passphrase_file_path);
+  if (!options.store.key_file.empty()) words.push_back("key-file=" + options.store.key_file);
+  if (!options.store.passphrase_file.empty()) {
+    words.push_back("passphrase-file=" + options.store.passphrase_file);
   }
   words.push_back(fmt::format("cache-size={}", options.cache_size));
   if (options.disk_cache_size != 0) {

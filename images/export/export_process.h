@@ -17,15 +17,14 @@
 
 #include "base/subprocess.h"
 #include "base/unique_fd.h"
+#include "images/store_reference.h"
 
 namespace images {
 
 struct ExportOptions {
-  std::string store_directory;
-  std::string point;                 // its id in hex
-  std::vector<std::string> disks;    // the disks to serve, each under its name
-  std::string key_file_path;         // empty: none
-  std::string passphrase_file_path;  // empty: none
+  StoreReference store;            // absolute paths
+  std::string point;               // its id in hex
+  std::vector<std::string> disks;  // the disks to serve, each under its name
   std::string socket_path;  // at most 107 bytes; its folder exists; a stale socket is replaced
   // Who may use the socket besides root: it belongs to that user, with mode 0600.
   std::optional<uid_t> socket_owner;  // none: this process's user

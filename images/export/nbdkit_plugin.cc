@@ -27,11 +27,9 @@ using base::Error;
 using base::ErrorCode;
 
 struct Configuration {
-  std::string store;
+  images::StoreReference store;
   std::string point;
   std::vector<std::string> disks;
-  std::string key_file;
-  std::string passphrase_file;
   std::string record_trace;
   std::string prefetch_trace;
   images::ReadOptions options{
@@ -91,15 +89,15 @@ std::string absolute_path(const std::string& value) {
 void set_parameter(const std::string& key, const std::string& value) {
   Configuration& configuration = g_configuration;
   if (key == "store") {
-    configuration.store = absolute_path(value);
+    configuration.store.location = absolute_path(value);
   } else if (key == "point") {
     configuration.point = value;
   } else if (key == "disk") {
     configuration.disks.push_back(value);
   } else if (key == "key-file") {
-    configuration.key_file = value;
+    configuration.store.key_file = value;
   } else if (key == "passphrase-file") {
-    configuration.passphrase_file = value;
+    configuration.store.passphrase_file = value;
   } else if (key == "cache-size") {
     configuration.options.chunk_cache_size = base::parse_size(value);
   } else if (key == "disk-cache-size") {
@@ -121,7 +119,7 @@ int config(const char* key, const char* value) {
 
 int config_complete() {
   return guarded([] {
-    if (g_configuration.store.empty() || g_configuration.point.empty()) {
+    if (g_configuration.store.location.empty() || g_configuration.point.empty()) {
       throw Error(ErrorCode::invalid_argument, "store=DIR and point=ID are needed");
     }
   });
@@ -162,9 +160,8 @@ void start_recording(uint32_t chunk_size) {
 int after_fork() {
   return guarded([] {
     const Configuration& configuration = g_configuration;
-    images::KeySource key =
-        images::read_key_source(configuration.passphrase_file, configuration.key_file);
-    g_store = images::StoreReader::open(base::real_file_system(), configuration.store, key,
+    g_store = images::StoreReader::open(base::real_file_system(), configuration.store.location,
+                                        images::read_key_source(configuration.store),
                                         configuration.options);
     images::PointId point = g_store->find_point(configuration.point);
     std::vector<std::string> names = configuration.disks;

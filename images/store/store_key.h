@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/crypto.h"
+#include "images/store_reference.h"
 
 namespace images {
 
@@ -19,6 +20,9 @@ struct KeySource {
 // Reads the file of `--key-file PATH` or the first line of `--passphrase-file PATH`; both may be
 // empty strings. Throws not_found, invalid_argument.
 KeySource read_key_source(const std::string& passphrase_path, const std::string& key_path);
+inline KeySource read_key_source(const StoreReference& store) {
+  return read_key_source(store.passphrase_file, store.key_file);
+}
 
 // The keys derived from one random master key, which is wrapped under the KeySource.
 struct StoreKeys {

@@ -74,7 +74,7 @@ Response adopt_store(Services& services, const Request& request) {
   if (!order.directory.empty() && order.directory.front() != '/')
     throw base::Error(base::ErrorCode::invalid_argument, "directory must be an absolute path");
   for (const boot::InstantVm& vm : services.boots.timeline_holders()) {
-    if (vm.store_directory != services.stores.directory_of(order.tenant)) continue;
+    if (vm.store.location != services.stores.directory_of(order.tenant)) continue;
     throw base::Error(base::ErrorCode::busy,
                       "the instant VM " + vm.id.hex() + " of " + vm.machine_name +
                           " runs from the tenant's present store; stop it first");

@@ -42,7 +42,7 @@ std::vector<std::string> identity_conflicts(
   for (const VmNetworkCard& card : joining.cards) {
     for (const InstantVm& vm : others) {
       bool same_machine =
-          vm.machine_name == joining.machine_name && vm.store_directory == joining.store_directory;
+          vm.machine_name == joining.machine_name && vm.store.location == joining.store_directory;
       if (joining.has_fresh_macs || !same_machine || vm.domain_name == joining.domain_name ||
           !shares_network(card, vm))
         continue;

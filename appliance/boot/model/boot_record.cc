@@ -55,8 +55,6 @@ BootRecord parse_record(const json& object) {
     throw Error(ErrorCode::unsupported, "a newer version");
   BootRecord record;
   record.phase = phase_from_name(object.at("phase"));
-  record.key_file_path = object.at("key_file");
-  record.passphrase_file_path = object.at("passphrase_file");
   record.console_password = object.at("console_password");
   record.keep_overlay = object.at("keep_overlay");
   record.tpm_folder = object.value("tpm_folder", "");
@@ -67,7 +65,7 @@ BootRecord parse_record(const json& object) {
   vm.purpose = purpose_from_name(object.at("purpose").get<std::string>());
   vm.point = images::PointId::from_hex(object.at("point").get<std::string>());
   vm.machine_name = object.at("machine");
-  vm.store_directory = object.at("store");
+  vm.store = {object.at("store"), object.at("key_file"), object.at("passphrase_file")};
   vm.started_ms = object.at("started_ms");
   vm.start_duration_ms = object.at("start_duration_ms");
   vm.domain_name = object.at("domain");
@@ -136,8 +134,8 @@ std::string record_to_json(const BootRecord& record) {
       {"phase", kPhases.name(record.phase)},
       {"keep_overlay", record.keep_overlay},
       {"trace_key", record.trace_key},
-      {"key_file", record.key_file_path},
-      {"passphrase_file", record.passphrase_file_path},
+      {"key_file", vm.store.key_file},
+      {"passphrase_file", vm.store.passphrase_file},
       {"console_password", record.console_password},
       {"tpm_folder", record.tpm_folder},
       {"fresh_macs", record.has_fresh_macs},
@@ -145,7 +143,7 @@ std::string record_to_json(const BootRecord& record) {
       {"purpose", purpose_name(vm.purpose)},
       {"point", vm.point.hex()},
       {"machine", vm.machine_name},
-      {"store", vm.store_directory},
+      {"store", vm.store.location},
       {"started_ms", vm.started_ms},
       {"start_duration_ms", vm.start_duration_ms},
       {"domain", vm.domain_name},

@@ -24,8 +24,6 @@ struct BootRecord {
   // Everything except state, problem (see below), console and the overlays' sizes, which are
   // determined each time.
   InstantVm vm;
-  std::string key_file_path;
-  std::string passphrase_file_path;
   std::string console_password;
   std::string tpm_folder;       // where its TPM's state is; empty: none of ours
   bool has_fresh_macs = false;  // it was made to run beside the original

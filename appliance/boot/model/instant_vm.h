@@ -10,6 +10,7 @@
 
 #include "images/ids.h"
 #include "images/point.h"
+#include "images/store_reference.h"
 
 namespace appliance::boot {
 
@@ -111,7 +112,7 @@ struct InstantVm {
   std::string problem;  // a sentence; empty if there is none
   images::PointId point;
   std::string machine_name;
-  std::string store_directory;
+  images::StoreReference store;                // its paths are not for answers of the API
   uint64_t started_ms = 0;                     // UTC
   uint64_t start_duration_ms = 0;              // from the request until QEMU ran
   std::string domain_name;                     // as libvirt knows it: "muletto-MACHINE-1f2e3d4c"

@@ -40,7 +40,7 @@ class Appliance {
   InstantVm start(const BootOptions& options = {}) {
     PointSource source;
     source.reader = &store_;
-    source.store_directory = "/nowhere";
+    source.store.location = "/nowhere";
     if (is_known_damaged) source.damaged_points[store_.point().id] = 1;
     return service_->start(source, store_.point().id, options);
   }

@@ -18,7 +18,7 @@ JoiningVm web_on(const std::string& network, NetworkMode mode = NetworkMode::iso
 InstantVm running(const std::string& machine, const std::string& network) {
   InstantVm vm;
   vm.machine_name = machine;
-  vm.store_directory = "/stores/default";
+  vm.store.location = "/stores/default";
   vm.domain_name = "muletto-other-2";
   vm.network_cards = {{"52:54:00:99:99:99", NetworkMode::isolated, network}};
   return vm;
@@ -36,7 +36,7 @@ TEST_CASE("the same machine twice on one network is refused, elsewhere it is not
   CHECK(identity_conflicts(web_on("net"), {running("web", "other")}, {}, {}).empty());
   CHECK(identity_conflicts(web_on("net"), {running("mail", "net")}, {}, {}).empty());
   InstantVm of_another_tenant = running("web", "net");
-  of_another_tenant.store_directory = "/stores/acme";
+  of_another_tenant.store.location = "/stores/acme";
   CHECK(identity_conflicts(web_on("net"), {of_another_tenant}, {}, {}).empty());
   InstantVm itself = running("web", "net");
   itself.domain_name = "muletto-web-1";
