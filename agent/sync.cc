@@ -49,9 +49,6 @@ class WatchedSink : public images::PointSink {
  public:
   explicit WatchedSink(std::unique_ptr<images::PointSink> sink) : sink_(std::move(sink)) {}
   const images::ChunkHasher& hasher() const override { return sink_->hasher(); }
-  std::vector<bool> lacking(std::span<const images::PlacedChunk> places) override {
-    return sink_->lacking(places);
-  }
   void send(const images::Batch& batch,
             const std::function<images::EncodedChunk(size_t)>& encode) override {
     try {

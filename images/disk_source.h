@@ -1,7 +1,8 @@
 // A disk that can be captured: its size, which parts may have changed, and reads.
 // Implementations: an NBD export (nbd_disk_source.h: libvirt pull backups, qemu-nbd on any image
-// file), a raw file or block device (raw_disk_source.h), another point (disk_reader.h).
-// Thread-safety: read() may be called by several threads at once, extents() by one.
+// file), a raw file or block device (raw_disk_source.h), a disk of a point (disk_reader.h).
+// Whoever makes one sees to it that its content stays the same. Thread-safety: read() may be called
+// by several threads at once, extents() by one. tests/images/disk_source_contract.cc runs on all.
 #pragma once
 
 #include <cstdint>

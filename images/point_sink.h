@@ -1,5 +1,6 @@
 // Where a sync puts a new point: into a store on this machine (store_writer.h) or, over the wire,
 // into an appliance's (transfer_client.h). The same calls, so that capture does not know which.
+// tests/images/point_sink_contract.cc runs on every implementation.
 //
 // A sync: the sink is made by its owner with a SyncPlan → send() for every batch of places, in any
 // order and by several threads → commit(). Nothing is visible before commit() returns; destroying
@@ -87,10 +88,6 @@ class PointSink {
   // How this store divides and names chunks. Valid as long as the sink.
   virtual const ChunkHasher& hasher() const = 0;
 
-  // Which of these chunks the store lacks (zero ids never). The answer holds until the sink is
-  // gone.
-  virtual std::vector<bool> lacking(std::span<const PlacedChunk> places) = 0;
-
   // Hands over one batch. For each place whose chunk the store lacks, `encode(i)` is called (on
   // this thread, once) for the content of places[i]; its result must stay valid until send()
   // returns. Returns when the batch is handed over; bytes may still be in flight until commit().
@@ -104,6 +101,16 @@ class PointSink {
   // Makes the point durable and visible, and returns its id. Call it once, after all send() calls
   // returned.
   virtual PointId commit(const PointDetails& details) = 0;
+};
+
+// A sink into a store of this process: it can be asked what it lacks before anything is sent, which
+// is what the receiving end of the transfer protocol does. Over the wire that question is part of
+// send().
+class StoreSink : public PointSink {
+ public:
+  // Which of these chunks the store lacks (zero ids never). The answer holds until the sink is
+  // gone. Any number of threads.
+  virtual std::vector<bool> lacking(std::span<const PlacedChunk> places) = 0;
 };
 
 }  // namespace images

@@ -109,7 +109,7 @@ std::optional<images::Point> AgentSession::point_with_definition(const std::stri
   return writer().reader().read_point(booted != points.end() ? booted->id : points.back().id);
 }
 
-std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& plan) {
+std::unique_ptr<images::StoreSink> AgentSession::begin(const images::SyncPlan& plan) {
   writer_ = ingest_.stores_.expect_writable(host_.tenant);
   if (ingest_.space_ != nullptr) ingest_.space_->claim(host_, 0);
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
@@ -117,7 +117,7 @@ std::unique_ptr<images::PointSink> AgentSession::begin(const images::SyncPlan& p
   // The machine still belongs to its host.
   if (!holder) ingest_.catalog_.claim_machine(host_.tenant, id, plan.machine_name, host_.id);
   ingest_.begin_machine(stream_, plan.machine_name);
-  std::unique_ptr<images::PointSink> sink;
+  std::unique_ptr<images::StoreSink> sink;
   if (holder) {
     sink = instant_sink(writer().begin(with_machine_names(plan, *holder)), *holder,
                         point_with_definition(plan.machine_name, *holder));

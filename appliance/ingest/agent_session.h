@@ -18,7 +18,7 @@ class AgentSession : public images::TransferHost {
 
   void authorize(const std::string& machine_name) override;
   std::optional<images::wire::LastPoint> last_point(const std::string& machine_name) override;
-  std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override;
+  std::unique_ptr<images::StoreSink> begin(const images::SyncPlan& plan) override;
   void on_progress(const images::SinkProgress& progress) override;
   void on_commit(const images::PointId& id, const images::PointDetails& details) override;
 

@@ -22,9 +22,9 @@ images::MachineDefinition definition_of(const images::Point& known,
   return definition;
 }
 
-class InstantSink : public images::PointSink {
+class InstantSink : public images::StoreSink {
  public:
-  InstantSink(std::unique_ptr<images::PointSink> below, const TimelineHolder& holder,
+  InstantSink(std::unique_ptr<images::StoreSink> below, const TimelineHolder& holder,
               const std::optional<images::Point>& known)
       : below_(std::move(below)), holder_(holder), known_(known) {}
 
@@ -51,7 +51,7 @@ class InstantSink : public images::PointSink {
   }
 
  private:
-  const std::unique_ptr<images::PointSink> below_;
+  const std::unique_ptr<images::StoreSink> below_;
   const TimelineHolder holder_;
   const std::optional<images::Point> known_;
 };
@@ -67,7 +67,7 @@ images::SyncPlan with_machine_names(const images::SyncPlan& plan, const Timeline
   return named;
 }
 
-std::unique_ptr<images::PointSink> instant_sink(std::unique_ptr<images::PointSink> below,
+std::unique_ptr<images::StoreSink> instant_sink(std::unique_ptr<images::StoreSink> below,
                                                 const TimelineHolder& holder,
                                                 const std::optional<images::Point>& known) {
   return std::make_unique<InstantSink>(std::move(below), holder, known);

@@ -18,7 +18,7 @@ images::SyncPlan with_machine_names(const images::SyncPlan& plan, const Timeline
 // `known` has the machine's definition: the point the VM was booted from or, if that was deleted
 // (the VM may be on local storage by then), the machine's newest. None: the definition stays as it
 // was captured. The running VM's own UEFI variables and TPM are kept in any case.
-std::unique_ptr<images::PointSink> instant_sink(std::unique_ptr<images::PointSink> below,
+std::unique_ptr<images::StoreSink> instant_sink(std::unique_ptr<images::StoreSink> below,
                                                 const TimelineHolder& holder,
                                                 const std::optional<images::Point>& known);
 

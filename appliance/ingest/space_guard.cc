@@ -23,9 +23,9 @@ constexpr std::chrono::seconds kStoreSizeAge{
     30};  // walking the store's files for each batch would be too expensive
 constexpr uint64_t kAlertPercent = 80;
 
-class GuardedSink : public images::PointSink {
+class GuardedSink : public images::StoreSink {
  public:
-  GuardedSink(std::unique_ptr<images::PointSink> below, SpaceGuard& guard, catalog::Host host)
+  GuardedSink(std::unique_ptr<images::StoreSink> below, SpaceGuard& guard, catalog::Host host)
       : below_(std::move(below)), guard_(guard), host_(std::move(host)) {}
 
   const images::ChunkHasher& hasher() const override { return below_->hasher(); }
@@ -52,7 +52,7 @@ class GuardedSink : public images::PointSink {
   }
 
  private:
-  const std::unique_ptr<images::PointSink> below_;
+  const std::unique_ptr<images::StoreSink> below_;
   SpaceGuard& guard_;
   const catalog::Host host_;
 };
@@ -230,7 +230,7 @@ std::vector<alerts::Condition> SpaceGuard::conditions() {
   return found;
 }
 
-std::unique_ptr<images::PointSink> guarded_sink(std::unique_ptr<images::PointSink> below,
+std::unique_ptr<images::StoreSink> guarded_sink(std::unique_ptr<images::StoreSink> below,
                                                 SpaceGuard& guard, const catalog::Host& host) {
   return std::make_unique<GuardedSink>(std::move(below), guard, host);
 }

@@ -110,7 +110,7 @@ class SpaceGuard {
 };
 
 // Forwards everything to `below`, after the guard has allowed it.
-std::unique_ptr<images::PointSink> guarded_sink(std::unique_ptr<images::PointSink> below,
+std::unique_ptr<images::StoreSink> guarded_sink(std::unique_ptr<images::StoreSink> below,
                                                 SpaceGuard& guard, const catalog::Host& host);
 
 // Bytes that the files below a directory take on the disk. Files that vanish meanwhile are not

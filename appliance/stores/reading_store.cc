@@ -14,7 +14,7 @@ class ReadingStore : public images::StoreWriter {
 
   bool usable() override { return place_.is_current(); }
   images::StoreReader& reader() override { return *reader_; }
-  std::unique_ptr<images::PointSink> begin(const images::SyncPlan&) override { throw refusal_; }
+  std::unique_ptr<images::StoreSink> begin(const images::SyncPlan&) override { throw refusal_; }
   void delete_point(const images::PointId&) override { throw refusal_; }
   images::CompactResult compact(const images::CompactOptions&) override { throw refusal_; }
   images::CheckReport check(const images::CheckOptions&) override { throw refusal_; }

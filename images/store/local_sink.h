@@ -1,4 +1,4 @@
-// A PointSink into the store of this process. Thread-safe as PointSink says.
+// A StoreSink into the store of this process. Thread-safe as PointSink says.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ namespace images {
 // Whether the host's time of a point was read from the host's clock.
 enum class HostClock { known, unknown };
 
-class LocalSink : public PointSink {
+class LocalSink : public StoreSink {
  public:
   // Publishes a finished point; called once by commit(), after every chunk and node is durable. It
   // dates the point: time_ms and everything else the host does not decide.

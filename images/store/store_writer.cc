@@ -110,7 +110,7 @@ class IndexedWriter : public StoreWriter {
 
   StoreReader& reader() override { return *reader_; }
 
-  std::unique_ptr<PointSink> begin(const SyncPlan& plan) override {
+  std::unique_ptr<StoreSink> begin(const SyncPlan& plan) override {
     expect_sound();
     if (!store_->codec.can_open_chunks()) {
       throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");

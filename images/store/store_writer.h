@@ -94,7 +94,7 @@ class StoreWriter {
 
   // A sink for a new point. Throws invalid_argument for an impossible plan, not_found for a base
   // that is not a point of this machine with that disk. Destroy all sinks before the writer.
-  virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
+  virtual std::unique_ptr<StoreSink> begin(const SyncPlan& plan) = 0;
 
   // The point is deleted when it returns (compact() frees its space), even if its manifest cannot
   // be read. Throws not_found; busy while a reader has it open, or a sync is relative to it.

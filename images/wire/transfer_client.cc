@@ -63,10 +63,6 @@ class RemoteSink : public PointSink {
 
   const ChunkHasher& hasher() const override { return hasher_; }
 
-  std::vector<bool> lacking(std::span<const PlacedChunk>) override {
-    throw Error(ErrorCode::unsupported, "lacking() is not supported by a remote store; use send()");
-  }
-
   void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) override {
     wait_for_room(batch);
     write(wire::encode(batch));

@@ -20,7 +20,7 @@ std::optional<wire::LastPoint> query_last_point(std::unique_ptr<base::ByteStream
 // A sink for a new point on the other side. send() returns when the batch has been sent; up to
 // kMaxBatchesInFlight batches are in flight: one per calling thread, and those the receiver has not
 // yet stored. Memory: one frame per calling thread. A thread of its own reads the answers. After a
-// failure every call throws it. lacking() throws unsupported: the query is part of send() here.
+// failure every call throws it.
 std::unique_ptr<PointSink> open_remote_sink(std::unique_ptr<base::ByteStream> stream,
                                             const SyncPlan& plan);
 

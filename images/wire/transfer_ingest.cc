@@ -25,7 +25,7 @@ std::vector<uint64_t> sizes_of(const SyncPlan& plan) {
 }  // namespace
 
 TransferIngest::TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan,
-                               std::unique_ptr<PointSink> sink, uint64_t window_size)
+                               std::unique_ptr<StoreSink> sink, uint64_t window_size)
     : channel_(channel), host_(host), plan_(plan), sink_(std::move(sink)),
       state_(State(BatchWindow(sizes_of(plan), sink_->hasher().chunk_size(), window_size))) {
   for (size_t i = 0; i < kTransferWorkers; ++i) workers_.emplace_back([this] { work(); });

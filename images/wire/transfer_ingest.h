@@ -18,7 +18,7 @@ namespace images {
 class TransferIngest {
  public:
   TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan,
-                 std::unique_ptr<PointSink> sink, uint64_t window_size);
+                 std::unique_ptr<StoreSink> sink, uint64_t window_size);
   ~TransferIngest() { stop_workers(); }
 
   // Whether the peer waits for its commit.
@@ -66,7 +66,7 @@ class TransferIngest {
   FrameChannel& channel_;
   TransferHost& host_;
   SyncPlan plan_;
-  std::unique_ptr<PointSink> sink_;
+  std::unique_ptr<StoreSink> sink_;
   base::Guarded<State> state_;
   std::condition_variable changed_;
   std::vector<std::thread> workers_;  // last: they use everything above

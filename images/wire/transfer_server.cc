@@ -72,7 +72,7 @@ void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame,
   SyncPlan plan = wire::decode_open(frame.payload);
   base::check_name(plan.machine_name, "machine's name");
   host.authorize(plan.machine_name);
-  std::unique_ptr<PointSink> sink = host.begin(plan);
+  std::unique_ptr<StoreSink> sink = host.begin(plan);
   wire::Ready ready{sink->hasher().chunk_size(), sink->hasher().id_key()};
   TransferIngest session(channel, host, plan, std::move(sink), options.window_size);
   channel.write(wire::encode(ready));

@@ -37,7 +37,7 @@ class TransferHost {
   virtual std::optional<wire::LastPoint> last_point(const std::string& machine_name) = 0;
 
   // A local sink for one new point. The session destroys it before it returns.
-  virtual std::unique_ptr<PointSink> begin(const SyncPlan& plan) = 0;
+  virtual std::unique_ptr<StoreSink> begin(const SyncPlan& plan) = 0;
 
   // Called from time to time while chunks arrive. Must be quick.
   virtual void on_progress(const SinkProgress& progress) = 0;

@@ -73,7 +73,6 @@ class FakeTarget : public Target {
    public:
     Sink(FakeTarget& target, int batches) : target_(target), left_(batches) {}
     const images::ChunkHasher& hasher() const override { return hasher_; }
-    std::vector<bool> lacking(std::span<const images::PlacedChunk>) override { return {}; }
     void send(const images::Batch& batch,
               const std::function<images::EncodedChunk(size_t)>&) override {
       if (left_ == 0) throw base::Error(base::ErrorCode::unavailable, "fake:1 cut the connection");

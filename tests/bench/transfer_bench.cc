@@ -21,13 +21,13 @@ namespace {
 using base::Bytes;
 using images::ChunkId;
 
-constexpr uint32_t kChunk = images::kDefaultChunkSize;
+constexpr uint32_t kChunk = 65536;
 constexpr size_t kBatchPlaces = 64;
 constexpr size_t kSenders = 4;
 constexpr size_t kDistinct = 256;  // chunks in memory; each has as many ids as are needed
 
 // Lacks all or nothing, and keeps nothing.
-class NullSink : public images::PointSink {
+class NullSink : public images::StoreSink {
  public:
   explicit NullSink(bool lacks) : lacks_(lacks) {}
   const images::ChunkHasher& hasher() const override { return hasher_; }

@@ -6,7 +6,7 @@ namespace appliance::ingest {
 namespace {
 
 // Keeps what it is told to commit.
-class Recorder : public images::PointSink {
+class Recorder : public images::StoreSink {
  public:
   explicit Recorder(images::PointDetails& committed) : committed_(committed) {}
   const images::ChunkHasher& hasher() const override { return hasher_; }

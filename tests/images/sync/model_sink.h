@@ -1,4 +1,4 @@
-// A PointSink that keeps every disk as plain bytes, and checks that the engine keeps the sink's
+// A StoreSink that keeps every disk as plain bytes, and checks that the engine keeps the sink's
 // rules. Thread-safe.
 #pragma once
 
@@ -16,7 +16,7 @@ struct ModelDisk {
   base::Bytes content;  // the base's where there is one, else zeros
 };
 
-class ModelSink : public PointSink {
+class ModelSink : public StoreSink {
  public:
   ModelSink(std::vector<ModelDisk> disks, uint32_t chunk_size) : hasher_(chunk_size) {
     auto state = state_.lock();

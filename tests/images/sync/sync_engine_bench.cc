@@ -21,9 +21,6 @@ class NullSink : public PointSink {
  public:
   explicit NullSink(bool lacks) : lacks_(lacks) {}
   const ChunkHasher& hasher() const override { return hasher_; }
-  std::vector<bool> lacking(std::span<const PlacedChunk> places) override {
-    return std::vector<bool>(places.size(), true);
-  }
   void send(const Batch& batch, const std::function<EncodedChunk(size_t)>& encode) override {
     for (size_t i = 0; i < batch.places.size() && lacks_; ++i) {
       if (!batch.places[i].id.is_zero()) bytes_ += encode(i).bytes.size();
@@ -34,7 +31,7 @@ class NullSink : public PointSink {
 
  private:
   bool lacks_;
-  ChunkHasher hasher_{kDefaultChunkSize};
+  ChunkHasher hasher_{65536};
   std::atomic<uint64_t> bytes_ = 0;
 };
 

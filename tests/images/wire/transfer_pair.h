@@ -16,7 +16,7 @@ namespace images {
 // Serves sinks that `make_sink` makes. Hooks may be empty.
 class TestHost : public TransferHost {
  public:
-  std::function<std::unique_ptr<PointSink>(const SyncPlan&)> make_sink;
+  std::function<std::unique_ptr<StoreSink>(const SyncPlan&)> make_sink;
   std::function<void(const std::string&)> on_authorize;
   std::optional<wire::LastPoint> last;
   std::atomic<int> commits = 0;
@@ -26,7 +26,7 @@ class TestHost : public TransferHost {
     if (on_authorize) on_authorize(machine_name);
   }
   std::optional<wire::LastPoint> last_point(const std::string&) override { return last; }
-  std::unique_ptr<PointSink> begin(const SyncPlan& plan) override { return make_sink(plan); }
+  std::unique_ptr<StoreSink> begin(const SyncPlan& plan) override { return make_sink(plan); }
   void on_progress(const SinkProgress&) override {}
   void on_commit(const PointId&, const PointDetails& details) override {
     committed_details = details;
@@ -35,9 +35,9 @@ class TestHost : public TransferHost {
 };
 
 // Hands every call on to a sink that somebody else keeps.
-class BorrowedSink : public PointSink {
+class BorrowedSink : public StoreSink {
  public:
-  explicit BorrowedSink(PointSink& sink) : sink_(sink) {}
+  explicit BorrowedSink(StoreSink& sink) : sink_(sink) {}
   const ChunkHasher& hasher() const override { return sink_.hasher(); }
   std::vector<bool> lacking(std::span<const PlacedChunk> places) override {
     return sink_.lacking(places);
@@ -49,7 +49,7 @@ class BorrowedSink : public PointSink {
   PointId commit(const PointDetails& details) override { return sink_.commit(details); }
 
  private:
-  PointSink& sink_;
+  StoreSink& sink_;
 };
 
 // Counts what is written, and cuts the connection after `limit` bytes in both directions together.

@@ -65,7 +65,7 @@ uint64_t distinct_size(Bytes content) {
 }
 
 // Has every chunk there is, and keeps nothing.
-class ForgetfulSink : public PointSink {
+class ForgetfulSink : public StoreSink {
  public:
   const ChunkHasher& hasher() const override { return hasher_; }
   std::vector<bool> lacking(std::span<const PlacedChunk> places) override {
@@ -165,7 +165,7 @@ TEST_CASE("what the store throws reaches the sender with its code and sentence",
     return ending;
   };
   SECTION("in begin") {
-    setup.host.make_sink = [](const SyncPlan&) -> std::unique_ptr<PointSink> {
+    setup.host.make_sink = [](const SyncPlan&) -> std::unique_ptr<StoreSink> {
       throw Error(ErrorCode::busy, "four agents stream already");
     };
     Ending ending = sync();
