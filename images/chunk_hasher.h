@@ -13,8 +13,6 @@
 
 namespace images {
 
-constexpr uint32_t kDefaultChunkSize = 65536;
-
 class ChunkHasher {
  public:
   explicit ChunkHasher(uint32_t chunk_size, std::optional<base::Key256> id_key = std::nullopt)

@@ -236,7 +236,7 @@ int list_extents(void* handle, uint32_t count, uint64_t offset, uint32_t, nbdkit
 
 int block_size(void*, uint32_t* minimum, uint32_t* preferred, uint32_t* maximum) {
   *minimum = 1;
-  *preferred = images::kDefaultChunkSize;
+  *preferred = g_store->hasher().chunk_size();  // a power of two, as NBD wants it
   *maximum = 32u << 20;
   return 0;
 }

@@ -55,11 +55,11 @@ AnyId read_id(ByteReader& reader) {
   return AnyId{reader.array<AnyId::kSize>()};
 }
 
-bool is_power_of_two_between(uint32_t value, uint32_t least, uint32_t most) {
-  return std::has_single_bit(value) && value >= least && value <= most;
-}
-
 }  // namespace
+
+bool is_chunk_size(uint64_t bytes) {
+  return std::has_single_bit(bytes) && bytes >= 4096 && bytes <= kMaxPlainSize;
+}
 
 Bytes encode_parameters(const StoreParameters& parameters) {
   ByteWriter writer;
@@ -88,9 +88,10 @@ StoreParameters decode_parameters(ByteView bytes) {
   parameters.chunk_size = reader.u32();
   parameters.fanout = reader.u32();
   reader.expect_end();
-  if (!is_power_of_two_between(parameters.chunk_size, 4096, kMaxPlainSize))
-    reader.fail("has a bad chunk size");
-  if (!is_power_of_two_between(parameters.fanout, 16, 256)) reader.fail("has a bad fan-out");
+  if (!is_chunk_size(parameters.chunk_size)) reader.fail("has a bad chunk size");
+  bool good =
+      std::has_single_bit(parameters.fanout) && parameters.fanout >= 16 && parameters.fanout <= 256;
+  if (!good) reader.fail("has a bad fan-out");
   return parameters;
 }
 

@@ -23,10 +23,13 @@ constexpr uint32_t kManifestVersion = 2;
 // --- the format file: what applies to the whole store
 // -------------------------------------------------
 
+// A power of two, 4 KiB to 1 MiB.
+bool is_chunk_size(uint64_t bytes);
+
 struct StoreParameters {
   StoreId id;
-  uint32_t chunk_size = 65536;  // bytes, a power of two, 4 KiB to 1 MiB
-  uint32_t fanout = 64;         // children of a tree node, a power of two, 16 to 256
+  uint32_t chunk_size = 0;  // bytes, a power of two, 4 KiB to 1 MiB
+  uint32_t fanout = 64;     // children of a tree node, a power of two, 16 to 256
   bool encrypted = false;
 };
 

@@ -318,6 +318,11 @@ void expect_room(base::FileSystem& files, const std::string& directory) {
 }  // namespace
 
 void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options) {
+  if (!format::is_chunk_size(options.chunk_size)) {
+    throw Error(ErrorCode::invalid_argument,
+                "a chunk size is a power of two from 4 KiB to 1 MiB, not " +
+                    std::to_string(options.chunk_size) + " bytes");
+  }
   files.make_directory(directory);
   expect_room(files, directory);
   format::StoreParameters parameters;
@@ -325,7 +330,6 @@ void init_store(base::FileSystem& files, const std::string& directory, const Ini
   parameters.chunk_size = options.chunk_size;
   parameters.encrypted = !options.key.empty();
   base::Bytes bytes = format::encode_parameters(parameters);
-  format::decode_parameters(bytes);  // refuses an impossible chunk size
   files.make_directory(layout::packs_directory(directory));
   files.make_directory(layout::points_directory(directory));
   if (parameters.encrypted) create_store_key(files, directory, options.key, options.scrypt_log2_n);

@@ -18,6 +18,9 @@
 
 namespace images {
 
+// What a new store gets; every other place asks the store that it works on.
+constexpr uint32_t kDefaultChunkSize = 65536;
+
 struct InitOptions {
   uint32_t chunk_size = kDefaultChunkSize;  // bytes, a power of two, 4 KiB to 1 MiB
   KeySource key;                            // not empty: the store is encrypted

@@ -23,10 +23,10 @@
 namespace images {
 
 struct TreeShape {
-  uint32_t chunk_size = 65536;  // bytes
-  uint32_t fanout = 64;
-  uint32_t fanout_bits = 6;
-  uint32_t height = 5;  // levels
+  uint32_t chunk_size = 0;  // bytes
+  uint32_t fanout = 0;
+  uint32_t fanout_bits = 0;
+  uint32_t height = 0;  // levels
 
   static TreeShape of(const format::StoreParameters& parameters);
   uint64_t chunk_count(uint64_t disk_size) const {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "images/store/store_reader.h"
+#include "images/store/store_writer.h"
 
 namespace appliance::boot {
 

@@ -17,6 +17,8 @@ namespace {
 
 using Random = std::mt19937_64;
 
+constexpr uint32_t kChunkSize = 65536;
+
 // A disk in memory with extents given by hand.
 class MemorySource : public DiskSource {
  public:
@@ -190,9 +192,9 @@ TEST_CASE("only what changed is read") {
                           {10'000'384, 512, ExtentKind::data},
                           {10'000'896, kSize - 10'000'896, ExtentKind::unchanged}});
   SyncPlan plan = plan_of(disks);
-  ModelSink sink(models_of(disks), kDefaultChunkSize);
+  ModelSink sink(models_of(disks), kChunkSize);
   CopyProgress figures = copy_disks(plan, sources_of(disks), sink, {});
-  CHECK(figures.bytes_read == kDefaultChunkSize);
+  CHECK(figures.bytes_read == kChunkSize);
   CHECK(figures.bytes_done == kSize);
   CHECK(sink.encoded_chunk_count() == 1);
 }
@@ -201,7 +203,7 @@ TEST_CASE("a failing source ends the copy with its error") {
   std::vector<RandomDisk> disks = full_disk(40u << 20);
   disks[0].source->fail_behind = 20u << 20;
   SyncPlan plan = plan_of(disks);
-  ModelSink sink(models_of(disks), kDefaultChunkSize);
+  ModelSink sink(models_of(disks), kChunkSize);
   try {
     copy_disks(plan, sources_of(disks), sink, {});
     FAIL("no error");
@@ -214,7 +216,7 @@ TEST_CASE("a failing source ends the copy with its error") {
 TEST_CASE("a failing sink ends the copy with its error, also when others wait for it") {
   std::vector<RandomDisk> disks = full_disk(160u << 20);
   SyncPlan plan = plan_of(disks);
-  ModelSink sink(models_of(disks), kDefaultChunkSize);
+  ModelSink sink(models_of(disks), kChunkSize);
   sink.on_send = [](const Batch& batch) {
     if (batch.sequence != 1) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -232,7 +234,7 @@ TEST_CASE("a failing sink ends the copy with its error, also when others wait fo
 TEST_CASE("a copy stops when asked to") {
   std::vector<RandomDisk> disks = full_disk(160u << 20);
   SyncPlan plan = plan_of(disks);
-  ModelSink sink(models_of(disks), kDefaultChunkSize);
+  ModelSink sink(models_of(disks), kChunkSize);
   std::stop_source stop;
   sink.on_send = [&](const Batch& batch) {
     if (batch.sequence == 3) stop.request_stop();
@@ -249,17 +251,17 @@ TEST_CASE("a copy stops when asked to") {
 
 TEST_CASE("chunks that do not shrink stay as they are") {
   ChunkEncoder encoder(1);
-  base::Bytes noise(kDefaultChunkSize), text(kDefaultChunkSize, 'x');
+  base::Bytes noise(kChunkSize), text(kChunkSize, 'x');
   base::fill_random(noise);
   EncodedChunk raw = encoder.encode(noise);
   CHECK(raw.codec == Codec::raw);
-  CHECK(decode(raw, kDefaultChunkSize) == noise);
+  CHECK(decode(raw, kChunkSize) == noise);
   EncodedChunk small = encoder.encode(text);
   CHECK(small.codec == Codec::zstd);
   CHECK(small.bytes.size() < 100);
-  CHECK(decode(small, kDefaultChunkSize) == text);
+  CHECK(decode(small, kChunkSize) == text);
   // Until they are forgotten, results stay, however many there are.
-  CHECK(raw.bytes.size() == kDefaultChunkSize);
+  CHECK(raw.bytes.size() == kChunkSize);
   std::vector<EncodedChunk> more;
   for (uint8_t i = 0; i < 40; ++i) {
     noise[0] = i;
@@ -267,16 +269,16 @@ TEST_CASE("chunks that do not shrink stay as they are") {
   }
   for (uint8_t i = 0; i < 40; ++i) {
     noise[0] = i;
-    CHECK(decode(more[i], kDefaultChunkSize) == noise);
+    CHECK(decode(more[i], kChunkSize) == noise);
   }
   encoder.forget();
   encoder.encode(text);
-  CHECK(decode(encoder.encode(noise), kDefaultChunkSize) == noise);
+  CHECK(decode(encoder.encode(noise), kChunkSize) == noise);
 }
 
 TEST_CASE("names have ids that depend on kind and key") {
-  ChunkHasher plain(kDefaultChunkSize);
-  ChunkHasher keyed(kDefaultChunkSize, base::Key256{1});
+  ChunkHasher plain(kChunkSize);
+  ChunkHasher keyed(kChunkSize, base::Key256{1});
   CHECK(plain.machine_id("web") == plain.machine_id("web"));
   CHECK(plain.machine_id("web") != plain.machine_id("db"));
   CHECK(plain.machine_id("web") != keyed.machine_id("web"));
