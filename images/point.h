@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,6 +97,26 @@ auto newest_of(const Points& points, uint64_t now_ms) {
   return newest;
 }
 
+// The store in which a point was made, and its id there. A copy in another store is the same point:
+// it keeps its id, its dates and its place on the machine's timeline, so that what is known about
+// one (a verdict, a hold) is known about the other.
+struct PointOrigin {
+  StoreId store;
+  PointId point;
+
+  bool operator==(const PointOrigin&) const = default;
+};
+
+// Where a point comes from, as far as its manifest says.
+struct PointLineage {
+  // The point whose changes this point's sync sent. It may have been deleted. None: a full sync, or
+  // unknown.
+  std::optional<PointId> parent;
+  std::optional<PointOrigin> origin;  // none: made in the store where it is
+
+  bool operator==(const PointLineage&) const = default;
+};
+
 // What the sync that made the point did.
 struct SyncFigures {
   uint64_t bytes_read = 0;    // from the source disks
@@ -117,6 +138,7 @@ struct Point {
   std::vector<PointDisk> disks;
   SyncFigures figures;
   std::string note;  // about change tracking, for people
+  PointLineage lineage;
 
   // Throws not_found, naming the existing disks.
   const PointDisk& disk(std::string_view name) const;
@@ -131,6 +153,7 @@ struct PointSummary {
   uint64_t size = 0;     // of all disks together, bytes
   Consistency consistency = Consistency::crash;
   PointDates dates;
+  PointLineage lineage = {};
 };
 
 }  // namespace images

@@ -33,6 +33,20 @@ struct SyncPlan {
   std::vector<PlannedDisk> disks;  // 1 to 64, names unique
 };
 
+// The dates of a point in the store where it was made; a copy keeps them.
+struct FirstDates {
+  uint64_t time_ms = 0;
+  uint64_t order = 0;
+  bool dated_by_host = false;
+  bool host_clock_wrong = false;
+
+  bool operator==(const FirstDates&) const = default;
+};
+// Within the years and the orders that points may have.
+inline bool is_possible(const FirstDates& dates) {
+  return dates.time_ms <= kLatestTime_ms && dates.order >> 63 == 0;
+}
+
 // What is known only at the end.
 struct PointDetails {
   std::string host;
@@ -43,6 +57,11 @@ struct PointDetails {
   std::string note;
   // A person stated when the images were taken: no host's clock is judged by it.
   bool dated_by_person = false;
+  // If no parent is given, the sink sets it to the base of the plan's first disk that has one. With
+  // an origin the point is a copy (point_copy.h): id, dates, lineage and figures are as given here.
+  // Origin and first_dates are given together or not at all.
+  PointLineage lineage;
+  std::optional<FirstDates> first_dates;
 };
 
 // `count` chunks starting with chunk number `index` of a disk have this content. count > 1 only for
@@ -99,7 +118,7 @@ class PointSink {
   virtual SinkProgress progress() const = 0;
 
   // Makes the point durable and visible, and returns its id. Call it once, after all send() calls
-  // returned.
+  // returned. Throws already_exists for a copy of a point that is already there.
   virtual PointId commit(const PointDetails& details) = 0;
 };
 

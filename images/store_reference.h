@@ -1,5 +1,5 @@
-// Where a store is, and where the files lie that open it if it is encrypted. A value; holds paths
-// and no secrets, so it may be kept in records and handed to other processes.
+// Where a store is, and where the files are that open it if it is encrypted. A value. It holds paths
+// and no secrets, so it may be kept in records and passed to other processes.
 #pragma once
 
 #include <string>

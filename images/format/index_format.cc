@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "images/point_fields.h"
 
 namespace images::index_format {
 namespace {
@@ -72,6 +73,21 @@ void read_dates(ByteReader& reader, format::PublicManifest& point) {
   uint32_t flags = reader.u32();
   point.dates.dated_by_host = (flags & kDatedByHost) != 0;
   point.dates.host_clock_wrong = (flags & kHostClockWrong) != 0;
+}
+
+// Follows the dates; omitted if the lineage is empty, as in older rows.
+void write_lineage(ByteWriter& writer, const PointLineage& lineage) {
+  Bytes fields = encode_lineage(lineage);
+  if (fields.empty()) return;
+  writer.u32(static_cast<uint32_t>(fields.size()));
+  writer.view(fields);
+}
+
+void read_lineage(ByteReader& reader, format::PublicManifest& point) {
+  if (reader.remaining() == 0) return;
+  uint32_t size = reader.u32();
+  if (size > format::kMaxFieldsSize) reader.fail("has too long fields");
+  point.lineage = decode_lineage(reader.view(size), "an index row of a point");
 }
 
 void write_point(ByteWriter& writer, const format::PublicManifest& point) {
@@ -199,6 +215,7 @@ Bytes encode_point(const format::PublicManifest& point) {
   ByteWriter writer;
   write_point(writer, point);
   write_dates(writer, point.dates);
+  write_lineage(writer, point.lineage);
   return with_checksum(std::move(writer));
 }
 
@@ -206,6 +223,7 @@ format::PublicManifest decode_point(ByteView bytes) {
   ByteReader reader(without_checksum(bytes, "an index row of a point"), "an index row of a point");
   format::PublicManifest point = read_point(reader);
   read_dates(reader, point);
+  read_lineage(reader, point);
   reader.expect_end();
   return point;
 }
@@ -240,6 +258,7 @@ Bytes encode_change(const TimelineChange& change) {
   write_disks(writer, change.after);
   writer.u64(change.applied);
   write_dates(writer, change.point.dates);
+  write_lineage(writer, change.point.lineage);
   return with_checksum(std::move(writer));
 }
 
@@ -254,6 +273,7 @@ TimelineChange decode_change(ByteView bytes) {
   change.after = read_disks(reader);
   change.applied = reader.u64();
   read_dates(reader, change.point);
+  read_lineage(reader, change.point);
   reader.expect_end();
   return change;
 }

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "images/point_fields.h"
 #include "images/point_json.h"
 
 namespace images::format {
@@ -27,6 +28,7 @@ constexpr uint32_t kRecordMagic = 0x4352554d;  // "MURC"
 constexpr uint32_t kNodeMagic = 0x444f4e4d;    // "MNOD"
 constexpr uint32_t kFlagEncrypted = 1;
 constexpr uint32_t kFlagHostClockWrong = 2;  // since version 2
+constexpr uint32_t kFlagDatedByHost = 4;     // since version 3
 constexpr uint32_t kMinNodeHeader = 8;
 
 // Appends the checksum of everything written so far.
@@ -64,7 +66,7 @@ bool is_chunk_size(uint64_t bytes) {
 Bytes encode_parameters(const StoreParameters& parameters) {
   ByteWriter writer;
   writer.view(base::as_bytes(kParametersMagic));
-  writer.u32(kVersion);
+  writer.u32(parameters.version);
   writer.u32(parameters.encrypted ? kFlagEncrypted : 0);
   writer.view(parameters.id.view());
   writer.u32(parameters.chunk_size);
@@ -77,12 +79,13 @@ StoreParameters decode_parameters(ByteView bytes) {
   expect_magic(reader, kParametersMagic);
   uint32_t version = reader.u32();
   uint32_t flags = reader.u32();
-  if (version != kVersion || (flags & ~kFlagEncrypted) != 0) {
+  if (version == 0 || version > kStoreVersion || (flags & ~kFlagEncrypted) != 0) {
     throw Error(ErrorCode::unsupported, "the store has format version " + std::to_string(version) +
-                                            "; this program knows version " +
-                                            std::to_string(kVersion));
+                                            "; this program knows versions 1 to " +
+                                            std::to_string(kStoreVersion));
   }
   StoreParameters parameters;
+  parameters.version = version;
   parameters.encrypted = (flags & kFlagEncrypted) != 0;
   parameters.id = read_id<StoreId>(reader);
   parameters.chunk_size = reader.u32();
@@ -125,7 +128,7 @@ WrappedKey decode_wrapped_key(ByteView bytes) {
 Bytes encode_pack_header(const StoreId& store, const PackId& pack) {
   ByteWriter writer;
   writer.view(base::as_bytes(kPackMagic));
-  writer.u32(kVersion);
+  writer.u32(kPackVersion);
   writer.u32(0);
   writer.view(store.view());
   writer.view(pack.view());
@@ -138,7 +141,7 @@ Bytes encode_pack_header(const StoreId& store, const PackId& pack) {
 void check_pack_header(ByteView bytes, const StoreId& store, const PackId& pack) {
   ByteReader reader(without_checksum(bytes, "the pack's header"), "the pack's header");
   expect_magic(reader, kPackMagic);
-  if (reader.u32() != kVersion) reader.fail("has an unknown version");
+  if (reader.u32() != kPackVersion) reader.fail("has an unknown version");
   reader.u32();
   if (read_id<StoreId>(reader) != store) reader.fail("belongs to another store");
   if (read_id<PackId>(reader) != pack) reader.fail("belongs to another pack");
@@ -302,7 +305,8 @@ Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key
   ByteWriter writer;
   writer.view(base::as_bytes(kManifestMagic));
   writer.u32(kManifestVersion);
-  writer.u32((key ? kFlagEncrypted : 0) | (point.dates.host_clock_wrong ? kFlagHostClockWrong : 0));
+  writer.u32((key ? kFlagEncrypted : 0) | (point.dates.host_clock_wrong ? kFlagHostClockWrong : 0) |
+             (point.dates.dated_by_host ? kFlagDatedByHost : 0));
   writer.view(point.id.view());
   writer.view(point.machine.view());
   writer.u64(point.time_ms);
@@ -315,6 +319,9 @@ Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key
     writer.u64(disk.size);
     writer.view(disk.root.view());
   }
+  Bytes fields = encode_lineage(point.lineage);
+  writer.u32(static_cast<uint32_t>(fields.size()));
+  writer.view(fields);
   Bytes details = encode_point_details(point);
   if (key) {
     auto nonce = base::random_array<12>();
@@ -339,20 +346,42 @@ PointDates read_dates(ByteReader& reader, uint32_t version, uint32_t flags, uint
   dates.host_time_ms = reader.u64();
   dates.order = reader.u64();
   dates.host_clock_wrong = (flags & kFlagHostClockWrong) != 0;
+  dates.dated_by_host = (flags & kFlagDatedByHost) != 0;
   if (time_ms > kLatestTime_ms || dates.host_time_ms > kLatestTime_ms || dates.order >> 63 != 0)
     reader.fail("has an impossible time");
   return dates;
 }
 
+std::vector<PublicManifest::Disk> read_disks(ByteReader& reader) {
+  uint32_t disk_count = reader.u32();
+  if (disk_count == 0 || disk_count > kMaxDisks) reader.fail("lists a bad number of disks");
+  std::vector<PublicManifest::Disk> disks(disk_count);
+  for (PublicManifest::Disk& disk : disks) {
+    disk.key = read_id<DiskKey>(reader);
+    disk.size = reader.u64();
+    disk.root = read_id<ChunkId>(reader);
+    if (disk.size == 0 || disk.size % 512 != 0 || disk.size > kMaxDiskSize)
+      reader.fail("has a bad disk size");
+  }
+  return disks;
+}
+
+PointLineage read_fields(ByteReader& reader) {
+  uint32_t size = reader.u32();
+  if (size > kMaxFieldsSize) reader.fail("has too long fields");
+  return decode_lineage(reader.view(size), "the manifest");
+}
+
 PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
   expect_magic(reader, kManifestMagic);
   uint32_t version = reader.u32();
-  if (version != 1 && version != kManifestVersion) {
+  if (version == 0 || version > kManifestVersion) {
     throw Error(ErrorCode::unsupported,
                 "the manifest has format version " + std::to_string(version));
   }
   uint32_t flags = reader.u32();
-  uint32_t known = kFlagEncrypted | (version > 1 ? kFlagHostClockWrong : 0);
+  uint32_t known = kFlagEncrypted | (version > 1 ? kFlagHostClockWrong : 0) |
+                   (version > 2 ? kFlagDatedByHost : 0);
   if ((flags & ~known) != 0) {
     throw Error(ErrorCode::unsupported, "the manifest needs a newer version of this program");
   }
@@ -366,17 +395,8 @@ PublicManifest read_public_part(ByteReader& reader, bool& encrypted) {
   uint32_t consistency = reader.u32();
   if (consistency > 2) reader.fail("has an unknown consistency");
   manifest.consistency = static_cast<Consistency>(consistency);
-  uint32_t disk_count = reader.u32();
-  if (disk_count == 0 || disk_count > kMaxDisks) reader.fail("lists a bad number of disks");
-  for (uint32_t i = 0; i < disk_count; ++i) {
-    PublicManifest::Disk disk;
-    disk.key = read_id<DiskKey>(reader);
-    disk.size = reader.u64();
-    disk.root = read_id<ChunkId>(reader);
-    if (disk.size == 0 || disk.size % 512 != 0 || disk.size > kMaxDiskSize)
-      reader.fail("has a bad disk size");
-    manifest.disks.push_back(disk);
-  }
+  manifest.disks = read_disks(reader);
+  if (version > 2) manifest.lineage = read_fields(reader);
   return manifest;
 }
 
@@ -413,6 +433,7 @@ Point decode_manifest(ByteView bytes, const std::optional<base::Key256>& key) {
   point.machine = open.machine;
   point.time_ms = open.time_ms;
   point.dates = open.dates;
+  point.lineage = open.lineage;
   point.consistency = open.consistency;
   for (size_t i = 0; i < open.disks.size(); ++i) {
     point.disks[i].key = open.disks[i].key;

@@ -16,9 +16,13 @@
 
 namespace images::format {
 
-constexpr uint32_t kVersion = 1;
-// Version of manifests. Those of version 1 can be read: their only time is the host's.
-constexpr uint32_t kManifestVersion = 2;
+// Version of the store as a whole. A store of version 1 has no manifests of version 3; a writer turns
+// it into one of version 2 before it adds the first (store_writer.h).
+constexpr uint32_t kStoreVersion = 2;
+constexpr uint32_t kPackVersion = 1;
+// Version of manifests. Those of version 1 can be read: their only time is the host's. Those of
+// version 2 have no fields.
+constexpr uint32_t kManifestVersion = 3;
 
 // --- the format file: what applies to the whole store
 // -------------------------------------------------
@@ -31,6 +35,7 @@ struct StoreParameters {
   uint32_t chunk_size = 0;  // bytes, a power of two, 4 KiB to 1 MiB
   uint32_t fanout = 64;     // children of a tree node, a power of two, 16 to 256
   bool encrypted = false;
+  uint32_t version = kStoreVersion;  // 1 or kStoreVersion
 };
 
 base::Bytes encode_parameters(const StoreParameters& parameters);
@@ -127,6 +132,7 @@ Node decode_node(base::ByteView bytes, uint32_t fanout);
 
 constexpr uint64_t kMaxManifestSize = 16u << 20;
 constexpr uint32_t kMaxDisks = 64;
+constexpr uint32_t kMaxFieldsSize = 64 << 10;  // bytes
 
 // What is readable without a key: enough to check, count and delete.
 struct PublicManifest {
@@ -141,6 +147,7 @@ struct PublicManifest {
   };
   std::vector<Disk> disks;
   PointDates dates;
+  PointLineage lineage = {};
 };
 
 // The dates of a point whose only time is the host's, at most kLatestTime_ms.

@@ -45,6 +45,17 @@ void check_plan(const SyncPlan& plan) {
   }
 }
 
+void check_details(const PointDetails& details) {
+  const auto& dates = details.first_dates;
+  bool good = details.lineage.origin.has_value() == dates.has_value() &&
+              (!dates || is_possible(*dates)) &&
+              (!details.lineage.origin || !details.lineage.origin->point.is_zero());
+  if (good) return;
+  throw Error(ErrorCode::invalid_argument,
+              "a copy of a point needs where and when that was made, within the years and orders "
+              "that points have");
+}
+
 }  // namespace
 
 LocalSink::LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry,
@@ -186,7 +197,7 @@ void LocalSink::store_node(const ChunkId& id, base::Bytes bytes) {
 
 SinkProgress LocalSink::progress() const { return {bytes_sent_, bytes_stored_}; }
 
-PointId LocalSink::commit(const PointDetails& details) {
+Point LocalSink::point_of(const PointDetails& details) const {
   Point point;
   point.id = PointId::random();
   point.machine = machine_;
@@ -196,6 +207,37 @@ PointId LocalSink::commit(const PointDetails& details) {
   point.consistency = details.consistency;
   point.definition = details.definition;
   point.note = details.note;
+  point.lineage = details.lineage;
+  if (!point.lineage.origin) {
+    for (const Disk& disk : disks_) {
+      if (!point.lineage.parent) point.lineage.parent = disk.plan.base;
+    }
+    return point;
+  }
+  point.id = point.lineage.origin->point;
+  point.time_ms = details.first_dates->time_ms;
+  point.dates.order = details.first_dates->order;
+  point.dates.dated_by_host = details.first_dates->dated_by_host;
+  point.dates.host_clock_wrong = details.first_dates->host_clock_wrong;
+  // The copy is back in the store where the point was made.
+  if (point.lineage.origin->store == store_.parameters.id) point.lineage.origin.reset();
+  return point;
+}
+
+SyncFigures LocalSink::figures_of(const PointDetails& details) const {
+  SyncFigures figures = details.figures;
+  if (details.lineage.origin) return figures;
+  // A sync that was cut and taken up again began in an earlier sink: the host's word, in bounds.
+  figures.duration_ms = std::max(std::min(details.figures.duration_ms, kLongestSync_ms),
+                                 base::steady_ms() - begun_ms_);
+  figures.bytes_sent = std::max<uint64_t>(details.figures.bytes_sent, bytes_sent_);
+  figures.bytes_stored = bytes_stored_;
+  return figures;
+}
+
+PointId LocalSink::commit(const PointDetails& details) {
+  check_details(details);
+  Point point = point_of(details);
   {
     std::lock_guard lock(order_.mutex);
     if (!order_.waiting.empty()) {
@@ -211,15 +253,10 @@ PointId LocalSink::commit(const PointDetails& details) {
   if (appender_.failure_count() != failures_at_start_) {
     throw Error(ErrorCode::io, "the store could not write what this sync relies on; sync again");
   }
-  point.figures = details.figures;
-  // A sync that was interrupted and resumed began in an earlier sink: the host's duration is used,
-  // within limits.
-  point.figures.duration_ms = std::max(std::min(details.figures.duration_ms, kLongestSync_ms),
-                                       base::steady_ms() - begun_ms_);
-  point.figures.bytes_sent = std::max<uint64_t>(details.figures.bytes_sent, bytes_sent_);
-  point.figures.bytes_stored = bytes_stored_;
+  point.figures = figures_of(details);
   PointId id = point.id;
-  publish_(std::move(point), details.dated_by_person ? HostClock::unknown : HostClock::known);
+  Dating dating = details.dated_by_person ? Dating::now_by_person : Dating::now;
+  publish_(std::move(point), details.lineage.origin ? Dating::kept : dating);
   return id;
 }
 

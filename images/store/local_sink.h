@@ -16,14 +16,19 @@
 
 namespace images {
 
-// Whether the host's time of a point was read from the host's clock.
-enum class HostClock { known, unknown };
+// How a published point is dated.
+enum class Dating {
+  now,            // by this store's clock, by which the host's clock is judged
+  now_by_person,  // the same, but a person stated when the images were taken
+  kept,           // a copy: it has its dates already
+};
 
 class LocalSink : public StoreSink {
  public:
   // Publishes a finished point; called once by commit(), after every chunk and node is durable. It
-  // dates the point: time_ms and everything else the host does not decide.
-  using Publish = std::function<void(Point, HostClock)>;
+  // dates the point: time_ms and everything else the host does not decide. Throws already_exists for
+  // a copy of a point that is already there.
+  using Publish = std::function<void(Point, Dating)>;
 
   // All must outlive the sink. Throws invalid_argument, not_found, busy for an impossible plan.
   LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry, const SyncPlan& plan,
@@ -52,6 +57,9 @@ class LocalSink : public StoreSink {
 
   Disk open_disk(const PlannedDisk& plan);
   void check_batch(const Batch& batch) const;
+  // The point without its disks.
+  Point point_of(const PointDetails& details) const;
+  SyncFigures figures_of(const PointDetails& details) const;
   void store_node(const ChunkId& id, base::Bytes bytes);
   void apply(const Batch& batch);
   bool has(IndexTransaction& transaction, const ChunkId& id);

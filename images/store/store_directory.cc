@@ -29,7 +29,7 @@ std::string StoreDirectory::machine_name_of(const PublicManifest& point) {
 
 PointSummary StoreDirectory::summary_of(const PublicManifest& point) {
   PointSummary summary{point.id,          point.machine, machine_name_of(point), point.time_ms, 0,
-                       point.consistency, point.dates};
+                       point.consistency, point.dates,   point.lineage};
   for (const auto& disk : point.disks) summary.size += disk.size;
   return summary;
 }

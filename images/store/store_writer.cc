@@ -31,7 +31,7 @@ using format::PublicManifest;
 
 PublicManifest public_part(const Point& point) {
   PublicManifest manifest{point.id, point.machine, point.time_ms, point.consistency,
-                          {},       point.dates};
+                          {},       point.dates,   point.lineage};
   for (const PointDisk& disk : point.disks)
     manifest.disks.push_back({disk.key, disk.size, disk.root});
   return manifest;
@@ -52,6 +52,18 @@ std::unique_ptr<base::FileLock> lock_for_writing(base::FileSystem& files,
     if (error.code() != ErrorCode::busy) throw;
     throw Error(ErrorCode::busy, "another process writes to the store in " + directory);
   }
+}
+
+// Turns an older store into one of this version, durably, before anything new is written to it: an
+// older program then refuses it instead of misunderstanding it. The caller has the writer's lock.
+void bring_up_to_date(base::FileSystem& files, const std::string& directory) {
+  format::StoreParameters parameters = read_parameters(files, directory);
+  if (parameters.version == format::kStoreVersion) return;
+  parameters.version = format::kStoreVersion;
+  base::write_file_durably(files, layout::parameters_file(directory),
+                           format::encode_parameters(parameters));
+  base::log().info("the store in {} was upgraded to format version {}", directory,
+                   parameters.version);
 }
 
 StoreFigures figures_of(OpenStore& store) {
@@ -117,7 +129,7 @@ class IndexedWriter : public StoreWriter {
     }
     return std::make_unique<LocalSink>(
         *store_, appender_, registry_, plan,
-        [this](Point point, HostClock clock) { publish(std::move(point), clock); });
+        [this](Point point, Dating dating) { publish(std::move(point), dating); });
   }
 
   void delete_point(const PointId& id) override {
@@ -181,8 +193,9 @@ class IndexedWriter : public StoreWriter {
                     "is mounted over it. Nothing was saved; mount it again");
   }
 
-  // The manifest of a point that is not in the index because it cannot be read. Throws not_found.
-  std::string find_unlisted(const PointId& id) {
+  // The manifest of a point of any machine, even one that is not in the index because it cannot be
+  // read.
+  std::optional<std::string> find_manifest_file(const PointId& id) {
     for (const std::string& name :
          store_->files.list(layout::points_directory(store_->directory))) {
       auto machine = layout::machine_of_name(name);
@@ -190,6 +203,11 @@ class IndexedWriter : public StoreWriter {
       std::string path = layout::manifest_file(store_->directory, *machine, id);
       if (store_->files.exists(path)) return path;
     }
+    return std::nullopt;
+  }
+
+  std::string find_unlisted(const PointId& id) {
+    if (auto path = find_manifest_file(id)) return *path;
     throw Error(ErrorCode::not_found, "there is no point " + id.hex());
   }
 
@@ -203,10 +221,13 @@ class IndexedWriter : public StoreWriter {
     }
   }
 
-  void publish(Point point, HostClock clock) {
+  void publish(Point point, Dating dating) {
     std::lock_guard timeline(timeline_.mutex);
     expect_sound();
-    date(point, clock);
+    if (!is_up_to_date_) bring_up_to_date(store_->files, store_->directory);
+    is_up_to_date_ = true;
+    if (dating == Dating::kept) expect_new(point.id);
+    else date(point, dating);
     base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
     if (manifest.size() > format::kMaxManifestSize) {
       throw Error(ErrorCode::invalid_argument,
@@ -222,12 +243,22 @@ class IndexedWriter : public StoreWriter {
     });
   }
 
+  // A copy comes with its id. If a point with that id was deleted, its references are counted first:
+  // its row would be mistaken for that of the copy. The timeline lock is held.
+  void expect_new(const PointId& id) {
+    if (store_->index().read()->find_point(id) || find_manifest_file(id)) {
+      throw Error(ErrorCode::already_exists,
+                  "point " + id.hex() + " is already in the store in " + store_->directory);
+    }
+    ReferenceCounter(*store_).count_departures();
+  }
+
   // The point follows all others of its machine, whatever any clock says. The timeline lock is
   // held.
-  void date(Point& point, HostClock clock) {
+  void date(Point& point, Dating dating) {
     point.time_ms = std::min(clock_.wall_ms(), kLatestTime_ms);
     point.dates.host_clock_wrong =
-        clock == HostClock::known &&
+        dating == Dating::now &&
         is_host_clock_wrong(point.dates.host_time_ms, point.time_ms, point.figures.duration_ms);
     if (limits_.order_by_host_time) {
       point.dates.order = point.dates.host_time_ms;
@@ -293,6 +324,7 @@ class IndexedWriter : public StoreWriter {
   PackAppender appender_;
   SyncRegistry registry_;
   TimelineGuard timeline_;
+  bool is_up_to_date_ = store_->parameters.version == format::kStoreVersion;  // timeline_'s lock
   std::mutex compacting_;  // one compaction at a time, its I/O included
 };
 
@@ -349,6 +381,13 @@ std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
   auto lock = lock_for_writing(files, directory);
   std::string index_path = prepare_index_directory(directory, index_directory);
   recover_store(*store, index_path);
+  try {
+    bring_up_to_date(files, directory);
+  } catch (const Error& error) {
+    // Points must remain deletable on a full disk. The next commit tries again.
+    base::log().warn("the store in {} could not be upgraded to the current format yet: {}",
+                     directory, error.message());
+  }
   return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path),
                                          limits);
 }

@@ -13,6 +13,7 @@
 #include "images/codec.h"
 #include "images/format/boot_trace_format.h"
 #include "images/format/index_format.h"
+#include "images/point_fields.h"
 #include "images/point_json.h"
 #include "images/sources/image_headers.h"
 #include "images/store/layout.h"
@@ -172,6 +173,13 @@ std::vector<FuzzTarget> file_targets() {
        {format::encode_trace({.chunk_size = 65536,
                               .disks = {"vda", "vdb"},
                               .entries = {{0, 3, 0}, {1, 1ull << 20, 40}}})}},
+      {"point_fields",
+       plainly([](ByteView b) {
+         decode_quietly([](ByteView c) { decode_commit_fields(c, "a test"); }, b);
+         decode_lineage(b, "a test");
+       }),
+       {encode_lineage(samples::lineage()),
+        encode_commit_fields(samples::lineage(), FirstDates{1, 2, true, false})}},
       {"point_details",
        plainly([](ByteView b) {
          decode_quietly([](ByteView c) { decode_details(c); }, b);

@@ -57,6 +57,10 @@ inline format::Node node() {
   return made;
 }
 
+inline PointLineage lineage() {
+  return {id<PointId>(80), PointOrigin{id<StoreId>(110), id<PointId>(3)}};
+}
+
 inline Point point() {
   Point made;
   made.id = id<PointId>(3);
@@ -76,6 +80,7 @@ inline Point point() {
                 {"vdb", 512, {}, id<DiskKey>(7)}};
   made.figures = {1, 2, 3, 4, 5};
   made.note = "full read";
+  made.lineage = lineage();
   return made;
 }
 
@@ -85,7 +90,8 @@ inline format::PublicManifest public_manifest() {
           1795000000000,
           Consistency::application,
           {{id<DiskKey>(6), 40ull << 30, id<ChunkId>(5)}},
-          {1795000000100, 1795000000200, false, true}};
+          {1795000000100, 1795000000200, false, true},
+          lineage()};
 }
 
 inline ChunkEntry chunk_entry() {

@@ -9,6 +9,7 @@
 #include "images/store/layout.h"
 #include "images/store/store_reader.h"
 #include "images/store/store_writer.h"
+#include "tests/images/store/old_store.h"
 
 namespace images {
 namespace {
@@ -45,17 +46,8 @@ struct DatedStore {
     ChunkHasher hasher(4096, {});
     std::string path = layout::manifest_file("/store", hasher.machine_id("web"), id);
     base::Bytes bytes = base::read_file(files, path, format::kMaxManifestSize);
-    constexpr size_t kVersion = 8, kFlags = 12, kTime = 48, kAdded = 16;
-    base::store_u32(bytes.data() + kVersion, 1);
-    base::store_u32(bytes.data() + kFlags, 0);
-    base::store_u64(bytes.data() + kTime, time_ms);
-    bytes.erase(bytes.begin() + kTime + 8, bytes.begin() + kTime + 8 + kAdded);
-    bytes.resize(bytes.size() - 8);
-    base::ByteWriter manifest;
-    manifest.view(bytes);
-    manifest.u64(base::checksum64(bytes));
     files.remove(path);
-    base::write_file_durably(files, path, manifest.bytes());
+    base::write_file_durably(files, path, manifest_of_version_1(bytes, time_ms));
   }
   PointSummary last() { return writer->reader().points_of("web").back(); }
   PointId find(const std::string& selector) { return writer->reader().find_point(selector); }

@@ -95,11 +95,11 @@ SinkProgress ModelSink::progress() const {
   return {.bytes_sent = sent, .bytes_stored = sent};
 }
 
-PointId ModelSink::commit(const PointDetails&) {
+PointId ModelSink::commit(const PointDetails& details) {
   auto state = state_.lock();
   if (state->smallest_missing != state->sequences.size())
     state->broken.push_back("sequences have gaps");
-  return PointId::random();
+  return details.lineage.origin ? details.lineage.origin->point : PointId::random();
 }
 
 }  // namespace images
