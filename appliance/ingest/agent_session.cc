@@ -26,6 +26,7 @@ images::PointSummary summarize(const images::Point& point) {
   summary.time_ms = point.time_ms;
   summary.consistency = point.consistency;
   summary.dates = point.dates;
+  summary.lineage = point.lineage;
   for (const images::PointDisk& disk : point.disks) summary.size += disk.size;
   return summary;
 }
@@ -97,6 +98,18 @@ std::optional<images::wire::LastPoint> AgentSession::last_point(const std::strin
     }
   }
   return last;
+}
+
+std::vector<images::PointSummary> AgentSession::points(const std::string& machine_name) {
+  return writer().reader().points_of(machine_name);
+}
+
+// A copy claims the id, the dates and thereby the verdicts of another point. No host may do that: it
+// may have been compromised.
+void AgentSession::authorize_copy(const images::PointOrigin&) {
+  throw Error(
+      ErrorCode::unauthorized,
+      fmt::format("the host '{}' may make points, but not add copies of others", host_.name));
 }
 
 std::optional<images::Point> AgentSession::point_with_definition(const std::string& machine_name,

@@ -18,6 +18,8 @@ class AgentSession : public images::TransferHost {
 
   void authorize(const std::string& machine_name) override;
   std::optional<images::wire::LastPoint> last_point(const std::string& machine_name) override;
+  std::vector<images::PointSummary> points(const std::string& machine_name) override;
+  void authorize_copy(const images::PointOrigin& origin) override;
   std::unique_ptr<images::StoreSink> begin(const images::SyncPlan& plan) override;
   void on_progress(const images::SinkProgress& progress) override;
   void on_commit(const images::PointId& id, const images::PointDetails& details) override;

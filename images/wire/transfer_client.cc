@@ -34,21 +34,25 @@ Frame expect_frame(FrameChannel& channel, wire::FrameType type) {
   return *frame;
 }
 
-void greet(FrameChannel& channel) {
+// Returns the version that is spoken.
+uint16_t greet(FrameChannel& channel, const wire::Versions& versions) {
   channel.write(wire::encode(
-      wire::Hello{wire::kOldestVersion, wire::kVersion, "muletto-agent " MULETTO_VERSION}));
+      wire::Hello{versions.oldest, versions.newest, "muletto-agent " MULETTO_VERSION}));
   wire::Welcome welcome =
       wire::decode_welcome(expect_frame(channel, wire::FrameType::welcome).payload);
-  if (welcome.version < wire::kOldestVersion || welcome.version > wire::kVersion) {
+  if (welcome.version < versions.oldest || welcome.version > versions.newest) {
     throw Error(ErrorCode::unsupported, fmt::format("{} wants version {} of the transfer protocol",
                                                     channel.stream().peer(), welcome.version));
   }
+  return welcome.version;
 }
 
 class RemoteSink : public PointSink {
  public:
-  RemoteSink(std::unique_ptr<base::ByteStream> stream, const SyncPlan& plan)
-      : stream_(std::move(stream)), channel_(*stream_), hasher_(open(channel_, plan)) {
+  RemoteSink(std::unique_ptr<base::ByteStream> stream, const SyncPlan& plan,
+             const wire::Versions& versions)
+      : stream_(std::move(stream)), channel_(*stream_), version_(greet(channel_, versions)),
+        hasher_(open(channel_, plan, version_)) {
     reader_ = std::thread([this] {
       // If even this failure cannot be reported, there is no reader left: the connection must not
       // stay open.
@@ -80,8 +84,8 @@ class RemoteSink : public PointSink {
 
   PointId commit(const PointDetails& details) override {
     PointDetails complete = details;
-    complete.figures.bytes_sent = bytes_sent_;
-    base::Bytes frame = wire::encode(complete);
+    if (!details.lineage.origin) complete.figures.bytes_sent = bytes_sent_;
+    base::Bytes frame = wire::encode(complete, version_);
     wait([](const State& state) { return state.unstored.empty(); });
     write(frame);
     wait([](const State& state) { return state.committed.has_value(); });
@@ -106,10 +110,10 @@ class RemoteSink : public PointSink {
     std::optional<Error> failure;
   };
 
-  static ChunkHasher open(FrameChannel& channel, const SyncPlan& plan) {
-    greet(channel);
+  static ChunkHasher open(FrameChannel& channel, const SyncPlan& plan, uint16_t version) {
     channel.write(wire::encode(plan));
-    wire::Ready ready = wire::decode_ready(expect_frame(channel, wire::FrameType::ready).payload);
+    wire::Ready ready =
+        wire::decode_ready(expect_frame(channel, wire::FrameType::ready).payload, version);
     return ChunkHasher(ready.chunk_size, ready.id_key);
   }
 
@@ -182,7 +186,7 @@ class RemoteSink : public PointSink {
       case wire::FrameType::need: take_need(*state, wire::decode_need(frame.payload)); break;
       case wire::FrameType::done: take_done(*state, wire::decode_done(frame.payload)); break;
       case wire::FrameType::committed:
-        state->committed = wire::decode_committed(frame.payload);
+        state->committed = wire::decode_committed(frame.payload, version_);
         break;
       case wire::FrameType::error: throw wire::decode_error(frame.payload).with_context(peer);
       default:
@@ -215,6 +219,7 @@ class RemoteSink : public PointSink {
 
   std::unique_ptr<base::ByteStream> stream_;
   FrameChannel channel_;
+  const uint16_t version_;  // that is spoken
   ChunkHasher hasher_;
   std::atomic<uint64_t> bytes_sent_{0}, bytes_stored_{0};
   base::Guarded<State> state_;
@@ -225,18 +230,46 @@ class RemoteSink : public PointSink {
 }  // namespace
 
 std::optional<wire::LastPoint> query_last_point(std::unique_ptr<base::ByteStream> stream,
-                                                const std::string& machine_name) {
+                                                const std::string& machine_name,
+                                                const wire::Versions& versions) {
   FrameChannel channel(*stream);
-  greet(channel);
+  uint16_t version = greet(channel, versions);
   channel.write(wire::encode(wire::Query{machine_name}));
-  auto answer = wire::decode_last_point(expect_frame(channel, wire::FrameType::last_point).payload);
+  auto answer =
+      wire::decode_last_point(expect_frame(channel, wire::FrameType::last_point).payload, version);
   stream->finish();
   return answer;
 }
 
+std::vector<PointSummary> list_points(std::unique_ptr<base::ByteStream> stream,
+                                      const std::string& machine_name,
+                                      const wire::Versions& versions) {
+  FrameChannel channel(*stream);
+  if (greet(channel, versions) == 1) {
+    throw Error(ErrorCode::unsupported,
+                stream->peer() +
+                    " speaks version 1 of the transfer protocol, which cannot list points: update "
+                    "it");
+  }
+  std::vector<PointSummary> all;
+  wire::ListPoints question{machine_name, std::nullopt};
+  for (bool more = true; more;) {
+    channel.write(wire::encode(question));
+    wire::Points page = wire::decode_points(expect_frame(channel, wire::FrameType::points).payload);
+    more = page.more;
+    if (more && page.points.empty())
+      throw Error(ErrorCode::corrupt, stream->peer() + " has more points, and tells none");
+    all.insert(all.end(), page.points.begin(), page.points.end());
+    if (!all.empty()) question.after = wire::TimelinePlace{all.back().dates.order, all.back().id};
+  }
+  for (PointSummary& point : all) point.machine_name = machine_name;
+  stream->finish();
+  return all;
+}
+
 std::unique_ptr<PointSink> open_remote_sink(std::unique_ptr<base::ByteStream> stream,
-                                            const SyncPlan& plan) {
-  return std::make_unique<RemoteSink>(std::move(stream), plan);
+                                            const SyncPlan& plan, const wire::Versions& versions) {
+  return std::make_unique<RemoteSink>(std::move(stream), plan, versions);
 }
 
 }  // namespace images

@@ -4,7 +4,7 @@
 
 #include <bit>
 
-#include "base/text.h"
+#include "images/wire/message_parts.h"
 
 namespace images::wire {
 namespace {
@@ -19,116 +19,15 @@ using base::ErrorCode;
 constexpr uint32_t kPlaceSize = 48;       // u64 index, u64 count, id
 constexpr uint32_t kDataPrefixSize = 16;  // u64 sequence, u32 place, u8 codec, 3 reserved
 constexpr uint32_t kMaxCodeName = 32;     // bytes of an error code's name
-
-// Starts a frame; its size is filled in by finish().
-ByteWriter start(FrameType type) {
-  ByteWriter out;
-  out.u32(0);
-  out.u8(static_cast<uint8_t>(type));
-  out.zeros(3);
-  return out;
-}
-
-Bytes finish(ByteWriter&& out) {
-  Bytes frame = out.take();
-  base::store_u32(frame.data(), static_cast<uint32_t>(frame.size() - kHeaderSize));
-  return frame;
-}
+// id, time, host's time, order, u32 flags, u8 consistency, u64 size, u32 size of the fields
+constexpr uint32_t kPointSize = 16 + 8 + 8 + 8 + 4 + 1 + 8 + 4;
 
 void expect_zeros(ByteReader& in, uint64_t count) {
   if (!base::is_all_zero(in.view(count))) in.fail("has reserved bytes that are not zero");
 }
 
-std::string read_text(ByteReader& in, uint32_t limit) {
-  std::string text = in.string(limit);
-  if (!base::is_valid_utf8(text)) in.fail("has text that is not UTF-8");
-  return text;
-}
-
-bool read_flag(ByteReader& in) {
-  uint8_t flag = in.u8();
-  if (flag > 1) in.fail("has a flag that is neither 0 nor 1");
-  return flag == 1;
-}
-
 void expect_magic(ByteReader& in) {
   if (in.array<8>() != kMagic) in.fail("does not begin with the protocol's magic");
-}
-
-uint32_t read_count(ByteReader& in, uint32_t limit) {
-  uint32_t count = in.u32();
-  if (count > limit) in.fail(fmt::format("lists {} things where {} are the limit", count, limit));
-  return count;
-}
-
-template <typename AnyId>
-AnyId read_id(ByteReader& in) {
-  return AnyId{in.array<AnyId::kSize>()};
-}
-
-void write_figures(ByteWriter& out, const SyncFigures& figures) {
-  out.u64(figures.bytes_read);
-  out.u64(figures.bytes_sent);
-  out.u64(figures.bytes_stored);
-  out.u64(figures.duration_ms);
-  out.u64(figures.frozen_ms);
-}
-
-SyncFigures read_figures(ByteReader& in) {
-  SyncFigures figures;
-  figures.bytes_read = in.u64();
-  figures.bytes_sent = in.u64();
-  figures.bytes_stored = in.u64();
-  figures.duration_ms = in.u64();
-  figures.frozen_ms = in.u64();
-  return figures;
-}
-
-void write_definition(ByteWriter& out, const MachineDefinition& definition) {
-  out.u8(static_cast<uint8_t>(definition.firmware));
-  out.u32(definition.cpu_count);
-  out.u64(definition.memory_size);
-  out.u32(static_cast<uint32_t>(definition.network_cards.size()));
-  for (const NetworkCard& card : definition.network_cards) {
-    out.string(card.mac);
-    out.string(card.model);
-    out.string(card.network);
-  }
-  out.string(definition.libvirt_xml);
-  out.u32(static_cast<uint32_t>(definition.state_files.size()));
-  for (const auto& [name, content] : definition.state_files) {
-    out.string(name);
-    out.string(base::as_text(content));
-  }
-}
-
-MachineDefinition read_definition(ByteReader& in) {
-  MachineDefinition definition;
-  uint8_t firmware = in.u8();
-  if (firmware > static_cast<uint8_t>(Firmware::uefi)) in.fail("names an unknown firmware");
-  definition.firmware = static_cast<Firmware>(firmware);
-  definition.cpu_count = in.u32();
-  definition.memory_size = in.u64();
-  for (uint32_t left = read_count(in, kMaxNetworkCards); left > 0; --left) {
-    NetworkCard& card = definition.network_cards.emplace_back();
-    card.mac = read_text(in, kMaxName);
-    card.model = read_text(in, kMaxName);
-    card.network = read_text(in, kMaxName);
-  }
-  definition.libvirt_xml = read_text(in, kMaxLibvirtXml);
-  for (uint32_t left = read_count(in, kMaxStateFiles); left > 0; --left) {
-    std::string name = read_text(in, kMaxName);
-    std::string content = in.string(kMaxCommitSize);
-    definition.state_files.emplace_back(std::move(name), Bytes(content.begin(), content.end()));
-  }
-  return definition;
-}
-
-// The beginning of a text, truncated between two characters.
-std::string_view cut_text(std::string_view text, size_t limit) {
-  if (text.size() <= limit) return text;
-  while (limit > 0 && (static_cast<uint8_t>(text[limit]) & 0xc0) == 0x80) --limit;
-  return text.substr(0, limit);
 }
 
 }  // namespace
@@ -137,19 +36,24 @@ uint32_t max_payload_size(FrameType type) {
   switch (type) {
     case FrameType::hello: return 8 + 4 + 4 + kMaxSoftware;
     case FrameType::welcome: return 8 + 2 + 4 + kMaxSoftware;
-    case FrameType::query: return 4 + kMaxName;
-    case FrameType::last_point: return 1 + 16 + 8 + 4 + kMaxDisks * (4 + kMaxName + 8);
-    case FrameType::open: return 4 + kMaxName + 4 + kMaxDisks * (4 + kMaxName + 8 + 1 + 16);
-    case FrameType::ready: return 4 + 1 + 32;
+    case FrameType::query: return 4 + kMaxName + kMaxFieldsSize;
+    case FrameType::last_point:
+      return 1 + 16 + 8 + 4 + kMaxDisks * (4 + kMaxName + 8) + kMaxFieldsSize;
+    case FrameType::open:
+      return 4 + kMaxName + 4 + kMaxDisks * (4 + kMaxName + 8 + 1 + 16) + kMaxFieldsSize;
+    case FrameType::ready: return 4 + 1 + 32 + kMaxFieldsSize;
     case FrameType::offer: return 16 + kMaxBatchPlaces * kPlaceSize;
     case FrameType::need: return 12 + kMaxBatchPlaces / 8;
     case FrameType::data: return kDataPrefixSize + kMaxChunkSize;
     case FrameType::done: return 8;
     case FrameType::commit: return kMaxCommitSize;
-    case FrameType::committed: return 16 + 8;
+    case FrameType::committed: return 16 + 8 + kMaxFieldsSize;
     case FrameType::ping:
     case FrameType::pong: return 0;
     case FrameType::error: return 4 + kMaxCodeName + 4 + kMaxSentence;
+    case FrameType::list_points: return 4 + kMaxName + 1 + 8 + 16 + kMaxFieldsSize;
+    case FrameType::points:
+      return 4 + kMaxListedPoints * (kPointSize + kMaxPointFields) + 1 + kMaxFieldsSize;
   }
   return 0;
 }
@@ -161,7 +65,7 @@ FrameHeader decode_header(const std::array<uint8_t, kHeaderSize>& bytes) {
   uint8_t type = in.u8();
   expect_zeros(in, 3);
   if (type < static_cast<uint8_t>(FrameType::hello) ||
-      type > static_cast<uint8_t>(FrameType::error)) {
+      type > static_cast<uint8_t>(FrameType::points)) {
     in.fail(fmt::format("has the unknown type {}", type));
   }
   header.type = static_cast<FrameType>(type);
@@ -217,10 +121,10 @@ Bytes encode(const Query& query) {
   return finish(std::move(out));
 }
 
-Query decode_query(ByteView payload) {
+Query decode_query(ByteView payload, uint16_t version) {
   ByteReader in(payload, "a QUERY");
   Query query{read_text(in, kMaxName)};
-  in.expect_end();
+  expect_end(in, version, "a QUERY");
   return query;
 }
 
@@ -239,7 +143,7 @@ Bytes encode(const std::optional<LastPoint>& point) {
   return finish(std::move(out));
 }
 
-std::optional<LastPoint> decode_last_point(ByteView payload) {
+std::optional<LastPoint> decode_last_point(ByteView payload, uint16_t version) {
   ByteReader in(payload, "a LAST_POINT");
   std::optional<LastPoint> point;
   if (read_flag(in)) {
@@ -252,7 +156,7 @@ std::optional<LastPoint> decode_last_point(ByteView payload) {
       disk.size = in.u64();
     }
   }
-  in.expect_end();
+  expect_end(in, version, "a LAST_POINT");
   return point;
 }
 
@@ -269,7 +173,7 @@ Bytes encode(const SyncPlan& plan) {
   return finish(std::move(out));
 }
 
-SyncPlan decode_open(ByteView payload) {
+SyncPlan decode_open(ByteView payload, uint16_t version) {
   ByteReader in(payload, "an OPEN");
   SyncPlan plan;
   plan.machine_name = read_text(in, kMaxName);
@@ -281,7 +185,7 @@ SyncPlan decode_open(ByteView payload) {
     disk.size = in.u64();
     if (read_flag(in)) disk.base = read_id<PointId>(in);
   }
-  in.expect_end();
+  expect_end(in, version, "an OPEN");
   return plan;
 }
 
@@ -293,7 +197,7 @@ Bytes encode(const Ready& ready) {
   return finish(std::move(out));
 }
 
-Ready decode_ready(ByteView payload) {
+Ready decode_ready(ByteView payload, uint16_t version) {
   ByteReader in(payload, "a READY");
   Ready ready;
   ready.chunk_size = in.u32();
@@ -301,7 +205,7 @@ Ready decode_ready(ByteView payload) {
               ready.chunk_size <= kMaxChunkSize;
   if (!good) in.fail("has an impossible chunk size");
   if (read_flag(in)) ready.id_key = in.array<32>();
-  in.expect_end();
+  expect_end(in, version, "a READY");
   return ready;
 }
 
@@ -396,40 +300,6 @@ uint64_t decode_done(ByteView payload) {
   return sequence;
 }
 
-Bytes encode(const PointDetails& details) {
-  ByteWriter out = start(FrameType::commit);
-  out.string(cut_text(details.host, kMaxName));
-  out.u64(details.time_ms);
-  out.u8(static_cast<uint8_t>(details.consistency));
-  write_figures(out, details.figures);
-  out.string(cut_text(details.note, kMaxNote));
-  write_definition(out, details.definition);
-  Bytes frame = finish(std::move(out));
-  if (frame.size() - kHeaderSize > kMaxCommitSize) {
-    throw Error(ErrorCode::invalid_argument,
-                "the machine's definition and state are larger than 8 MiB");
-  }
-  decode_commit(
-      ByteView(frame).subspan(kHeaderSize));  // what the peer would refuse is refused here
-  return frame;
-}
-
-PointDetails decode_commit(ByteView payload) {
-  ByteReader in(payload, "a COMMIT");
-  PointDetails details;
-  details.host = read_text(in, kMaxName);
-  details.time_ms = in.u64();
-  uint8_t consistency = in.u8();
-  if (consistency > static_cast<uint8_t>(Consistency::application))
-    in.fail("names an unknown consistency");
-  details.consistency = static_cast<Consistency>(consistency);
-  details.figures = read_figures(in);
-  details.note = read_text(in, kMaxNote);
-  details.definition = read_definition(in);
-  in.expect_end();
-  return details;
-}
-
 Bytes encode(const Committed& committed) {
   ByteWriter out = start(FrameType::committed);
   out.view(committed.id.view());
@@ -437,12 +307,12 @@ Bytes encode(const Committed& committed) {
   return finish(std::move(out));
 }
 
-Committed decode_committed(ByteView payload) {
+Committed decode_committed(ByteView payload, uint16_t version) {
   ByteReader in(payload, "a COMMITTED");
   Committed committed;
   committed.id = read_id<PointId>(in);
   committed.bytes_stored = in.u64();
-  in.expect_end();
+  expect_end(in, version, "a COMMITTED");
   return committed;
 }
 

@@ -4,7 +4,9 @@
 //
 // encode() returns a whole frame, including its header. decode_…() takes a payload and throws
 // corrupt unless it is exactly such a message within its limits; the values are then in range, but
-// names, places and disk numbers still have to be checked against the session.
+// names, places and disk numbers still have to be checked against the session. A `version` argument
+// is the version that the session speaks: since version 2, control messages may end with fields
+// (base/tagged_fields.h). Unknown fields are skipped, or refused (unsupported) if they are needed.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +24,14 @@ namespace images::wire {
 constexpr const char* kUpgradePath = "/api/v1/transfer";
 constexpr const char* kUpgradeProtocol = "muletto-transfer";
 
-constexpr uint16_t kVersion = 1;  // the newest this program speaks
+constexpr uint16_t kVersion = 2;  // the newest this program speaks
 constexpr uint16_t kOldestVersion = 1;
+
+// What one side of a session speaks: less than this program knows only in tests.
+struct Versions {
+  uint16_t oldest = kOldestVersion;
+  uint16_t newest = kVersion;
+};
 constexpr std::array<uint8_t, 8> kMagic = {'M', 'U', 'L', 'E', 'T', 'T', 'O', '\n'};
 
 constexpr size_t kHeaderSize = 8;
@@ -38,6 +46,9 @@ constexpr uint32_t kMaxNetworkCards = 64;
 constexpr uint32_t kMaxLibvirtXml = 1 << 20;  // bytes
 constexpr uint32_t kMaxStateFiles = 16;
 constexpr uint32_t kMaxCommitSize = 8 << 20;  // bytes, the whole COMMIT payload
+constexpr uint32_t kMaxFieldsSize = 4096;     // bytes of the fields of any other message
+constexpr uint32_t kMaxListedPoints = 256;    // in one POINTS
+constexpr uint32_t kMaxPointFields = 256;     // bytes of the fields of one of them
 
 enum class FrameType : uint8_t {
   hello = 1,
@@ -55,6 +66,8 @@ enum class FrameType : uint8_t {
   ping = 13,
   pong = 14,
   error = 15,
+  list_points = 16,  // since version 2
+  points = 17,       // since version 2
 };
 
 struct FrameHeader {
@@ -88,6 +101,24 @@ struct LastPoint {
   uint64_t time_ms = 0;
   std::vector<Disk> disks;
   bool operator==(const LastPoint&) const = default;
+};
+
+// Where a point is on its machine's timeline.
+struct TimelinePlace {
+  uint64_t order = 0;
+  PointId id;
+};
+
+// Asks for the points of a machine that come after a place.
+struct ListPoints {
+  std::string machine_name;
+  std::optional<TimelinePlace> after;  // none: from the first on
+};
+
+// The first of them, in the order of the timeline; at most kMaxListedPoints.
+struct Points {
+  std::vector<PointSummary> points;  // machine and machine_name are not told: who asks knows
+  bool more = false;                 // there are others after these
 };
 
 struct Ready {
@@ -127,8 +158,10 @@ base::Bytes encode(const Batch& batch);  // OFFER
 base::Bytes encode(const Need& need);
 base::Bytes encode(const Data& data);
 base::Bytes encode_done(uint64_t sequence);
-base::Bytes encode(
-    const PointDetails& details);  // COMMIT; throws invalid_argument beyond the limits
+// COMMIT. Throws invalid_argument beyond the limits, unsupported for a copy of a point in version 1.
+base::Bytes encode(const PointDetails& details, uint16_t version);
+base::Bytes encode(const ListPoints& list);
+base::Bytes encode(const Points& points);
 base::Bytes encode(const Committed& committed);
 base::Bytes encode_ping();
 base::Bytes encode_pong();
@@ -136,16 +169,18 @@ base::Bytes encode(const base::Error& error);  // a longer sentence is truncated
 
 Hello decode_hello(base::ByteView payload);
 Welcome decode_welcome(base::ByteView payload);
-Query decode_query(base::ByteView payload);
-std::optional<LastPoint> decode_last_point(base::ByteView payload);
-SyncPlan decode_open(base::ByteView payload);
-Ready decode_ready(base::ByteView payload);
+Query decode_query(base::ByteView payload, uint16_t version);
+std::optional<LastPoint> decode_last_point(base::ByteView payload, uint16_t version);
+SyncPlan decode_open(base::ByteView payload, uint16_t version);
+Ready decode_ready(base::ByteView payload, uint16_t version);
 Batch decode_offer(base::ByteView payload);
 Need decode_need(base::ByteView payload);
 Data decode_data(base::ByteView payload);
 uint64_t decode_done(base::ByteView payload);
-PointDetails decode_commit(base::ByteView payload);
-Committed decode_committed(base::ByteView payload);
+PointDetails decode_commit(base::ByteView payload, uint16_t version);
+Committed decode_committed(base::ByteView payload, uint16_t version);
+ListPoints decode_list_points(base::ByteView payload);
+Points decode_points(base::ByteView payload);
 base::Error decode_error(base::ByteView payload);
 
 }  // namespace images::wire

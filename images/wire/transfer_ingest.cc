@@ -24,9 +24,10 @@ std::vector<uint64_t> sizes_of(const SyncPlan& plan) {
 
 }  // namespace
 
-TransferIngest::TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan,
-                               std::unique_ptr<StoreSink> sink, uint64_t window_size)
-    : channel_(channel), host_(host), plan_(plan), sink_(std::move(sink)),
+TransferIngest::TransferIngest(FrameChannel& channel, uint16_t version, TransferHost& host,
+                               const SyncPlan& plan, std::unique_ptr<StoreSink> sink,
+                               uint64_t window_size)
+    : channel_(channel), version_(version), host_(host), plan_(plan), sink_(std::move(sink)),
       state_(State(BatchWindow(sizes_of(plan), sink_->hasher().chunk_size(), window_size))) {
   for (size_t i = 0; i < kTransferWorkers; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -90,7 +91,7 @@ void TransferIngest::on_frame(const Frame& frame) {
       return;
     }
     case wire::FrameType::commit: {
-      PointDetails details = wire::decode_commit(frame.payload);
+      PointDetails details = wire::decode_commit(frame.payload, version_);
       auto state = state_.lock();
       if (state->to_commit) throw Error(ErrorCode::invalid_argument, "COMMIT came twice");
       if (!state->window.is_idle())
@@ -238,10 +239,13 @@ void TransferIngest::store(ReceivedBatch received) {
 
 void TransferIngest::commit(const PointDetails& details) {
   host_.authorize(plan_.machine_name);
+  PointDetails allowed = details;
+  if (details.lineage.origin) host_.authorize_copy(*details.lineage.origin);
+  else allowed.lineage = {};  // the sink takes the parent of a new point from the plan
   wire::Committed committed;
-  committed.id = sink_->commit(details);
+  committed.id = sink_->commit(allowed);
   committed.bytes_stored = sink_->progress().bytes_stored;
-  host_.on_commit(committed.id, details);
+  host_.on_commit(committed.id, allowed);
   state_.lock()->committed = true;
   channel_.write(wire::encode(committed));
 }

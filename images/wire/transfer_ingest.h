@@ -17,7 +17,8 @@ namespace images {
 
 class TransferIngest {
  public:
-  TransferIngest(FrameChannel& channel, TransferHost& host, const SyncPlan& plan,
+  // `version`: the one that is spoken.
+  TransferIngest(FrameChannel& channel, uint16_t version, TransferHost& host, const SyncPlan& plan,
                  std::unique_ptr<StoreSink> sink, uint64_t window_size);
   ~TransferIngest() { stop_workers(); }
 
@@ -64,6 +65,7 @@ class TransferIngest {
   void throw_failure();
 
   FrameChannel& channel_;
+  const uint16_t version_;
   TransferHost& host_;
   SyncPlan plan_;
   std::unique_ptr<StoreSink> sink_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -43,54 +44,76 @@ Frame expect_frame(FrameChannel& channel) {
   return *frame;
 }
 
-void greet(FrameChannel& channel) {
+// Returns the version that is spoken from now on.
+uint16_t greet(FrameChannel& channel, const wire::Versions& versions) {
   Frame frame = expect_frame(channel);
   if (frame.type != wire::FrameType::hello) {
     throw Error(ErrorCode::invalid_argument, "a session begins with HELLO");
   }
   wire::Hello hello = wire::decode_hello(frame.payload);
-  if (hello.newest_version < wire::kOldestVersion || hello.oldest_version > wire::kVersion) {
+  if (hello.newest_version < versions.oldest || hello.oldest_version > versions.newest) {
     throw Error(ErrorCode::unsupported, fmt::format("this side speaks the versions {} to {} of the "
                                                     "transfer protocol, the other one {} to {}: "
                                                     "update the older one",
-                                                    wire::kOldestVersion, wire::kVersion,
+                                                    versions.oldest, versions.newest,
                                                     hello.oldest_version, hello.newest_version));
   }
-  uint16_t version = std::min(hello.newest_version, wire::kVersion);
+  uint16_t version = std::min(hello.newest_version, versions.newest);
   channel.write(wire::encode(wire::Welcome{version, "mulettod " MULETTO_VERSION}));
+  return version;
 }
 
-void answer_query(FrameChannel& channel, TransferHost& host, const Frame& frame) {
-  wire::Query query = wire::decode_query(frame.payload);
-  base::check_name(query.machine_name, "machine's name");
-  host.authorize(query.machine_name);
+void authorize(TransferHost& host, const std::string& machine_name) {
+  base::check_name(machine_name, "machine's name");
+  host.authorize(machine_name);
+}
+
+void answer_query(FrameChannel& channel, TransferHost& host, const Frame& frame, uint16_t version) {
+  wire::Query query = wire::decode_query(frame.payload, version);
+  authorize(host, query.machine_name);
   channel.write(wire::encode(host.last_point(query.machine_name)));
 }
 
-void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame,
+void answer_list(FrameChannel& channel, TransferHost& host, const Frame& frame) {
+  wire::ListPoints list = wire::decode_list_points(frame.payload);
+  authorize(host, list.machine_name);
+  wire::Points answer;
+  for (PointSummary& point : host.points(list.machine_name)) {
+    auto place = std::tie(point.dates.order, point.id);
+    if (list.after && place <= std::tie(list.after->order, list.after->id)) continue;
+    answer.more = answer.points.size() == wire::kMaxListedPoints;
+    if (answer.more) break;
+    answer.points.push_back(std::move(point));
+  }
+  channel.write(wire::encode(answer));
+}
+
+void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame, uint16_t version,
             const TransferServerOptions& options) {
-  SyncPlan plan = wire::decode_open(frame.payload);
-  base::check_name(plan.machine_name, "machine's name");
-  host.authorize(plan.machine_name);
+  SyncPlan plan = wire::decode_open(frame.payload, version);
+  authorize(host, plan.machine_name);
   std::unique_ptr<StoreSink> sink = host.begin(plan);
   wire::Ready ready{sink->hasher().chunk_size(), sink->hasher().id_key()};
-  TransferIngest session(channel, host, plan, std::move(sink), options.window_size);
+  TransferIngest session(channel, version, host, plan, std::move(sink), options.window_size);
   channel.write(wire::encode(ready));
   channel.expect_frames(options.idle_limit, [&] { return session.is_committing(); });
   session.run();
   channel.expect_frames({});
 }
 
-void serve_requests(FrameChannel& channel, TransferHost& host,
+void serve_requests(FrameChannel& channel, TransferHost& host, uint16_t version,
                     const TransferServerOptions& options) {
   for (size_t queries = 0; std::optional<Frame> frame = channel.next(); ++queries) {
-    if (frame->type == wire::FrameType::open) return ingest(channel, host, *frame, options);
+    if (frame->type == wire::FrameType::open)
+      return ingest(channel, host, *frame, version, options);
     if (frame->type == wire::FrameType::error) throw wire::decode_error(frame->payload);
-    if (frame->type != wire::FrameType::query || queries == kMaxQueries) {
+    bool lists = version > 1 && frame->type == wire::FrameType::list_points;
+    if ((!lists && frame->type != wire::FrameType::query) || queries == kMaxQueries) {
       throw Error(ErrorCode::invalid_argument,
                   "after HELLO, only a few queries, or OPEN, may follow");
     }
-    answer_query(channel, host, *frame);
+    if (lists) answer_list(channel, host, *frame);
+    else answer_query(channel, host, *frame, version);
   }
 }
 
@@ -106,8 +129,8 @@ void serve_transfer(base::ByteStream& stream, TransferHost& host,
   };
   try {
     channel.expect_within(options.opening_limit);
-    greet(channel);
-    serve_requests(channel, host, options);
+    uint16_t version = greet(channel, options.versions);
+    serve_requests(channel, host, version, options);
     stream.finish();
   } catch (const Error& error) {
     throw give_up(error);

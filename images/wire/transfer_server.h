@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/byte_stream.h"
 #include "images/point_sink.h"
@@ -23,8 +24,8 @@ constexpr size_t kTransferWorkers = 2;
 constexpr size_t kMaxQueries = 64;  // of one connection
 
 // What the protocol needs from the owner of the store. Created for one connection: it knows who the
-// peer is. last_point() and begin() are called by the session's thread, the others by any of its
-// workers. What they throw is sent to the peer and ends the session.
+// peer is. last_point(), points() and begin() are called by the session's thread, the others by any
+// of its workers. What they throw is sent to the peer and ends the session.
 class TransferHost {
  public:
   virtual ~TransferHost() = default;
@@ -36,7 +37,14 @@ class TransferHost {
   // The newest committed point of the machine; none if it has no point yet.
   virtual std::optional<wire::LastPoint> last_point(const std::string& machine_name) = 0;
 
-  // A local sink for one new point. The session destroys it before it returns.
+  // All points of the machine, in the order of its timeline.
+  virtual std::vector<PointSummary> points(const std::string& machine_name) = 0;
+
+  // Throws unauthorized unless the peer may add copies of points that were made elsewhere, with their
+  // ids and dates (PointDetails). Called after authorize(), before such a point is committed.
+  virtual void authorize_copy(const PointOrigin& origin) = 0;
+
+  // A sink for one new point. The session destroys it before it returns.
   virtual std::unique_ptr<StoreSink> begin(const SyncPlan& plan) = 0;
 
   // Called from time to time while chunks arrive. Must be quick.
@@ -54,6 +62,7 @@ struct TransferServerOptions {
   std::chrono::milliseconds opening_limit =
       std::chrono::seconds(60);                                    // from the first byte to OPEN
   std::chrono::milliseconds idle_limit = std::chrono::minutes(5);  // then between two frames
+  wire::Versions versions;
 };
 
 // Serves the connection to its end and returns if the peer ended it cleanly: after queries, or

@@ -18,25 +18,42 @@ void round_trip(ByteView payload, Decode decode, Encode encode_value) {
   CHECK(first == second);
 }
 
-void decode_payload(wire::FrameType type, ByteView payload) {
+void decode_payload(wire::FrameType type, ByteView payload, uint16_t version) {
   auto encode_any = [](const auto& value) { return wire::encode(value); };
+  auto encode_commit = [=](const auto& value) { return wire::encode(value, version); };
+  // A decoder that asks for the version.
+  auto spoken = [=](auto decode) { return [=](ByteView bytes) { return decode(bytes, version); }; };
   switch (type) {
     case wire::FrameType::hello: return round_trip(payload, wire::decode_hello, encode_any);
     case wire::FrameType::welcome: return round_trip(payload, wire::decode_welcome, encode_any);
-    case wire::FrameType::query: return round_trip(payload, wire::decode_query, encode_any);
+    case wire::FrameType::query: return round_trip(payload, spoken(wire::decode_query), encode_any);
     case wire::FrameType::last_point:
-      return round_trip(payload, wire::decode_last_point, encode_any);
-    case wire::FrameType::open: return round_trip(payload, wire::decode_open, encode_any);
-    case wire::FrameType::ready: return round_trip(payload, wire::decode_ready, encode_any);
+      return round_trip(payload, spoken(wire::decode_last_point), encode_any);
+    case wire::FrameType::open: return round_trip(payload, spoken(wire::decode_open), encode_any);
+    case wire::FrameType::ready: return round_trip(payload, spoken(wire::decode_ready), encode_any);
     case wire::FrameType::offer: return round_trip(payload, wire::decode_offer, encode_any);
     case wire::FrameType::need: return round_trip(payload, wire::decode_need, encode_any);
     case wire::FrameType::data: return round_trip(payload, wire::decode_data, encode_any);
     case wire::FrameType::done: return round_trip(payload, wire::decode_done, wire::encode_done);
-    case wire::FrameType::commit: return round_trip(payload, wire::decode_commit, encode_any);
-    case wire::FrameType::committed: return round_trip(payload, wire::decode_committed, encode_any);
+    case wire::FrameType::commit:
+      return round_trip(payload, spoken(wire::decode_commit), encode_commit);
+    case wire::FrameType::committed:
+      return round_trip(payload, spoken(wire::decode_committed), encode_any);
     case wire::FrameType::error: return round_trip(payload, wire::decode_error, encode_any);
+    case wire::FrameType::list_points:
+      return round_trip(payload, wire::decode_list_points, encode_any);
+    case wire::FrameType::points: return round_trip(payload, wire::decode_points, encode_any);
     case wire::FrameType::ping:
     case wire::FrameType::pong: return;
+  }
+}
+
+bool try_payload(wire::FrameType type, ByteView payload, uint16_t version) {
+  try {
+    decode_payload(type, payload, version);
+    return true;
+  } catch (const base::Error&) {
+    return false;
   }
 }
 
@@ -51,7 +68,10 @@ void decode_frames(ByteView input, FrameStatistics& statistics) {
       input = input.subspan(bytes.size());
       ByteView payload = input.first(std::min<size_t>(header.size, input.size()));
       input = input.subspan(payload.size());
-      decode_payload(header.type, payload);
+      bool decoded = false;
+      for (uint16_t version = wire::kOldestVersion; version <= wire::kVersion; ++version)
+        decoded = try_payload(header.type, payload, version) || decoded;
+      if (!decoded) throw base::Error(base::ErrorCode::corrupt, "no message of any version");
       ++statistics.decoded;
     } catch (const base::Error&) {
       ++statistics.refused;

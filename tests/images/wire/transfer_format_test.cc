@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <random>
+#include <set>
 
+#include "base/tagged_fields.h"
 #include "tests/fuzz/transfer_frames.h"
 
 namespace images {
@@ -51,10 +53,12 @@ struct Sample {
   std::string name;
   Bytes frame;
   std::string hex;
+  uint16_t version = 1;
 };
 
-// Every frame with the bytes it must have: docs/protocol.md in executable form.
-std::vector<Sample> samples() {
+// Every frame with the bytes it must have: docs/protocol.md in executable form. Without fields, a
+// message of version 2 has the same bytes as in version 1.
+std::vector<Sample> samples_of_version_1() {
   SyncPlan plan{"db", {{"vda", 0x10000, id_of<PointId>(0)}, {"vdb", 512, std::nullopt}}};
   wire::LastPoint last{id_of<PointId>(0), 7, {{"vda", 0x200}}};
   Batch batch{5, 1, {{2, 1, id_of<ChunkId>(0)}, {3, 9, {}}}};
@@ -164,7 +168,7 @@ std::vector<Sample> samples() {
        "0a"
        "000000"
        "0500000000000000"},
-      {"COMMIT", wire::encode(sample_details()),
+      {"COMMIT", wire::encode(sample_details(), 1),
        "7a000000"
        "0b"
        "000000"
@@ -220,27 +224,122 @@ std::vector<Sample> samples() {
   };
 }
 
+PointDetails copy_details() {
+  PointDetails details = sample_details();
+  details.lineage = {id_of<PointId>(0x20), PointOrigin{id_of<StoreId>(0x40), id_of<PointId>(0x60)}};
+  details.first_dates = FirstDates{7, 8, true, false};
+  return details;
+}
+
+std::vector<Sample> samples_of_version_2() {
+  const std::string kId20 = "202122232425262728292a2b2c2d2e2f";
+  const std::string kId40 = "404142434445464748494a4b4c4d4e4f";
+  const std::string kId60 = "606162636465666768696a6b6c6d6e6f";
+  std::string commit;
+  for (const Sample& sample : samples_of_version_1()) {
+    if (sample.name == "COMMIT") commit = sample.hex.substr(16);
+  }
+  PointSummary point{
+      id_of<PointId>(0x60),  {}, "", 7, 512, Consistency::application, {9, 8, true, true},
+      copy_details().lineage};
+  const std::string lineage =
+      "0100"
+      "10000000" +
+      kId20 +
+      "0200"
+      "20000000" +
+      kId40 + kId60;
+  return {
+      {"COMMIT of a copy", wire::encode(copy_details(), 2),
+       "d0000000"
+       "0b"
+       "000000" +
+           commit + lineage +
+           "0300"
+           "14000000"
+           "0700000000000000"
+           "0800000000000000"
+           "01000000",
+       2},
+      {"LIST_POINTS, all", wire::encode(wire::ListPoints{"db", std::nullopt}),
+       "07000000"
+       "10"
+       "000000"
+       "02000000"
+       "6462"
+       "00",
+       2},
+      {"LIST_POINTS, after a place",
+       wire::encode(wire::ListPoints{"db", wire::TimelinePlace{8, id_of<PointId>(0x60)}}),
+       "1f000000"
+       "10"
+       "000000"
+       "02000000"
+       "6462"
+       "01"
+       "0800000000000000" +
+           kId60,
+       2},
+      {"POINTS", wire::encode(wire::Points{{point}, true}),
+       "7a000000"
+       "11"
+       "000000"
+       "01000000" +
+           kId60 +
+           "0700000000000000"
+           "0900000000000000"
+           "0800000000000000"
+           "03000000"
+           "02"
+           "0002000000000000"
+           "3c000000" +
+           lineage + "01",
+       2},
+      {"POINTS, none", wire::encode(wire::Points{}),
+       "05000000"
+       "11"
+       "000000"
+       "00000000"
+       "00",
+       2},
+  };
+}
+
+std::vector<Sample> samples() {
+  std::vector<Sample> all = samples_of_version_1();
+  for (Sample sample : samples_of_version_1()) {
+    sample.version = 2;
+    all.push_back(sample);
+  }
+  for (Sample& sample : samples_of_version_2()) all.push_back(std::move(sample));
+  return all;
+}
+
 // The frame that the payload decodes to, encoded again.
-Bytes reencode(const Bytes& frame) {
+Bytes reencode(const Bytes& frame, uint16_t version) {
   std::array<uint8_t, wire::kHeaderSize> header;
   std::copy_n(frame.begin(), header.size(), header.begin());
   ByteView payload = payload_of(frame);
   switch (wire::decode_header(header).type) {
     case wire::FrameType::hello: return wire::encode(wire::decode_hello(payload));
     case wire::FrameType::welcome: return wire::encode(wire::decode_welcome(payload));
-    case wire::FrameType::query: return wire::encode(wire::decode_query(payload));
-    case wire::FrameType::last_point: return wire::encode(wire::decode_last_point(payload));
-    case wire::FrameType::open: return wire::encode(wire::decode_open(payload));
-    case wire::FrameType::ready: return wire::encode(wire::decode_ready(payload));
+    case wire::FrameType::query: return wire::encode(wire::decode_query(payload, version));
+    case wire::FrameType::last_point:
+      return wire::encode(wire::decode_last_point(payload, version));
+    case wire::FrameType::open: return wire::encode(wire::decode_open(payload, version));
+    case wire::FrameType::ready: return wire::encode(wire::decode_ready(payload, version));
     case wire::FrameType::offer: return wire::encode(wire::decode_offer(payload));
     case wire::FrameType::need: return wire::encode(wire::decode_need(payload));
     case wire::FrameType::data: return wire::encode(wire::decode_data(payload));
     case wire::FrameType::done: return wire::encode_done(wire::decode_done(payload));
-    case wire::FrameType::commit: return wire::encode(wire::decode_commit(payload));
-    case wire::FrameType::committed: return wire::encode(wire::decode_committed(payload));
+    case wire::FrameType::commit:
+      return wire::encode(wire::decode_commit(payload, version), version);
+    case wire::FrameType::committed: return wire::encode(wire::decode_committed(payload, version));
     case wire::FrameType::ping: return wire::encode_ping();
     case wire::FrameType::pong: return wire::encode_pong();
     case wire::FrameType::error: return wire::encode(wire::decode_error(payload));
+    case wire::FrameType::list_points: return wire::encode(wire::decode_list_points(payload));
+    case wire::FrameType::points: return wire::encode(wire::decode_points(payload));
   }
   return {};
 }
@@ -249,24 +348,33 @@ TEST_CASE("every frame has its golden bytes, both ways", "[transfer]") {
   for (const Sample& sample : samples()) {
     CAPTURE(sample.name);
     CHECK(hex_of(sample.frame) == sample.hex);
-    CHECK(hex_of(reencode(sample.frame)) == sample.hex);
+    CHECK(hex_of(reencode(sample.frame, sample.version)) == sample.hex);
   }
 }
+
+constexpr size_t kParentFieldSize = 6 + 16;
+constexpr size_t kCopyFieldsSize = kParentFieldSize + 6 + 32 + 6 + 20;
 
 TEST_CASE("a frame cut short or made longer is corrupt", "[transfer]") {
   for (const Sample& sample : samples()) {
     CAPTURE(sample.name);
     bool open_ended = sample.name == "DATA";  // its content goes to the end
+    bool ends_in_fields = sample.name == "COMMIT of a copy";
     for (size_t size = wire::kHeaderSize; size < sample.frame.size(); ++size) {
       if (open_ended && size > wire::kHeaderSize + 16) continue;
-      CHECK_THROWS_AS(reencode(Bytes(sample.frame.begin(),
-                                     sample.frame.begin() + static_cast<ptrdiff_t>(size))),
-                      base::Error);
+      // Without the last of them, it is a whole message.
+      if (ends_in_fields && size == sample.frame.size() - kCopyFieldsSize) continue;
+      if (ends_in_fields && size == sample.frame.size() - kCopyFieldsSize + kParentFieldSize)
+        continue;
+      CHECK_THROWS_AS(
+          reencode(Bytes(sample.frame.begin(), sample.frame.begin() + static_cast<ptrdiff_t>(size)),
+                   sample.version),
+          base::Error);
     }
     Bytes longer = sample.frame;
     longer.push_back(0);
     bool empty = sample.frame.size() == wire::kHeaderSize;  // judged by the header's size
-    if (!open_ended && !empty) CHECK_THROWS_AS(reencode(longer), base::Error);
+    if (!open_ended && !empty) CHECK_THROWS_AS(reencode(longer, sample.version), base::Error);
   }
 }
 
@@ -282,8 +390,8 @@ TEST_CASE("headers are judged before room is made", "[transfer]") {
   CHECK_THROWS_AS(wire::decode_header(header(9, 10, 0)), base::Error);
   CHECK_THROWS_AS(wire::decode_header(header(8, 10, 1)), base::Error);
   CHECK_THROWS_AS(wire::decode_header(header(0, 0, 0)), base::Error);
-  CHECK_THROWS_AS(wire::decode_header(header(0, 16, 0)), base::Error);
-  for (uint8_t type = 1; type <= 15; ++type) {
+  CHECK_THROWS_AS(wire::decode_header(header(0, 18, 0)), base::Error);
+  for (uint8_t type = 1; type <= 17; ++type) {
     uint32_t limit = wire::max_payload_size(static_cast<wire::FrameType>(type));
     CHECK(limit <= wire::kMaxCommitSize);
     CHECK_NOTHROW(wire::decode_header(header(limit, type, 0)));
@@ -305,11 +413,73 @@ TEST_CASE("the largest legal messages fit their limits", "[transfer]") {
         wire::encode(wire::Need{1, std::vector<bool>(kMaxBatchPlaces, true)}),
         wire::encode(wire::Data{1, 1, Codec::raw, Bytes(wire::kMaxChunkSize)}),
         wire::encode(base::Error(base::ErrorCode::invalid_argument, std::string(9999, 'x')))}) {
-    CHECK(reencode(frame) == frame);
+    CHECK(reencode(frame, 1) == frame);
+    CHECK(reencode(frame, 2) == frame);
   }
+  wire::Points points{{}, true};
+  for (uint32_t i = 0; i < wire::kMaxListedPoints; ++i)
+    points.points.push_back(
+        {id_of<PointId>(1), {}, "", ~0ull, ~0ull, Consistency::crash, {}, copy_details().lineage});
+  CHECK(reencode(wire::encode(points), 2) == wire::encode(points));
+  points.points.push_back({});
+  CHECK_THROWS_AS(reencode(wire::encode(points), 2), base::Error);
   PointDetails details = sample_details();
   details.definition.state_files = {{"tpm", Bytes(wire::kMaxCommitSize)}};
-  CHECK_THROWS_AS(wire::encode(details), base::Error);
+  CHECK_THROWS_AS(wire::encode(details, 1), base::Error);
+  CHECK_THROWS_AS(wire::encode(details, 2), base::Error);
+}
+
+// What a later version may add, and what version 1 was promised never to see.
+TEST_CASE("fields that are not known are passed over, or refused if they are needed",
+          "[transfer]") {
+  auto code_of = [](const Bytes& frame, uint16_t version) {
+    try {
+      reencode(frame, version);
+    } catch (const base::Error& error) {
+      return error.code();
+    }
+    return base::ErrorCode::cancelled;
+  };
+  const std::set<wire::FrameType> with_fields = {
+      wire::FrameType::query,  wire::FrameType::last_point, wire::FrameType::open,
+      wire::FrameType::ready,  wire::FrameType::commit,     wire::FrameType::committed,
+      wire::FrameType::points, wire::FrameType::list_points};
+  for (const Sample& sample : samples()) {
+    CAPTURE(sample.name, sample.version);
+    if (sample.name == "DATA") continue;
+    auto with = [&](uint16_t tag) {
+      base::ByteWriter added;
+      base::write_field(added, tag, base::as_bytes("new"));
+      Bytes frame = sample.frame;
+      frame.insert(frame.end(), added.bytes().begin(), added.bytes().end());
+      base::store_u32(frame.data(), static_cast<uint32_t>(frame.size() - wire::kHeaderSize));
+      return frame;
+    };
+    auto type = static_cast<wire::FrameType>(sample.frame[4]);
+    bool takes_fields = sample.version > 1 && with_fields.contains(type);
+    if (takes_fields) {
+      CHECK(reencode(with(99), sample.version) == sample.frame);
+      CHECK(code_of(with(99 | base::kFieldNeeded), sample.version) == base::ErrorCode::unsupported);
+    } else {
+      CHECK(code_of(with(99), sample.version) == base::ErrorCode::corrupt);
+    }
+  }
+}
+
+TEST_CASE("version 1 knows no copies, and an origin comes with its dates", "[transfer]") {
+  CHECK_THROWS_WITH(wire::encode(copy_details(), 1), Catch::Matchers::Contains("version 1"));
+  PointDetails parent = sample_details();
+  parent.lineage.parent = id_of<PointId>(0);
+  CHECK(wire::encode(parent, 1) == wire::encode(sample_details(), 1));
+  for (bool with_dates : {true, false}) {
+    PointDetails details = copy_details();
+    if (with_dates) details.lineage.origin.reset();
+    else details.first_dates.reset();
+    CHECK_THROWS_AS(wire::encode(details, 2), base::Error);
+  }
+  PointDetails later = copy_details();
+  later.first_dates->order = 1ull << 63;
+  CHECK_THROWS_AS(wire::encode(later, 2), base::Error);
 }
 
 TEST_CASE("sentences cannot drive a terminal, and are cut between characters", "[transfer]") {

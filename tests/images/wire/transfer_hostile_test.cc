@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "base/tagged_fields.h"
 #include "images/sync/sync_engine.h"
 #include "images/wire/frame_channel.h"
 #include "images/wire/transfer_client.h"
@@ -21,7 +22,9 @@ using Catch::Matchers::Contains;
 // A sender that says exactly what it is told to.
 class RawSender {
  public:
-  explicit RawSender(TransferHost& host, const TransferServerOptions& options = {}) {
+  explicit RawSender(TransferHost& host, const TransferServerOptions& options = {},
+                     uint16_t version = 1)
+      : version_(version) {
     auto [near, far] = base::make_stream_pair();
     stream_ = std::move(near);
     serving_ = std::make_unique<Serving>(std::move(far), host, options);
@@ -30,8 +33,8 @@ class RawSender {
 
   void say(const Bytes& frame) { channel_->write(frame); }
   void hello() {
-    say(wire::encode(wire::Hello{1, 1, "raw"}));
-    expect(wire::FrameType::welcome);
+    say(wire::encode(wire::Hello{1, version_, "raw"}));
+    CHECK(wire::decode_welcome(expect(wire::FrameType::welcome).payload).version == version_);
   }
   void open(uint64_t size) {
     hello();
@@ -59,6 +62,7 @@ class RawSender {
   }
 
  private:
+  const uint16_t version_;
   std::unique_ptr<base::ByteStream> stream_;
   std::unique_ptr<Serving> serving_;
   std::unique_ptr<FrameChannel> channel_;
@@ -79,7 +83,8 @@ Bytes zstd(const Bytes& plain) {
 
 TEST_CASE("hostile senders are told what they did, and nothing is stored", "[transfer]") {
   ModelSetup setup(100 * kChunk);
-  RawSender sender(setup.host);
+  const uint16_t version = GENERATE(uint16_t{1}, uint16_t{2});
+  RawSender sender(setup.host, {}, version);
   Bytes content = noise(1);
   ChunkId id = setup.sink.hasher().id_of(content);
   Batch batch{0, 0, {{0, 1, id}}};
@@ -170,7 +175,7 @@ TEST_CASE("hostile senders are told what they did, and nothing is stored", "[tra
   }
   SECTION("commit before the data") {
     offer();
-    sender.say(wire::encode(PointDetails{}));
+    sender.say(wire::encode(PointDetails{}, 1));
   }
   SECTION("a truncated frame") {
     offer();
@@ -183,6 +188,115 @@ TEST_CASE("hostile senders are told what they did, and nothing is stored", "[tra
   CHECK(sender.refusal() == expected);
   CHECK(setup.host.commits == 0);
   CHECK(setup.sink.encoded_chunk_count() == 0);
+}
+
+// The frame with more bytes at its end.
+Bytes with_more(Bytes frame, const base::ByteWriter& more) {
+  frame.insert(frame.end(), more.bytes().begin(), more.bytes().end());
+  base::store_u32(frame.data(), static_cast<uint32_t>(frame.size() - wire::kHeaderSize));
+  return frame;
+}
+
+TEST_CASE("hostile senders of version 2 are told what they did", "[transfer]") {
+  ModelSetup setup(100 * kChunk);
+  RawSender sender(setup.host, {}, 2);
+  PointDetails copy;
+  copy.lineage.origin = PointOrigin{StoreId::random(), PointId::random()};
+  copy.first_dates = FirstDates{1, 2, false, false};
+  base::ByteWriter more;
+  ErrorCode expected = ErrorCode::corrupt;
+  SECTION("a field that is needed and not known") {
+    sender.hello();
+    base::write_field(more, 77 | base::kFieldNeeded, {});
+    sender.say(with_more(wire::encode(wire::Query{"db"}), more));
+    expected = ErrorCode::unsupported;
+  }
+  SECTION("fields out of order") {
+    sender.hello();
+    base::write_field(more, 78, {});
+    base::write_field(more, 77, {});
+    sender.say(with_more(wire::encode(plan_of(kChunk)), more));
+  }
+  SECTION("a field that claims more than there is") {
+    sender.hello();
+    more.u16(77);
+    more.u32(0xffffffff);
+    sender.say(with_more(wire::encode(wire::Query{"db"}), more));
+  }
+  SECTION("more fields than a message may have") {
+    sender.hello();
+    base::write_field(more, 77, Bytes(wire::kMaxFieldsSize));
+    sender.say(with_more(wire::encode(wire::Query{std::string(250, 'm')}), more));
+  }
+  SECTION("a copy that nobody allowed") {
+    sender.open(kChunk);
+    sender.say(wire::encode(copy, 2));
+    expected = ErrorCode::unauthorized;
+  }
+  SECTION("an origin without dates") {
+    setup.host.allows_copies = true;
+    sender.open(kChunk);
+    base::write_field(more, 2, Bytes(32, 1));
+    sender.say(with_more(wire::encode(PointDetails{}, 2), more));
+  }
+  SECTION("an origin of another size") {
+    setup.host.allows_copies = true;
+    sender.open(kChunk);
+    base::write_field(more, 2, Bytes(33, 1));
+    sender.say(with_more(wire::encode(PointDetails{}, 2), more));
+  }
+  SECTION("an answer instead of a question") {
+    sender.hello();
+    sender.say(wire::encode(wire::Points{}));
+    expected = ErrorCode::invalid_argument;
+  }
+  SECTION("endless lists") {
+    sender.hello();
+    for (size_t i = 0; i <= kMaxQueries; ++i)
+      sender.say(wire::encode(wire::ListPoints{"db", std::nullopt}));
+    expected = ErrorCode::invalid_argument;
+  }
+  SECTION("a list during a sync") {
+    sender.open(kChunk);
+    sender.say(wire::encode(wire::ListPoints{"db", std::nullopt}));
+    expected = ErrorCode::invalid_argument;
+  }
+  CHECK(sender.refusal() == expected);
+  CHECK(setup.host.commits == 0);
+}
+
+TEST_CASE("a session of version 1 has no messages of version 2", "[transfer]") {
+  ModelSetup setup(100 * kChunk);
+  RawSender sender(setup.host, {}, 1);
+  ErrorCode expected = ErrorCode::invalid_argument;
+  SECTION("a list") {
+    sender.hello();
+    sender.say(wire::encode(wire::ListPoints{"db", std::nullopt}));
+  }
+  SECTION("fields") {
+    sender.hello();
+    base::ByteWriter more;
+    base::write_field(more, 77, {});
+    sender.say(with_more(wire::encode(wire::Query{"db"}), more));
+    expected = ErrorCode::corrupt;
+  }
+  CHECK(sender.refusal() == expected);
+}
+
+TEST_CASE("a receiver that lies about points is found out", "[transfer]") {
+  auto [near, far] = base::make_stream_pair();
+  std::thread receiver([stream = std::move(far)] {
+    FrameChannel channel(*stream);
+    channel.next();
+    channel.write(wire::encode(wire::Welcome{2, "fake"}));
+    channel.next();
+    channel.write(wire::encode(wire::Points{{}, true}));  // more, but none
+    stream->finish();
+    channel.next();
+  });
+  Ending ending = ending_of([&, &stream = near] { list_points(std::move(stream), "db"); });
+  CHECK(ending.code == ErrorCode::corrupt);
+  receiver.join();
 }
 
 TEST_CASE("a session that is only kept alive is ended", "[transfer]") {
@@ -225,7 +339,7 @@ TEST_CASE("a sync that makes progress may take longer than a pause", "[transfer]
     sender.expect(wire::FrameType::need);
     sender.expect(wire::FrameType::done);
   }
-  sender.say(wire::encode(PointDetails{}));
+  sender.say(wire::encode(PointDetails{}, 1));
   sender.expect(wire::FrameType::committed);
 }
 
@@ -233,7 +347,7 @@ TEST_CASE("what comes after COMMIT is refused", "[transfer]") {
   ModelSetup setup(100 * kChunk);
   RawSender sender(setup.host);
   sender.open(100 * kChunk);
-  sender.say(wire::encode(PointDetails{}));
+  sender.say(wire::encode(PointDetails{}, 1));
   sender.say(wire::encode(Batch{0, 0, {{0, 1, {}}}}));
   CHECK(sender.refusal() == ErrorCode::invalid_argument);
 }

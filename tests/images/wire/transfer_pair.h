@@ -19,6 +19,8 @@ class TestHost : public TransferHost {
   std::function<std::unique_ptr<StoreSink>(const SyncPlan&)> make_sink;
   std::function<void(const std::string&)> on_authorize;
   std::optional<wire::LastPoint> last;
+  std::vector<PointSummary> listed;
+  bool allows_copies = false;
   std::atomic<int> commits = 0;
   PointDetails committed_details;
 
@@ -26,6 +28,10 @@ class TestHost : public TransferHost {
     if (on_authorize) on_authorize(machine_name);
   }
   std::optional<wire::LastPoint> last_point(const std::string&) override { return last; }
+  std::vector<PointSummary> points(const std::string&) override { return listed; }
+  void authorize_copy(const PointOrigin&) override {
+    if (!allows_copies) throw base::Error(base::ErrorCode::unauthorized, "no copies");
+  }
   std::unique_ptr<StoreSink> begin(const SyncPlan& plan) override { return make_sink(plan); }
   void on_progress(const SinkProgress&) override {}
   void on_commit(const PointId&, const PointDetails& details) override {
