@@ -1,5 +1,5 @@
 // A connection as seen by blocking code: bytes in order, in both directions. Implementations: plain
-// sockets (socket_stream.h) and TLS (tls_stream.h).
+// sockets (socket_stream.h) and TLS (tls_stream.h). tests/base/byte_stream_contract.cc runs on all.
 //
 // Thread-safety: one thread may read while another one writes; abort() may be called by any thread
 // at any time. Timeouts are per operation and count the time without any progress, so that a slow
@@ -26,7 +26,8 @@ class ByteStream {
   virtual ~ByteStream() = default;
 
   // Waits for bytes and reads at least one of them, at most out.size(). Returns 0 when the peer has
-  // ended the stream cleanly; a connection that just stops throws unavailable.
+  // ended the stream cleanly; a connection that just stops throws unavailable. (A plain socket
+  // cannot tell a peer that went away quietly from one that ended the stream; TLS can.)
   virtual size_t read_some(MutableByteView out,
                            std::chrono::milliseconds timeout = kStreamTimeout) = 0;
 

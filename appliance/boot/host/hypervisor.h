@@ -1,5 +1,6 @@
 // What runs virtual machines, as far as the boot service needs it. Implementations: libvirt
-// (libvirt/libvirt_hypervisor.h) and, in tests, one in memory. Thread-safe. Errors: unavailable if
+// (libvirt/libvirt_hypervisor.h) and, in tests, one in memory (not thread-safe).
+// tests/appliance/boot/host/hypervisor_contract.cc runs on both. Thread-safe. Errors: unavailable if
 // the hypervisor does not answer, not_found for a missing domain or network.
 #pragma once
 

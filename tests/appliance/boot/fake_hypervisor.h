@@ -86,24 +86,27 @@ class FakeHypervisor : public Hypervisor, public Bridges {
   }
   DomainEnd last_end(const std::string&) override { return end; }
   void enable_reconnect(const std::string&, const std::vector<BackingExport>&) override {}
-  void release_exports(const std::string&) override { ++released; }
+  void release_exports(const std::string& name) override {
+    running(name);
+    ++released;
+  }
   void start_pull(const std::string& name, const std::string&, uint64_t) override {
+    running(name);
     ++pulls_begun;
     if (failing_pulls > 0) {
       --failing_pulls;
       return;
     }
-    domains.at(name).pull_looks = 2;
+    running(name).pull_looks = 2;
   }
   std::optional<PullJob> pull_progress(const std::string& name, const std::string&) override {
-    if (!domains.contains(name)) throw base::Error(base::ErrorCode::not_found, "no domain");
-    Running& domain = domains.at(name);
+    Running& domain = running(name);
     if (domain.pull_looks == 0) return std::nullopt;
     if (--domain.pull_looks == 0) domain.xml = without_exports(domain.xml);
     return PullJob{1, 2};
   }
   void cancel_pull(const std::string& name, const std::string&) override {
-    domains.at(name).pull_looks = 0;
+    running(name).pull_looks = 0;
     ++pulls_cancelled;
   }
   std::vector<DomainSummary> list() override {
@@ -122,17 +125,32 @@ class FakeHypervisor : public Hypervisor, public Bridges {
   DomainState state(const std::string& name) override {
     return domains.contains(name) ? domains[name].state : DomainState::off;
   }
-  std::string domain_xml(const std::string& name) override { return domains.at(name).xml; }
+  std::string domain_xml(const std::string& name) override { return running(name).xml; }
   void destroy(const std::string& name) override { domains.erase(name); }
-  void shutdown(const std::string& name) override { domains.erase(name); }
-  void reset(const std::string&) override {}
-  void pause(const std::string& name) override { domains.at(name).state = DomainState::paused; }
-  void resume(const std::string& name) override { domains.at(name).state = DomainState::running; }
-  Screenshot screenshot(const std::string&) override { return {"image/png", {}}; }
-  std::vector<AddressClaim> address_claims(const std::string&, ClaimSource source) override {
+  void shutdown(const std::string& name) override {
+    running(name);
+    domains.erase(name);
+  }
+  void reset(const std::string& name) override { running(name); }
+  void pause(const std::string& name) override { running(name).state = DomainState::paused; }
+  void resume(const std::string& name) override { running(name).state = DomainState::running; }
+  Screenshot screenshot(const std::string& name) override {
+    running(name);
+    return {"image/png", {}};
+  }
+  std::vector<AddressClaim> address_claims(const std::string& name, ClaimSource source) override {
+    running(name);
     return source == ClaimSource::agent ? claims : std::vector<AddressClaim>();
   }
   std::string bridge_of(const std::string&) override { return bridge_name; }
+
+ private:
+  Running& running(const std::string& name) {
+    auto found = domains.find(name);
+    if (found == domains.end())
+      throw base::Error(base::ErrorCode::not_found, "there is no domain " + name);
+    return found->second;
+  }
 };
 
 }  // namespace appliance::boot
