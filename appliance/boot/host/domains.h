@@ -74,7 +74,7 @@ class Domains {
   virtual ~Domains() = default;
 
   // Defines the domain, so that the hypervisor knows it while it is not running; replaces one of
-  // the same name. Not for a running one.
+  // the same name and UUID. Not for a running one.
   virtual void define(const std::string& domain_xml) = 0;
   // The opposite; checkpoints are removed too, files stay. No error if it is not defined.
   virtual void undefine(const std::string& name) = 0;

@@ -15,12 +15,14 @@ using base::ErrorCode;
 
 const BootId kBoot = BootId::from_hex("0123456789abcdef");
 const std::string kName = "muletto-contract-01234567";
+const std::string kUuid = "7c4d7b50-6d1f-4b8e-9a35-0123456789ab";
 const std::string kState = "/nowhere/state";
 
 std::string domain_of(uint32_t memory_mib = 32) {
-  return "<domain type='qemu'><name>" + kName + "</name><memory unit='MiB'>" +
-         std::to_string(memory_mib) + "</memory><metadata><muletto:vm xmlns:muletto='" +
-         kMetadataUri + "' boot='" + kBoot.hex() + "' state='" + kState +
+  return "<domain type='qemu'><name>" + kName + "</name><uuid>" + kUuid +
+         "</uuid><memory unit='MiB'>" + std::to_string(memory_mib) +
+         "</memory><metadata><muletto:vm xmlns:muletto='" + kMetadataUri + "' boot='" +
+         kBoot.hex() + "' state='" + kState +
          "'/></metadata><os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
 }
 
