@@ -48,6 +48,7 @@ struct Config {
 
   // Absolute and normal, checked by validate().
   std::string ballast_path() const { return state_directory + "/ballast"; }
+  std::string node_path() const { return state_directory + "/node-id"; }
   std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
   std::string stores_directory() const { return state_directory + "/stores"; }
   std::string pki_directory() const { return state_directory + "/pki"; }

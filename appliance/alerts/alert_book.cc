@@ -12,7 +12,7 @@ constexpr uint32_t kMaxOpen = 100'000;
 
 catalog::Alert alert_of(const Condition& condition, uint64_t now_ms) {
   catalog::Alert alert;
-  alert.tenant = condition.tenant;
+  alert.tenant = catalog::TenantName(condition.tenant);
   alert.kind = condition.kind;
   alert.subject = condition.subject;
   alert.message = condition.message;
@@ -45,7 +45,8 @@ void AlertBook::settle(const std::set<std::string>& kinds, const std::vector<Con
   using Key = std::tuple<std::string, std::string, std::string>;
   std::set<Key> wanted;
   std::map<Key, std::string> open;
-  for (const catalog::Alert& alert : catalog_.alerts("", false, kMaxOpen)) {
+  for (const catalog::Alert& alert :
+       catalog_.alerts(catalog::TenantScope::all(), false, kMaxOpen)) {
     if (kinds.contains(alert.kind)) open[{alert.tenant, alert.kind, alert.subject}] = alert.message;
   }
   // If one cannot be recorded (its tenant has just been removed), the others still must be.

@@ -33,7 +33,7 @@ void run_command(const std::string& command, const Message& message) {
   const AlertKind& kind = kind_of(message.alert.kind);
   base::run_checked(
       {"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-       "LANG=C.UTF-8", "HOME=/", "MULETTO_TENANT=" + message.alert.tenant,
+       "LANG=C.UTF-8", "HOME=/", "MULETTO_TENANT=" + message.alert.tenant.text(),
        fmt::format("MULETTO_SEVERITY={}", severity_name(kind.severity)),
        fmt::format("MULETTO_ADVICE={}", kind.advice), "timeout", kKillAfter, kTimeout, command,
        message.alert.kind, message.state, message.alert.subject, message.alert.message},
@@ -57,7 +57,7 @@ void post(const std::string& url, const Message& message) {
   json body{{"kind", message.alert.kind},
             {"state", message.state},
             {"severity", severity_name(kind.severity)},
-            {"tenant", message.alert.tenant},
+            {"tenant", message.alert.tenant.text()},
             {"subject", message.alert.subject},
             {"message", message.alert.message},
             {"advice", kind.advice},
@@ -187,7 +187,7 @@ std::vector<ChannelTest> AlertChannels::test() {
   Message message;
   message.state = "test";
   message.alert.kind = "test";
-  message.alert.tenant = catalog::kDefaultTenant;
+  message.alert.tenant = catalog::TenantName(catalog::kDefaultTenant);
   message.alert.subject = "muletto";
   message.alert.message = "a test of this channel; nothing is wrong";
   message.alert.opened_ms = base::now_ms();

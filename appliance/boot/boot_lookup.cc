@@ -32,12 +32,12 @@ VmState state_of(Phase phase, DomainState domain) {
 
 }  // namespace
 
-std::vector<InstantVm> BootLookup::list() const {
+std::vector<InstantVm> BootLookup::list(const access::TenantScope& scope) const {
   std::map<BootId, DomainState> domains = our_domains();
   std::vector<InstantVm> vms;
   for (const BootId& id : boots_in(settings_.state_directory)) {
     std::optional<BootRecord> record = find_record(id);
-    if (!record) continue;
+    if (!record || !scope.sees(record->vm.tenant)) continue;
     auto known = domains.find(id);
     vms.push_back(describe(*record, known == domains.end() ? DomainState::off : known->second));
   }
@@ -52,16 +52,18 @@ InstantVm BootLookup::get(const BootId& id) const {
   return describe(record, hypervisor_.state(record.vm.domain_name));
 }
 
-BootId BootLookup::find(std::string_view selector) const {
+BootId BootLookup::find(std::string_view selector, const access::TenantScope& scope) const {
   std::vector<BootId> matches;
-  for (const InstantVm& vm : list()) {
+  for (const InstantVm& vm : list(scope)) {
     if (vm.id.hex() == selector) return vm.id;
     bool prefix = selector.size() >= 4 && vm.id.hex().starts_with(selector);
     if (prefix || vm.machine_name == selector || vm.domain_name == selector)
       matches.push_back(vm.id);
   }
-  if (matches.empty())
-    throw Error(ErrorCode::not_found, fmt::format("there is no instant VM '{}'", selector));
+  if (matches.empty()) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("there is no instant VM '{}'", selector.substr(0, 255)));
+  }
   if (matches.size() > 1) {
     throw Error(
         ErrorCode::invalid_argument,
@@ -70,12 +72,13 @@ BootId BootLookup::find(std::string_view selector) const {
   return matches.front();
 }
 
-std::vector<InstantVm> BootLookup::timeline_holders() const {
+std::vector<InstantVm> BootLookup::timeline_holders(const access::TenantScope& scope) const {
   std::vector<InstantVm> holders;
   for (const BootId& id : boots_in(settings_.state_directory)) {
     std::optional<BootRecord> record = find_record(id);
     if (!record || record->vm.timeline != Timeline::instant) continue;
     if (record->phase == Phase::kept || record->phase == Phase::stopping) continue;
+    if (!scope.sees(record->vm.tenant)) continue;
     holders.push_back(record->vm);
   }
   std::sort(holders.begin(), holders.end(), [](const InstantVm& a, const InstantVm& b) {
@@ -84,11 +87,11 @@ std::vector<InstantVm> BootLookup::timeline_holders() const {
   return holders;
 }
 
-std::vector<InstantVm> BootLookup::cut_off() const {
+std::vector<InstantVm> BootLookup::cut_off(const access::TenantScope& scope) const {
   std::vector<InstantVm> found;
   for (const BootId& id : boots_in(settings_.state_directory)) {
     std::optional<BootRecord> record = find_record(id);
-    if (!record || record->problem.empty()) continue;
+    if (!record || record->problem.empty() || !scope.sees(record->vm.tenant)) continue;
     record->vm.problem = record->problem;
     found.push_back(record->vm);
   }
@@ -110,7 +113,13 @@ BootRecord BootLookup::open_record(const BootId& id) const {
 
 std::optional<BootRecord> BootLookup::find_record(const BootId& id) const {
   try {
-    return read_record(base::real_file_system(), places_of(id));
+    BootRecord record = read_record(base::real_file_system(), places_of(id));
+    if (record.vm.tenant.empty()) {
+      record.vm.tenant = settings_.tenant_of_store
+                             ? settings_.tenant_of_store(record.vm.store.location)
+                             : access::TenantName(access::kDefaultTenant);
+    }
+    return record;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found) return std::nullopt;
     base::log().error("{}", error.message());
@@ -140,9 +149,8 @@ InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) con
 }
 
 std::optional<InstantVm> BootLookup::other_holder(const InstantVm& vm) const {
-  for (const InstantVm& each : timeline_holders()) {
-    bool same = each.machine_name == vm.machine_name && each.store.location == vm.store.location;
-    if (same && each.id != vm.id) return each;
+  for (const InstantVm& each : timeline_holders(vm.tenant)) {
+    if (each.machine_name == vm.machine_name && each.id != vm.id) return each;
   }
   return std::nullopt;
 }

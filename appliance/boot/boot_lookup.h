@@ -28,17 +28,17 @@ class BootLookup {
 
   // ---- like BootService's functions of the same names
 
-  std::vector<InstantVm> list() const;
+  std::vector<InstantVm> list(const access::TenantScope& scope) const;
   InstantVm get(const BootId& id) const;
-  BootId find(std::string_view selector) const;
-  std::vector<InstantVm> timeline_holders() const;
-  std::vector<InstantVm> cut_off() const;
+  BootId find(std::string_view selector, const access::TenantScope& scope) const;
+  std::vector<InstantVm> timeline_holders(const access::TenantScope& scope) const;
+  std::vector<InstantVm> cut_off(const access::TenantScope& scope) const;
 
   // ---- one VM
 
   BootPlaces places_of(const BootId& id) const;
   BootRecord open_record(const BootId& id) const;  // throws not_found
-  // None also if it cannot be read, which is logged.
+  // With its tenant, whatever version wrote it. None also if it cannot be read, which is logged.
   std::optional<BootRecord> find_record(const BootId& id) const;
   // The record's VM, with everything that is not in records.
   InstantVm describe(const BootRecord& record, DomainState domain) const;

@@ -153,8 +153,13 @@ void check_folders(const BootSettings& settings, const QemuUser& qemu, MachinePl
   }
 }
 
+access::TenantName tenant_of(const PointSource& source) {
+  return source.tenant.empty() ? access::TenantName(access::kDefaultTenant) : source.tenant;
+}
+
 // Isolated and NAT networks are libvirt's, with the names from the settings.
-void name_networks(const BootSettings& settings, const std::string& tenant, MachinePlan& plan) {
+void name_networks(const BootSettings& settings, const access::TenantName& tenant,
+                   MachinePlan& plan) {
   for (PlannedCard& card : plan.cards) {
     if (card.mode == NetworkMode::nat) card.source = settings.nat_network;
     if (card.mode == NetworkMode::isolated)
@@ -188,11 +193,13 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   if (plan.has_tpm &&
       base::real_file_system().exists(tpm_folder(settings.tpm_directory, plan.uuid)))
     plan.uuid = fresh_uuid();
-  name_networks(settings, source.tenant, plan);
+  // The network of a test boot is its own already.
+  name_networks(settings, options.purpose == Purpose::test ? access::TenantName() : source.tenant,
+                plan);
   judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor.bridges(), plan);
   check_folders(settings, hypervisor.qemu_user(), plan);
-  JoiningVm joining{prepared.point.machine_name, source.store.location, "",
+  JoiningVm joining{prepared.point.machine_name, tenant_of(source), "",
                     options.macs == MacChoice::fresh, cards_of(plan)};
   append(plan.reasons,
          look_for_original(joining, hypervisor.bridges(),
@@ -207,7 +214,7 @@ std::vector<std::string> conflicts_of(const BootRecord& record,
                                       const std::vector<InstantVm>& active,
                                       Hypervisor& hypervisor) {
   const InstantVm& vm = record.vm;
-  JoiningVm joining{vm.machine_name, vm.store.location, vm.domain_name, record.has_fresh_macs,
+  JoiningVm joining{vm.machine_name, vm.tenant, vm.domain_name, record.has_fresh_macs,
                     vm.network_cards};
   std::vector<CardInUse> in_use = hypervisor.facts().cards_in_use;
   return look_for_original(joining, hypervisor.bridges(),
@@ -230,6 +237,9 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   vm.purpose = options.purpose;
   vm.point = prepared.point.id;
   vm.machine_name = prepared.point.machine_name;
+  vm.tenant = tenant_of(source);
+  vm.requested_by = options.requested_by;
+  vm.node = settings.node;
   vm.store = source.store;
   vm.started_ms = base::now_ms();
   vm.domain_name = domain_name(prepared.point.machine_name, id);

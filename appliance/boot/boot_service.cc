@@ -66,11 +66,13 @@ InstantVm BootService::start(const PointSource& source, const images::PointId& p
   return implementation_->operations.start(source, point, options, on_step);
 }
 
-std::vector<InstantVm> BootService::list() { return implementation_->lookup.list(); }
+std::vector<InstantVm> BootService::list(const access::TenantScope& scope) {
+  return implementation_->lookup.list(scope);
+}
 InstantVm BootService::get(const BootId& id) { return implementation_->lookup.get(id); }
 
-BootId BootService::find(std::string_view selector) {
-  return implementation_->lookup.find(selector);
+BootId BootService::find(std::string_view selector, const access::TenantScope& scope) {
+  return implementation_->lookup.find(selector, scope);
 }
 
 void BootService::stop(const BootId& id, const StopOptions& options) {
@@ -84,11 +86,13 @@ void BootService::power(const BootId& id, PowerAction action) {
 InstantVm BootService::change(const BootId& id, const BootChanges& changes) {
   return implementation_->operations.change(id, changes);
 }
-std::vector<InstantVm> BootService::timeline_holders() {
-  return implementation_->lookup.timeline_holders();
+std::vector<InstantVm> BootService::timeline_holders(const access::TenantScope& scope) {
+  return implementation_->lookup.timeline_holders(scope);
 }
 
-std::vector<InstantVm> BootService::cut_off() { return implementation_->lookup.cut_off(); }
+std::vector<InstantVm> BootService::cut_off(const access::TenantScope& scope) {
+  return implementation_->lookup.cut_off(scope);
+}
 
 Screenshot BootService::screenshot(const BootId& id) {
   BootRecord record = implementation_->lookup.open_record(id);

@@ -16,6 +16,9 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/access/node_id.h"
+#include "appliance/access/tenant_name.h"
+#include "appliance/access/tenant_scope.h"
 #include "appliance/boot/block_pull.h"
 #include "appliance/boot/guest/guest_search.h"
 #include "appliance/boot/host/accelerator_trial.h"
@@ -47,6 +50,10 @@ struct BootSettings {
   // How long QEMU holds the guest's requests while an export is unavailable, before it pauses the
   // guest.
   uint32_t export_reconnect_delay_s = 300;
+  access::NodeId node{};  // of this process; written to each record
+  // The tenant whose store is in that folder, for records of a version that did not write the
+  // tenant. Empty: the default tenant.
+  std::function<access::TenantName(const std::string& store_directory)> tenant_of_store;
   // Where start() pins its point until boot.json says that it is used. Must outlive the service.
   // Null: no points are deleted while VMs start.
   PointPins* pins = nullptr;
@@ -56,7 +63,7 @@ struct BootSettings {
 struct PointSource {
   images::StoreReader* reader = nullptr;
   images::StoreReference store;  // absolute paths
-  std::string tenant;            // whose it is: isolated networks are not shared with others
+  access::TenantName tenant;     // whose it is: isolated networks are not shared with others
   // The points that the last check of the store found damaged, and when. Milliseconds since 1970.
   std::map<images::PointId, uint64_t> damaged_points;
 };
@@ -99,12 +106,12 @@ class BootService {
   InstantVm start(const PointSource& source, const images::PointId& point,
                   const BootOptions& options, const StepCallback& on_step = {});
 
-  // All VMs, oldest first.
-  std::vector<InstantVm> list();
+  // All VMs in the scope, oldest first.
+  std::vector<InstantVm> list(const access::TenantScope& scope);
   InstantVm get(const BootId& id);  // throws not_found
-  // The VM that a person refers to: a boot id, a unique prefix of one, or the name of a machine
-  // with just one. Throws not_found, invalid_argument.
-  BootId find(std::string_view selector);
+  // The VM in the scope that a person refers to: a boot id, a unique prefix of one, or the name of a
+  // machine with just one. Throws not_found, invalid_argument.
+  BootId find(std::string_view selector, const access::TenantScope& scope);
 
   // Ends VM and export. Without keep_overlay nothing of it is left when it returns. Throws
   // not_found.
@@ -113,14 +120,14 @@ class BootService {
   // Throws not_found; busy for a timeline that another instant VM of the machine holds.
   InstantVm change(const BootId& id, const BootChanges& changes);
 
-  // The VMs whose syncs are added to their machines' timelines, oldest first: all with
+  // The VMs in the scope whose syncs are added to their machines' timelines, oldest first: all with
   // Timeline::instant except those that were stopped, whether they run or not. From the records
   // alone, so that libvirt need not answer; without state, console and sizes.
-  std::vector<InstantVm> timeline_holders();
+  std::vector<InstantVm> timeline_holders(const access::TenantScope& scope);
 
   // Those that were interrupted and are not restarted, either permanently or for now, with the
   // problem. From the records alone, as above.
-  std::vector<InstantVm> cut_off();
+  std::vector<InstantVm> cut_off(const access::TenantScope& scope);
 
   // Throws not_found; busy if the VM is in a state in which that is impossible.
   void power(const BootId& id, PowerAction action);

@@ -14,7 +14,7 @@ constexpr std::string_view kSelect =
 Alert read_alert(Statement& row) {
   Alert alert;
   alert.id = row.integer(0);
-  alert.tenant = row.text(1);
+  alert.tenant = TenantName(row.text(1));
   alert.kind = row.text(2);
   alert.subject = row.text(3);
   alert.message = row.text(4);
@@ -56,31 +56,36 @@ bool Catalog::close_alert(std::string_view tenant, std::string_view kind, std::s
   return (*database)->changed_rows() > 0;
 }
 
-void Catalog::acknowledge_alert(int64_t id, uint64_t now_ms) {
-  auto database = database_.lock();
-  (*database)
-      ->prepare("UPDATE alerts SET acknowledged_ms = coalesce(acknowledged_ms, ?) WHERE id = ?")
-      .bind(now_ms, id)
-      .run();
-  if ((*database)->changed_rows() > 0) return;
-  throw base::Error(base::ErrorCode::not_found, fmt::format("there is no alert {}", id));
+Alert Catalog::acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms) {
+  std::optional<Alert> alert = find_alert(id, scope);
+  if (!alert)
+    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no alert {}", id));
+  if (!alert->acknowledged_ms) {
+    (*database_.lock())
+        ->prepare("UPDATE alerts SET acknowledged_ms = coalesce(acknowledged_ms, ?) WHERE id = ?")
+        .bind(now_ms, id)
+        .run();
+    alert->acknowledged_ms = now_ms;
+  }
+  return *alert;
 }
 
-std::optional<Alert> Catalog::find_alert(int64_t id) {
+std::optional<Alert> Catalog::find_alert(int64_t id, const TenantScope& scope) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format("{} WHERE a.id = ?", kSelect));
   statement.bind(id);
   if (!statement.step()) return std::nullopt;
-  return read_alert(statement);
+  Alert alert = read_alert(statement);
+  return scope.sees(alert.tenant) ? std::optional(std::move(alert)) : std::nullopt;
 }
 
-std::vector<Alert> Catalog::alerts(std::string_view tenant, bool closed_too, uint32_t limit) {
+std::vector<Alert> Catalog::alerts(const TenantScope& scope, bool closed_too, uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      fmt::format("{} WHERE (?1 = '' OR t.name = ?1) AND (?2 OR a.closed_ms IS NULL) "
+      fmt::format("{} WHERE (?1 IS NULL OR t.name = ?1) AND (?2 OR a.closed_ms IS NULL) "
                   "ORDER BY a.id DESC LIMIT ?3",
                   kSelect));
-  statement.bind(tenant, closed_too ? 1 : 0, limit);
+  statement.bind(tenant_filter(**database, scope), closed_too ? 1 : 0, limit);
   std::vector<Alert> alerts;
   while (statement.step()) alerts.push_back(read_alert(statement));
   return alerts;

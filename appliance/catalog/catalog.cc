@@ -33,6 +33,16 @@ int64_t Catalog::tenant_id(Database& database, std::string_view name) {
   return statement.integer(0);
 }
 
+// For "?1 IS NULL OR tenants.name = ?1". No tenant has an empty name: that is how nobody's scope finds
+// nothing.
+std::optional<std::string> Catalog::tenant_filter(Database& database, const TenantScope& scope) {
+  if (scope.is_all()) return std::nullopt;
+  std::optional<TenantName> only = scope.only();
+  if (!only) return "";
+  tenant_id(database, *only);  // throws not_found
+  return only->text();
+}
+
 void Catalog::expect_tenant(std::string_view name) { tenant_id(**database_.lock(), name); }
 
 void Catalog::add_tenant(std::string_view name, uint64_t now_ms) {
@@ -62,9 +72,11 @@ void Catalog::set_tenant_quota(std::string_view name, std::optional<uint64_t> qu
       .run();
 }
 
-std::vector<Tenant> Catalog::tenants() {
+std::vector<Tenant> Catalog::tenants(const TenantScope& scope) {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare("SELECT name, created_ms FROM tenants ORDER BY name");
+  Statement statement = (*database)->prepare(
+      "SELECT name, created_ms FROM tenants WHERE ?1 IS NULL OR name = ?1 ORDER BY name");
+  statement.bind(tenant_filter(**database, scope));
   std::vector<Tenant> tenants;
   while (statement.step()) tenants.push_back({statement.text(0), statement.natural(1)});
   return tenants;

@@ -4,7 +4,8 @@
 // Thread-safe: one connection behind one lock, which is held across SQLite's I/O because SQLite
 // allows one writer anyway and every call is short. What a function changed is durable when it
 // returns. Every function throws no_space, corrupt or io when the file cannot be read or written,
-// and not_found for a tenant that does not exist.
+// and not_found for a tenant that does not exist, also for one that a scope names. Lists and what
+// people name by a selector are limited to a scope: what is outside of it does not exist.
 #pragma once
 
 #include <chrono>
@@ -37,11 +38,11 @@ struct Verification;
 struct VerificationPicture;
 
 struct JobFilter {
-  std::optional<JobState> state;
-  std::string kind;      // empty: any
-  std::string subject;   // empty: any
-  uint32_t limit = 100;  // the newest ones
-  std::string tenant{};  // empty: any
+  TenantScope scope;  // by default no tenant's
+  std::optional<JobState> state{};
+  std::string kind{};     // empty: any
+  std::string subject{};  // empty: any
+  uint32_t limit = 100;   // the newest ones
 };
 
 // Throws unauthorized unless the host may add points to the machine: it is the host's, or it is
@@ -56,7 +57,7 @@ class Catalog {
   ~Catalog();
 
   // --- tenants ---
-  std::vector<Tenant> tenants();
+  std::vector<Tenant> tenants(const TenantScope& scope);
   void expect_tenant(std::string_view name);
   void add_tenant(std::string_view name, uint64_t now_ms);  // throws already_exists
   // Bytes that the tenant's store may take on the disk; none: any.
@@ -74,16 +75,16 @@ class Catalog {
   // missing.
   void intend_removal(std::string_view tenant, const images::PointId& id);
   // What the appliance must find again under the same name: "authority", the fingerprint of its
-  // authority's certificate.
+  // authority's certificate; "node", the id of this installation.
   std::optional<std::string> find_fact(std::string_view name);
   void save_fact(std::string_view name, std::string_view value);
 
   // --- hosts and tokens (hosts.cc, tokens.cc) ---
-  std::vector<Host> hosts();
+  std::vector<Host> hosts(const TenantScope& scope);
   std::optional<Host> find_host(const HostId& id);
   // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument
-  // if ambiguous. Of one tenant, or of all if it is empty.
-  Host host(std::string_view selector, std::string_view tenant = {});
+  // if ambiguous.
+  Host host(std::string_view selector, const TenantScope& scope);
   // Whose certificate that is, one that was renewed since included; also of a revoked host.
   std::optional<Host> find_host_by_certificate(std::string_view serial);
   // The host's newest one from now on; earlier ones go on counting.
@@ -92,9 +93,9 @@ class Catalog {
   void touch_host(const HostId& id, std::string_view version, uint64_t now_ms);
 
   void add_token(const Token& token, const base::Sha256& secret_hash);
-  std::vector<Token> tokens();
-  // By id or unique prefix of one; of one tenant, or of all if it is empty. Throws not_found.
-  void revoke_token(std::string_view selector, std::string_view tenant = {});
+  std::vector<Token> tokens(const TenantScope& scope);
+  // By id or unique prefix of one. Throws not_found.
+  void revoke_token(std::string_view selector, const TenantScope& scope);
   // The token if its secret is known, of that kind, not expired and, for an enrolment, not used.
   std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
                                         uint64_t now_ms);
@@ -107,7 +108,7 @@ class Catalog {
   void replace_internal_host(const Host& host, uint64_t now_ms);
 
   // --- machines and points (machines.cc, points.cc) ---
-  std::vector<Machine> machines(std::string_view tenant);
+  std::vector<Machine> machines(const TenantScope& scope);
   std::optional<Machine> find_machine(std::string_view tenant, std::string_view name);
   Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
   // The machine for a host that is about to write it: an existing one of the host, or a new one
@@ -204,10 +205,11 @@ class Catalog {
   // False if none was open.
   bool close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,
                    uint64_t now_ms);
-  void acknowledge_alert(int64_t id, uint64_t now_ms);  // throws not_found
-  std::optional<Alert> find_alert(int64_t id);
-  // Newest first; closed ones too if wanted. Of one tenant, or of all if it is empty.
-  std::vector<Alert> alerts(std::string_view tenant, bool closed_too, uint32_t limit);
+  // Throws not_found; the alert as it is now.
+  Alert acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms);
+  std::optional<Alert> find_alert(int64_t id, const TenantScope& scope);
+  // Newest first; closed ones too if wanted.
+  std::vector<Alert> alerts(const TenantScope& scope, bool closed_too, uint32_t limit);
 
   // --- jobs (jobs.cc) ---
   // Fills in the id; the job is queued.
@@ -217,11 +219,12 @@ class Catalog {
   void end_job(const Job& job);  // state, progress, figures, error, ended_ms
   // At most kMaxLogLines a job; further lines are dropped.
   void log_job(JobId id, std::string_view text, uint64_t now_ms);
-  std::optional<Job> find_job(JobId id);
+  std::optional<Job> find_job(JobId id);  // of any tenant: the caller checks the job's tenant
   std::vector<Job> jobs(const JobFilter& filter);  // newest first
   std::vector<JobLogLine> job_log(JobId id, int64_t after_sequence, uint32_t limit);
-  // Jobs that a dead daemon left queued or running become failed. Returns how many.
-  uint64_t fail_unfinished_jobs(std::string_view why, uint64_t now_ms);
+  // Jobs that a dead daemon of this node left queued or running become failed, and those that name
+  // no node. Another node's jobs are its own. Returns how many.
+  uint64_t fail_unfinished_jobs(const NodeId& node, std::string_view why, uint64_t now_ms);
   // Forgets all but the newest `keep` finished jobs.
   void prune_jobs(uint64_t keep);
 
@@ -256,9 +259,9 @@ class Catalog {
                                                 std::string_view machine_name, uint64_t from_ms,
                                                 uint64_t to_ms);
   // Newest first; of one machine, or of all if it is empty.
-  std::vector<Verification> verifications(std::string_view tenant, std::string_view machine_name,
+  std::vector<Verification> verifications(const TenantScope& scope, std::string_view machine_name,
                                           uint32_t limit);
-  Verification verification(std::string_view tenant, int64_t number);  // throws not_found
+  Verification verification(const TenantScope& scope, int64_t number);  // throws not_found
   std::vector<VerificationPicture> verification_pictures(int64_t number);
   MachineChecks machine_checks(std::string_view tenant, std::string_view machine_name);
   void set_machine_checks(std::string_view tenant, std::string_view machine_name,
@@ -270,6 +273,7 @@ class Catalog {
   explicit Catalog(std::unique_ptr<Database> database);
   using Connection = base::Guarded<std::unique_ptr<Database>>;
   static int64_t tenant_id(Database& database, std::string_view name);
+  static std::optional<std::string> tenant_filter(Database& database, const TenantScope& scope);
   Connection database_;
 };
 

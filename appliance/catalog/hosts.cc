@@ -15,7 +15,7 @@ constexpr std::string_view kSelect =
 Host read_host(Statement& row) {
   Host host;
   host.id = HostId::from_hex(row.text(0));
-  host.tenant = row.text(1);
+  host.tenant = TenantName(row.text(1));
   host.name = row.text(2);
   host.certificate_serial = row.text(3);
   host.version = row.text(4);
@@ -51,10 +51,11 @@ void insert_host(Database& database, int64_t tenant, const Host& host, uint64_t 
 
 }  // namespace
 
-std::vector<Host> Catalog::hosts() {
+std::vector<Host> Catalog::hosts(const TenantScope& scope) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare(fmt::format("{} ORDER BY t.name, h.name, h.enrolled_ms", kSelect));
+  Statement statement = (*database)->prepare(fmt::format(
+      "{} WHERE ?1 IS NULL OR t.name = ?1 ORDER BY t.name, h.name, h.enrolled_ms", kSelect));
+  statement.bind(tenant_filter(**database, scope));
   return read_hosts(statement);
 }
 
@@ -66,10 +67,9 @@ std::optional<Host> Catalog::find_host(const HostId& id) {
   return read_host(statement);
 }
 
-Host Catalog::host(std::string_view selector, std::string_view tenant) {
+Host Catalog::host(std::string_view selector, const TenantScope& scope) {
   std::vector<Host> named, prefixed;
-  for (Host& host : hosts()) {
-    if (!tenant.empty() && host.tenant != tenant) continue;
+  for (Host& host : hosts(scope)) {
     if (host.name == selector && !host.revoked) {
       named.push_back(std::move(host));
     } else if (selector.size() >= 4 && host.id.hex().starts_with(selector)) {

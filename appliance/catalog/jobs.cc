@@ -8,15 +8,14 @@ namespace {
 
 constexpr std::string_view kSelect =
     "SELECT j.id, j.kind, t.name, j.subject, j.state, j.done, j.total, j.phase, j.figures, "
-    "j.error_code, "
-    "j.error_message, j.created_ms, j.started_ms, j.ended_ms FROM jobs j JOIN tenants t ON t.id = "
-    "j.tenant ";
+    "j.error_code, j.error_message, j.created_ms, j.started_ms, j.ended_ms, j.requested_by, j.node "
+    "FROM jobs j JOIN tenants t ON t.id = j.tenant ";
 
 Job read_job(Statement& row) {
   Job job;
   job.id = JobId{row.integer(0)};
   job.kind = row.text(1);
-  job.tenant = row.text(2);
+  job.tenant = TenantName(row.text(2));
   job.subject = row.text(3);
   job.state = job_state_from_name(row.text(4));
   job.progress = {row.natural(5), row.natural(6), row.text(7)};
@@ -26,6 +25,8 @@ Job read_job(Statement& row) {
   job.created_ms = row.natural(11);
   if (!row.is_null(12)) job.started_ms = row.natural(12);
   if (!row.is_null(13)) job.ended_ms = row.natural(13);
+  job.requested_by = row.text(14);
+  if (!row.is_null(15)) job.node = NodeId::from_hex(row.text(15));
   return job;
 }
 
@@ -35,9 +36,10 @@ JobId Catalog::add_job(const Job& job) {
   auto database = database_.lock();
   (*database)
       ->prepare(
-          "INSERT INTO jobs(kind, tenant, subject, state, created_ms) VALUES (?, ?, ?, 'queued', "
-          "?)")
-      .bind(job.kind, tenant_id(**database, job.tenant), job.subject, job.created_ms)
+          "INSERT INTO jobs(kind, tenant, subject, state, created_ms, requested_by, node) "
+          "VALUES (?, ?, ?, 'queued', ?, ?, ?)")
+      .bind(job.kind, tenant_id(**database, job.tenant), job.subject, job.created_ms,
+            job.requested_by, job.node.hex())
       .run();
   return JobId{(*database)->last_row_id()};
 }
@@ -91,11 +93,11 @@ std::vector<Job> Catalog::jobs(const JobFilter& filter) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE (?1 = '' OR j.state = ?1) AND (?2 = '' OR j.kind "
-                  "= ?2) AND (?3 = '' OR j.subject = ?3) AND (?5 = '' OR t.name = ?5) "
+                  "= ?2) AND (?3 = '' OR j.subject = ?3) AND (?5 IS NULL OR t.name = ?5) "
                   "ORDER BY j.id DESC LIMIT ?4",
                   kSelect));
   statement.bind(filter.state ? job_state_name(*filter.state) : std::string_view(), filter.kind,
-                 filter.subject, filter.limit, filter.tenant);
+                 filter.subject, filter.limit, tenant_filter(**database, filter.scope));
   std::vector<Job> jobs;
   while (statement.step()) jobs.push_back(read_job(statement));
   return jobs;
@@ -113,14 +115,13 @@ std::vector<JobLogLine> Catalog::job_log(JobId id, int64_t after_sequence, uint3
   return lines;
 }
 
-uint64_t Catalog::fail_unfinished_jobs(std::string_view why, uint64_t now_ms) {
+uint64_t Catalog::fail_unfinished_jobs(const NodeId& node, std::string_view why, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)
       ->prepare(
           "UPDATE jobs SET state = 'failed', error_code = 'unavailable', error_message = ?, "
-          "ended_ms = ? "
-          "WHERE state IN ('queued', 'running')")
-      .bind(why, now_ms)
+          "ended_ms = ? WHERE state IN ('queued', 'running') AND (node = ? OR node IS NULL)")
+      .bind(why, now_ms, node.hex())
       .run();
   return static_cast<uint64_t>((*database)->changed_rows());
 }

@@ -82,11 +82,11 @@ void expect_writable(const Machine& machine, const HostId& host) {
   }
 }
 
-std::vector<Machine> Catalog::machines(std::string_view tenant) {
+std::vector<Machine> Catalog::machines(const TenantScope& scope) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare(fmt::format("{} WHERE m.tenant = ? ORDER BY m.name", kSelect));
-  statement.bind(tenant_id(**database, tenant));
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE ?1 IS NULL OR t.name = ?1 ORDER BY t.name, m.name", kSelect));
+  statement.bind(tenant_filter(**database, scope));
   std::vector<Machine> machines;
   while (statement.step()) machines.push_back(read_machine(statement));
   return machines;

@@ -8,6 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/access/node_id.h"
+#include "appliance/access/tenant_name.h"
+#include "appliance/access/tenant_scope.h"
 #include "base/error.h"
 #include "images/ids.h"
 #include "images/point.h"
@@ -23,7 +26,10 @@ struct JobId {
   auto operator<=>(const JobId&) const = default;
 };
 
-constexpr std::string_view kDefaultTenant = "default";
+using access::kDefaultTenant;
+using access::NodeId;
+using access::TenantName;
+using access::TenantScope;
 
 // The host that every tenant has beside its own: the appliance itself, which syncs instant VMs.
 // Nobody else can enrol under this name.
@@ -60,7 +66,7 @@ enum class LostPoints {
 // A production server on which an agent runs.
 struct Host {
   HostId id;
-  std::string tenant;
+  TenantName tenant;
   std::string name;
   std::string certificate_serial;  // lower-case hexadecimal, of its newest certificate
   std::string version;             // of its agent, as it last said
@@ -82,7 +88,7 @@ TokenKind token_kind_from_name(std::string_view name);  // throws invalid_argume
 struct Token {
   TokenId id;
   TokenKind kind = TokenKind::enrolment;
-  std::string tenant;
+  TenantName tenant;
   std::string note;
   uint64_t created_ms = 0;
   std::optional<uint64_t> expires_ms;
@@ -126,8 +132,10 @@ struct JobProgress {
 struct Job {
   JobId id;
   std::string kind;  // "sync", "check", "compact", "delete", "wait", …
-  std::string tenant;
-  std::string subject;  // what it works on: a machine, a point, …
+  TenantName tenant;
+  std::string subject;       // what it works on: a machine, a point, …
+  std::string requested_by;  // as access::Requester; empty for jobs of a version without it
+  NodeId node;               // whose process runs it; zero for jobs of a version without it
   JobState state = JobState::queued;
   JobProgress progress;
   std::string figures = "{}";  // a JSON object, by kind
@@ -191,7 +199,7 @@ struct RecoveryGaps {
 
 struct Alert {
   int64_t id = 0;
-  std::string tenant;
+  TenantName tenant;
   std::string kind;
   std::string subject;
   std::string message;

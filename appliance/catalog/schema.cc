@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 11> kMigrations{
+constexpr std::array<const char*, 12> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -302,6 +302,11 @@ CREATE INDEX host_certificates_by_host ON host_certificates(host);
 INSERT INTO host_certificates SELECT certificate_serial, id, enrolled_ms FROM hosts;
 ALTER TABLE hosts ADD COLUMN certified_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE hosts SET certified_ms = enrolled_ms;
+)sql",
+    // 12: who asked for a job, and whose process runs it.
+    R"sql(
+ALTER TABLE jobs ADD COLUMN requested_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN node TEXT;
 )sql",
 };
 

@@ -16,7 +16,7 @@ Token read_token(Statement& row) {
   Token token;
   token.id = TokenId::from_hex(row.text(0));
   token.kind = token_kind_from_name(row.text(1));
-  token.tenant = row.text(2);
+  token.tenant = TenantName(row.text(2));
   token.note = row.text(3);
   token.created_ms = row.natural(4);
   if (!row.is_null(5)) token.expires_ms = row.natural(5);
@@ -39,19 +39,19 @@ void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
       .run();
 }
 
-std::vector<Token> Catalog::tokens() {
+std::vector<Token> Catalog::tokens(const TenantScope& scope) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare(fmt::format("{} ORDER BY k.created_ms, k.id", kSelect));
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE ?1 IS NULL OR t.name = ?1 ORDER BY k.created_ms, k.id", kSelect));
+  statement.bind(tenant_filter(**database, scope));
   std::vector<Token> tokens;
   while (statement.step()) tokens.push_back(read_token(statement));
   return tokens;
 }
 
-void Catalog::revoke_token(std::string_view selector, std::string_view tenant) {
+void Catalog::revoke_token(std::string_view selector, const TenantScope& scope) {
   std::vector<TokenId> found;
-  for (const Token& token : tokens()) {
-    if (!tenant.empty() && token.tenant != tenant) continue;
+  for (const Token& token : tokens(scope)) {
     if (selector.size() >= 4 && token.id.hex().starts_with(selector)) found.push_back(token.id);
   }
   if (found.size() > 1) {

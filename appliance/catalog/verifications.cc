@@ -198,24 +198,24 @@ std::optional<Verification> Catalog::last_verification(std::string_view tenant,
   return read_verification(statement);
 }
 
-std::vector<Verification> Catalog::verifications(std::string_view tenant,
+std::vector<Verification> Catalog::verifications(const TenantScope& scope,
                                                  std::string_view machine_name, uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      fmt::format("{} WHERE v.tenant = ?1 AND (?2 = '' OR v.machine = ?2) ORDER BY v.id DESC "
-                  "LIMIT ?3",
+      fmt::format("{} WHERE (?1 IS NULL OR t.name = ?1) AND (?2 = '' OR v.machine = ?2) "
+                  "ORDER BY v.id DESC LIMIT ?3",
                   kSelect));
-  statement.bind(tenant_id(**database, tenant), machine_name, limit);
+  statement.bind(tenant_filter(**database, scope), machine_name, limit);
   std::vector<Verification> rows;
   while (statement.step()) rows.push_back(read_verification(statement));
   return rows;
 }
 
-Verification Catalog::verification(std::string_view tenant, int64_t number) {
+Verification Catalog::verification(const TenantScope& scope, int64_t number) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare(fmt::format("{} WHERE v.tenant = ? AND v.id = ?", kSelect));
-  statement.bind(tenant_id(**database, tenant), number);
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE (?1 IS NULL OR t.name = ?1) AND v.id = ?2", kSelect));
+  statement.bind(tenant_filter(**database, scope), number);
   if (!statement.step()) {
     throw base::Error(base::ErrorCode::not_found,
                       fmt::format("there is no test boot {}; see 'muletto verify list'", number));

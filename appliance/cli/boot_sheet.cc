@@ -14,6 +14,8 @@ void print_boot(const nlohmann::json& boot) {
   sheet.add("State", text_of(boot, "state"));
   if (!boot["problem"].is_null()) sheet.add("Problem", text_of(boot, "problem"));
   sheet.add("Point", text_of(boot, "point"));
+  sheet.add("Tenant", text_of(boot, "tenant"));
+  sheet.add("Requested by", text_of(boot, "requested_by"));
   sheet.add("Started", fmt::format("{}, within {}", text_of(boot, "started"),
                                    duration_of(boot, "start_duration_ms")));
   sheet.add("Hardware", fmt::format("{} CPUs, {}, {}, {}", text_of(boot, "cpu_count"),

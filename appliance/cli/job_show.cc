@@ -14,6 +14,7 @@ void print_job(const nlohmann::json& job) {
   sheet.add("Job", text_of(job, "id"));
   sheet.add("Kind", text_of(job, "kind"));
   sheet.add("Subject", text_of(job, "subject"));
+  sheet.add("Requested by", text_of(job, "requested_by"));
   sheet.add("State", text_of(job, "state"));
   sheet.add("Created", text_of(job, "created"));
   sheet.add("Started", text_of(job, "started"));

@@ -18,6 +18,7 @@ int run(const base::Arguments& arguments) {
   const nlohmann::json& boots = status["boots"];
   Sheet sheet;
   sheet.add("Version", text_of(status, "version"));
+  sheet.add("Node", text_of(status, "node"));
   sheet.add("Up for", duration_of(status, "uptime_ms"));
   sheet.add("Address", text_of(status, "address"));
   sheet.add("Fingerprint", text_of(status, "fingerprint"));

@@ -62,6 +62,10 @@ Daemon::Daemon(const Config& config) : config_(config) {
   std::filesystem::remove(config_.ready_path());  // left by a dead daemon
 
   catalog_ = catalog::Catalog::open(config_.catalog_path());
+  std::optional<access::NodeId> remembered;
+  if (auto fact = catalog_->find_fact("node")) remembered = access::NodeId::from_hex(*fact);
+  node_ = access::open_node_id(config_.node_path(), remembered);
+  catalog_->save_fact("node", node_.hex());
   presence::expect_known_authority(config_, *catalog_);
   authority_ = pki::Authority::open(config_.pki_directory(),
                                     pki::local_server_names(host_of(config_.public_address)));
@@ -71,6 +75,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
                                                    config_.stores_directory(), *catalog_);
   jobs::JobLimits job_limits;
   job_limits.thread_count = config_.job_threads;
+  job_limits.node = node_;
   uint64_t disk_size = ingest::disk_space_of(config_.state_directory).size;
   ballast_ = std::make_unique<base::Ballast>(config_.ballast_path(),
                                              std::min(kMaxBallast, disk_size / kBallastShare));
@@ -81,7 +86,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(), *hypervisor_);
-  timelines_ = std::make_unique<instant::Timelines>(*boots_, *stores_);
+  timelines_ = std::make_unique<instant::Timelines>(*boots_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
   ingest::SpaceGuard::Sources sources;
@@ -111,9 +116,10 @@ Daemon::Daemon(const Config& config) : config_(config) {
       alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
       schedule::Others{
           [this](const std::string& tenant) { return timelines_->holders(tenant); },
-          [this] { return timelines_->conditions(*catalog_); },
+          [this] { return timelines_->conditions(); },
           [this](const std::string& tenant, const std::string& machine, const char* why) {
-            verification_->request(tenant, machine + "@latest", why);
+            verification_->request(access::TenantName(tenant), machine + "@latest", why,
+                                   access::Requester::schedule());
           },
           clock_trust_.get(), &base::system_clock(), alert_sources(),
           [this](const catalog::Host& host, const alerts::Misconduct& misconduct) {
@@ -121,9 +127,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
           }});
   ingest_->set_orders(*scheduler_);
   stores_->set_on_lost([this](const std::string& tenant) {
-    for (const catalog::Host& host : catalog_->hosts()) {
-      if (host.tenant == tenant) ingest_->cut_host(host.id);
-    }
+    for (const catalog::Host& host : catalog_->hosts(access::TenantName(tenant)))
+      ingest_->cut_host(host.id);
   });
   presence_ = std::make_unique<presence::Presence>(
       presence::needs_of({config_, [this] { stores_->look(); },
@@ -133,7 +138,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
                                     *scheduler_, *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
-                                    [this] { return public_address(); }, base::now_ms()});
+                                    [this] { return public_address(); }, base::now_ms(), node_});
   reports_ = std::make_unique<report::ReportService>(config_.reports_directory(), *catalog_,
                                                      *scheduler_, *jobs_);
   services_->reports = reports_.get();
@@ -171,7 +176,9 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
   auto certificates = [this](uint64_t now_ms) {
     alerts::CertificateEnds ends{authority_->authority_end_ms(), authority_->server_end_ms(),
                                  pki::kHostLifetime_ms};
-    return alerts::certificate_conditions(ends, catalog_->tenants(), catalog_->hosts(), now_ms);
+    const auto all = access::TenantScope::all();
+    return alerts::certificate_conditions(ends, catalog_->tenants(all), catalog_->hosts(all),
+                                          now_ms);
   };
   auto space = [this](uint64_t) {
     ballast_->restore();
@@ -204,6 +211,10 @@ boot::BootSettings Daemon::boot_settings() {
   settings.export_cache_size = config_.chunk_cache_size;
   settings.tpm_directory = config_.tpm_directory;
   settings.trace_directory = config_.traces_directory();
+  settings.node = node_;
+  settings.tenant_of_store = [this](const std::string& store_directory) {
+    return stores_->tenant_of(store_directory);
+  };
   settings.pins = &pins_;
   return settings;
 }
@@ -245,7 +256,8 @@ std::string Daemon::local_address() const {
 void Daemon::run(const base::StopSignals& signals) {
   stores_->open_existing();
   VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
-    recovery::submit_pull(services_->recovery(), vm, vm.pull_bandwidth);
+    recovery::submit_pull(services_->recovery(), vm, vm.pull_bandwidth,
+                          access::Requester::schedule());
   });
   presence_->start();
   server_->start();

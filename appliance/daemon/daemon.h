@@ -46,6 +46,7 @@ class Daemon {
   alerts::HostConduct conduct_;
   std::unique_ptr<base::FileLock> state_lock_;
   std::unique_ptr<base::FileLock> run_lock_;
+  access::NodeId node_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<pki::Authority> authority_;
   std::unique_ptr<stores::TenantStores> stores_;

@@ -141,7 +141,10 @@ std::unique_ptr<images::StoreSink> AgentSession::begin(const images::SyncPlan& p
   if (ingest_.orders_ != nullptr)
     job_ = ingest_.orders_->adopt(host_.tenant, plan.machine_name, host_.id);
   ordered_ = job_ != nullptr;
-  if (!job_) job_ = ingest_.jobs_.attach({"sync", host_.tenant, plan.machine_name});
+  if (!job_) {
+    job_ = ingest_.jobs_.attach(
+        {"sync", host_.tenant, plan.machine_name, access::Requester::host(host_.name)});
+  }
   on_cancel_.emplace(job_->context().stop(), [this] { stream_.abort(); });
   job_->context().log(
       fmt::format("the agent on {} streams {} disks", host_.name, plan.disks.size()));

@@ -201,12 +201,12 @@ std::vector<alerts::Condition> SpaceGuard::conditions() {
     expect_reserve(refused_size);
     if (refused_size > 0) state_.lock()->refused_size = 0;
   } catch (const Error& error) {
-    for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
       found.push_back({alerts::kSyncsWithoutSpace, tenant.name, tenant.name,
                        "syncs are refused: " + error.message() + busiest_host("")});
     }
   }
-  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+  for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
     auto quota = catalog_.tenant_quota(tenant.name);
     if (!quota) continue;
     uint64_t used = store_size(tenant.name);

@@ -73,7 +73,7 @@ InternalHostPlaces InstantSyncs::places_of(const std::string& tenant) const {
 }
 
 void InstantSyncs::take_over_old_folders() const {
-  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+  for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
     std::string now = places_of(tenant.name).state_directory;
     std::string before =
         settings_.state_directory + "/instant/" + hash_of(tenant.name).substr(0, kOldDigits);
@@ -107,7 +107,7 @@ void InstantSyncs::run(const std::stop_token& stop) {
     guarded("", [&] {
       if (!took_over) take_over_old_folders();
       took_over = true;
-      known = catalog_.tenants();
+      known = catalog_.tenants(catalog::TenantScope::all());
     });
     for (const catalog::Tenant& each : known) {
       guarded(each.name, [&] {
@@ -124,7 +124,7 @@ void InstantSyncs::run(const std::stop_token& stop) {
 bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
   tenant.running.clear();
   bool any = false;
-  for (const boot::InstantVm& vm : timelines_.vms(name)) {
+  for (const boot::InstantVm& vm : timelines_.vms(access::TenantName(name))) {
     any = true;
     try {
       boot::VmState state = boots_.get(vm.id).state;

@@ -48,7 +48,7 @@ std::optional<catalog::Host> known_host(catalog::Catalog& catalog, const json& e
 json enroll(catalog::Catalog& catalog, const pki::Authority& authority, const std::string& tenant,
             catalog::Host& host) {
   host.id = catalog::HostId::random();
-  host.tenant = tenant;
+  host.tenant = catalog::TenantName(tenant);
   host.name = catalog::kInternalHostName;
   host.version = MULETTO_VERSION;
   std::string key = base::generate_key();

@@ -4,18 +4,13 @@
 
 namespace appliance::instant {
 
-std::vector<boot::InstantVm> Timelines::vms(const std::string& tenant) {
-  std::string store = stores_.directory_of(tenant);
-  std::vector<boot::InstantVm> found;
-  for (boot::InstantVm& vm : boots_.timeline_holders()) {
-    if (vm.store.location == store) found.push_back(std::move(vm));
-  }
-  return found;
+std::vector<boot::InstantVm> Timelines::vms(const access::TenantName& tenant) {
+  return boots_.timeline_holders(tenant);
 }
 
 std::optional<ingest::TimelineHolder> Timelines::holder(const std::string& tenant,
                                                         const std::string& machine) {
-  for (const boot::InstantVm& vm : vms(tenant)) {
+  for (const boot::InstantVm& vm : vms(access::TenantName(tenant))) {
     if (vm.machine_name != machine) continue;
     ingest::TimelineHolder holder{vm.id.hex(), host_of(tenant), vm.point, {}};
     for (const boot::VmDisk& disk : vm.disks) holder.disk_names[disk.target] = disk.name;
@@ -26,20 +21,17 @@ std::optional<ingest::TimelineHolder> Timelines::holder(const std::string& tenan
 
 std::map<std::string, catalog::HostId> Timelines::holders(const std::string& tenant) {
   std::map<std::string, catalog::HostId> hosts;
-  for (const boot::InstantVm& vm : vms(tenant)) hosts.emplace(vm.machine_name, host_of(tenant));
+  for (const boot::InstantVm& vm : vms(access::TenantName(tenant)))
+    hosts.emplace(vm.machine_name, host_of(tenant));
   return hosts;
 }
 
-std::vector<alerts::Condition> Timelines::conditions(catalog::Catalog& catalog) {
+std::vector<alerts::Condition> Timelines::conditions() {
   std::vector<alerts::Condition> found;
-  for (const catalog::Tenant& tenant : catalog.tenants()) {
-    std::string store = stores_.directory_of(tenant.name);
-    for (const boot::InstantVm& vm : boots_.cut_off()) {
-      if (vm.store.location != store) continue;
-      found.push_back({alerts::kInstantVmDown, tenant.name, vm.machine_name,
-                       fmt::format("the instant VM {} of '{}' does not run: {}", vm.id.hex(),
-                                   vm.machine_name, vm.problem)});
-    }
+  for (const boot::InstantVm& vm : boots_.cut_off(access::TenantScope::all())) {
+    found.push_back({alerts::kInstantVmDown, vm.tenant, vm.machine_name,
+                     fmt::format("the instant VM {} of '{}' does not run: {}", vm.id.hex(),
+                                 vm.machine_name, vm.problem)});
   }
   return found;
 }

@@ -4,28 +4,25 @@
 
 #include "appliance/alerts/conditions.h"
 #include "appliance/boot/boot_service.h"
-#include "appliance/catalog/catalog.h"
 #include "appliance/ingest/timelines.h"
-#include "appliance/stores/tenant_stores.h"
 #include "base/guarded.h"
 
 namespace appliance::instant {
 
 class Timelines : public ingest::Timelines {
  public:
-  // Both must outlive it.
-  Timelines(boot::BootService& boots, stores::TenantStores& stores)
-      : boots_(boots), stores_(stores) {}
+  // Must outlive it.
+  explicit Timelines(boot::BootService& boots) : boots_(boots) {}
 
   std::optional<ingest::TimelineHolder> holder(const std::string& tenant,
                                                const std::string& machine) override;
   std::map<std::string, catalog::HostId> holders(const std::string& tenant) override;
 
   // The VMs of a tenant that hold a timeline.
-  std::vector<boot::InstantVm> vms(const std::string& tenant);
+  std::vector<boot::InstantVm> vms(const access::TenantName& tenant);
 
   // An alert for each VM of all tenants that was interrupted and was not restarted.
-  std::vector<alerts::Condition> conditions(catalog::Catalog& catalog);
+  std::vector<alerts::Condition> conditions();
 
   // From now on this host syncs the tenant's instant VMs.
   void set_host(const std::string& tenant, const catalog::HostId& host);
@@ -34,7 +31,6 @@ class Timelines : public ingest::Timelines {
   catalog::HostId host_of(const std::string& tenant);
 
   boot::BootService& boots_;
-  stores::TenantStores& stores_;
   base::Guarded<std::map<std::string, catalog::HostId>> hosts_;  // by tenant
 };
 

@@ -41,8 +41,8 @@ JobState outcome_of(const Error& error) {
 
 JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits)
     : catalog_(catalog), limits_(limits) {
-  uint64_t count =
-      catalog_.fail_unfinished_jobs("interrupted by a restart of the daemon", base::now_ms());
+  uint64_t count = catalog_.fail_unfinished_jobs(
+      limits_.node, "interrupted by a restart of the daemon", base::now_ms());
   if (count > 0) base::log().warn("{} jobs were interrupted when the daemon last stopped", count);
   catalog_.prune_jobs(limits_.keep_finished);
   auto state = state_.lock();
@@ -60,6 +60,8 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   job.kind = spec.kind;
   job.tenant = spec.tenant;
   job.subject = spec.subject;
+  job.requested_by = spec.requested_by.text();
+  job.node = limits_.node;
   job.created_ms = base::now_ms();
   if (limits_.make_room) limits_.make_room();
   try {
@@ -70,12 +72,12 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   return std::make_shared<JobContext>(catalog_, std::move(job), spec.unit);
 }
 
-void JobRunner::expect_room(State& state, Lane lane, const std::string& tenant) const {
+void JobRunner::expect_room(State& state, Lane lane, const TenantName& tenant) const {
   if (state.stopping)
     throw Error(ErrorCode::busy, "the daemon is stopping and accepts no more jobs");
   std::map<std::string, size_t> of_all, of_tenant;
   size_t all = 0, own = 0;
-  auto add = [&](const std::string& kind, const std::string& whose) {
+  auto add = [&](const std::string& kind, const TenantName& whose) {
     ++all;
     ++of_all[kind];
     if (whose != tenant) return;
@@ -92,7 +94,8 @@ void JobRunner::expect_room(State& state, Lane lane, const std::string& tenant) 
       ErrorCode::busy,
       fmt::format("{} jobs{} are already waiting for the lane of {} ({}); try again when some "
                   "of them have ended, or cancel some: muletto job list --state queued",
-                  is_own ? own : all, is_own ? fmt::format(" of the tenant '{}'", tenant) : "",
+                  is_own ? own : all,
+                  is_own ? fmt::format(" of the tenant '{}'", tenant.text()) : "",
                   traits_of(lane).name, counts(is_own ? of_tenant : of_all)));
 }
 
@@ -145,7 +148,7 @@ JobId JobRunner::submit_steps(const JobSpec& spec, Step step) {
   });
 }
 
-std::future<void> JobRunner::run_part(Lane lane, const std::string& tenant,
+std::future<void> JobRunner::run_part(Lane lane, const TenantName& tenant,
                                       std::function<void()> work) {
   expect_room(*state_.lock(), lane, tenant);
   auto part = std::make_shared<std::packaged_task<void()>>(std::move(work));

@@ -5,7 +5,7 @@
 // its kind's lane (lanes.h), tenants in turn. Work that mostly waits (for a guest, for QEMU's
 // copying) is submitted in steps: it is called again and again and holds no thread between two
 // calls. A sync runs on its session's thread and is attached. A job that runs when the daemon dies
-// is marked failed at the next start. Thread-safe.
+// is marked failed at the next start of the same node. Thread-safe.
 #pragma once
 
 #include <array>
@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "appliance/access/requester.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/jobs/lanes.h"
 #include "base/guarded.h"
@@ -30,14 +31,17 @@
 
 namespace appliance::jobs {
 
+using access::Requester;
+using access::TenantName;
 using catalog::Job;
 using catalog::JobId;
 using catalog::JobProgress;
 
 struct JobSpec {
   std::string kind;
-  std::string tenant;
+  TenantName tenant;
   std::string subject;
+  Requester requested_by;
   // Jobs with the same non-empty unit are one: while a job with it waits or runs, submitting
   // another returns the id of that job. Units are global to the appliance: include the kind and the
   // tenant.
@@ -56,6 +60,7 @@ class JobContext {
   bool daemon_ends() const { return daemon_ends_; }
   // Cheap: kept in memory, saved every few seconds. `total` 0 means unknown.
   void set_progress(JobProgress progress);
+  std::string requested_by() { return snapshot().requested_by; }
   // A JSON object that replaces the previous one.
   void set_figures(std::string figures);
   // One line of the job's log; durable. A full disk does not fail the job.
@@ -109,6 +114,7 @@ struct JobLimits {
   size_t queue_size = 500;          // waiting jobs of one lane
   size_t tenant_queue_size = 250;   // of these, jobs of one tenant
   uint64_t keep_finished = 10'000;  // finished jobs kept in the catalog
+  catalog::NodeId node{};           // of this process; recorded with each job
   // Called before each job is created; may make room on a full disk. Must not throw.
   std::function<void()> make_room{};
 };
@@ -121,7 +127,7 @@ class JobRunner {
   // stop, it is called at once, to clean up and to throw cancelled. Never called concurrently.
   using Step = std::function<std::optional<std::chrono::milliseconds>(JobContext&)>;
 
-  // Marks the jobs of a dead daemon as failed.
+  // Marks the jobs of a dead daemon of the same node as failed.
   JobRunner(catalog::Catalog& catalog, const JobLimits& limits);
   ~JobRunner();  // as stop()
 
@@ -137,7 +143,7 @@ class JobRunner {
   std::unique_ptr<AttachedJob> attach(const JobSpec& spec);
   // A part of a job, on a thread of that lane and without an id of its own. The future throws what
   // the work throws, or std::future_error if the daemon ended first. Throws busy as submit().
-  std::future<void> run_part(Lane lane, const std::string& tenant, std::function<void()> work);
+  std::future<void> run_part(Lane lane, const TenantName& tenant, std::function<void()> work);
 
   // Asks the job to stop; it may take a while. Throws not_found, invalid_argument (it has ended).
   void cancel(JobId id);
@@ -160,17 +166,18 @@ class JobRunner {
   using Clock = std::chrono::steady_clock;
   struct Task {
     std::shared_ptr<JobContext> context;  // null: a part of a job
-    std::string tenant, kind;
+    TenantName tenant;
+    std::string kind;
     Work work;
   };
   struct LaneState {
     std::deque<Task> queue;
-    std::map<std::string, uint32_t> running_of;  // by tenant
+    std::map<TenantName, uint32_t> running_of;
     uint32_t thread_count = 0, busy_count = 0;
   };
   struct SteppedJob {
     std::shared_ptr<JobContext> context;
-    std::string tenant;
+    TenantName tenant;
     Step step;
     Clock::time_point due;
     bool has_begun = false, is_busy = false, knows_stop = false;
@@ -191,7 +198,7 @@ class JobRunner {
   JobId submit_once(const JobSpec& spec, const std::function<JobId()>& add);
   std::shared_ptr<JobContext> make_context(const JobSpec& spec);
   JobId rowless_id(const Job& job, const base::Error& reason);
-  void expect_room(State& state, Lane lane, const std::string& tenant) const;
+  void expect_room(State& state, Lane lane, const TenantName& tenant) const;
   void enqueue(Lane lane, Task task);
   void add_thread(State& state, Lane lane);
   void run_lane(Lane lane);

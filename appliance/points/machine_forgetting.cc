@@ -29,7 +29,7 @@ void forget(catalog::Catalog& catalog, PointDeletion& deletion, const ForgetOrde
   }
   catalog.forget_machine(order.tenant, order.machine, base::now_ms());
   context.set_figures(nlohmann::json{{"points", removed}}.dump());
-  base::log().info("the machine {} of {} is forgotten, with {}", order.machine, order.tenant,
+  base::log().info("the machine {} of {} is forgotten, with {}", order.machine, order.tenant.text(),
                    base::format_count(removed, "point"));
 }
 
@@ -50,7 +50,7 @@ jobs::JobId submit_forgetting(catalog::Catalog& catalog, PointDeletion& deletion
   }
   for (const catalog::PointRow& row : catalog.points(order.tenant, order.machine))
     deletion.expect_deletable(order.tenant, row.summary.id);
-  return jobs.submit({"forget", order.tenant, order.machine},
+  return jobs.submit({"forget", order.tenant, order.machine, order.requested_by},
                      [&catalog, &deletion, order](jobs::JobContext& context) {
                        forget(catalog, deletion, order, context);
                      });

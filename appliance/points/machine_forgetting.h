@@ -10,9 +10,10 @@
 namespace appliance::points {
 
 struct ForgetOrder {
-  std::string tenant;
+  access::TenantName tenant;
   std::string machine;
-  bool with_points = false;  // otherwise a machine that has points is refused
+  bool with_points;  // otherwise a machine that has points is refused
+  access::Requester requested_by;
 };
 
 // As a job of the kind "forget"; its figures are {points}. The machine belongs to no host from the

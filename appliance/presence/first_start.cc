@@ -76,7 +76,7 @@ void expect_state_folder(const Config& config) {
 void expect_known_authority(const Config& config, catalog::Catalog& catalog) {
   if (config.make_missing) return;
   auto known = catalog.find_fact("authority");
-  if (!known && catalog.hosts().empty()) return;
+  if (!known && catalog.hosts(catalog::TenantScope::all()).empty()) return;
   try {
     pki::expect_authority(config.pki_directory(), known.value_or(""));
   } catch (const Error& error) {

@@ -89,8 +89,9 @@ std::optional<std::string> AnswerWait::answer() {
   return std::nullopt;
 }
 
-jobs::JobId submit_wait(const Recovery& recovery, const boot::InstantVm& vm, const WaitPlan& plan) {
-  jobs::JobSpec spec{"wait", tenant_of(recovery, vm), vm.machine_name};
+jobs::JobId submit_wait(const Recovery& recovery, const boot::InstantVm& vm, const WaitPlan& plan,
+                        const access::Requester& requested_by) {
+  jobs::JobSpec spec{"wait", vm.tenant, vm.machine_name, requested_by};
   auto wait = std::make_shared<AnswerWait>(recovery, vm.id, plan);
   auto step = [wait, id = vm.id, machine = vm.machine_name](
                   jobs::JobContext& context) -> std::optional<std::chrono::milliseconds> {

@@ -52,6 +52,7 @@ class AnswerWait {
 
 // A job that ends when the service has answered; its figures: {"boot", "answer", "waited_ms",
 // "since_start_ms"}. It fails as AnswerWait throws.
-jobs::JobId submit_wait(const Recovery& recovery, const boot::InstantVm& vm, const WaitPlan& plan);
+jobs::JobId submit_wait(const Recovery& recovery, const boot::InstantVm& vm, const WaitPlan& plan,
+                        const access::Requester& requested_by);
 
 }  // namespace appliance::recovery

@@ -53,7 +53,8 @@ struct Member {
 // The work of one job, step by step.
 class BootSequence {
  public:
-  BootSequence(const Recovery& recovery, const std::string& tenant, const BootSequencePlan& plan)
+  BootSequence(const Recovery& recovery, const access::TenantName& tenant,
+               const BootSequencePlan& plan)
       : recovery_(recovery), tenant_(tenant), plan_(plan) {
     for (const auto& group : plan.groups) {
       groups_.emplace_back();
@@ -243,7 +244,7 @@ class BootSequence {
   }
 
   const Recovery recovery_;
-  const std::string tenant_;
+  const access::TenantName tenant_;
   const BootSequencePlan plan_;
   uint32_t max_concurrent_ = 0;  // 0: it has not begun
   std::vector<std::vector<Member>> groups_;
@@ -261,10 +262,12 @@ uint32_t default_max_concurrent(boot::Accelerator accelerator) {
 
 std::string_view member_state_name(MemberState state) { return kMemberStates.name(state); }
 
-jobs::JobId submit_sequence(const Recovery& recovery, const std::string& tenant,
-                            const BootSequencePlan& plan) {
-  jobs::JobSpec spec{"boots", tenant, plan.groups.front().front().machine};
-  auto sequence = std::make_shared<BootSequence>(recovery, tenant, plan);
+jobs::JobId submit_sequence(const Recovery& recovery, const access::TenantName& tenant,
+                            const BootSequencePlan& plan, const access::Requester& requested_by) {
+  jobs::JobSpec spec{"boots", tenant, plan.groups.front().front().machine, requested_by};
+  BootSequencePlan noted = plan;
+  noted.options.requested_by = requested_by.text();
+  auto sequence = std::make_shared<BootSequence>(recovery, tenant, noted);
   return recovery.jobs.submit_steps(
       spec, [sequence](jobs::JobContext& context) { return sequence->step(context); });
 }

@@ -47,8 +47,8 @@ std::string_view member_state_name(MemberState state);
 // start_duration_ms, answered_ms}]}. The error of one member does not affect the others: the job
 // fails only at the end, with io ("2 of 10 …"), if members failed or were skipped, and with
 // cancelled; VMs that were started keep running.
-jobs::JobId submit_sequence(const Recovery& recovery, const std::string& tenant,
-                            const BootSequencePlan& plan);
+jobs::JobId submit_sequence(const Recovery& recovery, const access::TenantName& tenant,
+                            const BootSequencePlan& plan, const access::Requester& requested_by);
 
 constexpr uint32_t kMaxConcurrent = 64;  // guests that boot at a time, at most
 

@@ -57,8 +57,9 @@ class PullJob {
 
 }  // namespace
 
-jobs::JobId submit_pull(const Recovery& recovery, const boot::InstantVm& vm, uint64_t bandwidth) {
-  jobs::JobSpec spec{"pull", tenant_of(recovery, vm), vm.machine_name, "pull " + vm.id.hex()};
+jobs::JobId submit_pull(const Recovery& recovery, const boot::InstantVm& vm, uint64_t bandwidth,
+                        const access::Requester& requested_by) {
+  jobs::JobSpec spec{"pull", vm.tenant, vm.machine_name, requested_by, "pull " + vm.id.hex()};
   auto job = std::make_shared<PullJob>(recovery, vm, bandwidth);
   return recovery.jobs.submit_steps(
       spec, [job](jobs::JobContext& context) { return job->step(context); });

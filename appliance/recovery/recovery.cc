@@ -9,15 +9,14 @@ namespace {
 
 using nlohmann::json;
 
-void run_start(const Recovery& recovery, const std::string& tenant, const images::PointId& point,
-               const boot::BootOptions& options, jobs::JobContext& context) {
-  auto writer = recovery.stores.writer(tenant);
+void run_start(const Recovery& recovery, const StartOrder& order, jobs::JobContext& context) {
+  auto writer = recovery.stores.writer(order.tenant);
   auto on_step = [&](std::string_view step) {
     context.log(step);
     context.set_progress({0, 0, std::string(step)});
   };
-  boot::InstantVm vm =
-      recovery.boots.start(point_source(recovery, tenant, *writer), point, options, on_step);
+  boot::InstantVm vm = recovery.boots.start(point_source(recovery, order.tenant, *writer),
+                                            order.point, order.options, on_step);
   for (const std::string& note : vm.notes) context.log(note);
   json figures{{"boot", vm.id.hex()}, {"start_duration_ms", vm.start_duration_ms}};
   context.set_figures(base::dump_text(figures));
@@ -25,7 +24,7 @@ void run_start(const Recovery& recovery, const std::string& tenant, const images
 
 }  // namespace
 
-boot::PointSource point_source(const Recovery& recovery, const std::string& tenant,
+boot::PointSource point_source(const Recovery& recovery, const access::TenantName& tenant,
                                images::StoreWriter& writer) {
   boot::PointSource source;
   source.reader = &writer.reader();
@@ -35,25 +34,17 @@ boot::PointSource point_source(const Recovery& recovery, const std::string& tena
   return source;
 }
 
-std::string tenant_of(const Recovery& recovery, const boot::InstantVm& vm) {
-  for (const catalog::Tenant& tenant : recovery.catalog.tenants()) {
-    if (recovery.stores.directory_of(tenant.name) == vm.store.location) return tenant.name;
-  }
-  return std::string(catalog::kDefaultTenant);
-}
-
-jobs::JobId submit_start(const Recovery& recovery, const std::string& tenant,
-                         const images::PointId& point, const std::string& machine_name,
-                         const boot::BootOptions& options) {
-  jobs::JobSpec spec{"boot", tenant, machine_name};
-  return recovery.jobs.submit(spec, [=](jobs::JobContext& context) {
-    run_start(recovery, tenant, point, options, context);
-  });
+jobs::JobId submit_start(const Recovery& recovery, const StartOrder& order) {
+  jobs::JobSpec spec{"boot", order.tenant, order.machine_name, order.requested_by};
+  StartOrder noted = order;
+  noted.options.requested_by = order.requested_by.text();
+  return recovery.jobs.submit(
+      spec, [=](jobs::JobContext& context) { run_start(recovery, noted, context); });
 }
 
 jobs::JobId submit_stop(const Recovery& recovery, const boot::InstantVm& vm,
-                        const boot::StopOptions& options) {
-  jobs::JobSpec spec{"stop", tenant_of(recovery, vm), vm.machine_name};
+                        const boot::StopOptions& options, const access::Requester& requested_by) {
+  jobs::JobSpec spec{"stop", vm.tenant, vm.machine_name, requested_by};
   return recovery.jobs.submit(spec, [recovery, id = vm.id, options](jobs::JobContext& context) {
     recovery.boots.stop(id, options);
     context.log(options.keep_overlay ? "stopped; its writes are kept"

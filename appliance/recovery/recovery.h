@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "appliance/access/requester.h"
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/guest/probe.h"
 #include "appliance/catalog/catalog.h"
@@ -22,20 +23,24 @@ struct Recovery {
 };
 
 // Where the tenant's points can be read from, for the boot service. `writer` outlives the result.
-boot::PointSource point_source(const Recovery& recovery, const std::string& tenant,
+boot::PointSource point_source(const Recovery& recovery, const access::TenantName& tenant,
                                images::StoreWriter& writer);
-// The tenant whose store the VM runs from; the default one if no tenant has that store any more.
-std::string tenant_of(const Recovery& recovery, const boot::InstantVm& vm);
+struct StartOrder {
+  access::TenantName tenant;
+  images::PointId point;
+  std::string machine_name;
+  boot::BootOptions options;
+  access::Requester requested_by;
+};
 
 // A job that starts an instant VM of the point; its figures: {"boot", "start_duration_ms"}.
-jobs::JobId submit_start(const Recovery& recovery, const std::string& tenant,
-                         const images::PointId& point, const std::string& machine_name,
-                         const boot::BootOptions& options);
+jobs::JobId submit_start(const Recovery& recovery, const StartOrder& order);
 // A job that stops the instant VM.
 jobs::JobId submit_stop(const Recovery& recovery, const boot::InstantVm& vm,
-                        const boot::StopOptions& options);
+                        const boot::StopOptions& options, const access::Requester& requested_by);
 // A job that moves the instant VM to local storage. It takes hours, but no thread. `bandwidth` is
 // in bytes per second, 0: no limit.
-jobs::JobId submit_pull(const Recovery& recovery, const boot::InstantVm& vm, uint64_t bandwidth);
+jobs::JobId submit_pull(const Recovery& recovery, const boot::InstantVm& vm, uint64_t bandwidth,
+                        const access::Requester& requested_by);
 
 }  // namespace appliance::recovery

@@ -77,13 +77,14 @@ ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
   std::filesystem::permissions(directory_, std::filesystem::perms::owner_all);
 }
 
-jobs::JobId ReportService::request(const ReportOrder& order) {
+jobs::JobId ReportService::request(const ReportOrder& order,
+                                   const access::Requester& requested_by) {
   catalog_.expect_tenant(order.tenant);
   policy::TimeZone zone(order.timezone);
   if (order.from_ms >= order.to_ms)
     throw Error(ErrorCode::invalid_argument, "the period is empty: 'from' must be before 'to'");
   std::string id = ReportId::random().hex();
-  return jobs_.submit({"report", order.tenant, order.tenant},
+  return jobs_.submit({"report", order.tenant, order.tenant, requested_by},
                       [=, this](jobs::JobContext& context) { make(order, id, context); });
 }
 
@@ -102,7 +103,7 @@ void ReportService::make(const ReportOrder& order, const std::string& id,
   context.set_figures(base::dump_text({{"report", id}, {"size", bytes.size()}}));
 }
 
-ReportFile ReportService::open(const std::string& tenant, const std::string& id) {
+ReportFile ReportService::open(const access::TenantName& tenant, const std::string& id) {
   std::string clean = ReportId::from_hex(id).hex();
   for (ReportFormat format : {ReportFormat::html, ReportFormat::pdf}) {
     std::string path = base::join_path(

@@ -16,7 +16,7 @@ ReportFormat report_format_from_name(std::string_view name);  // throws invalid_
 std::string_view report_format_name(ReportFormat format);
 
 struct ReportOrder {
-  std::string tenant;
+  access::TenantName tenant;
   uint64_t from_ms = 0, to_ms = 0;
   std::string timezone = "UTC";
   ReportFormat format = ReportFormat::html;
@@ -37,8 +37,8 @@ class ReportService {
 
   // The job's figures name the report: {"report": ID}. Throws invalid_argument (an empty period, an
   // unknown time zone), not_found (no such tenant).
-  jobs::JobId request(const ReportOrder& order);
-  ReportFile open(const std::string& tenant, const std::string& id);  // throws not_found
+  jobs::JobId request(const ReportOrder& order, const access::Requester& requested_by);
+  ReportFile open(const access::TenantName& tenant, const std::string& id);  // throws not_found
 
   TenantReport collect(const ReportOrder& order, uint64_t now_ms);
 

@@ -84,7 +84,7 @@ void RetentionService::run() {
   bool complete_round = true;
   std::set<Key> seen;
   try {
-    for (const catalog::Tenant& tenant : catalog_.tenants()) {
+    for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
       for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
         Key key{tenant.name, protection.machine};
         seen.insert(key);
@@ -110,7 +110,7 @@ void RetentionService::tend(const catalog::Protection& protection) {
   MachinePlan plan = look_.now(protection);
   remember(plan);
   if (!plan.held.empty() || plan.going == 0) return;
-  submit(plan, Haste::within_bounds);
+  submit(plan, Haste::within_bounds, access::Requester::schedule());
 }
 
 // Records the result for the alerts, and since when a new rule waits. A machine that is no longer
@@ -175,7 +175,8 @@ std::map<images::PointId, Decision> RetentionService::decisions(const std::strin
   return found;
 }
 
-Applied RetentionService::apply(const Selection& selection, Haste haste) {
+Applied RetentionService::apply(const Selection& selection, Haste haste,
+                                const access::Requester& requested_by) {
   Applied applied;
   for (const catalog::Protection& protection : selected(selection)) {
     MachinePlan plan = look_.now(protection);
@@ -190,7 +191,7 @@ Applied RetentionService::apply(const Selection& selection, Haste haste) {
     }
     if (plan.going == 0) continue;
     state_.lock()->machines[{plan.tenant, plan.machine}].next_try_ms = 0;
-    if (auto job = submit(plan, haste)) applied.jobs.push_back(*job);
+    if (auto job = submit(plan, haste, requested_by)) applied.jobs.push_back(*job);
   }
   return applied;
 }
@@ -209,15 +210,17 @@ bool RetentionService::is_under_way(const jobs::JobId& id) {
 
 // The job that does it: a new one, or the one that is already running or waiting. None in the pause
 // after a failure.
-std::optional<jobs::JobId> RetentionService::submit(const MachinePlan& plan, Haste haste) {
+std::optional<jobs::JobId> RetentionService::submit(const MachinePlan& plan, Haste haste,
+                                                    const access::Requester& requested_by) {
   Key key{plan.tenant, plan.machine};
   auto state = state_.lock();
   Standing& standing = state->machines[key];
   if (haste == Haste::now) standing.is_hasty = true;
   if (is_under_way(standing.job)) return standing.job;
   if (around_.steady_ms() < standing.next_try_ms) return std::nullopt;
-  standing.job = jobs_.submit({"retention", plan.tenant, plan.machine},
-                              [this, key](jobs::JobContext& context) { work(key, context); });
+  standing.job =
+      jobs_.submit({"retention", access::TenantName(plan.tenant), plan.machine, requested_by},
+                   [this, key](jobs::JobContext& context) { work(key, context); });
   return standing.job;
 }
 

@@ -69,7 +69,7 @@ class RetentionService {
     now,            // new rules do not wait, and everything is removed by one job
   };
   // Deletes what is to be removed without waiting for the next round. Throws not_found.
-  Applied apply(const Selection& selection, Haste haste);
+  Applied apply(const Selection& selection, Haste haste, const access::Requester& requested_by);
 
   // Problems: kRetentionFailing of tenants, kRetentionHeld of machines.
   std::vector<alerts::Condition> conditions();
@@ -97,7 +97,8 @@ class RetentionService {
   void tend(const catalog::Protection& protection);
   void remember(const MachinePlan& plan);
   bool is_under_way(const jobs::JobId& id);
-  std::optional<jobs::JobId> submit(const MachinePlan& plan, Haste haste);
+  std::optional<jobs::JobId> submit(const MachinePlan& plan, Haste haste,
+                                    const access::Requester& requested_by);
   void work(const Key& key, jobs::JobContext& context);
   struct Removal {
     size_t removed = 0, busy = 0;

@@ -10,8 +10,9 @@
 namespace appliance::schedule {
 
 jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
-                              const std::string& tenant) {
-  jobs::JobSpec spec{"compact", tenant, tenant, "compact " + tenant};
+                              const access::TenantName& tenant,
+                              const access::Requester& requested_by) {
+  jobs::JobSpec spec{"compact", tenant, tenant, requested_by, "compact " + tenant.text()};
   return jobs.submit(spec, [&stores, tenant](jobs::JobContext& context) {
     images::CompactOptions options;
     options.stop = context.stop();

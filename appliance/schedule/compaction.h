@@ -13,6 +13,7 @@ constexpr uint64_t kCompactEveryMs = 24 * 3'600'000;
 
 // The job opens the store, and fails if that fails.
 jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& stores,
-                              const std::string& tenant);
+                              const access::TenantName& tenant,
+                              const access::Requester& requested_by);
 
 }  // namespace appliance::schedule

@@ -11,7 +11,7 @@ namespace appliance::schedule {
 // A clock that was set back is followed: the same night is not waited for twice.
 void NightlyTests::find_due(uint64_t now_ms) {
   uint64_t from_ms = std::min(looked_ms_, now_ms);
-  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+  for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
     for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
       auto policy = others_.policy(tenant.name, protection.policy);
       if (!protection.wanted || policy->verification != policy::Verification::nightly) continue;

@@ -76,8 +76,8 @@ bool Scheduler::is_named_by_another(const State& state, const catalog::Host& hos
                                     const std::string& machine) const {
   return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& each) {
     const auto& [id, other] = each;
-    return id != host.id && other.tenant == host.tenant && other.machines.contains(machine) &&
-           !is_silent(other);
+    return id != host.id && other.tenant == host.tenant.text() &&
+           other.machines.contains(machine) && !is_silent(other);
   });
 }
 
@@ -85,7 +85,7 @@ void Scheduler::take_back_orders(State& state, const catalog::Host& internal) {
   Holders holders = holders_of(internal.tenant);
   for (auto order = state.orders.begin(); order != state.orders.end();) {
     auto holder = holders.find(order->first.second);
-    bool ours = order->first.first != internal.tenant || holder == holders.end() ||
+    bool ours = order->first.first != internal.tenant.text() || holder == holders.end() ||
                 order->second.host == holder->second;
     if (ours) {
       ++order;
@@ -211,7 +211,8 @@ void Scheduler::give_orders(State& state, const catalog::Host& host, uint64_t no
     order.id = ++state.next_order;
     order.host = host.id;
     order.policy = candidate.protection.policy;
-    order.waiting = jobs_.attach({"sync", key.first, key.second});
+    order.waiting = jobs_.attach(
+        {"sync", access::TenantName(key.first), key.second, access::Requester::schedule()});
     order.waiting->context().set_progress({0, 0, "ordered"});
     order.job = order.waiting->id();
     candidate.protection.begun_ms = now_ms;

@@ -45,7 +45,7 @@ alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
   const std::map<catalog::HostId, SeenHost> seen = sources.hosts();
   alerts::Facts facts;
   std::map<catalog::HostId, alerts::HostFacts> hosts;
-  for (const catalog::Host& host : catalog.hosts()) {
+  for (const catalog::Host& host : catalog.hosts(catalog::TenantScope::all())) {
     alerts::HostFacts known;
     known.tenant = host.tenant;
     known.name = host.name;
@@ -68,9 +68,9 @@ alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
   for (const stores::StoreStanding& standing : sources.stores.standings()) {
     if (standing.can_be_read()) readable.insert(standing.tenant);
   }
-  for (const catalog::Tenant& tenant : catalog.tenants()) {
+  for (const catalog::Tenant& tenant : catalog.tenants(catalog::TenantScope::all())) {
     std::map<std::string, catalog::Machine> machines;
-    for (catalog::Machine& machine : catalog.machines(tenant.name))
+    for (catalog::Machine& machine : catalog.machines(catalog::TenantName(tenant.name)))
       machines[machine.name] = std::move(machine);
     add_host_clocks(machines, hosts);
     std::map<std::string, catalog::Protection> protections;

@@ -185,7 +185,8 @@ Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& 
   return standing;
 }
 
-jobs::JobId Scheduler::request(const std::string& tenant, const std::string& machine) {
+jobs::JobId Scheduler::request(const std::string& tenant, const std::string& machine,
+                               const access::Requester& requested_by) {
   auto state = state_.lock();
   auto before = state->orders.find({tenant, machine});
   if (before != state->orders.end()) {
@@ -207,7 +208,7 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
     LiveOrder order;
     order.id = ++state->next_order;
     order.host = id;
-    order.waiting = jobs_.attach({"sync", tenant, machine});
+    order.waiting = jobs_.attach({"sync", access::TenantName(tenant), machine, requested_by});
     order.waiting->context().set_progress({0, 0, "waiting for the agent"});
     order.job = order.waiting->id();
     jobs::JobId job = order.job;

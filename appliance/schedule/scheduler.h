@@ -126,7 +126,8 @@ class Scheduler : public ingest::SyncOrders {
 
   // Orders a sync now, which waits for one whose agent has not yet said that it is over. Throws
   // not_found, busy (one is under way), unavailable (no agent that could).
-  jobs::JobId request(const std::string& tenant, const std::string& machine);
+  jobs::JobId request(const std::string& tenant, const std::string& machine,
+                      const access::Requester& requested_by);
 
   // Throws not_found for a machine or a policy nobody knows.
   void protect(const std::string& tenant, const std::string& machine, bool wanted,

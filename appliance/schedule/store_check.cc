@@ -53,8 +53,9 @@ void remember(catalog::Catalog& catalog, const StoreCheckOrder& order,
 jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stores,
                                catalog::Catalog& catalog, const StoreCheckOrder& order) {
   // A deep check is not the one that runs already; one by order does not wait for nights.
-  jobs::JobSpec spec{"check", order.tenant, order.tenant,
-                     fmt::format("check {} {} {}", order.deep, order.in_background, order.tenant)};
+  jobs::JobSpec spec{
+      "check", order.tenant, order.tenant, order.requested_by,
+      fmt::format("check {} {} {}", order.deep, order.in_background, order.tenant.text())};
   return jobs.submit(spec, [&stores, &catalog, order](jobs::JobContext& context) {
     images::CheckReport report;
     if (order.in_background) {

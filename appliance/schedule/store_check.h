@@ -14,7 +14,8 @@ namespace appliance::schedule {
 constexpr uint64_t kCheckEveryMs = 7ull * 24 * 3'600'000;
 
 struct StoreCheckOrder {
-  std::string tenant;
+  access::TenantName tenant;
+  access::Requester requested_by;
   bool deep = false;           // also decode every chunk and compare its hash
   bool in_background = false;  // reads only when nobody else wants the processor or the disk
 };

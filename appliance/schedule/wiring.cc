@@ -71,7 +71,7 @@ void Scheduler::settle_alerts() {
   } catch (const std::exception& error) {
     if (!std::exchange(unsettled_, true)) {
       catalog::Alert alert;
-      alert.tenant = catalog::kDefaultTenant;
+      alert.tenant = catalog::TenantName(catalog::kDefaultTenant);
       alert.kind = alerts::kDutyFailing;
       alert.subject = "alerts";
       alert.message =

@@ -144,7 +144,7 @@ void TenantStores::take_over(const AdoptOrder& order, const images::StoreIdentit
 }
 
 bool TenantStores::has_tenant(const std::string& name) {
-  std::vector<catalog::Tenant> all = catalog_.tenants();
+  std::vector<catalog::Tenant> all = catalog_.tenants(catalog::TenantScope::all());
   return std::any_of(all.begin(), all.end(),
                      [&](const catalog::Tenant& tenant) { return tenant.name == name; });
 }

@@ -45,6 +45,17 @@ std::string TenantStores::default_directory(std::string_view tenant) const {
   return base::join_path(directory_, std::string(tenant));
 }
 
+catalog::TenantName TenantStores::tenant_of(std::string_view directory) {
+  try {
+    for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
+      if (directory_of(tenant.name) == directory) return catalog::TenantName(tenant.name);
+    }
+  } catch (const base::Error& error) {
+    base::log().warn("whose store {} is cannot be found out now: {}", directory, error.message());
+  }
+  return catalog::TenantName(catalog::kDefaultTenant);
+}
+
 std::string TenantStores::directory_of(std::string_view tenant) {
   std::string directory = default_directory(tenant);
   {
@@ -81,7 +92,7 @@ std::shared_ptr<TenantStores::Place> TenantStores::place_of(const std::string& t
 }
 
 void TenantStores::look() {
-  for (const catalog::Tenant& tenant : catalog_.tenants()) {
+  for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
     auto place = place_of(tenant.name);
     std::lock_guard lock(place->mutex);
     place->tried_ms = 0;
@@ -187,7 +198,7 @@ void TenantStores::open(const std::string& tenant, Place& place) {
 StoreSeen TenantStores::claim(const std::string& tenant, const std::string& directory) {
   auto record = catalog_.find_store(tenant);
   StoreSeen seen = look_at_store(files_, directory, {}, key_path_of(tenant));
-  bool never_had_one = !record || catalog_.machines(tenant).empty();
+  bool never_had_one = !record || catalog_.machines(catalog::TenantName(tenant)).empty();
   if (!seen.identity && seen.folder_is_vacant && never_had_one) {
     make_store(tenant, directory, false);
     return look_at_store(files_, directory, {}, key_path_of(tenant));

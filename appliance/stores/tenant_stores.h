@@ -78,6 +78,9 @@ class TenantStores {
   // The path of a tenant's store, whether or not it exists. Throws invalid_argument for a tenant
   // whose name cannot be a folder's.
   std::string directory_of(std::string_view tenant);
+  // The tenant whose store that is now; the default one if it is nobody's, or if this cannot be
+  // found out, which is logged. Never throws.
+  catalog::TenantName tenant_of(std::string_view directory);
   // The path of its key if it is encrypted, whether or not it exists.
   std::string key_path_of(std::string_view tenant) const;
   // The path of the key; empty for a store without one.

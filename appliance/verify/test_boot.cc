@@ -369,6 +369,7 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
                              const TestBootPlan& plan, jobs::JobContext& context) {
   boot::BootOptions options;
   options.purpose = boot::Purpose::test;
+  options.requested_by = plan.requested_by;
   boot::InstantVm vm;
   try {
     vm = boots.start(plan.source, plan.point, options,

@@ -18,6 +18,7 @@ namespace appliance::verify {
 struct TestBootPlan {
   boot::PointSource source;
   images::PointId point;
+  std::string requested_by;  // as access::Requester
   std::vector<Expectation> expected;
   VerdictLimits limits;
   std::string scripts_directory;  // of "appliance:NAME" checks

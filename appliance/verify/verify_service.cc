@@ -136,17 +136,18 @@ jobs::JobId VerifyService::submit(const jobs::JobSpec& spec, Work work) {
   return id;
 }
 
-jobs::JobId VerifyService::request(const std::string& tenant, const std::string& point_selector,
-                                   const std::string& why) {
+jobs::JobId VerifyService::request(const access::TenantName& tenant,
+                                   const std::string& point_selector, const std::string& why,
+                                   const access::Requester& requested_by) {
   auto writer = stores_.writer(tenant);
   images::PointId point = writer->reader().find_point(point_selector);
   std::string machine = writer->reader().read_point(point).machine_name;
   // A test boot without a named point is queued only once per machine, and tests the newest point
   // when its turn comes.
   bool is_automatic = why == "sync" || why == "nightly";
-  std::string unit = is_automatic ? fmt::format("verify newest of {} {}", tenant, machine)
+  std::string unit = is_automatic ? fmt::format("verify newest of {} {}", tenant.text(), machine)
                                   : "verify " + point.hex();
-  return submit({"verify", tenant, machine, unit},
+  return submit({"verify", tenant, machine, requested_by, unit},
                 [=, this](Worker& worker, jobs::JobContext& context) {
                   images::PointId newest = point;
                   if (is_automatic)
@@ -155,10 +156,12 @@ jobs::JobId VerifyService::request(const std::string& tenant, const std::string&
                 });
 }
 
-jobs::JobId VerifyService::request_bisect(const std::string& tenant,
-                                          const std::string& machine_name) {
+jobs::JobId VerifyService::request_bisect(const access::TenantName& tenant,
+                                          const std::string& machine_name,
+                                          const access::Requester& requested_by) {
   catalog_.machine(tenant, machine_name);
-  return submit({"bisect", tenant, machine_name, fmt::format("bisect {} {}", tenant, machine_name)},
+  return submit({"bisect", tenant, machine_name, requested_by,
+                 fmt::format("bisect {} {}", tenant.text(), machine_name)},
                 [=, this](Worker& worker, jobs::JobContext& context) {
                   bisect(worker, tenant, machine_name, context);
                 });
@@ -215,7 +218,7 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
 // Test boots never outlive the daemon that started them.
 void VerifyService::clean(Worker& worker) {
   worker.boots->adopt();
-  for (const boot::InstantVm& vm : worker.boots->list()) {
+  for (const boot::InstantVm& vm : worker.boots->list(access::TenantScope::all())) {
     base::log().info("the test boot of {} was interrupted and is cleaned up", vm.machine_name);
     worker.boots->stop(vm.id);
   }
@@ -236,7 +239,8 @@ std::vector<Expectation> VerifyService::expectations_of(const std::string& tenan
   for (const std::string& check : asked) expected.push_back({check, false});
   std::vector<std::string> common;
   uint32_t count = 0;
-  for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
+  for (const auto& seen :
+       catalog_.verifications(access::TenantName(tenant), machine_name, kLookedAt)) {
     if (seen.verdict != verdict_name(VerdictKind::pass)) continue;
     if (seen.started_ms < known.learn_from_ms || seen.point_order > point_order) continue;
     std::vector<std::string> answered = texts_of(seen.checks);
@@ -250,14 +254,14 @@ std::vector<Expectation> VerifyService::expectations_of(const std::string& tenan
   return expected;
 }
 
-catalog::Verification VerifyService::verify_point(Worker& worker, const std::string& tenant,
+catalog::Verification VerifyService::verify_point(Worker& worker, const access::TenantName& tenant,
                                                   const images::PointId& point,
                                                   const std::string& why,
                                                   jobs::JobContext& context) {
   auto writer = stores_.writer(tenant);
   images::Point manifest = writer->reader().read_point(point);
   catalog::Verification seen;
-  seen.tenant = tenant;
+  seen.tenant = tenant.text();
   seen.machine_name = manifest.machine_name;
   seen.point = point;
   seen.point_time_ms = manifest.time_ms;
@@ -268,6 +272,8 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const std::str
   TestBootPlan plan;
   plan.source.reader = &writer->reader();
   plan.source.store = {stores_.directory_of(tenant), stores_.key_file_of(tenant), ""};
+  plan.source.tenant = tenant;
+  plan.requested_by = context.requested_by();
   plan.source.damaged_points = catalog_.damaged_points(tenant);
   plan.point = point;
   plan.expected = expectations_of(tenant, manifest.machine_name, manifest.dates.order);
@@ -314,7 +320,7 @@ void VerifyService::record(catalog::Verification& seen, const TestBootResult& re
 
 // Points before the newest good one are assumed to be good, those after it bad. An inconclusive one
 // counts as bad: it must not be called the newest that boots.
-void VerifyService::bisect(Worker& worker, const std::string& tenant,
+void VerifyService::bisect(Worker& worker, const access::TenantName& tenant,
                            const std::string& machine_name, jobs::JobContext& context) {
   std::vector<images::PointSummary> points =
       stores_.writer(tenant)->reader().points_of(machine_name);

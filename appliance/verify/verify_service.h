@@ -44,10 +44,11 @@ class VerifyService {
 
   // Queues a test boot; `why` is "order", "sync" or "nightly". The job's figures name the
   // verification and its verdict. Throws not_found (no such point), busy (too many).
-  jobs::JobId request(const std::string& tenant, const std::string& point_selector,
-                      const std::string& why);
+  jobs::JobId request(const access::TenantName& tenant, const std::string& point_selector,
+                      const std::string& why, const access::Requester& requested_by);
   // Looks for the newest point that boots, by bisection: one test boot per step.
-  jobs::JobId request_bisect(const std::string& tenant, const std::string& machine_name);
+  jobs::JobId request_bisect(const access::TenantName& tenant, const std::string& machine_name,
+                             const access::Requester& requested_by);
 
   // What the newest point's test boot requires: what operators configured, and what answered in
   // each of the last passes.
@@ -82,13 +83,13 @@ class VerifyService {
   // A point is not expected to have what the machine showed only later.
   std::vector<Expectation> expectations_of(const std::string& tenant,
                                            const std::string& machine_name, uint64_t point_order);
-  catalog::Verification verify_point(Worker& worker, const std::string& tenant,
+  catalog::Verification verify_point(Worker& worker, const access::TenantName& tenant,
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);
   // Writes what is known now: once for a pass that is still being observed, and at the end.
   void record(catalog::Verification& seen, const TestBootResult& result, bool settled,
               jobs::JobContext& context);
-  void bisect(Worker& worker, const std::string& tenant, const std::string& machine_name,
+  void bisect(Worker& worker, const access::TenantName& tenant, const std::string& machine_name,
               jobs::JobContext& context);
 
   const VerifySettings settings_;

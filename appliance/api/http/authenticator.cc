@@ -10,6 +10,8 @@
 namespace appliance::api {
 namespace {
 
+using access::TenantName;
+using access::TenantScope;
 using base::Error;
 using base::ErrorCode;
 
@@ -21,9 +23,9 @@ void expect_access(const Principal& principal, Access access) {
   switch (access) {
     case Access::anyone: return;
     case Access::whole_appliance:
-      if (principal.tenant) {
+      if (auto tenant = principal.scope.only(); tenant && principal.role == Role::admin) {
         throw Error(ErrorCode::unauthorized,
-                    fmt::format("this token is only for the tenant '{}'", *principal.tenant));
+                    fmt::format("this token is only for the tenant '{}'", tenant->text()));
       }
       return expect_access(principal, Access::operators);
     case Access::agents:
@@ -50,14 +52,15 @@ std::string bearer_secret(std::string_view authorization) {
 }
 
 Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view authorization) {
-  if (peer.local_root) return {Role::admin, std::nullopt, std::nullopt, "root"};
+  if (peer.local_root) return {Role::admin, std::nullopt, TenantScope::all(), "root"};
   if (peer.certificate_serial) {
     if (auto host = catalog_.find_host_by_certificate(*peer.certificate_serial)) {
       if (host->revoked) {
         throw HostRevoked(fmt::format("the host '{}' was revoked; enroll it again", host->name));
       }
       std::string name = "host " + host->name;
-      return {Role::agent, std::move(*host), std::nullopt, std::move(name)};
+      TenantScope own(host->tenant);
+      return {Role::agent, std::move(*host), std::move(own), std::move(name)};
     }
     throw Error(ErrorCode::unauthorized,
                 "the client certificate belongs to no enrolled host; if the appliance's catalog "
@@ -72,9 +75,9 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
       constexpr uint64_t kTouchEveryMs = 60'000;  // each update is an fsync
       if (!token->used_ms || base::has_passed(*token->used_ms, kTouchEveryMs, now))
         catalog_.touch_token(token->id, now);
-      std::optional<std::string> tenant;
-      if (token->tenant_only) tenant = token->tenant;
-      return {Role::admin, std::nullopt, tenant, "token " + token->id.hex()};
+      TenantScope scope = TenantScope::all();
+      if (token->tenant_only) scope = token->tenant;
+      return {Role::admin, std::nullopt, std::move(scope), "token " + token->id.hex()};
     }
     // An enrolment token is not an operator's: its holder stays anonymous, and the enrol route
     // checks the token.

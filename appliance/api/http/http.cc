@@ -49,19 +49,15 @@ const std::string& Request::path_value(const std::string& name) const {
   return found->second;
 }
 
-std::string Request::tenant() const {
-  if (principal.role == Role::agent) return principal.host->tenant;
-  std::string tenant = query_value("tenant");
-  if (principal.tenant) {
-    if (tenant.empty() || tenant == *principal.tenant) return *principal.tenant;
-    throw Error(ErrorCode::unauthorized,
-                "this token is only for the tenant '" + *principal.tenant + "' alone");
-  }
-  return tenant.empty() ? std::string(catalog::kDefaultTenant) : tenant;
-}
-
-bool Request::sees(std::string_view tenant) const {
-  return !principal.tenant || *principal.tenant == tenant;
+access::TenantName Request::tenant() const {
+  std::string asked = query_value("tenant");
+  std::optional<access::TenantName> only = scope().only();
+  if (asked.empty()) return only.value_or(access::TenantName(access::kDefaultTenant));
+  access::TenantName tenant(asked);
+  if (scope().sees(tenant)) return tenant;
+  throw Error(ErrorCode::unauthorized,
+              only ? "this token is only for the tenant '" + only->text() + "'"
+                   : "without credentials no tenant can be chosen");
 }
 
 Response json_response(const nlohmann::json& body, int status) {

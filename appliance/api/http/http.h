@@ -12,6 +12,9 @@
 #include <string>
 #include <string_view>
 
+#include "appliance/access/requester.h"
+#include "appliance/access/tenant_name.h"
+#include "appliance/access/tenant_scope.h"
 #include "appliance/api/http/principal.h"
 
 namespace appliance::api {
@@ -38,13 +41,12 @@ struct Request {
   // A whole number from the query within [0, max]; throws invalid_argument.
   uint64_t query_number(const std::string& name, uint64_t fallback, uint64_t max) const;
   const std::string& path_value(const std::string& name) const;
-  // The tenant that the request is about: ?tenant=, the agent's own tenant, or the default one.
-  // Throws unauthorized for a token that is limited to another tenant.
-  std::string tenant() const;
-  // Whether the principal may see what this tenant has.
-  bool sees(std::string_view tenant) const;
-  // The tenant that the principal is limited to; empty: none.
-  std::string confined_to() const { return principal.tenant.value_or(""); }
+  // The tenant that the request is about: ?tenant=, the one that the principal is limited to, or the
+  // default one. Throws unauthorized for a tenant outside the principal's scope.
+  access::TenantName tenant() const;
+  // The tenants that the principal may see, for lists and for what is looked up by its id.
+  const access::TenantScope& scope() const { return principal.scope; }
+  access::Requester requester() const { return access::Requester(principal.name); }
 };
 
 class Takeover;  // takeover.h

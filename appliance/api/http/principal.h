@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "appliance/access/tenant_scope.h"
 #include "appliance/catalog/records.h"
 
 namespace appliance::api {
@@ -17,8 +18,8 @@ enum class Role {
 struct Principal {
   Role role = Role::anonymous;
   std::optional<catalog::Host> host;  // of an agent
-  std::optional<std::string> tenant;  // the only tenant that the token is for; none: all
-  std::string name;                   // for the log: "root", "token 1a2b…", "host alpha"
+  access::TenantScope scope;          // the tenants it may see and change; anonymous: none
+  std::string name;                   // "root", "token 1a2b…", "host alpha"; anonymous: empty
 };
 
 // The access that a route requires.

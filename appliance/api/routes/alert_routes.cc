@@ -23,7 +23,7 @@ json alert_json(const catalog::Alert& alert) {
   };
   const alerts::AlertKind& kind = alerts::kind_of(alert.kind);
   return {{"id", alert.id},
-          {"tenant", alert.tenant},
+          {"tenant", alert.tenant.text()},
           {"kind", alert.kind},
           {"severity", alerts::severity_name(kind.severity)},
           {"advice", kind.advice},
@@ -50,11 +50,8 @@ Response acknowledge_alert(Services& services, const Request& request) {
   } catch (const std::exception&) {
     throw base::Error(base::ErrorCode::invalid_argument, "an alert's id must be a whole number");
   }
-  auto alert = services.catalog.find_alert(id);
-  if (!alert || !request.sees(alert->tenant))
-    throw base::Error(base::ErrorCode::not_found, fmt::format("there is no alert {}", id));
-  services.catalog.acknowledge_alert(id, base::now_ms());
-  return json_response({{"alert", alert_json(services.catalog.find_alert(id).value_or(*alert))}});
+  catalog::Alert alert = services.catalog.acknowledge_alert(id, request.scope(), base::now_ms());
+  return json_response({{"alert", alert_json(alert)}});
 }
 
 Response list_kinds(Services&, const Request&) {
@@ -92,7 +89,7 @@ void run_test(Services& services, jobs::JobContext& context) {
 
 Response test_channels(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  jobs::JobSpec spec{"alert-test", request.tenant(), "channels", "alert-test"};
+  jobs::JobSpec spec{"alert-test", request.tenant(), "channels", request.requester(), "alert-test"};
   return accepted(services, services.jobs.submit(spec, [&services](jobs::JobContext& context) {
     run_test(services, context);
   }));

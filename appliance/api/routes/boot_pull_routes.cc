@@ -12,7 +12,8 @@ Response pull_boot(Services& services, const Request& request) {
   uint64_t bandwidth = body.natural("bandwidth", 1, kMaxBandwidth).value_or(0);
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
-  return accepted(services, recovery::submit_pull(services.recovery(), vm, bandwidth));
+  return accepted(services,
+                  recovery::submit_pull(services.recovery(), vm, bandwidth, request.requester()));
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ struct BootOrder {
     point = writer->reader().find_point(selector);
   }
 
-  std::string tenant;
+  access::TenantName tenant;
   boot::BootOptions options;
   std::shared_ptr<images::StoreWriter> writer;
   images::PointId point;
@@ -72,8 +72,9 @@ struct BootOrder {
 Response start_boot(Services& services, const Request& request) {
   BootOrder order(services, request);
   std::string machine = order.writer->reader().read_point(order.point).machine_name;
-  return accepted(services, recovery::submit_start(services.recovery(), order.tenant, order.point,
-                                                   machine, order.options));
+  return accepted(
+      services, recovery::submit_start(services.recovery(), {order.tenant, order.point, machine,
+                                                             order.options, request.requester()}));
 }
 
 // Answers what a start would do, and every reason against it.
@@ -88,9 +89,8 @@ Response check_boot(Services& services, const Request& request) {
 
 Response list_boots(Services& services, const Request& request) {
   json list = json::array();
-  for (const boot::InstantVm& vm : services.boots.list()) {
-    if (request.sees(recovery::tenant_of(services.recovery(), vm))) list.push_back(boot_json(vm));
-  }
+  for (const boot::InstantVm& vm : services.boots.list(request.scope()))
+    list.push_back(boot_json(vm));
   return json_response(
       {{"boots", list}, {"problems", problems_json(services, request.tenant(), Asked::libvirt)}});
 }
@@ -111,7 +111,8 @@ Response stop_boot(Services& services, const Request& request) {
       body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
-  return accepted(services, recovery::submit_stop(services.recovery(), vm, options));
+  return accepted(services,
+                  recovery::submit_stop(services.recovery(), vm, options, request.requester()));
 }
 
 Response change_boot(Services& services, const Request& request) {
@@ -136,17 +137,14 @@ Response wait_for_boot(Services& services, const Request& request) {
   recovery::WaitPlan plan = parse_wait_plan(body);
   body.expect_no_more();
   boot::InstantVm vm = find_boot(services, request);
-  return accepted(services, recovery::submit_wait(services.recovery(), vm, plan));
+  return accepted(services,
+                  recovery::submit_wait(services.recovery(), vm, plan, request.requester()));
 }
 
 }  // namespace
 
 boot::InstantVm find_boot(Services& services, const Request& request) {
-  boot::InstantVm vm = services.boots.get(services.boots.find(request.path_value("boot")));
-  if (request.sees(recovery::tenant_of(services.recovery(), vm))) return vm;
-  throw base::Error(
-      base::ErrorCode::not_found,
-      fmt::format("there is no instant VM '{}'", request.path_value("boot").substr(0, 255)));
+  return services.boots.get(services.boots.find(request.path_value("boot"), request.scope()));
 }
 
 void add_boot_routes(Router& router, Services& services) {

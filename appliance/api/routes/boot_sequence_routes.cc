@@ -19,7 +19,7 @@ constexpr size_t kMaxMembers = 200;
 constexpr uint64_t kMaxDelayMs = 3'600'000;
 
 // Points are looked up before the job is made, so that a wrong one is answered at once.
-void name_members(Services& services, const std::string& tenant,
+void name_members(Services& services, const access::TenantName& tenant,
                   const std::vector<std::vector<std::string>>& selectors, bool all,
                   recovery::BootSequencePlan& plan) {
   auto writer = services.stores.writer(tenant);
@@ -67,9 +67,10 @@ Response start_boot_sequence(Services& services, const Request& request) {
       static_cast<uint32_t>(body.natural("at_once", 1, recovery::kMaxConcurrent).value_or(0));
   plan.keep_going = body.flag("keep_going");
   body.expect_no_more();
-  std::string tenant = request.tenant();
+  access::TenantName tenant = request.tenant();
   name_members(services, tenant, selectors, all, plan);
-  return accepted(services, recovery::submit_sequence(services.recovery(), tenant, plan));
+  return accepted(
+      services, recovery::submit_sequence(services.recovery(), tenant, plan, request.requester()));
 }
 
 }  // namespace

@@ -49,11 +49,12 @@ Response enroll(Services& services, const Request& request) {
   host.certificate_serial = certificate.serial;
   services.catalog.enroll_host(hash, host, now);
   base::log().info("the host '{}' is enrolled as {}", name, host.id.hex());
-  return json_response({{"host", {{"id", host.id.hex()}, {"name", name}, {"tenant", host.tenant}}},
-                        {"certificate", certificate.certificate_pem},
-                        {"authority", services.authority.certificate_pem()},
-                        {"expires", base::format_time_ms(certificate.not_after_ms)}},
-                       201);
+  return json_response(
+      {{"host", {{"id", host.id.hex()}, {"name", name}, {"tenant", host.tenant.text()}}},
+       {"certificate", certificate.certificate_pem},
+       {"authority", services.authority.certificate_pem()},
+       {"expires", base::format_time_ms(certificate.not_after_ms)}},
+      201);
 }
 
 }  // namespace

@@ -12,14 +12,13 @@ using nlohmann::json;
 
 Response list_hosts(Services& services, const Request& request) {
   json list = json::array();
-  for (const catalog::Host& host : services.catalog.hosts()) {
-    if (request.sees(host.tenant)) list.push_back(host_json(host));
-  }
+  for (const catalog::Host& host : services.catalog.hosts(request.scope()))
+    list.push_back(host_json(host));
   return json_response({{"hosts", list}});
 }
 
 Response show_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
+  catalog::Host host = services.catalog.host(request.path_value("host"), request.scope());
   json result = host_json(host);
   result["report"] = nullptr;
   result["reported"] = nullptr;
@@ -32,14 +31,14 @@ Response show_host(Services& services, const Request& request) {
 
 // From now on the host's certificate is refused; its open sessions are closed.
 Response revoke_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
+  catalog::Host host = services.catalog.host(request.path_value("host"), request.scope());
   services.catalog.revoke_host(host.id);
   services.cut_host(host.id);
   return json_response({{"host", host_json(*services.catalog.find_host(host.id))}});
 }
 
 Response forget_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"), request.confined_to());
+  catalog::Host host = services.catalog.host(request.path_value("host"), request.scope());
   services.catalog.forget_host(host.id);
   return json_response({{"host", host_json(host)}});
 }

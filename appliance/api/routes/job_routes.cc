@@ -30,18 +30,17 @@ jobs::JobId parse_job_id(const Request& request) {
 // A job of a tenant that the principal may not see is treated as if it did not exist.
 jobs::JobId job_id(Services& services, const Request& request) {
   jobs::JobId id = parse_job_id(request);
-  if (!request.sees(services.jobs.job(id).tenant))
+  if (!request.scope().sees(services.jobs.job(id).tenant))
     throw base::Error(base::ErrorCode::not_found, fmt::format("there is no job {}", id.number));
   return id;
 }
 
 Response list_jobs(Services& services, const Request& request) {
-  catalog::JobFilter filter;
+  catalog::JobFilter filter{.scope = request.scope()};
   std::string state = request.query_value("state");
   if (!state.empty()) filter.state = catalog::job_state_from_name(state);
   filter.kind = request.query_value("kind");
   filter.subject = request.query_value("subject");
-  filter.tenant = request.confined_to();
   filter.limit = static_cast<uint32_t>(request.query_number("limit", 50, kMaxListedJobs));
   json list = json::array();
   for (const catalog::Job& job : services.jobs.jobs(filter)) list.push_back(job_json(job));

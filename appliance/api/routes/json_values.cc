@@ -22,7 +22,7 @@ json text_or_null(const std::string& text) { return text.empty() ? json(nullptr)
 json host_json(const catalog::Host& host) {
   return {{"id", host.id.hex()},
           {"name", host.name},
-          {"tenant", host.tenant},
+          {"tenant", host.tenant.text()},
           {"version", host.version},
           {"certificate_serial", host.certificate_serial},
           {"certificate_made", time_json(host.certified_ms)},
@@ -34,7 +34,7 @@ json host_json(const catalog::Host& host) {
 json token_json(const catalog::Token& token) {
   return {{"id", token.id.hex()},
           {"kind", catalog::token_kind_name(token.kind)},
-          {"tenant", token.tenant},
+          {"tenant", token.tenant.text()},
           {"tenant_only", token.tenant_only},
           {"note", token.note},
           {"created", time_json(token.created_ms)},
@@ -78,8 +78,10 @@ json job_json(const catalog::Job& job) {
   json figures = base::find_json(job.figures, base::kOwnJsonLimits).value_or(json());
   return {{"id", job.id.number},
           {"kind", job.kind},
-          {"tenant", job.tenant},
+          {"tenant", job.tenant.text()},
           {"subject", job.subject},
+          {"requested_by", text_or_null(job.requested_by)},
+          {"node", job.node.is_zero() ? json(nullptr) : json(job.node.hex())},
           {"state", catalog::job_state_name(job.state)},
           {"progress",
            {{"done", job.progress.done},
@@ -226,6 +228,9 @@ json boot_json(const boot::InstantVm& vm) {
   }
   return {{"id", vm.id.hex()},
           {"machine", vm.machine_name},
+          {"tenant", vm.tenant.text()},
+          {"requested_by", text_or_null(vm.requested_by)},
+          {"node", vm.node.is_zero() ? json(nullptr) : json(vm.node.hex())},
           {"point", vm.point.hex()},
           {"purpose", boot::purpose_name(vm.purpose)},
           {"state", boot::vm_state_name(vm.state)},

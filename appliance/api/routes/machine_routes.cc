@@ -64,7 +64,7 @@ Response assign_machine(Services& services, const Request& request) {
   body.expect_no_more();
   std::optional<catalog::HostId> host_id;
   if (selector) {
-    catalog::Host host = services.catalog.host(*selector, request.confined_to());
+    catalog::Host host = services.catalog.host(*selector, request.scope());
     if (host.revoked || host.tenant != request.tenant()) {
       throw base::Error(base::ErrorCode::invalid_argument,
                         "the host '" + host.name + "' is revoked or belongs to another tenant");
@@ -93,7 +93,7 @@ Response show_traces(Services& services, const Request& request) {
 // ?points=true
 Response forget_machine(Services& services, const Request& request) {
   points::ForgetOrder order{request.tenant(), request.path_value("name"),
-                            request.query_value("points") == "true"};
+                            request.query_value("points") == "true", request.requester()};
   return accepted(services, points::submit_forgetting(services.catalog, *services.deletion,
                                                       services.jobs, order));
 }

@@ -37,7 +37,7 @@ Response list_points(Services& services, const Request& request) {
     if (!machine.empty() && point.machine_name != machine) continue;
     list.push_back({{"id", point.id.hex()},
                     {"machine", point.machine_name},
-                    {"tenant", request.tenant()},
+                    {"tenant", request.tenant().text()},
                     {"time", base::format_time_ms(point.time_ms)},
                     {"host_time", nullptr},
                     {"clock_note", nullptr},
@@ -58,11 +58,11 @@ Response show_point(Services& services, const Request& request) {
 
 // Refuses at once what is held or in use; the job checks again.
 Response delete_point(Services& services, const Request& request) {
-  std::string tenant = request.tenant();
+  access::TenantName tenant = request.tenant();
   auto writer = services.stores.expect_writable(tenant);
   images::PointId id = writer->reader().find_point(request.path_value("point"));
   services.deletion->expect_deletable(tenant, id);
-  return accepted(services, services.jobs.submit({"delete", tenant, id.hex()},
+  return accepted(services, services.jobs.submit({"delete", tenant, id.hex(), request.requester()},
                                                  [&services, tenant, id](jobs::JobContext&) {
                                                    services.deletion->remove(tenant, id);
                                                  }));

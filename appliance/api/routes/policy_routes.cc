@@ -38,7 +38,8 @@ Response show_policy(Services& services, const Request& request) {
 
 // The given fields replace those of the policy, or the defaults if it is new.
 Response set_policy(Services& services, const Request& request) {
-  std::string tenant = request.tenant(), name = request.path_value("name");
+  const access::TenantName tenant = request.tenant();
+  const std::string& name = request.path_value("name");
   base::check_name(name, "policy's name");
   json given = base::parse_json(request.body, "the body");
   if (!given.is_object())

@@ -17,7 +17,8 @@ Response protect_machine(Services& services, const Request& request) {
   bool wanted = body.flag("wanted");
   auto policy = body.text("policy");
   body.expect_no_more();
-  std::string tenant = request.tenant(), name = request.path_value("name");
+  const access::TenantName tenant = request.tenant();
+  const std::string& name = request.path_value("name");
   services.scheduler.protect(tenant, name, wanted, policy);
   catalog::Machine machine;
   machine.name = name;
@@ -28,8 +29,8 @@ Response protect_machine(Services& services, const Request& request) {
 
 Response sync_machine(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  return accepted(services,
-                  services.scheduler.request(request.tenant(), request.path_value("name")));
+  return accepted(services, services.scheduler.request(request.tenant(), request.path_value("name"),
+                                                       request.requester()));
 }
 
 }  // namespace

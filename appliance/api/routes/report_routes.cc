@@ -19,7 +19,7 @@ Response create_report(Services& services, const Request& request) {
   order.timezone = body.text("timezone").value_or(order.timezone);
   order.format = report::report_format_from_name(body.text("format").value_or("html"));
   body.expect_no_more();
-  return accepted(services, services.reports->request(order));
+  return accepted(services, services.reports->request(order, request.requester()));
 }
 
 Response show_report(Services& services, const Request& request) {

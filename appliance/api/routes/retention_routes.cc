@@ -55,8 +55,8 @@ Response apply(Services& services, const Request& request) {
   bool now = body.flag("now");
   body.expect_no_more();
   using Haste = retention::RetentionService::Haste;
-  retention::Applied applied =
-      services.retention->apply(selection, now ? Haste::now : Haste::within_bounds);
+  retention::Applied applied = services.retention->apply(
+      selection, now ? Haste::now : Haste::within_bounds, request.requester());
   json jobs = json::array(), held = json::array();
   for (const jobs::JobId& id : applied.jobs) jobs.push_back(job_json(services.jobs.job(id)));
   for (const retention::MachinePlan& plan : applied.held)

@@ -50,6 +50,7 @@ struct Services {
   // bound.
   std::function<std::string()> public_address;
   uint64_t started_ms = 0;
+  access::NodeId node{};
   verify::VerifyService* verification = nullptr;  // never null in the daemon
   report::ReportService* reports = nullptr;       // never null in the daemon
   schedule::ClockTrust* clock_trust = nullptr;    // never null in the daemon

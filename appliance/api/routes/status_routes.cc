@@ -27,8 +27,7 @@ json free_space_json(const std::string& directory) {
 json boots_json(Services& services, const Request& request) {
   try {
     size_t running = 0, count = 0;
-    for (const boot::InstantVm& vm : services.boots.list()) {
-      if (!request.sees(recovery::tenant_of(services.recovery(), vm))) continue;
+    for (const boot::InstantVm& vm : services.boots.list(request.scope())) {
       ++count;
       running += vm.state == boot::VmState::running ? 1 : 0;
     }
@@ -68,14 +67,13 @@ size_t not_verified_count(Services& services, const std::string& tenant) {
 }
 
 Response status(Services& services, const Request& request) {
-  catalog::JobFilter running;
-  running.state = catalog::JobState::running;
-  running.tenant = request.confined_to();
+  catalog::JobFilter running{.scope = request.scope(), .state = catalog::JobState::running};
   uint64_t points = 0;
   auto machines = services.catalog.machines(request.tenant());
   for (const catalog::Machine& machine : machines) points += machine.point_count;
   return json_response(
       {{"version", MULETTO_VERSION},
+       {"node", services.node.hex()},
        {"started", base::format_time_ms(services.started_ms)},
        {"uptime_ms", base::steady_ms() - services.started_steady_ms},
        {"address", services.public_address()},

@@ -39,18 +39,20 @@ Response check_store(Services& services, const Request& request) {
   BodyFields body(request.body);
   bool deep = body.flag("deep");
   body.expect_no_more();
-  std::string tenant = request.tenant();
+  access::TenantName tenant = request.tenant();
   services.stores.expect_writable(tenant);
   return accepted(services,
-                  schedule::submit_store_check(services.jobs, services.stores, services.catalog,
-                                               {.tenant = tenant, .deep = deep}));
+                  schedule::submit_store_check(
+                      services.jobs, services.stores, services.catalog,
+                      {.tenant = tenant, .requested_by = request.requester(), .deep = deep}));
 }
 
 Response compact_store(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  std::string tenant = request.tenant();
+  access::TenantName tenant = request.tenant();
   services.stores.expect_writable(tenant);
-  return accepted(services, schedule::submit_compaction(services.jobs, services.stores, tenant));
+  return accepted(services, schedule::submit_compaction(services.jobs, services.stores, tenant,
+                                                        request.requester()));
 }
 
 // The catalog's list of points is derived from the store: this rebuilds it.

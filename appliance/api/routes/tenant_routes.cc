@@ -23,7 +23,7 @@ json tenant_json(Services& services, const catalog::Tenant& tenant) {
 }
 
 json tenant_json(Services& services, const std::string& name) {
-  for (const catalog::Tenant& tenant : services.catalog.tenants()) {
+  for (const catalog::Tenant& tenant : services.catalog.tenants(access::TenantName(name))) {
     if (tenant.name == name) return tenant_json(services, tenant);
   }
   throw base::Error(base::ErrorCode::not_found, "there is no tenant '" + name + "'");
@@ -31,8 +31,7 @@ json tenant_json(Services& services, const std::string& name) {
 
 Response list_tenants(Services& services, const Request& request) {
   json list = json::array(), problems = json::array();
-  for (const catalog::Tenant& tenant : services.catalog.tenants()) {
-    if (!request.sees(tenant.name)) continue;
+  for (const catalog::Tenant& tenant : services.catalog.tenants(request.scope())) {
     list.push_back(tenant_json(services, tenant));
     for (json& each : problems_json(services, tenant.name, Asked::store))
       problems.push_back(std::move(each));
@@ -73,7 +72,8 @@ Response adopt_store(Services& services, const Request& request) {
   body.expect_no_more();
   if (!order.directory.empty() && order.directory.front() != '/')
     throw base::Error(base::ErrorCode::invalid_argument, "directory must be an absolute path");
-  for (const boot::InstantVm& vm : services.boots.timeline_holders()) {
+  for (const boot::InstantVm& vm :
+       services.boots.timeline_holders(access::TenantName(order.tenant))) {
     if (vm.store.location != services.stores.directory_of(order.tenant)) continue;
     throw base::Error(base::ErrorCode::busy,
                       "the instant VM " + vm.id.hex() + " of " + vm.machine_name +

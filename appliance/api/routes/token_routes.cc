@@ -36,7 +36,7 @@ Response create_token(Services& services, const Request& request) {
   token.tenant = request.tenant();
   bool is_operator = token.kind == catalog::TokenKind::operator_;
   token.tenant_only =
-      is_operator && (request.principal.tenant || !request.query_value("tenant").empty());
+      is_operator && (!request.scope().is_all() || !request.query_value("tenant").empty());
   token.created_ms = base::now_ms();
   uint64_t lifetime_ms = is_operator ? kOperatorLifetimeMs : services.config.token_lifetime_ms;
   bool lasting = is_operator && expires == "never";  // until it is revoked
@@ -63,14 +63,13 @@ Response create_token(Services& services, const Request& request) {
 
 Response list_tokens(Services& services, const Request& request) {
   json list = json::array();
-  for (const catalog::Token& token : services.catalog.tokens()) {
-    if (request.sees(token.tenant)) list.push_back(token_json(token));
-  }
+  for (const catalog::Token& token : services.catalog.tokens(request.scope()))
+    list.push_back(token_json(token));
   return json_response({{"tokens", list}});
 }
 
 Response revoke_token(Services& services, const Request& request) {
-  services.catalog.revoke_token(request.path_value("id"), request.confined_to());
+  services.catalog.revoke_token(request.path_value("id"), request.scope());
   return json_response({{"revoked", true}});
 }
 

@@ -61,7 +61,8 @@ Response start_verification(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string point = body.required_text("point");
   body.expect_no_more();
-  return accepted(services, services.verification->request(request.tenant(), point, "order"));
+  return accepted(services, services.verification->request(request.tenant(), point, "order",
+                                                           request.requester()));
 }
 
 Response list_verifications(Services& services, const Request& request) {
@@ -130,8 +131,8 @@ Response relearn(Services& services, const Request& request) {
 
 Response start_bisect(Services& services, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  return accepted(services, services.verification->request_bisect(request.tenant(),
-                                                                  request.path_value("name")));
+  return accepted(services, services.verification->request_bisect(
+                                request.tenant(), request.path_value("name"), request.requester()));
 }
 
 }  // namespace

@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint64_t kAliveMs =
     30'000;  // a machine that sent something this recently is taken to be alive
-constexpr const char* kDefaultTenant = "default";
 constexpr const char* kWayOut =
     "choose another network (such as isolated:NAME), or start it with fresh MAC addresses "
     "(--fresh-macs)";
@@ -41,8 +40,7 @@ std::vector<std::string> identity_conflicts(
   std::vector<std::string> reasons;
   for (const VmNetworkCard& card : joining.cards) {
     for (const InstantVm& vm : others) {
-      bool same_machine =
-          vm.machine_name == joining.machine_name && vm.store.location == joining.store_directory;
+      bool same_machine = vm.machine_name == joining.machine_name && vm.tenant == joining.tenant;
       if (joining.has_fresh_macs || !same_machine || vm.domain_name == joining.domain_name ||
           !shares_network(card, vm))
         continue;
@@ -75,10 +73,11 @@ std::vector<std::string> identity_conflicts(
   return reasons;
 }
 
-std::string isolated_network_name(const std::string& base_name, const std::string& tenant,
+std::string isolated_network_name(const std::string& base_name, const access::TenantName& owner,
                                   const std::string& name) {
   std::string result = base_name;
-  if (tenant.empty() || (tenant == kDefaultTenant && name.empty())) {
+  const std::string& tenant = owner.text();
+  if (tenant.empty() || (tenant == access::kDefaultTenant && name.empty())) {
     // As it always was called.
   } else {
     // Tenants may have names that libvirt does not accept: then a number is used instead.

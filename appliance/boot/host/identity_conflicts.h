@@ -14,7 +14,7 @@ namespace appliance::boot {
 // A VM whose cards are about to join their networks.
 struct JoiningVm {
   std::string machine_name;
-  std::string store_directory;  // distinguishes equal names of two tenants
+  access::TenantName tenant;
   std::string domain_name;  // its own domain, which is not a conflict; empty before the first start
   bool has_fresh_macs = false;  // it was made to run beside the original
   std::vector<VmNetworkCard> cards;
@@ -30,7 +30,7 @@ std::vector<std::string> identity_conflicts(const JoiningVm& joining,
 
 // The libvirt network of an isolated card: one for each tenant, and one more for each name.
 // `base_name` is the default tenant's.
-std::string isolated_network_name(const std::string& base_name, const std::string& tenant,
+std::string isolated_network_name(const std::string& base_name, const access::TenantName& tenant,
                                   const std::string& name);
 
 }  // namespace appliance::boot

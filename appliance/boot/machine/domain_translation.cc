@@ -40,6 +40,7 @@ void add_metadata(xml_node domain, const BootRecord& record, const DomainPlaces&
        {"boot", record.vm.id.hex()},
        {"point", record.vm.point.hex()},
        {"machine", record.vm.machine_name},
+       {"tenant", record.vm.tenant.text()},
        {"purpose", std::string(purpose_name(record.vm.purpose))},
        {"state", places.state_directory}});
 }

@@ -66,6 +66,10 @@ BootRecord parse_record(const json& object) {
   vm.point = images::PointId::from_hex(object.at("point").get<std::string>());
   vm.machine_name = object.at("machine");
   vm.store = {object.at("store"), object.at("key_file"), object.at("passphrase_file")};
+  vm.tenant = access::TenantName(object.value("tenant", ""));
+  vm.requested_by = object.value("requested_by", "");
+  if (object.contains("node"))
+    vm.node = access::NodeId::from_hex(object["node"].get<std::string>());
   vm.started_ms = object.at("started_ms");
   vm.start_duration_ms = object.at("start_duration_ms");
   vm.domain_name = object.at("domain");
@@ -143,6 +147,9 @@ std::string record_to_json(const BootRecord& record) {
       {"purpose", purpose_name(vm.purpose)},
       {"point", vm.point.hex()},
       {"machine", vm.machine_name},
+      {"tenant", vm.tenant.text()},
+      {"requested_by", vm.requested_by},
+      {"node", vm.node.hex()},
       {"store", vm.store.location},
       {"started_ms", vm.started_ms},
       {"start_duration_ms", vm.start_duration_ms},

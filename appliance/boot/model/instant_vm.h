@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/access/node_id.h"
+#include "appliance/access/tenant_name.h"
 #include "images/ids.h"
 #include "images/point.h"
 #include "images/store_reference.h"
@@ -72,6 +74,7 @@ struct BootOptions {
   Timeline timeline = Timeline::instant;
   // Also starts a point that is known to be damaged: reads of missing data are I/O errors then.
   bool accept_damage = false;
+  std::string requested_by;  // as access::Requester; kept for people to read
 };
 
 enum class VmState {
@@ -112,10 +115,13 @@ struct InstantVm {
   std::string problem;  // a sentence; empty if there is none
   images::PointId point;
   std::string machine_name;
-  images::StoreReference store;                // its paths are not for answers of the API
-  uint64_t started_ms = 0;                     // UTC
-  uint64_t start_duration_ms = 0;              // from the request until QEMU ran
-  std::string domain_name;                     // as libvirt knows it: "muletto-MACHINE-1f2e3d4c"
+  access::TenantName tenant;       // whose machine it is
+  std::string requested_by;        // who asked for it; empty in records of a version without it
+  access::NodeId node;             // whose process has it; zero in records of a version without it
+  images::StoreReference store;    // its paths are not for answers of the API
+  uint64_t started_ms = 0;         // UTC
+  uint64_t start_duration_ms = 0;  // from the request until QEMU ran
+  std::string domain_name;         // as libvirt knows it: "muletto-MACHINE-1f2e3d4c"
   Accelerator accelerator = Accelerator::tcg;  // kvm or tcg
   images::Firmware firmware = images::Firmware::bios;
   uint32_t cpu_count = 0;

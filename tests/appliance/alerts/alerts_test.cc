@@ -128,18 +128,19 @@ TEST_CASE("alerts open once, close when the condition is gone, and open anew", "
   web.message = "later";
   book.settle({kMachineOverdue}, {web}, kNow + 1);
   CHECK(told == std::vector<std::string>{"+mail", "+web"});
-  auto open = catalog->alerts("default", false, 10);
+  auto open = catalog->alerts(catalog::TenantName("default"), false, 10);
   REQUIRE(open.size() == 2);
   CHECK(open[0].message == "later");
   CHECK(open[0].opened_ms == kNow);
-  catalog->acknowledge_alert(open[0].id, kNow + 2);
+  catalog->acknowledge_alert(open[0].id, catalog::TenantScope::all(), kNow + 2);
   book.settle({kMachineOverdue}, {}, kNow + 3);
-  CHECK(catalog->alerts("", false, 10).size() == 1);  // mail is not of the settled kinds
+  CHECK(catalog->alerts(catalog::TenantScope::all(), false, 10).size() ==
+        1);  // mail is not of the settled kinds
   book.settle({kMachineOverdue}, {web}, kNow + 4);
-  auto all = catalog->alerts("", true, 10);
+  auto all = catalog->alerts(catalog::TenantScope::all(), true, 10);
   REQUIRE(all.size() == 3);
   CHECK_FALSE(all[0].acknowledged_ms);
-  CHECK_THROWS_AS(catalog->acknowledge_alert(99, kNow), base::Error);
+  CHECK_THROWS_AS(catalog->acknowledge_alert(99, catalog::TenantScope::all(), kNow), base::Error);
 }
 
 }  // namespace appliance::alerts

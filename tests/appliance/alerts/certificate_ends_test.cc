@@ -8,7 +8,7 @@ TEST_CASE("certificates that end soon are alerts, each in time") {
   constexpr uint64_t kDay = 24ull * 3'600'000, kNow = 20'000 * kDay;
   CertificateEnds ends{kNow + 1000 * kDay, kNow + 1000 * kDay, 3650 * kDay};
   catalog::Host host;
-  host.tenant = "a";
+  host.tenant = catalog::TenantName("a");
   host.name = "alpha";
   host.certified_ms = kNow - 3500 * kDay;
   std::vector<catalog::Tenant> tenants{{"a", 1}, {"b", 1}};

@@ -26,7 +26,7 @@ const ChannelLimits kQuick{.queue_size = 3, .first_pause = 5ms, .longest_pause =
 catalog::Alert alert_of(const std::string& subject) {
   catalog::Alert alert;
   alert.kind = kMachineOverdue;
-  alert.tenant = "default";
+  alert.tenant = catalog::TenantName("default");
   alert.subject = subject;
   alert.message = "it's \"late\"";
   alert.opened_ms = 1000;

@@ -10,7 +10,7 @@ TEST_CASE("an alert names a host that misbehaves, for an hour after the last tim
   CHECK(conduct.conditions().empty());
   catalog::Host host;
   host.id = catalog::HostId::random();
-  host.tenant = "a";
+  host.tenant = catalog::TenantName("a");
   host.name = "thief";
   conduct.note(host, {"orders", "it claims orders that nobody gave it"});
   now += std::chrono::minutes(50);

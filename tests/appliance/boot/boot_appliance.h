@@ -78,6 +78,9 @@ class Appliance {
     settings.run_directory = directory_ + "/run";
     settings.accelerator = Accelerator::tcg;
     settings.export_command = {"file", image()};
+    settings.tenant_of_store = [](const std::string& store_directory) {
+      return access::TenantName(store_directory == "/stores/acme" ? "acme" : "default");
+    };
     return settings;
   }
 

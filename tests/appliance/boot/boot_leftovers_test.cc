@@ -57,12 +57,13 @@ TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {
   InstantVm vm = appliance.start();
   const std::string vms = fs::path(appliance.places(vm.id).folder).parent_path();
   fs::rename(vms, vms + ".away");
-  CHECK_THROWS_WITH(appliance.service().list(), Catch::Contains("is its disk mounted"));
-  CHECK_THROWS_AS(appliance.service().timeline_holders(), base::Error);
+  CHECK_THROWS_WITH(appliance.service().list(access::TenantScope::all()),
+                    Catch::Contains("is its disk mounted"));
+  CHECK_THROWS_AS(appliance.service().timeline_holders(access::TenantScope::all()), base::Error);
   appliance.service().tend();
   CHECK(appliance.exports().size() == 1);
   fs::rename(vms + ".away", vms);
-  CHECK(appliance.service().list().size() == 1);
+  CHECK(appliance.service().list(access::TenantScope::all()).size() == 1);
   appliance.service().stop(vm.id);
 }
 

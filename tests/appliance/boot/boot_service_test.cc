@@ -31,9 +31,9 @@ TEST_CASE("an instant VM starts and leaves nothing behind", "[boot]") {
   CHECK(vm.disks.at(0).size == 1 << 20);
   CHECK(fs::exists(vm.disks.at(0).overlay_path));
   CHECK(appliance.exports().size() == 1);
-  CHECK(appliance.service().list().size() == 1);
-  CHECK(appliance.service().find("invoices") == vm.id);
-  CHECK(appliance.service().find(vm.id.hex().substr(0, 6)) == vm.id);
+  CHECK(appliance.service().list(access::TenantScope::all()).size() == 1);
+  CHECK(appliance.service().find("invoices", access::TenantScope::all()) == vm.id);
+  CHECK(appliance.service().find(vm.id.hex().substr(0, 6), access::TenantScope::all()) == vm.id);
 
   SECTION("stopped") {
     appliance.service().stop(vm.id);
@@ -140,7 +140,7 @@ TEST_CASE("memory is promised once", "[boot]") {
       2600ull << 20;  // two VMs of 1 GiB do not fit beside the reserve
   appliance.start();
   CHECK_THROWS_WITH(appliance.start(), Catch::Contains("memory"));
-  CHECK(appliance.service().list().size() == 1);
+  CHECK(appliance.service().list(access::TenantScope::all()).size() == 1);
 }
 
 TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot]") {
@@ -333,15 +333,15 @@ TEST_CASE("a machine's timeline is held by one instant VM", "[boot]") {
   BootOptions options;
   options.macs = MacChoice::fresh;  // one identity is on a network only once
   InstantVm first = appliance.start(options), second = appliance.start(options);
-  REQUIRE(appliance.service().timeline_holders().size() == 1);
-  CHECK(appliance.service().timeline_holders()[0].id == first.id);
+  REQUIRE(appliance.service().timeline_holders(access::TenantScope::all()).size() == 1);
+  CHECK(appliance.service().timeline_holders(access::TenantScope::all())[0].id == first.id);
   CHECK(second.timeline == Timeline::production);
   BootChanges take{.restart = {}, .timeline = Timeline::instant};
   CHECK_THROWS_WITH(appliance.service().change(second.id, take), Catch::Contains("holds"));
   appliance.service().stop(first.id, {.keep_overlay = true});
-  CHECK(appliance.service().timeline_holders().empty());
+  CHECK(appliance.service().timeline_holders(access::TenantScope::all()).empty());
   appliance.service().change(second.id, take);
-  CHECK(appliance.service().timeline_holders()[0].id == second.id);
+  CHECK(appliance.service().timeline_holders(access::TenantScope::all())[0].id == second.id);
   appliance.service().power(first.id, PowerAction::power_on);
   CHECK(appliance.service().get(first.id).timeline == Timeline::production);
 }
@@ -400,6 +400,35 @@ TEST_CASE("a record that could not be read again is not written", "[boot]") {
   huge.vm.notes = {std::string(200'000, '\x01')};  // each becomes six bytes
   CHECK_THROWS_AS(write_record(base::real_file_system(), places, huge), base::Error);
   CHECK(read_record(base::real_file_system(), places).vm.notes.empty());
+}
+
+TEST_CASE("an instant VM is its tenant's, also one that an older version started", "[boot]") {
+  Appliance appliance;
+  auto write = [&](const std::string& tenant, const std::string& store) {
+    BootRecord record;
+    record.vm.id = BootId::random();
+    record.vm.machine_name = "web";
+    record.vm.tenant = access::TenantName(tenant);
+    record.vm.store.location = store;
+    record.vm.timeline = Timeline::instant;
+    record.phase = Phase::ended;
+    BootPlaces places = appliance.places(record.vm.id);
+    fs::create_directories(places.folder);
+    write_record(base::real_file_system(), places, record);
+    return record.vm.id;
+  };
+  BootId ours = write("default", "/stores/default"), theirs = write("acme", "/moved");
+  access::TenantScope acme = access::TenantName("acme");
+  BootService& service = appliance.service();
+  REQUIRE(service.list(acme).size() == 1);
+  CHECK(service.find("web", acme) == theirs);
+  CHECK_THROWS_WITH(service.find(ours.hex(), acme), Catch::Contains("no instant VM"));
+  CHECK(service.timeline_holders(acme).size() == 1);
+  CHECK(service.list(access::TenantScope()).empty());
+  CHECK(service.list(access::TenantScope::all()).size() == 2);
+  BootId old = write("", "/stores/acme");  // no tenant: found by the store
+  CHECK(service.list(acme).size() == 2);
+  CHECK(service.get(old).tenant.text() == "acme");
 }
 
 }  // namespace appliance::boot

@@ -39,7 +39,7 @@ ErrorCode code_of(Call call) {
 Host make_host(const std::string& name) {
   Host host;
   host.id = HostId::random();
-  host.tenant = std::string(kDefaultTenant);
+  host.tenant = TenantName(kDefaultTenant);
   host.name = name;
   host.certificate_serial = HostId::random().hex();
   return host;
@@ -49,8 +49,7 @@ Host make_host(const std::string& name) {
 Host enrolled(Catalog& catalog, const std::string& name) {
   base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
   catalog.add_token(
-      {TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}},
-      hash);
+      {TokenId::random(), TokenKind::enrolment, TenantName(kDefaultTenant), "", 1, 1000, {}}, hash);
   Host host = make_host(name);
   catalog.enroll_host(hash, host, 10);
   return host;
@@ -90,8 +89,8 @@ TEST_CASE("a host is known by each certificate that it was ever given") {
 TEST_CASE("a new catalog has the newest schema and the default tenant") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
-  REQUIRE(catalog->tenants().size() == 1);
-  CHECK(catalog->tenants().front().name == kDefaultTenant);
+  REQUIRE(catalog->tenants(TenantScope::all()).size() == 1);
+  CHECK(catalog->tenants(TenantScope::all()).front().name == kDefaultTenant);
   CHECK(code_of([&] { catalog->expect_tenant("acme"); }) == ErrorCode::not_found);
 }
 
@@ -106,7 +105,7 @@ TEST_CASE("what was written is there after the catalog is opened again") {
     catalog->add_point(kDefaultTenant, point);
   }
   auto catalog = Catalog::open(path_in(scratch));
-  CHECK(catalog->host("alpha").id == host.id);
+  CHECK(catalog->host("alpha", TenantScope::all()).id == host.id);
   Machine machine = catalog->machine(kDefaultTenant, "web");
   CHECK(machine.host == host.id);
   CHECK(machine.host_name == "alpha");
@@ -163,8 +162,7 @@ TEST_CASE("an enrolment token is good once and until it expires") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
   base::Sha256 hash = base::sha256(base::as_bytes("secret"));
-  Token token{
-      TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, 1000, {}};
+  Token token{TokenId::random(), TokenKind::enrolment, TenantName(kDefaultTenant), "", 1, 1000, {}};
   catalog->add_token(token, hash);
   CHECK(catalog->find_valid_token(TokenKind::enrolment, hash, 999));
   CHECK_FALSE(catalog->find_valid_token(TokenKind::enrolment, hash, 1000));
@@ -175,7 +173,7 @@ TEST_CASE("an enrolment token is good once and until it expires") {
   catalog->enroll_host(hash, make_host("alpha"), 10);
   CHECK(code_of([&] { catalog->enroll_host(hash, make_host("beta"), 10); }) ==
         ErrorCode::unauthorized);
-  CHECK(catalog->hosts().size() == 1);
+  CHECK(catalog->hosts(TenantScope::all()).size() == 1);
 }
 
 TEST_CASE("a failed enrolment leaves the token unused") {
@@ -184,15 +182,15 @@ TEST_CASE("a failed enrolment leaves the token unused") {
   Host first = enrolled(*catalog, "alpha");
   base::Sha256 hash = base::sha256(base::as_bytes("second"));
   catalog->add_token(
-      {TokenId::random(), TokenKind::enrolment, std::string(kDefaultTenant), "", 1, {}, {}}, hash);
+      {TokenId::random(), TokenKind::enrolment, TenantName(kDefaultTenant), "", 1, {}, {}}, hash);
   CHECK(code_of([&] { catalog->enroll_host(hash, make_host("alpha"), 10); }) ==
         ErrorCode::already_exists);
   CHECK(catalog->find_valid_token(TokenKind::enrolment, hash, 10));
 
   catalog->revoke_host(first.id);
   catalog->enroll_host(hash, make_host("alpha"), 10);
-  CHECK(catalog->hosts().size() == 2);
-  CHECK_FALSE(catalog->host("alpha").revoked);
+  CHECK(catalog->hosts(TenantScope::all()).size() == 2);
+  CHECK_FALSE(catalog->host("alpha", TenantScope::all()).revoked);
 }
 
 TEST_CASE("a machine belongs to the host that first wrote it") {
@@ -314,7 +312,7 @@ TEST_CASE("a job's log has a limit") {
   auto catalog = Catalog::open(path_in(scratch));
   Job job;
   job.kind = "check";
-  job.tenant = std::string(kDefaultTenant);
+  job.tenant = TenantName(kDefaultTenant);
   JobId id = catalog->add_job(job);
   for (int i = 0; i < 20; ++i) catalog->log_job(id, "line " + std::to_string(i), 1);
   auto lines = catalog->job_log(id, 15, 3);
@@ -343,20 +341,21 @@ TEST_CASE("old test boots of a machine grow thin, and end; those of others stay"
   int64_t first = add("web", kDay), second = add("web", 300 * kDay);
   for (int64_t i = 0; i + 1 < Catalog::kWholeTestBoots; ++i) add("web", 400 * kDay);
   CHECK(catalog->verification_pictures(first).empty());
-  CHECK(catalog->verification(kDefaultTenant, first).evidence == "[]");
-  CHECK(catalog->verification(kDefaultTenant, first).serial.empty());
+  CHECK(catalog->verification(TenantName(kDefaultTenant), first).evidence == "[]");
+  CHECK(catalog->verification(TenantName(kDefaultTenant), first).serial.empty());
   CHECK(catalog->verification_pictures(second).size() == 1);
   int64_t last = add("web", 402 * kDay);
   // No clock decides by itself: the caller says from when on they may go.
-  CHECK(catalog->verification(kDefaultTenant, first).number == first);
+  CHECK(catalog->verification(TenantName(kDefaultTenant), first).number == first);
   catalog->forget_test_boots(2 * kDay);
-  CHECK(code_of([&] { catalog->verification(kDefaultTenant, first); }) == ErrorCode::not_found);
-  CHECK(catalog->verification(kDefaultTenant, second).serial.empty());
-  CHECK(catalog->verification(kDefaultTenant, last).picture_count == 1);
-  CHECK(catalog->verification(kDefaultTenant, other).picture_count == 1);
+  CHECK(code_of([&] { catalog->verification(TenantName(kDefaultTenant), first); }) ==
+        ErrorCode::not_found);
+  CHECK(catalog->verification(TenantName(kDefaultTenant), second).serial.empty());
+  CHECK(catalog->verification(TenantName(kDefaultTenant), last).picture_count == 1);
+  CHECK(catalog->verification(TenantName(kDefaultTenant), other).picture_count == 1);
 
   // A guest that shows noise fills no disk: the pictures of older test boots go.
-  Verification noise = catalog->verification(kDefaultTenant, last);
+  Verification noise = catalog->verification(TenantName(kDefaultTenant), last);
   base::Bytes large(static_cast<size_t>(Catalog::kPicturesSize / 4), 7);
   std::vector<int64_t> numbers;
   for (int i = 0; i < 6; ++i) numbers.push_back(catalog->add_verification(noise, {{5, "", large}}));
@@ -364,7 +363,7 @@ TEST_CASE("old test boots of a machine grow thin, and end; those of others stay"
   CHECK(catalog->verification_pictures(numbers[2]).size() == 1);
   CHECK(catalog->verification_pictures(numbers[1]).empty());
   CHECK(catalog->verification_pictures(last).empty());
-  CHECK(catalog->verification(kDefaultTenant, other).picture_count == 1);
+  CHECK(catalog->verification(TenantName(kDefaultTenant), other).picture_count == 1);
 }
 
 TEST_CASE("a catalog knows which store is whose, also one of an older version") {
@@ -389,10 +388,53 @@ TEST_CASE("a catalog knows which store is whose, also one of an older version") 
   CHECK(catalog->find_fact("authority") == "abc");
 }
 
+TEST_CASE("a list has what its scope sees, and nothing else") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  const TenantName ours(kDefaultTenant), theirs("acme");
+  catalog->add_tenant(theirs, 1);
+  for (const TenantName& tenant : {ours, theirs}) {
+    base::Sha256 hash = base::sha256(base::as_bytes(tenant.text()));
+    catalog->add_token({TokenId::random(), TokenKind::enrolment, tenant, "", 1, {}, {}}, hash);
+    Host host = make_host("alpha");
+    host.tenant = tenant;
+    catalog->enroll_host(hash, host, 10);
+    catalog->add_point(tenant, make_point("web", 1));
+    catalog->add_job({.kind = "sync", .tenant = tenant, .subject = "web"});
+    catalog->open_alert({.tenant = tenant, .kind = "host-silent", .subject = "alpha"});
+    Verification seen;
+    seen.tenant = tenant;
+    seen.machine_name = "web";
+    seen.reasons = seen.checks = seen.evidence = "[]";
+    catalog->add_verification(seen, {});
+  }
+  auto counts = [&](const TenantScope& scope) {
+    return std::vector<size_t>{catalog->tenants(scope).size(),
+                               catalog->hosts(scope).size(),
+                               catalog->tokens(scope).size(),
+                               catalog->machines(scope).size(),
+                               catalog->jobs({.scope = scope}).size(),
+                               catalog->alerts(scope, true, 10).size(),
+                               catalog->verifications(scope, "", 10).size()};
+  };
+  CHECK(counts(TenantScope::all()) == std::vector<size_t>(7, 2));
+  CHECK(counts(theirs) == std::vector<size_t>(7, 1));
+  CHECK(counts(TenantScope()) == std::vector<size_t>(7, 0));
+  CHECK(code_of([&] { counts(TenantName("nobody")); }) == ErrorCode::not_found);
+  // One name in two tenants means one host in each.
+  CHECK(catalog->host("alpha", theirs).tenant == theirs);
+  Token of_ours = catalog->tokens(ours).at(0);
+  CHECK(code_of([&] { catalog->revoke_token(of_ours.id.hex(), theirs); }) == ErrorCode::not_found);
+  CHECK(code_of([&] { catalog->acknowledge_alert(1, theirs, 5); }) == ErrorCode::not_found);
+  CHECK(code_of([&] { catalog->verification(theirs, 1); }) == ErrorCode::not_found);
+  CHECK(catalog->acknowledge_alert(1, ours, 5).acknowledged_ms == 5u);
+  CHECK(catalog->acknowledge_alert(1, ours, 6).acknowledged_ms == 5u);
+}
+
 TEST_CASE("a forgotten machine leaves nothing; those of others and other subjects stay") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
-  const std::string tenant(kDefaultTenant);
+  const TenantName tenant(kDefaultTenant);
   Host alpha = enrolled(*catalog, "alpha");
   images::PointSummary first = make_point("web", 1000), second = make_point("web", 2000);
   for (const images::PointSummary& point : {first, second, make_point("db", 3000)}) {
@@ -451,7 +493,7 @@ TEST_CASE("a forgotten machine leaves nothing; those of others and other subject
 TEST_CASE("what is old goes by itself, a bounded number at a time") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));
-  const std::string tenant(kDefaultTenant);
+  const TenantName tenant(kDefaultTenant);
   constexpr uint64_t kDay = 24 * 3'600'000, kNow = 1000 * kDay;
   for (int i = 0; i < 30; ++i) {
     Job job;
@@ -485,14 +527,14 @@ TEST_CASE("what is old goes by itself, a bounded number at a time") {
   counts = catalog->prune(limits, kNow);
   CHECK(counts.jobs == 6);
   CHECK(catalog->prune(limits, kNow).jobs == 0);
-  auto jobs = catalog->jobs({.state = {}, .kind = "", .subject = "", .limit = 100});
+  auto jobs = catalog->jobs({.scope = TenantScope::all()});
   CHECK(jobs.size() == 16);  // the newest 15 that ended, and the one that runs
   for (const Job& job : jobs) {
     bool is_old = job.ended_ms && *job.ended_ms < kNow;
     CHECK(catalog->job_log(job.id, 0, 10).size() == (is_old ? 0 : 1));
   }
   CHECK(catalog->alerts(tenant, true, 100).size() == 25);
-  CHECK(catalog->tokens().empty());
+  CHECK(catalog->tokens(TenantScope::all()).empty());
   CHECK_FALSE(catalog->find_report(gone.id));
   CHECK(catalog->holds(tenant, 0).empty());
 }

@@ -26,7 +26,7 @@ struct Setup {
               {[this](const std::string&) { return space; },
                [this](const std::string&) { return store_size; }, [this] { return now; }}) {
     host.id = catalog::HostId::random();
-    host.tenant = catalog::kDefaultTenant;
+    host.tenant = catalog::TenantName(catalog::kDefaultTenant);
     host.name = "noisy";
   }
 

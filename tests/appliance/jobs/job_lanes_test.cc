@@ -21,7 +21,7 @@ struct Lanes {
       catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
 
   JobSpec spec(const std::string& kind, const std::string& unit = "") const {
-    return {kind, "default", "web", unit};
+    return {kind, TenantName("default"), "web", Requester("root"), unit};
   }
 };
 
@@ -71,7 +71,8 @@ TEST_CASE("as many boots run at once as the lane has threads, and no tenant wait
     }));
   }
   while (running < 2) std::this_thread::sleep_for(1ms);
-  JobId theirs = runner.submit({"boot", "other", "mail"}, [](JobContext&) {});
+  JobId theirs = runner.submit({"boot", catalog::TenantName("other"), "mail", Requester("root")},
+                               [](JobContext&) {});
   std::this_thread::sleep_for(50ms);
   CHECK(running == 2);
   CHECK(runner.job(theirs).state == JobState::queued);
@@ -94,7 +95,7 @@ TEST_CASE("a full lane says what waits in it, and leaves room for the other tena
   CHECK_THAT(refusal,
              Catch::Contains("20 jobs of the tenant 'default' are already waiting for the lane of "
                              "deletions (20 delete)"));
-  runner.submit({"delete", "other", "mail"}, wait_for_stop);
+  runner.submit({"delete", catalog::TenantName("other"), "mail", Requester("root")}, wait_for_stop);
   runner.submit(lanes.spec("boot"), wait_for_stop);
 }
 
@@ -165,17 +166,17 @@ TEST_CASE("what is no exception fails a job, is reported, and costs no thread", 
 TEST_CASE("parts of a job run beside it, and a stopping daemon drops those that wait", "[jobs]") {
   Lanes lanes;
   JobRunner runner(*lanes.catalog, {.thread_count = 1});
-  CHECK_NOTHROW(runner.run_part(Lane::groups, "default", [] {}).get());
-  auto failing = runner.run_part(Lane::groups, "default", [] {
+  CHECK_NOTHROW(runner.run_part(Lane::groups, TenantName("default"), [] {}).get());
+  auto failing = runner.run_part(Lane::groups, TenantName("default"), [] {
     throw base::Error(base::ErrorCode::busy, "no memory for it");
   });
   CHECK_THROWS_AS(failing.get(), base::Error);
   std::atomic<bool> go_on = false, begun = false;
-  auto slow = runner.run_part(Lane::groups, "default", [&] {
+  auto slow = runner.run_part(Lane::groups, TenantName("default"), [&] {
     begun = true;
     while (!go_on) std::this_thread::sleep_for(1ms);
   });
-  auto never = runner.run_part(Lane::groups, "default", [] {});
+  auto never = runner.run_part(Lane::groups, TenantName("default"), [] {});
   while (!begun) std::this_thread::sleep_for(1ms);
   std::thread stopping([&] { runner.stop(); });
   CHECK_THROWS_AS(never.get(), std::future_error);

@@ -17,7 +17,7 @@ struct Fixture {
   base::ScratchDirectory scratch{std::filesystem::temp_directory_path().string(), "muletto-jobs"};
   std::unique_ptr<catalog::Catalog> catalog =
       catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
-  JobSpec spec{"test", "default", "web"};
+  JobSpec spec{"test", TenantName("default"), "web", Requester("token 17")};
 };
 
 void wait_for_stop(JobContext& context) {
@@ -43,6 +43,7 @@ TEST_CASE("a job's progress, figures, log and outcome are kept") {
   job = *fixture.catalog->find_job(id);
   CHECK(job.state == JobState::succeeded);
   CHECK(job.figures == "{\"n\":1}");
+  CHECK(job.requested_by == "token 17");
   CHECK(job.ended_ms >= job.started_ms);
   CHECK(fixture.catalog->job_log(id, 0, 10).size() == 1);
 }
@@ -107,17 +108,24 @@ TEST_CASE("stopping ends running jobs and drops waiting ones") {
   CHECK_THROWS_AS(runner.submit(fixture.spec, wait_for_stop), base::Error);
 }
 
-TEST_CASE("jobs that a dead daemon left have failed") {
+TEST_CASE("jobs that a dead daemon of this node left have failed, another node's go on") {
   Fixture fixture;
+  catalog::NodeId here = catalog::NodeId::random(), elsewhere = catalog::NodeId::random();
   Job job;
   job.kind = "sync";
-  job.tenant = "default";
-  JobId id = fixture.catalog->add_job(job);
-  fixture.catalog->start_job(id, 5);
-  JobRunner runner(*fixture.catalog, {});
-  Job after = runner.job(id);
+  job.tenant = TenantName("default");
+  job.node = here;
+  JobId ours = fixture.catalog->add_job(job);
+  job.node = elsewhere;
+  JobId theirs = fixture.catalog->add_job(job);
+  for (JobId id : {ours, theirs}) fixture.catalog->start_job(id, 5);
+  JobRunner runner(*fixture.catalog, {.node = here});
+  Job after = runner.job(ours);
   CHECK(after.state == JobState::failed);
   CHECK(after.error_message == "interrupted by a restart of the daemon");
+  CHECK(runner.job(theirs).state == JobState::running);
+  CHECK(runner.job(theirs).node == elsewhere);
+  CHECK(runner.job(runner.attach(fixture.spec)->id()).node == here);
 }
 
 TEST_CASE("an attached job that is dropped has failed") {

@@ -119,13 +119,14 @@ struct Appliance {
   }
 
   size_t job_count() {
-    return catalog->jobs({.state = {}, .kind = "retention", .subject = "", .limit = 100'000})
+    return catalog
+        ->jobs({.scope = catalog::TenantScope::all(), .kind = "retention", .limit = 100'000})
         .size();
   }
   void wait_for_jobs() {
     for (auto state : {catalog::JobState::queued, catalog::JobState::running}) {
-      for (const catalog::Job& job :
-           catalog->jobs({.state = state, .kind = "retention", .subject = "", .limit = 100}))
+      for (const catalog::Job& job : catalog->jobs(
+               {.scope = catalog::TenantScope::all(), .state = state, .kind = "retention"}))
         jobs.wait(job.id, std::chrono::seconds(60));
     }
   }

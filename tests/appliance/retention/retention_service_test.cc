@@ -45,10 +45,12 @@ TEST_CASE("a rule that would remove much waits a day, and says so; apply does it
     CHECK(appliance.alert(alerts::kRetentionHeld).empty());
   }
   SECTION("by order it is followed at once, and in one job") {
-    Applied none = appliance.service.apply({kTenant}, RetentionService::Haste::within_bounds);
+    Applied none = appliance.service.apply({kTenant}, RetentionService::Haste::within_bounds,
+                                           access::Requester("root"));
     CHECK(none.jobs.empty());
     REQUIRE(none.held.size() == 1);
-    Applied done = appliance.service.apply({kTenant, "gold"}, RetentionService::Haste::now);
+    Applied done = appliance.service.apply({kTenant, "gold"}, RetentionService::Haste::now,
+                                           access::Requester("root"));
     CHECK(done.jobs.size() == 1);
     appliance.wait_for_jobs();
     CHECK(appliance.listed().size() == 1);
@@ -63,7 +65,8 @@ TEST_CASE("a rule that would remove much waits a day, and says so; apply does it
     CHECK(appliance.listed().size() == 30);
     CHECK_FALSE(appliance.alert(alerts::kRetentionHeld).empty());
   }
-  CHECK_THROWS_AS(appliance.service.apply({kTenant, "silver"}, RetentionService::Haste::now),
+  CHECK_THROWS_AS(appliance.service.apply({kTenant, "silver"}, RetentionService::Haste::now,
+                                          access::Requester("root")),
                   base::Error);
 }
 

@@ -37,7 +37,7 @@ struct Book {
 
   std::set<std::string> open() const {
     std::set<std::string> found;
-    for (const catalog::Alert& alert : catalog->alerts("", false, 100))
+    for (const catalog::Alert& alert : catalog->alerts(catalog::TenantScope::all(), false, 100))
       found.insert(alert.kind + " " + alert.subject);
     return found;
   }

@@ -43,13 +43,18 @@ struct ClockedAppliance {
   Host enroll() {
     Host host;
     host.id = catalog::HostId::random();
-    host.tenant = kTenant;
+    host.tenant = catalog::TenantName(kTenant);
     host.name = "alpha";
     host.certificate_serial = host.id.hex();
     base::Sha256 hash = base::sha256(base::as_bytes("secret"));
-    catalog->add_token(
-        {catalog::TokenId::random(), catalog::TokenKind::enrolment, kTenant, "", 1, 1000, {}},
-        hash);
+    catalog->add_token({catalog::TokenId::random(),
+                        catalog::TokenKind::enrolment,
+                        catalog::TenantName(kTenant),
+                        "",
+                        1,
+                        1000,
+                        {}},
+                       hash);
     catalog->enroll_host(hash, host, 10);
     return host;
   }
@@ -149,7 +154,7 @@ TEST_CASE("a point of a clock that was ahead is not fresh, and its host's orders
     appliance.scheduler.poll(alpha, done);
   }
   appliance.clock.set_wall(begin + kYear);
-  CHECK_NOTHROW(appliance.scheduler.request(kTenant, "web"));
+  CHECK_NOTHROW(appliance.scheduler.request(kTenant, "web", access::Requester("root")));
 }
 
 TEST_CASE("a doubted clock of the appliance, and a wrong one of a host, are alerts") {
@@ -166,7 +171,8 @@ TEST_CASE("a doubted clock of the appliance, and a wrong one of a host, are aler
   appliance.clock.set_wall(begin + kYear);
   appliance.scheduler.start();
   auto has_alert = [&](const char* kind) {
-    for (const catalog::Alert& alert : appliance.catalog->alerts(kTenant, false, 100)) {
+    for (const catalog::Alert& alert :
+         appliance.catalog->alerts(catalog::TenantName(kTenant), false, 100)) {
       if (alert.kind == kind) return true;
     }
     return false;

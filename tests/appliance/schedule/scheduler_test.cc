@@ -41,12 +41,17 @@ struct Appliance {
 
   Host enroll(const std::string& name) {
     base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
-    catalog->add_token(
-        {catalog::TokenId::random(), catalog::TokenKind::enrolment, kTenant, "", 1, 1000, {}},
-        hash);
+    catalog->add_token({catalog::TokenId::random(),
+                        catalog::TokenKind::enrolment,
+                        catalog::TenantName(kTenant),
+                        "",
+                        1,
+                        1000,
+                        {}},
+                       hash);
     Host host;
     host.id = catalog::HostId::random();
-    host.tenant = kTenant;
+    host.tenant = catalog::TenantName(kTenant);
     host.name = name;
     host.certificate_serial = host.id.hex();
     catalog->enroll_host(hash, host, 10);
@@ -102,7 +107,8 @@ TEST_CASE("a machine has one order at a time, and one that got lost is given aga
   const Host& alpha = appliance.alpha;
   const PollAnswer& first = appliance.first;
   CHECK(appliance.scheduler.poll(alpha, running(first)).orders.empty());
-  CHECK_THROWS_AS(appliance.scheduler.request(kTenant, "web"), base::Error);
+  CHECK_THROWS_AS(appliance.scheduler.request(kTenant, "web", access::Requester("root")),
+                  base::Error);
   // The agent was restarted: it does not name the order any more.
   PollAnswer again = appliance.scheduler.poll(alpha, {});
   REQUIRE(names(again) == Names{"web"});
@@ -118,15 +124,17 @@ TEST_CASE("who asks for a sync as soon as the last one's job is over gets one") 
   OrderedAppliance appliance;
   const Host& alpha = appliance.alpha;
   const PollAnswer& first = appliance.first;
-  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("job 1"));
+  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web", access::Requester("root")),
+                    Catch::Contains("job 1"));
   // The point is durable and its job over; the agent's sync still has to end.
   auto session = appliance.scheduler.adopt(kTenant, "web", alpha.id);
   REQUIRE(session);
   session->succeed();
   appliance.scheduler.committed(kTenant, "web");
-  jobs::JobId second = appliance.scheduler.request(kTenant, "web");
+  jobs::JobId second = appliance.scheduler.request(kTenant, "web", access::Requester("root"));
   CHECK(second != session->id());
-  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("job 2"));
+  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web", access::Requester("root")),
+                    Catch::Contains("job 2"));
   CHECK(appliance.scheduler.adopt(kTenant, "web", alpha.id) == nullptr);
   CHECK(appliance.scheduler.poll(alpha, running(first)).orders.empty());
 
@@ -163,7 +171,8 @@ TEST_CASE("a failed sync is tried again after a pause, and says why") {
   CHECK(protection->failures == 1);
   CHECK(protection->last_error == "the disk is on fire");
   CHECK(protection->retry_ms > base::now_ms());
-  CHECK(appliance.jobs.jobs({}).at(0).error_message == "the disk is on fire");
+  CHECK(appliance.jobs.jobs({.scope = catalog::TenantScope::all()}).at(0).error_message ==
+        "the disk is on fire");
 }
 
 TEST_CASE("no sync begins in a blackout, with the schedule off, or unprotected; by hand it does") {
@@ -176,7 +185,7 @@ TEST_CASE("no sync begins in a blackout, with the schedule off, or unprotected; 
   appliance.set_policy("default", "{}");
   appliance.scheduler.protect(kTenant, "web", false, std::nullopt);
   CHECK(appliance.scheduler.poll(alpha, {}).orders.empty());
-  appliance.scheduler.request(kTenant, "web");
+  appliance.scheduler.request(kTenant, "web", access::Requester("root"));
   CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
 }
 
@@ -280,7 +289,7 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   // The instant VM starts while the old host has an order; the host is silent from now on.
   Host internal;
   internal.id = catalog::HostId::random();
-  internal.tenant = kTenant;
+  internal.tenant = catalog::TenantName(kTenant);
   internal.name = catalog::kInternalHostName;
   appliance.catalog->replace_internal_host(internal, base::now_ms());
   appliance.holders["web"] = internal.id;
@@ -288,10 +297,12 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   poll.internal = true;
   poll.machines = {"web"};
   CHECK(appliance.scheduler.poll(internal, poll).orders.empty());  // the last was just begun
-  appliance.scheduler.request(kTenant, "web");
+  appliance.scheduler.request(kTenant, "web", access::Requester("root"));
   PollAnswer own = appliance.scheduler.poll(internal, poll);
   CHECK(names(own) == Names{"web"});
-  CHECK(appliance.jobs.jobs({}).back().error_message.find("instant VM") != std::string::npos);
+  CHECK(appliance.jobs.jobs({.scope = catalog::TenantScope::all()})
+            .back()
+            .error_message.find("instant VM") != std::string::npos);
   CHECK_FALSE(appliance.catalog->find_report(internal.id));
 
   // The old host comes back, and gets nothing: by schedule or by hand.
@@ -299,9 +310,10 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   poll.machines.clear();
   appliance.scheduler.poll(internal, poll);
   CHECK(appliance.scheduler.poll(alpha, report({"web"})).orders.empty());
-  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web"), Catch::Contains("does not run"));
+  CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web", access::Requester("root")),
+                    Catch::Contains("does not run"));
   appliance.holders.clear();
-  appliance.scheduler.request(kTenant, "web");
+  appliance.scheduler.request(kTenant, "web", access::Requester("root"));
   CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
 }
 
@@ -312,7 +324,7 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
   stores::TenantStores stores(base::real_file_system(), scratch.path() + "/stores", *catalog);
   for (const char* tenant : {"young", "checked", "hurt", "cut"})
     catalog->add_tenant(tenant, base::now_ms());
-  for (const catalog::Tenant& tenant : catalog->tenants()) {
+  for (const catalog::Tenant& tenant : catalog->tenants(catalog::TenantScope::all())) {
     images::PointSummary point;
     point.id = images::PointId::random();
     point.machine_name = "web";
@@ -325,7 +337,8 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
                      std::optional<base::ErrorCode> error) {
     catalog::Job job;
     job.kind = "check";
-    job.tenant = job.subject = tenant;
+    job.tenant = catalog::TenantName(tenant);
+    job.subject = tenant;
     job.created_ms = base::now_ms() - 48 * 3'600'000;
     job.id = catalog->add_job(job);
     job.state = state;
@@ -344,7 +357,7 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
   auto ordered = [&](const char* kind) {
     std::set<std::string> tenants;
     for (const catalog::Job& job :
-         catalog->jobs({.state = {}, .kind = kind, .subject = "", .limit = 100})) {
+         catalog->jobs({.scope = catalog::TenantScope::all(), .kind = kind})) {
       if (job.created_ms >= begun_ms && job.state == catalog::JobState::succeeded)
         tenants.insert(job.tenant);
     }

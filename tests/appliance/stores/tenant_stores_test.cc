@@ -273,7 +273,7 @@ TEST_CASE("a tenant's store is made with the tenant, and never in somebody's fil
   std::ofstream(appliance.scratch.path() + "/stores/acme/letter") << "text";
   CHECK(code_of([&] { appliance.stores->create_tenant("acme", false); }) ==
         ErrorCode::already_exists);
-  CHECK(appliance.catalog->tenants().size() == 1);
+  CHECK(appliance.catalog->tenants(catalog::TenantScope::all()).size() == 1);
   CHECK(code_of([&] { appliance.stores->create_tenant(kTenant, false); }) ==
         ErrorCode::already_exists);
   CHECK(code_of([&] { appliance.stores->create_tenant("../x", false); }) ==

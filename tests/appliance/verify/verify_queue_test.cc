@@ -41,16 +41,18 @@ TEST_CASE("a machine's test boot waits once, and a named point's beside it", "[v
   // Without workers, so that all that is ordered waits.
   VerifyService service({.worker_count = 0, .queue_size = 3}, hypervisor, watch, *catalog, stores,
                         jobs);
-  jobs::JobId after_sync = service.request("office", "web@latest", "sync");
+  const access::TenantName kOffice("office");
+  const access::Requester kRoot("root");
+  jobs::JobId after_sync = service.request(kOffice, "web@latest", "sync", kRoot);
   for (int minute = 0; minute < 600; ++minute)
-    CHECK(service.request("office", "web@latest", "sync") == after_sync);
-  CHECK(service.request("office", "web@latest", "nightly") == after_sync);
-  jobs::JobId by_order = service.request("office", first.hex(), "order");
+    CHECK(service.request(kOffice, "web@latest", "sync", kRoot) == after_sync);
+  CHECK(service.request(kOffice, "web@latest", "nightly", kRoot) == after_sync);
+  jobs::JobId by_order = service.request(kOffice, first.hex(), "order", kRoot);
   CHECK(by_order != after_sync);
-  CHECK(service.request("office", first.hex(), "order") == by_order);
-  CHECK(service.request("office", second.hex(), "order") != by_order);
+  CHECK(service.request(kOffice, first.hex(), "order", kRoot) == by_order);
+  CHECK(service.request(kOffice, second.hex(), "order", kRoot) != by_order);
   commit();
-  CHECK_THROWS_WITH(service.request("office", "web@latest", "order"),
+  CHECK_THROWS_WITH(service.request(kOffice, "web@latest", "order", kRoot),
                     Catch::Contains("3 test boots are already waiting"));
 }
 

@@ -84,11 +84,16 @@ class Fixture {
 
   void enroll() {
     base::Sha256 hash = base::sha256(base::as_bytes("token"));
-    catalog_->add_token(
-        {catalog::TokenId::random(), catalog::TokenKind::enrolment, "default", "", 1, {}, {}},
-        hash);
+    catalog_->add_token({catalog::TokenId::random(),
+                         catalog::TokenKind::enrolment,
+                         catalog::TenantName("default"),
+                         "",
+                         1,
+                         {},
+                         {}},
+                        hash);
     host_.id = catalog::HostId::random();
-    host_.tenant = "default";
+    host_.tenant = catalog::TenantName("default");
     host_.name = "alpha";
     pki::HostCertificate issued =
         authority_->sign_host(base::make_signing_request(key_, "alpha"), host_.id.hex());

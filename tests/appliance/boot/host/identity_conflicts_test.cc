@@ -12,13 +12,13 @@ namespace {
 constexpr const char* kMac = "52:54:00:12:34:56";
 
 JoiningVm web_on(const std::string& network, NetworkMode mode = NetworkMode::isolated) {
-  return {"web", "/stores/default", "muletto-web-1", false, {{kMac, mode, network}}};
+  return {"web", access::TenantName("default"), "muletto-web-1", false, {{kMac, mode, network}}};
 }
 
 InstantVm running(const std::string& machine, const std::string& network) {
   InstantVm vm;
   vm.machine_name = machine;
-  vm.store.location = "/stores/default";
+  vm.tenant = access::TenantName("default");
   vm.domain_name = "muletto-other-2";
   vm.network_cards = {{"52:54:00:99:99:99", NetworkMode::isolated, network}};
   return vm;
@@ -36,7 +36,7 @@ TEST_CASE("the same machine twice on one network is refused, elsewhere it is not
   CHECK(identity_conflicts(web_on("net"), {running("web", "other")}, {}, {}).empty());
   CHECK(identity_conflicts(web_on("net"), {running("mail", "net")}, {}, {}).empty());
   InstantVm of_another_tenant = running("web", "net");
-  of_another_tenant.store.location = "/stores/acme";
+  of_another_tenant.tenant = access::TenantName("acme");
   CHECK(identity_conflicts(web_on("net"), {of_another_tenant}, {}, {}).empty());
   InstantVm itself = running("web", "net");
   itself.domain_name = "muletto-web-1";
@@ -93,15 +93,16 @@ TEST_CASE("a call goes to one station, and its parts are whole", "[boot]") {
 }
 
 TEST_CASE("each tenant and each name has an isolated network of its own", "[boot]") {
-  CHECK(isolated_network_name("iso", "", "") == "iso");
-  CHECK(isolated_network_name("iso", "default", "") == "iso");
-  CHECK(isolated_network_name("iso", "default", "drill") == "iso.default.drill");
-  CHECK(isolated_network_name("iso", "acme", "") == "iso.acme");
-  CHECK(isolated_network_name("iso", "acme", "drill") == "iso.acme.drill");
+  CHECK(isolated_network_name("iso", access::TenantName(""), "") == "iso");
+  CHECK(isolated_network_name("iso", access::TenantName("default"), "") == "iso");
+  CHECK(isolated_network_name("iso", access::TenantName("default"), "drill") ==
+        "iso.default.drill");
+  CHECK(isolated_network_name("iso", access::TenantName("acme"), "") == "iso.acme");
+  CHECK(isolated_network_name("iso", access::TenantName("acme"), "drill") == "iso.acme.drill");
   // No name of one tenant is another tenant's.
-  CHECK(isolated_network_name("iso", "acme.drill", "") !=
-        isolated_network_name("iso", "acme", "drill"));
-  CHECK(isolated_network_name("iso", "a/b", "").find('/') == std::string::npos);
+  CHECK(isolated_network_name("iso", access::TenantName("acme.drill"), "") !=
+        isolated_network_name("iso", access::TenantName("acme"), "drill"));
+  CHECK(isolated_network_name("iso", access::TenantName("a/b"), "").find('/') == std::string::npos);
 }
 
 TEST_CASE("QEMU's user is the one that libvirt says", "[boot]") {

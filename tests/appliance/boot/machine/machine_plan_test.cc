@@ -57,6 +57,7 @@ std::string translate(const MachinePlan& plan, Accelerator accelerator) {
   record.vm.id = BootId{{0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0}};
   record.vm.point = images::PointId{{7}};
   record.vm.machine_name = "the machine";
+  record.vm.tenant = access::TenantName("acme");
   record.vm.accelerator = accelerator;
   record.vm.domain_name = domain_name(record.vm.machine_name, record.vm.id);
   record.console_password = "secret78";
