@@ -43,7 +43,7 @@ refused() {
   [ $status -eq 4 ] && grep -q "$2" "$WORK/refusal" || fail "not refused with $2: $(cat "$WORK/refusal")"
 }
 refused "$socket?ticket=$one" 403
-refused "$socket" 403
+refused "$socket" 401
 refused "/api/v1/boots/ffffffffffffffff/console/ws?ticket=$(ticket)" 403
 [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$run/api.sock" "http://x$socket")" = 426 ]
 [ "$(curl -sk -o /dev/null -w '%{http_code}' -X POST "https://$address/api/v1/boots/$boot/console/ticket")" = 401 ]

@@ -10,36 +10,42 @@
 namespace appliance::api {
 namespace {
 
-using access::TenantName;
+using access::Privilege;
 using access::TenantScope;
 using base::Error;
 using base::ErrorCode;
 
 constexpr size_t kMaxSecretSize = 256;
 
+Principal principal_of(Role role, TenantScope scope, std::string name) {
+  return {role, privileges_of(role), std::nullopt, std::move(scope), std::move(name)};
+}
+
 }  // namespace
 
-void expect_access(const Principal& principal, Access access) {
-  switch (access) {
-    case Access::anyone: return;
-    case Access::whole_appliance:
-      if (auto tenant = principal.scope.only(); tenant && principal.role == Role::admin) {
-        throw Error(ErrorCode::unauthorized,
-                    fmt::format("this token is only for the tenant '{}'", tenant->text()));
-      }
-      return expect_access(principal, Access::operators);
-    case Access::agents:
-      if (principal.role == Role::agent) return;
-      throw Error(ErrorCode::unauthorized,
-                  "only an enrolled agent may do this; its client certificate is missing");
-    case Access::operators:
-      if (principal.role == Role::admin) return;
-      if (principal.role == Role::agent)
-        throw Error(ErrorCode::unauthorized, "an agent may not do this");
-      throw Error(ErrorCode::unauthorized,
-                  "an operator's token is needed; make one on the appliance with "
-                  "'muletto token create --for operator'");
+access::Privileges privileges_of(Role role) {
+  if (role == Role::anonymous) return {};
+  if (role == Role::agent) return {Privilege::host_work};
+  access::Privileges all = access::Privileges::all();
+  all.remove(Privilege::host_work);  // an operator is not a host
+  return all;
+}
+
+void require_privilege(const Principal& principal, Privilege needed) {
+  if (principal.privileges.has(needed)) return;
+  bool is_for_hosts = needed == Privilege::host_work;
+  if (principal.role == Role::anonymous && !is_for_hosts) {
+    throw MissingCredentials(
+        "an operator's token is needed; make one on the appliance with "
+        "'muletto token create --for operator'");
   }
+  std::string words = "only an enrolled agent may do this; its client certificate is missing";
+  if (principal.role == Role::anonymous) throw MissingCredentials(words);
+  if (principal.role == Role::agent) words = "an agent may not do this";
+  else if (!is_for_hosts)
+    words = fmt::format("{} may not do this: it needs the privilege {}", principal.name,
+                        access::privilege_name(needed));
+  throw Error(ErrorCode::unauthorized, words);
 }
 
 std::string bearer_secret(std::string_view authorization) {
@@ -52,15 +58,16 @@ std::string bearer_secret(std::string_view authorization) {
 }
 
 Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view authorization) {
-  if (peer.local_root) return {Role::admin, std::nullopt, TenantScope::all(), "root"};
+  if (peer.local_root) return principal_of(Role::admin, TenantScope::all(), "root");
   if (peer.certificate_serial) {
     if (auto host = catalog_.find_host_by_certificate(*peer.certificate_serial)) {
       if (host->revoked) {
         throw HostRevoked(fmt::format("the host '{}' was revoked; enroll it again", host->name));
       }
       std::string name = "host " + host->name;
-      TenantScope own(host->tenant);
-      return {Role::agent, std::move(*host), std::move(own), std::move(name)};
+      Principal agent = principal_of(Role::agent, host->tenant, std::move(name));
+      agent.host = std::move(*host);
+      return agent;
     }
     throw Error(ErrorCode::unauthorized,
                 "the client certificate belongs to no enrolled host; if the appliance's catalog "
@@ -77,7 +84,7 @@ Principal Authenticator::authenticate(const PeerFacts& peer, std::string_view au
         catalog_.touch_token(token->id, now);
       TenantScope scope = TenantScope::all();
       if (token->tenant_only) scope = token->tenant;
-      return {Role::admin, std::nullopt, std::move(scope), "token " + token->id.hex()};
+      return principal_of(Role::admin, std::move(scope), "token " + token->id.hex());
     }
     // An enrolment token is not an operator's: its holder stays anonymous, and the enrol route
     // checks the token.

@@ -255,7 +255,7 @@ asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& pa
   };
   Principal principal =
       co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
-  expect_access(principal, Access::agents);
+  require_privilege(principal, access::Privilege::host_work);
   if (parser.get().method() != http::verb::get || !connection.pending.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 "upgrade with GET, and send nothing before the answer 101");
@@ -271,7 +271,8 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
     principal = co_await expect_agent(connection, parser);
   } catch (const Error& error) {
     base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
-    co_return error_response(error);
+    bool is_stranger = dynamic_cast<const MissingCredentials*>(&error) != nullptr;
+    co_return is_stranger ? challenge(error) : error_response(error);
   }
   HandOver hand_over;
   std::optional<Response> refusal;

@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 
+#include "appliance/access/privilege.h"
 #include "appliance/access/tenant_scope.h"
 #include "appliance/catalog/records.h"
+#include "base/error.h"
 
 namespace appliance::api {
 
@@ -15,22 +17,26 @@ enum class Role {
   admin,      // root on this machine's socket, or the bearer of an operator's token
 };
 
+// The privileges of each role.
+access::Privileges privileges_of(Role role);
+
 struct Principal {
   Role role = Role::anonymous;
+  access::Privileges privileges;      // what it may do within its scope
   std::optional<catalog::Host> host;  // of an agent
   access::TenantScope scope;          // the tenants it may see and change; anonymous: none
   std::string name;                   // "root", "token 1a2b…", "host alpha"; anonymous: empty
 };
 
-// The access that a route requires.
-enum class Access {
-  anyone,          // the handler checks (enrolment: a one-time token)
-  agents,          // hosts that are not revoked
-  operators,       // admins; those of one tenant see and change only that tenant
-  whole_appliance  // admins who are not limited to one tenant
+// The request has no credentials: the answer (401) asks for them.
+class MissingCredentials : public base::Error {
+ public:
+  explicit MissingCredentials(const std::string& message)
+      : Error(base::ErrorCode::unauthorized, message) {}
 };
 
-// Throws unauthorized with a sentence that says what is missing.
-void expect_access(const Principal& principal, Access access);
+// Throws MissingCredentials if the principal is anonymous and unauthorized otherwise, with a
+// sentence that says what is missing.
+void require_privilege(const Principal& principal, access::Privilege needed);
 
 }  // namespace appliance::api

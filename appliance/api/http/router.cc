@@ -44,6 +44,18 @@ std::optional<PathValues> match(const std::vector<std::string>& pattern,
   return values;
 }
 
+// Throws unauthorized if what the route is about is outside the principal's scope.
+void require_reach(const Request& request, Resource about) {
+  if (about == Resource::nothing || about == Resource::host_itself) return;
+  if (about == Resource::appliance && !request.scope().is_all()) {
+    std::optional<access::TenantName> only = request.scope().only();
+    throw base::Error(base::ErrorCode::unauthorized,
+                      fmt::format("this token is only for the tenant '{}'",
+                                  only.value_or(access::TenantName()).text()));
+  }
+  if (!request.query_value("tenant").empty()) request.tenant();  // throws for another one
+}
+
 }  // namespace
 
 void Router::add(Route route) {
@@ -79,13 +91,11 @@ Response Router::handle(Request request) const {
     request.query = std::move(target.query);
     const Route& route = find(request, target.path, allowed);
     allowed.clear();
-    try {
-      expect_access(request.principal, route.access);
-    } catch (const base::Error& error) {
-      if (request.principal.role == Role::anonymous) return challenge(error);
-      throw;
-    }
+    require_privilege(request.principal, route.needs);
+    require_reach(request, route.about);
     return route.handler(request);
+  } catch (const MissingCredentials& error) {
+    return challenge(error);
   } catch (const base::Error& error) {
     if (allowed.empty()) return error_response(error);
     Response response = error_response(error);

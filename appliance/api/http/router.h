@@ -14,13 +14,36 @@ namespace appliance::api {
 // Runs on a thread that may block. Throws base::Error, which becomes the answer.
 using Handler = std::function<Response(const Request&)>;
 
+using access::Privilege;
+
+// What a route is about. It determines how the caller's scope limits the route.
+enum class Resource {
+  nothing,      // the same for everybody: the kinds of alerts, the console's page
+  appliance,    // belongs to all tenants: needs the scope of all tenants
+  host_itself,  // the calling host
+  // Looked up within the request's tenant, which the router has checked:
+  tenant,
+  machine,
+  point,
+  policy,
+  verification,
+  report,
+  // Looked up by an id that is unique in the appliance: the handler looks only in the scope.
+  vm,
+  job,
+  alert,
+  host,
+  token,
+};
+
 struct Route {
   std::string method;
   // "/api/v1/machines/{name}": a {word} stands for one non-empty segment, a final {word...} for all
   // remaining ones.
   std::string pattern;
-  Access access;
-  Handler handler;
+  Privilege needs;
+  Resource about;
+  Handler handler;  // runs only for callers with the privilege, within their scope
 };
 
 class Router {

@@ -53,11 +53,13 @@ Response renew_certificate(Services& services, const Request& request) {
 }  // namespace
 
 void add_agent_routes(Router& router, Services& services) {
-  router.add({"POST", "/api/v1/agent/poll", Access::agents,
-              [&services](const Request& request) { return poll_orders(services, request); }});
-  router.add({"POST", "/api/v1/agent/renew", Access::agents, [&services](const Request& request) {
-                return renew_certificate(services, request);
-              }});
+  add_routes(
+      router, services,
+      {
+          {"POST", "/api/v1/agent/poll", Privilege::host_work, Resource::host_itself, poll_orders},
+          {"POST", "/api/v1/agent/renew", Privilege::host_work, Resource::host_itself,
+           renew_certificate},
+      });
 }
 
 }  // namespace appliance::api

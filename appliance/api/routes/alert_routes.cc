@@ -98,16 +98,16 @@ Response test_channels(Services& services, const Request& request) {
 }  // namespace
 
 void add_alert_routes(Router& router, Services& services) {
-  using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Handle handle,
-                 Access access = Access::operators) {
-    router.add({method, path, access,
-                [&services, handle](const Request& request) { return handle(services, request); }});
-  };
-  add("GET", "/api/v1/alerts", list_alerts);
-  add("POST", "/api/v1/alerts/{id}/acknowledge", acknowledge_alert);
-  add("GET", "/api/v1/alert-kinds", list_kinds);
-  add("POST", "/api/v1/alert-tests", test_channels, Access::whole_appliance);
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/alerts", Privilege::alert_view, Resource::tenant, list_alerts},
+          {"POST", "/api/v1/alerts/{id}/acknowledge", Privilege::alert_acknowledge, Resource::alert,
+           acknowledge_alert},
+          {"GET", "/api/v1/alert-kinds", Privilege::alert_view, Resource::nothing, list_kinds},
+          {"POST", "/api/v1/alert-tests", Privilege::alert_test, Resource::appliance,
+           test_channels},
+      });
 }
 
 }  // namespace appliance::api

@@ -19,8 +19,10 @@ Response pull_boot(Services& services, const Request& request) {
 }  // namespace
 
 void add_boot_pull_routes(Router& router, Services& services) {
-  router.add({"POST", "/api/v1/boots/{boot}/pull", Access::operators,
-              [&services](const Request& request) { return pull_boot(services, request); }});
+  add_routes(router, services,
+             {
+                 {"POST", "/api/v1/boots/{boot}/pull", Privilege::vm_pull, Resource::vm, pull_boot},
+             });
 }
 
 }  // namespace appliance::api

@@ -148,20 +148,18 @@ boot::InstantVm find_boot(Services& services, const Request& request) {
 }
 
 void add_boot_routes(Router& router, Services& services) {
-  auto add = [&](const char* method, const char* pattern,
-                 Response (*handler)(Services&, const Request&)) {
-    router.add({method, pattern, Access::operators, [&services, handler](const Request& request) {
-                  return handler(services, request);
-                }});
-  };
-  add("GET", "/api/v1/boots", list_boots);
-  add("POST", "/api/v1/boots", start_boot);
-  add("POST", "/api/v1/boots/check", check_boot);
-  add("GET", "/api/v1/boots/{boot}", show_boot);
-  add("POST", "/api/v1/boots/{boot}/stop", stop_boot);
-  add("PUT", "/api/v1/boots/{boot}/settings", change_boot);
-  add("POST", "/api/v1/boots/{boot}/power", power_boot);
-  add("POST", "/api/v1/boots/{boot}/wait", wait_for_boot);
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/boots", Privilege::vm_view, Resource::tenant, list_boots},
+          {"POST", "/api/v1/boots", Privilege::vm_start, Resource::point, start_boot},
+          {"POST", "/api/v1/boots/check", Privilege::vm_start, Resource::point, check_boot},
+          {"GET", "/api/v1/boots/{boot}", Privilege::vm_view, Resource::vm, show_boot},
+          {"POST", "/api/v1/boots/{boot}/stop", Privilege::vm_stop, Resource::vm, stop_boot},
+          {"PUT", "/api/v1/boots/{boot}/settings", Privilege::vm_change, Resource::vm, change_boot},
+          {"POST", "/api/v1/boots/{boot}/power", Privilege::vm_power, Resource::vm, power_boot},
+          {"POST", "/api/v1/boots/{boot}/wait", Privilege::vm_view, Resource::vm, wait_for_boot},
+      });
 }
 
 }  // namespace appliance::api

@@ -76,9 +76,11 @@ Response start_boot_sequence(Services& services, const Request& request) {
 }  // namespace
 
 void add_boot_sequence_routes(Router& router, Services& services) {
-  router.add(
-      {"POST", "/api/v1/boot-orders", Access::operators,
-       [&services](const Request& request) { return start_boot_sequence(services, request); }});
+  add_routes(router, services,
+             {
+                 {"POST", "/api/v1/boot-orders", Privilege::vm_start, Resource::point,
+                  start_boot_sequence},
+             });
 }
 
 }  // namespace appliance::api

@@ -18,13 +18,23 @@ Response answer(const schedule::ClockStanding& clock) {
          {"problem", clock.problem.empty() ? json(nullptr) : json(clock.problem)}}}});
 }
 
+Response show_clock(Services& services, const Request&) {
+  return answer(services.clock_trust->look());
+}
+
+Response accept_clock(Services& services, const Request&) {
+  return answer(services.clock_trust->accept());
+}
+
 }  // namespace
 
 void add_clock_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/clock", Access::operators,
-              [&services](const Request&) { return answer(services.clock_trust->look()); }});
-  router.add({"POST", "/api/v1/clock/accept", Access::whole_appliance,
-              [&services](const Request&) { return answer(services.clock_trust->accept()); }});
+  add_routes(router, services,
+             {
+                 {"GET", "/api/v1/clock", Privilege::clock_view, Resource::nothing, show_clock},
+                 {"POST", "/api/v1/clock/accept", Privilege::clock_accept, Resource::appliance,
+                  accept_clock},
+             });
 }
 
 }  // namespace appliance::api

@@ -34,17 +34,15 @@ Response take_screenshot(Services& services, const Request& request) {
   return response;
 }
 
-boot::InstantVm expect_console(Services& services, const Request& request) {
-  boot::InstantVm vm = find_boot(services, request);
-  if (vm.console.vnc_port == 0) {
-    throw Error(ErrorCode::busy,
-                fmt::format("{} is not running, so it has no console", vm.machine_name));
-  }
-  return vm;
+boot::InstantVm require_console(boot::InstantVm vm) {
+  if (vm.console.vnc_port != 0) return vm;
+  throw Error(ErrorCode::busy,
+              fmt::format("{} is not running, so it has no console", vm.machine_name));
 }
 
 Response show_console(Services& services, const Request& request) {
-  return json_response({{"console", console_json(expect_console(services, request).console)}});
+  return json_response(
+      {{"console", console_json(require_console(find_boot(services, request)).console)}});
 }
 
 Response show_serial(Services& services, const Request& request) {
@@ -66,7 +64,7 @@ Response show_serial(Services& services, const Request& request) {
 // The ticket follows '#', which browsers do not send: it is in no log.
 Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request& request) {
   BodyFields(request.body).expect_no_more();
-  boot::InstantVm vm = expect_console(services, request);
+  boot::InstantVm vm = require_console(find_boot(services, request));
   std::string ticket = tickets.issue(vm.id);
   json result{
       {"ticket", ticket},
@@ -77,27 +75,31 @@ Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request
   return json_response({{"ticket", result}}, 201);
 }
 
-// Decides who may have the screen.
+// A ticket is a credential of its own, for one VM.
+boot::InstantVm redeem(Services& services, ConsoleTickets& tickets, const Request& request) {
+  // A wrong ticket must reveal nothing about what runs here, so the id must be complete.
+  boot::BootId id;
+  try {
+    id = boot::BootId::from_hex(request.path_value("boot"));
+  } catch (const Error&) {
+    throw Error(ErrorCode::unauthorized, "a ticket must be for a VM's full id");
+  }
+  if (!tickets.redeem(id, request.query_value("ticket"))) {
+    throw Error(
+        ErrorCode::unauthorized,
+        "this link was already used or is too old: 'muletto boot console' prints a new one");
+  }
+  return services.boots.get(id);
+}
+
 Response open_socket(Services& services, ConsoleTickets& tickets, const VncScreens& screens,
                      const Request& request) {
-  std::string ticket = request.query_value("ticket");
-  if (request.principal.role != Role::admin && ticket.empty())
-    expect_access(request.principal, Access::operators);
-  if (request.principal.role != Role::admin) {
-    // A wrong ticket must reveal nothing about what runs here, so the id must be complete.
-    boot::BootId id;
-    try {
-      id = boot::BootId::from_hex(request.path_value("boot"));
-    } catch (const Error&) {
-      throw Error(ErrorCode::unauthorized, "a ticket must be for a VM's full id");
-    }
-    if (!tickets.redeem(id, ticket)) {
-      throw Error(ErrorCode::unauthorized,
-                  "this link was already used or is too old: 'muletto boot console' prints a "
-                  "new one");
-    }
-  }
-  boot::VmConsole console = expect_console(services, request).console;
+  bool is_by_right = request.principal.privileges.has(Privilege::vm_console);
+  bool has_ticket = !request.query_value("ticket").empty();
+  if (!is_by_right && !has_ticket) require_privilege(request.principal, Privilege::vm_console);
+  boot::VmConsole console = require_console(is_by_right ? find_boot(services, request)
+                                                        : redeem(services, tickets, request))
+                                .console;
   Response response;
   response.takeover = screens.open({console.host, console.vnc_port, console.password});
   return response;
@@ -144,7 +146,11 @@ Response novnc_file(Services& services, const Request& request) {
   return page_response(base::as_text(bytes), type_of(path));
 }
 
-Response console_asset(const Request& request) {
+Response console_page(Services&, const Request&) {
+  return page_response(kConsolePage, "text/html; charset=utf-8");
+}
+
+Response console_asset(Services&, const Request& request) {
   const std::string& name = request.path_value("name");
   if (name == "console.js") return page_response(kConsoleScript, "text/javascript");
   if (name == "console.css") return page_response(kConsoleStyle, "text/css");
@@ -154,29 +160,28 @@ Response console_asset(const Request& request) {
 }  // namespace
 
 void add_console_routes(Router& router, Services& services) {
-  auto add = [&](const char* method, const char* pattern, Access access, Handler handler) {
-    router.add({method, pattern, access, std::move(handler)});
-  };
   auto tickets = std::make_shared<ConsoleTickets>();
-  add("GET", "/api/v1/boots/{boot}/screenshot", Access::operators,
-      [&](const Request& request) { return take_screenshot(services, request); });
-  add("GET", "/api/v1/boots/{boot}/serial", Access::operators,
-      [&](const Request& request) { return show_serial(services, request); });
-  add("GET", "/api/v1/boots/{boot}/console", Access::operators,
-      [&](const Request& request) { return show_console(services, request); });
-  add("POST", "/api/v1/boots/{boot}/console/ticket", Access::operators,
-      [&services, tickets](const Request& request) {
-        return issue_ticket(services, *tickets, request);
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/boots/{boot}/screenshot", Privilege::vm_console, Resource::vm,
+           take_screenshot},
+          {"GET", "/api/v1/boots/{boot}/serial", Privilege::vm_console, Resource::vm, show_serial},
+          {"GET", "/api/v1/boots/{boot}/console", Privilege::vm_console, Resource::vm,
+           show_console},
+          {"GET", "/console/{boot}", Privilege::none, Resource::nothing, console_page},
+          {"GET", "/assets/{name}", Privilege::none, Resource::nothing, console_asset},
+          {"GET", "/novnc/{path...}", Privilege::none, Resource::nothing, novnc_file},
       });
-  add("GET", "/api/v1/boots/{boot}/console/ws", Access::anyone,
-      [&services, tickets, screens = VncScreens()](const Request& request) {
-        return open_socket(services, *tickets, screens, request);
-      });
-  add("GET", "/console/{boot}", Access::anyone,
-      [](const Request&) { return page_response(kConsolePage, "text/html; charset=utf-8"); });
-  add("GET", "/assets/{name}", Access::anyone, console_asset);
-  add("GET", "/novnc/{path...}", Access::anyone,
-      [&](const Request& request) { return novnc_file(services, request); });
+  router.add({"POST", "/api/v1/boots/{boot}/console/ticket", Privilege::vm_console, Resource::vm,
+              [&services, tickets](const Request& request) {
+                return issue_ticket(services, *tickets, request);
+              }});
+  // Without a privilege: the ticket may be the proof.
+  router.add({"GET", "/api/v1/boots/{boot}/console/ws", Privilege::none, Resource::vm,
+              [&services, tickets, screens = VncScreens()](const Request& request) {
+                return open_socket(services, *tickets, screens, request);
+              }});
 }
 
 }  // namespace appliance::api

@@ -57,20 +57,25 @@ Response enroll(Services& services, const Request& request) {
       201);
 }
 
+// With the right Upgrade header the server takes the connection over before it gets here.
+Response ask_for_upgrade(Services&, const Request&) {
+  Response response =
+      error_response(base::Error(base::ErrorCode::invalid_argument,
+                                 "this route requires the header 'Upgrade: muletto-transfer'"));
+  response.status = 426;
+  response.headers["Upgrade"] = kTransferProtocol;
+  return response;
+}
+
 }  // namespace
 
 void add_enroll_routes(Router& router, Services& services) {
-  router.add({"POST", "/api/v1/enroll", Access::anyone,
-              [&services](const Request& request) { return enroll(services, request); }});
-  // With the right Upgrade header the server takes the connection over before it gets here.
-  router.add({"GET", kTransferPath, Access::agents, [](const Request&) {
-                Response response = error_response(
-                    base::Error(base::ErrorCode::invalid_argument,
-                                "this route requires the header 'Upgrade: muletto-transfer'"));
-                response.status = 426;
-                response.headers["Upgrade"] = kTransferProtocol;
-                return response;
-              }});
+  add_routes(
+      router, services,
+      {
+          {"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, enroll},
+          {"GET", kTransferPath, Privilege::host_work, Resource::host_itself, ask_for_upgrade},
+      });
 }
 
 }  // namespace appliance::api

@@ -46,14 +46,15 @@ Response forget_host(Services& services, const Request& request) {
 }  // namespace
 
 void add_host_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/hosts", Access::operators,
-              [&services](const Request& request) { return list_hosts(services, request); }});
-  router.add({"GET", "/api/v1/hosts/{host}", Access::operators,
-              [&services](const Request& request) { return show_host(services, request); }});
-  router.add({"DELETE", "/api/v1/hosts/{host}", Access::operators,
-              [&services](const Request& request) { return forget_host(services, request); }});
-  router.add({"POST", "/api/v1/hosts/{host}/revoke", Access::operators,
-              [&services](const Request& request) { return revoke_host(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/hosts", Privilege::host_view, Resource::tenant, list_hosts},
+          {"GET", "/api/v1/hosts/{host}", Privilege::host_view, Resource::host, show_host},
+          {"DELETE", "/api/v1/hosts/{host}", Privilege::host_forget, Resource::host, forget_host},
+          {"POST", "/api/v1/hosts/{host}/revoke", Privilege::host_revoke, Resource::host,
+           revoke_host},
+      });
 }
 
 }  // namespace appliance::api

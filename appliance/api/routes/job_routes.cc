@@ -68,14 +68,14 @@ Response cancel_job(Services& services, const Request& request) {
 }  // namespace
 
 void add_job_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/jobs", Access::operators,
-              [&services](const Request& request) { return list_jobs(services, request); }});
-  router.add({"GET", "/api/v1/jobs/{id}", Access::operators,
-              [&services](const Request& request) { return show_job(services, request); }});
-  router.add({"GET", "/api/v1/jobs/{id}/log", Access::operators,
-              [&services](const Request& request) { return show_log(services, request); }});
-  router.add({"POST", "/api/v1/jobs/{id}/cancel", Access::operators,
-              [&services](const Request& request) { return cancel_job(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/jobs", Privilege::job_view, Resource::tenant, list_jobs},
+          {"GET", "/api/v1/jobs/{id}", Privilege::job_view, Resource::job, show_job},
+          {"GET", "/api/v1/jobs/{id}/log", Privilege::job_view, Resource::job, show_log},
+          {"POST", "/api/v1/jobs/{id}/cancel", Privilege::job_cancel, Resource::job, cancel_job},
+      });
 }
 
 }  // namespace appliance::api

@@ -101,16 +101,19 @@ Response forget_machine(Services& services, const Request& request) {
 }  // namespace
 
 void add_machine_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/machines", Access::operators,
-              [&services](const Request& request) { return list_machines(services, request); }});
-  router.add({"GET", "/api/v1/machines/{name}", Access::operators,
-              [&services](const Request& request) { return show_machine(services, request); }});
-  router.add({"DELETE", "/api/v1/machines/{name}", Access::operators,
-              [&services](const Request& request) { return forget_machine(services, request); }});
-  router.add({"GET", "/api/v1/machines/{name}/traces", Access::operators,
-              [&services](const Request& request) { return show_traces(services, request); }});
-  router.add({"PUT", "/api/v1/machines/{name}/host", Access::operators,
-              [&services](const Request& request) { return assign_machine(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/machines", Privilege::machine_view, Resource::tenant, list_machines},
+          {"GET", "/api/v1/machines/{name}", Privilege::machine_view, Resource::machine,
+           show_machine},
+          {"DELETE", "/api/v1/machines/{name}", Privilege::machine_forget, Resource::machine,
+           forget_machine},
+          {"GET", "/api/v1/machines/{name}/traces", Privilege::machine_view, Resource::machine,
+           show_traces},
+          {"PUT", "/api/v1/machines/{name}/host", Privilege::machine_assign, Resource::machine,
+           assign_machine},
+      });
 }
 
 }  // namespace appliance::api

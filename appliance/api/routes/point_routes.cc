@@ -71,12 +71,14 @@ Response delete_point(Services& services, const Request& request) {
 }  // namespace
 
 void add_point_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/points", Access::operators,
-              [&services](const Request& request) { return list_points(services, request); }});
-  router.add({"GET", "/api/v1/points/{point}", Access::operators,
-              [&services](const Request& request) { return show_point(services, request); }});
-  router.add({"DELETE", "/api/v1/points/{point}", Access::operators,
-              [&services](const Request& request) { return delete_point(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/points", Privilege::point_view, Resource::tenant, list_points},
+          {"GET", "/api/v1/points/{point}", Privilege::point_view, Resource::point, show_point},
+          {"DELETE", "/api/v1/points/{point}", Privilege::point_delete, Resource::point,
+           delete_point},
+      });
 }
 
 }  // namespace appliance::api

@@ -73,15 +73,16 @@ Response delete_policy(Services& services, const Request& request) {
 }  // namespace
 
 void add_policy_routes(Router& router, Services& services) {
-  using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Handle handle) {
-    router.add({method, path, Access::operators,
-                [&services, handle](const Request& request) { return handle(services, request); }});
-  };
-  add("GET", "/api/v1/policies", list_policies);
-  add("GET", "/api/v1/policies/{name}", show_policy);
-  add("PUT", "/api/v1/policies/{name}", set_policy);
-  add("DELETE", "/api/v1/policies/{name}", delete_policy);
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/policies", Privilege::policy_view, Resource::tenant, list_policies},
+          {"GET", "/api/v1/policies/{name}", Privilege::policy_view, Resource::policy, show_policy},
+          {"PUT", "/api/v1/policies/{name}", Privilege::policy_change, Resource::policy,
+           set_policy},
+          {"DELETE", "/api/v1/policies/{name}", Privilege::policy_change, Resource::policy,
+           delete_policy},
+      });
 }
 
 }  // namespace appliance::api

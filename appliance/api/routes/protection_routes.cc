@@ -49,13 +49,13 @@ json standing_json(const schedule::Standing& standing) {
 }
 
 void add_protection_routes(Router& router, Services& services) {
-  using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Handle handle) {
-    router.add({method, path, Access::operators,
-                [&services, handle](const Request& request) { return handle(services, request); }});
-  };
-  add("PUT", "/api/v1/machines/{name}/protection", protect_machine);
-  add("POST", "/api/v1/machines/{name}/sync", sync_machine);
+  add_routes(router, services,
+             {
+                 {"PUT", "/api/v1/machines/{name}/protection", Privilege::machine_protect,
+                  Resource::machine, protect_machine},
+                 {"POST", "/api/v1/machines/{name}/sync", Privilege::machine_sync,
+                  Resource::machine, sync_machine},
+             });
 }
 
 }  // namespace appliance::api

@@ -37,10 +37,12 @@ Response show_report(Services& services, const Request& request) {
 }  // namespace
 
 void add_report_routes(Router& router, Services& services) {
-  router.add({"POST", "/api/v1/reports", Access::operators,
-              [&services](const Request& request) { return create_report(services, request); }});
-  router.add({"GET", "/api/v1/reports/{id}", Access::operators,
-              [&services](const Request& request) { return show_report(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"POST", "/api/v1/reports", Privilege::report_create, Resource::tenant, create_report},
+          {"GET", "/api/v1/reports/{id}", Privilege::report_view, Resource::report, show_report},
+      });
 }
 
 }  // namespace appliance::api

@@ -104,15 +104,16 @@ json hold_json(const catalog::Hold& hold) {
 }
 
 void add_retention_routes(Router& router, Services& services) {
-  using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Handle handle) {
-    router.add({method, path, Access::operators,
-                [&services, handle](const Request& request) { return handle(services, request); }});
-  };
-  add("GET", "/api/v1/retention", preview);
-  add("POST", "/api/v1/retention/apply", apply);
-  add("PUT", "/api/v1/points/{point}/hold", hold_point);
-  add("DELETE", "/api/v1/points/{point}/hold", release_point);
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/retention", Privilege::policy_view, Resource::tenant, preview},
+          {"POST", "/api/v1/retention/apply", Privilege::point_delete, Resource::tenant, apply},
+          {"PUT", "/api/v1/points/{point}/hold", Privilege::point_hold, Resource::point,
+           hold_point},
+          {"DELETE", "/api/v1/points/{point}/hold", Privilege::point_hold, Resource::point,
+           release_point},
+      });
 }
 
 }  // namespace appliance::api

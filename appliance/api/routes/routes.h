@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 
 #include "appliance/api/http/router.h"
@@ -61,6 +62,18 @@ struct Services {
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };
+
+using ServiceHandler = Response (*)(Services&, const Request&);
+
+// A row of the route table.
+struct RouteRow {
+  const char* method;
+  const char* pattern;
+  Privilege needs;
+  Resource about;
+  ServiceHandler handle;
+};
+void add_routes(Router& router, Services& services, std::initializer_list<RouteRow> rows);
 
 void add_status_routes(Router& router, Services& services);
 void add_machine_routes(Router& router, Services& services);

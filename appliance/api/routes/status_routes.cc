@@ -95,8 +95,19 @@ Response status(Services& services, const Request& request) {
 }  // namespace
 
 void add_status_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/status", Access::operators,
-              [&services](const Request& request) { return status(services, request); }});
+  add_routes(router, services,
+             {
+                 {"GET", "/api/v1/status", Privilege::status_view, Resource::tenant, status},
+             });
+}
+
+void add_routes(Router& router, Services& services, std::initializer_list<RouteRow> rows) {
+  for (const RouteRow& row : rows) {
+    router.add({row.method, row.pattern, row.needs, row.about,
+                [&services, handle = row.handle](const Request& request) {
+                  return handle(services, request);
+                }});
+  }
 }
 
 void add_all_routes(Router& router, Services& services) {

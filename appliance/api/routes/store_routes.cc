@@ -66,14 +66,16 @@ Response recompute_points(Services& services, const Request& request) {
 }  // namespace
 
 void add_store_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/store", Access::operators,
-              [&services](const Request& request) { return show_store(services, request); }});
-  router.add({"POST", "/api/v1/store/check", Access::operators,
-              [&services](const Request& request) { return check_store(services, request); }});
-  router.add({"POST", "/api/v1/store/compact", Access::operators,
-              [&services](const Request& request) { return compact_store(services, request); }});
-  router.add({"POST", "/api/v1/store/recompute", Access::operators,
-              [&services](const Request& request) { return recompute_points(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/store", Privilege::store_view, Resource::tenant, show_store},
+          {"POST", "/api/v1/store/check", Privilege::store_check, Resource::tenant, check_store},
+          {"POST", "/api/v1/store/compact", Privilege::store_compact, Resource::tenant,
+           compact_store},
+          {"POST", "/api/v1/store/recompute", Privilege::store_recompute, Resource::tenant,
+           recompute_points},
+      });
 }
 
 }  // namespace appliance::api

@@ -94,15 +94,16 @@ Response adopt_store(Services& services, const Request& request) {
 }  // namespace
 
 void add_tenant_routes(Router& router, Services& services) {
-  using Handle = Response (*)(Services&, const Request&);
-  auto add = [&](const char* method, const char* path, Access access, Handle handle) {
-    router.add({method, path, access,
-                [&services, handle](const Request& request) { return handle(services, request); }});
-  };
-  add("GET", "/api/v1/tenants", Access::operators, list_tenants);
-  add("POST", "/api/v1/tenants", Access::whole_appliance, create_tenant);
-  add("PUT", "/api/v1/tenants/{name}", Access::whole_appliance, set_tenant);
-  add("POST", "/api/v1/tenants/{name}/adopt", Access::whole_appliance, adopt_store);
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/tenants", Privilege::tenant_view, Resource::tenant, list_tenants},
+          {"POST", "/api/v1/tenants", Privilege::tenant_create, Resource::appliance, create_tenant},
+          {"PUT", "/api/v1/tenants/{name}", Privilege::tenant_change, Resource::appliance,
+           set_tenant},
+          {"POST", "/api/v1/tenants/{name}/adopt", Privilege::tenant_adopt, Resource::appliance,
+           adopt_store},
+      });
 }
 
 }  // namespace appliance::api

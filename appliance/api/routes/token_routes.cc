@@ -76,12 +76,13 @@ Response revoke_token(Services& services, const Request& request) {
 }  // namespace
 
 void add_token_routes(Router& router, Services& services) {
-  router.add({"GET", "/api/v1/tokens", Access::operators,
-              [&services](const Request& request) { return list_tokens(services, request); }});
-  router.add({"POST", "/api/v1/tokens", Access::operators,
-              [&services](const Request& request) { return create_token(services, request); }});
-  router.add({"DELETE", "/api/v1/tokens/{id}", Access::operators,
-              [&services](const Request& request) { return revoke_token(services, request); }});
+  add_routes(
+      router, services,
+      {
+          {"GET", "/api/v1/tokens", Privilege::token_view, Resource::tenant, list_tokens},
+          {"POST", "/api/v1/tokens", Privilege::token_create, Resource::tenant, create_token},
+          {"DELETE", "/api/v1/tokens/{id}", Privilege::token_revoke, Resource::token, revoke_token},
+      });
 }
 
 }  // namespace appliance::api

@@ -149,20 +149,25 @@ json recovery_json(const catalog::ProvedRecovery& proved) {
 }
 
 void add_verify_routes(Router& router, Services& services) {
-  auto add = [&](const char* method, const char* pattern,
-                 Response (*handler)(Services&, const Request&)) {
-    router.add({method, pattern, Access::operators, [&services, handler](const Request& request) {
-                  return handler(services, request);
-                }});
-  };
-  add("GET", "/api/v1/verifications", list_verifications);
-  add("POST", "/api/v1/verifications", start_verification);
-  add("GET", "/api/v1/verifications/{number}", show_verification);
-  add("GET", "/api/v1/verifications/{number}/pictures/{picture}", show_picture);
-  add("GET", "/api/v1/machines/{name}/checks", show_checks);
-  add("PUT", "/api/v1/machines/{name}/checks", set_checks);
-  add("POST", "/api/v1/machines/{name}/checks/relearn", relearn);
-  add("POST", "/api/v1/machines/{name}/bisect", start_bisect);
+  add_routes(router, services,
+             {
+                 {"GET", "/api/v1/verifications", Privilege::verification_view, Resource::tenant,
+                  list_verifications},
+                 {"POST", "/api/v1/verifications", Privilege::verification_start, Resource::point,
+                  start_verification},
+                 {"GET", "/api/v1/verifications/{number}", Privilege::verification_view,
+                  Resource::verification, show_verification},
+                 {"GET", "/api/v1/verifications/{number}/pictures/{picture}",
+                  Privilege::verification_view, Resource::verification, show_picture},
+                 {"GET", "/api/v1/machines/{name}/checks", Privilege::verification_view,
+                  Resource::machine, show_checks},
+                 {"PUT", "/api/v1/machines/{name}/checks", Privilege::verification_change,
+                  Resource::machine, set_checks},
+                 {"POST", "/api/v1/machines/{name}/checks/relearn", Privilege::verification_change,
+                  Resource::machine, relearn},
+                 {"POST", "/api/v1/machines/{name}/bisect", Privilege::verification_start,
+                  Resource::machine, start_bisect},
+             });
 }
 
 }  // namespace appliance::api

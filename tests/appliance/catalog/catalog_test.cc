@@ -388,6 +388,25 @@ TEST_CASE("a catalog knows which store is whose, also one of an older version") 
   CHECK(catalog->find_fact("authority") == "abc");
 }
 
+TEST_CASE("jobs of a catalog of an older version are anybody's, and fail with the first node") {
+  base::ScratchDirectory scratch = make_scratch();
+  {
+    Database database(path_in(scratch));
+    migrate(database, 11);  // before jobs named a node
+    database.execute(
+        "INSERT INTO tenants(name, created_ms) VALUES ('default', 1);"
+        "INSERT INTO jobs(kind, tenant, subject, state, created_ms) "
+        "VALUES ('sync', 1, 'web', 'running', 1)");
+  }
+  auto catalog = Catalog::open(path_in(scratch));
+  std::optional<Job> job = catalog->find_job(JobId{1});
+  REQUIRE(job);
+  CHECK(job->requested_by.empty());
+  CHECK(job->node.is_zero());
+  CHECK(catalog->fail_unfinished_jobs(NodeId::random(), "interrupted", 5) == 1);
+  CHECK(catalog->find_job(JobId{1})->state == JobState::failed);
+}
+
 TEST_CASE("a list has what its scope sees, and nothing else") {
   base::ScratchDirectory scratch = make_scratch();
   auto catalog = Catalog::open(path_in(scratch));

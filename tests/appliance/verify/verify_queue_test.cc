@@ -7,25 +7,9 @@
 #include "base/file_system.h"
 #include "base/scratch_directory.h"
 #include "tests/appliance/boot/fake_hypervisor.h"
+#include "tests/appliance/verify/no_watch.h"
 
 namespace appliance::verify {
-namespace {
-
-class NoWatch : public boot::GuestWatch {
- public:
-  std::optional<std::string> ask_agent(const std::string&, const std::string&,
-                                       std::chrono::seconds) override {
-    return std::nullopt;
-  }
-  boot::DiskCounters disk_counters(const std::string&) override { return {}; }
-  boot::Reboots reboots(const std::string&) override { return {}; }
-  void lower_cpu_share(const std::string&) override {}
-  void forget(const std::string&) override {}
-  void remove_network(const std::string&) override {}
-};
-
-}  // namespace
-
 TEST_CASE("a machine's test boot waits once, and a named point's beside it", "[verify]") {
   base::ScratchDirectory scratch("/tmp", "muletto-verify-queue");
   auto catalog = catalog::Catalog::open(scratch.path() + "/catalog.sqlite");

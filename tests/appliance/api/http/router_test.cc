@@ -14,20 +14,24 @@ Router make_router() {
   auto echo = [](const Request& request) {
     return json_response({{"path", request.path_values}, {"query", request.query}});
   };
-  router.add({"GET", "/api/v1/machines", Access::operators, echo});
-  router.add({"GET", "/api/v1/machines/{name}", Access::operators, echo});
-  router.add({"POST", "/api/v1/enroll", Access::anyone, echo});
-  router.add({"GET", "/api/v1/orders", Access::agents, echo});
-  router.add({"GET", "/api/v1/broken", Access::anyone,
+  router.add({"GET", "/api/v1/machines", Privilege::machine_view, Resource::tenant, echo});
+  router.add({"GET", "/api/v1/machines/{name}", Privilege::machine_view, Resource::tenant, echo});
+  router.add({"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, echo});
+  router.add({"GET", "/api/v1/orders", Privilege::host_work, Resource::host_itself, echo});
+  router.add({"GET", "/api/v1/broken", Privilege::none, Resource::nothing,
               [](const Request&) -> Response { throw std::runtime_error("a secret detail"); }});
   return router;
+}
+
+Principal principal_of(Role role, access::TenantScope scope = access::TenantScope::all()) {
+  return {role, privileges_of(role), std::nullopt, std::move(scope), "somebody"};
 }
 
 Response ask(const std::string& method, const std::string& target, Role role = Role::admin) {
   Request request;
   request.method = method;
   request.target = target;
-  request.principal.role = role;
+  request.principal = principal_of(role);
   return make_router().handle(std::move(request));
 }
 
@@ -44,9 +48,10 @@ TEST_CASE("words of a path and of the query are decoded after splitting") {
 
 TEST_CASE("a last word may take the rest of the path") {
   Router router;
-  router.add({"GET", "/files/{path...}", Access::anyone, [](const Request& request) {
-                return json_response({{"path", request.path_values}});
-              }});
+  router.add(
+      {"GET", "/files/{path...}", Privilege::none, Resource::nothing, [](const Request& request) {
+         return json_response({{"path", request.path_values}});
+       }});
   auto get = [&](const std::string& target) {
     Request request;
     request.method = "GET";
@@ -123,32 +128,47 @@ TEST_CASE("the fields of a body are checked one by one") {
 
 TEST_CASE("a token for one tenant speaks of that tenant alone") {
   Router router;
-  router.add({"GET", "/things", Access::operators, [](const Request& request) {
-                return json_response({{"tenant", request.tenant()}});
-              }});
-  router.add({"POST", "/tenants", Access::whole_appliance, [](const Request&) {
-                return json_response({{"done", true}});
-              }});
-  auto send = [&](const char* method, const char* target, std::optional<std::string> tenant) {
+  router.add(
+      {"GET", "/things", Privilege::machine_view, Resource::tenant, [](const Request& request) {
+         return json_response({{"tenant", request.tenant().text()}});
+       }});
+  router.add(
+      {"POST", "/tenants", Privilege::tenant_create, Resource::appliance, [](const Request&) {
+         return json_response({{"done", true}});
+       }});
+  auto send = [&](const char* method, const char* target, const access::TenantScope& scope) {
     Request request;
     request.method = method;
     request.target = target;
-    request.principal.role = Role::admin;
-    request.principal.tenant = std::move(tenant);
+    request.principal = principal_of(Role::admin, scope);
     return router.handle(std::move(request));
   };
-  CHECK_THAT(send("GET", "/things", "a").body, Catch::Contains("\"a\""));
-  CHECK(send("GET", "/things?tenant=a", "a").status == 200);
-  CHECK(send("GET", "/things?tenant=b", "a").status == 403);
-  CHECK(send("GET", "/things?tenant=default", "a").status == 403);
-  CHECK(send("POST", "/tenants", "a").status == 403);
-  CHECK(send("POST", "/tenants", std::nullopt).status == 200);
-  CHECK(send("GET", "/things?tenant=b", std::nullopt).status == 200);
+  const access::TenantScope a = access::TenantName("a"), all = access::TenantScope::all();
+  CHECK_THAT(send("GET", "/things", a).body, Catch::Contains("\"a\""));
+  CHECK(send("GET", "/things?tenant=a", a).status == 200);
+  CHECK(send("GET", "/things?tenant=b", a).status == 403);
+  CHECK(send("GET", "/things?tenant=default", a).status == 403);
+  CHECK(send("POST", "/tenants", a).status == 403);
+  CHECK(send("POST", "/tenants", all).status == 200);
+  CHECK(send("GET", "/things?tenant=b", all).status == 200);
+  CHECK(a.sees(access::TenantName("a")));
+  CHECK_FALSE(a.sees(access::TenantName("b")));
+  CHECK_FALSE(access::TenantScope().sees(access::TenantName()));
+}
+
+TEST_CASE("who lacks a privilege is told which one", "[access]") {
+  Router router;
+  router.add({"GET", "/x", Privilege::vm_start, Resource::tenant, [](const Request&) {
+                return json_response({{"done", true}});
+              }});
   Request request;
-  CHECK(request.sees("b"));
-  request.principal.tenant = "a";
-  CHECK(request.sees("a"));
-  CHECK_FALSE(request.sees("b"));
+  request.method = "GET";
+  request.target = "/x";
+  request.principal = principal_of(Role::admin);
+  request.principal.privileges.remove(Privilege::vm_start);
+  Response response = router.handle(request);
+  CHECK(response.status == 403);
+  CHECK_THAT(response.body, Catch::Contains("vm-start"));
 }
 
 TEST_CASE("a body that is nested without end is refused") {

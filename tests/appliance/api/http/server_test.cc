@@ -24,9 +24,10 @@ class Fixture {
  public:
   explicit Fixture(ServerLimits limits = quick_limits()) {
     auto answer = [](const Request& request) { return json_response({{"body", request.body}}); };
-    router_.add({"POST", "/api/v1/echo", Access::anyone, answer});
-    router_.add({"GET", "/api/v1/status", Access::operators, answer});
-    router_.add({"GET", "/api/v1/download/{pieces}", Access::operators, download});
+    router_.add({"POST", "/api/v1/echo", Privilege::none, Resource::nothing, answer});
+    router_.add({"GET", "/api/v1/status", Privilege::machine_view, Resource::tenant, answer});
+    router_.add(
+        {"GET", "/api/v1/download/{pieces}", Privilege::machine_view, Resource::tenant, download});
     enroll();
     ServerOptions options;
     options.listen = {"127.0.0.1", 0};

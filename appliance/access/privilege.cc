@@ -1,0 +1,68 @@
+#include "appliance/access/privilege.h"
+
+#include <array>
+
+namespace appliance::access {
+namespace {
+
+// In the order of the enum.
+constexpr std::array<std::string_view, kPrivilegeCount> kNames{"none",
+                                                               "host-work",
+                                                               "status-view",
+                                                               "machine-view",
+                                                               "machine-sync",
+                                                               "machine-protect",
+                                                               "machine-assign",
+                                                               "machine-forget",
+                                                               "point-view",
+                                                               "point-hold",
+                                                               "point-delete",
+                                                               "policy-view",
+                                                               "policy-change",
+                                                               "vm-view",
+                                                               "vm-start",
+                                                               "vm-stop",
+                                                               "vm-change",
+                                                               "vm-power",
+                                                               "vm-pull",
+                                                               "vm-console",
+                                                               "verification-view",
+                                                               "verification-start",
+                                                               "verification-change",
+                                                               "report-view",
+                                                               "report-create",
+                                                               "job-view",
+                                                               "job-cancel",
+                                                               "alert-view",
+                                                               "alert-acknowledge",
+                                                               "alert-test",
+                                                               "host-view",
+                                                               "host-revoke",
+                                                               "host-forget",
+                                                               "token-view",
+                                                               "token-create",
+                                                               "token-revoke",
+                                                               "store-view",
+                                                               "store-check",
+                                                               "store-compact",
+                                                               "store-recompute",
+                                                               "tenant-view",
+                                                               "tenant-create",
+                                                               "tenant-change",
+                                                               "tenant-adopt",
+                                                               "clock-view",
+                                                               "clock-accept"};
+
+}  // namespace
+
+std::string_view privilege_name(Privilege privilege) {
+  return kNames[static_cast<size_t>(privilege)];
+}
+
+Privileges Privileges::all() {
+  Privileges all;
+  all.bits_.set();
+  return all;
+}
+
+}  // namespace appliance::access
