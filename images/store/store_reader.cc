@@ -4,7 +4,7 @@
 #include "images/store/layout.h"
 #include "images/store/open_store.h"
 #include "images/store/point_disk_reader.h"
-#include "images/store/store_directory.h"
+#include "images/store/point_lookup.h"
 #include "images/store/store_reader_over.h"
 
 namespace images {
@@ -43,7 +43,7 @@ class IndexedReader : public StoreReader {
  private:
   std::shared_ptr<OpenStore> store_;
   ReadOptions options_;
-  StoreDirectory directory_;
+  PointLookup directory_;
   std::shared_ptr<ChunkCache> chunks_;
 };
 

@@ -1,4 +1,4 @@
-#include "images/store/store_directory.h"
+#include "images/store/point_lookup.h"
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@ using base::Error;
 using base::ErrorCode;
 using format::PublicManifest;
 
-std::string StoreDirectory::machine_name_of(const PublicManifest& point) {
+std::string PointLookup::machine_name_of(const PublicManifest& point) {
   {
     auto names = names_.lock();
     auto found = names->find(point.machine);
@@ -27,14 +27,14 @@ std::string StoreDirectory::machine_name_of(const PublicManifest& point) {
   }
 }
 
-PointSummary StoreDirectory::summary_of(const PublicManifest& point) {
+PointSummary PointLookup::summary_of(const PublicManifest& point) {
   PointSummary summary{point.id,          point.machine, machine_name_of(point), point.time_ms, 0,
                        point.consistency, point.dates,   point.lineage};
   for (const auto& disk : point.disks) summary.size += disk.size;
   return summary;
 }
 
-std::vector<PointSummary> StoreDirectory::points() {
+std::vector<PointSummary> PointLookup::points() {
   std::vector<PublicManifest> manifests;
   store_.index().read()->for_each_point(
       [&](const PublicManifest& point) { manifests.push_back(point); });
@@ -45,7 +45,7 @@ std::vector<PointSummary> StoreDirectory::points() {
   return points;
 }
 
-std::vector<PointSummary> StoreDirectory::points_of(std::string_view machine_name) {
+std::vector<PointSummary> PointLookup::points_of(std::string_view machine_name) {
   std::vector<PointSummary> points;
   for (const PublicManifest& point :
        store_.index().read()->points_of(store_.hasher.machine_id(machine_name))) {
@@ -55,23 +55,23 @@ std::vector<PointSummary> StoreDirectory::points_of(std::string_view machine_nam
   return points;
 }
 
-PublicManifest StoreDirectory::find_manifest(const PointId& id) {
+PublicManifest PointLookup::find_manifest(const PointId& id) {
   auto point = store_.index().read()->find_point(id);
   if (!point) throw Error(ErrorCode::not_found, "there is no point " + id.hex());
   return *point;
 }
 
-Point StoreDirectory::read_point(const PointId& id) {
+Point PointLookup::read_point(const PointId& id) {
   return store_.read_point(find_manifest(id).machine, id);
 }
 
-PointId StoreDirectory::find_point(std::string_view selector) {
+PointId PointLookup::find_point(std::string_view selector) {
   size_t at = selector.rfind('@');
   if (at == std::string_view::npos) return find_by_prefix(selector);
   return find_by_time(selector.substr(0, at), selector.substr(at + 1));
 }
 
-PointId StoreDirectory::find_by_prefix(std::string_view text) {
+PointId PointLookup::find_by_prefix(std::string_view text) {
   std::string digits(text);
   std::transform(digits.begin(), digits.end(), digits.begin(), [](char c) {
     return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -93,7 +93,7 @@ PointId StoreDirectory::find_by_prefix(std::string_view text) {
   return found.front();
 }
 
-PointId StoreDirectory::find_by_time(std::string_view machine_name, std::string_view time) {
+PointId PointLookup::find_by_time(std::string_view machine_name, std::string_view time) {
   auto points = store_.index().read()->points_of(store_.hasher.machine_id(machine_name));
   std::string name(machine_name);
   if (points.empty())

@@ -12,9 +12,9 @@
 
 namespace images {
 
-class StoreDirectory {
+class PointLookup {
  public:
-  explicit StoreDirectory(OpenStore& store) : store_(store) {}
+  explicit PointLookup(OpenStore& store) : store_(store) {}
 
   std::vector<PointSummary> points();
   std::vector<PointSummary> points_of(std::string_view machine_name);
