@@ -32,7 +32,7 @@ struct Move {
 
 class Compaction {
  public:
-  Compaction(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
+  Compaction(StoreContext& store, SyncRegistry& registry, TimelineGuard& timeline,
              const CompactOptions& options)
       : store_(store), registry_(registry), timeline_(timeline), options_(options), order_(store) {}
 
@@ -283,7 +283,7 @@ class Compaction {
     transaction.erase_pack(candidate.number);
   }
 
-  OpenStore& store_;
+  StoreContext& store_;
   SyncRegistry& registry_;
   TimelineGuard& timeline_;
   const CompactOptions& options_;
@@ -294,7 +294,7 @@ class Compaction {
 
 }  // namespace
 
-CompactResult compact_store(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
+CompactResult compact_store(StoreContext& store, SyncRegistry& registry, TimelineGuard& timeline,
                             const CompactOptions& options) {
   return Compaction(store, registry, timeline, options).run();
 }

@@ -5,7 +5,7 @@
 // one that was not removed yet.
 #pragma once
 
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 #include "images/store/store_writer.h"
 #include "images/store/sync_pins.h"
 #include "images/store/timeline_guard.h"
@@ -14,7 +14,7 @@ namespace images {
 
 // Throws corrupt if damage has made the counts uncertain: nothing is freed then. A group of packs
 // in which a sync meanwhile found something it needs is left for the next time.
-CompactResult compact_store(OpenStore& store, SyncRegistry& registry, TimelineGuard& timeline,
+CompactResult compact_store(StoreContext& store, SyncRegistry& registry, TimelineGuard& timeline,
                             const CompactOptions& options);
 
 }  // namespace images

@@ -8,7 +8,7 @@
 #include <stop_token>
 #include <unordered_map>
 
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 
 namespace images {
 
@@ -20,7 +20,7 @@ class DiskOrder {
   static constexpr size_t kMaxChunks = 500'000;
   static constexpr uint64_t kMaxNodes = 250'000;
 
-  explicit DiskOrder(OpenStore& store) : store_(store) {}
+  explicit DiskOrder(StoreContext& store) : store_(store) {}
 
   // A chunk whose place will be queried. `group` is the caller's number for the pack that contains
   // it.
@@ -43,7 +43,7 @@ class DiskOrder {
 
   void walk(const ChunkId& id, uint32_t level, const std::stop_token& stop);
 
-  OpenStore& store_;
+  StoreContext& store_;
   std::unordered_map<ChunkId, Wanted> wanted_;
   std::unordered_map<size_t, uint64_t> first_places_;
   uint64_t next_place_ = 0;

@@ -58,7 +58,7 @@ void check_details(const PointDetails& details) {
 
 }  // namespace
 
-LocalSink::LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry,
+LocalSink::LocalSink(StoreContext& store, PackAppender& appender, SyncRegistry& registry,
                      const SyncPlan& plan, Publish publish)
     : store_(store), appender_(appender), registry_(registry), plan_(plan),
       publish_(std::move(publish)), failures_at_start_(appender.failure_count()) {

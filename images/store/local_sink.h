@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "images/point_sink.h"
-#include "images/store/open_store.h"
 #include "images/store/pack_appender.h"
+#include "images/store/store_context.h"
 #include "images/store/sync_pins.h"
 
 namespace images {
@@ -31,8 +31,8 @@ class LocalSink : public StoreSink {
   using Publish = std::function<void(Point, Dating)>;
 
   // All must outlive the sink. Throws invalid_argument, not_found, busy for an impossible plan.
-  LocalSink(OpenStore& store, PackAppender& appender, SyncRegistry& registry, const SyncPlan& plan,
-            Publish publish);
+  LocalSink(StoreContext& store, PackAppender& appender, SyncRegistry& registry,
+            const SyncPlan& plan, Publish publish);
   ~LocalSink() override;
 
   const ChunkHasher& hasher() const override { return store_.hasher; }
@@ -64,7 +64,7 @@ class LocalSink : public StoreSink {
   void apply(const Batch& batch);
   bool has(IndexTransaction& transaction, const ChunkId& id);
 
-  OpenStore& store_;
+  StoreContext& store_;
   PackAppender& appender_;
   SyncRegistry& registry_;
   SyncPlan plan_;

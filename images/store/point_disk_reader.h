@@ -7,8 +7,8 @@
 #include "base/lru_cache.h"
 #include "images/disk_reader.h"
 #include "images/store/disk_cache.h"
-#include "images/store/open_store.h"
 #include "images/store/single_flight.h"
+#include "images/store/store_context.h"
 
 namespace images {
 
@@ -18,7 +18,7 @@ class PointDiskReader : public DiskReader {
  public:
   // `lock` keeps the point from being deleted. `disk_cache` may be null; otherwise it is used
   // instead of `chunks`.
-  PointDiskReader(std::shared_ptr<OpenStore> store, PointDisk disk,
+  PointDiskReader(std::shared_ptr<StoreContext> store, PointDisk disk,
                   std::unique_ptr<base::FileLock> lock, std::shared_ptr<ChunkCache> chunks,
                   std::unique_ptr<DiskCache> disk_cache)
       : store_(std::move(store)), disk_(std::move(disk)), lock_(std::move(lock)),
@@ -43,7 +43,7 @@ class PointDiskReader : public DiskReader {
                       uint64_t last, std::vector<Extent>& extents);
   void append_extent(uint64_t first, uint64_t last, ExtentKind kind, std::vector<Extent>& extents);
 
-  std::shared_ptr<OpenStore> store_;
+  std::shared_ptr<StoreContext> store_;
   PointDisk disk_;
   std::unique_ptr<base::FileLock> lock_;
   std::shared_ptr<ChunkCache> chunks_;

@@ -8,13 +8,13 @@
 
 #include "base/guarded.h"
 #include "images/point.h"
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 
 namespace images {
 
 class PointLookup {
  public:
-  explicit PointLookup(OpenStore& store) : store_(store) {}
+  explicit PointLookup(StoreContext& store) : store_(store) {}
 
   std::vector<PointSummary> points();
   std::vector<PointSummary> points_of(std::string_view machine_name);
@@ -28,7 +28,7 @@ class PointLookup {
   PointId find_by_prefix(std::string_view digits);
   PointId find_by_time(std::string_view machine_name, std::string_view time);
 
-  OpenStore& store_;
+  StoreContext& store_;
   // A machine's name is only in its manifests; since the id is derived from it, one manifest is
   // enough for all.
   base::Guarded<std::unordered_map<MachineId, std::string>> names_;

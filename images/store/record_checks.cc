@@ -38,7 +38,7 @@ bool record_is_whole(const base::ReadableFile& pack, const format::DirectoryEntr
                        header->checksum;
 }
 
-bool record_content_is_right(const OpenStore& store, const base::ReadableFile& pack,
+bool record_content_is_right(const StoreContext& store, const base::ReadableFile& pack,
                              const format::DirectoryEntry& record) {
   base::Bytes bytes;
   auto header = read_record(pack, record, bytes);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/file_system.h"
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 
 namespace images {
 
@@ -12,7 +12,7 @@ bool record_is_whole(const base::ReadableFile& pack, const format::DirectoryEntr
 
 // Its content has the hash that its id states. Throws unauthorized if it needs a key that is not
 // available.
-bool record_content_is_right(const OpenStore& store, const base::ReadableFile& pack,
+bool record_content_is_right(const StoreContext& store, const base::ReadableFile& pack,
                              const format::DirectoryEntry& record);
 
 }  // namespace images

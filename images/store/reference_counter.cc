@@ -89,7 +89,7 @@ class SliceWriter {
 // one change, several whole ones, and the beginning of another.
 class SliceCollector {
  public:
-  SliceCollector(OpenStore& store, TimelineChange::Kind kind)
+  SliceCollector(StoreContext& store, TimelineChange::Kind kind)
       : store_(store), adds_(kind == TimelineChange::Kind::add) {}
 
   // Everything walk() yields until end() belongs to this change. `departure` is its number if it is
@@ -148,7 +148,7 @@ class SliceCollector {
     std::optional<uint64_t> departure;
   };
 
-  OpenStore& store_;
+  StoreContext& store_;
   const bool adds_;
   std::optional<Counted> current_;
   std::vector<Counted> ended_;  // and not yet written
@@ -157,7 +157,7 @@ class SliceCollector {
   bool uncertain_ = false;
 };
 
-void count(OpenStore& store, SliceCollector& collector, const TimelineChange& change,
+void count(StoreContext& store, SliceCollector& collector, const TimelineChange& change,
            std::optional<uint64_t> departure) {
   std::set<DiskKey> keys;
   for (const auto* disks : {&change.point.disks, &change.before, &change.after}) {
@@ -175,7 +175,8 @@ void count(OpenStore& store, SliceCollector& collector, const TimelineChange& ch
   collector.end();
 }
 
-TimelineChange change_of(OpenStore& store, TimelineChange::Kind kind, const PublicManifest& point) {
+TimelineChange change_of(StoreContext& store, TimelineChange::Kind kind,
+                         const PublicManifest& point) {
   auto transaction = store.index().read();
   TimelineChange change;
   change.kind = kind;

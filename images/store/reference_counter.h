@@ -11,13 +11,13 @@
 
 #include <functional>
 
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 
 namespace images {
 
 class ReferenceCounter {
  public:
-  explicit ReferenceCounter(OpenStore& store) : store_(store) {}
+  explicit ReferenceCounter(StoreContext& store) : store_(store) {}
 
   // The point is in the index, with all its references, when it returns. Its chunks must be in the
   // index.
@@ -32,7 +32,7 @@ class ReferenceCounter {
   void finish_pending();
 
  private:
-  OpenStore& store_;
+  StoreContext& store_;
 };
 
 }  // namespace images

@@ -22,7 +22,7 @@ constexpr size_t kMaxProblems = 1000;
 
 class Checker {
  public:
-  Checker(OpenStore& store, const CheckOptions& options) : store_(store), options_(options) {}
+  Checker(StoreContext& store, const CheckOptions& options) : store_(store), options_(options) {}
 
   CheckReport run(DamageNotes notes) {
     check_key_file();
@@ -265,7 +265,7 @@ class Checker {
     }
   }
 
-  OpenStore& store_;
+  StoreContext& store_;
   const CheckOptions& options_;
   CheckReport report_;
   // Packs in which something that is referred to is damaged.
@@ -275,7 +275,7 @@ class Checker {
 
 }  // namespace
 
-CheckReport check_open_store(OpenStore& store, const CheckOptions& options, DamageNotes notes) {
+CheckReport check_open_store(StoreContext& store, const CheckOptions& options, DamageNotes notes) {
   if (options.deep && !store.codec.can_open_chunks()) {
     throw Error(ErrorCode::unauthorized, "the store is encrypted; a deep check needs its key");
   }

@@ -1,7 +1,7 @@
 // Finds damage: every record of every pack, every manifest, every tree. See check_store().
 #pragma once
 
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 #include "images/store/store_writer.h"
 
 namespace images {
@@ -12,6 +12,6 @@ enum class DamageNotes {
   report,  // only report
 };
 
-CheckReport check_open_store(OpenStore& store, const CheckOptions& options, DamageNotes notes);
+CheckReport check_open_store(StoreContext& store, const CheckOptions& options, DamageNotes notes);
 
 }  // namespace images

@@ -1,7 +1,7 @@
 #include "images/store/store_identity.h"
 
 #include "images/store/layout.h"
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 
 namespace images {
 namespace {

@@ -2,9 +2,9 @@
 
 #include "base/error.h"
 #include "images/store/layout.h"
-#include "images/store/open_store.h"
 #include "images/store/point_disk_reader.h"
 #include "images/store/point_lookup.h"
+#include "images/store/store_context.h"
 #include "images/store/store_reader_over.h"
 
 namespace images {
@@ -12,7 +12,7 @@ namespace {
 
 class IndexedReader : public StoreReader {
  public:
-  IndexedReader(std::shared_ptr<OpenStore> store, const ReadOptions& options)
+  IndexedReader(std::shared_ptr<StoreContext> store, const ReadOptions& options)
       : store_(std::move(store)), options_(options), directory_(*store_),
         chunks_(std::make_shared<ChunkCache>(options.chunk_cache_size /
                                              store_->parameters.chunk_size)) {}
@@ -41,7 +41,7 @@ class IndexedReader : public StoreReader {
   }
 
  private:
-  std::shared_ptr<OpenStore> store_;
+  std::shared_ptr<StoreContext> store_;
   ReadOptions options_;
   PointLookup directory_;
   std::shared_ptr<ChunkCache> chunks_;
@@ -49,7 +49,7 @@ class IndexedReader : public StoreReader {
 
 }  // namespace
 
-std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store,
+std::unique_ptr<StoreReader> reader_over(std::shared_ptr<StoreContext> store,
                                          const ReadOptions& options) {
   return std::make_unique<IndexedReader>(std::move(store), options);
 }
@@ -57,7 +57,7 @@ std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store,
 std::unique_ptr<StoreReader> StoreReader::open(base::FileSystem& files,
                                                const std::string& directory, const KeySource& key,
                                                const ReadOptions& options) {
-  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::required);
+  std::shared_ptr<StoreContext> store = open_store_context(files, directory, key, KeyUse::required);
   try {
     store->open_index(layout::index_directory(directory), false);
   } catch (const base::Error& error) {

@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 #include "images/store/store_reader.h"
 
 namespace images {
 
-std::unique_ptr<StoreReader> reader_over(std::shared_ptr<OpenStore> store,
+std::unique_ptr<StoreReader> reader_over(std::shared_ptr<StoreContext> store,
                                          const ReadOptions& options);
 
 }  // namespace images

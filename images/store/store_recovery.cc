@@ -24,7 +24,7 @@ using format::PublicManifest;
 
 // There are two records with one id if a damaged one was sent again, or if a compaction was
 // interrupted. The index must not refer to the damaged one, whichever is found first.
-void recheck_indexed_record(OpenStore& store, IndexTransaction& transaction,
+void recheck_indexed_record(StoreContext& store, IndexTransaction& transaction,
                             const format::DirectoryEntry& record, uint32_t number) {
   auto known = transaction.find_chunk(record.id);
   if (!known || !known->present()) return;
@@ -40,7 +40,7 @@ void recheck_indexed_record(OpenStore& store, IndexTransaction& transaction,
   transaction.put_chunk(record.id, *known);
 }
 
-void list_pack(OpenStore& store, const PackId& pack, const PackContents& contents,
+void list_pack(StoreContext& store, const PackId& pack, const PackContents& contents,
                uint32_t number) {
   auto transaction = store.index().write();
   auto epoch = static_cast<uint32_t>(transaction->number("epoch", 1));
@@ -63,7 +63,7 @@ void list_pack(OpenStore& store, const PackId& pack, const PackContents& content
 
 // In a torn pack a record may have been found inside the bytes of another record, which a guest
 // chose.
-void drop_forged_records(OpenStore& store, const std::string& path, PackContents& contents) {
+void drop_forged_records(StoreContext& store, const std::string& path, PackContents& contents) {
   if (!store.codec.can_open_chunks()) return;  // then every record is verified when it is opened
   auto file = store.files.open(path);
   auto& records = contents.records;
@@ -75,7 +75,8 @@ void drop_forged_records(OpenStore& store, const std::string& path, PackContents
 
 // A pack whose header was lost in a power cut, but which has records after it: they are moved to a
 // new pack.
-size_t salvage_headerless_pack(OpenStore& store, const PackId& pack, const PackContents& contents) {
+size_t salvage_headerless_pack(StoreContext& store, const PackId& pack,
+                               const PackContents& contents) {
   auto source = store.files.open(layout::pack_file(store.directory, pack));
   PackId new_pack = PackId::random();
   base::Bytes bytes = format::encode_pack_header(store.parameters.id, new_pack);
@@ -99,7 +100,7 @@ size_t salvage_headerless_pack(OpenStore& store, const PackId& pack, const PackC
 
 // Enters one pack into the index; an unsealed one is truncated after its last whole record and
 // sealed. `number` is its row, 0 if it has none yet. Returns how many records it contains.
-size_t index_pack(OpenStore& store, const PackId& pack, uint32_t number,
+size_t index_pack(StoreContext& store, const PackId& pack, uint32_t number,
                   std::vector<std::string>& problems) {
   PackContents contents =
       scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
@@ -131,7 +132,7 @@ size_t index_pack(OpenStore& store, const PackId& pack, uint32_t number,
 }
 
 // False if the index cannot be repaired and has to be rebuilt.
-bool repair_packs(OpenStore& store, std::vector<std::string>& problems) {
+bool repair_packs(StoreContext& store, std::vector<std::string>& problems) {
   std::unordered_map<PackId, std::pair<uint32_t, bool>> rows;  // number, sealed
   bool rebuilding = false;
   {
@@ -167,7 +168,7 @@ struct FoundPoints {
   bool all_readable = true;
 };
 
-void read_unknown(OpenStore& store, const MachineId& machine, const PointId& point,
+void read_unknown(StoreContext& store, const MachineId& machine, const PointId& point,
                   FoundPoints& found, std::vector<std::string>& problems) {
   std::string path = layout::manifest_file(store.directory, machine, point);
   try {
@@ -186,7 +187,7 @@ void read_unknown(OpenStore& store, const MachineId& machine, const PointId& poi
 
 // Every manifest in the store. Damaged ones are reported and left out. What is found is made
 // durable, and so is what is missing: a manifest that was removed does not reappear.
-FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
+FoundPoints find_points(StoreContext& store, std::vector<std::string>& problems) {
   FoundPoints found;
   std::string top = layout::points_directory(store.directory);
   store.files.sync_directory(top);
@@ -217,7 +218,7 @@ FoundPoints find_points(OpenStore& store, std::vector<std::string>& problems) {
 }
 
 // Returns how many points were added.
-size_t repair_points(OpenStore& store, std::vector<std::string>& problems) {
+size_t repair_points(StoreContext& store, std::vector<std::string>& problems) {
   ReferenceCounter counter(store);
   counter.finish_pending();
   FoundPoints found = find_points(store, problems);
@@ -236,7 +237,7 @@ size_t repair_points(OpenStore& store, std::vector<std::string>& problems) {
   return found.unknown.size();
 }
 
-bool try_mend(OpenStore& store, const std::string& index_directory) {
+bool try_mend(StoreContext& store, const std::string& index_directory) {
   try {
     bool closed_in_order = take_clean_mark(index_directory);
     if (!closed_in_order && !index_is_whole(index_directory, store.parameters.id)) return false;
@@ -255,13 +256,13 @@ bool try_mend(OpenStore& store, const std::string& index_directory) {
 
 }  // namespace
 
-void recover_store(OpenStore& store, const std::string& index_directory) {
+void recover_store(StoreContext& store, const std::string& index_directory) {
   if (try_mend(store, index_directory)) return;
   RebuildReport report = rebuild_from_packs(store, index_directory);
   for (const std::string& problem : report.problems) base::log().error("{}", problem);
 }
 
-RebuildReport rebuild_from_packs(OpenStore& store, const std::string& index_directory) {
+RebuildReport rebuild_from_packs(StoreContext& store, const std::string& index_directory) {
   store.close_index();
   remove_index(index_directory);
   store.open_index(index_directory, true);

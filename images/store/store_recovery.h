@@ -16,15 +16,15 @@
 
 #include <string>
 
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 #include "images/store/store_writer.h"
 
 namespace images {
 
 // Opens the index of `store` at the end.
-void recover_store(OpenStore& store, const std::string& index_directory);
+void recover_store(StoreContext& store, const std::string& index_directory);
 
 // Always from nothing. Opens the index of `store` at the end.
-RebuildReport rebuild_from_packs(OpenStore& store, const std::string& index_directory);
+RebuildReport rebuild_from_packs(StoreContext& store, const std::string& index_directory);
 
 }  // namespace images

@@ -12,11 +12,11 @@
 #include "images/store/compactor.h"
 #include "images/store/layout.h"
 #include "images/store/local_sink.h"
-#include "images/store/open_store.h"
 #include "images/store/pack_appender.h"
 #include "images/store/point_lookup.h"
 #include "images/store/reference_counter.h"
 #include "images/store/store_checker.h"
+#include "images/store/store_context.h"
 #include "images/store/store_keyring.h"
 #include "images/store/store_reader_over.h"
 #include "images/store/store_recovery.h"
@@ -66,7 +66,7 @@ void bring_up_to_date(base::FileSystem& files, const std::string& directory) {
                    parameters.version);
 }
 
-StoreFigures figures_of(OpenStore& store) {
+StoreFigures figures_of(StoreContext& store) {
   StoreFigures figures;
   auto transaction = store.index().read();
   MachineId last;
@@ -87,7 +87,7 @@ StoreFigures figures_of(OpenStore& store) {
 
 class IndexedWriter : public StoreWriter {
  public:
-  IndexedWriter(std::shared_ptr<OpenStore> store, std::unique_ptr<base::FileLock> lock,
+  IndexedWriter(std::shared_ptr<StoreContext> store, std::unique_ptr<base::FileLock> lock,
                 std::string index_directory, const WriterLimits& limits)
       : lock_(std::move(lock)), place_(layout::writer_lock(store->directory)),
         index_directory_(std::move(index_directory)), limits_(limits),
@@ -319,7 +319,7 @@ class IndexedWriter : public StoreWriter {
   std::string index_directory_;
   const WriterLimits limits_;
   const base::Clock& clock_;
-  std::shared_ptr<OpenStore> store_;
+  std::shared_ptr<StoreContext> store_;
   std::unique_ptr<StoreReader> reader_;
   PackAppender appender_;
   SyncRegistry registry_;
@@ -375,7 +375,7 @@ std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
                                                const std::string& directory, const KeySource& key,
                                                const std::string& index_directory,
                                                const WriterLimits& limits) {
-  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  std::shared_ptr<StoreContext> store = open_store_context(files, directory, key, KeyUse::optional);
   store->pack_size = limits.pack_size;
   store->reference_slice = limits.reference_slice;
   auto lock = lock_for_writing(files, directory);
@@ -394,7 +394,7 @@ std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
 
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
                         const CheckOptions& options) {
-  std::shared_ptr<OpenStore> store = open_store_files(files, directory, key, KeyUse::optional);
+  std::shared_ptr<StoreContext> store = open_store_context(files, directory, key, KeyUse::optional);
   std::unique_ptr<base::FileLock> lock;
   try {
     lock = lock_for_writing(files, directory);
@@ -412,13 +412,13 @@ CheckReport check_store(base::FileSystem& files, const std::string& directory, c
 
 RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
                             const std::string& index_directory) {
-  std::shared_ptr<OpenStore> store = open_store_files(files, directory, {}, KeyUse::optional);
+  std::shared_ptr<StoreContext> store = open_store_context(files, directory, {}, KeyUse::optional);
   auto lock = lock_for_writing(files, directory);
   return rebuild_from_packs(*store, prepare_index_directory(directory, index_directory));
 }
 
 StoreFigures read_figures(base::FileSystem& files, const std::string& directory) {
-  std::shared_ptr<OpenStore> store = open_store_files(files, directory, {}, KeyUse::optional);
+  std::shared_ptr<StoreContext> store = open_store_context(files, directory, {}, KeyUse::optional);
   store->open_index(layout::index_directory(directory), false);
   return figures_of(*store);
 }

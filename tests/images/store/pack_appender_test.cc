@@ -6,8 +6,8 @@
 #include "base/crypto.h"
 #include "base/scratch_directory.h"
 #include "images/store/layout.h"
-#include "images/store/open_store.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/store_context.h"
 #include "images/store/store_recovery.h"
 #include "images/store/store_writer.h"
 
@@ -21,7 +21,7 @@ class SmallPacks {
 
   SmallPacks() {
     init_store(base::real_file_system(), scratch_.path(), {});
-    store_ = open_store_files(base::real_file_system(), scratch_.path(), {}, KeyUse::optional);
+    store_ = open_store_context(base::real_file_system(), scratch_.path(), {}, KeyUse::optional);
     base::real_file_system().make_directory(layout::index_directory(scratch_.path()));
     recover_store(*store_, layout::index_directory(scratch_.path()));
     appender_ = std::make_unique<PackAppender>(store_->files, store_->directory, store_->parameters,
@@ -58,7 +58,7 @@ class SmallPacks {
 
  private:
   base::ScratchDirectory scratch_{"/tmp", "pack-appender"};
-  std::unique_ptr<OpenStore> store_;
+  std::unique_ptr<StoreContext> store_;
   std::unique_ptr<PackAppender> appender_;
 };
 

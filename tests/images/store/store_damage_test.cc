@@ -14,8 +14,8 @@
 #include "base/scratch_directory.h"
 #include "base/unique_fd.h"
 #include "images/store/layout.h"
-#include "images/store/open_store.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/store_context.h"
 #include "tests/images/store/index_contents.h"
 #include "tests/images/store/store_model.h"
 

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory_file_system.h"
 #include "base/scratch_directory.h"
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 #include "tests/images/store/index_contents.h"
 #include "tests/images/store/store_model.h"
 

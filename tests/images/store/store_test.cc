@@ -7,8 +7,8 @@
 #include "base/scratch_directory.h"
 #include "images/format/store_format.h"
 #include "images/store/layout.h"
-#include "images/store/open_store.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/store_context.h"
 #include "tests/images/store/index_contents.h"
 #include "tests/images/store/store_model.h"
 
@@ -246,7 +246,7 @@ TEST_CASE("compaction lays the newest point's chunks down in the order of its di
   for (const auto& record : contents.records) {
     if (record.kind == format::RecordKind::chunk) laid_down.push_back(record.id);
   }
-  auto open_files = open_store_files(store.files, store.path, {}, KeyUse::optional);
+  auto open_files = open_store_context(store.files, store.path, {}, KeyUse::optional);
   for (uint32_t seed : point.disks["vda"]) {
     base::Bytes chunk = chunk_of_seed(seed, kChunk);
     if (seed != 0) on_disk.push_back(open_files->hasher.id_of(chunk));

@@ -1,4 +1,4 @@
-#include "images/store/open_store.h"
+#include "images/store/store_context.h"
 
 #include "base/error.h"
 #include "images/store/layout.h"
@@ -9,40 +9,40 @@ namespace images {
 using base::Error;
 using base::ErrorCode;
 
-OpenStore::OpenStore(base::FileSystem& store_files, const std::string& store,
-                     const format::StoreParameters& store_parameters,
-                     std::optional<StoreKeys> store_keys)
+StoreContext::StoreContext(base::FileSystem& store_files, const std::string& store,
+                           const format::StoreParameters& store_parameters,
+                           std::optional<StoreKeys> store_keys)
     : files(store_files), directory(store), parameters(store_parameters),
       keys(std::move(store_keys)), shape(TreeShape::of(parameters)),
       hasher(parameters.chunk_size, keys ? std::optional(keys->ids) : std::nullopt),
       codec(parameters, keys) {}
 
-void OpenStore::open_index(const std::string& index_directory, bool create) {
+void StoreContext::open_index(const std::string& index_directory, bool create) {
   index_ = ChunkIndex::open(index_directory, parameters.id, create);
   records_ = std::make_unique<RecordReader>(files, directory, *index_, codec);
 }
 
-void OpenStore::close_index() {
+void StoreContext::close_index() {
   records_.reset();
   index_.reset();
 }
 
-std::shared_ptr<const format::Node> OpenStore::load_node(const ChunkId& id) const {
+std::shared_ptr<const format::Node> StoreContext::load_node(const ChunkId& id) const {
   if (auto cached = nodes_.find(id)) return cached;
   auto node = records_->read_node(id);
   nodes_.put(id, node);
   return node;
 }
 
-NodeLoader OpenStore::node_loader() const {
+NodeLoader StoreContext::node_loader() const {
   return [this](const ChunkId& id) { return load_node(id); };
 }
 
-std::optional<base::Key256> OpenStore::manifest_key() const {
+std::optional<base::Key256> StoreContext::manifest_key() const {
   return keys ? std::optional(keys->manifests) : std::nullopt;
 }
 
-Point OpenStore::read_point(const MachineId& machine, const PointId& id) const {
+Point StoreContext::read_point(const MachineId& machine, const PointId& id) const {
   std::string path = layout::manifest_file(directory, machine, id);
   try {
     return format::decode_manifest(base::read_file(files, path, format::kMaxManifestSize),
@@ -58,8 +58,9 @@ format::StoreParameters read_parameters(base::FileSystem& files, const std::stri
   return format::decode_parameters(base::read_file(files, path, 4096));
 }
 
-std::unique_ptr<OpenStore> open_store_files(base::FileSystem& files, const std::string& directory,
-                                            const KeySource& key, KeyUse use) {
+std::unique_ptr<StoreContext> open_store_context(base::FileSystem& files,
+                                                 const std::string& directory, const KeySource& key,
+                                                 KeyUse use) {
   format::StoreParameters parameters = read_parameters(files, directory);
   std::optional<StoreKeys> keys;
   if (parameters.encrypted && (use == KeyUse::required || !key.empty())) {
@@ -69,7 +70,7 @@ std::unique_ptr<OpenStore> open_store_files(base::FileSystem& files, const std::
     throw Error(ErrorCode::invalid_argument,
                 "a key was given, but the store in " + directory + " is not encrypted");
   }
-  return std::make_unique<OpenStore>(files, directory, parameters, std::move(keys));
+  return std::make_unique<StoreContext>(files, directory, parameters, std::move(keys));
 }
 
 }  // namespace images

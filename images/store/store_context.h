@@ -16,7 +16,7 @@
 
 namespace images {
 
-class OpenStore {
+class StoreContext {
  public:
   static constexpr size_t kCachedNodes = 4096;  // about 9 MiB with a fan-out of 64
 
@@ -34,8 +34,9 @@ class OpenStore {
 
   // Without a key an encrypted store can be checked, counted and pruned, but no chunk can be
   // opened. The index is opened separately: it may have to be repaired first.
-  OpenStore(base::FileSystem& store_files, const std::string& store,
-            const format::StoreParameters& store_parameters, std::optional<StoreKeys> store_keys);
+  StoreContext(base::FileSystem& store_files, const std::string& store,
+               const format::StoreParameters& store_parameters,
+               std::optional<StoreKeys> store_keys);
 
   void open_index(const std::string& index_directory, bool create);
   void close_index();  // nothing may be using it
@@ -62,7 +63,8 @@ format::StoreParameters read_parameters(base::FileSystem& files, const std::stri
 enum class KeyUse { required, optional };
 
 // If the key is missing: throws unauthorized if it is required. If it is wrong: always.
-std::unique_ptr<OpenStore> open_store_files(base::FileSystem& files, const std::string& directory,
-                                            const KeySource& key, KeyUse use);
+std::unique_ptr<StoreContext> open_store_context(base::FileSystem& files,
+                                                 const std::string& directory, const KeySource& key,
+                                                 KeyUse use);
 
 }  // namespace images
