@@ -38,7 +38,7 @@ struct BlockPull::Disk {
 
 BlockPull::BlockPull(Hypervisor& hypervisor, WithRecord with_record, uint64_t bandwidth)
     : hypervisor_(hypervisor), with_record_(std::move(with_record)), bandwidth_(bandwidth) {
-  with_record_([&](BootRecord& record, const BootPlaces& places) {
+  with_record_([&](BootRecord& record, const BootPaths& paths) {
     if (hypervisor_.state(record.vm.domain_name) == DomainState::off) {
       throw Error(ErrorCode::busy,
                   fmt::format("{} is not running, and only a running VM can be moved",
@@ -49,7 +49,7 @@ BlockPull::BlockPull(Hypervisor& hypervisor, WithRecord with_record, uint64_t ba
     for (const VmDisk& disk : record.vm.disks) disks_.push_back({.disk = disk});
     record.vm.is_pulling = true;
     record.vm.pull_bandwidth = bandwidth_;
-    write_record(base::real_file_system(), places, record);
+    write_record(base::real_file_system(), paths, record);
   });
 }
 
@@ -132,9 +132,9 @@ void BlockPull::end_with_the_guest() {
 }
 
 void BlockPull::mark_over() {
-  with_record_([&](BootRecord& record, const BootPlaces& places) {
+  with_record_([&](BootRecord& record, const BootPaths& paths) {
     record.vm.is_pulling = false;
-    write_record(base::real_file_system(), places, record);
+    write_record(base::real_file_system(), paths, record);
   });
 }
 
@@ -150,16 +150,15 @@ void BlockPull::give_up() {
 }
 
 void BlockPull::finish() {
-  with_record_([&](BootRecord& record, const BootPlaces& places) {
+  with_record_([&](BootRecord& record, const BootPaths& paths) {
     hypervisor_.release_exports(domain_);
-    base::Bytes xml =
-        base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit);
+    base::Bytes xml = base::read_file(base::real_file_system(), paths.domain_path, kDomainXmlLimit);
     std::string local = without_exports(std::string(base::as_text(xml)));
-    base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(local));
+    base::write_file_durably(base::real_file_system(), paths.domain_path, base::as_bytes(local));
     record.vm.is_local = true;
     record.vm.is_pulling = false;
-    write_record(base::real_file_system(), places, record);
-    if (auto process = images::ExportProcess::find(places.socket_path)) process->stop();
+    write_record(base::real_file_system(), paths, record);
+    if (auto process = images::ExportProcess::find(paths.socket_path)) process->stop();
   });
 }
 

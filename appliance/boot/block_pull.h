@@ -30,7 +30,7 @@ uint64_t room_to_pull(const BootRecord& record);
 
 // Runs an action on the VM's record under the VM's lock.
 using WithRecord =
-    std::function<void(const std::function<void(BootRecord&, const BootPlaces&)>& action)>;
+    std::function<void(const std::function<void(BootRecord&, const BootPaths&)>& action)>;
 
 // One pull, without a thread of its own: its owner calls step() every half second. Not thread-safe.
 class BlockPull {

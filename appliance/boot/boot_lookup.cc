@@ -100,8 +100,8 @@ std::vector<InstantVm> BootLookup::cut_off(const access::TenantScope& scope) con
 
 // ---- one VM
 
-BootPlaces BootLookup::places_of(const BootId& id) const {
-  return boot_places(settings_.state_directory, settings_.run_directory, id);
+BootPaths BootLookup::paths_of(const BootId& id) const {
+  return boot_paths(settings_.state_directory, settings_.run_directory, id);
 }
 
 BootRecord BootLookup::open_record(const BootId& id) const {
@@ -113,7 +113,7 @@ BootRecord BootLookup::open_record(const BootId& id) const {
 
 std::optional<BootRecord> BootLookup::find_record(const BootId& id) const {
   try {
-    BootRecord record = read_record(base::real_file_system(), places_of(id));
+    BootRecord record = read_record(base::real_file_system(), paths_of(id));
     if (record.vm.tenant.empty()) {
       record.vm.tenant = settings_.tenant_of_store
                              ? settings_.tenant_of_store(record.vm.store.location)

@@ -36,7 +36,7 @@ class BootLookup {
 
   // ---- one VM
 
-  BootPlaces places_of(const BootId& id) const;
+  BootPaths paths_of(const BootId& id) const;
   BootRecord open_record(const BootId& id) const;  // throws not_found
   // With its tenant, whatever version wrote it. None also if it cannot be read, which is logged.
   std::optional<BootRecord> find_record(const BootId& id) const;

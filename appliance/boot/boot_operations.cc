@@ -90,7 +90,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
   AcceleratorVerdict verdict = accelerator();
   BootId id = BootId::random();
   auto lock = lock_of(id);
-  BootPlaces places = lookup_.places_of(id);
+  BootPaths paths = lookup_.paths_of(id);
   BootRecord record;
   Preparation prepared;
   {
@@ -102,20 +102,20 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
                   fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
                               join_reasons(prepared.plan.reasons)));
     }
-    record = new_record(places, id, source, options, settings_, prepared, verdict);
+    record = new_record(paths, id, source, options, settings_, prepared, verdict);
     yield_timeline(record);
-    write_first_record(places, record);
+    write_first_record(paths, record);
   }
   try {
     bring_up(record, prepared, step);
     record.phase = Phase::started;
     record.vm.start_duration_ms = ms_since(begin);
-    write_record(base::real_file_system(), places, record);
+    write_record(base::real_file_system(), paths, record);
   } catch (const Error& error) {
-    undo(record, places);
+    undo(record, paths);
     throw error.with_context(fmt::format("{} was not started", record.vm.machine_name));
   } catch (...) {
-    undo(record, places);
+    undo(record, paths);
     throw;
   }
   base::log().info("boot {} of {} is running after {}", id.hex(), record.vm.machine_name,
@@ -126,12 +126,12 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
 void BootOperations::stop(const BootId& id, const StopOptions& options) {
   auto lock = lock_of(id);
   BootRecord record = lookup_.open_record(id);
-  BootPlaces places = lookup_.places_of(id);
+  BootPaths paths = lookup_.paths_of(id);
   if (options.shutdown_timeout_s != 0) wait_for_shutdown(record, options.shutdown_timeout_s);
   record.phase = Phase::stopping;
   record.keep_overlay = options.keep_overlay;
-  write_record(base::real_file_system(), places, record);
-  finish_stop(record, places);
+  write_record(base::real_file_system(), paths, record);
+  finish_stop(record, paths);
   base::log().info("boot {} of {} is stopped", id.hex(), record.vm.machine_name);
 }
 
@@ -147,7 +147,7 @@ InstantVm BootOperations::change(const BootId& id, const BootChanges& changes) {
     }
   }
   record.vm.timeline = changes.timeline.value_or(record.vm.timeline);
-  write_record(base::real_file_system(), lookup_.places_of(id), record);
+  write_record(base::real_file_system(), lookup_.paths_of(id), record);
   return lookup_.describe(record, hypervisor_.state(record.vm.domain_name));
 }
 
@@ -185,49 +185,49 @@ std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t
                     seen.vm.machine_name, base::format_size(needed), base::format_size(free),
                     settings_.state_directory));
   }
-  auto with_record = [this, id](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+  auto with_record = [this, id](const std::function<void(BootRecord&, const BootPaths&)>& action) {
     auto lock = lock_of(id);
     BootRecord record = lookup_.open_record(id);
-    action(record, lookup_.places_of(id));
+    action(record, lookup_.paths_of(id));
   };
   return std::make_unique<BlockPull>(hypervisor_, with_record, bandwidth);
 }
 
 // ---- start
 
-void BootOperations::write_first_record(const BootPlaces& places, const BootRecord& record) {
+void BootOperations::write_first_record(const BootPaths& paths, const BootRecord& record) {
   try {
-    make_boot_folders(places, hypervisor_.qemu_user());
-    write_record(base::real_file_system(), places, record);
-    base::real_file_system().sync_directory(base::parent_path(places.folder));
+    make_boot_folders(paths, hypervisor_.qemu_user());
+    write_record(base::real_file_system(), paths, record);
+    base::real_file_system().sync_directory(base::parent_path(paths.folder));
   } catch (const Error&) {
-    remove_boot_folders(places);
+    remove_boot_folders(paths);
     throw;
   }
 }
 
 void BootOperations::bring_up(BootRecord& record, const Preparation& prepared,
                               const StepCallback& step) {
-  BootPlaces places = lookup_.places_of(record.vm.id);
+  BootPaths paths = lookup_.paths_of(record.vm.id);
   const MachinePlan& plan = prepared.plan;
   step("Starting the export");
-  start_export(record, places, ExportUse::first_boot);
+  start_export(record, paths, ExportUse::first_boot);
   step("Making the overlays");
   for (const VmDisk& disk : record.vm.disks) {
-    make_overlay(disk.overlay_path, places.socket_path, disk.name, disk.size,
+    make_overlay(disk.overlay_path, paths.socket_path, disk.name, disk.size,
                  is_instant(record) ? Tracking::on : Tracking::off);
   }
   const UefiFirmware* firmware = firmware_for(plan, prepared.facts);
-  if (firmware != nullptr) make_uefi_variables(places, plan, *firmware);
+  if (firmware != nullptr) make_uefi_variables(paths, plan, *firmware);
   if (!plan.tpm_state.empty()) install_tpm_state(record.tpm_folder, plan.tpm_state);
-  std::string xml = domain_xml(plan, record, {places, settings_.state_directory}, firmware);
-  base::write_file_durably(base::real_file_system(), places.domain_path, base::as_bytes(xml));
+  std::string xml = domain_xml(plan, record, {paths, settings_.state_directory}, firmware);
+  base::write_file_durably(base::real_file_system(), paths.domain_path, base::as_bytes(xml));
   if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::fresh);
   step("Starting QEMU");
-  run_domain(record, places, xml);
+  run_domain(record, paths, xml);
 }
 
-void BootOperations::run_domain(BootRecord& record, const BootPlaces& places,
+void BootOperations::run_domain(BootRecord& record, const BootPaths& paths,
                                 const std::string& xml) {
   for (const VmNetworkCard& card : record.vm.network_cards) {
     if (card.mode != NetworkMode::bridge) hypervisor_.ensure_network({card.source, card.mode});
@@ -237,7 +237,7 @@ void BootOperations::run_domain(BootRecord& record, const BootPlaces& places,
   std::vector<BackingExport> exports;
   for (const VmDisk& disk : record.vm.disks) {
     exports.push_back(
-        {disk.name, places.socket_path, disk.name, settings_.export_reconnect_delay_s});
+        {disk.name, paths.socket_path, disk.name, settings_.export_reconnect_delay_s});
   }
   try {
     hypervisor_.enable_reconnect(record.vm.domain_name, exports);
@@ -247,23 +247,22 @@ void BootOperations::run_domain(BootRecord& record, const BootPlaces& places,
   }
 }
 
-void BootOperations::start_export(const BootRecord& record, const BootPlaces& places,
-                                  ExportUse use) {
+void BootOperations::start_export(const BootRecord& record, const BootPaths& paths, ExportUse use) {
   images::ExportOptions options;
   options.store = record.vm.store;
   options.point = record.vm.point.hex();
   for (const VmDisk& disk : record.vm.disks) options.disks.push_back(disk.name);
-  options.socket_path = places.socket_path;
+  options.socket_path = paths.socket_path;
   options.socket_owner = hypervisor_.qemu_user().user;
-  options.log_path = places.log_path;
+  options.log_path = paths.log_path;
   options.plugin_path = settings_.plugin_path;
   options.plugin_command = settings_.export_command;
   options.thread_count = settings_.export_thread_count;
   options.cache_size = settings_.export_cache_size;
   options.disk_cache_size = settings_.export_disk_cache_size;
-  options.cache_directory = places.folder;
+  options.cache_directory = paths.folder;
   if (use == ExportUse::first_boot && !settings_.trace_directory.empty())
-    options.record_trace_path = places.trace_path;
+    options.record_trace_path = paths.trace_path;
   if (use != ExportUse::running) options.prefetch_trace_path = traces_.find(record.trace_key);
   options.lifetime = base::Lifetime::independent;
   ExportProcess::start(options);
@@ -273,7 +272,7 @@ void BootOperations::start_export(const BootRecord& record, const BootPlaces& pl
 void BootOperations::power_on(BootRecord& record) {
   std::vector<std::string> conflicts = conflicts_of(record, lookup_.active_vms(), hypervisor_);
   if (!conflicts.empty()) throw Error(ErrorCode::busy, join_reasons(conflicts));
-  BootPlaces places = lookup_.places_of(record.vm.id);
+  BootPaths paths = lookup_.paths_of(record.vm.id);
   BootRecord before = record;
   record.phase = Phase::started;
   record.problem.clear();
@@ -281,10 +280,10 @@ void BootOperations::power_on(BootRecord& record) {
   record.vm.is_pulling = false;
   if (before.phase == Phase::kept) yield_timeline(record);
   try {
-    start_again(record, places);
+    start_again(record, paths);
   } catch (const Error&) {
     if (hypervisor_.state(record.vm.domain_name) == DomainState::off)
-      write_record(base::real_file_system(), places, before);
+      write_record(base::real_file_system(), paths, before);
     throw;
   }
 }
@@ -292,16 +291,16 @@ void BootOperations::power_on(BootRecord& record) {
 void BootOperations::power_off(BootRecord& record) {
   BootRecord before = record;
   record.phase = Phase::ended;  // durable before the end, so that it is not restarted
-  write_record(base::real_file_system(), lookup_.places_of(record.vm.id), record);
+  write_record(base::real_file_system(), lookup_.paths_of(record.vm.id), record);
   try {
     hypervisor_.destroy(record.vm.domain_name);
   } catch (const Error&) {
-    write_record(base::real_file_system(), lookup_.places_of(record.vm.id), before);
+    write_record(base::real_file_system(), lookup_.paths_of(record.vm.id), before);
     throw;
   }
 }
 
-void BootOperations::start_again(BootRecord& record, const BootPlaces& places) {
+void BootOperations::start_again(BootRecord& record, const BootPaths& paths) {
   std::lock_guard<std::mutex> admission(admission_mutex_);
   uint64_t room = free_memory(hypervisor_.facts(), lookup_.promised_memory());
   if (record.vm.memory_size > room) {
@@ -309,15 +308,15 @@ void BootOperations::start_again(BootRecord& record, const BootPlaces& places) {
                 fmt::format("it needs {} of memory, {} are free",
                             base::format_size(record.vm.memory_size), base::format_size(room)));
   }
-  make_boot_folders(places, hypervisor_.qemu_user());
+  make_boot_folders(paths, hypervisor_.qemu_user());
   for (const VmDisk& disk : record.vm.disks) repair_overlay(disk.overlay_path);
-  std::string xml(base::as_text(
-      base::read_file(base::real_file_system(), places.domain_path, kDomainXmlLimit)));
-  if (!record.vm.is_local && !ExportProcess::find(places.socket_path))
-    start_export(record, places, ExportUse::reboot);
+  std::string xml(
+      base::as_text(base::read_file(base::real_file_system(), paths.domain_path, kDomainXmlLimit)));
+  if (!record.vm.is_local && !ExportProcess::find(paths.socket_path))
+    start_export(record, paths, ExportUse::reboot);
   if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::used);
-  write_record(base::real_file_system(), places, record);
-  run_domain(record, places, xml);
+  write_record(base::real_file_system(), paths, record);
+  run_domain(record, paths, xml);
 }
 
 // One machine, one truth: if another VM holds the machine's timeline, this one does not.
@@ -345,20 +344,20 @@ void BootOperations::wait_for_shutdown(const BootRecord& record, uint32_t timeou
   }
 }
 
-void BootOperations::finish_stop(BootRecord& record, const BootPlaces& places) {
+void BootOperations::finish_stop(BootRecord& record, const BootPaths& paths) {
   hypervisor_.destroy(record.vm.domain_name);
-  end_export(places);
+  end_export(paths);
   remove_unused_networks(record);
-  traces_.take(record.trace_key, places.trace_path);
+  traces_.take(record.trace_key, paths.trace_path);
   if (!record.keep_overlay) {
     hypervisor_.undefine(record.vm.domain_name);
     if (!record.tpm_folder.empty()) remove_tpm_folder(record.tpm_folder);
-    remove_boot_folders(places);
+    remove_boot_folders(paths);
     return;
   }
-  remove_run_folder(places);
+  remove_run_folder(paths);
   record.phase = Phase::kept;
-  write_record(base::real_file_system(), places, record);
+  write_record(base::real_file_system(), paths, record);
 }
 
 // Isolated networks are created for a recovery, and removed with its last VM.
@@ -379,14 +378,14 @@ void BootOperations::remove_unused_networks(const BootRecord& record) {
   }
 }
 
-void BootOperations::end_export(const BootPlaces& places) {
-  if (auto process = ExportProcess::find(places.socket_path)) process->stop();
+void BootOperations::end_export(const BootPaths& paths) {
+  if (auto process = ExportProcess::find(paths.socket_path)) process->stop();
 }
 
-void BootOperations::undo(BootRecord& record, const BootPlaces& places) {
+void BootOperations::undo(BootRecord& record, const BootPaths& paths) {
   try {
     record.keep_overlay = false;
-    finish_stop(record, places);
+    finish_stop(record, paths);
   } catch (const Error& error) {
     base::log().error("boot {} could not be cleaned up: {}", record.vm.id.hex(), error.message());
   }

@@ -60,23 +60,23 @@ class BootOperations {
 
   // ---- steps, called with the VM's lock held
 
-  void start_export(const BootRecord& record, const BootPlaces& places, ExportUse use);
-  void end_export(const BootPlaces& places);  // no error if there is none
+  void start_export(const BootRecord& record, const BootPaths& paths, ExportUse use);
+  void end_export(const BootPaths& paths);  // no error if there is none
   // From its overlays, whatever the state of export, run folder and QEMU. The record is saved.
   // Throws unavailable if its memory is not available, corrupt if an overlay is damaged.
-  void start_again(BootRecord& record, const BootPlaces& places);
+  void start_again(BootRecord& record, const BootPaths& paths);
   // Everything of a stop after it has been recorded; can be repeated.
-  void finish_stop(BootRecord& record, const BootPlaces& places);
+  void finish_stop(BootRecord& record, const BootPaths& paths);
 
  private:
   // ---- start
 
   // Creates folders and boot.json, durably; if it throws, neither exists.
-  void write_first_record(const BootPlaces& places, const BootRecord& record);
+  void write_first_record(const BootPaths& paths, const BootRecord& record);
   // From the export to the running domain.
   void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step);
   // Networks and the domain; used for the first start and for switching on again.
-  void run_domain(BootRecord& record, const BootPlaces& places, const std::string& xml);
+  void run_domain(BootRecord& record, const BootPaths& paths, const std::string& xml);
   void power_on(BootRecord& record);   // throws busy if it may not join its networks now
   void power_off(BootRecord& record);  // without asking the guest
   // Leaves the machine's timeline to another VM that holds it, with a note.
@@ -89,7 +89,7 @@ class BootOperations {
   // The record's isolated networks that no other VM uses.
   void remove_unused_networks(const BootRecord& record);
   // After a failed start. What cannot be undone now is left to adopt().
-  void undo(BootRecord& record, const BootPlaces& places);
+  void undo(BootRecord& record, const BootPaths& paths);
 
   std::mutex& mutex_of(const BootId& id);
 

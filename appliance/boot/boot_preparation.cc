@@ -223,7 +223,7 @@ std::vector<std::string> conflicts_of(const BootRecord& record,
                            });
 }
 
-BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
+BootRecord new_record(const BootPaths& paths, const BootId& id, const PointSource& source,
                       const BootOptions& options, const BootSettings& settings,
                       const Preparation& prepared, const AcceleratorVerdict& verdict) {
   const MachinePlan& plan = prepared.plan;
@@ -247,7 +247,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   vm.firmware = plan.firmware;
   vm.cpu_count = plan.cpu_count;
   vm.memory_size = plan.memory_size;
-  vm.serial_log_path = places.serial_path;
+  vm.serial_log_path = paths.serial_path;
   vm.notes = plan.notes;
   vm.restart = options.purpose == Purpose::test ? RestartPolicy::wait : options.restart;
   vm.timeline = options.purpose == Purpose::test ? Timeline::production : options.timeline;
@@ -256,7 +256,7 @@ BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSou
   for (const PlannedDisk& disk : plan.disks) {
     vm.disks.push_back({.name = disk.name,
                         .target = disk.target,
-                        .overlay_path = places.overlay_path(disk.name),
+                        .overlay_path = paths.overlay_path(disk.name),
                         .size = prepared.point.disk(disk.name).size});
   }
   vm.network_cards = cards_of(plan);

@@ -30,7 +30,7 @@ std::vector<std::string> conflicts_of(const BootRecord& record,
 uint64_t free_memory(const HypervisorFacts& facts, uint64_t promised_memory);
 
 // The record of a boot that is about to start, with a new console password.
-BootRecord new_record(const BootPlaces& places, const BootId& id, const PointSource& source,
+BootRecord new_record(const BootPaths& paths, const BootId& id, const PointSource& source,
                       const BootOptions& options, const BootSettings& settings,
                       const Preparation& prepared, const AcceleratorVerdict& verdict);
 

@@ -126,7 +126,7 @@ GuestSearch BootService::search(const BootId& id) {
 std::string BootService::serial_log(const BootId& id, uint64_t offset, uint64_t limit) {
   implementation_->lookup.open_record(id);
   constexpr uint64_t kLimit = 16 << 20;
-  return read_part(implementation_->lookup.places_of(id).serial_path, offset,
+  return read_part(implementation_->lookup.paths_of(id).serial_path, offset,
                    std::min(limit, kLimit));
 }
 
@@ -134,7 +134,7 @@ uint64_t BootService::serial_size(const BootId& id) {
   implementation_->lookup.open_record(id);
   std::error_code none;
   uintmax_t size =
-      std::filesystem::file_size(implementation_->lookup.places_of(id).serial_path, none);
+      std::filesystem::file_size(implementation_->lookup.paths_of(id).serial_path, none);
   return none ? 0 : size;
 }
 
@@ -143,7 +143,7 @@ std::unique_ptr<BlockPull> BootService::begin_pull(const BootId& id, uint64_t ba
 }
 
 void BootService::served(const BootId& id) {
-  std::string path = images::trace_end_path(implementation_->lookup.places_of(id).trace_path);
+  std::string path = images::trace_end_path(implementation_->lookup.paths_of(id).trace_path);
   try {
     if (!base::real_file_system().exists(path)) base::real_file_system().create(path);
   } catch (const Error& error) {

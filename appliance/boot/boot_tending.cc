@@ -85,26 +85,26 @@ AdoptReport BootTending::adopt() {
 }
 
 void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& report) {
-  BootPlaces places = lookup_.places_of(id);
+  BootPaths paths = lookup_.paths_of(id);
   bool runs = domain != DomainState::off;
   std::optional<BootRecord> record = lookup_.find_record(id);
-  if (!record && !runs && !base::real_file_system().exists(places.record_path)) {
-    operations_.end_export(places);
-    remove_boot_folders(places);
+  if (!record && !runs && !base::real_file_system().exists(paths.record_path)) {
+    operations_.end_export(paths);
+    remove_boot_folders(paths);
     report.cleaned.push_back(fmt::format("Boot {}: a start that had just begun.", id.hex()));
     return;
   }
-  if (!record) throw Error(ErrorCode::corrupt, places.record_path + " cannot be read");
+  if (!record) throw Error(ErrorCode::corrupt, paths.record_path + " cannot be read");
   if (record->phase == Phase::stopping || (record->phase == Phase::starting && !runs)) {
     bool was_start = record->phase == Phase::starting;
-    operations_.finish_stop(*record, places);
+    operations_.finish_stop(*record, paths);
     report.cleaned.push_back(fmt::format("Boot {} of {}: a {} that was interrupted.", id.hex(),
                                          record->vm.machine_name, was_start ? "start" : "stop"));
     return;
   }
   if (record->phase == Phase::starting) {
     record->phase = Phase::started;
-    write_record(base::real_file_system(), places, *record);
+    write_record(base::real_file_system(), paths, *record);
   }
   if (runs) {
     report.running.push_back(lookup_.describe(*record, domain));
@@ -117,10 +117,10 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
       return;
     }
     record->phase = Phase::ended;
-    write_record(base::real_file_system(), places, *record);
+    write_record(base::real_file_system(), paths, *record);
   }
-  operations_.end_export(places);
-  remove_run_folder(places);
+  operations_.end_export(paths);
+  remove_run_folder(paths);
   report.resting.push_back(lookup_.describe(*record, domain));
 }
 
@@ -128,13 +128,13 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
 void BootTending::clean_run_folders(const std::map<BootId, DomainState>& domains,
                                     std::vector<std::string>& done) {
   for (const BootId& id : boots_in(settings_.run_directory)) {
-    BootPlaces places = lookup_.places_of(id);
+    BootPaths paths = lookup_.paths_of(id);
     auto lock = operations_.try_lock_of(id);
     std::error_code unknown;
-    if (!lock || domains.contains(id) || std::filesystem::exists(places.folder, unknown) || unknown)
+    if (!lock || domains.contains(id) || std::filesystem::exists(paths.folder, unknown) || unknown)
       continue;
-    operations_.end_export(places);
-    remove_run_folder(places);
+    operations_.end_export(paths);
+    remove_run_folder(paths);
     done.push_back(fmt::format("Boot {}: the rest of a VM that no longer exists.", id.hex()));
   }
 }
@@ -177,7 +177,7 @@ std::vector<std::string> BootTending::tend() {
     for (const BootId& id : boots_in(settings_.state_directory)) {
       auto known = domains.find(id);
       bool exported = std::any_of(exports.begin(), exports.end(), [&](const ExportProcess& each) {
-        return each.socket_path() == lookup_.places_of(id).socket_path;
+        return each.socket_path() == lookup_.paths_of(id).socket_path;
       });
       tend_one(id, known == domains.end() ? DomainState::off : known->second, exported, done);
     }
@@ -201,25 +201,25 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   if (record->phase != Phase::started) return;
   // What was seen before the lock was taken may be outdated.
   if (hypervisor_.state(record->vm.domain_name) != domain) return;
-  BootPlaces places = lookup_.places_of(id);
+  BootPaths paths = lookup_.paths_of(id);
   const std::string& machine = record->vm.machine_name;
-  for (const std::string& log : {places.log_path, places.serial_path})
+  for (const std::string& log : {paths.log_path, paths.serial_path})
     shorten_log(log, kLongestLog, kKeptOfLog);
   try {
-    operations_.traces().take(record->trace_key, places.trace_path);
+    operations_.traces().take(record->trace_key, paths.trace_path);
     if (domain == DomainState::off) {
-      tend_ended(*record, places, done);
+      tend_ended(*record, paths, done);
       return;
     }
     if (record->failed_restarts > 0 &&
         base::has_passed(record->vm.restarted_ms.value_or(0), kSettledAfterMs, base::now_ms())) {
       record->failed_restarts = 0;
-      write_record(base::real_file_system(), places, *record);
+      write_record(base::real_file_system(), paths, *record);
     }
     if (record->vm.is_local) {
-      if (exported) operations_.end_export(places);
-    } else if (!exported && !ExportProcess::find(places.socket_path)) {
-      operations_.start_export(*record, places, ExportUse::running);
+      if (exported) operations_.end_export(paths);
+    } else if (!exported && !ExportProcess::find(paths.socket_path)) {
+      operations_.start_export(*record, paths, ExportUse::running);
       done.push_back(fmt::format("The export of {} had died; it runs again.", machine));
     }
     if (domain == DomainState::paused_by_io_error) let_go_on(*record, done);
@@ -235,7 +235,7 @@ void BootTending::finish_what_failed(BootRecord& record, std::vector<std::string
   const std::string machine = record.vm.machine_name;
   if (was_start) record.keep_overlay = false;
   try {
-    operations_.finish_stop(record, lookup_.places_of(record.vm.id));
+    operations_.finish_stop(record, lookup_.paths_of(record.vm.id));
     done.push_back(fmt::format("A {} of {} that had failed halfway is cleaned up.",
                                was_start ? "start" : "stop", machine));
   } catch (const std::exception& error) {
@@ -244,35 +244,35 @@ void BootTending::finish_what_failed(BootRecord& record, std::vector<std::string
   }
 }
 
-void BootTending::tend_ended(BootRecord& record, const BootPlaces& places,
+void BootTending::tend_ended(BootRecord& record, const BootPaths& paths,
                              std::vector<std::string>& done) {
   const std::string& machine = record.vm.machine_name;
   AfterEnd next = after_end(record, hypervisor_.last_end(record.vm.domain_name), base::now_ms());
   if (next == AfterEnd::later) return;
   if (next == AfterEnd::restart) {
-    restart(record, places, done);
+    restart(record, paths, done);
     return;
   }
   if (next == AfterEnd::wait) record.problem = "It was interrupted, and waits to be powered on.";
   record.phase = Phase::ended;
-  write_record(base::real_file_system(), places, record);
-  operations_.end_export(places);
+  write_record(base::real_file_system(), paths, record);
+  operations_.end_export(paths);
   done.push_back(next == AfterEnd::rest
                      ? fmt::format("The VM of {} has ended; its export is ended too.", machine)
                      : fmt::format("The VM of {} stays off. {}", machine, record.problem));
 }
 
-void BootTending::restart(BootRecord& record, const BootPlaces& places,
+void BootTending::restart(BootRecord& record, const BootPaths& paths,
                           std::vector<std::string>& done) {
   const std::string& machine = record.vm.machine_name;
   count_attempt(record, base::now_ms());
-  write_record(base::real_file_system(), places, record);
+  write_record(base::real_file_system(), paths, record);
   BootRecord again = record;
   again.vm.restarted_ms = base::now_ms();
   ++again.vm.restart_count;
   again.problem.clear();
   try {
-    operations_.start_again(again, places);
+    operations_.start_again(again, paths);
     record = again;
     done.push_back(fmt::format("The VM of {} had been interrupted; it is restarted.", machine));
   } catch (const Error& error) {
@@ -284,7 +284,7 @@ void BootTending::restart(BootRecord& record, const BootPlaces& places,
         record.failed_restarts, kMaxFailedRestarts, last ? ", the last" : "", error.message());
     done.push_back(fmt::format("The VM of {}: {}", machine, record.problem));
   }
-  write_record(base::real_file_system(), places, record);
+  write_record(base::real_file_system(), paths, record);
 }
 
 void BootTending::let_go_on(const BootRecord& record, std::vector<std::string>& done) {

@@ -38,9 +38,9 @@ class BootTending {
   void tend_one(const BootId& id, DomainState domain, bool exported,
                 std::vector<std::string>& done);
   // A VM that should be running and whose domain is not: as restart.h decides.
-  void tend_ended(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
+  void tend_ended(BootRecord& record, const BootPaths& paths, std::vector<std::string>& done);
   // One attempt; a failure is written into the record, not thrown.
-  void restart(BootRecord& record, const BootPlaces& places, std::vector<std::string>& done);
+  void restart(BootRecord& record, const BootPaths& paths, std::vector<std::string>& done);
   void finish_what_failed(BootRecord& record, std::vector<std::string>& done);
   void clean_run_folders(const std::map<BootId, DomainState>& domains,
                          std::vector<std::string>& done);

@@ -24,9 +24,9 @@ std::string sentence_of(const InstantVm& vm) {
 }
 
 void add_record(const std::string& state_directory, const BootId& id, PointUses& uses) {
-  BootPlaces places = boot_places(state_directory, "", id);
+  BootPaths paths = boot_paths(state_directory, "", id);
   try {
-    InstantVm vm = read_record(base::real_file_system(), places).vm;
+    InstantVm vm = read_record(base::real_file_system(), paths).vm;
     if (!vm.is_local) uses.by_point.emplace(vm.point, sentence_of(vm));
   } catch (const base::Error& error) {
     // A folder without a record: the boot has not started, and its point is pinned; or it has

@@ -93,8 +93,8 @@ void plan(ByteView bytes) {
   std::string text = boot::record_to_json(record);
   expect(text.size() < 1 << 20);
   boot::record_from_json(text, "the record");
-  boot::DomainPlaces places{boot::boot_places("/state", "/run", record.vm.id), "/state"};
-  std::string xml = boot::domain_xml(planned, record, places, facts.uefi_firmwares.data());
+  boot::DomainPaths paths{boot::boot_paths("/state", "/run", record.vm.id), "/state"};
+  std::string xml = boot::domain_xml(planned, record, paths, facts.uefi_firmwares.data());
   expect(base::is_valid_utf8(xml));
 }
 

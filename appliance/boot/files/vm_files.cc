@@ -63,8 +63,8 @@ std::optional<std::string> obstacle_on(const std::string& path, const QemuUser& 
   return std::nullopt;
 }
 
-void make_boot_folders(const BootPlaces& places, const QemuUser& qemu) {
-  for (const std::string& path : {places.folder, places.run_folder}) {
+void make_boot_folders(const BootPaths& paths, const QemuUser& qemu) {
+  for (const std::string& path : {paths.folder, paths.run_folder}) {
     make_folder(path, 0710);
     if (::chown(path.c_str(), static_cast<uid_t>(-1), qemu.group) != 0) {
       throw base::system_error(
@@ -73,32 +73,32 @@ void make_boot_folders(const BootPlaces& places, const QemuUser& qemu) {
   }
 }
 
-void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,
+void make_uefi_variables(const BootPaths& paths, const MachinePlan& plan,
                          const UefiFirmware& firmware) {
   base::Bytes variables = plan.uefi_variables;
   if (variables.empty())
     variables = base::read_file(base::real_file_system(), firmware.variables_path, kFirmwareLimit);
-  base::write_file_durably(base::real_file_system(), places.nvram_path, variables);
+  base::write_file_durably(base::real_file_system(), paths.nvram_path, variables);
 }
 
-void remove_run_folder(const BootPlaces& places) {
+void remove_run_folder(const BootPaths& paths) {
   std::error_code error;
-  fs::remove_all(places.run_folder, error);
-  if (error) throw base::system_error(error.value(), "cannot remove " + places.run_folder);
+  fs::remove_all(paths.run_folder, error);
+  if (error) throw base::system_error(error.value(), "cannot remove " + paths.run_folder);
 }
 
-void remove_boot_folders(const BootPlaces& places) {
-  remove_run_folder(places);
+void remove_boot_folders(const BootPaths& paths) {
+  remove_run_folder(paths);
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(places.folder, error)) {
+  for (const auto& entry : fs::directory_iterator(paths.folder, error)) {
     if (entry.path().filename() != "boot.json") fs::remove_all(entry.path(), error);
     if (error) break;
   }
   if (error && error != std::errc::no_such_file_or_directory) {
-    throw base::system_error(error.value(), "cannot remove files of " + places.folder);
+    throw base::system_error(error.value(), "cannot remove files of " + paths.folder);
   }
-  fs::remove_all(places.folder, error);
-  if (error) throw base::system_error(error.value(), "cannot remove " + places.folder);
+  fs::remove_all(paths.folder, error);
+  if (error) throw base::system_error(error.value(), "cannot remove " + paths.folder);
 }
 
 std::vector<BootId> boots_in(const std::string& directory) {

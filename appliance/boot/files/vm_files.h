@@ -22,16 +22,16 @@ void make_base_folders(const std::string& state_directory, const std::string& ru
 std::optional<std::string> obstacle_on(const std::string& path, const QemuUser& qemu);
 
 // Creates the two folders of one boot. QEMU's group may pass through them.
-void make_boot_folders(const BootPlaces& places, const QemuUser& qemu);
+void make_boot_folders(const BootPaths& paths, const QemuUser& qemu);
 
 // Creates the UEFI variables the VM starts with: those of the point, or the firmware's own.
-void make_uefi_variables(const BootPlaces& places, const MachinePlan& plan,
+void make_uefi_variables(const BootPaths& paths, const MachinePlan& plan,
                          const UefiFirmware& firmware);
 
 // Removes everything of the boot except boot.json and, last of all, boot.json: so an interrupted
 // removal can be completed. No error for what does not exist.
-void remove_boot_folders(const BootPlaces& places);
-void remove_run_folder(const BootPlaces& places);
+void remove_boot_folders(const BootPaths& paths);
+void remove_run_folder(const BootPaths& paths);
 
 // Boots that have a folder in STATE/vms or in RUN/vms. Throws unavailable if that cannot be read: a
 // missing list is not an empty one.

@@ -34,7 +34,7 @@ void add_address(xml_node parent, const char* name, const Address& address) {
   for (const auto& [key, value] : address) node.append_attribute(key.c_str()) = value.c_str();
 }
 
-void add_metadata(xml_node domain, const BootRecord& record, const DomainPlaces& places) {
+void add_metadata(xml_node domain, const BootRecord& record, const DomainPaths& paths) {
   add(add(domain, "metadata"), "muletto:vm",
       {{"xmlns:muletto", kMetadataUri},
        {"boot", record.vm.id.hex()},
@@ -42,10 +42,10 @@ void add_metadata(xml_node domain, const BootRecord& record, const DomainPlaces&
        {"machine", record.vm.machine_name},
        {"tenant", record.vm.tenant.text()},
        {"purpose", std::string(purpose_name(record.vm.purpose))},
-       {"state", places.state_directory}});
+       {"state", paths.state_directory}});
 }
 
-void add_os(xml_node domain, const MachinePlan& plan, const DomainPlaces& places,
+void add_os(xml_node domain, const MachinePlan& plan, const DomainPaths& paths,
             const UefiFirmware* firmware) {
   xml_node os = add(domain, "os");
   xml_node type = add(os, "type", {{"arch", "x86_64"}, {"machine", plan.machine_type}});
@@ -54,7 +54,7 @@ void add_os(xml_node domain, const MachinePlan& plan, const DomainPlaces& places
   xml_node loader = add(os, "loader", {{"readonly", "yes"}, {"type", "pflash"}});
   if (plan.secure_boot) loader.append_attribute("secure") = "yes";
   loader.text() = firmware->code_path.c_str();
-  add_text(os, "nvram", places.paths.nvram_path);
+  add_text(os, "nvram", paths.boot.nvram_path);
 }
 
 void add_features(xml_node domain, const MachinePlan& plan, bool kvm) {
@@ -115,7 +115,7 @@ void add_controllers(xml_node devices, const MachinePlan& plan) {
 // The overlay is listed with its backing export, so that libvirt need not probe either of them. A
 // failed request pauses the guest instead of reaching it: the export is restarted and the guest
 // continues.
-void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPlaces& places) {
+void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPaths& paths) {
   xml_node node = add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
   add(node, "driver",
       {{"name", "qemu"},
@@ -124,11 +124,11 @@ void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPlaces& pla
        {"error_policy", "stop"},
        {"rerror_policy", "stop"},
        {"discard", "unmap"}});
-  add(node, "source", {{"file", places.paths.overlay_path(disk.name)}});
+  add(node, "source", {{"file", paths.boot.overlay_path(disk.name)}});
   xml_node backing = add(node, "backingStore", {{"type", "network"}});
   add(backing, "format", {{"type", "raw"}});
   xml_node source = add(backing, "source", {{"protocol", "nbd"}, {"name", disk.name}});
-  add(source, "host", {{"transport", "unix"}, {"socket", places.paths.socket_path}});
+  add(source, "host", {{"transport", "unix"}, {"socket", paths.boot.socket_path}});
   add(backing, "backingStore");
   if (disk.logical_block_size != 0 || disk.physical_block_size != 0) {
     xml_node sizes = add(node, "blockio");
@@ -156,9 +156,9 @@ void add_card(xml_node devices, const PlannedCard& card) {
 }
 
 void add_consoles(xml_node devices, const MachinePlan& plan, const BootRecord& record,
-                  const DomainPlaces& places) {
+                  const DomainPaths& paths) {
   xml_node serial = add(devices, "serial", {{"type", "pty"}});
-  add(serial, "log", {{"file", places.paths.serial_path}, {"append", "on"}});
+  add(serial, "log", {{"file", paths.boot.serial_path}, {"append", "on"}});
   add(serial, "target", {{"port", "0"}});
   xml_node agent = add(devices, "channel", {{"type", "unix"}});
   add(agent, "target", {{"type", "virtio"}, {"name", "org.qemu.guest_agent.0"}});
@@ -185,19 +185,19 @@ std::string domain_name(const std::string& machine_name, const BootId& id) {
   return fmt::format("muletto-{}-{}", name, id.hex().substr(0, 8));
 }
 
-std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
-                       const DomainPlaces& places, const UefiFirmware* firmware) {
+std::string domain_xml(const MachinePlan& plan, const BootRecord& record, const DomainPaths& paths,
+                       const UefiFirmware* firmware) {
   bool kvm = record.vm.accelerator == Accelerator::kvm;
   pugi::xml_document document;
   xml_node domain = document.append_child("domain");
   domain.append_attribute("type") = kvm ? "kvm" : "qemu";
   add_text(domain, "name", record.vm.domain_name);
   add_text(domain, "uuid", plan.uuid);
-  add_metadata(domain, record, places);
+  add_metadata(domain, record, paths);
   xml_node memory = add(domain, "memory", {{"unit", "MiB"}});
   memory.text() = static_cast<unsigned long long>(plan.memory_size / kMiB);
   domain.append_child("vcpu").text() = plan.cpu_count;
-  add_os(domain, plan, places, firmware);
+  add_os(domain, plan, paths, firmware);
   add_features(domain, plan, kvm);
   add_cpu(domain, plan, kvm);
   add_clock(domain, plan, kvm);
@@ -206,9 +206,9 @@ std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
   add_text(domain, "on_crash", "destroy");
   xml_node devices = add(domain, "devices");
   add_controllers(devices, plan);
-  for (const PlannedDisk& disk : plan.disks) add_disk(devices, disk, places);
+  for (const PlannedDisk& disk : plan.disks) add_disk(devices, disk, paths);
   for (const PlannedCard& card : plan.cards) add_card(devices, card);
-  add_consoles(devices, plan, record, places);
+  add_consoles(devices, plan, record, paths);
   if (plan.has_tpm) {
     std::string model =
         plan.tpm_model.empty() ? (plan.is_q35 ? "tpm-crb" : "tpm-tis") : plan.tpm_model;

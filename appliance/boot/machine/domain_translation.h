@@ -14,16 +14,16 @@ namespace appliance::boot {
 // The element in a domain's metadata that makes it ours.
 constexpr const char* kMetadataUri = "urn:muletto:instant-vm:1";
 
-struct DomainPlaces {
-  BootPlaces paths;
+struct DomainPaths {
+  BootPaths boot;
   // Written into the metadata: distinguishes two appliances on one host.
   std::string state_directory;
 };
 
 // The domain of `record`, whose VM was planned as `plan`. For UEFI, `firmware` is the one to use
-// and paths.nvram_path the copy of its variables.
-std::string domain_xml(const MachinePlan& plan, const BootRecord& record,
-                       const DomainPlaces& places, const UefiFirmware* firmware);
+// and paths.boot.nvram_path the copy of its variables.
+std::string domain_xml(const MachinePlan& plan, const BootRecord& record, const DomainPaths& paths,
+                       const UefiFirmware* firmware);
 
 // "muletto-MACHINE-1f2e3d4c": at most 60 characters that libvirt and QEMU allow in a name.
 std::string domain_name(const std::string& machine_name, const BootId& id);

@@ -105,7 +105,7 @@ BootRecord parse_record(const json& object) {
 
 }  // namespace
 
-std::string BootPlaces::overlay_path(std::string_view disk_name) const {
+std::string BootPaths::overlay_path(std::string_view disk_name) const {
   // A disk's name may contain any character; a file's may not.
   std::string safe;
   for (char c : disk_name) {
@@ -116,19 +116,19 @@ std::string BootPlaces::overlay_path(std::string_view disk_name) const {
   return base::join_path(folder, "overlay-" + safe + ".qcow2");
 }
 
-BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory,
-                       const BootId& id) {
-  BootPlaces places;
-  places.folder = base::join_path(base::join_path(state_directory, "vms"), id.hex());
-  places.run_folder = base::join_path(base::join_path(run_directory, "vms"), id.hex());
-  places.record_path = base::join_path(places.folder, "boot.json");
-  places.domain_path = base::join_path(places.folder, "domain.xml");
-  places.serial_path = base::join_path(places.folder, "serial.log");
-  places.nvram_path = base::join_path(places.folder, "nvram.fd");
-  places.log_path = base::join_path(places.folder, "export.log");
-  places.trace_path = base::join_path(places.folder, "boot.trace");
-  places.socket_path = base::join_path(places.run_folder, "export.sock");
-  return places;
+BootPaths boot_paths(const std::string& state_directory, const std::string& run_directory,
+                     const BootId& id) {
+  BootPaths paths;
+  paths.folder = base::join_path(base::join_path(state_directory, "vms"), id.hex());
+  paths.run_folder = base::join_path(base::join_path(run_directory, "vms"), id.hex());
+  paths.record_path = base::join_path(paths.folder, "boot.json");
+  paths.domain_path = base::join_path(paths.folder, "domain.xml");
+  paths.serial_path = base::join_path(paths.folder, "serial.log");
+  paths.nvram_path = base::join_path(paths.folder, "nvram.fd");
+  paths.log_path = base::join_path(paths.folder, "export.log");
+  paths.trace_path = base::join_path(paths.folder, "boot.trace");
+  paths.socket_path = base::join_path(paths.run_folder, "export.sock");
+  return paths;
 }
 
 std::string record_to_json(const BootRecord& record) {
@@ -186,19 +186,19 @@ BootRecord record_from_json(std::string_view text, std::string_view what) {
   }
 }
 
-void write_record(base::FileSystem& files, const BootPlaces& places, const BootRecord& record) {
+void write_record(base::FileSystem& files, const BootPaths& paths, const BootRecord& record) {
   std::string text = record_to_json(record);
   if (text.size() > kRecordLimit) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("the record of {} would be larger than {}, and could not be read again",
                             record.vm.machine_name, base::format_size(kRecordLimit)));
   }
-  base::write_file_durably(files, places.record_path, base::as_bytes(text));
+  base::write_file_durably(files, paths.record_path, base::as_bytes(text));
 }
 
-BootRecord read_record(base::FileSystem& files, const BootPlaces& places) {
-  base::Bytes bytes = base::read_file(files, places.record_path, kRecordLimit);
-  return record_from_json(base::as_text(bytes), places.record_path);
+BootRecord read_record(base::FileSystem& files, const BootPaths& paths) {
+  base::Bytes bytes = base::read_file(files, paths.record_path, kRecordLimit);
+  return record_from_json(base::as_text(bytes), paths.record_path);
 }
 
 }  // namespace appliance::boot

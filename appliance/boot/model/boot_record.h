@@ -35,7 +35,7 @@ struct BootRecord {
 };
 
 // The paths of one boot's files.
-struct BootPlaces {
+struct BootPaths {
   std::string folder;       // STATE/vms/BOOT-ID
   std::string run_folder;   // RUN/vms/BOOT-ID
   std::string record_path;  // boot.json
@@ -49,15 +49,15 @@ struct BootPlaces {
   std::string overlay_path(std::string_view disk_name) const;
 };
 
-BootPlaces boot_places(const std::string& state_directory, const std::string& run_directory,
-                       const BootId& id);
+BootPaths boot_paths(const std::string& state_directory, const std::string& run_directory,
+                     const BootId& id);
 
 std::string record_to_json(const BootRecord& record);
 // Throws corrupt, naming `what`.
 BootRecord record_from_json(std::string_view text, std::string_view what);
 
-void write_record(base::FileSystem& files, const BootPlaces& places, const BootRecord& record);
+void write_record(base::FileSystem& files, const BootPaths& paths, const BootRecord& record);
 // Throws not_found, corrupt.
-BootRecord read_record(base::FileSystem& files, const BootPlaces& places);
+BootRecord read_record(base::FileSystem& files, const BootPaths& paths);
 
 }  // namespace appliance::boot

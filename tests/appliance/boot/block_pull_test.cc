@@ -23,25 +23,25 @@ class PulledVm {
  public:
   PulledVm() : directory_("/tmp", "muletto-pull") {
     id_ = BootId::random();
-    places_ = boot_places(directory_.path(), directory_.path() + "/run", id_);
-    std::filesystem::create_directories(places_.folder);
+    paths_ = boot_paths(directory_.path(), directory_.path() + "/run", id_);
+    std::filesystem::create_directories(paths_.folder);
     BootRecord record;
     record.phase = Phase::started;
     record.vm.id = id_;
     record.vm.machine_name = "a";
     record.vm.domain_name = "muletto-a";
     record.vm.disks.push_back({.name = "vda", .overlay_path = "/overlay", .size = 1000});
-    write_record(base::real_file_system(), places_, record);
-    base::write_file_durably(base::real_file_system(), places_.domain_path, base::as_bytes(kXml));
+    write_record(base::real_file_system(), paths_, record);
+    base::write_file_durably(base::real_file_system(), paths_.domain_path, base::as_bytes(kXml));
     hypervisor.start(kXml);
   }
 
   std::unique_ptr<BlockPull> begin_pull(uint64_t bandwidth = 0) {
     return std::make_unique<BlockPull>(
         hypervisor,
-        [this](const std::function<void(BootRecord&, const BootPlaces&)>& action) {
+        [this](const std::function<void(BootRecord&, const BootPaths&)>& action) {
           BootRecord each = record();
-          action(each, places_);
+          action(each, paths_);
         },
         bandwidth);
   }
@@ -50,9 +50,9 @@ class PulledVm {
     while (!pull->step()) {
     }
   }
-  BootRecord record() { return read_record(base::real_file_system(), places_); }
+  BootRecord record() { return read_record(base::real_file_system(), paths_); }
   std::string saved_xml() {
-    base::Bytes bytes = base::read_file(base::real_file_system(), places_.domain_path, 1 << 20);
+    base::Bytes bytes = base::read_file(base::real_file_system(), paths_.domain_path, 1 << 20);
     return std::string(base::as_text(bytes));
   }
 
@@ -61,7 +61,7 @@ class PulledVm {
  private:
   base::ScratchDirectory directory_;
   BootId id_;
-  BootPlaces places_;
+  BootPaths paths_;
 };
 
 }  // namespace

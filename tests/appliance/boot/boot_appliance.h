@@ -45,8 +45,8 @@ class Appliance {
     return service_->start(source, store_.point().id, options);
   }
   bool is_known_damaged = false;  // a check of the store said so
-  BootPlaces places(const BootId& id) {
-    return boot_places(directory_ + "/state", directory_ + "/run", id);
+  BootPaths paths(const BootId& id) {
+    return boot_paths(directory_ + "/state", directory_ + "/run", id);
   }
   std::vector<images::ExportProcess> exports() {
     return images::ExportProcess::find_below(directory_ + "/run/vms");
@@ -57,9 +57,9 @@ class Appliance {
            hypervisor_.domains.empty() && hypervisor_.defined.empty();
   }
   void set_phase(const BootId& id, Phase phase) {
-    BootRecord record = read_record(base::real_file_system(), places(id));
+    BootRecord record = read_record(base::real_file_system(), paths(id));
     record.phase = phase;
-    write_record(base::real_file_system(), places(id), record);
+    write_record(base::real_file_system(), paths(id), record);
   }
 
  private:

@@ -37,7 +37,7 @@ TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
   InstantVm vm = appliance.start();
   appliance.hypervisor().destroy(vm.domain_name);
   appliance.hypervisor().undefine(vm.domain_name);
-  fs::remove_all(appliance.places(vm.id).folder);
+  fs::remove_all(appliance.paths(vm.id).folder);
   CHECK(appliance.exports().size() == 1);
   CHECK(appliance.service().tend().size() == 1);
   CHECK(appliance.nothing_left());
@@ -55,7 +55,7 @@ TEST_CASE("a state folder that is gone is not a list without VMs", "[boot]") {
   SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
-  const std::string vms = fs::path(appliance.places(vm.id).folder).parent_path();
+  const std::string vms = fs::path(appliance.paths(vm.id).folder).parent_path();
   fs::rename(vms, vms + ".away");
   CHECK_THROWS_WITH(appliance.service().list(access::TenantScope::all()),
                     Catch::Contains("is its disk mounted"));
@@ -72,33 +72,33 @@ TEST_CASE("what a VM is made of is closed to everybody but QEMU's user", "[boot]
   Appliance appliance;
   appliance.hypervisor().qemu = {64055, 64056};
   InstantVm vm = appliance.start();
-  BootPlaces places = appliance.places(vm.id);
+  BootPaths paths = appliance.paths(vm.id);
   auto look = [](const std::string& path) {
     struct stat status {};
     REQUIRE(::lstat(path.c_str(), &status) == 0);
     return status;
   };
-  CHECK(look(places.socket_path).st_uid == 64055);
-  CHECK((look(places.socket_path).st_mode & 0777) == 0600);
-  CHECK((look(places.overlay_path("vda")).st_mode & 0777) == 0600);
-  for (const std::string& folder : {places.folder, places.run_folder}) {
+  CHECK(look(paths.socket_path).st_uid == 64055);
+  CHECK((look(paths.socket_path).st_mode & 0777) == 0600);
+  CHECK((look(paths.overlay_path("vda")).st_mode & 0777) == 0600);
+  for (const std::string& folder : {paths.folder, paths.run_folder}) {
     CHECK(look(folder).st_uid == ::geteuid());
     CHECK(look(folder).st_gid == 64056);
     CHECK((look(folder).st_mode & 0777) == 0710);
   }
   // The same after the export was started again.
-  ExportProcess::find(places.socket_path)->stop();
+  ExportProcess::find(paths.socket_path)->stop();
   appliance.service().tend();
-  CHECK(look(places.socket_path).st_uid == 64055);
+  CHECK(look(paths.socket_path).st_uid == 64055);
 }
 
 TEST_CASE("logs of a VM do not grow without bound", "[boot]") {
   SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
   InstantVm vm = appliance.start();
-  BootPlaces places = appliance.places(vm.id);
+  BootPaths paths = appliance.paths(vm.id);
   std::string line(99, 'x');
-  for (const std::string& path : {places.log_path, places.serial_path}) {
+  for (const std::string& path : {paths.log_path, paths.serial_path}) {
     std::ofstream log(path, std::ios::app);
     for (int i = 0; i < 100'000; ++i) log << line << '\n';
     log << "the last line\n";
@@ -106,7 +106,7 @@ TEST_CASE("logs of a VM do not grow without bound", "[boot]") {
   uint64_t before = appliance.service().serial_size(vm.id);
   appliance.service().tend();
   CHECK(appliance.service().serial_size(vm.id) < before);
-  for (const std::string& path : {places.log_path, places.serial_path}) {
+  for (const std::string& path : {paths.log_path, paths.serial_path}) {
     CHECK(fs::file_size(path) <= 1 << 20);
     CHECK(fs::file_size(path) > 1000'000);
     std::ifstream log(path);

@@ -172,7 +172,7 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
     CHECK(appliance.service().get(vm.id).state == VmState::running);
   }
   SECTION("at a start, before boot.json") {
-    fs::remove(appliance.places(vm.id).record_path);
+    fs::remove(appliance.paths(vm.id).record_path);
     appliance.hypervisor().defined.clear();
     appliance.hypervisor().domains.clear();
     appliance.restart();
@@ -186,7 +186,7 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
     CHECK(appliance.nothing_left());
   }
   SECTION("at a stop, when only the run folder was left") {
-    fs::remove_all(appliance.places(vm.id).folder);
+    fs::remove_all(appliance.paths(vm.id).folder);
     appliance.hypervisor().defined.clear();
     appliance.hypervisor().domains.clear();
     appliance.restart();
@@ -195,8 +195,8 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
   SECTION("when somebody removed its folders, and libvirt still knows it") {
     for (ExportProcess& each : appliance.exports()) each.stop();
-    fs::remove_all(appliance.places(vm.id).folder);
-    fs::remove_all(appliance.places(vm.id).run_folder);
+    fs::remove_all(appliance.paths(vm.id).folder);
+    fs::remove_all(appliance.paths(vm.id).run_folder);
     appliance.hypervisor().domains.clear();
     appliance.restart();
     CHECK(!appliance.service().adopt().cleaned.empty());
@@ -213,7 +213,7 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
     CHECK(fs::exists(vm.disks[0].overlay_path));
   }
   SECTION("a damaged boot.json is reported, nothing is touched") {
-    std::ofstream(appliance.places(vm.id).record_path) << "{";
+    std::ofstream(appliance.paths(vm.id).record_path) << "{";
     appliance.restart();
     AdoptReport report = appliance.service().adopt();
     CHECK(report.problems.size() == 1);
@@ -233,14 +233,14 @@ TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boo
   auto cut_off = [&] {
     hypervisor.domains.clear();
     for (ExportProcess& each : appliance.exports()) each.stop();
-    fs::remove_all(appliance.places(vm.id).run_folder);
+    fs::remove_all(appliance.paths(vm.id).run_folder);
     appliance.restart();
   };
   auto fail_until_given_up = [&] {
     for (uint32_t i = 0; i < kMaxFailedRestarts; ++i) {
-      BootRecord record = read_record(base::real_file_system(), appliance.places(vm.id));
+      BootRecord record = read_record(base::real_file_system(), appliance.paths(vm.id));
       record.next_restart_ms = 0;
-      write_record(base::real_file_system(), appliance.places(vm.id), record);
+      write_record(base::real_file_system(), appliance.paths(vm.id), record);
       appliance.service().tend();
     }
     appliance.service().tend();
@@ -393,13 +393,13 @@ TEST_CASE("a record that could not be read again is not written", "[boot]") {
   Appliance appliance;
   BootRecord record;
   record.vm.id = BootId::random();
-  BootPlaces places = appliance.places(record.vm.id);
-  fs::create_directories(places.folder);
-  write_record(base::real_file_system(), places, record);
+  BootPaths paths = appliance.paths(record.vm.id);
+  fs::create_directories(paths.folder);
+  write_record(base::real_file_system(), paths, record);
   BootRecord huge = record;
   huge.vm.notes = {std::string(200'000, '\x01')};  // each becomes six bytes
-  CHECK_THROWS_AS(write_record(base::real_file_system(), places, huge), base::Error);
-  CHECK(read_record(base::real_file_system(), places).vm.notes.empty());
+  CHECK_THROWS_AS(write_record(base::real_file_system(), paths, huge), base::Error);
+  CHECK(read_record(base::real_file_system(), paths).vm.notes.empty());
 }
 
 TEST_CASE("an instant VM is its tenant's, also one that an older version started", "[boot]") {
@@ -412,9 +412,9 @@ TEST_CASE("an instant VM is its tenant's, also one that an older version started
     record.vm.store.location = store;
     record.vm.timeline = Timeline::instant;
     record.phase = Phase::ended;
-    BootPlaces places = appliance.places(record.vm.id);
-    fs::create_directories(places.folder);
-    write_record(base::real_file_system(), places, record);
+    BootPaths paths = appliance.paths(record.vm.id);
+    fs::create_directories(paths.folder);
+    write_record(base::real_file_system(), paths, record);
     return record.vm.id;
   };
   BootId ours = write("default", "/stores/default"), theirs = write("acme", "/moved");

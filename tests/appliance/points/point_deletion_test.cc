@@ -56,9 +56,9 @@ struct Appliance {
     record.vm.is_local = is_local;
     std::string state =
         purpose == boot::Purpose::test ? scratch.path() + "/verify/2" : scratch.path();
-    boot::BootPlaces places = boot::boot_places(state, "/nowhere", record.vm.id);
-    std::filesystem::create_directories(places.folder);
-    boot::write_record(base::real_file_system(), places, record);
+    boot::BootPaths paths = boot::boot_paths(state, "/nowhere", record.vm.id);
+    std::filesystem::create_directories(paths.folder);
+    boot::write_record(base::real_file_system(), paths, record);
   }
 
   size_t stored() { return stores.writer(kTenant)->reader().points().size(); }

@@ -176,11 +176,11 @@ class TwoTenants {
     record.vm.store.location = stores_.directory_of(things.tenant);
     record.vm.serial_log_path = "/nowhere";
     things.boot = record.vm.id.hex();
-    boot::BootPlaces places =
-        boot::boot_places(config_.state_directory, config_.run_directory, record.vm.id);
-    std::filesystem::create_directories(places.folder);
-    boot::write_record(base::real_file_system(), places, record);
-    base::write_file_durably(base::real_file_system(), places.serial_path, base::as_bytes("x"));
+    boot::BootPaths paths =
+        boot::boot_paths(config_.state_directory, config_.run_directory, record.vm.id);
+    std::filesystem::create_directories(paths.folder);
+    boot::write_record(base::real_file_system(), paths, record);
+    base::write_file_durably(base::real_file_system(), paths.serial_path, base::as_bytes("x"));
   }
 
   TenantThings make_tenant(const std::string& name) {

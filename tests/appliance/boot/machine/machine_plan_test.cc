@@ -63,8 +63,8 @@ std::string translate(const MachinePlan& plan, Accelerator accelerator) {
   record.console_password = "secret78";
   UefiFirmware firmware{plan.secure_boot ? "/fw/CODE.secure.fd" : "/fw/CODE.fd", "/fw/VARS.fd",
                         540672, plan.secure_boot};
-  DomainPlaces places{boot_places("/state", "/run", record.vm.id), "/state"};
-  return domain_xml(plan, record, places,
+  DomainPaths paths{boot_paths("/state", "/run", record.vm.id), "/state"};
+  return domain_xml(plan, record, paths,
                     plan.firmware == images::Firmware::uefi ? &firmware : nullptr);
 }
 
