@@ -25,13 +25,21 @@ nlohmann::json figures_json(const images::StoreFigures& figures) {
 }
 
 nlohmann::json summary_json(const images::PointSummary& point) {
+  nlohmann::json parent, origin;  // null: none, or unknown
+  if (point.lineage.parent) parent = point.lineage.parent->hex();
+  if (point.lineage.origin) {
+    origin = {{"store", point.lineage.origin->store.hex()},
+              {"point", point.lineage.origin->point.hex()}};
+  }
   return {{"id", point.id.hex()},
           {"machine", point.machine_name},
           {"time", base::format_time_ms(point.time_ms)},
           {"host_time", base::format_time_ms(point.dates.host_time_ms)},
           {"clock_note", images::clock_note(point.time_ms, point.dates)},
           {"size", point.size},
-          {"consistency", images::consistency_name(point.consistency)}};
+          {"consistency", images::consistency_name(point.consistency)},
+          {"parent", parent},
+          {"origin", origin}};
 }
 
 }  // namespace appliance::cli
