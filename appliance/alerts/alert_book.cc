@@ -22,7 +22,7 @@ catalog::Alert alert_of(const Condition& condition, uint64_t now_ms) {
 
 }  // namespace
 
-AlertBook::AlertBook(catalog::Catalog& catalog, AlertHook hook)
+AlertBook::AlertBook(catalog::AlertRecords& catalog, AlertHook hook)
     : catalog_(catalog), hook_(std::move(hook)) {}
 
 void AlertBook::raise(const Condition& condition, uint64_t now_ms) {

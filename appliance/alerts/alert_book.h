@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "appliance/alerts/conditions.h"
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/alert_records.h"
 
 namespace appliance::alerts {
 
@@ -19,7 +19,7 @@ using AlertHook = std::function<void(const catalog::Alert&, AlertChange)>;
 class AlertBook {
  public:
   // `hook` may be empty; it is called after the change is durable and must not block.
-  AlertBook(catalog::Catalog& catalog, AlertHook hook);
+  AlertBook(catalog::AlertRecords& catalog, AlertHook hook);
 
   // Opens one alert, or updates its message.
   void raise(const Condition& condition, uint64_t now_ms);
@@ -32,7 +32,7 @@ class AlertBook {
               uint64_t now_ms);
 
  private:
-  catalog::Catalog& catalog_;
+  catalog::AlertRecords& catalog_;
   AlertHook hook_;
 };
 

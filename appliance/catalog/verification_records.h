@@ -1,15 +1,22 @@
-// A judged test boot as the catalog keeps it. Values; times are milliseconds since 1970 in UTC.
+// Judged test boots as the catalog keeps them, and what machines must show in one. Times are
+// milliseconds since 1970 in UTC. Errors and durability: catalog.h.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "appliance/access/tenant_scope.h"
 #include "base/bytes.h"
 #include "images/ids.h"
 
 namespace appliance::catalog {
+
+using access::TenantScope;
 
 struct Verification {
   int64_t number = 0;  // 1, 2, 3, …
@@ -65,6 +72,63 @@ struct VerificationPicture {
   uint64_t at_ms = 0;  // since QEMU was started
   std::string text;    // what was recognised on it
   base::Bytes png;
+};
+
+class VerificationRecords {
+ public:
+  // A machine's newest test boots are kept whole; older ones without pictures, evidence and serial
+  // log, and not for ever.
+  static constexpr int64_t kWholeTestBoots = 100;
+  static constexpr std::chrono::hours kTestBootAge{400 * 24};
+  // Of all pictures of one machine: a guest may show noise, which does not compress. Pictures of
+  // older test boots go first.
+  static constexpr int64_t kPicturesSize = 64ll << 20;  // bytes
+
+  virtual ~VerificationRecords() = default;
+
+  // Returns its number. Thins out what is no longer among the newest of the same machine.
+  virtual int64_t add_verification(const Verification& seen,
+                                   const std::vector<VerificationPicture>& pictures) = 0;
+  // Everything of the one with this number becomes what is given.
+  virtual void replace_verification(const Verification& seen,
+                                    const std::vector<VerificationPicture>& pictures) = 0;
+  // Those that began before that time, are not among their machine's newest, and whose point is
+  // gone.
+  virtual void forget_test_boots(uint64_t before_ms) = 0;
+
+  virtual Verification verification(const TenantScope& scope,
+                                    int64_t number) = 0;  // throws not_found
+  virtual std::vector<VerificationPicture> verification_pictures(int64_t number) = 0;
+  // Newest first; of one machine, or of all if it is empty.
+  virtual std::vector<Verification> verifications(const TenantScope& scope,
+                                                  std::string_view machine_name,
+                                                  uint32_t limit) = 0;
+
+  // Of passes, newest first.
+  virtual std::vector<RecoveryTime> recovery_times(std::string_view tenant,
+                                                   std::string_view machine_name,
+                                                   uint32_t limit) = 0;
+  // Of the newest point among those that were tested and judged to the end.
+  virtual std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
+                                                      std::string_view machine_name) = 0;
+  // Of each point that was tested and judged to the end, what the newest test said: "pass" or
+  // "fail".
+  virtual std::map<images::PointId, std::string> test_verdicts(std::string_view tenant,
+                                                               std::string_view machine_name) = 0;
+  // When the newest passed test boot of the machine began.
+  virtual std::optional<uint64_t> last_passed_ms(std::string_view tenant,
+                                                 std::string_view machine_name) = 0;
+  // Of those that began in [from_ms, to_ms).
+  virtual VerdictCounts verdict_counts(std::string_view tenant, std::string_view machine_name,
+                                       uint64_t from_ms, uint64_t to_ms) = 0;
+  // The newest of them that was judged to the end.
+  virtual std::optional<Verification> last_verification(std::string_view tenant,
+                                                        std::string_view machine_name,
+                                                        uint64_t from_ms, uint64_t to_ms) = 0;
+
+  virtual MachineChecks machine_checks(std::string_view tenant, std::string_view machine_name) = 0;
+  virtual void set_machine_checks(std::string_view tenant, std::string_view machine_name,
+                                  const MachineChecks& checks) = 0;
 };
 
 }  // namespace appliance::catalog

@@ -83,7 +83,7 @@ uint64_t size_on_disk(const std::string& directory) {
   return sum;
 }
 
-SpaceGuard::SpaceGuard(catalog::Catalog& catalog, std::vector<std::string> directories,
+SpaceGuard::SpaceGuard(catalog::TenantRecords& catalog, std::vector<std::string> directories,
                        const SpaceLimits& limits, Sources sources)
     : catalog_(catalog), directories_(std::move(directories)), limits_(limits),
       sources_(std::move(sources)) {}

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "appliance/alerts/conditions.h"
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/tenant_records.h"
 #include "base/guarded.h"
 #include "images/point_sink.h"
 
@@ -51,7 +51,7 @@ class SpaceGuard {
   };
 
   // `directories`: those of the stores and of the state; they may be on one disk or two.
-  SpaceGuard(catalog::Catalog& catalog, std::vector<std::string> directories,
+  SpaceGuard(catalog::TenantRecords& catalog, std::vector<std::string> directories,
              const SpaceLimits& limits, Sources sources);
 
   // Bytes that may be written soon, released when it is destroyed.
@@ -101,7 +101,7 @@ class SpaceGuard {
   void expect_reserve(uint64_t size);
   std::string busiest_host(const std::string& tenant);  // "; most of late came from …", or empty
 
-  catalog::Catalog& catalog_;
+  catalog::TenantRecords& catalog_;
   const std::vector<std::string> directories_;
   const SpaceLimits limits_;
   const Sources sources_;

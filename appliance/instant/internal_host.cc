@@ -34,7 +34,7 @@ json read_enrollment(const InternalHostPlaces& places) {
   }
 }
 
-std::optional<catalog::Host> known_host(catalog::Catalog& catalog, const json& enrollment) {
+std::optional<catalog::Host> known_host(catalog::HostRecords& catalog, const json& enrollment) {
   try {
     auto id = catalog::HostId::from_hex(enrollment.at("host_id").get<std::string>());
     auto host = catalog.find_host(id);
@@ -45,8 +45,8 @@ std::optional<catalog::Host> known_host(catalog::Catalog& catalog, const json& e
   return std::nullopt;
 }
 
-json enroll(catalog::Catalog& catalog, const pki::Authority& authority, const std::string& tenant,
-            catalog::Host& host) {
+json enroll(catalog::HostRecords& catalog, const pki::Authority& authority,
+            const std::string& tenant, catalog::Host& host) {
   host.id = catalog::HostId::random();
   host.tenant = catalog::TenantName(tenant);
   host.name = catalog::kInternalHostName;
@@ -73,7 +73,7 @@ std::string config_text(const InternalHostPlaces& places, const InternalHostSett
 
 }  // namespace
 
-catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
+catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
                                    const std::string& tenant, const InternalHostPlaces& places,
                                    const InternalHostSettings& settings) {
   // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/host_records.h"
 #include "appliance/pki/authority.h"
 
 namespace appliance::instant {
@@ -27,7 +27,7 @@ struct InternalHostSettings {
 
 // The tenant's internal host; creates it at the first call, and again if it was revoked. Its files
 // contain `settings` when this returns. Throws as the catalog and the authority.
-catalog::Host ensure_internal_host(catalog::Catalog& catalog, const pki::Authority& authority,
+catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
                                    const std::string& tenant, const InternalHostPlaces& places,
                                    const InternalHostSettings& settings);
 

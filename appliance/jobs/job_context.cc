@@ -10,7 +10,7 @@ constexpr uint64_t kSaveEveryMs = 3000;
 
 }  // namespace
 
-JobContext::JobContext(catalog::Catalog& catalog, Job job, std::string unit)
+JobContext::JobContext(catalog::JobRecords& catalog, Job job, std::string unit)
     : catalog_(catalog), id_(job.id), unit_(std::move(unit)), job_(std::move(job)) {}
 
 void JobContext::throw_if_stopped() const {

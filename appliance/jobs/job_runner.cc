@@ -39,7 +39,7 @@ JobState outcome_of(const Error& error) {
 
 }  // namespace
 
-JobRunner::JobRunner(catalog::Catalog& catalog, const JobLimits& limits)
+JobRunner::JobRunner(catalog::JobRecords& catalog, const JobLimits& limits)
     : catalog_(catalog), limits_(limits) {
   uint64_t count = catalog_.fail_unfinished_jobs(
       limits_.node, "interrupted by a restart of the daemon", base::now_ms());

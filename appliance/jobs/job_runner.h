@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "appliance/access/requester.h"
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/job_records.h"
 #include "appliance/jobs/lanes.h"
 #include "base/guarded.h"
 #include "base/guarded_thread.h"
@@ -51,7 +51,7 @@ struct JobSpec {
 // What the work of one job sees. Thread-safe; valid while the job runs.
 class JobContext {
  public:
-  JobContext(catalog::Catalog& catalog, Job job, std::string unit);
+  JobContext(catalog::JobRecords& catalog, Job job, std::string unit);
 
   std::stop_token stop() const { return stop_.get_token(); }
   // Throws cancelled once the job was asked to stop.
@@ -75,7 +75,7 @@ class JobContext {
   void save_outcome() { catalog_.end_job(snapshot()); }
   Job snapshot() { return *job_.lock(); }
 
-  catalog::Catalog& catalog_;
+  catalog::JobRecords& catalog_;
   const JobId id_;
   const std::string unit_;
   std::stop_source stop_;
@@ -128,7 +128,7 @@ class JobRunner {
   using Step = std::function<std::optional<std::chrono::milliseconds>(JobContext&)>;
 
   // Marks the jobs of a dead daemon of the same node as failed.
-  JobRunner(catalog::Catalog& catalog, const JobLimits& limits);
+  JobRunner(catalog::JobRecords& catalog, const JobLimits& limits);
   ~JobRunner();  // as stop()
 
   // If the disk is so full that a job cannot be recorded, it is started anyway, since it may be the
@@ -211,7 +211,7 @@ class JobRunner {
   void end(JobContext& context, catalog::JobState state, std::optional<base::Error> error);
   void save_outcomes();
 
-  catalog::Catalog& catalog_;
+  catalog::JobRecords& catalog_;
   const JobLimits limits_;
   // Makes looking for a job with the same unit and adding one a single step.
   std::mutex submitting_;

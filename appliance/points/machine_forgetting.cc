@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "appliance/catalog/retention_records.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"

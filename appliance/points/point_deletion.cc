@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "appliance/boot/point_uses.h"
-#include "appliance/catalog/retention_records.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"

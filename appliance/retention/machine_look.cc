@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "appliance/boot/point_uses.h"
-#include "appliance/catalog/retention_records.h"
 #include "appliance/policy/policy.h"
 #include "base/clock.h"
 #include "base/error.h"

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <set>
 
-#include "appliance/catalog/retention_records.h"
 #include "base/log.h"
 #include "base/text.h"
 

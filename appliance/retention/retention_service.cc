@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "appliance/catalog/retention_records.h"
 #include "appliance/policy/policy.h"
 #include "base/error.h"
 #include "base/log.h"

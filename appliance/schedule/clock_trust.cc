@@ -30,7 +30,7 @@ ClockSources system_clock_sources() {
   return {&base::system_clock(), base::machine_boot_id(), kernel_is_synchronized};
 }
 
-ClockTrust::ClockTrust(catalog::Catalog& catalog, ClockSources sources)
+ClockTrust::ClockTrust(catalog::ApplianceRecords& catalog, ClockSources sources)
     : catalog_(catalog), sources_(std::move(sources)) {
   state_.lock()->mark = catalog_.find_clock_mark();
 }

@@ -17,7 +17,7 @@
 #include <optional>
 #include <string>
 
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/appliance_records.h"
 #include "base/clock.h"
 #include "base/guarded.h"
 
@@ -47,7 +47,8 @@ ClockSources system_clock_sources();
 class ClockTrust {
  public:
   // The catalog outlives this object.
-  explicit ClockTrust(catalog::Catalog& catalog, ClockSources sources = system_clock_sources());
+  explicit ClockTrust(catalog::ApplianceRecords& catalog,
+                      ClockSources sources = system_clock_sources());
 
   // Looks at the clock now. Throws what the catalog throws.
   ClockStanding look();
@@ -66,7 +67,7 @@ class ClockTrust {
                          uint64_t steady_ms) const;
   ClockStanding look(State& state);
 
-  catalog::Catalog& catalog_;
+  catalog::ApplianceRecords& catalog_;
   const ClockSources sources_;
   base::Guarded<State> state_;
 };

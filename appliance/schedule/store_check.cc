@@ -36,7 +36,7 @@ images::CheckReport check(stores::TenantStores& stores, const StoreCheckOrder& o
   return stores.expect_writable(order.tenant)->check(options);
 }
 
-void remember(catalog::Catalog& catalog, const StoreCheckOrder& order,
+void remember(catalog::PointRecords& catalog, const StoreCheckOrder& order,
               const images::CheckReport& report) {
   catalog::StoreCheck result;
   result.checked_ms = base::now_ms();
@@ -51,7 +51,7 @@ void remember(catalog::Catalog& catalog, const StoreCheckOrder& order,
 }  // namespace
 
 jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stores,
-                               catalog::Catalog& catalog, const StoreCheckOrder& order) {
+                               catalog::PointRecords& catalog, const StoreCheckOrder& order) {
   // A deep check is not the one that runs already; one by order does not wait for nights.
   jobs::JobSpec spec{
       "check", order.tenant, order.tenant, order.requested_by,

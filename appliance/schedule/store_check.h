@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/point_records.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/stores/tenant_stores.h"
 
@@ -22,6 +22,6 @@ struct StoreCheckOrder {
 
 // The job opens the store. It fails with code corrupt when the store is not whole.
 jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stores,
-                               catalog::Catalog& catalog, const StoreCheckOrder& order);
+                               catalog::PointRecords& catalog, const StoreCheckOrder& order);
 
 }  // namespace appliance::schedule

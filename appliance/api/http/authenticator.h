@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "appliance/api/http/principal.h"
-#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/host_records.h"
 #include "base/error.h"
 
 namespace appliance::api {
@@ -28,7 +28,7 @@ class HostRevoked : public base::Error {
 
 class Authenticator {
  public:
-  explicit Authenticator(catalog::Catalog& catalog) : catalog_(catalog) {}
+  explicit Authenticator(catalog::HostRecords& catalog) : catalog_(catalog) {}
 
   // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong
   // token and for the certificate of an unknown host, HostRevoked for that of a revoked one;
@@ -36,7 +36,7 @@ class Authenticator {
   Principal authenticate(const PeerFacts& peer, std::string_view authorization);
 
  private:
-  catalog::Catalog& catalog_;
+  catalog::HostRecords& catalog_;
 };
 
 // The secret in "Bearer SECRET". Throws unauthorized for another scheme.

@@ -5,7 +5,6 @@
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
-#include "appliance/catalog/retention_records.h"
 #include "appliance/points/machine_forgetting.h"
 #include "base/error.h"
 

@@ -3,7 +3,6 @@
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
-#include "appliance/catalog/retention_records.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/retention/retention_service.h"
 #include "base/text.h"

@@ -4,7 +4,6 @@
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/routes.h"
-#include "appliance/catalog/retention_records.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/retention/retention_service.h"
 #include "base/error.h"

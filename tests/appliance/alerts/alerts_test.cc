@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "appliance/alerts/alert_book.h"
+#include "appliance/catalog/catalog.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "appliance/catalog/catalog.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 

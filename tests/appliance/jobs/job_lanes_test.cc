@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "appliance/catalog/catalog.h"
 #include "appliance/jobs/job_runner.h"
 #include "base/error.h"
 #include "base/internal_errors.h"

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "appliance/catalog/catalog.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 

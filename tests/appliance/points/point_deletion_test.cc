@@ -6,7 +6,7 @@
 
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/boot/point_uses.h"
-#include "appliance/catalog/retention_records.h"
+#include "appliance/catalog/catalog.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"

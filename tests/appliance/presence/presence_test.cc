@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "appliance/catalog/catalog.h"
 #include "appliance/pki/authority.h"
 #include "appliance/presence/first_start.h"
 #include "appliance/presence/store_conditions.h"

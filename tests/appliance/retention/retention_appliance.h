@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "appliance/catalog/retention_records.h"
+#include "appliance/catalog/catalog.h"
 #include "appliance/catalog/verification_records.h"
 #include "appliance/policy/policy.h"
 #include "appliance/retention/retention_service.h"

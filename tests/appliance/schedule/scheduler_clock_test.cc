@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "appliance/catalog/catalog.h"
 #include "appliance/schedule/scheduler.h"
 #include "base/error.h"
 #include "base/file_system.h"

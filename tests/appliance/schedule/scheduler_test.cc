@@ -5,7 +5,8 @@
 #include <set>
 #include <thread>
 
-#include "appliance/catalog/sqlite.h"
+#include "appliance/catalog/catalog.h"
+#include "appliance/catalog/sqlite/database.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/scratch_directory.h"
@@ -330,7 +331,7 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
     point.machine_name = "web";
     catalog->add_point(tenant.name, point);
   }
-  catalog::Database database(path);
+  catalog::sqlite::Database database(path);
   database.execute("UPDATE tenants SET created_ms = 1 WHERE name <> 'young'");
   // Two days ago the store of one was found whole, that of one damaged, and one was not finished.
   auto checked = [&](const char* tenant, catalog::JobState state,

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "appliance/catalog/catalog.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "appliance/catalog/catalog.h"
 #include "appliance/verify/verify_service.h"
 #include "base/error.h"
 #include "base/file_system.h"

@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "appliance/catalog/catalog.h"
 #include "appliance/pki/authority.h"
 #include "base/error.h"
 #include "base/http_client.h"

@@ -1,16 +1,18 @@
-#include "appliance/catalog/sqlite.h"
+#include "appliance/catalog/sqlite/database.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sqlite3.h>
 
 #include <cerrno>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
@@ -41,6 +43,17 @@ void expect_ok(sqlite3* connection, int result) {
   if (result != SQLITE_OK) fail(connection, result);
 }
 
+std::string insertion(std::string_view table, Columns key, Columns others) {
+  std::string names, places;
+  for (Columns columns : {key, others}) {
+    for (std::string_view column : columns) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", column);
+      places += places.empty() ? "?" : ", ?";
+    }
+  }
+  return fmt::format("INSERT INTO {}({}) VALUES ({})", table, names, places);
+}
+
 }  // namespace
 
 void Statement::Finalizer::operator()(sqlite3_stmt* statement) const {
@@ -64,6 +77,14 @@ bool Statement::step() {
 void Statement::run() {
   while (step()) {
   }
+}
+
+// The row is committed by the last step.
+int64_t Statement::run_for_id() {
+  CHECK(step());
+  int64_t id = integer(0);
+  run();
+  return id;
 }
 
 int64_t Statement::integer(int column) const {
@@ -134,9 +155,46 @@ void Database::execute(const std::string& sql) {
             sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr));
 }
 
-int64_t Database::last_row_id() const { return sqlite3_last_insert_rowid(connection_.get()); }
-
 int64_t Database::changed_rows() const { return sqlite3_changes64(connection_.get()); }
+
+Statement Database::insert(std::string_view table, Columns columns) {
+  return prepare(insertion(table, columns, {}) + " RETURNING id");
+}
+
+Statement Database::upsert(std::string_view table, Columns key, Columns others) {
+  std::string changes;
+  for (std::string_view column : others)
+    changes += fmt::format("{}{} = excluded.{}", changes.empty() ? "" : ", ", column, column);
+  return prepare(fmt::format("{} ON CONFLICT({}) DO UPDATE SET {}", insertion(table, key, others),
+                             fmt::join(key, ", "), changes));
+}
+
+Statement Database::insert_if_absent(std::string_view table, Columns key, Columns others) {
+  return prepare(fmt::format("{} ON CONFLICT({}) DO NOTHING", insertion(table, key, others),
+                             fmt::join(key, ", ")));
+}
+
+std::string Database::first_of_array(std::string_view column) {
+  return fmt::format("coalesce(json_extract({}, '$[0]'), '')", column);
+}
+
+int64_t tenant_id(Database& database, std::string_view name) {
+  Statement statement = database.prepare("SELECT id FROM tenants WHERE name = ?");
+  statement.bind(name);
+  if (!statement.step()) {
+    throw base::Error(base::ErrorCode::not_found,
+                      fmt::format("there is no tenant '{}'", name.substr(0, 255)));
+  }
+  return statement.integer(0);
+}
+
+std::optional<std::string> tenant_filter(Database& database, const access::TenantScope& scope) {
+  if (scope.is_all()) return std::nullopt;
+  std::optional<access::TenantName> only = scope.only();
+  if (!only) return "";
+  tenant_id(database, *only);  // throws not_found
+  return only->text();
+}
 
 Transaction::~Transaction() {
   if (!open_) return;
@@ -153,4 +211,4 @@ void Transaction::commit() {
   open_ = false;
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

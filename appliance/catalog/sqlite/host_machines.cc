@@ -1,8 +1,8 @@
 // Which host noticed a machine, and which order it was last given for it.
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
+#include "appliance/catalog/machine_records.h"
+#include "appliance/catalog/sqlite/protections.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr uint64_t kDayMs = 24ull * 3'600'000;
@@ -16,8 +16,9 @@ uint64_t noticed_since(Database& database, const HostId& host, uint64_t since_ms
 
 }  // namespace
 
-Noticed Catalog::notice_machines(const Host& host, const std::vector<std::string>& names,
-                                 bool wanted, uint64_t now_ms) {
+Noticed SqliteProtectionRecords::notice_machines(const Host& host,
+                                                 const std::vector<std::string>& names, bool wanted,
+                                                 uint64_t now_ms) {
   Noticed noticed;
   auto database = database_.lock();
   int64_t tenant = tenant_id(**database, host.tenant);
@@ -32,7 +33,7 @@ Noticed Catalog::notice_machines(const Host& host, const std::vector<std::string
   uint64_t today = noticed_since(**database, host.id, now_ms > kDayMs ? now_ms - kDayMs : 0);
   uint64_t ever = noticed_since(**database, host.id, 0);
   for (const std::string& name : unknown) {
-    if (today >= kNewMachinesADay || ever >= kMachinesOfHost) {
+    if (today >= MachineRecords::kNewMachinesADay || ever >= MachineRecords::kMachinesOfHost) {
       ++noticed.refused_count;
       continue;
     }
@@ -55,8 +56,8 @@ Noticed Catalog::notice_machines(const Host& host, const std::vector<std::string
   return noticed;
 }
 
-void Catalog::save_order(std::string_view tenant, std::string_view machine, const HostId& host,
-                         uint64_t order, uint64_t now_ms) {
+void SqliteProtectionRecords::save_order(std::string_view tenant, std::string_view machine,
+                                         const HostId& host, uint64_t order, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)
       ->prepare(
@@ -67,8 +68,8 @@ void Catalog::save_order(std::string_view tenant, std::string_view machine, cons
       .run();
 }
 
-bool Catalog::was_ordered(std::string_view tenant, std::string_view machine, const HostId& host,
-                          uint64_t order) {
+bool SqliteProtectionRecords::was_ordered(std::string_view tenant, std::string_view machine,
+                                          const HostId& host, uint64_t order) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT 1 FROM host_machines WHERE tenant = ? AND machine = ? AND order_host = ? AND "
@@ -77,4 +78,4 @@ bool Catalog::was_ordered(std::string_view tenant, std::string_view machine, con
   return statement.step();
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

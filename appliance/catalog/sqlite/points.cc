@@ -1,27 +1,23 @@
+#include "appliance/catalog/sqlite/points.h"
+
 #include <fmt/format.h>
 
 #include <set>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
 #include "base/text.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 void insert_point(Database& database, int64_t tenant, const images::PointSummary& point,
                   uint64_t now_ms) {
-  database
-      .prepare(
-          "INSERT INTO machines(tenant, id, name, created_ms) VALUES (?, ?, ?, ?) "
-          "ON CONFLICT(tenant, id) DO NOTHING")
+  database.insert_if_absent("machines", {"tenant", "id"}, {"name", "created_ms"})
       .bind(tenant, point.machine.hex(), point.machine_name, now_ms)
       .run();
   database
-      .prepare(
-          "INSERT OR REPLACE INTO points(tenant, id, machine, time_ms, size, consistency, "
-          "host_time_ms, timeline_order, dated_by_host, host_clock_wrong) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .upsert("points", {"tenant", "id"},
+              {"machine", "time_ms", "size", "consistency", "host_time_ms", "timeline_order",
+               "dated_by_host", "host_clock_wrong"})
       .bind(tenant, point.id.hex(), point.machine.hex(), point.time_ms, point.size,
             images::consistency_name(point.consistency), point.dates.host_time_ms,
             point.dates.order, point.dates.dated_by_host ? 1 : 0,
@@ -34,10 +30,10 @@ void insert_point(Database& database, int64_t tenant, const images::PointSummary
 void remember_gap(Database& database, int64_t tenant, const images::PointSummary& point) {
   database
       .prepare(
-          "INSERT OR IGNORE INTO recovery_gaps(tenant, machine, time_ms, gap_ms) "
+          "INSERT INTO recovery_gaps(tenant, machine, time_ms, gap_ms) "
           "SELECT ?1, ?2, ?3, ?3 - time_ms FROM (SELECT time_ms FROM points WHERE tenant = ?1 AND "
           "machine = ?4 AND timeline_order < ?5 ORDER BY timeline_order DESC LIMIT 1) "
-          "WHERE time_ms < ?3")
+          "WHERE time_ms < ?3 ON CONFLICT DO NOTHING")
       .bind(tenant, point.machine_name, point.time_ms, point.machine.hex(), point.dates.order)
       .run();
 }
@@ -69,10 +65,10 @@ void settle_missing(Database& database, int64_t tenant,
       if (found.contains(point)) continue;
       database
           .prepare(
-              "INSERT OR IGNORE INTO missing_points(tenant, point, machine_name, time_ms, size, "
+              "INSERT INTO missing_points(tenant, point, machine_name, time_ms, size, "
               "consistency, noticed_ms) SELECT p.tenant, p.id, m.name, p.time_ms, p.size, "
               "p.consistency, ?3 FROM points p JOIN machines m ON m.tenant = p.tenant AND "
-              "m.id = p.machine WHERE p.tenant = ?1 AND p.id = ?2")
+              "m.id = p.machine WHERE p.tenant = ?1 AND p.id = ?2 ON CONFLICT DO NOTHING")
           .bind(tenant, point, now_ms)
           .run();
     }
@@ -88,8 +84,9 @@ void settle_missing(Database& database, int64_t tenant,
 
 }  // namespace
 
-void Catalog::set_points(std::string_view tenant, const std::vector<images::PointSummary>& points,
-                         LostPoints lost) {
+void SqlitePointRecords::set_points(std::string_view tenant,
+                                    const std::vector<images::PointSummary>& points,
+                                    LostPoints lost) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
@@ -101,7 +98,7 @@ void Catalog::set_points(std::string_view tenant, const std::vector<images::Poin
   transaction.commit();
 }
 
-void Catalog::add_point(std::string_view tenant, const images::PointSummary& point) {
+void SqlitePointRecords::add_point(std::string_view tenant, const images::PointSummary& point) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
@@ -110,11 +107,7 @@ void Catalog::add_point(std::string_view tenant, const images::PointSummary& poi
   transaction.commit();
 }
 
-void Catalog::forget_gaps(uint64_t before_ms) {
-  (*database_.lock())->prepare("DELETE FROM recovery_gaps WHERE time_ms < ?").bind(before_ms).run();
-}
-
-void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
+void SqlitePointRecords::remove_point(std::string_view tenant, const images::PointId& id) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
@@ -128,7 +121,8 @@ void Catalog::remove_point(std::string_view tenant, const images::PointId& id) {
   transaction.commit();
 }
 
-std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view machine_name) {
+std::vector<PointRow> SqlitePointRecords::points(std::string_view tenant,
+                                                 std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency, d.found_ms, "
@@ -155,46 +149,38 @@ std::vector<PointRow> Catalog::points(std::string_view tenant, std::string_view 
   return rows;
 }
 
-void Catalog::save_store_check(std::string_view tenant, const StoreCheck& check,
-                               const std::vector<images::PointId>& damaged) {
-  auto database = database_.lock();
-  Transaction transaction(**database);
-  int64_t tenant_number = tenant_id(**database, tenant);
-  (*database)->prepare("DELETE FROM damaged_points WHERE tenant = ?").bind(tenant_number).run();
-  for (const images::PointId& point : damaged) {
-    (*database)
-        ->prepare("INSERT OR IGNORE INTO damaged_points(tenant, point, found_ms) VALUES (?, ?, ?)")
-        .bind(tenant_number, point.hex(), check.checked_ms)
-        .run();
-  }
-  (*database)
-      ->prepare(
-          "INSERT OR REPLACE INTO store_checks(tenant, checked_ms, deep, problem_count, "
-          "first_problem) VALUES (?, ?, ?, ?, ?)")
-      .bind(tenant_number, check.checked_ms, check.deep, check.problem_count, check.first_problem)
-      .run();
-  transaction.commit();
-}
-
-std::optional<StoreCheck> Catalog::last_store_check(std::string_view tenant) {
+std::vector<MissingPoint> SqlitePointRecords::missing_points(std::string_view tenant) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      "SELECT checked_ms, deep, problem_count, first_problem FROM store_checks WHERE tenant = ?");
+      "SELECT point, machine_name, time_ms, size, consistency, noticed_ms FROM missing_points "
+      "WHERE tenant = ? ORDER BY machine_name, time_ms, point");
   statement.bind(tenant_id(**database, tenant));
-  if (!statement.step()) return std::nullopt;
-  return StoreCheck{statement.natural(0), statement.integer(1) != 0, statement.natural(2),
-                    statement.text(3)};
+  std::vector<MissingPoint> points;
+  while (statement.step()) {
+    points.push_back({images::PointId::from_hex(statement.text(0)), statement.text(1),
+                      statement.natural(2), statement.natural(3),
+                      images::consistency_from_name(statement.text(4)), statement.natural(5)});
+  }
+  return points;
 }
 
-std::map<images::PointId, uint64_t> Catalog::damaged_points(std::string_view tenant) {
+void SqlitePointRecords::intend_removal(std::string_view tenant, const images::PointId& id) {
   auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare("SELECT point, found_ms FROM damaged_points WHERE tenant = ?");
-  statement.bind(tenant_id(**database, tenant));
-  std::map<images::PointId, uint64_t> found;
-  while (statement.step())
-    found[images::PointId::from_hex(statement.text(0))] = statement.natural(1);
-  return found;
+  (*database)
+      ->insert_if_absent("removals", {"tenant", "point"}, {})
+      .bind(tenant_id(**database, tenant), id.hex())
+      .run();
 }
 
-}  // namespace appliance::catalog
+std::optional<PointOwner> SqlitePointRecords::find_owner(std::string_view tenant,
+                                                         const images::PointId& id) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT p.machine, m.name FROM points p JOIN machines m ON m.tenant = p.tenant AND m.id = "
+      "p.machine WHERE p.tenant = ? AND p.id = ?");
+  statement.bind(tenant_id(**database, tenant), id.hex());
+  if (!statement.step()) return std::nullopt;
+  return PointOwner{images::MachineId::from_hex(statement.text(0)), statement.text(1)};
+}
+
+}  // namespace appliance::catalog::sqlite

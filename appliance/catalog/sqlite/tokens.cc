@@ -1,10 +1,10 @@
+#include "appliance/catalog/sqlite/hosts.h"
+
 #include <fmt/format.h>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
 #include "base/error.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr std::string_view kSelect =
@@ -27,7 +27,7 @@ Token read_token(Statement& row) {
 
 }  // namespace
 
-void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
+void SqliteHostRecords::add_token(const Token& token, const base::Sha256& secret_hash) {
   auto database = database_.lock();
   (*database)
       ->prepare(
@@ -39,7 +39,7 @@ void Catalog::add_token(const Token& token, const base::Sha256& secret_hash) {
       .run();
 }
 
-std::vector<Token> Catalog::tokens(const TenantScope& scope) {
+std::vector<Token> SqliteHostRecords::tokens(const TenantScope& scope) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE ?1 IS NULL OR t.name = ?1 ORDER BY k.created_ms, k.id", kSelect));
@@ -49,26 +49,13 @@ std::vector<Token> Catalog::tokens(const TenantScope& scope) {
   return tokens;
 }
 
-void Catalog::revoke_token(std::string_view selector, const TenantScope& scope) {
-  std::vector<TokenId> found;
-  for (const Token& token : tokens(scope)) {
-    if (selector.size() >= 4 && token.id.hex().starts_with(selector)) found.push_back(token.id);
-  }
-  if (found.size() > 1) {
-    throw base::Error(
-        base::ErrorCode::invalid_argument,
-        fmt::format("'{}' means {} tokens; give more digits", selector, found.size()));
-  }
-  if (found.empty()) {
-    throw base::Error(base::ErrorCode::not_found,
-                      fmt::format("there is no token '{}'; give its id or the id's first digits",
-                                  selector.substr(0, 255)));
-  }
-  (*database_.lock())->prepare("DELETE FROM tokens WHERE id = ?").bind(found.front().hex()).run();
+void SqliteHostRecords::remove_token(const TokenId& id) {
+  (*database_.lock())->prepare("DELETE FROM tokens WHERE id = ?").bind(id.hex()).run();
 }
 
-std::optional<Token> Catalog::find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
-                                               uint64_t now_ms) {
+std::optional<Token> SqliteHostRecords::find_valid_token(TokenKind kind,
+                                                         const base::Sha256& secret_hash,
+                                                         uint64_t now_ms) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format(
       "{} WHERE k.secret_hash = ?1 AND k.kind = ?2 AND (k.expires_ms IS NULL OR k.expires_ms > ?3) "
@@ -79,11 +66,11 @@ std::optional<Token> Catalog::find_valid_token(TokenKind kind, const base::Sha25
   return read_token(statement);
 }
 
-void Catalog::touch_token(const TokenId& id, uint64_t now_ms) {
+void SqliteHostRecords::touch_token(const TokenId& id, uint64_t now_ms) {
   (*database_.lock())
       ->prepare("UPDATE tokens SET used_ms = ? WHERE id = ?")
       .bind(now_ms, id.hex())
       .run();
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

@@ -1,9 +1,8 @@
+#include "appliance/catalog/sqlite/jobs.h"
+
 #include <fmt/format.h>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
-
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr std::string_view kSelect =
@@ -32,33 +31,32 @@ Job read_job(Statement& row) {
 
 }  // namespace
 
-JobId Catalog::add_job(const Job& job) {
+JobId SqliteJobRecords::add_job(const Job& job) {
   auto database = database_.lock();
-  (*database)
-      ->prepare(
-          "INSERT INTO jobs(kind, tenant, subject, state, created_ms, requested_by, node) "
-          "VALUES (?, ?, ?, 'queued', ?, ?, ?)")
-      .bind(job.kind, tenant_id(**database, job.tenant), job.subject, job.created_ms,
-            job.requested_by, job.node.hex())
-      .run();
-  return JobId{(*database)->last_row_id()};
+  Statement statement = (*database)->insert(
+      "jobs", {"kind", "tenant", "subject", "state", "created_ms", "requested_by", "node"});
+  statement.bind(job.kind, tenant_id(**database, job.tenant), job.subject,
+                 job_state_name(JobState::queued), job.created_ms, job.requested_by,
+                 job.node.hex());
+  return JobId{statement.run_for_id()};
 }
 
-void Catalog::start_job(JobId id, uint64_t now_ms) {
+void SqliteJobRecords::start_job(JobId id, uint64_t now_ms) {
   (*database_.lock())
       ->prepare("UPDATE jobs SET state = 'running', started_ms = ? WHERE id = ?")
       .bind(now_ms, id.number)
       .run();
 }
 
-void Catalog::save_progress(JobId id, const JobProgress& progress, std::string_view figures) {
+void SqliteJobRecords::save_progress(JobId id, const JobProgress& progress,
+                                     std::string_view figures) {
   (*database_.lock())
       ->prepare("UPDATE jobs SET done = ?, total = ?, phase = ?, figures = ? WHERE id = ?")
       .bind(progress.done, progress.total, progress.phase, figures, id.number)
       .run();
 }
 
-void Catalog::end_job(const Job& job) {
+void SqliteJobRecords::end_job(const Job& job) {
   std::optional<std::string_view> code;
   if (job.error_code) code = base::error_code_name(*job.error_code);
   (*database_.lock())
@@ -70,7 +68,7 @@ void Catalog::end_job(const Job& job) {
       .run();
 }
 
-void Catalog::log_job(JobId id, std::string_view text, uint64_t now_ms) {
+void SqliteJobRecords::log_job(JobId id, std::string_view text, uint64_t now_ms) {
   (*database_.lock())
       ->prepare(
           "INSERT INTO job_log(job, sequence, time_ms, text) "
@@ -81,7 +79,7 @@ void Catalog::log_job(JobId id, std::string_view text, uint64_t now_ms) {
       .run();
 }
 
-std::optional<Job> Catalog::find_job(JobId id) {
+std::optional<Job> SqliteJobRecords::find_job(JobId id) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format("{} WHERE j.id = ?", kSelect));
   statement.bind(id.number);
@@ -89,7 +87,7 @@ std::optional<Job> Catalog::find_job(JobId id) {
   return read_job(statement);
 }
 
-std::vector<Job> Catalog::jobs(const JobFilter& filter) {
+std::vector<Job> SqliteJobRecords::jobs(const JobFilter& filter) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE (?1 = '' OR j.state = ?1) AND (?2 = '' OR j.kind "
@@ -103,7 +101,8 @@ std::vector<Job> Catalog::jobs(const JobFilter& filter) {
   return jobs;
 }
 
-std::vector<JobLogLine> Catalog::job_log(JobId id, int64_t after_sequence, uint32_t limit) {
+std::vector<JobLogLine> SqliteJobRecords::job_log(JobId id, int64_t after_sequence,
+                                                  uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT sequence, time_ms, text FROM job_log WHERE job = ? AND sequence > ? ORDER BY "
@@ -115,7 +114,8 @@ std::vector<JobLogLine> Catalog::job_log(JobId id, int64_t after_sequence, uint3
   return lines;
 }
 
-uint64_t Catalog::fail_unfinished_jobs(const NodeId& node, std::string_view why, uint64_t now_ms) {
+uint64_t SqliteJobRecords::fail_unfinished_jobs(const NodeId& node, std::string_view why,
+                                                uint64_t now_ms) {
   auto database = database_.lock();
   (*database)
       ->prepare(
@@ -126,7 +126,7 @@ uint64_t Catalog::fail_unfinished_jobs(const NodeId& node, std::string_view why,
   return static_cast<uint64_t>((*database)->changed_rows());
 }
 
-void Catalog::prune_jobs(uint64_t keep) {
+void SqliteJobRecords::prune_jobs(uint64_t keep) {
   (*database_.lock())
       ->prepare(
           "DELETE FROM jobs WHERE ended_ms IS NOT NULL AND id NOT IN "
@@ -135,4 +135,4 @@ void Catalog::prune_jobs(uint64_t keep) {
       .run();
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

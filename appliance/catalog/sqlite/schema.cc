@@ -1,4 +1,4 @@
-#include "appliance/catalog/schema.h"
+#include "appliance/catalog/sqlite/schema.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
@@ -339,4 +339,4 @@ void migrate(Database& database, int to_version) {
   }
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

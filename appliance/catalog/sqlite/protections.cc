@@ -1,11 +1,11 @@
-// Policies, which machines are to be synced, what their agents report, and the gaps between points.
+// Policies, which machines they protect, whose removals follow which rule, and the gaps between points.
+#include "appliance/catalog/sqlite/protections.h"
+
 #include <fmt/format.h>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
 #include "base/error.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr std::string_view kSelect =
@@ -38,7 +38,8 @@ uint64_t worst_gap_in(Database& database, int64_t tenant, std::string_view machi
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> Catalog::policies(std::string_view tenant) {
+std::vector<std::pair<std::string, std::string>> SqliteProtectionRecords::policies(
+    std::string_view tenant) {
   auto database = database_.lock();
   Statement statement =
       (*database)->prepare("SELECT name, body FROM policies WHERE tenant = ? ORDER BY name");
@@ -48,15 +49,16 @@ std::vector<std::pair<std::string, std::string>> Catalog::policies(std::string_v
   return policies;
 }
 
-void Catalog::set_policy(std::string_view tenant, std::string_view name, std::string_view body) {
+void SqliteProtectionRecords::set_policy(std::string_view tenant, std::string_view name,
+                                         std::string_view body) {
   auto database = database_.lock();
   (*database)
-      ->prepare("INSERT OR REPLACE INTO policies(tenant, name, body) VALUES (?, ?, ?)")
+      ->upsert("policies", {"tenant", "name"}, {"body"})
       .bind(tenant_id(**database, tenant), name, body)
       .run();
 }
 
-void Catalog::remove_policy(std::string_view tenant, std::string_view name) {
+void SqliteProtectionRecords::remove_policy(std::string_view tenant, std::string_view name) {
   auto database = database_.lock();
   int64_t tenant_number = tenant_id(**database, tenant);
   Statement users = (*database)->prepare(
@@ -76,7 +78,7 @@ void Catalog::remove_policy(std::string_view tenant, std::string_view name) {
   }
 }
 
-std::vector<Protection> Catalog::protections(std::string_view tenant) {
+std::vector<Protection> SqliteProtectionRecords::protections(std::string_view tenant) {
   auto database = database_.lock();
   Statement statement =
       (*database)->prepare(fmt::format("{} WHERE p.tenant = ? ORDER BY p.machine", kSelect));
@@ -86,8 +88,8 @@ std::vector<Protection> Catalog::protections(std::string_view tenant) {
   return protections;
 }
 
-std::optional<Protection> Catalog::find_protection(std::string_view tenant,
-                                                   std::string_view machine) {
+std::optional<Protection> SqliteProtectionRecords::find_protection(std::string_view tenant,
+                                                                   std::string_view machine) {
   auto database = database_.lock();
   Statement statement =
       (*database)->prepare(fmt::format("{} WHERE p.tenant = ? AND p.machine = ?", kSelect));
@@ -96,13 +98,12 @@ std::optional<Protection> Catalog::find_protection(std::string_view tenant,
   return read_protection(statement);
 }
 
-void Catalog::save_protection(const Protection& protection) {
+void SqliteProtectionRecords::save_protection(const Protection& protection) {
   auto database = database_.lock();
   (*database)
-      ->prepare(
-          "INSERT OR REPLACE INTO protections(tenant, machine, wanted, policy, noticed_ms, "
-          "begun_ms, in_flight, failures, retry_ms, last_error) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      ->upsert("protections", {"tenant", "machine"},
+               {"wanted", "policy", "noticed_ms", "begun_ms", "in_flight", "failures", "retry_ms",
+                "last_error"})
       .bind(tenant_id(**database, protection.tenant), protection.machine, protection.wanted ? 1 : 0,
             protection.policy, protection.noticed_ms, protection.begun_ms,
             protection.in_flight ? 1 : 0, protection.failures, protection.retry_ms,
@@ -110,8 +111,8 @@ void Catalog::save_protection(const Protection& protection) {
       .run();
 }
 
-RecoveryGaps Catalog::recovery_gaps(std::string_view tenant, std::string_view machine,
-                                    uint64_t now_ms) {
+RecoveryGaps SqliteProtectionRecords::recovery_gaps(std::string_view tenant,
+                                                    std::string_view machine, uint64_t now_ms) {
   constexpr uint64_t kDay = 24ull * 3'600'000;
   auto database = database_.lock();
   int64_t number = tenant_id(**database, tenant);
@@ -121,26 +122,36 @@ RecoveryGaps Catalog::recovery_gaps(std::string_view tenant, std::string_view ma
           worst_gap_in(**database, number, machine, since(7 * kDay), kAlways)};
 }
 
-uint64_t Catalog::worst_gap(std::string_view tenant, std::string_view machine, uint64_t from_ms,
-                            uint64_t to_ms) {
+uint64_t SqliteProtectionRecords::worst_gap(std::string_view tenant, std::string_view machine,
+                                            uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
   return worst_gap_in(**database, tenant_id(**database, tenant), machine, from_ms, to_ms);
 }
 
-void Catalog::save_report(const HostReport& report) {
-  (*database_.lock())
-      ->prepare("INSERT OR REPLACE INTO host_reports(host, time_ms, body) VALUES (?, ?, ?)")
-      .bind(report.host.hex(), report.time_ms, report.body)
+RetentionMark SqliteProtectionRecords::retention_mark(std::string_view tenant,
+                                                      std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT applied, wanted, wanted_since_ms FROM retention_marks WHERE tenant = ? AND machine = "
+      "?");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  if (!statement.step()) return {};
+  return {statement.text(0), statement.text(1), statement.natural(2)};
+}
+
+void SqliteProtectionRecords::save_retention_mark(std::string_view tenant,
+                                                  std::string_view machine_name,
+                                                  const RetentionMark& mark) {
+  auto database = database_.lock();
+  (*database)
+      ->upsert("retention_marks", {"tenant", "machine"}, {"applied", "wanted", "wanted_since_ms"})
+      .bind(tenant_id(**database, tenant), machine_name, mark.applied, mark.wanted,
+            mark.wanted_since_ms)
       .run();
 }
 
-std::optional<HostReport> Catalog::find_report(const HostId& host) {
-  auto database = database_.lock();
-  Statement statement =
-      (*database)->prepare("SELECT time_ms, body FROM host_reports WHERE host = ?");
-  statement.bind(host.hex());
-  if (!statement.step()) return std::nullopt;
-  return HostReport{host, statement.natural(0), statement.text(1)};
+void SqliteProtectionRecords::forget_gaps(uint64_t before_ms) {
+  (*database_.lock())->prepare("DELETE FROM recovery_gaps WHERE time_ms < ?").bind(before_ms).run();
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

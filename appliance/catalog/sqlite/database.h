@@ -1,8 +1,11 @@
-// The few SQLite calls the catalog needs, with base::Error for failures. Only appliance/catalog
-// includes this. Not thread-safe; the Catalog's lock sees to that.
+// The database of the catalog: statements, transactions, and the few forms of SQL that databases
+// spell differently (insert or overwrite, the id of a new row, JSON); other statements keep to what
+// is common. Schema and migrations: schema.h. Failures are base::Error. Not thread-safe: a
+// Connection's lock sees to that.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,12 +13,14 @@
 #include <type_traits>
 #include <utility>
 
+#include "appliance/access/tenant_scope.h"
 #include "base/bytes.h"
+#include "base/guarded.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 
 // One prepared statement: bind all parameters in order, then step through its rows.
 class Statement {
@@ -33,6 +38,8 @@ class Statement {
   bool step();
   // For statements without rows.
   void run();
+  // For Database::insert(): runs it, and returns the id of the new row.
+  int64_t run_for_id();
 
   // Columns of the current row, numbered from 0.
   int64_t integer(int column) const;
@@ -65,6 +72,8 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
 };
 
+using Columns = std::initializer_list<std::string_view>;
+
 class Database {
  public:
   // Opens or makes the file: WAL, synchronous FULL (a committed change survives power loss),
@@ -74,9 +83,17 @@ class Database {
   Statement prepare(std::string_view sql) { return Statement(connection_.get(), sql); }
   // Statements without parameters and rows, separated by semicolons.
   void execute(const std::string& sql);
-  int64_t last_row_id() const;
   // Rows the last statement changed.
   int64_t changed_rows() const;
+
+  // Adds a row to a table whose column `id` the database numbers: for run_for_id().
+  Statement insert(std::string_view table, Columns columns);
+  // Writes a row; one with the same key is overwritten. Bind the key's values, then the others.
+  Statement upsert(std::string_view table, Columns key, Columns others);
+  // As upsert(), but one with the same key is left as it is: see changed_rows().
+  Statement insert_if_absent(std::string_view table, Columns key, Columns others);
+  // An expression: the first member of the JSON array in that column, or ''.
+  static std::string first_of_array(std::string_view column);
 
  private:
   struct Closer {
@@ -101,4 +118,15 @@ class Transaction {
   bool open_ = true;
 };
 
-}  // namespace appliance::catalog
+// One connection behind one lock, which is held across SQLite's I/O because SQLite allows one
+// writer anyway and every call is short.
+using Connection = base::Guarded<std::unique_ptr<Database>>;
+
+// The number of the tenant of that name. Throws not_found.
+int64_t tenant_id(Database& database, std::string_view name);
+
+// For "?1 IS NULL OR tenants.name = ?1". No tenant has an empty name: that is how nobody's scope
+// finds nothing. Throws not_found for a tenant that does not exist.
+std::optional<std::string> tenant_filter(Database& database, const access::TenantScope& scope);
+
+}  // namespace appliance::catalog::sqlite

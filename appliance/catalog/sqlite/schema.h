@@ -1,9 +1,9 @@
 // The tables of the catalog, and how a catalog of an older version becomes one of this version.
 #pragma once
 
-#include "appliance/catalog/sqlite.h"
+#include "appliance/catalog/sqlite/database.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 
 // The version this program writes: the count of migrations. Kept in SQLite's user_version.
 int schema_version();
@@ -12,4 +12,4 @@ int schema_version();
 // a database that a newer version wrote. Tests stop at an older version.
 void migrate(Database& database, int to_version = schema_version());
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

@@ -1,10 +1,10 @@
+#include "appliance/catalog/sqlite/hosts.h"
+
 #include <fmt/format.h>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
 #include "base/error.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr std::string_view kSelect =
@@ -51,7 +51,7 @@ void insert_host(Database& database, int64_t tenant, const Host& host, uint64_t 
 
 }  // namespace
 
-std::vector<Host> Catalog::hosts(const TenantScope& scope) {
+std::vector<Host> SqliteHostRecords::hosts(const TenantScope& scope) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format(
       "{} WHERE ?1 IS NULL OR t.name = ?1 ORDER BY t.name, h.name, h.enrolled_ms", kSelect));
@@ -59,7 +59,7 @@ std::vector<Host> Catalog::hosts(const TenantScope& scope) {
   return read_hosts(statement);
 }
 
-std::optional<Host> Catalog::find_host(const HostId& id) {
+std::optional<Host> SqliteHostRecords::find_host(const HostId& id) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format("{} WHERE h.id = ?", kSelect));
   statement.bind(id.hex());
@@ -67,28 +67,7 @@ std::optional<Host> Catalog::find_host(const HostId& id) {
   return read_host(statement);
 }
 
-Host Catalog::host(std::string_view selector, const TenantScope& scope) {
-  std::vector<Host> named, prefixed;
-  for (Host& host : hosts(scope)) {
-    if (host.name == selector && !host.revoked) {
-      named.push_back(std::move(host));
-    } else if (selector.size() >= 4 && host.id.hex().starts_with(selector)) {
-      prefixed.push_back(std::move(host));
-    }
-  }
-  std::vector<Host>& found = named.empty() ? prefixed : named;
-  if (found.empty()) {
-    throw base::Error(base::ErrorCode::not_found,
-                      fmt::format("there is no host '{}'", selector.substr(0, 255)));
-  }
-  if (found.size() > 1) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      fmt::format("'{}' means {} hosts; give the id", selector, found.size()));
-  }
-  return found.front();
-}
-
-std::optional<Host> Catalog::find_host_by_certificate(std::string_view serial) {
+std::optional<Host> SqliteHostRecords::find_host_by_certificate(std::string_view serial) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} JOIN host_certificates c ON c.host = h.id WHERE c.serial = ?", kSelect));
@@ -97,7 +76,8 @@ std::optional<Host> Catalog::find_host_by_certificate(std::string_view serial) {
   return read_host(statement);
 }
 
-void Catalog::add_certificate(const HostId& id, const std::string& serial, uint64_t now_ms) {
+void SqliteHostRecords::add_certificate(const HostId& id, const std::string& serial,
+                                        uint64_t now_ms) {
   auto database = database_.lock();
   Transaction transaction(**database);
   insert_certificate(**database, id, serial, now_ms);
@@ -108,11 +88,11 @@ void Catalog::add_certificate(const HostId& id, const std::string& serial, uint6
   transaction.commit();
 }
 
-void Catalog::revoke_host(const HostId& id) {
+void SqliteHostRecords::revoke_host(const HostId& id) {
   (*database_.lock())->prepare("UPDATE hosts SET revoked = 1 WHERE id = ?").bind(id.hex()).run();
 }
 
-void Catalog::touch_host(const HostId& id, std::string_view version, uint64_t now_ms) {
+void SqliteHostRecords::touch_host(const HostId& id, std::string_view version, uint64_t now_ms) {
   (*database_.lock())
       ->prepare(
           "UPDATE hosts SET last_seen_ms = ?2, version = CASE ?3 WHEN '' THEN version ELSE ?3 END "
@@ -121,7 +101,8 @@ void Catalog::touch_host(const HostId& id, std::string_view version, uint64_t no
       .run();
 }
 
-void Catalog::enroll_host(const base::Sha256& secret_hash, const Host& host, uint64_t now_ms) {
+void SqliteHostRecords::enroll_host(const base::Sha256& secret_hash, const Host& host,
+                                    uint64_t now_ms) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant = tenant_id(**database, host.tenant);
@@ -149,7 +130,7 @@ void Catalog::enroll_host(const base::Sha256& secret_hash, const Host& host, uin
   transaction.commit();
 }
 
-void Catalog::replace_internal_host(const Host& host, uint64_t now_ms) {
+void SqliteHostRecords::replace_internal_host(const Host& host, uint64_t now_ms) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant = tenant_id(**database, host.tenant);
@@ -161,4 +142,42 @@ void Catalog::replace_internal_host(const Host& host, uint64_t now_ms) {
   transaction.commit();
 }
 
-}  // namespace appliance::catalog
+void SqliteHostRecords::save_report(const HostReport& report) {
+  (*database_.lock())
+      ->upsert("host_reports", {"host"}, {"time_ms", "body"})
+      .bind(report.host.hex(), report.time_ms, report.body)
+      .run();
+}
+
+std::optional<HostReport> SqliteHostRecords::find_report(const HostId& host) {
+  auto database = database_.lock();
+  Statement statement =
+      (*database)->prepare("SELECT time_ms, body FROM host_reports WHERE host = ?");
+  statement.bind(host.hex());
+  if (!statement.step()) return std::nullopt;
+  return HostReport{host, statement.natural(0), statement.text(1)};
+}
+
+void SqliteHostRecords::forget_host(const HostId& id) {
+  auto known = find_host(id);
+  if (!known) throw base::Error(base::ErrorCode::not_found, "there is no host " + id.hex());
+  if (!known->revoked) {
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("the host '{0}' may still write; revoke it first: muletto host revoke "
+                    "{0}",
+                    known->name));
+  }
+  auto database = database_.lock();
+  Transaction transaction(**database);
+  for (const char* words :
+       {"DELETE FROM host_reports WHERE host = ?", "DELETE FROM host_machines WHERE host = ?",
+        "UPDATE machines SET host = NULL WHERE host = ?",
+        "DELETE FROM host_certificates WHERE host = ? AND host IN (SELECT id FROM hosts WHERE "
+        "revoked != 0)",
+        "DELETE FROM hosts WHERE id = ? AND revoked != 0"})
+    (*database)->prepare(words).bind(id.hex()).run();
+  transaction.commit();
+}
+
+}  // namespace appliance::catalog::sqlite

@@ -1,13 +1,12 @@
+#include "appliance/catalog/sqlite/verifications.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
-#include "appliance/catalog/verification_records.h"
 #include "base/error.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr std::string_view kSelect =
@@ -62,7 +61,7 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
       "LIMIT -1 OFFSET ?)";
   auto run = [&](const std::string& words) {
     return database.prepare(words)
-        .bind(tenant, std::string_view(newest.machine_name), Catalog::kWholeTestBoots)
+        .bind(tenant, std::string_view(newest.machine_name), VerificationRecords::kWholeTestBoots)
         .run();
   };
   run(fmt::format("DELETE FROM verification_pictures WHERE verification IN {}", kOlder));
@@ -77,34 +76,32 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
           "JOIN "
           "verification_pictures p ON p.verification = v.id WHERE v.tenant = ? AND v.machine = ? "
           "GROUP BY v.id) WHERE total > ?)")
-      .bind(tenant, std::string_view(newest.machine_name), Catalog::kPicturesSize)
+      .bind(tenant, std::string_view(newest.machine_name), VerificationRecords::kPicturesSize)
       .run();
 }
 
 }  // namespace
 
-int64_t Catalog::add_verification(const Verification& seen,
-                                  const std::vector<VerificationPicture>& pictures) {
+int64_t SqliteVerificationRecords::add_verification(
+    const Verification& seen, const std::vector<VerificationPicture>& pictures) {
   auto database = database_.lock();
   Transaction transaction(**database);
-  (*database)
-      ->prepare(
-          "INSERT INTO verifications(tenant, machine, point, point_time_ms, why, verdict, reasons, "
-          "checks, evidence, serial, recovery_ms, started_ms, duration_ms, decisive_ms, judged_ms, "
-          "settled, point_order) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .bind(tenant_id(**database, seen.tenant), seen.machine_name, seen.point.hex(),
-            seen.point_time_ms, seen.why, seen.verdict, seen.reasons, seen.checks, seen.evidence,
-            seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms, seen.decisive_ms,
-            seen.judged_ms, seen.settled ? 1 : 0, seen.point_order)
-      .run();
-  int64_t number = (*database)->last_row_id();
+  Statement statement = (*database)->insert(
+      "verifications", {"tenant", "machine", "point", "point_time_ms", "why", "verdict", "reasons",
+                        "checks", "evidence", "serial", "recovery_ms", "started_ms", "duration_ms",
+                        "decisive_ms", "judged_ms", "settled", "point_order"});
+  statement.bind(tenant_id(**database, seen.tenant), seen.machine_name, seen.point.hex(),
+                 seen.point_time_ms, seen.why, seen.verdict, seen.reasons, seen.checks,
+                 seen.evidence, seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms,
+                 seen.decisive_ms, seen.judged_ms, seen.settled ? 1 : 0, seen.point_order);
+  int64_t number = statement.run_for_id();
   insert_pictures(**database, number, pictures);
   thin_out(**database, tenant_id(**database, seen.tenant), seen);
   transaction.commit();
   return number;
 }
 
-void Catalog::forget_test_boots(uint64_t before_ms) {
+void SqliteVerificationRecords::forget_test_boots(uint64_t before_ms) {
   (*database_.lock())
       ->prepare(
           "DELETE FROM verifications WHERE started_ms < ? AND (SELECT count(*) FROM verifications "
@@ -112,12 +109,12 @@ void Catalog::forget_test_boots(uint64_t before_ms) {
           "WHERE n.tenant = verifications.tenant AND n.machine = verifications.machine AND "
           "n.id > verifications.id) >= ? AND NOT EXISTS (SELECT 1 FROM points p WHERE p.tenant = "
           "verifications.tenant AND p.id = verifications.point)")
-      .bind(before_ms, Catalog::kWholeTestBoots)
+      .bind(before_ms, VerificationRecords::kWholeTestBoots)
       .run();
 }
 
-void Catalog::replace_verification(const Verification& seen,
-                                   const std::vector<VerificationPicture>& pictures) {
+void SqliteVerificationRecords::replace_verification(
+    const Verification& seen, const std::vector<VerificationPicture>& pictures) {
   auto database = database_.lock();
   Transaction transaction(**database);
   (*database)
@@ -138,8 +135,9 @@ void Catalog::replace_verification(const Verification& seen,
   transaction.commit();
 }
 
-std::vector<RecoveryTime> Catalog::recovery_times(std::string_view tenant,
-                                                  std::string_view machine_name, uint32_t limit) {
+std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(std::string_view tenant,
+                                                                    std::string_view machine_name,
+                                                                    uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT started_ms, recovery_ms FROM verifications WHERE tenant = ? AND machine = ? AND "
@@ -150,21 +148,21 @@ std::vector<RecoveryTime> Catalog::recovery_times(std::string_view tenant,
   return times;
 }
 
-std::optional<NewestVerdict> Catalog::newest_verdict(std::string_view tenant,
-                                                     std::string_view machine_name) {
+std::optional<NewestVerdict> SqliteVerificationRecords::newest_verdict(
+    std::string_view tenant, std::string_view machine_name) {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare(
-      "SELECT verdict, coalesce(json_extract(reasons, '$[0]'), ''), point_time_ms, started_ms "
-      "FROM verifications WHERE tenant = ? AND machine = ? AND settled "
-      "ORDER BY point_order DESC, id DESC LIMIT 1");
+  Statement statement = (*database)->prepare(fmt::format(
+      "SELECT verdict, {}, point_time_ms, started_ms FROM verifications WHERE tenant = ? "
+      "AND machine = ? AND settled != 0 ORDER BY point_order DESC, id DESC LIMIT 1",
+      Database::first_of_array("reasons")));
   statement.bind(tenant_id(**database, tenant), machine_name);
   if (!statement.step()) return std::nullopt;
   return NewestVerdict{statement.text(0), statement.text(1), statement.natural(2),
                        statement.natural(3)};
 }
 
-std::optional<uint64_t> Catalog::last_passed_ms(std::string_view tenant,
-                                                std::string_view machine_name) {
+std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(std::string_view tenant,
+                                                                  std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT max(started_ms) FROM verifications WHERE tenant = ? AND machine = ? AND verdict = "
@@ -174,32 +172,33 @@ std::optional<uint64_t> Catalog::last_passed_ms(std::string_view tenant,
   return statement.natural(0);
 }
 
-VerdictCounts Catalog::verdict_counts(std::string_view tenant, std::string_view machine_name,
-                                      uint64_t from_ms, uint64_t to_ms) {
+VerdictCounts SqliteVerificationRecords::verdict_counts(std::string_view tenant,
+                                                        std::string_view machine_name,
+                                                        uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
-      "SELECT count(*), coalesce(sum(verdict = 'pass'), 0) FROM verifications "
+      "SELECT count(*), count(CASE WHEN verdict = 'pass' THEN 1 END) FROM verifications "
       "WHERE tenant = ? AND machine = ? AND started_ms >= ? AND started_ms < ?");
   statement.bind(tenant_id(**database, tenant), machine_name, from_ms, to_ms);
   statement.step();
   return {statement.natural(0), statement.natural(1)};
 }
 
-std::optional<Verification> Catalog::last_verification(std::string_view tenant,
-                                                       std::string_view machine_name,
-                                                       uint64_t from_ms, uint64_t to_ms) {
+std::optional<Verification> SqliteVerificationRecords::last_verification(
+    std::string_view tenant, std::string_view machine_name, uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE v.tenant = ? AND v.machine = ? AND v.started_ms >= ? AND "
-                  "v.started_ms < ? AND v.settled ORDER BY v.id DESC LIMIT 1",
+                  "v.started_ms < ? AND v.settled != 0 ORDER BY v.id DESC LIMIT 1",
                   kSelect));
   statement.bind(tenant_id(**database, tenant), machine_name, from_ms, to_ms);
   if (!statement.step()) return std::nullopt;
   return read_verification(statement);
 }
 
-std::vector<Verification> Catalog::verifications(const TenantScope& scope,
-                                                 std::string_view machine_name, uint32_t limit) {
+std::vector<Verification> SqliteVerificationRecords::verifications(const TenantScope& scope,
+                                                                   std::string_view machine_name,
+                                                                   uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE (?1 IS NULL OR t.name = ?1) AND (?2 = '' OR v.machine = ?2) "
@@ -211,7 +210,7 @@ std::vector<Verification> Catalog::verifications(const TenantScope& scope,
   return rows;
 }
 
-Verification Catalog::verification(const TenantScope& scope, int64_t number) {
+Verification SqliteVerificationRecords::verification(const TenantScope& scope, int64_t number) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE (?1 IS NULL OR t.name = ?1) AND v.id = ?2", kSelect));
@@ -223,7 +222,7 @@ Verification Catalog::verification(const TenantScope& scope, int64_t number) {
   return read_verification(statement);
 }
 
-std::vector<VerificationPicture> Catalog::verification_pictures(int64_t number) {
+std::vector<VerificationPicture> SqliteVerificationRecords::verification_pictures(int64_t number) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT at_ms, text, png FROM verification_pictures WHERE verification = ? "
@@ -235,7 +234,8 @@ std::vector<VerificationPicture> Catalog::verification_pictures(int64_t number) 
   return pictures;
 }
 
-MachineChecks Catalog::machine_checks(std::string_view tenant, std::string_view machine_name) {
+MachineChecks SqliteVerificationRecords::machine_checks(std::string_view tenant,
+                                                        std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT checks, learn_from_ms FROM machine_checks WHERE tenant = ? AND machine = ?");
@@ -244,15 +244,27 @@ MachineChecks Catalog::machine_checks(std::string_view tenant, std::string_view 
   return {statement.text(0), statement.natural(1)};
 }
 
-void Catalog::set_machine_checks(std::string_view tenant, std::string_view machine_name,
-                                 const MachineChecks& checks) {
+void SqliteVerificationRecords::set_machine_checks(std::string_view tenant,
+                                                   std::string_view machine_name,
+                                                   const MachineChecks& checks) {
   auto database = database_.lock();
   (*database)
-      ->prepare(
-          "INSERT OR REPLACE INTO machine_checks(tenant, machine, checks, learn_from_ms) "
-          "VALUES (?, ?, ?, ?)")
+      ->upsert("machine_checks", {"tenant", "machine"}, {"checks", "learn_from_ms"})
       .bind(tenant_id(**database, tenant), machine_name, checks.asked, checks.learn_from_ms)
       .run();
 }
 
-}  // namespace appliance::catalog
+std::map<images::PointId, std::string> SqliteVerificationRecords::test_verdicts(
+    std::string_view tenant, std::string_view machine_name) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      "SELECT point, verdict FROM verifications WHERE tenant = ? AND machine = ? AND settled != 0 "
+      "AND verdict IN ('pass', 'fail') ORDER BY id");
+  statement.bind(tenant_id(**database, tenant), machine_name);
+  std::map<images::PointId, std::string> verdicts;
+  while (statement.step())
+    verdicts[images::PointId::from_hex(statement.text(0))] = statement.text(1);
+  return verdicts;
+}
+
+}  // namespace appliance::catalog::sqlite

@@ -1,10 +1,10 @@
+#include "appliance/catalog/sqlite/alerts.h"
+
 #include <fmt/format.h>
 
-#include "appliance/catalog/catalog.h"
-#include "appliance/catalog/sqlite.h"
 #include "base/error.h"
 
-namespace appliance::catalog {
+namespace appliance::catalog::sqlite {
 namespace {
 
 constexpr std::string_view kSelect =
@@ -26,7 +26,7 @@ Alert read_alert(Statement& row) {
 
 }  // namespace
 
-bool Catalog::open_alert(const Alert& alert) {
+bool SqliteAlertRecords::open_alert(const Alert& alert) {
   auto database = database_.lock();
   int64_t tenant = tenant_id(**database, alert.tenant);
   (*database)
@@ -44,8 +44,8 @@ bool Catalog::open_alert(const Alert& alert) {
   return true;
 }
 
-bool Catalog::close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,
-                          uint64_t now_ms) {
+bool SqliteAlertRecords::close_alert(std::string_view tenant, std::string_view kind,
+                                     std::string_view subject, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)
       ->prepare(
@@ -56,7 +56,7 @@ bool Catalog::close_alert(std::string_view tenant, std::string_view kind, std::s
   return (*database)->changed_rows() > 0;
 }
 
-Alert Catalog::acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms) {
+Alert SqliteAlertRecords::acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms) {
   std::optional<Alert> alert = find_alert(id, scope);
   if (!alert)
     throw base::Error(base::ErrorCode::not_found, fmt::format("there is no alert {}", id));
@@ -70,7 +70,7 @@ Alert Catalog::acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t 
   return *alert;
 }
 
-std::optional<Alert> Catalog::find_alert(int64_t id, const TenantScope& scope) {
+std::optional<Alert> SqliteAlertRecords::find_alert(int64_t id, const TenantScope& scope) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format("{} WHERE a.id = ?", kSelect));
   statement.bind(id);
@@ -79,7 +79,8 @@ std::optional<Alert> Catalog::find_alert(int64_t id, const TenantScope& scope) {
   return scope.sees(alert.tenant) ? std::optional(std::move(alert)) : std::nullopt;
 }
 
-std::vector<Alert> Catalog::alerts(const TenantScope& scope, bool closed_too, uint32_t limit) {
+std::vector<Alert> SqliteAlertRecords::alerts(const TenantScope& scope, bool closed_too,
+                                              uint32_t limit) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE (?1 IS NULL OR t.name = ?1) AND (?2 OR a.closed_ms IS NULL) "
@@ -91,4 +92,4 @@ std::vector<Alert> Catalog::alerts(const TenantScope& scope, bool closed_too, ui
   return alerts;
 }
 
-}  // namespace appliance::catalog
+}  // namespace appliance::catalog::sqlite

@@ -1,0 +1,30 @@
+// Alerts, open and closed. At most one is open of each tenant, kind and subject. Errors and
+// durability: catalog.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "appliance/catalog/records.h"
+
+namespace appliance::catalog {
+
+class AlertRecords {
+ public:
+  virtual ~AlertRecords() = default;
+
+  // Opens the alert, or gives an open one the message. True if it is new.
+  virtual bool open_alert(const Alert& alert) = 0;
+  // False if none was open.
+  virtual bool close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,
+                           uint64_t now_ms) = 0;
+  // The first acknowledgement counts. Throws not_found; returns the alert as it is now.
+  virtual Alert acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms) = 0;
+  virtual std::optional<Alert> find_alert(int64_t id, const TenantScope& scope) = 0;
+  // Newest first; closed ones too if wanted.
+  virtual std::vector<Alert> alerts(const TenantScope& scope, bool closed_too, uint32_t limit) = 0;
+};
+
+}  // namespace appliance::catalog
