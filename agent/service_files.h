@@ -1,24 +1,14 @@
-// Two small files by which `muletto-agent run` and the syncs it starts communicate: the rate a sync
-// may use, and its progress. Written as a whole, read as a whole; an incomplete one is read again
-// later.
+// The sync's side of the two files by which it communicates with the process that started it
+// (agent/orders/sync_files.h).
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <optional>
 #include <string>
 
+#include "agent/orders/sync_files.h"
 #include "agent/rate_limit.h"
 
 namespace agent {
-
-struct SyncPosition {
-  uint64_t done = 0;   // bytes
-  uint64_t total = 0;  // bytes
-};
-
-void write_rate_file(const std::string& path, uint64_t rate);  // 0: no limit
-std::optional<SyncPosition> read_position_file(const std::string& path);
 
 // Keeps a limit at the value in the file, which is read at most once a second. Used by one thread
 // at a time.
@@ -38,7 +28,7 @@ class RateFollower {
 class PositionFile {
  public:
   explicit PositionFile(std::string path) : path_(std::move(path)) {}
-  void show(const SyncPosition& position);
+  void show(const orders::SyncPosition& position);
 
  private:
   std::string path_;

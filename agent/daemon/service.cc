@@ -15,9 +15,9 @@
 #include <set>
 
 #include "agent/contact.h"
-#include "agent/daemon/order_book.h"
 #include "agent/enrollment.h"
 #include "agent/libvirt/domain.h"
+#include "agent/orders/sync_processes.h"
 #include "agent/state_layout.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -94,8 +94,8 @@ struct Revoked : Error {
 class Service {
  public:
   Service(const Config& config, const std::vector<std::string>& sync_command, std::stop_token stop)
-      : config_(config), contact_(config.state_directory),
-        orders_(sync_command, config.run_directory + "/orders"), stop_(stop),
+      : config_(config), contact_(config.state_directory), sync_command_(sync_command),
+        orders_(config.run_directory + "/orders"), stop_(stop),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
           uint64_t one = 1;
           (void)!::write(wake_.get(), &one, sizeof one);
@@ -149,13 +149,13 @@ class Service {
     Enrollment enrollment = load_enrollment(config_.state_directory);
     host_id_ = enrollment.host_id;
     renew_if_due(enrollment);
-    for (Outcome& outcome : orders_.collect()) outcomes_.push_back(std::move(outcome));
+    for (orders::SyncOutcome& outcome : orders_.collect()) outcomes_.push_back(std::move(outcome));
     json message{{"outcomes", json::array()}, {"running", json::array()}};
-    for (const Outcome& outcome : outcomes_) {
+    for (const orders::SyncOutcome& outcome : outcomes_) {
       message["outcomes"].push_back(
           {{"order", outcome.order}, {"succeeded", outcome.succeeded}, {"error", outcome.error}});
     }
-    for (const RunningSync& sync : orders_.running()) {
+    for (const orders::RunningSync& sync : orders_.running()) {
       message["running"].push_back({{"order", sync.order},
                                     {"machine", sync.machine},
                                     {"done", sync.done},
@@ -208,7 +208,7 @@ class Service {
         base::check_name(orders.back().second, "machine's name");
       }
       orders_.set_rate(base::find_natural(answer, "rate"));
-      for (const auto& [order, machine] : orders) orders_.begin(order, machine);
+      for (const auto& [order, machine] : orders) orders_.begin({order, machine, sync_command_});
       if (base::find_flag(answer, "wants_report").value_or(false)) reported_ = nullptr;
       uint64_t longest = static_cast<uint64_t>(kLongestWait.count());
       return std::max(milliseconds(std::min(wait_ms, longest)), milliseconds(50));
@@ -230,11 +230,12 @@ class Service {
   const Config& config_;
   Contact contact_;
   std::string host_id_;  // of the last attempt; empty: there was none
-  OrderBook orders_;
+  const std::vector<std::string> sync_command_;
+  orders::SyncProcesses orders_;
   std::stop_token stop_;
   base::UniqueFd wake_;
   std::stop_callback<std::function<void()>> on_stop_;
-  std::vector<Outcome> outcomes_;  // not reported yet
+  std::vector<orders::SyncOutcome> outcomes_;  // not reported yet
   json reported_ = nullptr;
   Clock::time_point reported_at_{};
   std::optional<Clock::time_point> renewal_tried_;

@@ -1,16 +1,13 @@
 #include "appliance/instant/instant_syncs.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 
 #include "appliance/boot/files/overlay.h"
 #include "base/crypto.h"
 #include "base/error.h"
-#include "base/last_words.h"
 #include "base/log.h"
 #include "base/private_file.h"
 #include "base/repeated_log.h"
@@ -21,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kRound{500};
-constexpr std::chrono::seconds kPatience{30};
 
 // Digits of the hash of a tenant's name. State of two tenants must never be mixed up; the run
 // folder contains sockets, whose paths must be short. Earlier versions had 8 for both.
@@ -38,20 +34,6 @@ std::string agent_program() {
   std::error_code ignored;
   fs::path beside = fs::read_symlink("/proc/self/exe", ignored).parent_path() / "muletto-agent";
   return fs::exists(beside, ignored) ? beside.string() : "muletto-agent";
-}
-
-// "DONE TOTAL .", as the agent writes it (agent/service_files.h).
-schedule::SyncUnderWay position_of(uint64_t order, const std::string& machine,
-                                   const std::string& path) {
-  schedule::SyncUnderWay position{order, machine, 0, 0};
-  std::ifstream file(path);
-  uint64_t done = 0, total = 0;
-  std::string end;
-  if (file >> done >> total >> end && end == ".") {
-    position.done = done;
-    position.total = total;
-  }
-  return position;
 }
 
 }  // namespace
@@ -118,7 +100,9 @@ void InstantSyncs::run(const std::stop_token& stop) {
     log.end_round();
     base::sleep_unless_stopped(stop, kRound);
   }
-  for (auto& [name, tenant] : tenants) end(tenant);
+  for (auto& [name, tenant] : tenants) {
+    if (tenant.syncs) tenant.syncs->end_all();
+  }
 }
 
 bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
@@ -149,13 +133,19 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
 }
 
 void InstantSyncs::poll(const std::string& name, Tenant& tenant) {
-  collect(tenant);
+  if (!tenant.syncs) {
+    InternalHostPlaces places = places_of(name);
+    base::make_passable_directory(places.run_directory);  // QEMU makes its sockets there
+    tenant.syncs.emplace(places.run_directory + "/orders", "the instant VM of ");
+  }
+  for (agent::orders::SyncOutcome& outcome : tenant.syncs->collect())
+    tenant.outcomes.push_back({outcome.order, outcome.succeeded, std::move(outcome.error)});
   schedule::Poll poll;
   poll.internal = true;
   for (const auto& [machine, vm] : tenant.running) poll.machines.push_back(machine);
   poll.outcomes = tenant.outcomes;
-  for (const Sync& sync : tenant.syncs)
-    poll.running.push_back(position_of(sync.order, sync.machine, sync.files + ".position"));
+  for (agent::orders::RunningSync& sync : tenant.syncs->running())
+    poll.running.push_back({sync.order, std::move(sync.machine), sync.done, sync.total});
   schedule::PollAnswer answer = scheduler_.poll(*tenant.host, poll);
   tenant.outcomes.clear();
   for (const schedule::Order& order : answer.orders) begin(tenant, name, order);
@@ -164,56 +154,14 @@ void InstantSyncs::poll(const std::string& name, Tenant& tenant) {
 void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule::Order& order) {
   auto vm = tenant.running.find(order.machine);
   if (vm == tenant.running.end()) {
-    tenant.outcomes.push_back({order.id, false, "the instant VM does not run any more"});
+    tenant.syncs->refuse(order.id, "the instant VM does not run any more");
     return;
   }
-  InternalHostPlaces places = places_of(name);
-  try {
-    base::make_passable_directory(places.run_directory);  // QEMU creates its sockets there
-    base::make_private_directory(places.run_directory + "/orders");
-    std::string files = fmt::format("{}/orders/{}", places.run_directory, order.id);
-    base::SubprocessOptions options;
-    options.output_path = files + ".log";
-    std::string origin = fmt::format("{}={}", boot::kOriginBitmap, vm->second.point.hex());
-    base::Subprocess process({agent_program(), "sync", "--config", places.config_path(), "--domain",
-                              vm->second.domain_name, "--origin", origin, "--quiet",
-                              "--progress-file", files + ".position", "--", order.machine},
-                             options);
-    tenant.syncs.push_back({order.id, order.machine, files, std::move(process)});
-    base::log().info("sync of the instant VM of {} started (order {})", order.machine, order.id);
-  } catch (const std::exception& error) {
-    tenant.outcomes.push_back({order.id, false, error.what()});
-  }
-}
-
-void InstantSyncs::collect(Tenant& tenant) {
-  for (auto sync = tenant.syncs.begin(); sync != tenant.syncs.end();) {
-    auto status = sync->process.wait_for(std::chrono::milliseconds(0));
-    if (!status) {
-      ++sync;
-      continue;
-    }
-    schedule::SyncOutcome outcome{sync->order, *status == 0, ""};
-    if (!outcome.succeeded) {
-      outcome.error = base::last_words(sync->files + ".log", "muletto-agent");
-      if (outcome.error.empty())
-        outcome.error = fmt::format("the sync's process ended with status {}", *status);
-      base::log().warn("sync of the instant VM of {} failed: {}", sync->machine, outcome.error);
-    }
-    std::error_code ignored;
-    for (const char* ending : {".position", ".log"}) fs::remove(sync->files + ending, ignored);
-    tenant.outcomes.push_back(std::move(outcome));
-    sync = tenant.syncs.erase(sync);
-  }
-}
-
-void InstantSyncs::end(Tenant& tenant) {
-  for (Sync& sync : tenant.syncs) sync.process.signal(SIGTERM);
-  for (Sync& sync : tenant.syncs) {
-    if (!sync.process.wait_for(kPatience))
-      base::log().warn("the sync of {} does not end; killing it", sync.machine);
-  }
-  tenant.syncs.clear();
+  std::string origin = fmt::format("{}={}", boot::kOriginBitmap, vm->second.point.hex());
+  tenant.syncs->begin({order.id,
+                       order.machine,
+                       {agent_program(), "sync", "--config", places_of(name).config_path(),
+                        "--domain", vm->second.domain_name, "--origin", origin, "--quiet"}});
 }
 
 }  // namespace appliance::instant

@@ -6,10 +6,12 @@
 // It has a thread of its own that starts the processes, which die with the thread. Thread-safe.
 #pragma once
 
-#include <list>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "agent/orders/sync_processes.h"
 #include "appliance/boot/boot_service.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/instant/internal_host.h"
@@ -17,7 +19,6 @@
 #include "appliance/pki/authority.h"
 #include "appliance/schedule/scheduler.h"
 #include "base/guarded_thread.h"
-#include "base/subprocess.h"
 
 namespace appliance::instant {
 
@@ -37,17 +38,11 @@ class InstantSyncs {
   ~InstantSyncs();  // ends the thread, and the running syncs
 
  private:
-  struct Sync {
-    uint64_t order = 0;
-    std::string machine;
-    std::string files;  // paths without extensions
-    base::Subprocess process;
-  };
   struct Tenant {
     std::optional<catalog::Host> host;
-    std::map<std::string, boot::InstantVm> running;  // by machine
-    std::list<Sync> syncs;
-    std::vector<schedule::SyncOutcome> outcomes;  // not reported yet
+    std::map<std::string, boot::InstantVm> running;     // by machine
+    std::optional<agent::orders::SyncProcesses> syncs;  // created for the first poll
+    std::vector<schedule::SyncOutcome> outcomes;        // not reported yet
   };
 
   void run(const std::stop_token& stop);
@@ -55,8 +50,6 @@ class InstantSyncs {
   bool look(const std::string& name, Tenant& tenant);
   void poll(const std::string& name, Tenant& tenant);
   void begin(Tenant& tenant, const std::string& name, const schedule::Order& order);
-  static void collect(Tenant& tenant);
-  static void end(Tenant& tenant);
   InternalHostPlaces places_of(const std::string& tenant) const;
   void take_over_old_folders() const;
 

@@ -1,4 +1,4 @@
-#include "agent/daemon/order_book.h"
+#include "agent/orders/sync_processes.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -6,60 +6,73 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/service_files.h"
+#include "agent/orders/sync_files.h"
 #include "base/error.h"
 #include "base/last_words.h"
 #include "base/log.h"
+#include "base/private_file.h"
 
-namespace agent::daemon {
+namespace agent::orders {
 namespace {
 
 constexpr std::chrono::seconds kPatience{30};
 
-}  // namespace
-
-OrderBook::OrderBook(std::vector<std::string> command, std::string directory)
-    : command_(std::move(command)), directory_(std::move(directory)) {
-  std::error_code failed;
-  std::filesystem::remove_all(directory_, failed);
-  if (!failed) std::filesystem::create_directories(directory_, failed);
-  if (failed) throw base::system_error(failed.value(), "cannot empty the folder " + directory_);
+void remove_files(const std::string& files) {
+  for (const char* ending : {".rate", ".position", ".log"}) {
+    std::error_code ignored;  // the folder is emptied at the next start
+    std::filesystem::remove(files + ending, ignored);
+  }
 }
 
-void OrderBook::begin(uint64_t order, const std::string& machine) {
-  std::string files = fmt::format("{}/{}", directory_, order);
-  std::vector<std::string> command = command_;
+}  // namespace
+
+SyncProcesses::SyncProcesses(std::string directory, std::string what)
+    : directory_(std::move(directory)), what_(std::move(what)) {
+  std::error_code failed;
+  std::filesystem::remove_all(directory_, failed);
+  if (failed) throw base::system_error(failed.value(), "cannot empty the folder " + directory_);
+  base::make_private_directory(directory_);
+}
+
+void SyncProcesses::begin(const SyncOrder& order) {
+  std::string files = fmt::format("{}/{}", directory_, order.order);
+  std::vector<std::string> command = order.command;
   for (const std::string& word :
        {std::string("--limit-file"), files + ".rate", std::string("--progress-file"),
-        files + ".position", std::string("--"), machine}) {
+        files + ".position", std::string("--"), order.machine}) {
     command.push_back(word);
   }
   try {
     write_rate_file(files + ".rate", rate_.value_or(0));
     base::SubprocessOptions options;
     options.output_path = files + ".log";
-    syncs_.push_back({order, machine, files, base::Subprocess(command, options)});
-    base::log().info("sync of {} started (order {})", machine, order);
+    syncs_.push_back({order.order, order.machine, files, base::Subprocess(command, options)});
+    base::log().info("sync of {}{} started (order {})", what_, order.machine, order.order);
   } catch (const base::Error& error) {
-    over_.push_back({order, false, error.message()});
+    refuse(order.order, error.message());
+    remove_files(files);
   }
   share_rate();
 }
 
-void OrderBook::set_rate(std::optional<uint64_t> rate) {
+void SyncProcesses::refuse(uint64_t order, const std::string& error) {
+  over_.push_back({order, false, error});
+}
+
+void SyncProcesses::set_rate(std::optional<uint64_t> rate) {
   if (rate == rate_) return;
   rate_ = rate;
   share_rate();
 }
 
-void OrderBook::share_rate() {
+void SyncProcesses::share_rate() {
   for (const Sync& sync : syncs_) {
     uint64_t share = rate_ ? std::max<uint64_t>(*rate_ / syncs_.size(), 1) : 0;
     write_rate_file(sync.files + ".rate", share);
   }
 }
 
-std::vector<RunningSync> OrderBook::running() const {
+std::vector<RunningSync> SyncProcesses::running() const {
   std::vector<RunningSync> running;
   for (const Sync& sync : syncs_) {
     SyncPosition position = read_position_file(sync.files + ".position").value_or(SyncPosition{});
@@ -68,27 +81,24 @@ std::vector<RunningSync> OrderBook::running() const {
   return running;
 }
 
-std::vector<Outcome> OrderBook::collect() {
+std::vector<SyncOutcome> SyncProcesses::collect() {
   for (auto sync = syncs_.begin(); sync != syncs_.end();) {
     auto status = sync->process.wait_for(std::chrono::milliseconds(0));
     if (!status) {
       ++sync;
       continue;
     }
-    Outcome outcome{sync->order, *status == 0, ""};
+    SyncOutcome outcome{sync->order, *status == 0, ""};
     if (outcome.succeeded) {
-      base::log().info("sync of {} is done (order {})", sync->machine, sync->order);
+      base::log().info("sync of {}{} is done (order {})", what_, sync->machine, sync->order);
     } else {
       outcome.error = base::last_words(sync->files + ".log", "muletto-agent");
       if (outcome.error.empty())
         outcome.error = fmt::format("the sync's process ended with status {}", *status);
-      base::log().warn("sync of {} failed (order {}): {}", sync->machine, sync->order,
+      base::log().warn("sync of {}{} failed (order {}): {}", what_, sync->machine, sync->order,
                        outcome.error);
     }
-    for (const char* ending : {".rate", ".position", ".log"}) {
-      std::error_code ignored;  // the folder is emptied at the next start
-      std::filesystem::remove(sync->files + ending, ignored);
-    }
+    remove_files(sync->files);
     over_.push_back(std::move(outcome));
     sync = syncs_.erase(sync);
     share_rate();
@@ -96,13 +106,13 @@ std::vector<Outcome> OrderBook::collect() {
   return std::exchange(over_, {});
 }
 
-std::vector<int> OrderBook::descriptors() const {
+std::vector<int> SyncProcesses::descriptors() const {
   std::vector<int> descriptors;
   for (const Sync& sync : syncs_) descriptors.push_back(sync.process.descriptor());
   return descriptors;
 }
 
-void OrderBook::end_all() {
+void SyncProcesses::end_all() {
   for (Sync& sync : syncs_) sync.process.signal(SIGTERM);
   for (Sync& sync : syncs_) {
     if (!sync.process.wait_for(kPatience))
@@ -113,4 +123,4 @@ void OrderBook::end_all() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
-}  // namespace agent::daemon
+}  // namespace agent::orders
