@@ -7,13 +7,11 @@
 #include <filesystem>
 #include <string_view>
 
-#include "appliance/alerts/certificate_ends.h"
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
 #include "appliance/presence/first_start.h"
 #include "appliance/presence/needs.h"
-#include "appliance/presence/store_conditions.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/private_file.h"
@@ -111,41 +109,33 @@ Daemon::Daemon(const Config& config) : config_(config) {
       retention::Surroundings{.state_directory = config_.state_directory,
                               .clock_problem = [this] { return clock_trust_->look().problem; },
                               .pruning = {config_.traces_directory()}});
+  policies_ = std::make_unique<schedule::Policies>(*catalog_);
   scheduler_ = std::make_unique<schedule::Scheduler>(
-      *catalog_, *stores_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
-      alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
-      schedule::Others{
-          [this](const std::string& tenant) { return timelines_->holders(tenant); },
-          [this] { return timelines_->conditions(); },
-          [this](const std::string& tenant, const std::string& machine, const char* why) {
-            verification_->request(access::TenantName(tenant), machine + "@latest", why,
-                                   access::Requester::schedule());
-          },
-          clock_trust_.get(), &base::system_clock(), alert_sources(),
-          [this](const catalog::Host& host, const alerts::Misconduct& misconduct) {
-            conduct_.note(host, misconduct);
-          }});
+      *catalog_, *policies_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
+      schedule::SchedulerLinks{timelines_.get(), &conduct_});
   ingest_->set_orders(*scheduler_);
+  ingest_->add_listener(*scheduler_);
   stores_->set_on_lost([this](const std::string& tenant) {
     for (const catalog::Host& host : catalog_->hosts(access::TenantName(tenant)))
       ingest_->cut_host(host.id);
   });
-  presence_ = std::make_unique<presence::Presence>(
-      presence::needs_of({config_, [this] { stores_->look(); },
-                          [this] { hypervisor_->has_network(boot_settings().nat_network); },
-                          [this] { scheduler_->expect_watching(); }, authority_->fingerprint()}));
+  presence_ = std::make_unique<presence::Presence>(presence::needs_of(
+      {config_, [this] { stores_->look(); },
+       [this] { hypervisor_->has_network(boot_settings().nat_network); },
+       [this] { duties_.expect_done(kAlertsDuty); }, authority_->fingerprint()}));
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
                                     *scheduler_, *authority_,
                                     [this](const catalog::HostId& id) { ingest_->cut_host(id); },
                                     [this] { return public_address(); }, base::now_ms(), node_});
   reports_ = std::make_unique<report::ReportService>(config_.reports_directory(), *catalog_,
-                                                     *scheduler_, *jobs_);
+                                                     *scheduler_, *policies_, *jobs_);
   services_->reports = reports_.get();
   services_->clock_trust = clock_trust_.get();
   services_->presence = presence_.get();
   services_->deletion = deletion_.get();
   services_->retention = retention_.get();
+  services_->policies = policies_.get();
   api::add_all_routes(router_, *services_);
   api::ServerOptions options;
   options.listen = config_.listen;
@@ -168,40 +158,10 @@ Daemon::Daemon(const Config& config) : config_(config) {
   verification_ = std::make_unique<verify::VerifyService>(
       verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
   services_->verification = verification_.get();
+  add_duties();
 }
 
-Daemon::~Daemon() = default;
-
-std::vector<schedule::AlertSource> Daemon::limit_alerts() {
-  auto certificates = [this](uint64_t now_ms) {
-    alerts::CertificateEnds ends{authority_->authority_end_ms(), authority_->server_end_ms(),
-                                 pki::kHostLifetime_ms};
-    const auto all = access::TenantScope::all();
-    return alerts::certificate_conditions(ends, catalog_->tenants(all), catalog_->hosts(all),
-                                          now_ms);
-  };
-  auto space = [this](uint64_t) {
-    ballast_->restore();
-    return space_->conditions();
-  };
-  auto isolation = [this](uint64_t) {
-    std::vector<alerts::Condition> found;
-    std::string problem = boots_->isolation_problem();
-    if (!problem.empty()) {
-      found.push_back({alerts::kIsolationLost, std::string(catalog::kDefaultTenant),
-                       "isolated networks", problem});
-    }
-    return found;
-  };
-  return {{"the conduct of hosts",
-           {alerts::kHostMisbehaves},
-           [this](uint64_t) { return conduct_.conditions(); }},
-          {"space, quotas and volumes",
-           {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
-           space},
-          {"certificates", {alerts::kCertificateEnds}, certificates},
-          {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
-}
+Daemon::~Daemon() { duties_.stop(); }
 
 boot::BootSettings Daemon::boot_settings() {
   boot::BootSettings settings;
@@ -217,22 +177,6 @@ boot::BootSettings Daemon::boot_settings() {
   };
   settings.pins = &pins_;
   return settings;
-}
-
-// Sources that may be unavailable independently of each other.
-std::vector<schedule::AlertSource> Daemon::alert_sources() {
-  std::vector<schedule::AlertSource> sources{
-      {"what the appliance needs",
-       {alerts::kDependencyMissing},
-       [this](uint64_t) { return presence_->conditions(); }},
-      {"the stores",
-       {alerts::kStoreUnusable, alerts::kPointsMissing},
-       [this](uint64_t) { return presence::store_conditions(stores_->standings()); }},
-      {"retention", {alerts::kRetentionFailing, alerts::kRetentionHeld}, [this](uint64_t) {
-         return retention_->conditions();
-       }}};
-  for (schedule::AlertSource& each : limit_alerts()) sources.push_back(std::move(each));
-  return sources;
 }
 
 std::string Daemon::public_address() const {
@@ -262,7 +206,7 @@ void Daemon::run(const base::StopSignals& signals) {
   presence_->start();
   server_->start();
   retention_->start();
-  scheduler_->start();
+  duties_.start();
   std::optional<instant::InstantSyncs> instant_syncs;
   instant_syncs.emplace(instant::InstantSyncSettings{config_.state_directory, config_.run_directory,
                                                      local_address(), config_.libvirt_uri},
@@ -280,6 +224,7 @@ void Daemon::run(const base::StopSignals& signals) {
   std::filesystem::remove(config_.ready_path());
   instant_syncs.reset();  // its processes connect to the server
   server_->stop();
+  duties_.stop();
   scheduler_->stop();
   retention_->stop();
   verification_->stop();

@@ -8,6 +8,7 @@
 #include "appliance/api/http/server.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/boot/guest/probe.h"
+#include "appliance/catalog/catalog.h"
 #include "appliance/config.h"
 #include "appliance/daemon/vm_keeper.h"
 #include "appliance/ingest/ingest.h"
@@ -16,6 +17,12 @@
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
 #include "appliance/retention/retention_service.h"
+#include "appliance/schedule/alert_loop.h"
+#include "appliance/schedule/clock_trust.h"
+#include "appliance/schedule/duties.h"
+#include "appliance/schedule/old_rows.h"
+#include "appliance/schedule/test_boot_schedule.h"
+#include "appliance/schedule/upkeep.h"
 #include "appliance/verify/verify_service.h"
 #include "base/ballast.h"
 #include "base/file_system.h"
@@ -35,9 +42,13 @@ class Daemon {
   void run(const base::StopSignals& signals);
 
  private:
-  // Problems that the scheduler does not see: missing dependencies, and problems of instant VMs.
+  static constexpr const char* kAlertsDuty = "alerts";
+
+  // In duties.cc. Sources that may be unavailable independently of each other.
   std::vector<schedule::AlertSource> alert_sources();
   std::vector<schedule::AlertSource> limit_alerts();
+  // Call after everything that the duties use exists.
+  void add_duties();
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT at which this machine reaches the daemon
   boot::BootSettings boot_settings();
@@ -65,12 +76,19 @@ class Daemon {
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<points::PointDeletion> deletion_;
   std::unique_ptr<retention::RetentionService> retention_;
+  schedule::DutyRunner duties_;  // stopped first: duties use what is below, too
+  std::unique_ptr<schedule::Policies> policies_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<presence::Presence> presence_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;
   std::unique_ptr<api::Authenticator> authenticator_;
   std::unique_ptr<api::Server> server_;
+  std::unique_ptr<schedule::TestBoots> test_boots_;
+  std::unique_ptr<schedule::TestBootSchedule> test_boot_schedule_;
+  std::unique_ptr<schedule::StoreUpkeep> upkeep_;
+  std::unique_ptr<schedule::OldRows> old_rows_;
+  std::unique_ptr<schedule::AlertLoop> alert_loop_;
 };
 
 }  // namespace appliance::daemon

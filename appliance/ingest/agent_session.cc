@@ -164,7 +164,8 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
     images::Point point = writer().reader().read_point(id);
     ingest_.catalog_.add_point(host_.tenant, summarize(point));
     ingest_.catalog_.touch_host(host_.id, "", base::now_ms());
-    if (ingest_.orders_ != nullptr) ingest_.orders_->committed(host_.tenant, point.machine_name);
+    for (CommitListener* each : ingest_.listeners_)
+      each->committed(host_.tenant, point.machine_name);
     job_->context().set_figures(sync_figures(point));
     job_->context().set_progress({point.figures.bytes_sent, point.figures.bytes_sent, "committed"});
     job_->context().log(

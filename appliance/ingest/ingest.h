@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "appliance/catalog/catalog.h"
 #include "appliance/ingest/space_guard.h"
@@ -24,6 +25,10 @@ class Ingest {
 
   // Call before the first session. `orders` must outlive the ingest.
   void set_orders(SyncOrders& orders) { orders_ = &orders; }
+
+  // Call before the first session. `listener` must outlive the ingest. Listeners are called in the
+  // order in which they were added.
+  void add_listener(CommitListener& listener) { listeners_.push_back(&listener); }
 
   // Call before the first session. `timelines` must outlive the ingest. Without it no machine has a
   // holder.
@@ -52,6 +57,7 @@ class Ingest {
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
   SyncOrders* orders_ = nullptr;
+  std::vector<CommitListener*> listeners_;
   Timelines* timelines_ = nullptr;
   SpaceGuard* space_ = nullptr;
   // Streams in this map are alive.

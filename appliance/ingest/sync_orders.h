@@ -17,7 +17,14 @@ class SyncOrders {
   virtual std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant,
                                                    const std::string& machine,
                                                    const catalog::HostId& host) = 0;
-  // A point of the machine is durable, whether ordered or not.
+};
+
+// Called for each point that agents have synced. Implementations are thread-safe.
+class CommitListener {
+ public:
+  virtual ~CommitListener() = default;
+
+  // A point of the machine is durable and in the catalog, whether ordered or not.
   virtual void committed(const std::string& tenant, const std::string& machine) = 0;
 };
 

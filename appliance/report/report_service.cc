@@ -71,8 +71,10 @@ ReportFormat report_format_from_name(std::string_view name) { return kFormats.va
 std::string_view report_format_name(ReportFormat format) { return kFormats.name(format); }
 
 ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
-                             schedule::Scheduler& scheduler, jobs::JobRunner& jobs)
-    : directory_(std::move(directory)), catalog_(catalog), scheduler_(scheduler), jobs_(jobs) {
+                             schedule::Scheduler& scheduler, schedule::Policies& policies,
+                             jobs::JobRunner& jobs)
+    : directory_(std::move(directory)), catalog_(catalog), scheduler_(scheduler),
+      policies_(policies), jobs_(jobs) {
   std::filesystem::create_directory(directory_);
   std::filesystem::permissions(directory_, std::filesystem::perms::owner_all);
 }
@@ -140,9 +142,9 @@ ReportedMachine ReportService::collect_machine(const ReportOrder& order,
   known.name = machine.name;
   schedule::Standing standing = scheduler_.standing(order.tenant, machine);
   known.is_protected = standing.wanted;
-  policy::Policy policy = policy::compile(scheduler_.policy_text(
-      order.tenant,
-      standing.policy.empty() ? std::string(policy::kDefaultPolicy) : standing.policy));
+  policy::Policy policy = policy::compile(
+      policies_.text(order.tenant, standing.policy.empty() ? std::string(policy::kDefaultPolicy)
+                                                           : standing.policy));
   if (policy.rpo_ms) known.rpo_ms = static_cast<uint64_t>(*policy.rpo_ms);
   known.rto_ms = policy.rto_ms;
   known.is_verified = policy.verification != policy::Verification::off;

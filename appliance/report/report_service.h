@@ -33,7 +33,7 @@ class ReportService {
 
   // All must outlive the service. `directory` is STATE/reports.
   ReportService(std::string directory, catalog::Catalog& catalog, schedule::Scheduler& scheduler,
-                jobs::JobRunner& jobs);
+                schedule::Policies& policies, jobs::JobRunner& jobs);
 
   // The job's figures name the report: {"report": ID}. Throws invalid_argument (an empty period, an
   // unknown time zone), not_found (no such tenant).
@@ -50,6 +50,7 @@ class ReportService {
   const std::string directory_;
   catalog::Catalog& catalog_;
   schedule::Scheduler& scheduler_;
+  schedule::Policies& policies_;
   jobs::JobRunner& jobs_;
 };
 

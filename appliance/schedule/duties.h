@@ -41,6 +41,8 @@ class DutyRunner {
   void stop();          // returns when the rounds that run have ended
 
   std::vector<DutyFailure> failures();
+  // Throws unavailable while the duty of that name fails.
+  void expect_done(const std::string& name);
 
  private:
   using Clock = std::chrono::steady_clock;

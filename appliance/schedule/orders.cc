@@ -49,7 +49,7 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
     }
     live.machines.insert(name);
   }
-  bool wanted = policy_of(state, host.tenant, "")->text.protect_new;
+  bool wanted = policies_.find(host.tenant, "")->text.protect_new;
   catalog::Noticed noticed =
       catalog_.notice_machines(host, {live.machines.begin(), live.machines.end()}, wanted, now_ms);
   for (const std::string& name : noticed.machines) {
@@ -127,7 +127,7 @@ void Scheduler::take_outcome(State& state, const catalog::Host& host, const Sync
 
 void Scheduler::complain(const catalog::Host& host, const char* what,
                          const std::string& sentence) const {
-  if (others_.misconduct) others_.misconduct(host, {what, sentence});
+  if (links_.conduct != nullptr) links_.conduct->note(host, {what, sentence});
 }
 
 // The catalog remembers the last order for each machine, and to whom it was given. What an agent
@@ -221,7 +221,7 @@ void Scheduler::give_orders(State& state, const catalog::Host& host, uint64_t no
   }
   for (const auto& [key, order] : state.orders) {
     if (order.host != host.id) continue;
-    auto rate = policy_of(state, key.first, order.policy)->rate_at(static_cast<int64_t>(now_ms));
+    auto rate = policies_.find(key.first, order.policy)->rate_at(static_cast<int64_t>(now_ms));
     if (rate && (!answer.rate || *rate < *answer.rate)) answer.rate = rate;
   }
   if (of_host > 0) next_ms = std::min(next_ms, now_ms + kProgressWaitMs);

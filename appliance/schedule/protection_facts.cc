@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "appliance/catalog/proved_recovery.h"
 
@@ -38,14 +42,12 @@ void add_test_boots(catalog::Catalog& catalog, alerts::MachineFacts& machine,
   if (!times.empty()) machine.recovery_ms = catalog::proved_recovery(times).recent_ms;
 }
 
-}  // namespace
+using Hosts = std::map<catalog::HostId, alerts::HostFacts>;
+using SeenHosts = std::map<catalog::HostId, SeenHost>;
 
-alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
-  catalog::Catalog& catalog = sources.catalog;
-  const std::map<catalog::HostId, SeenHost> seen = sources.hosts();
-  alerts::Facts facts;
-  std::map<catalog::HostId, alerts::HostFacts> hosts;
-  for (const catalog::Host& host : catalog.hosts(catalog::TenantScope::all())) {
+Hosts host_facts(const FactSources& sources, const SeenHosts& seen, uint64_t now_ms) {
+  Hosts hosts;
+  for (const catalog::Host& host : sources.catalog.hosts(catalog::TenantScope::all())) {
     alerts::HostFacts known;
     known.tenant = host.tenant;
     known.name = host.name;
@@ -54,7 +56,7 @@ alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
     // Of a clock that was ahead: it counts as heard when this daemon began.
     if (known.last_seen_ms > now_ms)
       known.last_seen_ms = ago(now_ms, sources.clock.steady_ms() - sources.started_ms);
-    if (auto report = catalog.find_report(host.id)) {
+    if (auto report = sources.catalog.find_report(host.id)) {
       known.is_service = true;
       auto live = seen.find(host.id);
       if (live != seen.end())
@@ -64,84 +66,117 @@ alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
     }
     hosts[host.id] = known;
   }
+  return hosts;
+}
+
+// A machine that an agent or an operator spoke of, or that a host writes; `machine` is null before
+// its first point.
+alerts::MachineFacts machine_facts(const FactSources& sources,
+                                   const catalog::Protection& protection,
+                                   const catalog::Machine* machine, uint64_t now_ms) {
+  auto policy = sources.policies.find(protection.tenant, protection.policy);
+  alerts::MachineFacts known;
+  known.tenant = protection.tenant;
+  known.name = protection.machine;
+  known.wanted = protection.wanted;
+  known.schedule_off = policy->schedule.is_off();
+  known.failures = protection.failures;
+  known.last_error = protection.last_error;
+  if (machine != nullptr) known.latest_ms = machine->latest_ms;
+  // A point of a clock that was ahead says nothing of how fresh it is.
+  uint64_t stamp = known.latest_ms.value_or(protection.noticed_ms);
+  auto since = static_cast<int64_t>(stamp > now_ms ? 0 : stamp);
+  known.overdue_at_ms =
+      static_cast<uint64_t>(known.wanted ? policy::overdue_at(*policy, known.name, since)
+                                         : since + policy::kAgeWithoutSchedule);
+  add_test_boots(sources.catalog, known, *policy);
+  bool is_tested = known.wanted && policy->verification != policy::Verification::off;
+  if (is_tested && machine != nullptr && machine->point_count > 0) {
+    // What a clock that was ahead has dated proves nothing.
+    uint64_t proved = known.last_passed_ms.value_or(machine->created_ms);
+    known.verify_by_ms = (proved > now_ms ? 0 : proved) + policy->verify_within_ms;
+  }
+  return known;
+}
+
+// The host whose agent writes the machine: its own, or else one that has named it.
+std::optional<alerts::HostFacts> host_of(const catalog::Protection& protection,
+                                         const catalog::Machine* machine, const SeenHosts& seen,
+                                         Hosts& hosts) {
+  if (machine != nullptr && machine->host) return hosts[*machine->host];
+  for (const auto& [id, live] : seen) {
+    if (live.tenant == protection.tenant && live.machines.contains(protection.machine))
+      return hosts[id];
+  }
+  return std::nullopt;
+}
+
+void add_machines(const FactSources& sources, const std::string& tenant, const SeenHosts& seen,
+                  uint64_t now_ms, Hosts& hosts, alerts::Facts& facts) {
+  std::map<std::string, catalog::Machine> machines;
+  for (catalog::Machine& machine : sources.catalog.machines(catalog::TenantName(tenant)))
+    machines[machine.name] = std::move(machine);
+  add_host_clocks(machines, hosts);
+  std::map<std::string, catalog::Protection> protections;
+  for (catalog::Protection& protection : sources.catalog.protections(tenant))
+    protections[protection.machine] = std::move(protection);
+  for (const auto& [name, machine] : machines) {
+    if (!machine.host || protections.contains(name)) continue;
+    protections[name] = {.tenant = tenant, .machine = name, .noticed_ms = machine.created_ms};
+  }
+  for (const auto& [name, protection] : protections) {
+    auto found = machines.find(name);
+    const catalog::Machine* machine = found == machines.end() ? nullptr : &found->second;
+    facts.machines.push_back(machine_facts(sources, protection, machine, now_ms));
+    facts.machines.back().host = host_of(protection, machine, seen, hosts);
+  }
+  // Machines whose points were imported have no protection, but may be tested.
+  for (const auto& [name, machine] : machines) {
+    if (protections.contains(name)) continue;
+    alerts::MachineFacts known;
+    known.tenant = tenant;
+    known.name = name;
+    known.imported = true;
+    add_test_boots(sources.catalog, known, *sources.policies.find(tenant, ""));
+    facts.machines.push_back(std::move(known));
+  }
+}
+
+alerts::StoreFacts store_facts(const FactSources& sources, const std::string& tenant,
+                               bool is_readable) {
+  alerts::StoreFacts store{.tenant = tenant};
+  // Where the store is not there, the space is another disk's.
+  std::error_code absent;
+  auto space = std::filesystem::space(sources.stores.directory_of(tenant), absent);
+  if (!absent && is_readable) {
+    store.free = space.available;
+    store.size = space.capacity;
+  }
+  store.damaged_point_count = sources.catalog.damaged_points(tenant).size();
+  if (auto check = sources.catalog.last_store_check(tenant)) {
+    store.checked_ms = check->checked_ms;
+    store.problem_count = check->problem_count;
+    store.first_problem = check->first_problem;
+  }
+  return store;
+}
+
+}  // namespace
+
+alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
+  const SeenHosts seen = sources.scheduler.seen_hosts();
+  Hosts hosts = host_facts(sources, seen, now_ms);
   std::set<std::string> readable;
   for (const stores::StoreStanding& standing : sources.stores.standings()) {
     if (standing.can_be_read()) readable.insert(standing.tenant);
   }
-  for (const catalog::Tenant& tenant : catalog.tenants(catalog::TenantScope::all())) {
-    std::map<std::string, catalog::Machine> machines;
-    for (catalog::Machine& machine : catalog.machines(catalog::TenantName(tenant.name)))
-      machines[machine.name] = std::move(machine);
-    add_host_clocks(machines, hosts);
-    std::map<std::string, catalog::Protection> protections;
-    for (catalog::Protection& protection : catalog.protections(tenant.name))
-      protections[protection.machine] = std::move(protection);
-    for (const auto& [name, machine] : machines) {
-      if (!machine.host || protections.contains(name)) continue;
-      protections[name] = {
-          .tenant = tenant.name, .machine = name, .noticed_ms = machine.created_ms};
-    }
-    for (const auto& [name, protection] : protections) {
-      auto policy = sources.policy(tenant.name, protection.policy);
-      alerts::MachineFacts known;
-      known.tenant = tenant.name;
-      known.name = name;
-      known.wanted = protection.wanted;
-      known.schedule_off = policy->schedule.is_off();
-      known.failures = protection.failures;
-      known.last_error = protection.last_error;
-      auto machine = machines.find(name);
-      if (machine != machines.end()) {
-        known.latest_ms = machine->second.latest_ms;
-        if (machine->second.host) known.host = hosts[*machine->second.host];
-      }
-      for (const auto& [id, live] : seen) {
-        if (!known.host && live.tenant == tenant.name && live.machines.contains(name))
-          known.host = hosts[id];
-      }
-      // A point of a clock that was ahead says nothing of how fresh it is.
-      uint64_t stamp = known.latest_ms.value_or(protection.noticed_ms);
-      auto since = static_cast<int64_t>(stamp > now_ms ? 0 : stamp);
-      known.overdue_at_ms =
-          static_cast<uint64_t>(known.wanted ? policy::overdue_at(*policy, name, since)
-                                             : since + policy::kAgeWithoutSchedule);
-      add_test_boots(catalog, known, *policy);
-      bool is_tested = known.wanted && policy->verification != policy::Verification::off;
-      if (is_tested && machine != machines.end() && machine->second.point_count > 0) {
-        // What a clock that was ahead has dated proves nothing.
-        uint64_t proved = known.last_passed_ms.value_or(machine->second.created_ms);
-        known.verify_by_ms = (proved > now_ms ? 0 : proved) + policy->verify_within_ms;
-      }
-      facts.machines.push_back(std::move(known));
-    }
-    // Machines whose points were imported have no protection, but may be tested.
-    for (const auto& [name, machine] : machines) {
-      if (protections.contains(name)) continue;
-      alerts::MachineFacts known;
-      known.tenant = tenant.name;
-      known.name = name;
-      known.imported = true;
-      add_test_boots(catalog, known, *sources.policy(tenant.name, ""));
-      facts.machines.push_back(std::move(known));
-    }
-    alerts::StoreFacts store{.tenant = tenant.name};
-    // Where the store is not there, the space is another disk's.
-    std::error_code absent;
-    auto space = std::filesystem::space(sources.stores.directory_of(tenant.name), absent);
-    if (!absent && readable.contains(tenant.name)) {
-      store.free = space.available;
-      store.size = space.capacity;
-    }
-    store.damaged_point_count = catalog.damaged_points(tenant.name).size();
-    if (auto check = catalog.last_store_check(tenant.name)) {
-      store.checked_ms = check->checked_ms;
-      store.problem_count = check->problem_count;
-      store.first_problem = check->first_problem;
-    }
-    facts.stores.push_back(std::move(store));
+  alerts::Facts facts;
+  for (const catalog::Tenant& tenant : sources.catalog.tenants(catalog::TenantScope::all())) {
+    add_machines(sources, tenant.name, seen, now_ms, hosts, facts);
+    facts.stores.push_back(store_facts(sources, tenant.name, readable.contains(tenant.name)));
   }
   for (const auto& [id, known] : hosts) facts.hosts.push_back(known);
-  if (sources.clock_trust != nullptr) facts.clock_problem = sources.clock_trust->look().problem;
+  facts.clock_problem = sources.clock_trust.look().problem;
   return facts;
 }
 

@@ -46,87 +46,33 @@ const catalog::Machine* find(const std::vector<catalog::Machine>& machines,
 
 }  // namespace
 
-Scheduler::Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
-                     const Limits& limits, const alerts::ChannelSettings& channels, Others others)
-    : catalog_(catalog), stores_(stores), jobs_(jobs), clock_(*others.clock), limits_(limits),
-      started_ms_(clock_.steady_ms()), others_(std::move(others)), channels_(channels),
-      alerts_(catalog, [this](const catalog::Alert& alert,
-                              alerts::AlertChange change) { channels_.tell(alert, change); }),
-      upkeep_(catalog, stores, jobs),
-      nightly_(catalog,
-               {[this](const std::string& tenant, const std::string& name) {
-                  return policy(tenant, name);
-                },
-                [this](const std::string& tenant, const std::string& machine) {
-                  if (others_.verify) others_.verify(tenant, machine, "nightly");
-                }},
-               clock_.wall_ms()),
-      watch_(alerts_, alert_sources(), [this] { return duty_conditions(); }) {
-  {
-    auto state = state_.lock();
-    state->next_order = first_order();
-    state->first_order = state->next_order + 1;
-  }
-  add_duties();
+Scheduler::Scheduler(catalog::Catalog& catalog, Policies& policies, jobs::JobRunner& jobs,
+                     const Limits& limits, SchedulerLinks links)
+    : catalog_(catalog), policies_(policies), jobs_(jobs), clock_(*links.clock), limits_(limits),
+      links_(links) {
+  auto state = state_.lock();
+  state->next_order = first_order();
+  state->first_order = state->next_order + 1;
 }
 
 Scheduler::~Scheduler() { stop(); }
 
-void Scheduler::start() { duties_.start(); }
-
 void Scheduler::stop() {
-  state_.lock()->stopping = true;
-  duties_.stop();
   auto state = state_.lock();
+  state->stopping = true;
   const Error unbegun(ErrorCode::cancelled, "the daemon ended before the sync began");
   for (auto order = state->orders.begin(); order != state->orders.end();)
     order = end_order(*state, order, unbegun);
 }
 
-std::shared_ptr<const policy::Policy> Scheduler::policy(const std::string& tenant,
-                                                        const std::string& name) {
-  return policy_of(*state_.lock(), tenant, name);
-}
-
 std::map<catalog::HostId, SeenHost> Scheduler::seen_hosts() { return state_.lock()->hosts; }
-
-policy::PolicyText Scheduler::policy_text(const std::string& tenant, const std::string& name) {
-  for (const auto& [other, body] : catalog_.policies(tenant)) {
-    if (other == name) return policy::policy_from_json(name, body);
-  }
-  if (name != policy::kDefaultPolicy)
-    throw Error(ErrorCode::not_found, fmt::format("there is no policy '{}'", name.substr(0, 255)));
-  policy::PolicyText text;
-  text.name = name;
-  return text;
-}
-
-// One that was removed or cannot be read counts as the default one.
-Scheduler::PolicyPointer Scheduler::policy_of(State& state, const std::string& tenant,
-                                              const std::string& name) {
-  std::string wanted = name.empty() ? std::string(policy::kDefaultPolicy) : name;
-  policy::PolicyText text;
-  text.name = wanted;
-  try {
-    text = policy_text(tenant, wanted);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::not_found && error.code() != ErrorCode::invalid_argument) throw;
-  }
-  std::string body = policy::policy_to_json(text);
-  auto& [known, meaning] = state.policies[{tenant, wanted}];
-  if (!meaning || known != body) {
-    meaning = std::make_shared<const policy::Policy>(policy::compile(text));
-    known = body;
-  }
-  return meaning;
-}
 
 // When the machine is to be synced next: at once if it never was, after a failure when it has had
 // its pause, else by its schedule.
-std::optional<uint64_t> Scheduler::due_of(State& state, const catalog::Protection& protection,
+std::optional<uint64_t> Scheduler::due_of(const catalog::Protection& protection,
                                           std::optional<uint64_t> latest_ms, uint64_t now_ms) {
   if (!protection.wanted) return std::nullopt;
-  PolicyPointer policy = policy_of(state, protection.tenant, protection.policy);
+  PolicyPointer policy = policies_.find(protection.tenant, protection.policy);
   if (policy->schedule.is_off()) return std::nullopt;
   if (protection.failures > 0)
     return protection.retry_ms > now_ms + kLongestRetryMs ? now_ms : protection.retry_ms;
@@ -150,7 +96,7 @@ void Scheduler::protect(const std::string& tenant, const std::string& machine, b
     protection->noticed_ms = clock_.wall_ms();
   }
   if (policy) {
-    if (!policy->empty()) policy_text(tenant, *policy);
+    if (!policy->empty()) policies_.text(tenant, *policy);
     protection->policy = *policy;
   }
   protection->wanted = wanted;
@@ -164,11 +110,11 @@ Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& 
       catalog_.find_protection(tenant, machine.name).value_or(catalog::Protection{});
   protection.tenant = tenant;
   protection.machine = machine.name;
-  PolicyPointer policy = policy_of(*state, tenant, protection.policy);
+  PolicyPointer policy = policies_.find(tenant, protection.policy);
   Standing standing;
   standing.wanted = protection.wanted;
   standing.policy = policy->text.name;
-  standing.next_due_ms = due_of(*state, protection, machine.latest_ms, now);
+  standing.next_due_ms = due_of(protection, machine.latest_ms, now);
   standing.gaps = catalog_.recovery_gaps(tenant, machine.name, now);
   if (machine.latest_ms && *machine.latest_ms <= now) {
     standing.age_ms = now - *machine.latest_ms;
@@ -242,26 +188,21 @@ std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const std::string& tenant,
 }
 
 void Scheduler::committed(const std::string& tenant, const std::string& machine) {
-  bool wanted = false;
-  {
-    auto state = state_.lock();
-    auto protection = catalog_.find_protection(tenant, machine);
-    if (!protection) return;
-    PolicyPointer policy = policy_of(*state, tenant, protection->policy);
-    wanted = protection->wanted && policy->verification == policy::Verification::after_sync;
-    if (protection->failures > 0) {
-      protection->failures = 0;
-      protection->retry_ms = 0;
-      protection->last_error.clear();
-      catalog_.save_protection(*protection);
-    }
-  }
-  if (!wanted || !others_.verify) return;
-  try {
-    others_.verify(tenant, machine, "sync");
-  } catch (const std::exception& error) {
-    // It costs nobody his sync; should no test pass for long, that is an alert.
-    base::log().warn("no test boot of {}: {}", machine, error.what());
+  auto state = state_.lock();
+  auto protection = catalog_.find_protection(tenant, machine);
+  if (!protection || protection->failures == 0) return;
+  protection->failures = 0;
+  protection->retry_ms = 0;
+  protection->last_error.clear();
+  catalog_.save_protection(*protection);
+}
+
+void Scheduler::expire_silent_orders() {
+  auto state = state_.lock();
+  const Error silent(ErrorCode::unavailable, "the agent of its host is silent");
+  for (auto order = state->orders.begin(); order != state->orders.end();) {
+    if (!is_silent(state->hosts[order->second.host])) ++order;
+    else order = end_order(*state, order, silent);
   }
 }
 
@@ -270,7 +211,7 @@ bool Scheduler::is_silent(const LiveHost& host) const {
 }
 
 Scheduler::Holders Scheduler::holders_of(const std::string& tenant) const {
-  return others_.holders ? others_.holders(tenant) : Holders{};
+  return links_.timelines != nullptr ? links_.timelines->holders(tenant) : Holders{};
 }
 
 std::vector<Scheduler::Candidate> Scheduler::candidates(State& state, const catalog::Host& host,
@@ -286,14 +227,13 @@ std::vector<Scheduler::Candidate> Scheduler::candidates(State& state, const cata
     if (!is_for(holders, protection.machine, machine != nullptr ? machine->host : std::nullopt,
                 host.id))
       continue;
-    auto when =
-        due_of(state, protection, machine != nullptr ? machine->latest_ms : std::nullopt, now_ms);
+    auto when = due_of(protection, machine != nullptr ? machine->latest_ms : std::nullopt, now_ms);
     if (!when) continue;
     if (*when > now_ms) {
       next_ms = std::min(next_ms, *when);
       continue;
     }
-    PolicyPointer policy = policy_of(state, host.tenant, protection.policy);
+    PolicyPointer policy = policies_.find(host.tenant, protection.policy);
     if (policy->in_blackout(static_cast<int64_t>(now_ms))) continue;
     due.push_back({std::move(protection), std::move(policy), *when});
   }

@@ -1,14 +1,10 @@
 // Which machine is synced when. Agents ask for orders (poll); what is due, and within the limits,
 // is given to them in order of priority. A machine never has two orders at once; one that was
 // missed is made up for once.
-//
-// It also wires what the appliance does by itself (duties.h): orders of silent hosts end, old rows
-// go, stores are compacted and checked (upkeep.h), machines are tested at night (nightly_tests.h),
-// and alerts are settled (alert_watch.h).
 // Thread-safe. Errors: as the catalog's.
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,20 +13,13 @@
 #include <utility>
 #include <vector>
 
-#include "appliance/alerts/alert_book.h"
-#include "appliance/alerts/channels.h"
 #include "appliance/alerts/host_conduct.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/ingest/sync_orders.h"
+#include "appliance/ingest/timelines.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/policy/policy.h"
-#include "appliance/schedule/alert_watch.h"
-#include "appliance/schedule/clock_trust.h"
-#include "appliance/schedule/duties.h"
-#include "appliance/schedule/nightly_tests.h"
-#include "appliance/schedule/protection_facts.h"
-#include "appliance/schedule/upkeep.h"
-#include "appliance/stores/tenant_stores.h"
+#include "appliance/schedule/policies.h"
 #include "base/clock.h"
 #include "base/guarded.h"
 
@@ -87,40 +76,35 @@ struct Standing {
   std::string last_error;
 };
 
-// What the scheduler has others do. Called on a duty's or a session's thread, never under its lock,
-// but for `holders`.
-struct Others {
-  // The machines of a tenant whose timeline an instant VM holds, and the host that syncs it: orders
-  // for them are for that host alone. Answers at once.
-  std::function<std::map<std::string, catalog::HostId>(const std::string& tenant)> holders{};
-  // Instant VMs that do not run and should: conditions of the kind kInstantVmDown.
-  std::function<std::vector<alerts::Condition>()> conditions{};
-  // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly".
-  std::function<void(const std::string& tenant, const std::string& machine, const char* why)>
-      verify;
-  // Says whether the appliance's clock can be believed; null: it can. Outlives the scheduler.
-  ClockTrust* clock_trust = nullptr;
-  const base::Clock* clock = &base::system_clock();
-  // Other places where something may be wrong, each with its kinds of alerts.
-  std::vector<AlertSource> alert_sources{};
-  // Told of an agent that says what no honest one does.
-  std::function<void(const catalog::Host&, const alerts::Misconduct&)> misconduct{};
+// A host that has polled since the daemon began.
+struct SeenHost {
+  std::string tenant;
+  std::set<std::string> machines;
+  uint64_t polled_ms = 0;  // by the steady clock
 };
 
-class Scheduler : public ingest::SyncOrders {
+// What it asks and tells beside the catalog; each outlives it.
+struct SchedulerLinks {
+  // Machines whose timeline an instant VM holds: orders for them are for the host that syncs it
+  // alone. Null: there are none. Asked under the scheduler's lock.
+  ingest::Timelines* timelines = nullptr;
+  // Told of an agent that says what no honest one does; null: nobody is.
+  alerts::HostConduct* conduct = nullptr;
+  const base::Clock* clock = &base::system_clock();
+};
+
+class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
  public:
-  // Everything outlives the scheduler.
-  Scheduler(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs,
-            const Limits& limits, const alerts::ChannelSettings& channels, Others others);
+  // All outlive it.
+  Scheduler(catalog::Catalog& catalog, Policies& policies, jobs::JobRunner& jobs,
+            const Limits& limits, SchedulerLinks links = {});
   ~Scheduler() override;  // as stop()
 
-  void start();
-  // Ends the duties; orders that nobody began fail as cancelled.
+  // From now on no poll is answered; orders that nobody began fail as cancelled.
   void stop();
 
-  // Its duties that are not being done now, for who asks how the appliance is.
-  std::vector<DutyFailure> duty_failures() { return duties_.failures(); }
-  alerts::AlertChannels& channels() { return channels_; }
+  // Takes the orders of hosts that fell silent back. A duty's, again and again.
+  void expire_silent_orders();
 
   PollAnswer poll(const catalog::Host& host, const Poll& poll);
 
@@ -133,18 +117,12 @@ class Scheduler : public ingest::SyncOrders {
   void protect(const std::string& tenant, const std::string& machine, bool wanted,
                const std::optional<std::string>& policy);
   Standing standing(const std::string& tenant, const catalog::Machine& machine);
-  // Throws unavailable if alerts were not seen to be settled lately.
-  void expect_watching();
-  // What a machine's policy means; one that was removed or cannot be read counts as the default
-  // one.
-  std::shared_ptr<const policy::Policy> policy(const std::string& tenant, const std::string& name);
   // The hosts that have polled since the daemon began.
   std::map<catalog::HostId, SeenHost> seen_hosts();
-  // The text of a policy; the default one exists always. Throws not_found.
-  policy::PolicyText policy_text(const std::string& tenant, const std::string& name);
 
   std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant, const std::string& machine,
                                            const catalog::HostId& host) override;
+  // Ends the pause after failures.
   void committed(const std::string& tenant, const std::string& machine) override;
 
  private:
@@ -173,18 +151,14 @@ class Scheduler : public ingest::SyncOrders {
   struct State {
     Orders orders;
     std::map<catalog::HostId, LiveHost> hosts;
-    std::map<Key, std::pair<std::string, PolicyPointer>> policies;  // tenant, name: body, meaning
-    uint64_t first_order = 0;                                       // of this daemon
+    uint64_t first_order = 0;  // of this daemon
     uint64_t next_order = 0;
-    std::optional<uint64_t> forgotten_ms;  // steady: when old rows were last forgotten
     bool stopping = false;
   };
 
-  PolicyPointer policy_of(State& state, const std::string& tenant, const std::string& name);
-  std::optional<uint64_t> due_of(State& state, const catalog::Protection& protection,
+  std::optional<uint64_t> due_of(const catalog::Protection& protection,
                                  std::optional<uint64_t> latest_ms, uint64_t now_ms);
   bool is_silent(const LiveHost& host) const;
-  void forget_old(State& state, uint64_t now_ms);
   void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
   bool is_named_by_another(const State& state, const catalog::Host& host,
                            const std::string& machine) const;
@@ -203,28 +177,14 @@ class Scheduler : public ingest::SyncOrders {
                                     uint64_t& next_ms);
   void give_orders(State& state, const catalog::Host& host, uint64_t now_ms, PollAnswer& answer);
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
-  // A host that fell silent with orders in its hands gives them up.
-  void expire_silent_orders();
-  void add_duties();
-  void settle_alerts();
-  std::vector<AlertSource> alert_sources();
-  std::vector<alerts::Condition> duty_conditions();
 
   catalog::Catalog& catalog_;
-  stores::TenantStores& stores_;
+  Policies& policies_;
   jobs::JobRunner& jobs_;
   const base::Clock& clock_;
   const Limits limits_;
-  const uint64_t started_ms_;  // by the steady clock
-  const Others others_;
+  const SchedulerLinks links_;
   base::Guarded<State> state_;
-  alerts::AlertChannels channels_;
-  alerts::AlertBook alerts_;  // used by the duty `alerts` alone, as is watch_
-  StoreUpkeep upkeep_;        // used by its duty alone, as is nightly_
-  NightlyTests nightly_;
-  AlertWatch watch_;
-  bool unsettled_ = false;  // of the duty `alerts`: the last round could not write alerts down
-  DutyRunner duties_;       // last: they use everything above
 };
 
 }  // namespace appliance::schedule

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "appliance/alerts/channels.h"
 #include "appliance/alerts/kinds.h"
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/json_values.h"
@@ -68,7 +69,7 @@ Response list_kinds(Services&, const Request&) {
 void run_test(Services& services, jobs::JobContext& context) {
   json channels = json::array();
   size_t failed = 0;
-  for (const alerts::ChannelTest& each : services.scheduler.channels().test()) {
+  for (const alerts::ChannelTest& each : services.channels->test()) {
     failed += each.error.empty() ? 0 : 1;
     channels.push_back(
         {{"channel", each.channel}, {"error", each.error.empty() ? json() : json(each.error)}});

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/routes/routes.h"
+#include "appliance/schedule/clock_trust.h"
 #include "base/text.h"
 
 namespace appliance::api {

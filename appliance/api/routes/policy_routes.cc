@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 json policy_json(Services& services, const std::string& tenant, const std::string& name) {
-  return base::parse_json(policy::policy_to_json(services.scheduler.policy_text(tenant, name)),
+  return base::parse_json(policy::policy_to_json(services.policies->text(tenant, name)),
                           "the policy");
 }
 
@@ -47,7 +47,7 @@ Response set_policy(Services& services, const Request& request) {
   policy::PolicyText former;
   former.name = name;
   try {
-    former = services.scheduler.policy_text(tenant, name);
+    former = services.policies->text(tenant, name);
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::not_found) throw;
   }

@@ -4,6 +4,7 @@
 
 #include "appliance/presence/presence.h"
 #include "appliance/presence/store_conditions.h"
+#include "appliance/schedule/duties.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -26,7 +27,7 @@ void add_store(json& problems, Services& services, const std::string& tenant) {
 
 // Duties that the appliance is failing to do now.
 void add_duties(json& problems, Services& services) {
-  for (const schedule::DutyFailure& duty : services.scheduler.duty_failures()) {
+  for (const schedule::DutyFailure& duty : services.duties->failures()) {
     problems.push_back(fmt::format("{} (since {}: {})", duty.what,
                                    base::format_time_ms(duty.since_ms), duty.error));
   }

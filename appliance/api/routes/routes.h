@@ -33,6 +33,15 @@ namespace appliance::presence {
 class Presence;
 }
 
+namespace appliance::schedule {
+class ClockTrust;
+class DutyRunner;
+}  // namespace appliance::schedule
+
+namespace appliance::alerts {
+class AlertChannels;
+}
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it must outlive the router and is thread-safe.
@@ -59,6 +68,9 @@ struct Services {
   presence::Presence* presence = nullptr;            // never null in the daemon
   points::PointDeletion* deletion = nullptr;         // never null in the daemon
   retention::RetentionService* retention = nullptr;  // never null in the daemon
+  schedule::Policies* policies = nullptr;            // never null in the daemon
+  schedule::DutyRunner* duties = nullptr;            // never null in the daemon
+  alerts::AlertChannels* channels = nullptr;         // never null in the daemon
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };

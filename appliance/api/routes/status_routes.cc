@@ -5,6 +5,7 @@
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
+#include "appliance/schedule/duties.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -47,7 +48,7 @@ json store_json(Services& services, const std::string& tenant) {
 // Duties that the appliance is failing to do now.
 json failing_duties_json(Services& services) {
   json list = json::array();
-  for (const schedule::DutyFailure& each : services.scheduler.duty_failures()) {
+  for (const schedule::DutyFailure& each : services.duties->failures()) {
     list.push_back({{"name", each.name},
                     {"what", each.what},
                     {"since", base::format_time_ms(each.since_ms)},
@@ -60,7 +61,7 @@ json failing_duties_json(Services& services) {
 size_t not_verified_count(Services& services, const std::string& tenant) {
   size_t count = 0;
   for (const catalog::Protection& each : services.catalog.protections(tenant)) {
-    auto policy = services.scheduler.policy(tenant, each.policy);
+    auto policy = services.policies->find(tenant, each.policy);
     count += each.wanted && policy->verification == policy::Verification::off ? 1 : 0;
   }
   return count;

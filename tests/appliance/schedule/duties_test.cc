@@ -8,7 +8,8 @@
 
 #include "appliance/catalog/catalog.h"
 #include "appliance/schedule/alert_watch.h"
-#include "appliance/schedule/nightly_tests.h"
+#include "appliance/schedule/old_rows.h"
+#include "appliance/schedule/test_boot_schedule.h"
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "base/text.h"
@@ -40,6 +41,16 @@ struct Book {
     for (const catalog::Alert& alert : catalog->alerts(catalog::TenantScope::all(), false, 100))
       found.insert(alert.kind + " " + alert.subject);
     return found;
+  }
+};
+
+struct TestsOnOrder : TestBoots {
+  bool full = true;
+  std::vector<std::string> ordered;  // "MACHINE WHY"
+
+  void order(const std::string&, const std::string& machine, const char* why) override {
+    if (full) throw base::Error(base::ErrorCode::busy, "the queue is full");
+    ordered.push_back(machine + " " + why);
   }
 };
 
@@ -147,25 +158,77 @@ TEST_CASE("a nightly test boot that could not be ordered is ordered later", "[sc
   policy::PolicyText text;
   text.name = "default";
   text.verification = "nightly 02:00";
-  auto policy = std::make_shared<const policy::Policy>(policy::compile(text));
-  bool full = true;
-  int ordered = 0;
+  book.catalog->set_policy("default", "default", policy::policy_to_json(text));
+  TestsOnOrder tests;
   constexpr uint64_t kDay = 24 * 3'600'000;
-  NightlyTests nightly(*book.catalog,
-                       {[&](const std::string&, const std::string&) { return policy; },
-                        [&](const std::string&, const std::string&) {
-                          if (full) throw base::Error(base::ErrorCode::busy, "the queue is full");
-                          ++ordered;
-                        }},
-                       100 * kDay);
+  Policies policies(*book.catalog);
+  TestBootSchedule nightly(*book.catalog, policies, tests, 100 * kDay);
   nightly.round(100 * kDay + 3'600'000);  // 01:00
   CHECK_THROWS_WITH(nightly.round(100 * kDay + 3 * 3'600'000),
                     Catch::Contains("no test boot of 'web': the queue is full"));
   CHECK_THROWS_AS(nightly.round(100 * kDay + 3 * 3'600'000 + 2000), base::Error);
-  full = false;
+  tests.full = false;
   nightly.round(100 * kDay + 3 * 3'600'000 + 4000);
   nightly.round(100 * kDay + 3 * 3'600'000 + 6000);
-  CHECK(ordered == 1);
+  CHECK(tests.ordered == std::vector<std::string>{"web nightly"});
+}
+
+TEST_CASE("a machine is tested after each sync if its policy says so", "[schedule]") {
+  Book book;
+  TestsOnOrder tests;
+  tests.full = false;
+  Policies policies(*book.catalog);
+  TestBootSchedule schedule(*book.catalog, policies, tests, 0);
+  policy::PolicyText text;
+  text.name = "default";
+  text.verification = "after-sync";
+  book.catalog->set_policy("default", "default", policy::policy_to_json(text));
+  schedule.committed("default", "web");  // nobody protects it
+  CHECK(tests.ordered.empty());
+  catalog::Protection protection;
+  protection.tenant = "default";
+  protection.machine = "web";
+  protection.wanted = true;
+  book.catalog->save_protection(protection);
+  schedule.committed("default", "web");
+  CHECK(tests.ordered == std::vector<std::string>{"web sync"});
+  tests.full = true;
+  CHECK_NOTHROW(schedule.committed("default", "web"));
+  text.verification = "off";
+  book.catalog->set_policy("default", "default", policy::policy_to_json(text));
+  tests.full = false;
+  schedule.committed("default", "web");
+  CHECK(tests.ordered.size() == 1);
+}
+
+TEST_CASE("old rows go once an hour, and by no clock that is doubted", "[schedule]") {
+  Book book;
+  base::ManualClock clock;
+  ClockTrust trust(*book.catalog, {&clock, "boot", {}});
+  OldRows old_rows(*book.catalog, trust, clock);
+  constexpr uint64_t kDay = 24 * 3'600'000;
+  auto add_gap = [&](uint64_t days_ago) {
+    for (uint64_t before : {2, 1}) {
+      images::PointSummary point;
+      point.id = images::PointId::random();
+      point.machine_name = "web";
+      point.time_ms = clock.wall_ms() - (days_ago + before) * kDay;
+      point.dates = {point.time_ms, point.time_ms, false, false};
+      book.catalog->add_point("default", point);
+    }
+  };
+  auto has_gap = [&] { return book.catalog->worst_gap("default", "web", 0, 1ull << 60) > 0; };
+  add_gap(150);
+  REQUIRE(trust.look().trusted);
+  clock.set_wall(clock.wall_ms() + 10 * kDay);
+  old_rows.round();
+  CHECK(has_gap());
+  clock.set_wall(clock.wall_ms() - 10 * kDay);
+  old_rows.round();
+  CHECK(has_gap());
+  clock.pass(3'600'000);
+  old_rows.round();
+  CHECK_FALSE(has_gap());
 }
 
 }  // namespace appliance::schedule

@@ -7,6 +7,7 @@
 
 #include "appliance/catalog/catalog.h"
 #include "appliance/catalog/sqlite/database.h"
+#include "appliance/schedule/upkeep.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/scratch_directory.h"
@@ -19,26 +20,36 @@ namespace {
 using catalog::Catalog;
 using catalog::Host;
 
+struct Holders : ingest::Timelines {
+  std::map<std::string, catalog::HostId> hosts;  // by machine
+
+  std::optional<ingest::TimelineHolder> holder(const std::string&, const std::string&) override {
+    return std::nullopt;
+  }
+  std::map<std::string, catalog::HostId> holders(const std::string&) override { return hosts; }
+};
+
 // A scheduler of one appliance, with agents that the test plays.
 struct Appliance {
   base::ScratchDirectory scratch{"/tmp", "muletto-scheduler-test"};
   std::unique_ptr<Catalog> catalog = Catalog::open(scratch.path() + "/catalog.sqlite");
   stores::TenantStores stores{base::real_file_system(), scratch.path() + "/stores", *catalog};
   jobs::JobRunner jobs{*catalog, {.thread_count = 1}};
+  Policies policies{*catalog};
+  Holders timelines;  // of machines that run as instant VMs
+  alerts::HostConduct conduct;
   Scheduler scheduler;
 
-  std::map<std::string, catalog::HostId> holders{};  // machines that run as instant VMs
-  std::set<std::string> complaints{};                // "HOST: what"
-
   explicit Appliance(const Limits& limits)
-      : scheduler(*catalog, stores, jobs, limits, {},
-                  {.holders = [this](const std::string&) { return holders; },
-                   .conditions = {},
-                   .verify = {},
-                   .misconduct =
-                       [this](const Host& host, const alerts::Misconduct& misconduct) {
-                         complaints.insert(host.name + ": " + misconduct.what);
-                       }}) {}
+      : scheduler(*catalog, policies, jobs, limits, {&timelines, &conduct}) {}
+
+  // Exactly one host is complained of, and this is said of it.
+  void expect_complaint(const std::string& host, const std::string& words) {
+    auto complaints = conduct.conditions();
+    REQUIRE(complaints.size() == 1);
+    CHECK(complaints.front().subject == host);
+    CHECK_THAT(complaints.front().message, Catch::Contains(words));
+  }
 
   Host enroll(const std::string& name) {
     base::Sha256 hash = base::sha256(base::as_bytes("secret of " + name));
@@ -210,7 +221,7 @@ TEST_CASE("an order that an earlier daemon gave is taken over") {
   poll.running.push_back({77, "web", 1, 2});
   appliance.catalog->save_order(kTenant, "web", alpha.id, 77, 1);
   CHECK(appliance.scheduler.poll(alpha, poll).orders.empty());
-  CHECK(appliance.complaints.empty());
+  CHECK(appliance.conduct.conditions().empty());
 }
 
 TEST_CASE("orders that nobody gave hide no machine and fill no place") {
@@ -224,7 +235,7 @@ TEST_CASE("orders that nobody gave hide no machine and fill no place") {
   claims.running.push_back({5, "b1", 0, 0});                        // another host's order
   claims.running.push_back({base::now_ms() + 99'999, "b2", 0, 0});  // one of this daemon
   appliance.scheduler.poll(thief, claims);
-  CHECK(appliance.complaints == std::set<std::string>{"thief: orders"});
+  appliance.expect_complaint("thief", "claims orders");
   CHECK(appliance.scheduler.poll(beta, report({"b1", "b2"})).orders.size() == 2);
 }
 
@@ -248,7 +259,7 @@ TEST_CASE("who names a neighbour's machine is not given its orders") {
   appliance.scheduler.poll(alpha, report({}));
   CHECK(names(appliance.scheduler.poll(alpha, report({"web"}))) == Names{"web"});
   CHECK(appliance.scheduler.poll(thief, report({"web"})).orders.empty());
-  CHECK(appliance.complaints == std::set<std::string>{"thief: neighbours"});
+  appliance.expect_complaint("thief", "another host");
   // It moved to another host: the first one does not have it any more.
   appliance.scheduler.poll(alpha, report({}));
   Host beta = appliance.enroll("beta");
@@ -263,7 +274,7 @@ TEST_CASE("a host cannot report machines without end") {
     many.push_back("m" + std::to_string(i));
   appliance.scheduler.poll(alpha, report(many));
   CHECK(appliance.catalog->protections(kTenant).size() == Catalog::kNewMachinesADay);
-  CHECK(appliance.complaints == std::set<std::string>{"alpha: names"});
+  appliance.expect_complaint("alpha", "new machines");
   // Another host's names are its own affair.
   Host beta = appliance.enroll("beta");
   appliance.scheduler.poll(beta, report({"web"}));
@@ -293,7 +304,7 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   internal.tenant = catalog::TenantName(kTenant);
   internal.name = catalog::kInternalHostName;
   appliance.catalog->replace_internal_host(internal, base::now_ms());
-  appliance.holders["web"] = internal.id;
+  appliance.timelines.hosts["web"] = internal.id;
   Poll poll;
   poll.internal = true;
   poll.machines = {"web"};
@@ -313,7 +324,7 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   CHECK(appliance.scheduler.poll(alpha, report({"web"})).orders.empty());
   CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web", access::Requester("root")),
                     Catch::Contains("does not run"));
-  appliance.holders.clear();
+  appliance.timelines.hosts.clear();
   appliance.scheduler.request(kTenant, "web", access::Requester("root"));
   CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
 }
@@ -353,8 +364,7 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
   uint64_t begun_ms = base::now_ms();
 
   jobs::JobRunner jobs(*catalog, {.thread_count = 1});
-  Scheduler scheduler(*catalog, stores, jobs, {}, {}, {});
-  scheduler.start();
+  StoreUpkeep upkeep(*catalog, stores, jobs);
   auto ordered = [&](const char* kind) {
     std::set<std::string> tenants;
     for (const catalog::Job& job :
@@ -369,9 +379,9 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while ((ordered("compact") != to_compact || ordered("check") != to_check) &&
          std::chrono::steady_clock::now() < deadline) {
+    upkeep.round(base::now_ms());
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  scheduler.stop();
   CHECK(ordered("compact") == to_compact);
   CHECK(ordered("check") == to_check);
   CHECK(catalog->last_store_check(kTenant)->problem_count == 0);

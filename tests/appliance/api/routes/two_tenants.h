@@ -8,16 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "appliance/alerts/channels.h"
 #include "appliance/api/http/server.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/boot/model/boot_record.h"
-#include "appliance/catalog/retention_records.h"
-#include "appliance/catalog/verification_records.h"
+#include "appliance/catalog/catalog.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/policy/policy.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
 #include "appliance/retention/retention_service.h"
+#include "appliance/schedule/clock_trust.h"
+#include "appliance/schedule/duties.h"
 #include "appliance/verify/verify_service.h"
 #include "base/http_client.h"
 #include "base/json_access.h"
@@ -237,10 +239,14 @@ class TwoTenants {
   boot::PointPins pins_;
   boot::BootService boots_{boot_settings(), hypervisor_};
   boot::Asker asker_;
-  schedule::Scheduler scheduler_{*catalog, stores_, jobs_, {}, {}, {.verify = {}}};
+  schedule::Policies policies_{*catalog};
+  schedule::Scheduler scheduler_{*catalog, policies_, jobs_, {}};
+  schedule::DutyRunner duties_;
+  alerts::AlertChannels channels_{alerts::ChannelSettings{}};
   verify::VerifyService verification_{
       {.boot = boot_settings(), .worker_count = 0}, hypervisor_, watch_, *catalog, stores_, jobs_};
-  report::ReportService reports_{config_.reports_directory(), *catalog, scheduler_, jobs_};
+  report::ReportService reports_{config_.reports_directory(), *catalog, scheduler_, policies_,
+                                 jobs_};
   schedule::ClockTrust clock_trust_{*catalog};
   presence::Presence presence_{{}};
   points::PointDeletion deletion_{*catalog, stores_, pins_, {config_.state_directory, {}}};
@@ -260,7 +266,10 @@ class TwoTenants {
                      .clock_trust = &clock_trust_,
                      .presence = &presence_,
                      .deletion = &deletion_,
-                     .retention = &retention_};
+                     .retention = &retention_,
+                     .policies = &policies_,
+                     .duties = &duties_,
+                     .channels = &channels_};
   Authenticator authenticator_{*catalog};
   std::unique_ptr<Server> server_;
 };

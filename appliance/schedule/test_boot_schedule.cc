@@ -1,19 +1,20 @@
-#include "appliance/schedule/nightly_tests.h"
+#include "appliance/schedule/test_boot_schedule.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace appliance::schedule {
 
 // A clock that was set back is followed: the same night is not waited for twice.
-void NightlyTests::find_due(uint64_t now_ms) {
+void TestBootSchedule::find_due(uint64_t now_ms) {
   uint64_t from_ms = std::min(looked_ms_, now_ms);
   for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
     for (const catalog::Protection& protection : catalog_.protections(tenant.name)) {
-      auto policy = others_.policy(tenant.name, protection.policy);
+      auto policy = policies_.find(tenant.name, protection.policy);
       if (!protection.wanted || policy->verification != policy::Verification::nightly) continue;
       auto machine = catalog_.find_machine(tenant.name, protection.machine);
       if (!machine || machine->point_count == 0) continue;
@@ -28,12 +29,12 @@ void NightlyTests::find_due(uint64_t now_ms) {
   looked_ms_ = now_ms;
 }
 
-void NightlyTests::round(uint64_t now_ms) {
+void TestBootSchedule::round(uint64_t now_ms) {
   find_due(now_ms);
   std::string problem;
   for (auto key = due_.begin(); key != due_.end();) {
     try {
-      if (others_.verify) others_.verify(key->first, key->second);
+      test_boots_.order(key->first, key->second, "nightly");
       key = due_.erase(key);
     } catch (const base::Error& error) {
       // A machine that is gone needs no test.
@@ -52,6 +53,18 @@ void NightlyTests::round(uint64_t now_ms) {
                     due_.size() == 1
                         ? problem
                         : fmt::format("{} (and {} more machines)", problem, due_.size() - 1));
+}
+
+void TestBootSchedule::committed(const std::string& tenant, const std::string& machine) {
+  auto protection = catalog_.find_protection(tenant, machine);
+  if (!protection || !protection->wanted) return;
+  auto policy = policies_.find(tenant, protection->policy);
+  if (policy->verification != policy::Verification::after_sync) return;
+  try {
+    test_boots_.order(tenant, machine, "sync");
+  } catch (const std::exception& error) {
+    base::log().warn("no test boot of {}: {}", machine, error.what());
+  }
 }
 
 }  // namespace appliance::schedule

@@ -1,0 +1,105 @@
+// What the daemon does by itself again and again, and where it looks for what is wrong.
+#include "appliance/alerts/certificate_ends.h"
+#include "appliance/daemon/daemon.h"
+#include "appliance/presence/store_conditions.h"
+
+namespace appliance::daemon {
+namespace {
+
+constexpr std::chrono::seconds kRound{2};
+constexpr std::chrono::minutes kPatience{15}, kAlertsPatience{2};
+
+class VerifiedBoots : public schedule::TestBoots {
+ public:
+  explicit VerifiedBoots(verify::VerifyService& verification) : verification_(verification) {}
+  void order(const std::string& tenant, const std::string& machine, const char* why) override {
+    verification_.request(access::TenantName(tenant), machine + "@latest", why,
+                          access::Requester::schedule());
+  }
+
+ private:
+  verify::VerifyService& verification_;
+};
+
+}  // namespace
+
+std::vector<schedule::AlertSource> Daemon::limit_alerts() {
+  auto certificates = [this](uint64_t now_ms) {
+    alerts::CertificateEnds ends{authority_->authority_end_ms(), authority_->server_end_ms(),
+                                 pki::kHostLifetime_ms};
+    const auto all = access::TenantScope::all();
+    return alerts::certificate_conditions(ends, catalog_->tenants(all), catalog_->hosts(all),
+                                          now_ms);
+  };
+  auto space = [this](uint64_t) {
+    ballast_->restore();
+    return space_->conditions();
+  };
+  auto isolation = [this](uint64_t) {
+    std::vector<alerts::Condition> found;
+    std::string problem = boots_->isolation_problem();
+    if (!problem.empty()) {
+      found.push_back({alerts::kIsolationLost, std::string(catalog::kDefaultTenant),
+                       "isolated networks", problem});
+    }
+    return found;
+  };
+  return {{"the conduct of hosts",
+           {alerts::kHostMisbehaves},
+           [this](uint64_t) { return conduct_.conditions(); }},
+          {"space, quotas and volumes",
+           {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
+           space},
+          {"certificates", {alerts::kCertificateEnds}, certificates},
+          {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
+}
+
+std::vector<schedule::AlertSource> Daemon::alert_sources() {
+  std::vector<schedule::AlertSource> sources{
+      {"what the appliance needs",
+       {alerts::kDependencyMissing},
+       [this](uint64_t) { return presence_->conditions(); }},
+      {"the stores",
+       {alerts::kStoreUnusable, alerts::kPointsMissing},
+       [this](uint64_t) { return presence::store_conditions(stores_->standings()); }},
+      {"retention",
+       {alerts::kRetentionFailing, alerts::kRetentionHeld},
+       [this](uint64_t) { return retention_->conditions(); }},
+      {"the instant VMs",
+       {alerts::kInstantVmDown},
+       [this](uint64_t) { return timelines_->conditions(); }},
+      schedule::protection_source({*catalog_, *stores_, *scheduler_, *policies_, *clock_trust_})};
+  for (schedule::AlertSource& each : limit_alerts()) sources.push_back(std::move(each));
+  return sources;
+}
+
+void Daemon::add_duties() {
+  const base::Clock& clock = base::system_clock();
+  test_boots_ = std::make_unique<VerifiedBoots>(*verification_);
+  test_boot_schedule_ = std::make_unique<schedule::TestBootSchedule>(*catalog_, *policies_,
+                                                                     *test_boots_, clock.wall_ms());
+  ingest_->add_listener(*test_boot_schedule_);
+  upkeep_ = std::make_unique<schedule::StoreUpkeep>(*catalog_, *stores_, *jobs_);
+  old_rows_ = std::make_unique<schedule::OldRows>(*catalog_, *clock_trust_);
+  alert_loop_ = std::make_unique<schedule::AlertLoop>(
+      *catalog_, alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
+      alert_sources(), duties_);
+  services_->duties = &duties_;
+  services_->channels = &alert_loop_->channels();
+
+  auto add = [&](std::string name, std::string what, std::function<void()> round) {
+    auto patience = name == kAlertsDuty ? kAlertsPatience : kPatience;
+    duties_.add({std::move(name), std::move(what), kRound, std::move(round), patience});
+  };
+  add("orders", "orders of hosts that fell silent are not given up",
+      [this] { scheduler_->expire_silent_orders(); });
+  add("upkeep", "stores are neither compacted nor checked",
+      [this, &clock] { upkeep_->round(clock.wall_ms()); });
+  add("old rows", "old rows of the catalog are not forgotten", [this] { old_rows_->round(); });
+  add("test boots", "machines are not tested at night",
+      [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });
+  add(kAlertsDuty, "alerts are neither opened nor closed",
+      [this, &clock] { alert_loop_->round(clock.wall_ms()); });
+}
+
+}  // namespace appliance::daemon

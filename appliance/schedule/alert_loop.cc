@@ -1,0 +1,103 @@
+#include "appliance/schedule/alert_loop.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/internal_errors.h"
+#include "base/text.h"
+
+namespace appliance::schedule {
+namespace {
+
+// A failure that is over within that time (libvirt is being restarted) is in the log alone.
+constexpr std::chrono::seconds kToldAfter{30};
+constexpr uint64_t kInternalErrorOpenMs = 24ull * 3'600'000;  // after the last one
+
+alerts::Condition of_the_appliance(const char* kind, std::string subject, std::string message) {
+  return {kind, std::string(catalog::kDefaultTenant), std::move(subject), std::move(message)};
+}
+
+std::vector<alerts::Condition> internal_error_conditions(uint64_t now_ms) {
+  std::vector<alerts::Condition> found;
+  for (const base::InternalError& each : base::internal_errors()) {
+    if (now_ms > each.last_ms + kInternalErrorOpenMs) continue;
+    found.push_back(
+        of_the_appliance(alerts::kInternalError, each.place,
+                         fmt::format("an unexpected failure in {} at {}: {}", each.place,
+                                     base::format_time_ms(each.last_ms), each.message)));
+  }
+  return found;
+}
+
+std::vector<alerts::Condition> channel_conditions(alerts::AlertChannels& channels) {
+  std::vector<alerts::Condition> found;
+  for (const alerts::ChannelTrouble& each : channels.troubles()) {
+    found.push_back(
+        of_the_appliance(alerts::kAlertChannelFailing, each.channel,
+                         fmt::format("the {} for alerts fails since {}: {}", each.channel,
+                                     base::format_time_ms(each.since_ms), each.error)));
+  }
+  return found;
+}
+
+}  // namespace
+
+AlertLoop::AlertLoop(catalog::AlertRecords& records, const alerts::ChannelSettings& channels,
+                     std::vector<AlertSource> sources, DutyRunner& duties)
+    : channels_(channels),
+      book_(records, [this](const catalog::Alert& alert,
+                            alerts::AlertChange change) { channels_.tell(alert, change); }),
+      watch_(book_, with_own(std::move(sources)), [&duties] { return duty_conditions(duties); }) {}
+
+std::vector<AlertSource> AlertLoop::with_own(std::vector<AlertSource> sources) {
+  sources.push_back({"the channels of alerts", {alerts::kAlertChannelFailing}, [this](uint64_t) {
+                       return channel_conditions(channels_);
+                     }});
+  sources.push_back({"the daemon itself", {alerts::kInternalError}, internal_error_conditions});
+  return sources;
+}
+
+void AlertLoop::round(uint64_t now_ms) {
+  try {
+    watch_.round(now_ms);
+    unsettled_ = false;
+  } catch (const std::exception& error) {
+    if (!std::exchange(unsettled_, true)) {
+      catalog::Alert alert;
+      alert.tenant = catalog::TenantName(catalog::kDefaultTenant);
+      alert.kind = alerts::kDutyFailing;
+      alert.subject = "alerts";
+      alert.message =
+          fmt::format("alerts cannot be written down: {}; see muletto status", error.what());
+      alert.opened_ms = base::now_ms();
+      channels_.tell(alert, alerts::AlertChange::opened);
+    }
+    throw;
+  }
+}
+
+AlertSource protection_source(const FactSources& facts) {
+  return {"machines, hosts and stores",
+          {alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
+           alerts::kHostSilent, alerts::kStoreNearlyFull, alerts::kVerificationFailed,
+           alerts::kVerificationOverdue, alerts::kRecoverySlow, alerts::kPointsDamaged,
+           alerts::kStoreDamaged, alerts::kClockWrong, alerts::kApplianceClock},
+          [facts](uint64_t now_ms) {
+            return alerts::conditions_of(protection_facts(facts, now_ms), now_ms);
+          }};
+}
+
+std::vector<alerts::Condition> duty_conditions(DutyRunner& duties) {
+  std::vector<alerts::Condition> found;
+  for (const DutyFailure& each : duties.failures()) {
+    if (each.lasts < kToldAfter) continue;
+    found.push_back(of_the_appliance(alerts::kDutyFailing, each.name,
+                                     fmt::format("{}, since {}: {}", each.what,
+                                                 base::format_time_ms(each.since_ms), each.error)));
+  }
+  return found;
+}
+
+}  // namespace appliance::schedule

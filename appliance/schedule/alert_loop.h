@@ -1,0 +1,45 @@
+// Looks for what is wrong, settles the alerts, and tells people by the channels. Its round() is a
+// duty's; channels() may be used on any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "appliance/alerts/alert_book.h"
+#include "appliance/alerts/channels.h"
+#include "appliance/catalog/alert_records.h"
+#include "appliance/schedule/alert_watch.h"
+#include "appliance/schedule/duties.h"
+#include "appliance/schedule/protection_facts.h"
+
+namespace appliance::schedule {
+
+class AlertLoop {
+ public:
+  // `records` and `duties` outlive it. Beside the sources it watches the channels of alerts, what
+  // went wrong inside the daemon, and the duties.
+  AlertLoop(catalog::AlertRecords& records, const alerts::ChannelSettings& channels,
+            std::vector<AlertSource> sources, DutyRunner& duties);
+
+  // Throws when alerts cannot be written down; then the channels alone tell that, once.
+  void round(uint64_t now_ms);
+
+  alerts::AlertChannels& channels() { return channels_; }
+
+ private:
+  std::vector<AlertSource> with_own(std::vector<AlertSource> sources);
+
+  alerts::AlertChannels channels_;
+  alerts::AlertBook book_;
+  AlertWatch watch_;
+  bool unsettled_ = false;  // the last round could not write alerts down
+};
+
+// The machines, hosts and stores of all tenants. What `facts` names outlives the source.
+AlertSource protection_source(const FactSources& facts);
+
+// An alert for each duty that is not done.
+std::vector<alerts::Condition> duty_conditions(DutyRunner& duties);
+
+}  // namespace appliance::schedule
