@@ -160,7 +160,7 @@ Command completion_command(const Program& program) {
     return 0;
   };
   command.notes = fmt::format(
-      "Installed packages bring these scripts along. To try one in this shell: source "
+      "Packages install these scripts. To load one into the current shell: source "
       "<({0} completion bash), or in fish: {0} completion fish | source.",
       program.name);
   return command;

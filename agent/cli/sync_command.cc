@@ -236,7 +236,7 @@ base::Command sync_command(std::stop_token stop) {
     add("no-freeze", "do not freeze the guest's file systems");
     add("hooks", "check that the guest's freeze hooks ran");
     add("scratch-limit", value<std::string>()->value_name("SIZE"),
-        "stop the sync when the guest has overwritten so much meanwhile, such as 20G (default: "
+        "stop the sync when the guest has overwritten this much during it, such as 20G (default: "
         "when the disk is nearly full)");
     add("store", value<std::string>()->value_name("DIR"),
         "write the point into this store, instead of sending it to the appliance");

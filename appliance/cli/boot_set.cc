@@ -40,7 +40,7 @@ int run(const base::Arguments& arguments) {
 base::Command boot_set_command() {
   base::Command command;
   command.name = "boot set";
-  command.summary = "Change how an instant VM restarts, and whose syncs its machine gets";
+  command.summary = "Change how an instant VM restarts, or whose syncs its machine gets";
   command.positional = {"BOOT"};
   command.declare_options = declare_options;
   command.run = run;

@@ -25,7 +25,7 @@ void declare_options(base::options::options_description_easy_init add) {
       "discard", "discard everything the VM has written since its start")(
       "yes", "do not ask; discard the writes")(
       "grace", value<std::string>()->value_name("SECONDS"),
-      "ask the guest to shut down, and wait so many seconds before the power is cut (default: 0)");
+      "ask the guest to shut down; cut the power after this many seconds (default: 0)");
   declare_connection(add);
 }
 
@@ -91,8 +91,8 @@ base::Command boot_stop_command() {
   command.notes =
       std::string(kBootHelp) +
       "\n\n"
-      "Without --keep, --discard or --yes the command asks. It refuses if standard input is no "
-      "terminal.";
+      "Without --keep, --discard or --yes the command asks. It refuses if standard input is "
+      "not a terminal.";
   return command;
 }
 

@@ -17,7 +17,7 @@ void declare_options(base::options::options_description_easy_init add) {
   add("state", value<std::string>()->value_name("queued|running|succeeded|failed|cancelled"),
       "list only jobs in this state")("kind", value<std::string>()->value_name("KIND"),
                                       "list only jobs of this kind, such as sync or boot")(
-      "limit", value<std::string>()->value_name("COUNT"), "list at most so many (default: 50)");
+      "limit", value<std::string>()->value_name("COUNT"), "list at most this many (default: 50)");
   declare_connection(add);
 }
 

@@ -37,7 +37,7 @@ void declare_options(base::options::options_description_easy_init add) {
   add("verification", value<std::string>()->value_name("WHEN"),
       "when points are test-booted: off, after-sync or 'nightly HH:MM'");
   add("verify-within", value<std::string>()->value_name("DURATION"),
-      "alert when no test boot has passed for so long (default: 8d)");
+      "alert when no test boot has passed for this long (default: 8d)");
   add("protect-new", value<std::string>()->value_name("yes|no"),
       "of the default policy: protect machines as soon as an agent reports them");
   declare_connection(add);

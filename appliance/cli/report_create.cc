@@ -17,7 +17,7 @@ void declare_options(base::options::options_description_easy_init add) {
   add("format", value<std::string>()->value_name("html|pdf"),
       "format of the report (default: by the name of the file, else html)");
   add("from", value<std::string>()->value_name("TIME"),
-      "begin of the report, such as 2026-11-01 (default: seven days before its end)");
+      "start of the report, such as 2026-11-01 (default: seven days before its end)");
   add("to", value<std::string>()->value_name("TIME"), "end of the report (default: now)");
   add("timezone", value<std::string>()->value_name("ZONE"),
       "time zone of its times, such as Europe/Rome (default: UTC)");

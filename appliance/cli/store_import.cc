@@ -33,8 +33,8 @@ void declare_options(base::options::options_description_easy_init add) {
   add("libvirt-xml", value<std::string>()->value_name("FILE"),
       "libvirt's definition of the machine, from 'virsh dumpxml'");
   add("time", value<std::string>()->value_name("TIME"),
-      "when the images were taken, which is kept and shown (default: now); the point comes after "
-      "the machine's others all the same");
+      "when the images were taken, which is kept and shown (default: now); the point is "
+      "ordered after the machine's other points all the same");
   add("note", value<std::string>()->value_name("TEXT"), "a note that is kept with the point");
   add("base", value<std::string>()->value_name("POINT"),
       "the point since which --bitmap records changes");

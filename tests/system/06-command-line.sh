@@ -156,8 +156,30 @@ expect_failure 2 "did you mean '--network'" muletto boot start x --netwrok nat
 expect_failure 2 "listen needs a value" mulettod --listen
 expect_failure 2 "HOST:PORT" mulettod --state-dir "$WORK/state" --run-dir "$WORK/run" --libvirt test:///default --listen nonsense
 printf 'state_dir = "%s"\nrun_dir = "%s"\nlibvirt = "qemu:///system?socket=%s"\n' \
-  "$WORK/agent" "$WORK/agent.run" "$WORK/no-libvirt" > "$WORK/agent.toml"
-[ "$(muletto-agent status --config "$WORK/agent.toml" -o json | json .state_directory)" = "$WORK/agent" ] \
+  "$WORK/agent" "$WORK/agent.run" "$WORK/no-libvirt" > "$WORK/old.toml"
+[ "$(muletto-agent status --config "$WORK/old.toml" -o json | json .state_directory)" = "$WORK/agent" ] \
   || fail "old names of the agent's settings are not read"
-[ "$(muletto-agent status --state-dir "$WORK/other" -o json | json .state_directory)" = "$WORK/other" ] \
+[ "$(muletto-agent status --config "$WORK/old.toml" --state-dir "$WORK/other" -o json | json .state_directory)" = "$WORK/other" ] \
   || fail "the old option --state-dir is not read"
+
+# ---- names that an appliance has
+require_root
+unset MULETTO_SOCKET
+start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
+write_agent_config hv1 "web=$WORK/disk.img"
+enroll_agent hv1 --config "$WORK/hv1.toml" > /dev/null
+muletto-agent sync web --config "$WORK/hv1.toml" --quiet > /dev/null
+time=$(muletto point list -o json | json '.points[0].time')
+offers_only "muletto machine show " web
+offers_only "muletto policy preview --machine=" web
+offers_only "muletto boot start we" web@latest
+offers "muletto boot start --then web@" latest "$time"
+offers_only "muletto host show " hv1
+offers_only "muletto host forget "
+offers_only "muletto tenant set " default
+offers_only "muletto machine list --tenant " default
+offers_only "muletto job show " "$(muletto job list -o json | json '.jobs[0].id')"
+offers_only "muletto token revoke " "$(muletto token list -o json | json '.tokens[0].id')"
+offers_only "muletto boot show "
+offers_only "muletto machine show --tenant nobody "
+offers_only "muletto-agent sync --config $WORK/hv1.toml w" web
