@@ -26,7 +26,7 @@ if(MULETTO_PRECOMPILED)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     # GCC 12 warns of its own std::string ("forming offset 32 is out of the bounds") once that was precompiled.
     target_compile_options(muletto_options INTERFACE
-      -fpch-preprocess -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict)
+      -fpch-preprocess -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict)
   else()
     # Without the time, the same header makes the same file, which a compiler cache finds again.
     target_compile_options(muletto_options INTERFACE "SHELL:-Xclang -fno-pch-timestamp")

@@ -116,7 +116,7 @@ int start(const base::Arguments& arguments) {
 }
 
 int list(const base::Arguments& arguments) {
-  for (const InstantVm& vm : Session(arguments).service->list(access::TenantScope::all()))
+  for (const InstantVm& vm : Session(arguments).service->list(appliance::access::TenantScope::all()))
     fmt::print("{}\n", to_json(vm).dump());
   return 0;
 }
@@ -141,21 +141,21 @@ int tend(const base::Arguments& arguments) {
 
 int stop(const base::Arguments& arguments) {
   Session session(arguments);
-  session.service->stop(session.service->find(arguments.get("BOOT"), access::TenantScope::all()),
+  session.service->stop(session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()),
                         {arguments.has("keep"), arguments.get<uint32_t>("shutdown")});
   return 0;
 }
 
 int power(const base::Arguments& arguments) {
   Session session(arguments);
-  session.service->power(session.service->find(arguments.get("BOOT"), access::TenantScope::all()),
+  session.service->power(session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()),
                          power_action_from_name(arguments.get("ACTION")));
   return 0;
 }
 
 int wait(const base::Arguments& arguments) {
   Session session(arguments);
-  BootId id = session.service->find(arguments.get("BOOT"), access::TenantScope::all());
+  BootId id = session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all());
   Service service{Service::Kind::http, arguments.get<uint16_t>("port"), "/"};
   auto deadline = std::chrono::steady_clock::now() +
                   std::chrono::milliseconds(base::parse_duration_ms(arguments.get("timeout")));
@@ -176,7 +176,7 @@ int wait(const base::Arguments& arguments) {
 int screenshot(const base::Arguments& arguments) {
   Session session(arguments);
   Screenshot picture = session.service->screenshot(
-      session.service->find(arguments.get("BOOT"), access::TenantScope::all()));
+      session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()));
   std::ofstream file(arguments.get("FILE"), std::ios::binary);
   file.write(reinterpret_cast<const char*>(picture.bytes.data()),
              static_cast<std::streamsize>(picture.bytes.size()));
