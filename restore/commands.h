@@ -10,10 +10,6 @@ base::Command disk_command();
 base::Command machine_command();
 base::Command points_command();
 
-constexpr const char* kPointHelp =
-    "POINT is an id, a unique prefix of one, MACHINE@latest, or MACHINE@TIME, which is the newest "
-    "point at that time (UTC): web@2026-11-21T08:00.";
-
 // --store, --key-file, --passphrase-file
 void declare_store(base::options::options_description_easy_init add);
 images::StoreReference store_of(const base::Arguments& arguments);

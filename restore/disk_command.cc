@@ -7,6 +7,7 @@
 #include "base/stop_signals.h"
 #include "base/text.h"
 #include "restore/commands.h"
+#include "restore/point_help.h"
 #include "restore/restore_disk.h"
 
 namespace restore {

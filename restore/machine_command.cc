@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "restore/commands.h"
 #include "restore/file_names.h"
+#include "restore/point_help.h"
 #include "restore/restore_disk.h"
 
 namespace restore {
