@@ -13,8 +13,8 @@ int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post(
       fmt::format("/alerts/{}/acknowledge", base::encode_percent(arguments.get("ALERT"))),
       nlohmann::json::object());
-  if (arguments.json()) print_json(answer);
-  else fmt::print("Acknowledged: {}\n", printable(text_of(answer["alert"], "message")));
+  if (!print_if_json(arguments, answer))
+    fmt::print("Acknowledged: {}\n", printable(text_of(answer["alert"], "message")));
   return 0;
 }
 

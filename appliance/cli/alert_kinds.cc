@@ -10,10 +10,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/alert-kinds");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"KIND"}, {"SEVERITY"}, {"WHEN"}, {"WHAT TO DO"}});
   for (const nlohmann::json& kind : answer["kinds"]) {
     table.add({text_of(kind, "name"), text_of(kind, "severity"), text_of(kind, "meaning"),

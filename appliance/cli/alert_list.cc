@@ -18,10 +18,7 @@ void declare_options(base::options::options_description_easy_init add) {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get(arguments.has("closed") ? "/alerts?closed=true" : "/alerts");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"ID", Align::right},
                {"SEVERITY"},
                {"KIND"},

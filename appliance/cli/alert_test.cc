@@ -14,7 +14,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json job =
       follow_accepted(client, client.post("/alert-tests", nlohmann::json::object()),
                       arguments.json() ? FollowOutput::quiet : FollowOutput::log);
-  if (arguments.json()) print_json({{"job", job}});
+  print_if_json(arguments, {{"job", job}});
   return 0;
 }
 

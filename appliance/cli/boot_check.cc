@@ -45,9 +45,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json body = machine_body(arguments);
   body["point"] = arguments.get("POINT");
   nlohmann::json answer = ApiClient(arguments).post("/boots/check", body);
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     print_check(answer["check"]);
   }
   return answer["check"]["possible"].get<bool>() ? 0

@@ -15,10 +15,7 @@ int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer = client.get(path);
   answer["ticket"] = client.post(path + "/ticket", nlohmann::json::object())["ticket"];
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   const nlohmann::json& console = answer["console"];
   Sheet sheet;
   sheet.add("Link", text_of(answer["ticket"], "url"));

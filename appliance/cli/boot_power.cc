@@ -13,9 +13,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   std::string path = fmt::format("/boots/{}/power", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json answer = ApiClient(arguments).post(path, {{"action", arguments.get("ACTION")}});
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("The instant VM of {} is {}.\n", printable(text_of(answer["boot"], "machine")),
                text_of(answer["boot"], "state"));
   }

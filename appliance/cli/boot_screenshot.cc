@@ -17,9 +17,9 @@ int run(const base::Arguments& arguments) {
   base::HttpResponse picture = ApiClient(arguments).download(path);
   std::string file = arguments.get("FILE");
   base::write_file_durably(base::real_file_system(), file, base::as_bytes(picture.body));
-  if (arguments.json()) {
-    print_json({{"file", file}, {"type", picture.content_type}, {"size", picture.body.size()}});
-  } else {
+  if (!print_if_json(
+          arguments,
+          {{"file", file}, {"type", picture.content_type}, {"size", picture.body.size()}})) {
     fmt::print("{}: {}, {} bytes\n", file, printable(picture.content_type), picture.body.size());
   }
   return 0;

@@ -88,7 +88,7 @@ int run(const base::Arguments& arguments) {
     ended = has_ended(client, boot);
     if (!ended) std::this_thread::sleep_for(kPoll);
   }
-  if (arguments.json()) print_json({{"text", all}, {"next_offset", offset}});
+  print_if_json(arguments, {{"text", all}, {"next_offset", offset}});
   return 0;
 }
 

@@ -30,8 +30,7 @@ int run(const base::Arguments& arguments) {
   }
   nlohmann::json answer = ApiClient(arguments).put(
       "/boots/" + base::encode_percent(arguments.get("BOOT")) + "/settings", body);
-  if (arguments.json()) print_json(answer);
-  else print_boot(answer["boot"]);
+  if (!print_if_json(arguments, answer)) print_boot(answer["boot"]);
   return 0;
 }
 

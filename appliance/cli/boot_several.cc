@@ -72,8 +72,7 @@ int start_several(const base::Arguments& arguments, nlohmann::json body) {
     failure = error;
   }
   nlohmann::json boots = client.get(path)["job"]["figures"].value("boots", nlohmann::json::array());
-  if (arguments.json()) print_json({{"boots", boots}});
-  else print_outcomes(boots);
+  if (!print_if_json(arguments, {{"boots", boots}})) print_outcomes(boots);
   if (failure) throw *failure;
   return 0;
 }

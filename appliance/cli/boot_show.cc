@@ -11,9 +11,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/boots/" + base::encode_percent(arguments.get("BOOT")));
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     print_boot(answer["boot"]);
   }
   return 0;

@@ -55,10 +55,7 @@ int run(const base::Arguments& arguments) {
                            duration_of(waited["figures"], "since_start_ms"));
   }
   nlohmann::json answer = client.get(path);
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   print_boot(answer["boot"]);
   if (!answered.empty()) fmt::print("{}\n", printable(answered));
   return 0;

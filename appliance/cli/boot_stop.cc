@@ -70,9 +70,7 @@ int run(const base::Arguments& arguments) {
     body["shutdown_timeout_s"] = *grace;
   std::string path = fmt::format("/boots/{}/stop", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json job = follow_accepted(client, client.post(path, body), FollowOutput::quiet);
-  if (arguments.json()) {
-    print_json({{"job", job}});
-  } else {
+  if (!print_if_json(arguments, {{"job", job}})) {
     fmt::print("The instant VM of {} is stopped; its writes are {}.\n",
                printable(text_of(job, "subject")), keep ? "kept" : "discarded");
   }

@@ -22,9 +22,7 @@ int run(const base::Arguments& arguments) {
   std::string path = fmt::format("/boots/{}/wait", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json job =
       follow_accepted(client, client.post(path, wait_body(arguments)), FollowOutput::quiet);
-  if (arguments.json()) {
-    print_json({{"job", job}});
-  } else {
+  if (!print_if_json(arguments, {{"job", job}})) {
     fmt::print("{} {} after the start\n", printable(text_of(job["figures"], "answer")),
                duration_of(job["figures"], "since_start_ms"));
   }

@@ -8,8 +8,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/clock");
-  if (arguments.json()) print_json(answer);
-  else print_clock(answer["clock"]);
+  if (!print_if_json(arguments, answer)) print_clock(answer["clock"]);
   return 0;
 }
 

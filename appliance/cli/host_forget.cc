@@ -12,8 +12,8 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/hosts/" + base::encode_percent(arguments.get("HOST")));
-  if (arguments.json()) print_json(answer);
-  else fmt::print("The host {} is forgotten.\n", printable(text_of(answer["host"], "name")));
+  if (!print_if_json(arguments, answer))
+    fmt::print("The host {} is forgotten.\n", printable(text_of(answer["host"], "name")));
   return 0;
 }
 

@@ -8,10 +8,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/hosts");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"HOST"}, {"ID"}, {"AGENT"}, {"ENROLLED"}, {"LAST SEEN"}, {"REVOKED"}});
   for (const nlohmann::json& host : answer["hosts"]) {
     table.add({text_of(host, "name"), short_id(host, "id"), text_of(host, "version"),

@@ -12,9 +12,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   std::string path = fmt::format("/hosts/{}/revoke", base::encode_percent(arguments.get("HOST")));
   nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("The host {} is revoked.\n", printable(text_of(answer["host"], "name")));
   }
   return 0;

@@ -12,10 +12,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/hosts/" + base::encode_percent(arguments.get("HOST")));
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   const nlohmann::json& host = answer["host"];
   const nlohmann::json& report = host["report"];
   Sheet sheet;

@@ -11,9 +11,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   std::string path = fmt::format("/jobs/{}/cancel", base::encode_percent(arguments.get("JOB")));
   nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("Job {} was asked to stop; it is {}.\n", text_of(answer["job"], "id"),
                text_of(answer["job"], "state"));
   }

@@ -14,9 +14,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json job = client.get("/jobs/" + base::encode_percent(arguments.get("JOB")))["job"];
   job = follow_job(client, job.value("id", int64_t{0}),
                    arguments.json() ? FollowOutput::quiet : FollowOutput::log);
-  if (arguments.json()) {
-    print_json({{"job", job}});
-  } else {
+  if (!print_if_json(arguments, {{"job", job}})) {
     fmt::print("Job {} {} after {}.\n", text_of(job, "id"), text_of(job, "state"),
                duration_of(job, "duration_ms"));
   }

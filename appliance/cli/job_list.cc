@@ -29,10 +29,7 @@ int run(const base::Arguments& arguments) {
       path += fmt::format("&{}={}", name, base::encode_percent(arguments.get(name)));
   }
   nlohmann::json answer = ApiClient(arguments).get(path);
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"JOB", Align::right},
                {"KIND"},
                {"SUBJECT"},

@@ -35,10 +35,7 @@ int run(const base::Arguments& arguments) {
   std::string path = "/jobs/" + base::encode_percent(arguments.get("JOB"));
   nlohmann::json answer = client.get(path);
   answer["lines"] = client.get(path + "/log")["lines"];
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   print_job(answer["job"]);
   for (const nlohmann::json& line : answer["lines"]) {
     fmt::print("{}  {}\n", text_of(line, "time"), printable(text_of(line, "text")));

@@ -24,9 +24,7 @@ int run(const base::Arguments& arguments) {
   std::string path =
       fmt::format("/machines/{}/host", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, body);
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("The machine {} belongs to {}.\n", printable(arguments.get("MACHINE")),
                arguments.has("nobody") ? "no host" : printable(text_of(answer["machine"], "host")));
   }

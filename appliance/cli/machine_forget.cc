@@ -55,10 +55,7 @@ int run(const base::Arguments& arguments) {
   if (!arguments.has("yes")) ask(summary_of(machine, traces));
   nlohmann::json answer = client.remove(path + (with_points ? "?points=true" : ""));
   nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
-  if (arguments.json()) {
-    print_json({{"job", job}, {"traces", traces}});
-    return 0;
-  }
+  if (print_if_json(arguments, {{"job", job}, {"traces", traces}})) return 0;
   fmt::print("Forgotten is {}.\n", summary_of(machine, traces));
   return 0;
 }

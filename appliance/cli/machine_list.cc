@@ -10,10 +10,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/machines");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"MACHINE"},
                {"HOST"},
                {"POINTS", Align::right},

@@ -21,9 +21,7 @@ int run(const base::Arguments& arguments) {
   std::string path =
       fmt::format("/machines/{}/protection", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, body);
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("The machine {} is protected by the policy {}; due next: {}.\n",
                printable(arguments.get("MACHINE")),
                printable(text_of(answer["protection"], "policy")),

@@ -40,9 +40,7 @@ void print_machine(const nlohmann::json& machine) {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/machines/" + base::encode_percent(arguments.get("MACHINE")));
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     print_machine(answer["machine"]);
   }
   return 0;

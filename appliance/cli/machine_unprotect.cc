@@ -13,8 +13,7 @@ int run(const base::Arguments& arguments) {
   std::string path =
       fmt::format("/machines/{}/protection", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, {{"wanted", false}});
-  if (arguments.json()) print_json(answer);
-  else
+  if (!print_if_json(arguments, answer))
     fmt::print("The machine {} is not protected any more.\n", printable(arguments.get("MACHINE")));
   return 0;
 }

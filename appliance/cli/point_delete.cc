@@ -14,9 +14,7 @@ int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer = client.remove("/points/" + base::encode_percent(arguments.get("POINT")));
   nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
-  if (arguments.json()) {
-    print_json({{"job", job}});
-  } else {
+  if (!print_if_json(arguments, {{"job", job}})) {
     fmt::print(
         "The point {} is deleted. Its space is freed within a day, or now: muletto tenant "
         "compact\n",

@@ -29,15 +29,15 @@ int hold(const base::Arguments& arguments) {
     if (arguments.has(name)) body[name] = arguments.get(name);
   }
   nlohmann::json answer = ApiClient(arguments).put(hold_path(arguments), body);
-  if (arguments.json()) print_json(answer);
-  else fmt::print("The point {} is held.\n", printable(text_of(answer, "point")));
+  if (!print_if_json(arguments, answer))
+    fmt::print("The point {} is held.\n", printable(text_of(answer, "point")));
   return 0;
 }
 
 int release(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).remove(hold_path(arguments));
-  if (arguments.json()) print_json(answer);
-  else fmt::print("The point {} is not held any more.\n", printable(text_of(answer, "point")));
+  if (!print_if_json(arguments, answer))
+    fmt::print("The point {} is not held any more.\n", printable(text_of(answer, "point")));
   return 0;
 }
 

@@ -18,10 +18,7 @@ int run(const base::Arguments& arguments) {
   if (arguments.has("machine"))
     path += "?machine=" + base::encode_percent(arguments.get("machine"));
   nlohmann::json answer = ApiClient(arguments).get(path);
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table(
       {{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {"KEPT BY"}, {""}});
   for (const nlohmann::json& point : answer["points"]) {

@@ -38,9 +38,7 @@ void print_point(const nlohmann::json& point) {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/points/" + base::encode_percent(arguments.get("POINT")));
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     print_point(answer["point"]);
   }
   return 0;

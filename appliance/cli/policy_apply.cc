@@ -30,10 +30,7 @@ int run(const base::Arguments& arguments) {
     removed += jobs.back()["figures"].value("removed", uint64_t{0});
     busy += jobs.back()["figures"].value("busy", uint64_t{0});
   }
-  if (arguments.json()) {
-    print_json({{"jobs", jobs}, {"held", answer["held"]}});
-    return 0;
-  }
+  if (print_if_json(arguments, {{"jobs", jobs}, {"held", answer["held"]}})) return 0;
   fmt::print("{} removed.\n", base::format_count(removed, "point"));
   if (busy > 0)
     fmt::print("{} in use stayed, and will be tried again.\n", base::format_count(busy, "point"));

@@ -12,8 +12,8 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/policies/" + base::encode_percent(arguments.get("POLICY")));
-  if (arguments.json()) print_json(answer);
-  else fmt::print("The policy {} is deleted.\n", printable(arguments.get("POLICY")));
+  if (!print_if_json(arguments, answer))
+    fmt::print("The policy {} is deleted.\n", printable(arguments.get("POLICY")));
   return 0;
 }
 

@@ -17,10 +17,7 @@ std::string words(const nlohmann::json& list) {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/policies");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"POLICY"}, {"SCHEDULE"}, {"KEEPS"}, {"PRIORITY", Align::right}, {"NEW MACHINES"}});
   for (const nlohmann::json& policy : answer["policies"]) {
     table.add({text_of(policy, "name"), words(policy["schedule"]), text_of(policy, "keep"),

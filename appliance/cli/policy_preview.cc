@@ -48,10 +48,7 @@ void print_machine(const nlohmann::json& machine) {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/retention" + query_of(arguments));
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   bool is_first = true;
   for (const nlohmann::json& machine : answer["machines"]) {
     if (!is_first) fmt::print("\n");

@@ -64,8 +64,8 @@ int run(const base::Arguments& arguments) {
   if (arguments.has("protect-new")) body["protect_new"] = yes_or_no(arguments.get("protect-new"));
   nlohmann::json answer =
       ApiClient(arguments).put("/policies/" + base::encode_percent(arguments.get("POLICY")), body);
-  if (arguments.json()) print_json(answer);
-  else fmt::print("The policy {} is set.\n", printable(arguments.get("POLICY")));
+  if (!print_if_json(arguments, answer))
+    fmt::print("The policy {} is set.\n", printable(arguments.get("POLICY")));
   return 0;
 }
 

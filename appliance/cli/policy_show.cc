@@ -12,10 +12,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/policies/" + base::encode_percent(arguments.get("POLICY")));
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   const nlohmann::json& policy = answer["policy"];
   auto list = [&](const char* field) {
     std::string text;

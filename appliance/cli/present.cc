@@ -82,6 +82,11 @@ void print_problems(const nlohmann::json& answer, std::string_view what) {
 
 void print_json(const nlohmann::json& value) { fmt::print("{}\n", base::dump_text(value, 2)); }
 
+bool print_if_json(const base::Arguments& arguments, const nlohmann::json& answer) {
+  if (arguments.json()) print_json(answer);
+  return arguments.json();
+}
+
 std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name,
                                       uint64_t min, uint64_t max) {
   if (!arguments.has(name)) return std::nullopt;

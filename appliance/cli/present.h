@@ -29,6 +29,9 @@ void print_problems(const nlohmann::json& answer, std::string_view what = "could
 
 // Indented, followed by a newline.
 void print_json(const nlohmann::json& value);
+// The end of most commands: prints the answer where --output json asks for it; else returns false,
+// and the caller prints it for people.
+bool print_if_json(const base::Arguments& arguments, const nlohmann::json& answer);
 
 // A whole number from an option's text; throws invalid_argument with the option's name.
 std::optional<uint64_t> number_option(const base::Arguments& arguments, const char* name,

@@ -35,9 +35,7 @@ int run(const base::Arguments& arguments) {
   std::string id = text_of(job["figures"], "report");
   base::HttpResponse report = client.download("/reports/" + base::encode_percent(id));
   base::write_file_durably(base::real_file_system(), path, base::as_bytes(report.body));
-  if (arguments.json()) {
-    print_json({{"report", id}, {"file", path}, {"size", report.body.size()}});
-  } else {
+  if (!print_if_json(arguments, {{"report", id}, {"file", path}, {"size", report.body.size()}})) {
     fmt::print("The report is in {}.\n", path);
   }
   return 0;

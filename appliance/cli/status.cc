@@ -11,10 +11,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json status = ApiClient(arguments).get("/status");
-  if (arguments.json()) {
-    print_json(status);
-    return 0;
-  }
+  if (print_if_json(arguments, status)) return 0;
   const nlohmann::json& boots = status["boots"];
   Sheet sheet;
   sheet.add("Version", text_of(status, "version"));

@@ -49,9 +49,7 @@ int run(const base::Arguments& arguments) {
   images::CheckReport report = images::check_store(base::real_file_system(), arguments.get("DIR"),
                                                    key_of(arguments), options);
   line.clear();
-  if (arguments.json()) {
-    print_json(report_json(report));
-  } else {
+  if (!print_if_json(arguments, report_json(report))) {
     print_report(report);
   }
   return report.good() ? 0 : base::exit_code(base::ErrorCode::corrupt);

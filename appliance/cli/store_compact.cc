@@ -12,9 +12,8 @@ int run(const base::Arguments& arguments) {
   auto writer =
       images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   images::CompactResult result = writer->compact();
-  if (arguments.json()) {
-    print_json({{"packs_rewritten", result.packs_rewritten}, {"bytes_freed", result.bytes_freed}});
-  } else {
+  if (!print_if_json(arguments, {{"packs_rewritten", result.packs_rewritten},
+                                 {"bytes_freed", result.bytes_freed}})) {
     fmt::print("{} rewritten, {} freed.\n", base::format_count(result.packs_rewritten, "pack"),
                base::format_size(result.bytes_freed));
   }

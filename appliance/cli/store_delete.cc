@@ -13,9 +13,7 @@ int run(const base::Arguments& arguments) {
       images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
   images::PointId id = writer->reader().find_point(arguments.get("POINT"));
   writer->delete_point(id);
-  if (arguments.json()) {
-    print_json({{"deleted", id.hex()}});
-  } else {
+  if (!print_if_json(arguments, {{"deleted", id.hex()}})) {
     fmt::print("The point {} is deleted. Its space comes back with 'muletto store compact'.\n",
                id.hex());
   }

@@ -12,9 +12,7 @@ int run(const base::Arguments& arguments) {
   auto reader = images::StoreReader::open(base::real_file_system(), directory, key_of(arguments));
   store["id"] = reader->id().hex();
   store["directory"] = directory;
-  if (arguments.json()) {
-    print_json({{"store", store}});
-  } else {
+  if (!print_if_json(arguments, {{"store", store}})) {
     print_store_figures(store);
   }
   return 0;

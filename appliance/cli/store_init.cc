@@ -35,10 +35,9 @@ int run(const base::Arguments& arguments) {
   }
   std::string directory = arguments.get("DIR");
   images::init_store(base::real_file_system(), directory, options);
-  if (arguments.json()) {
-    print_json(
-        {{"directory", directory}, {"encrypted", encrypt}, {"chunk_size", options.chunk_size}});
-  } else {
+  if (!print_if_json(
+          arguments,
+          {{"directory", directory}, {"encrypted", encrypt}, {"chunk_size", options.chunk_size}})) {
     fmt::print("Made {} store at {}.\n", encrypt ? "an encrypted" : "a", directory);
   }
   return 0;

@@ -28,9 +28,7 @@ int run(const base::Arguments& arguments) {
   }
   std::string directory = arguments.get("DIR");
   images::change_store_key(base::real_file_system(), directory, key_of(arguments), new_key);
-  if (arguments.json()) {
-    print_json({{"directory", directory}, {"changed", true}});
-  } else {
+  if (!print_if_json(arguments, {{"directory", directory}, {"changed", true}})) {
     fmt::print(
         "The store at {} opens with the new key only. No pack was rewritten: the old key still "
         "opens old copies of the file {}/key.\n",

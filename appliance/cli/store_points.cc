@@ -40,9 +40,7 @@ int run(const base::Arguments& arguments) {
                std::string(images::consistency_name(point.consistency)),
                images::clock_note(point.time_ms, point.dates)});
   }
-  if (arguments.json()) {
-    print_json({{"points", list}});
-  } else {
+  if (!print_if_json(arguments, {{"points", list}})) {
     table.print("There are no points.");
   }
   return 0;

@@ -14,12 +14,10 @@ namespace {
 int run(const base::Arguments& arguments) {
   images::RebuildReport report =
       images::rebuild_index(base::real_file_system(), arguments.get("DIR"));
-  if (arguments.json()) {
-    print_json({{"packs_read", report.packs_read},
-                {"chunks_found", report.chunks_found},
-                {"points_found", report.points_found},
-                {"problems", report.problems}});
-  } else {
+  if (!print_if_json(arguments, {{"packs_read", report.packs_read},
+                                 {"chunks_found", report.chunks_found},
+                                 {"points_found", report.points_found},
+                                 {"problems", report.problems}})) {
     fmt::print("Found {} in {}, and {}.\n", base::format_count(report.chunks_found, "chunk"),
                base::format_count(report.packs_read, "pack"),
                base::format_count(report.points_found, "point"));

@@ -47,9 +47,8 @@ void print_uris(const base::Arguments& arguments, const images::ExportOptions& o
   nlohmann::json uris = nlohmann::json::object();
   for (const std::string& disk : options.disks)
     uris[disk] = images::export_uri(options.socket_path, disk);
-  if (arguments.json()) {
-    print_json({{"point", options.point}, {"socket", options.socket_path}, {"uris", uris}});
-  } else {
+  if (!print_if_json(arguments,
+                     {{"point", options.point}, {"socket", options.socket_path}, {"uris", uris}})) {
     for (const auto& [disk, uri] : uris.items())
       fmt::print("{}  {}\n", disk, uri.get<std::string>());
     fmt::print("Serving until interrupted.\n");

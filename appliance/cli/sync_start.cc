@@ -26,8 +26,8 @@ int run(const base::Arguments& arguments) {
     if (arguments.json()) print_json({{"job", job}});
     return 0;
   }
-  if (arguments.json()) print_json(answer);
-  else fmt::print("Ordered as job {}.\n", text_of(answer["job"], "id"));
+  if (!print_if_json(arguments, answer))
+    fmt::print("Ordered as job {}.\n", text_of(answer["job"], "id"));
   return 0;
 }
 

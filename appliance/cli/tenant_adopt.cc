@@ -45,8 +45,7 @@ int run(const base::Arguments& arguments) {
                     text_of(adoption, "known_count"), printable(name),
                     text_of(adoption, "lost_count")));
   }
-  if (arguments.json()) print_json(answer);
-  else
+  if (!print_if_json(arguments, answer))
     fmt::print("The store {} in {} is that of tenant {} now. It has {} points.\n",
                text_of(adoption, "id"), text_of(adoption, "directory"), printable(name),
                text_of(adoption, "found_count"));

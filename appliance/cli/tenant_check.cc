@@ -19,9 +19,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json answer = client.post("/store/check", {{"deep", arguments.has("deep")}});
   FollowOutput output = arguments.json() ? FollowOutput::quiet : FollowOutput::log;
   nlohmann::json job = follow_accepted(client, answer, output);
-  if (arguments.json()) {
-    print_json({{"job", job}});
-  } else {
+  if (!print_if_json(arguments, {{"job", job}})) {
     const nlohmann::json& figures = job["figures"];
     auto count = [&](const char* field, const char* noun) {
       return base::format_count(figures.value(field, uint64_t{0}), noun);

@@ -13,9 +13,7 @@ int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer = client.post("/store/compact", nlohmann::json::object());
   nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
-  if (arguments.json()) {
-    print_json({{"job", job}});
-  } else {
+  if (!print_if_json(arguments, {{"job", job}})) {
     fmt::print("{} rewritten, {} freed.\n",
                base::format_count(job["figures"].value("packs_rewritten", uint64_t{0}), "pack"),
                size_of(job["figures"], "bytes_freed"));

@@ -16,10 +16,7 @@ void declare_options(base::options::options_description_easy_init add) {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post(
       "/tenants", {{"name", arguments.get("NAME")}, {"encrypted", arguments.has("encrypted")}});
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   fmt::print("The tenant {} exists now.\n", printable(arguments.get("NAME")));
   const nlohmann::json& tenant = answer["tenant"];
   if (!tenant["key_file"].is_null()) {

@@ -9,9 +9,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/store");
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     const nlohmann::json& store = answer["store"];
     const nlohmann::json& standing = store["standing"];
     bool is_ready = standing["problem"].is_null();

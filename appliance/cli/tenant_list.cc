@@ -10,10 +10,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/tenants");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"TENANT"}, {"CREATED"}, {"STORE"}, {"ENCRYPTED"}, {"QUOTA"}, {"FOLDER"}});
   for (const nlohmann::json& tenant : answer["tenants"])
     table.add({text_of(tenant, "name"), text_of(tenant, "created"),

@@ -15,9 +15,7 @@ void declare_options(base::options::options_description_easy_init add) {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).post("/store/recompute", {{"forget", arguments.has("forget")}});
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("The store has {} points.\n", text_of(answer, "point_count"));
   }
   return 0;

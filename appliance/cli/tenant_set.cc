@@ -27,9 +27,7 @@ int run(const base::Arguments& arguments) {
   if (quota != "none") body["quota"] = base::parse_size(quota);
   nlohmann::json answer =
       ApiClient(arguments).put("/tenants/" + base::encode_percent(arguments.get("TENANT")), body);
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("The store of {} may take {} on the disk.\n", printable(arguments.get("TENANT")),
                quota == "none" ? "any amount" : size_of(answer["tenant"], "quota"));
   }

@@ -35,10 +35,7 @@ nlohmann::json create_body(const base::Arguments& arguments) {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post("/tokens", create_body(arguments));
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   const nlohmann::json& token = answer["token"];
   Sheet sheet;
   sheet.add("Token", text_of(token, "token"));

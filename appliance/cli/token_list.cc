@@ -8,10 +8,7 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/tokens");
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"ID"}, {"KIND"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
   for (const nlohmann::json& token : answer["tokens"]) {
     table.add({text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"),

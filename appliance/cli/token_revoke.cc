@@ -12,9 +12,7 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/tokens/" + base::encode_percent(arguments.get("TOKEN")));
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print(
         "The token {} is revoked. A host that enrolled with it stays: see 'muletto host revoke'.\n",
         printable(arguments.get("TOKEN")));

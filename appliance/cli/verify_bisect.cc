@@ -18,9 +18,7 @@ int run(const base::Arguments& arguments) {
       fmt::format("/machines/{}/bisect", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json job =
       follow_accepted(client, client.post(path, nlohmann::json::object()), FollowOutput::quiet);
-  if (arguments.json()) {
-    print_json(job["figures"]);
-  } else {
+  if (!print_if_json(arguments, job["figures"])) {
     fmt::print("The newest point that boots is {}\n", text_of(job["figures"], "point"));
   }
   return 0;

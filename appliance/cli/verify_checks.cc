@@ -37,10 +37,7 @@ int run(const base::Arguments& arguments) {
   } else if (!arguments.has("relearn")) {
     answer = client.get(path);
   }
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   for (const nlohmann::json& each : answer["checks"])
     fmt::print("demanded  {}\n", printable(each.get<std::string>()));
   for (const nlohmann::json& each : answer["learned"])

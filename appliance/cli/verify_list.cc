@@ -22,10 +22,7 @@ int run(const base::Arguments& arguments) {
   std::string query =
       arguments.has("machine") ? "?machine=" + base::encode_percent(arguments.get("machine")) : "";
   nlohmann::json answer = ApiClient(arguments).get("/verifications" + query);
-  if (arguments.json()) {
-    print_json(answer);
-    return 0;
-  }
+  if (print_if_json(arguments, answer)) return 0;
   Table table({{"NUMBER", Align::right},
                {"MACHINE"},
                {"POINT OF"},

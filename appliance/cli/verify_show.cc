@@ -57,9 +57,7 @@ int run(const base::Arguments& arguments) {
                                base::as_bytes(picture.body));
     }
   }
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     print_seen(seen);
   }
   return 0;

@@ -23,9 +23,7 @@ int run(const base::Arguments& arguments) {
   nlohmann::json answer = client.get("/verifications/" + text_of(job["figures"], "verification"));
   const nlohmann::json& seen = answer["verification"];
   std::string verdict = text_of(seen, "verdict");
-  if (arguments.json()) {
-    print_json(answer);
-  } else {
+  if (!print_if_json(arguments, answer)) {
     fmt::print("{}: {} (test boot {}, {})\n", printable(text_of(seen, "machine")), verdict,
                text_of(seen, "number"), duration_of(seen, "duration_ms"));
     for (const nlohmann::json& reason : seen["reasons"])
