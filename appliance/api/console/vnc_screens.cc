@@ -201,7 +201,7 @@ class Watchdog {
       if (!failure && *armed) bite();
     });
   }
-  ~Watchdog() { stop(); }
+  ~Watchdog() { *armed_ = false; }  // the timer cancels its own wait
   void stop() {
     *armed_ = false;  // its time may already be up, and its handler scheduled
     timer_.cancel();
