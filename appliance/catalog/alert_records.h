@@ -1,4 +1,4 @@
-// Alerts, open and closed. At most one is open of each tenant, kind and subject. Errors and
+// Alerts, open and closed. At most one is open for each tenant, kind and subject. Errors and
 // durability: catalog.h.
 #pragma once
 
@@ -15,7 +15,7 @@ class AlertRecords {
  public:
   virtual ~AlertRecords() = default;
 
-  // Opens the alert, or gives an open one the message. True if it is new.
+  // Opens the alert, or updates the message of an open one. True if it is new.
   virtual bool open_alert(const Alert& alert) = 0;
   // False if none was open.
   virtual bool close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,

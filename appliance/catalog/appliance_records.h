@@ -1,4 +1,4 @@
-// What the appliance remembers of itself. Errors and durability: catalog.h.
+// What the appliance remembers about itself. Errors and durability: catalog.h.
 #pragma once
 
 #include <optional>

@@ -33,8 +33,8 @@ struct PruneLimits {
   uint64_t finished_jobs = 10'000;  // the newest ones
   uint64_t job_log_days = 90;       // after the job ended
   uint64_t alert_days = 400;        // after it closed
-  uint64_t token_days = 30;         // after its use or its end; the same for holds that are over
-  uint64_t rows = 1000;             // of each kind that go at most at once
+  uint64_t token_days = 30;         // after its use or its end; the same for ended holds
+  uint64_t rows = 1000;             // of each kind removed at once, at most
 };
 
 // What prune() removed: rows.
@@ -54,11 +54,11 @@ class Catalog : public virtual TenantRecords,
                 public virtual ProtectionRecords,
                 public virtual ApplianceRecords {
  public:
-  // Opens or makes the SQLite file, migrates it to this version and makes the tenant `default`.
+  // Opens or creates the SQLite file, migrates it to this version and creates the tenant `default`.
   // Throws unsupported for a catalog of a newer version.
   static std::unique_ptr<Catalog> open(const std::string& path);
 
-  // Removes what is older than the limits say, in every aggregate.
+  // Removes what is older than the limits, in every aggregate.
   virtual PruneCounts prune(const PruneLimits& limits, uint64_t now_ms) = 0;
 };
 

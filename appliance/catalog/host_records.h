@@ -23,7 +23,7 @@ class HostRecords {
   // By id, unique prefix of an id (at least 4 digits) or name. Throws not_found, invalid_argument
   // if ambiguous.
   Host host(std::string_view selector, const TenantScope& scope);
-  // Whose certificate that is, one that was renewed since included; also of a revoked host.
+  // The host of that certificate, including one that has been renewed since; also a revoked host.
   virtual std::optional<Host> find_host_by_certificate(std::string_view serial) = 0;
   // The host's newest one from now on; earlier ones stay valid.
   virtual void add_certificate(const HostId& id, const std::string& serial, uint64_t now_ms) = 0;
@@ -35,8 +35,7 @@ class HostRecords {
   virtual void enroll_host(const base::Sha256& secret_hash, const Host& host, uint64_t now_ms) = 0;
   // Adds the appliance's own host of a tenant; an earlier one is revoked.
   virtual void replace_internal_host(const Host& host, uint64_t now_ms) = 0;
-  // Machines that were the host's belong to nobody afterwards. Throws not_found, busy unless it is
-  // revoked.
+  // The host's machines belong to no host afterwards. Throws not_found, busy unless it is revoked.
   virtual void forget_host(const HostId& id) = 0;
 
   // Replaces the host's earlier report.

@@ -30,7 +30,7 @@ class JobRecords {
   virtual void start_job(JobId id, uint64_t now_ms) = 0;
   virtual void save_progress(JobId id, const JobProgress& progress, std::string_view figures) = 0;
   virtual void end_job(const Job& job) = 0;  // state, progress, figures, error, ended_ms
-  // At most kMaxLogLines a job; further lines are dropped.
+  // At most kMaxLogLines per job; further lines are dropped.
   virtual void log_job(JobId id, std::string_view text, uint64_t now_ms) = 0;
   // Of any tenant: the caller checks the job's tenant.
   virtual std::optional<Job> find_job(JobId id) = 0;
@@ -40,7 +40,7 @@ class JobRecords {
   // no node. Another node's jobs are its own. Returns how many.
   virtual uint64_t fail_unfinished_jobs(const NodeId& node, std::string_view why,
                                         uint64_t now_ms) = 0;
-  // Forgets all but the newest `keep` finished jobs.
+  // Removes all but the newest `keep` finished jobs.
   virtual void prune_jobs(uint64_t keep) = 0;
 };
 

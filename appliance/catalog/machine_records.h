@@ -10,23 +10,24 @@
 
 namespace appliance::catalog {
 
-// How much of everything about a machine there is.
+// How many records of each kind a machine has.
 struct MachineTraces {
   bool is_known = false;      // it has had a point, or a host claimed it
-  bool is_protected = false;  // an agent or an operator spoke of it
+  bool is_protected = false;  // reported by an agent, or named by an operator
   uint64_t point_count = 0;
   uint64_t test_boot_count = 0;
   uint64_t alert_count = 0;
   uint64_t job_count = 0;
 };
 
-// Throws unauthorized unless the host may add points to the machine: it is the host's, or it is
-// nobody's and has no point that somebody else could have written.
+// Throws unauthorized unless the host may add points to the machine: it belongs to the host, or it
+// belongs to no host and has no point that someone else could have written.
 void expect_writable(const Machine& machine, const HostId& host);
 
 class MachineRecords {
  public:
-  // How many new machines a host may bring in 24 hours, and in all: each name is a row that stays.
+  // How many new machines a host may introduce in 24 hours, and in all: each name is a row that
+  // stays.
   static constexpr uint64_t kNewMachinesADay = 200;
   static constexpr uint64_t kMachinesOfHost = 2000;
 
@@ -37,11 +38,11 @@ class MachineRecords {
   virtual std::optional<Machine> find_machine(std::string_view tenant, std::string_view name) = 0;
   Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
   // The machine for a host that is about to write it: an existing one of the host, or a new one
-  // that is the host's from now on. Throws as expect_writable(), invalid_argument for a name that
-  // is none, no_space beyond the limits above.
+  // that belongs to the host from now on. Throws as expect_writable(), invalid_argument for an
+  // invalid name, no_space beyond the limits above.
   virtual Machine claim_machine(std::string_view tenant, const images::MachineId& id,
                                 std::string_view name, const HostId& host) = 0;
-  // From now on `host` alone may write the machine; nullopt: nobody. Throws not_found.
+  // From now on only `host` may write the machine; nullopt: no host. Throws not_found.
   virtual void assign_machine(std::string_view tenant, std::string_view name,
                               const std::optional<HostId>& host) = 0;
 

@@ -1,5 +1,5 @@
-// Points as the stores list them, and what is known of each beside its data: damage, holds, loss.
-// Points are derived data: set_points() rebuilds them from what a store holds. Errors and
+// Points as the stores list them, and what is known of each besides its data: damage, holds, loss.
+// Points are derived data: set_points() rebuilds them from what a store contains. Errors and
 // durability: catalog.h.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace appliance::catalog {
 
-// Somebody wants the point kept, whatever a policy says.
+// Someone wants the point kept, whatever a policy says.
 struct Hold {
   images::PointId point;
   std::string reason;  // may be empty
@@ -24,7 +24,7 @@ struct Hold {
   bool is_over(uint64_t now_ms) const { return until_ms && *until_ms <= now_ms; }
 };
 
-// Whose point it is.
+// The owner of a point.
 struct PointOwner {
   images::MachineId machine;
   std::string machine_name;
@@ -34,13 +34,13 @@ class PointRecords {
  public:
   virtual ~PointRecords() = default;
 
-  // Makes the tenant's points exactly these; machines that are new get a row without a host. Only
-  // for what the tenant's own store lists: see appliance/stores.
+  // Makes the tenant's points exactly these; new machines get a row without a host. Only for what
+  // the tenant's own store lists: see appliance/stores.
   virtual void set_points(std::string_view tenant, const std::vector<images::PointSummary>& points,
                           LostPoints lost = LostPoints::keep_in_mind) = 0;
-  // Also remembers the gap that it ends (protection_records.h).
+  // Also records the gap that it ends (protection_records.h).
   virtual void add_point(std::string_view tenant, const images::PointSummary& point) = 0;
-  // With its damage and its hold.
+  // Including its damage and its hold.
   virtual void remove_point(std::string_view tenant, const images::PointId& id) = 0;
   // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.
   virtual std::vector<PointRow> points(std::string_view tenant, std::string_view machine_name) = 0;
@@ -48,23 +48,23 @@ class PointRecords {
                                                const images::PointId& id) = 0;
   // Oldest first within a machine, machines by name.
   virtual std::vector<MissingPoint> missing_points(std::string_view tenant) = 0;
-  // The point is about to be deleted from its store: if the daemon dies in between, it is not
-  // missing.
+  // The point is about to be deleted from its store: if the daemon dies in between, it does not
+  // count as missing.
   virtual void intend_removal(std::string_view tenant, const images::PointId& id) = 0;
 
-  // What a check of the store found: exactly these points are damaged, until the next one. Points
-  // that are not listed (a manifest that cannot be read) are kept in mind, too.
+  // The result of a check of the store: exactly these points are damaged, until the next one.
+  // Points that are not listed (a manifest that cannot be read) are recorded too.
   virtual void save_store_check(std::string_view tenant, const StoreCheck& check,
                                 const std::vector<images::PointId>& damaged) = 0;
   virtual std::optional<StoreCheck> last_store_check(std::string_view tenant) = 0;
   // With the time of the check.
   virtual std::map<images::PointId, uint64_t> damaged_points(std::string_view tenant) = 0;
 
-  // A later hold takes the place of an earlier one. Throws not_found for a point nobody knows.
+  // A later hold replaces an earlier one. Throws not_found for an unknown point.
   virtual void hold_point(std::string_view tenant, const Hold& hold) = 0;
-  // Whether it was held.
+  // Returns whether it was held.
   virtual bool release_point(std::string_view tenant, const images::PointId& point) = 0;
-  // Those that are not over.
+  // Those that have not ended.
   virtual std::map<images::PointId, Hold> holds(std::string_view tenant, uint64_t now_ms) = 0;
 };
 

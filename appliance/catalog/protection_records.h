@@ -1,4 +1,4 @@
-// Policies, which machines they protect, which hosts noticed those, and how long each machine was
+// Policies, which machines they protect, which hosts reported those, and how long each machine was
 // without a newer point. Errors and durability: catalog.h.
 #pragma once
 
@@ -24,11 +24,11 @@ class ProtectionRecords {
  public:
   virtual ~ProtectionRecords() = default;
 
-  // Names and bodies, by name. A policy's body is opaque here: appliance/policy knows it.
+  // Names and bodies, by name. A policy's body is opaque here: appliance/policy interprets it.
   virtual std::vector<std::pair<std::string, std::string>> policies(std::string_view tenant) = 0;
   virtual void set_policy(std::string_view tenant, std::string_view name,
                           std::string_view body) = 0;
-  // Throws not_found, and busy while machines have it.
+  // Throws not_found, and busy while machines use it.
   virtual void remove_policy(std::string_view tenant, std::string_view name) = 0;
 
   virtual std::vector<Protection> protections(std::string_view tenant) = 0;  // by machine
@@ -40,11 +40,11 @@ class ProtectionRecords {
   virtual void save_retention_mark(std::string_view tenant, std::string_view machine_name,
                                    const RetentionMark& mark) = 0;
 
-  // Gives each machine that has no protection one, all in one transaction. A host brings at most
-  // as many new names as MachineRecords says; those beyond are counted and leave no trace.
+  // Gives each machine that has no protection one, all in one transaction. A host introduces at
+  // most as many new names as MachineRecords allows; those beyond are counted and leave no trace.
   virtual Noticed notice_machines(const Host& host, const std::vector<std::string>& names,
                                   bool wanted, uint64_t now_ms) = 0;
-  // The last order for the machine is this one, and it was given to this host.
+  // Records that this is the last order for the machine, and that it was given to this host.
   virtual void save_order(std::string_view tenant, std::string_view machine, const HostId& host,
                           uint64_t order, uint64_t now_ms) = 0;
   // Whether exactly that was the last order for the machine.
@@ -54,7 +54,7 @@ class ProtectionRecords {
   // How long the machine was without a newer point, at worst: gaps that ended since then.
   virtual RecoveryGaps recovery_gaps(std::string_view tenant, std::string_view machine,
                                      uint64_t now_ms) = 0;
-  // Of the gaps that ended in [from_ms, to_ms); they are remembered for 100 days.
+  // The gaps that ended in [from_ms, to_ms); they are kept for 100 days.
   virtual uint64_t worst_gap(std::string_view tenant, std::string_view machine, uint64_t from_ms,
                              uint64_t to_ms) = 0;
   // Those that ended before that time.

@@ -13,7 +13,7 @@ constexpr auto kTrends = base::enum_names<Trend>("a trend", {{Trend::unknown, "u
                                                              {Trend::slower, "slower"},
                                                              {Trend::faster, "faster"}});
 
-// Of two in the middle the longer one.
+// Of two in the middle, the longer one.
 uint64_t median(std::vector<uint64_t> times) {
   auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());

@@ -1,4 +1,4 @@
-// What the catalog keeps, as values. Times are milliseconds since 1970 in UTC.
+// What the catalog stores, as values. Times are milliseconds since 1970 in UTC.
 #pragma once
 
 #include <compare>
@@ -20,7 +20,7 @@ namespace appliance::catalog {
 using HostId = images::Id<struct HostTag, 16>;
 using TokenId = images::Id<struct TokenTag, 8>;
 
-// Jobs are numbered 1, 2, 3, …: people say them on the phone.
+// Jobs are numbered 1, 2, 3, …: people say the numbers on the phone.
 struct JobId {
   int64_t number = 0;
   auto operator<=>(const JobId&) const = default;
@@ -31,8 +31,8 @@ using access::NodeId;
 using access::TenantName;
 using access::TenantScope;
 
-// The host that every tenant has beside its own: the appliance itself, which syncs instant VMs.
-// Nobody else can enrol under this name.
+// A host that every tenant has in addition to its own: the appliance itself, which syncs instant
+// VMs. No other host can enrol under this name.
 constexpr std::string_view kInternalHostName = "(appliance)";
 
 struct Tenant {
@@ -40,14 +40,14 @@ struct Tenant {
   uint64_t created_ms = 0;
 };
 
-// The one store that is a tenant's. None is known for a tenant whose store has yet to be made.
+// The one store that belongs to a tenant. None is known for a tenant whose store has not been
+// created yet.
 struct StoreRecord {
   std::optional<images::StoreId> id;  // unknown: this catalog was made by an older version
   std::string directory;              // empty: the tenant's folder below the state folder
 };
 
-// A point that the catalog knew, and that its store does not have any more though nobody deleted
-// it here.
+// A point that the catalog knew, and that its store no longer has though it was not deleted here.
 struct MissingPoint {
   images::PointId id;
   std::string machine_name;
@@ -57,10 +57,10 @@ struct MissingPoint {
   uint64_t noticed_ms = 0;
 };
 
-// What becomes of points that a store does not have.
+// What happens to points that a store does not have.
 enum class LostPoints {
   keep_in_mind,  // they become missing points
-  forget,        // and so are those that were missing before: an operator's order
+  forget,        // so are those that were missing before: requested by an operator
 };
 
 // A production server on which an agent runs.
@@ -69,17 +69,17 @@ struct Host {
   TenantName tenant;
   std::string name;
   std::string certificate_serial;  // lower-case hexadecimal, of its newest certificate
-  std::string version;             // of its agent, as it last said
+  std::string version;             // of its agent, as last reported
   uint64_t enrolled_ms = 0;
   std::optional<uint64_t> last_seen_ms;
   bool revoked = false;
-  uint64_t certified_ms = 0;  // when its newest certificate was made
+  uint64_t certified_ms = 0;  // when its newest certificate was issued
 };
 
 enum class TokenKind {
-  enrolment,  // good for one `muletto-agent enroll`
-  operator_,  // lets the command line and scripts use the API from afar, until it expires or is
-              // revoked
+  enrolment,  // valid for one `muletto-agent enroll`
+  // Lets the command line and scripts use the API remotely, until it expires or is revoked.
+  operator_,
 };
 std::string_view token_kind_name(TokenKind kind);       // "enrolment", "operator"
 TokenKind token_kind_from_name(std::string_view name);  // throws invalid_argument
@@ -93,7 +93,7 @@ struct Token {
   uint64_t created_ms = 0;
   std::optional<uint64_t> expires_ms;
   std::optional<uint64_t> used_ms;  // the one use of an enrolment, the last one of an operator
-  bool tenant_only = false;         // an operator's, for things of this tenant alone
+  bool tenant_only = false;         // an operator's, limited to this tenant
 };
 
 struct Machine {
@@ -106,7 +106,7 @@ struct Machine {
   // From its points:
   uint64_t point_count = 0;
   std::optional<images::PointId> latest_point;
-  std::optional<uint64_t> latest_ms;  // when it was taken in
+  std::optional<uint64_t> latest_ms;  // when it was received
   images::PointDates latest_dates;
   uint64_t size = 0;  // of all disks in the latest point, bytes
 };
@@ -126,7 +126,7 @@ inline bool is_over(JobState state) { return state > JobState::running; }
 struct JobProgress {
   uint64_t done = 0;
   uint64_t total = 0;  // 0: not known
-  std::string phase;   // what it does now, for people
+  std::string phase;   // what it is doing now, for people
 };
 
 struct Job {
@@ -146,7 +146,7 @@ struct Job {
   std::optional<uint64_t> ended_ms;
 };
 
-// What the last check of a tenant's store found.
+// The result of the last check of a tenant's store.
 struct StoreCheck {
   uint64_t checked_ms = 0;
   bool deep = false;  // every chunk was decoded and compared with its hash
@@ -154,14 +154,14 @@ struct StoreCheck {
   std::string first_problem;  // a sentence
 };
 
-// Whether a machine is to be synced by the appliance's schedule, and how that goes. A machine
-// without one was never noticed by an agent that runs as a service, nor spoken of by an operator.
+// Whether a machine is to be synced by the appliance's schedule, and the state of that. A machine
+// without one was never reported by an agent that runs as a service, nor named by an operator.
 struct Protection {
   std::string tenant;
   std::string machine;
   bool wanted = false;
   std::string policy;       // empty: the tenant's default
-  uint64_t noticed_ms = 0;  // first seen on a host
+  uint64_t noticed_ms = 0;  // first reported by a host
   uint64_t begun_ms = 0;    // when a sync was last ordered; 0: never
   bool in_flight = false;   // and has neither ended nor failed
   uint32_t failures = 0;    // in a row
@@ -169,13 +169,13 @@ struct Protection {
   std::string last_error;
 };
 
-// What came of the names that a host's agent reported.
+// The result of recording the names that a host's agent reported.
 struct Noticed {
-  std::vector<std::string> machines;  // that were new, and are known from now on
-  uint64_t refused_count = 0;         // names beyond what a host may bring
+  std::vector<std::string> machines;  // that were new, and are recorded now
+  uint64_t refused_count = 0;         // names beyond what a host may introduce
 };
 
-// What the agent of a host last said: a JSON object (docs/protocol.md, "Reports").
+// The last report of a host's agent: a JSON object (docs/protocol.md, "Reports").
 struct HostReport {
   HostId host;
   uint64_t time_ms = 0;
@@ -185,10 +185,10 @@ struct HostReport {
 // What the appliance's clocks showed when its wall clock was last trusted
 // (schedule/clock_trust.h).
 struct ClockMark {
-  std::string boot;  // of the machine: what the steady time belongs to
+  std::string boot;  // of the machine: the boot to which the steady time belongs
   uint64_t steady_ms = 0;
   uint64_t wall_ms = 0;
-  std::string doubted_in;  // the boot in which it was first doubted since; empty: it was not
+  std::string doubted_in;  // the boot since which it has been doubted; empty: it is not
 };
 
 // The longest time that a machine was without a newer point.

@@ -23,30 +23,30 @@ struct Verification {
   std::string tenant;
   std::string machine_name;
   images::PointId point;
-  uint64_t point_time_ms = 0;           // when it was taken in
-  uint64_t point_order = 0;             // in its machine's timeline (images::PointDates)
-  std::string why;                      // "order", "sync", "nightly", "bisect"
-  std::string verdict;                  // "pass", "fail", "inconclusive"
-  std::string reasons;                  // JSON: an array of sentences, the decisive one first
-  std::string checks;                   // JSON: an array of what answered, "agent", "tcp:22", …
-  std::string evidence;                 // JSON: an array of what was seen, as it was learned
-  std::string serial;                   // the end of the serial console's log
-  std::optional<uint64_t> recovery_ms;  // from the order until all that is demanded answered
+  uint64_t point_time_ms = 0;  // when it was received
+  uint64_t point_order = 0;    // on its machine's timeline (images::PointDates)
+  std::string why;             // "order", "sync", "nightly", "bisect"
+  std::string verdict;         // "pass", "fail", "inconclusive"
+  std::string reasons;         // JSON: an array of sentences, the decisive one first
+  std::string checks;          // JSON: an array of what answered, "agent", "tcp:22", …
+  std::string evidence;        // JSON: an array of what was observed, in the order it was learned
+  std::string serial;          // the end of the serial console's log
+  std::optional<uint64_t> recovery_ms;  // from the order until everything required answered
   uint64_t started_ms = 0;
   uint64_t begun_steady_ms = 0;  // started_ms by the steady clock; not kept
   uint64_t duration_ms = 0;
-  // Since QEMU was started: when the decisive signal was seen (nothing where it was that nothing
-  // came), and when the verdict was said.
+  // Since QEMU was started: when the decisive signal was seen (nothing if the verdict rests on the
+  // absence of signals), and when the verdict was given.
   std::optional<uint64_t> decisive_ms;
   uint64_t judged_ms = 0;
-  bool settled = true;  // false: a pass that is still watched on, and may be taken back
+  bool settled = true;  // false: a pass that is still being observed, and may be revoked
   uint32_t picture_count = 0;
 };
 
-// What the machine must show in a test boot, beyond being up.
+// What the machine must show in a test boot, besides being up.
 struct MachineChecks {
-  std::string asked = "[]";    // JSON: an array of checks that people demand
-  uint64_t learn_from_ms = 0;  // test boots before that teach nothing
+  std::string asked = "[]";    // JSON: an array of checks that operators require
+  uint64_t learn_from_ms = 0;  // test boots before this time teach nothing
 };
 
 // How long one passed test boot took, without its evidence.
@@ -60,7 +60,7 @@ struct VerdictCounts {
   size_t passed = 0;
 };
 
-// What the newest point of a machine that was tested came to.
+// The result of the newest tested point of a machine.
 struct NewestVerdict {
   std::string verdict;
   std::string reason;  // the decisive one; may be empty
@@ -76,12 +76,12 @@ struct VerificationPicture {
 
 class VerificationRecords {
  public:
-  // A machine's newest test boots are kept whole; older ones without pictures, evidence and serial
-  // log, and not for ever.
+  // A machine's newest test boots are kept in full; older ones without pictures, evidence and
+  // serial log, and not forever.
   static constexpr int64_t kWholeTestBoots = 100;
   static constexpr std::chrono::hours kTestBootAge{400 * 24};
-  // Of all pictures of one machine: a guest may show noise, which does not compress. Pictures of
-  // older test boots go first.
+  // For all pictures of one machine: a guest may show noise, which does not compress. Pictures of
+  // older test boots are removed first.
   static constexpr int64_t kPicturesSize = 64ll << 20;  // bytes
 
   virtual ~VerificationRecords() = default;
@@ -89,11 +89,11 @@ class VerificationRecords {
   // Returns its number. Thins out what is no longer among the newest of the same machine.
   virtual int64_t add_verification(const Verification& seen,
                                    const std::vector<VerificationPicture>& pictures) = 0;
-  // Everything of the one with this number becomes what is given.
+  // Replaces everything of the test boot with this number.
   virtual void replace_verification(const Verification& seen,
                                     const std::vector<VerificationPicture>& pictures) = 0;
-  // Those that began before that time, are not among their machine's newest, and whose point is
-  // gone.
+  // Those that began before that time, are not among their machine's newest, and whose point no
+  // longer exists.
   virtual void forget_test_boots(uint64_t before_ms) = 0;
 
   virtual Verification verification(const TenantScope& scope,
@@ -108,11 +108,10 @@ class VerificationRecords {
   virtual std::vector<RecoveryTime> recovery_times(std::string_view tenant,
                                                    std::string_view machine_name,
                                                    uint32_t limit) = 0;
-  // Of the newest point among those that were tested and judged to the end.
+  // Of the newest point among those whose test was completed.
   virtual std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
                                                       std::string_view machine_name) = 0;
-  // Of each point that was tested and judged to the end, what the newest test said: "pass" or
-  // "fail".
+  // For each point whose test was completed, the result of the newest test: "pass" or "fail".
   virtual std::map<images::PointId, std::string> test_verdicts(std::string_view tenant,
                                                                std::string_view machine_name) = 0;
   // When the newest passed test boot of the machine began.
@@ -121,7 +120,7 @@ class VerificationRecords {
   // Of those that began in [from_ms, to_ms).
   virtual VerdictCounts verdict_counts(std::string_view tenant, std::string_view machine_name,
                                        uint64_t from_ms, uint64_t to_ms) = 0;
-  // The newest of them that was judged to the end.
+  // The newest completed one among them.
   virtual std::optional<Verification> last_verification(std::string_view tenant,
                                                         std::string_view machine_name,
                                                         uint64_t from_ms, uint64_t to_ms) = 0;

@@ -11,7 +11,7 @@
 namespace appliance::schedule {
 namespace {
 
-// A failure that is over within that time (libvirt is being restarted) is in the log alone.
+// A failure that ends within this time (libvirt is being restarted) is only logged.
 constexpr std::chrono::seconds kToldAfter{30};
 constexpr uint64_t kInternalErrorOpenMs = 24ull * 3'600'000;  // after the last one
 

@@ -1,5 +1,5 @@
-// Looks for what is wrong, settles the alerts, and tells people by the channels. Its round() is a
-// duty's; channels() may be used on any thread.
+// Looks for what is wrong, settles the alerts, and notifies people through the channels. Its
+// round() is a duty's; channels() may be used on any thread.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ namespace appliance::schedule {
 
 class AlertLoop {
  public:
-  // `records` and `duties` outlive it. Beside the sources it watches the channels of alerts, what
-  // went wrong inside the daemon, and the duties.
+  // `records` and `duties` must outlive it. In addition to the sources it watches the channels of
+  // alerts, internal errors of the daemon, and the duties.
   AlertLoop(catalog::AlertRecords& records, const alerts::ChannelSettings& channels,
             std::vector<AlertSource> sources, DutyRunner& duties);
 
-  // Throws when alerts cannot be written down; then the channels alone tell that, once.
+  // Throws if alerts cannot be recorded; then only the channels report that, once.
   void round(uint64_t now_ms);
 
   alerts::AlertChannels& channels() { return channels_; }
@@ -33,10 +33,10 @@ class AlertLoop {
   alerts::AlertChannels channels_;
   alerts::AlertBook book_;
   AlertWatch watch_;
-  bool unsettled_ = false;  // the last round could not write alerts down
+  bool unsettled_ = false;  // the last round could not record alerts
 };
 
-// The machines, hosts and stores of all tenants. What `facts` names outlives the source.
+// The machines, hosts and stores of all tenants. What `facts` refers to must outlive the source.
 AlertSource protection_source(const FactSources& facts);
 
 // An alert for each duty that is not done.

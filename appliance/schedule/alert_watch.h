@@ -1,6 +1,6 @@
-// Settles the alerts: what is wrong is looked for in several places, and the open alerts of each
-// place's kinds are made what was found there. A place that cannot be asked keeps its alerts as
-// they are, and is one itself. Not thread-safe: a duty's.
+// Settles the alerts: several sources look for what is wrong, and the open alerts of each source's
+// kinds are made equal to what it found. If a source cannot be queried, its alerts stay as they
+// are, and that is an alert itself. Not thread-safe: used by one duty.
 #pragma once
 
 #include <functional>
@@ -15,18 +15,18 @@ namespace appliance::schedule {
 
 struct AlertSource {
   std::string name;             // "the instant VMs"
-  std::set<std::string> kinds;  // that nobody else settles
+  std::set<std::string> kinds;  // that no other source settles
   std::function<std::vector<alerts::Condition>(uint64_t now_ms)> look;
 };
 
 class AlertWatch {
  public:
-  // `failures` is asked last: conditions of the kind kDutyFailing.
+  // `failures` is called last: conditions of the kind kDutyFailing.
   AlertWatch(alerts::AlertBook& book, std::vector<AlertSource> sources,
              std::function<std::vector<alerts::Condition>()> failures)
       : book_(book), sources_(std::move(sources)), failures_(std::move(failures)) {}
 
-  // Throws the first failure to write alerts down, after all sources have had their turn.
+  // Throws the first failure to record alerts, after all sources have been processed.
   void round(uint64_t now_ms);
 
  private:

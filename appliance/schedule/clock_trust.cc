@@ -19,7 +19,7 @@ bool kernel_is_synchronized() {
   return ::adjtimex(&state) != -1 && (state.status & STA_UNSYNC) == 0;
 }
 
-// What the clock must show now, if the mark is of this boot.
+// What the clock must show now, if the mark is from this boot.
 uint64_t expected_ms(const catalog::ClockMark& mark, uint64_t steady_ms) {
   return mark.wall_ms + (steady_ms - mark.steady_ms);
 }
@@ -60,7 +60,7 @@ std::string ClockTrust::problem_of(const catalog::ClockMark& mark, uint64_t wall
         "machine was restarted; {}",
         base::format_time_ms(wall_ms), base::format_duration_ms(wall_ms - mark.wall_ms), kAdvice);
   }
-  // It jumped before the machine was restarted, and nobody can say any more whether it came back.
+  // It jumped before the machine was restarted, and it is unknown whether it came back.
   if (mark.doubted_in.empty() || mark.doubted_in == sources_.boot) return "";
   return fmt::format(
       "the appliance's clock had jumped before the machine was restarted, and says "

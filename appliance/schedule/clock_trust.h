@@ -1,15 +1,16 @@
-// Whether the appliance's own wall clock can be believed. It decides how old points are, so while
-// it cannot, nothing is deleted by age; syncs, boots, orders and alerts go on.
+// Whether the appliance's own wall clock can be trusted. It decides how old points are, so while it
+// cannot be trusted, nothing is deleted by age; syncs, boots, orders and alerts continue.
 //
-// A mark in the catalog says what the clock showed when it was last trusted, in which boot of the
-// machine and at which steady time. Within that boot the steady clock tells what the wall clock
-// must show now: more than kJumpMs off is a jump. In a later boot nobody knows how long the machine
-// was off: the clock may not be behind the mark (less kJumpMs), nor more than kLongestOffMs ahead
-// of it. A clock that comes back to what it must show is trusted again by itself; so is one that
-// the kernel calls synchronized (NTP) for kSynchronizedMs without a break, and one that an operator
-// accepts. Marks are renewed every kMarkEveryMs while the clock is trusted.
+// A mark in the catalog records what the clock showed when it was last trusted, in which boot of
+// the machine and at which steady time. Within that boot the steady clock determines what the wall
+// clock must show now: a difference of more than kJumpMs is a jump. In a later boot it is unknown
+// how long the machine was off: the clock may not be earlier than the mark (minus kJumpMs), nor
+// more than kLongestOffMs later. A clock that returns to what it must show is trusted again
+// automatically; so is one that the kernel calls synchronized (NTP) for kSynchronizedMs without
+// interruption, and one that an operator accepts. Marks are renewed every kMarkEveryMs while the
+// clock is trusted.
 //
-// Thread-safe; a lock is held over the catalog's short write of a mark.
+// Thread-safe; a lock is held during the catalog's short write of a mark.
 #pragma once
 
 #include <cstdint>
@@ -30,29 +31,29 @@ constexpr uint64_t kMarkEveryMs = 3'600'000;
 
 struct ClockStanding {
   bool trusted = true;
-  uint64_t now_ms = 0;        // what the clock says
+  uint64_t now_ms = 0;        // what the clock shows
   uint64_t trusted_ms = 0;    // what it must show, or in a later boot: what it last showed
-  bool synchronized = false;  // as the kernel says
+  bool synchronized = false;  // according to the kernel
   std::string problem;        // a sentence; empty while it is trusted
 };
 
 struct ClockSources {
   const base::Clock* clock = &base::system_clock();
-  std::string boot;                       // names this boot of the machine
-  std::function<bool()> is_synchronized;  // asked each time
+  std::string boot;                       // identifies this boot of the machine
+  std::function<bool()> is_synchronized;  // called each time
 };
-// The machine's own.
+// The machine's own clocks.
 ClockSources system_clock_sources();
 
 class ClockTrust {
  public:
-  // The catalog outlives this object.
+  // The catalog must outlive this object.
   explicit ClockTrust(catalog::ApplianceRecords& catalog,
                       ClockSources sources = system_clock_sources());
 
-  // Looks at the clock now. Throws what the catalog throws.
+  // Examines the clock now. Throws what the catalog throws.
   ClockStanding look();
-  // An operator says that the clock is right.
+  // An operator confirms that the clock is right.
   ClockStanding accept();
 
  private:

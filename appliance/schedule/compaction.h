@@ -1,4 +1,4 @@
-// Gives space back that deleted points held, as a job: on order, and once a day for every tenant.
+// Frees the space of deleted points, as a job: on request, and once a day for every tenant.
 #pragma once
 
 #include <cstdint>

@@ -31,7 +31,7 @@ void DutyRunner::stop() {
   threads_.clear();
 }
 
-// The edge of one round. The same failure is logged once.
+// The outer boundary of one round. A repeated failure is logged once.
 void DutyRunner::run_round(Entry& entry) {
   {
     auto standing = entry.standing.lock();

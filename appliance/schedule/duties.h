@@ -1,7 +1,7 @@
-// What the appliance does by itself, again and again: each duty on a thread of its own, so that one
-// that fails, or hangs at a disk that does not answer, keeps none of the others from being done. A
-// duty that fails or does not come back is known by name, for the alert `duty-failing` and for
-// `muletto status`. Thread-safe, but for add().
+// What the appliance does by itself, repeatedly: each duty runs on a thread of its own, so that one
+// that fails, or hangs on a disk that does not answer, does not stop the others. A duty that fails
+// or does not return is known by name, for the alert `duty-failing` and for `muletto status`.
+// Thread-safe, except for add().
 #pragma once
 
 #include <chrono>
@@ -21,15 +21,15 @@ struct Duty {
   std::string name;  // "retention"
   std::string what;  // what is not done while it fails: "old points are not deleted"
   std::chrono::milliseconds every{1000};  // between the end of a round and the next one
-  std::function<void()> round;            // throws what keeps it from being done
-  std::chrono::milliseconds patience = std::chrono::minutes(15);  // a longer round has failed
+  std::function<void()> round;            // throws the reason if it cannot be done
+  std::chrono::milliseconds patience = std::chrono::minutes(15);  // a longer round counts as failed
 };
 
 struct DutyFailure {
   std::string name, what;
-  uint64_t since_ms = 0;  // UTC; of the first of the failed rounds in a row
+  uint64_t since_ms = 0;  // UTC; of the first failed round in a row
   std::chrono::milliseconds lasts{0};
-  std::string error;  // of the newest round; or that it does not come to an end
+  std::string error;  // of the newest round; or that it does not finish
 };
 
 class DutyRunner {
@@ -38,7 +38,7 @@ class DutyRunner {
 
   void add(Duty duty);  // before start()
   void start();         // the first rounds begin after their pauses
-  void stop();          // returns when the rounds that run have ended
+  void stop();          // returns when the running rounds have ended
 
   std::vector<DutyFailure> failures();
   // Throws unavailable while the duty of that name fails.
@@ -47,7 +47,7 @@ class DutyRunner {
  private:
   using Clock = std::chrono::steady_clock;
   struct Standing {
-    std::optional<Clock::time_point> round_began;  // of the round that runs
+    std::optional<Clock::time_point> round_began;  // of the running round
     uint64_t round_began_ms = 0;
     std::optional<Clock::time_point> failing_since;
     uint64_t failing_since_ms = 0;

@@ -1,5 +1,5 @@
-// Forgets old rows of the catalog by age: once an hour, and never by a clock that cannot be
-// believed. Not thread-safe: a duty's.
+// Removes old rows of the catalog by age: once an hour, and never by a clock that cannot be
+// trusted. Not thread-safe: used by one duty.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace appliance::schedule {
 
 class OldRows {
  public:
-  // All outlive it.
+  // All must outlive it.
   OldRows(catalog::Catalog& catalog, ClockTrust& clock_trust,
           const base::Clock& clock = base::system_clock())
       : catalog_(catalog), clock_trust_(clock_trust), clock_(clock) {}
@@ -25,7 +25,7 @@ class OldRows {
   catalog::Catalog& catalog_;
   ClockTrust& clock_trust_;
   const base::Clock& clock_;
-  std::optional<uint64_t> forgotten_ms_;  // steady: when they were last forgotten
+  std::optional<uint64_t> forgotten_ms_;  // steady: when they were last removed
 };
 
 }  // namespace appliance::schedule

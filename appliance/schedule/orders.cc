@@ -1,4 +1,4 @@
-// What an agent that asks for orders says, and what it is told.
+// What an agent reports when it polls for orders, and what it is answered.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,9 +15,9 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr uint64_t kLongestWaitMs = 5000;  // how late an order by hand may come
+constexpr uint64_t kLongestWaitMs = 5000;  // the longest delay of a manual order
 constexpr uint64_t kShortestWaitMs = 100;
-constexpr uint64_t kProgressWaitMs = 1000;  // while something is under way
+constexpr uint64_t kProgressWaitMs = 1000;  // while a sync is running
 constexpr uint64_t kShortestRetryMs = 10'000;
 constexpr size_t kMaxMachines = 2000;  // of a host
 
@@ -70,8 +70,9 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
   }
 }
 
-// A machine is its first point's host's. Until then it is that of the first who named it and is
-// still there: otherwise whoever names all machines would be given its neighbours' orders.
+// A machine belongs to the host of its first point. Before that it belongs to the first host that
+// reported it and is still there: otherwise a host that reports all machines would be given other
+// hosts' orders.
 bool Scheduler::is_named_by_another(const State& state, const catalog::Host& host,
                                     const std::string& machine) const {
   return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& each) {
@@ -130,8 +131,8 @@ void Scheduler::complain(const catalog::Host& host, const char* what,
   if (links_.conduct != nullptr) links_.conduct->note(host, {what, sentence});
 }
 
-// The catalog remembers the last order for each machine, and to whom it was given. What an agent
-// says it does would otherwise be taken for work, and hide its neighbours' machines.
+// The catalog records the last order for each machine, and the host it was given to. Otherwise,
+// whatever an agent claims to be doing would be taken for work, and hide other hosts' machines.
 bool Scheduler::may_adopt(State& state, const catalog::Host& host, const SyncUnderWay& sync) {
   bool is_of_this_daemon = sync.order >= state.first_order && sync.order <= state.next_order;
   if (is_of_this_daemon || !catalog_.was_ordered(host.tenant, sync.machine, host.id, sync.order)) {
@@ -153,7 +154,7 @@ void Scheduler::take_running(State& state, const catalog::Host& host, const Poll
     running.insert(sync.order);
     if (found == state.orders.end()) {
       if (!may_adopt(state, host, sync)) continue;
-      // Of an earlier daemon: its job is over, the sync is not.
+      // From an earlier daemon: its job has ended, the sync has not.
       LiveOrder order;
       order.id = sync.order;
       order.host = host.id;
@@ -165,7 +166,8 @@ void Scheduler::take_running(State& state, const catalog::Host& host, const Poll
       continue;
     jobs_.set_progress(found->second.job, {sync.done, sync.total, "syncing"});
   }
-  // What the agent was told and does not know of is lost: its process died, or the answer did.
+  // An order that the agent was given and does not know of is lost: its process died, or the answer
+  // did not arrive.
   for (auto order = state.orders.begin(); order != state.orders.end();) {
     LiveOrder& live = order->second;
     if (live.host != host.id || !live.given || running.contains(live.id)) {
@@ -200,7 +202,7 @@ void Scheduler::give_orders(State& state, const catalog::Host& host, uint64_t no
     ++of_host;
     answer.orders.push_back({order.id, key.second});
   };
-  // What people asked for goes first.
+  // Manual orders go first.
   for (auto& [key, order] : state.orders) {
     if (order.host == host.id && !order.given && !full()) give(key, order);
   }

@@ -1,5 +1,5 @@
-// What the tenants' policies say: read from the catalog at each question, compiled once for each
-// change. Thread-safe.
+// The tenants' policies: read from the catalog at each query, compiled once for each change.
+// Thread-safe.
 #pragma once
 
 #include <map>
@@ -15,13 +15,13 @@ namespace appliance::schedule {
 
 class Policies {
  public:
-  // `records` outlive it.
+  // `records` must outlive it.
   explicit Policies(catalog::ProtectionRecords& records) : records_(records) {}
 
-  // What a machine's policy means; an empty name, one that was removed, and one that cannot be read
+  // A machine's compiled policy; an empty name, one that was removed, and one that cannot be read
   // count as the default one. Throws what the catalog throws.
   std::shared_ptr<const policy::Policy> find(const std::string& tenant, const std::string& name);
-  // The text of a policy; the default one exists always. Throws not_found.
+  // The text of a policy; the default one always exists. Throws not_found.
   policy::PolicyText text(const std::string& tenant, const std::string& name);
 
  private:

@@ -14,7 +14,7 @@ namespace {
 
 uint64_t ago(uint64_t now_ms, uint64_t age_ms) { return now_ms > age_ms ? now_ms - age_ms : 0; }
 
-// What the newest point of each host, of all of its machines, says of the host's clock.
+// What the newest point of each host, among all of its machines, says about the host's clock.
 void add_host_clocks(const std::map<std::string, catalog::Machine>& machines,
                      std::map<catalog::HostId, alerts::HostFacts>& hosts) {
   std::map<catalog::HostId, const catalog::Machine*> newest;
@@ -53,7 +53,7 @@ Hosts host_facts(const FactSources& sources, const SeenHosts& seen, uint64_t now
     known.name = host.name;
     known.revoked = host.revoked;
     known.last_seen_ms = host.last_seen_ms.value_or(host.enrolled_ms);
-    // Of a clock that was ahead: it counts as heard when this daemon began.
+    // From a clock that was ahead: it counts as heard when this daemon started.
     if (known.last_seen_ms > now_ms)
       known.last_seen_ms = ago(now_ms, sources.clock.steady_ms() - sources.started_ms);
     if (auto report = sources.catalog.find_report(host.id)) {
@@ -69,7 +69,7 @@ Hosts host_facts(const FactSources& sources, const SeenHosts& seen, uint64_t now
   return hosts;
 }
 
-// A machine that an agent or an operator spoke of, or that a host writes; `machine` is null before
+// A machine that an agent reported, an operator named, or a host writes; `machine` is null before
 // its first point.
 alerts::MachineFacts machine_facts(const FactSources& sources,
                                    const catalog::Protection& protection,
@@ -83,7 +83,7 @@ alerts::MachineFacts machine_facts(const FactSources& sources,
   known.failures = protection.failures;
   known.last_error = protection.last_error;
   if (machine != nullptr) known.latest_ms = machine->latest_ms;
-  // A point of a clock that was ahead says nothing of how fresh it is.
+  // A point dated by a clock that was ahead says nothing about how fresh it is.
   uint64_t stamp = known.latest_ms.value_or(protection.noticed_ms);
   auto since = static_cast<int64_t>(stamp > now_ms ? 0 : stamp);
   known.overdue_at_ms =
@@ -92,14 +92,14 @@ alerts::MachineFacts machine_facts(const FactSources& sources,
   add_test_boots(sources.catalog, known, *policy);
   bool is_tested = known.wanted && policy->verification != policy::Verification::off;
   if (is_tested && machine != nullptr && machine->point_count > 0) {
-    // What a clock that was ahead has dated proves nothing.
+    // A date from a clock that was ahead proves nothing.
     uint64_t proved = known.last_passed_ms.value_or(machine->created_ms);
     known.verify_by_ms = (proved > now_ms ? 0 : proved) + policy->verify_within_ms;
   }
   return known;
 }
 
-// The host whose agent writes the machine: its own, or else one that has named it.
+// The host whose agent writes the machine: its own, or else one that has reported it.
 std::optional<alerts::HostFacts> host_of(const catalog::Protection& protection,
                                          const catalog::Machine* machine, const SeenHosts& seen,
                                          Hosts& hosts) {
@@ -145,7 +145,7 @@ void add_machines(const FactSources& sources, const std::string& tenant, const S
 alerts::StoreFacts store_facts(const FactSources& sources, const std::string& tenant,
                                bool is_readable) {
   alerts::StoreFacts store{.tenant = tenant};
-  // Where the store is not there, the space is another disk's.
+  // If the store is missing, the space would be that of another disk.
   std::error_code absent;
   auto space = std::filesystem::space(sources.stores.directory_of(tenant), absent);
   if (!absent && is_readable) {

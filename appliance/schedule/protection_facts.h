@@ -1,4 +1,4 @@
-// Gathers what is known of machines, hosts and stores, for alerts::conditions_of(). Changes
+// Collects what is known of machines, hosts and stores, for alerts::conditions_of(). Changes
 // nothing.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace appliance::schedule {
 
-// All outlive whoever keeps this.
+// All must outlive the owner of this.
 struct FactSources {
   catalog::Catalog& catalog;
   stores::TenantStores& stores;
@@ -22,7 +22,7 @@ struct FactSources {
   Policies& policies;
   ClockTrust& clock_trust;
   const base::Clock& clock = base::system_clock();
-  uint64_t started_ms = clock.steady_ms();  // when the daemon began, by the steady clock
+  uint64_t started_ms = clock.steady_ms();  // when the daemon started, by the steady clock
 };
 
 // Throws what the catalog throws.

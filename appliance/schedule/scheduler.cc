@@ -16,7 +16,7 @@ using base::ErrorCode;
 
 namespace {
 
-// Whether the host is the one to sync the machine: the one that stands in for it, or its own.
+// Whether the host is the one to sync the machine: the one that holds its timeline, or its own.
 bool is_for(const std::map<std::string, catalog::HostId>& holders, const std::string& machine,
             const std::optional<catalog::HostId>& owner, const catalog::HostId& host) {
   auto holder = holders.find(machine);
@@ -25,14 +25,14 @@ bool is_for(const std::map<std::string, catalog::HostId>& holders, const std::st
 }
 
 // Never a number that an order of an earlier daemon had, whatever the clock said then; 52 bits, so
-// that every reader of JSON has room for it.
+// that every JSON reader can represent it.
 uint64_t first_order() {
   base::Bytes random(8);
   std::ranges::copy(base::random_array<8>(), random.begin());
   return base::load_u64(random.data()) >> 12;
 }
 
-// A stamp of a clock that was ahead says nothing.
+// A timestamp from a clock that was ahead says nothing.
 uint64_t stamp_or_never(uint64_t stamp_ms, uint64_t now_ms) {
   return stamp_ms > now_ms ? 0 : stamp_ms;
 }
@@ -67,8 +67,8 @@ void Scheduler::stop() {
 
 std::map<catalog::HostId, SeenHost> Scheduler::seen_hosts() { return state_.lock()->hosts; }
 
-// When the machine is to be synced next: at once if it never was, after a failure when it has had
-// its pause, else by its schedule.
+// When the machine is to be synced next: at once if it never was, after a failure when its pause is
+// over, otherwise by its schedule.
 std::optional<uint64_t> Scheduler::due_of(const catalog::Protection& protection,
                                           std::optional<uint64_t> latest_ms, uint64_t now_ms) {
   if (!protection.wanted) return std::nullopt;

@@ -1,7 +1,6 @@
-// Which machine is synced when. Agents ask for orders (poll); what is due, and within the limits,
-// is given to them in order of priority. A machine never has two orders at once; one that was
-// missed is made up for once.
-// Thread-safe. Errors: as the catalog's.
+// Which machine is synced when. Agents poll for orders; orders that are due, and within the limits,
+// are given to them in order of priority. A machine never has two orders at once; however many were
+// missed, it gets one. Thread-safe. Errors: as the catalog's.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +24,7 @@
 
 namespace appliance::schedule {
 
-// What an agent says when it asks for orders (docs/protocol.md, "Orders").
+// The content of an agent's poll (docs/protocol.md, "Orders").
 struct SyncOutcome {
   uint64_t order = 0;
   bool succeeded = false;
@@ -34,16 +33,16 @@ struct SyncOutcome {
 struct SyncUnderWay {
   uint64_t order = 0;
   std::string machine;
-  uint64_t done = 0;   // bytes of all disks dealt with
+  uint64_t done = 0;   // bytes of all disks processed
   uint64_t total = 0;  // bytes; 0: not known yet
 };
 struct Poll {
   // The appliance's own host, which has the machines that run as instant VMs: it reports nothing
   // else.
   bool internal = false;
-  std::optional<std::string> report;  // JSON; none: as before
+  std::optional<std::string> report;  // JSON; none: unchanged
   std::vector<std::string> machines;  // that the report names
-  size_t left_out = 0;                // machines that it names and that cannot be taken
+  size_t left_out = 0;                // number of machines in it that cannot be accepted
   std::vector<SyncOutcome> outcomes;
   std::vector<SyncUnderWay> running;
 };
@@ -54,14 +53,14 @@ struct Order {
 };
 struct PollAnswer {
   std::vector<Order> orders;
-  std::optional<uint64_t> rate;  // bytes a second, of all syncs of the host together
+  std::optional<uint64_t> rate;  // bytes per second, for all syncs of the host together
   uint64_t wait_ms = 0;          // until the next poll, unless a sync ends earlier
   bool wants_report = false;
 };
 
 struct Limits {
-  uint32_t syncs = 8;       // at once, of the appliance
-  uint32_t host_syncs = 2;  // at once, of each host
+  uint32_t syncs = 8;       // concurrent, of the appliance
+  uint32_t host_syncs = 2;  // concurrent, of each host
 };
 
 // How well a machine is protected now.
@@ -70,54 +69,54 @@ struct Standing {
   std::string policy;
   std::optional<uint64_t> next_due_ms;
   std::optional<uint64_t> age_ms;  // of its newest point
-  catalog::RecoveryGaps gaps;      // the present one included
+  catalog::RecoveryGaps gaps;      // including the present one
   uint64_t overdue_at_ms = 0;
   uint32_t failures = 0;
   std::string last_error;
 };
 
-// A host that has polled since the daemon began.
+// A host that has polled since the daemon started.
 struct SeenHost {
   std::string tenant;
   std::set<std::string> machines;
   uint64_t polled_ms = 0;  // by the steady clock
 };
 
-// What it asks and tells beside the catalog; each outlives it.
+// What it uses besides the catalog; each must outlive it.
 struct SchedulerLinks {
-  // Machines whose timeline an instant VM holds: orders for them are for the host that syncs it
-  // alone. Null: there are none. Asked under the scheduler's lock.
+  // Machines whose timeline an instant VM holds: orders for them are only for the host that syncs
+  // it. Null: there are none. Called under the scheduler's lock.
   ingest::Timelines* timelines = nullptr;
-  // Told of an agent that says what no honest one does; null: nobody is.
+  // Called for an agent that claims what no honest one does; null: not called.
   alerts::HostConduct* conduct = nullptr;
   const base::Clock* clock = &base::system_clock();
 };
 
 class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
  public:
-  // All outlive it.
+  // All must outlive it.
   Scheduler(catalog::Catalog& catalog, Policies& policies, jobs::JobRunner& jobs,
             const Limits& limits, SchedulerLinks links = {});
   ~Scheduler() override;  // as stop()
 
-  // From now on no poll is answered; orders that nobody began fail as cancelled.
+  // From now on polls are not answered; orders that were not started fail as cancelled.
   void stop();
 
-  // Takes the orders of hosts that fell silent back. A duty's, again and again.
+  // Expires the orders of hosts that fell silent. Called repeatedly by a duty.
   void expire_silent_orders();
 
   PollAnswer poll(const catalog::Host& host, const Poll& poll);
 
-  // Orders a sync now, which waits for one whose agent has not yet said that it is over. Throws
-  // not_found, busy (one is under way), unavailable (no agent that could).
+  // Orders a sync now; it waits for one whose agent has not yet reported its end. Throws not_found,
+  // busy (one is running), unavailable (no agent that could).
   jobs::JobId request(const std::string& tenant, const std::string& machine,
                       const access::Requester& requested_by);
 
-  // Throws not_found for a machine or a policy nobody knows.
+  // Throws not_found for an unknown machine or policy.
   void protect(const std::string& tenant, const std::string& machine, bool wanted,
                const std::optional<std::string>& policy);
   Standing standing(const std::string& tenant, const catalog::Machine& machine);
-  // The hosts that have polled since the daemon began.
+  // The hosts that have polled since the daemon started.
   std::map<catalog::HostId, SeenHost> seen_hosts();
 
   std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant, const std::string& machine,
@@ -135,11 +134,11 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
     uint64_t id = 0;
     catalog::HostId host;
     bool given = false;
-    bool adopted = false;  // of an earlier daemon: counts against its host alone
+    bool adopted = false;  // from an earlier daemon: counts against its host only
     jobs::JobId job;
-    std::unique_ptr<jobs::AttachedJob> waiting;  // until the sync begins
+    std::unique_ptr<jobs::AttachedJob> waiting;  // until the sync starts
     std::string policy;
-    std::unique_ptr<LiveOrder> next;  // asked for when the job was over, but not the order
+    std::unique_ptr<LiveOrder> next;  // requested when the job had ended, but not the order
   };
   using Orders = std::map<Key, LiveOrder>;
   using LiveHost = SeenHost;
@@ -162,16 +161,17 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
   void notice(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
   bool is_named_by_another(const State& state, const catalog::Host& host,
                            const std::string& machine) const;
-  // The one after it takes its place, and is what is returned; `unbegun` is for who waited for it.
+  // The next order takes its place, and is returned; `unbegun` is the error for whoever waited for
+  // it.
   Orders::iterator end_order(State& state, Orders::iterator order, const base::Error& unbegun);
   void take_outcome(State& state, const catalog::Host& host, const SyncOutcome& outcome,
                     uint64_t now_ms);
-  // Whether an order that this daemon did not give is one of the daemon before.
+  // Whether an order that this daemon did not give was given by the previous daemon.
   bool may_adopt(State& state, const catalog::Host& host, const SyncUnderWay& sync);
   void complain(const catalog::Host& host, const char* what, const std::string& sentence) const;
   void take_running(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
   Holders holders_of(const std::string& tenant) const;
-  // Orders that a host has for machines that are an instant VM's now.
+  // Takes back orders that a host has for machines that now run as instant VMs.
   void take_back_orders(State& state, const catalog::Host& internal);
   std::vector<Candidate> candidates(State& state, const catalog::Host& host, uint64_t now_ms,
                                     uint64_t& next_ms);

@@ -52,14 +52,15 @@ void remember(catalog::PointRecords& catalog, const StoreCheckOrder& order,
 
 jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stores,
                                catalog::PointRecords& catalog, const StoreCheckOrder& order) {
-  // A deep check is not the one that runs already; one by order does not wait for nights.
+  // A deep check is not the same as one that is running; one on request does not wait for the
+  // night.
   jobs::JobSpec spec{
       "check", order.tenant, order.tenant, order.requested_by,
       fmt::format("check {} {} {}", order.deep, order.in_background, order.tenant.text())};
   return jobs.submit(spec, [&stores, &catalog, order](jobs::JobContext& context) {
     images::CheckReport report;
     if (order.in_background) {
-      // A thread of its own: no other job is to inherit the priority.
+      // A thread of its own: no other job may inherit the priority.
       auto checked = std::async(std::launch::async, [&] {
         base::lower_thread_priority();
         return check(stores, order, context);

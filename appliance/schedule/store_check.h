@@ -1,5 +1,5 @@
-// Verifies all that a tenant's store holds, as a job: on order, and once a week for every tenant.
-// What it found is remembered in the catalog.
+// Verifies everything in a tenant's store, as a job: on request, and once a week for every tenant.
+// The result is recorded in the catalog.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct StoreCheckOrder {
   access::TenantName tenant;
   access::Requester requested_by;
   bool deep = false;           // also decode every chunk and compare its hash
-  bool in_background = false;  // reads only when nobody else wants the processor or the disk
+  bool in_background = false;  // reads only when nothing else needs the processor or the disk
 };
 
-// The job opens the store. It fails with code corrupt when the store is not whole.
+// The job opens the store. It fails with code corrupt if the store is damaged.
 jobs::JobId submit_store_check(jobs::JobRunner& jobs, stores::TenantStores& stores,
                                catalog::PointRecords& catalog, const StoreCheckOrder& order);
 

@@ -37,7 +37,7 @@ void TestBootSchedule::round(uint64_t now_ms) {
       test_boots_.order(key->first, key->second, "nightly");
       key = due_.erase(key);
     } catch (const base::Error& error) {
-      // A machine that is gone needs no test.
+      // A machine that was removed needs no test.
       if (error.code() == base::ErrorCode::not_found &&
           !catalog_.find_machine(key->first, key->second)) {
         key = due_.erase(key);

@@ -1,5 +1,5 @@
 // When machines are tested by booting them: after each sync, or at night, as their policies say.
-// round() is a duty's; committed() may be called on any thread.
+// round() is called by a duty; committed() may be called on any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,30 +13,30 @@
 
 namespace appliance::schedule {
 
-// Who boots machines for a test. Thread-safe.
+// Boots machines for a test. Thread-safe.
 class TestBoots {
  public:
   virtual ~TestBoots() = default;
 
   // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly". Throws if that
-  // cannot be done now.
+  // is impossible now.
   virtual void order(const std::string& tenant, const std::string& machine, const char* why) = 0;
 };
 
 class TestBootSchedule : public ingest::CommitListener {
  public:
-  // All outlive it. Nights before `begin_ms` are not made up for.
+  // All must outlive it. Nights before `begin_ms` are skipped.
   TestBootSchedule(catalog::Catalog& catalog, Policies& policies, TestBoots& test_boots,
                    uint64_t begin_ms)
       : catalog_(catalog), policies_(policies), test_boots_(test_boots), looked_ms_(begin_ms) {}
 
-  // Orders the nightly tests whose instant came since the last round, and again those that could
-  // not be ordered then. Throws unavailable, naming one machine and how many there are, while some
+  // Orders the nightly tests that became due since the last round, and again those that could not
+  // be ordered then. Throws unavailable, naming one machine and the number of machines, while some
   // cannot.
   void round(uint64_t now_ms);
 
-  // Orders a test if the machine's policy wants one after each sync. That none can be ordered is in
-  // the log alone: should no test pass for long, that is an alert.
+  // Orders a test if the machine's policy wants one after each sync. A failure to order it is only
+  // logged: if no test passes for long, that is an alert.
   void committed(const std::string& tenant, const std::string& machine) override;
 
  private:
@@ -46,7 +46,7 @@ class TestBootSchedule : public ingest::CommitListener {
   catalog::Catalog& catalog_;
   Policies& policies_;
   TestBoots& test_boots_;
-  // Of round() alone:
+  // Used only by round():
   uint64_t looked_ms_;
   std::set<Key> due_;
 };

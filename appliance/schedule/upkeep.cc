@@ -28,7 +28,7 @@ void StoreUpkeep::round(uint64_t now_ms) {
   if (trouble) std::rethrow_exception(trouble);
 }
 
-// Stores are checked one after the other: each reads all that there is.
+// Stores are checked one after the other: each check reads everything.
 void StoreUpkeep::keep_up(const catalog::Tenant& tenant, uint64_t now_ms) {
   Upkeep& last = upkeep_[tenant.name];
   if (is_due(last.compacted_ms, tenant, "compact", kCompactEveryMs, now_ms)) {
@@ -45,8 +45,8 @@ void StoreUpkeep::keep_up(const catalog::Tenant& tenant, uint64_t now_ms) {
   }
 }
 
-// After that time since the last one, whoever ordered it, or since the tenant began. One that was
-// cut off or cancelled is made up for after a day.
+// This long after the last one, whoever requested it, or after the tenant was created. One that was
+// interrupted or cancelled is repeated after a day.
 bool StoreUpkeep::is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const char* kind,
                          uint64_t every_ms, uint64_t now_ms) {
   if (last_ms > now_ms) last_ms = 0;

@@ -1,5 +1,5 @@
-// When each tenant's store is compacted and checked: once a day and once a week, if nobody ordered
-// it meanwhile. Not thread-safe: a duty's.
+// When each tenant's store is compacted and checked: once a day and once a week, unless someone
+// requested it in between. Not thread-safe: used by one duty.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@ namespace appliance::schedule {
 
 class StoreUpkeep {
  public:
-  // All outlive it.
+  // All must outlive it.
   StoreUpkeep(catalog::Catalog& catalog, stores::TenantStores& stores, jobs::JobRunner& jobs)
       : catalog_(catalog), stores_(stores), jobs_(jobs) {}
 
-  // Orders what is due. One tenant's trouble is thrown after all others have had their turn.
+  // Orders what is due. A problem of one tenant is thrown after all others have been processed.
   void round(uint64_t now_ms);
 
  private:

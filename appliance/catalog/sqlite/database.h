@@ -1,7 +1,7 @@
-// The database of the catalog: statements, transactions, and the few forms of SQL that databases
-// spell differently (insert or overwrite, the id of a new row, JSON); other statements keep to what
-// is common. Schema and migrations: schema.h. Failures are base::Error. Not thread-safe: a
-// Connection's lock sees to that.
+// The database of the catalog: statements, transactions, and the few forms of SQL that differ
+// between databases (insert or overwrite, the id of a new row, JSON); other statements use only
+// common SQL. Schema and migrations: schema.h. Failures are base::Error. Not thread-safe: a
+// Connection's lock protects it.
 #pragma once
 
 #include <cstdint>
@@ -76,7 +76,7 @@ using Columns = std::initializer_list<std::string_view>;
 
 class Database {
  public:
-  // Opens or makes the file: WAL, synchronous FULL (a committed change survives power loss),
+  // Opens or creates the file: WAL, synchronous FULL (a committed change survives power loss),
   // foreign keys.
   explicit Database(const std::string& path);
 
@@ -90,7 +90,7 @@ class Database {
   Statement insert(std::string_view table, Columns columns);
   // Writes a row; one with the same key is overwritten. Bind the key's values, then the others.
   Statement upsert(std::string_view table, Columns key, Columns others);
-  // As upsert(), but one with the same key is left as it is: see changed_rows().
+  // Like upsert(), but an existing row with the same key is left as it is: see changed_rows().
   Statement insert_if_absent(std::string_view table, Columns key, Columns others);
   // An expression: the first member of the JSON array in that column, or ''.
   static std::string first_of_array(std::string_view column);

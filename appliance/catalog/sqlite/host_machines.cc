@@ -1,4 +1,4 @@
-// Which host noticed a machine, and which order it was last given for it.
+// Which host reported a machine, and the last order given to it for the machine.
 #include "appliance/catalog/machine_records.h"
 #include "appliance/catalog/sqlite/protections.h"
 

@@ -8,8 +8,8 @@
 namespace appliance::catalog::sqlite {
 namespace {
 
-// The latest point is the last of its timeline, as images::newest_of() has it: one that its host
-// alone has dated, and into the future, gives way to any other. ?1 is now.
+// The latest point is the last of its timeline, as images::newest_of() defines it: one dated only
+// by its host, and into the future, is used only if there is no other. ?1 is now.
 constexpr std::string_view kSelect = R"sql(
 SELECT m.id, t.name, m.name, m.host, h.name, m.created_ms,
        (SELECT count(*) FROM points p WHERE p.tenant = m.tenant AND p.machine = m.id),
@@ -47,7 +47,7 @@ std::optional<Machine> select_machine(Database& database, int64_t tenant, std::s
   return read_machine(statement);
 }
 
-// Each name that a host syncs under is a row for ever: one host must not make them without end.
+// Each name that a host syncs under is a row forever: one host must not create them without limit.
 void expect_room_for_machine(Database& database, const HostId& host) {
   constexpr uint64_t kDayMs = 24ull * 3'600'000;
   auto since = [&](uint64_t since_ms) {
@@ -65,7 +65,8 @@ void expect_room_for_machine(Database& database, const HostId& host) {
                                 MachineRecords::kNewMachinesADay, MachineRecords::kMachinesOfHost));
 }
 
-// Kinds of alerts and jobs whose subject is something else, which may have a machine's name.
+// Kinds of alerts and jobs whose subject is something else, which may have the same name as a
+// machine.
 constexpr std::string_view kMachineAlerts =
     "kind NOT IN ('host-silent', 'store-nearly-full', 'points-damaged', 'store-damaged', "
     "'retention-failing')";
@@ -173,7 +174,7 @@ void SqliteMachineRecords::forget_machine(std::string_view tenant, std::string_v
       fmt::format("DELETE FROM jobs WHERE tenant = ? AND subject = ? AND ended_ms IS NOT NULL AND "
                   "{}",
                   kMachineJobs));
-  // Those that are open close now: nothing says any more that they are true.
+  // Open ones are closed now: nothing confirms any more that they are true.
   (*database)
       ->prepare(fmt::format("UPDATE alerts SET closed_ms = ?3 WHERE tenant = ?1 AND subject = ?2 "
                             "AND closed_ms IS NULL AND {}",

@@ -1,4 +1,4 @@
-// What is known of points beside their data: holds, and what a check of the store found.
+// What is known of points besides their data: holds, and the result of a check of the store.
 #include "appliance/catalog/sqlite/points.h"
 
 #include <fmt/format.h>

@@ -25,8 +25,8 @@ void insert_point(Database& database, int64_t tenant, const images::PointSummary
       .run();
 }
 
-// Remembers how long the machine was without a newer point until this one came. Nothing where
-// the clock was set back in between: nobody knows.
+// Records how long the machine was without a newer point until this one arrived. Nothing if the
+// clock was set back in between: then it is unknown.
 void remember_gap(Database& database, int64_t tenant, const images::PointSummary& point) {
   database
       .prepare(
@@ -51,8 +51,8 @@ std::vector<std::string> select_ids(Database& database, int64_t tenant, std::str
   return ids;
 }
 
-// Before the points are replaced by `points`: what is lost by that, and not by a deletion of ours,
-// stays in mind.
+// Before the points are replaced by `points`: points that are lost by that, and not by a deletion
+// of ours, are recorded as missing.
 void settle_missing(Database& database, int64_t tenant,
                     const std::vector<images::PointSummary>& points, LostPoints lost,
                     uint64_t now_ms) {

@@ -1,4 +1,4 @@
-// Policies, which machines they protect, whose removals follow which rule, and the gaps between points.
+// Policies, which machines they protect, which rule removals follow, and the gaps between points.
 #include "appliance/catalog/sqlite/protections.h"
 
 #include <fmt/format.h>

@@ -54,7 +54,7 @@ void insert_pictures(Database& database, int64_t number,
   }
 }
 
-// Of the machine's test boots that are not among its newest ones.
+// Of the machine's test boots that are not among its newest.
 void thin_out(Database& database, int64_t tenant, const Verification& newest) {
   constexpr std::string_view kOlder =
       "(SELECT id FROM verifications WHERE tenant = ? AND machine = ? ORDER BY id DESC "
