@@ -91,11 +91,11 @@ void Daemon::add_duties() {
     auto patience = name == kAlertsDuty ? kAlertsPatience : kPatience;
     duties_.add({std::move(name), std::move(what), kRound, std::move(round), patience});
   };
-  add("orders", "orders of hosts that fell silent are not given up",
+  add("orders", "orders of silent hosts are not expired",
       [this] { scheduler_->expire_silent_orders(); });
   add("upkeep", "stores are neither compacted nor checked",
       [this, &clock] { upkeep_->round(clock.wall_ms()); });
-  add("old rows", "old rows of the catalog are not forgotten", [this] { old_rows_->round(); });
+  add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });
   add("test boots", "machines are not tested at night",
       [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });
   add(kAlertsDuty, "alerts are neither opened nor closed",

@@ -70,7 +70,7 @@ void AlertLoop::round(uint64_t now_ms) {
       alert.kind = alerts::kDutyFailing;
       alert.subject = "alerts";
       alert.message =
-          fmt::format("alerts cannot be written down: {}; see muletto status", error.what());
+          fmt::format("alerts cannot be recorded: {}; see muletto status", error.what());
       alert.opened_ms = base::now_ms();
       channels_.tell(alert, alerts::AlertChange::opened);
     }

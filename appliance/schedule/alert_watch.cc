@@ -27,7 +27,7 @@ void AlertWatch::round(uint64_t now_ms) {
     } catch (...) {
       failures.push_back({alerts::kDutyFailing, std::string(catalog::kDefaultTenant),
                           "watch " + source.name,
-                          fmt::format("nobody can know what is wrong with {}: {}", source.name,
+                          fmt::format("it is not known what is wrong with {}: {}", source.name,
                                       base::describe_exception(std::current_exception()))});
       continue;
     }

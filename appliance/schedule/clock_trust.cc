@@ -11,8 +11,8 @@ namespace appliance::schedule {
 namespace {
 
 constexpr const char* kAdvice =
-    "nothing is deleted by age until it is right again; if it is right, say so: muletto clock "
-    "accept";
+    "nothing is deleted by age until it is right again; if it is right, confirm "
+    "it: muletto clock accept";
 
 bool kernel_is_synchronized() {
   timex state{};
@@ -43,28 +43,28 @@ std::string ClockTrust::problem_of(const catalog::ClockMark& mark, uint64_t wall
     uint64_t off = ahead ? wall_ms - expected : expected - wall_ms;
     if (off <= kJumpMs) return "";
     return fmt::format(
-        "the appliance's clock jumped: it says {}, and by the time that passed it "
-        "should say {}, so it is {} {}; {}",
+        "the appliance's clock jumped: it shows {}, and by the time that passed it "
+        "should show {}, so it is {} {}; {}",
         base::format_time_ms(wall_ms), base::format_time_ms(expected),
         base::format_duration_ms(off), ahead ? "ahead" : "behind", kAdvice);
   }
   if (wall_ms + kJumpMs < mark.wall_ms) {
     return fmt::format(
-        "the appliance's clock says {}, and before the machine was restarted it "
-        "said {} already; {}",
+        "the appliance's clock shows {}, and before the machine was restarted it "
+        "already showed {}; {}",
         base::format_time_ms(wall_ms), base::format_time_ms(mark.wall_ms), kAdvice);
   }
   if (wall_ms > mark.wall_ms + kLongestOffMs) {
     return fmt::format(
-        "the appliance's clock says {}, {} after what it said last before the "
+        "the appliance's clock shows {}, {} after what it last showed before the "
         "machine was restarted; {}",
         base::format_time_ms(wall_ms), base::format_duration_ms(wall_ms - mark.wall_ms), kAdvice);
   }
   // It jumped before the machine was restarted, and it is unknown whether it came back.
   if (mark.doubted_in.empty() || mark.doubted_in == sources_.boot) return "";
   return fmt::format(
-      "the appliance's clock had jumped before the machine was restarted, and says "
-      "{} now; {}",
+      "the appliance's clock had jumped before the machine was restarted, and "
+      "shows {} now; {}",
       base::format_time_ms(wall_ms), kAdvice);
 }
 

@@ -53,7 +53,7 @@ void DutyRunner::run_round(Entry& entry) {
   auto standing = entry.standing.lock();
   standing->round_began.reset();
   if (!failed) {
-    if (standing->failing_since) base::log().info("the duty {} is done again", entry.duty.name);
+    if (standing->failing_since) base::log().info("the duty {} works again", entry.duty.name);
     standing->failing_since.reset();
     standing->error.clear();
     return;
@@ -85,7 +85,7 @@ std::vector<DutyFailure> DutyRunner::failures() {
       failure.since_ms = standing->round_began_ms;
       failure.lasts = since(*standing->round_began);
       failure.error =
-          fmt::format("its round has not come to an end for {}",
+          fmt::format("its round has not finished for {}",
                       base::format_duration_ms(static_cast<uint64_t>(failure.lasts.count())));
       failures.push_back(std::move(failure));
     } else if (standing->failing_since) {

@@ -44,7 +44,7 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
     auto machine = catalog_.find_machine(host.tenant, name);
     if (machine && machine->host && *machine->host != host.id) continue;
     if (!machine && is_named_by_another(state, host, name)) {
-      complain(host, "neighbours", "it names a machine that another host has named before it");
+      complain(host, "neighbours", "it names a machine that another host has reported before it");
       continue;
     }
     live.machines.insert(name);
@@ -58,15 +58,16 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
   }
   if (noticed.refused_count > 0) {
     complain(host, "names",
-             fmt::format("it names more new machines than the {} a day and {} in all that a host "
+             fmt::format("it reports more new machines than the {} a day and {} in all that a host "
                          "may have; the rest is not protected",
                          catalog::Catalog::kNewMachinesADay, catalog::Catalog::kMachinesOfHost));
   }
   if (poll.left_out > 0) {
-    complain(host, "report",
-             fmt::format("its report names machines that cannot be taken, beyond {} or with no "
-                         "proper name; they are not protected",
-                         kMaxMachines));
+    complain(
+        host, "report",
+        fmt::format("its report contains machines that cannot be accepted, beyond {} or without "
+                    "a valid name; they are not protected",
+                    kMaxMachines));
   }
 }
 
@@ -94,7 +95,7 @@ void Scheduler::take_back_orders(State& state, const catalog::Host& internal) {
     }
     order = end_order(
         state, order,
-        Error(ErrorCode::cancelled, "the machine runs as an instant VM on the appliance now"));
+        Error(ErrorCode::cancelled, "the machine now runs as an instant VM on the appliance"));
   }
 }
 
@@ -136,7 +137,7 @@ void Scheduler::complain(const catalog::Host& host, const char* what,
 bool Scheduler::may_adopt(State& state, const catalog::Host& host, const SyncUnderWay& sync) {
   bool is_of_this_daemon = sync.order >= state.first_order && sync.order <= state.next_order;
   if (is_of_this_daemon || !catalog_.was_ordered(host.tenant, sync.machine, host.id, sync.order)) {
-    complain(host, "orders", "it claims orders that nobody gave it");
+    complain(host, "orders", "it claims orders that were not given to it");
     return false;
   }
   auto of_host = std::count_if(state.orders.begin(), state.orders.end(), [&](const auto& order) {
@@ -181,7 +182,7 @@ void Scheduler::take_running(State& state, const catalog::Host& host, const Poll
       catalog_.save_protection(*protection);
     }
     order = end_order(state, order,
-                      Error(ErrorCode::unavailable, "the agent ended before the sync began"));
+                      Error(ErrorCode::unavailable, "the agent ended before the sync started"));
   }
 }
 
@@ -234,7 +235,7 @@ PollAnswer Scheduler::poll(const catalog::Host& host, const Poll& poll) {
   uint64_t now = clock_.wall_ms();
   PollAnswer answer;
   auto state = state_.lock();
-  if (state->stopping) throw Error(ErrorCode::unavailable, "the appliance is about to end");
+  if (state->stopping) throw Error(ErrorCode::unavailable, "the appliance is stopping");
   answer.wants_report = !poll.internal && !poll.report && !state->hosts.contains(host.id);
   notice(*state, host, poll, now);
   for (const SyncOutcome& outcome : poll.outcomes) take_outcome(*state, host, outcome, now);

@@ -60,7 +60,7 @@ Scheduler::~Scheduler() { stop(); }
 void Scheduler::stop() {
   auto state = state_.lock();
   state->stopping = true;
-  const Error unbegun(ErrorCode::cancelled, "the daemon ended before the sync began");
+  const Error unbegun(ErrorCode::cancelled, "the daemon ended before the sync started");
   for (auto order = state->orders.begin(); order != state->orders.end();)
     order = end_order(*state, order, unbegun);
 }
@@ -139,7 +139,7 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
     const LiveOrder& last = before->second.next ? *before->second.next : before->second;
     if (last.job.number == 0 || !catalog::is_over(jobs_.job(last.job).state)) {
       throw Error(ErrorCode::busy,
-                  fmt::format("the machine '{}' is being synced already: {}", machine,
+                  fmt::format("the machine '{}' is already being synced: {}", machine,
                               last.job.number == 0 ? "since before the appliance was restarted"
                                                    : fmt::format("job {}", last.job.number)));
     }
@@ -166,15 +166,14 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
     return job;
   }
   if (holders.contains(machine)) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("the instant VM that '{}' lives on as does not run now; see muletto "
-                            "boot list",
-                            machine));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("the instant VM of '{}' is not running; see muletto boot list", machine));
   }
-  throw Error(ErrorCode::unavailable,
-              fmt::format("no agent that runs as a service has the machine '{}' now; see muletto "
-                          "host list",
-                          machine));
+  throw Error(
+      ErrorCode::unavailable,
+      fmt::format("no running agent service has the machine '{}' now; see muletto host list",
+                  machine));
 }
 
 std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const std::string& tenant,

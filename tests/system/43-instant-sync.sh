@@ -109,7 +109,7 @@ muletto boot power "$boot" pause > /dev/null
 synced 16000000
 muletto boot power "$boot" power-off > /dev/null
 same_as_vm "$second"
-expect_failure 6 "does not run" muletto sync start acc
+expect_failure 6 "is not running" muletto sync start acc
 
 # ---- an older point is booted: the next point is relative to that one, and goes on from it
 expect_failure 2 "keep or --discard" muletto boot stop "$boot" < /dev/null

@@ -118,7 +118,7 @@ mv "$WORK/db.away" "$WORK/db.raw"
 status=0
 muletto sync start db --follow > "$WORK/by-hand" 2>&1 || status=$?
 # The schedule may have begun one already.
-[ $status -eq 0 ] || grep -q "being synced already" "$WORK/by-hand" || fail "no sync by hand: $(cat "$WORK/by-hand")"
+[ $status -eq 0 ] || grep -q "already being synced" "$WORK/by-hand" || fail "no sync by hand: $(cat "$WORK/by-hand")"
 wait_until 90 "the failures are over" no_alert sync-failing db
 
 # ---- a schedule that is switched off is an alert too

@@ -123,7 +123,7 @@ void SqliteHostRecords::enroll_host(const base::Sha256& secret_hash, const Host&
   if (same_name.bind(tenant, host.name).step()) {
     throw base::Error(
         base::ErrorCode::already_exists,
-        fmt::format("a host '{0}' is enrolled already; revoke it first: muletto host revoke {0}",
+        fmt::format("a host '{0}' is already enrolled; revoke it first: muletto host revoke {0}",
                     host.name));
   }
   insert_host(**database, tenant, host, now_ms);

@@ -59,10 +59,11 @@ void expect_room_for_machine(Database& database, const HostId& host) {
   if (since(0) < MachineRecords::kMachinesOfHost &&
       since(base::now_ms() - kDayMs) < MachineRecords::kNewMachinesADay)
     return;
-  throw base::Error(base::ErrorCode::no_space,
-                    fmt::format("this host has begun too many machines: at most {} new ones a day, "
-                                "and {} in all",
-                                MachineRecords::kNewMachinesADay, MachineRecords::kMachinesOfHost));
+  throw base::Error(
+      base::ErrorCode::no_space,
+      fmt::format("this host has introduced too many machines: at most {} new ones a day, and "
+                  "{} in all",
+                  MachineRecords::kNewMachinesADay, MachineRecords::kMachinesOfHost));
 }
 
 // Kinds of alerts and jobs whose subject is something else, which may have the same name as a

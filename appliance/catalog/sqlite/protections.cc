@@ -64,9 +64,10 @@ void SqliteProtectionRecords::remove_policy(std::string_view tenant, std::string
   Statement users = (*database)->prepare(
       "SELECT machine FROM protections WHERE tenant = ? AND policy = ? LIMIT 1");
   if (users.bind(tenant_number, name).step()) {
-    throw base::Error(base::ErrorCode::busy,
-                      fmt::format("the machine '{}' has the policy '{}'; give it another one first",
-                                  users.text(0), name));
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format("the machine '{}' uses the policy '{}'; give it another one first",
+                    users.text(0), name));
   }
   (*database)
       ->prepare("DELETE FROM policies WHERE tenant = ? AND name = ?")

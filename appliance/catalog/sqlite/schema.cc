@@ -325,9 +325,9 @@ void migrate(Database& database, int to_version) {
   if (version > schema_version() || version < 0) {
     throw base::Error(
         base::ErrorCode::unsupported,
-        fmt::format(
-            "the catalog has version {}, this mulettod knows up to {}; install the newer one",
-            version, schema_version()));
+        fmt::format("the catalog has version {}, but this mulettod knows versions up to {}; "
+                    "install the newer one",
+                    version, schema_version()));
   }
   const bool is_new = version == 0;
   for (; version < to_version; ++version) {

@@ -15,7 +15,7 @@ void SqliteTenantRecords::add_tenant(std::string_view name, uint64_t now_ms) {
   (*database)->insert_if_absent("tenants", {"name"}, {"created_ms"}).bind(name, now_ms).run();
   if ((*database)->changed_rows() == 1) return;
   throw base::Error(base::ErrorCode::already_exists,
-                    fmt::format("there is a tenant '{}' already", name));
+                    fmt::format("there is already a tenant '{}'", name));
 }
 
 std::optional<uint64_t> SqliteTenantRecords::tenant_quota(std::string_view name) {

@@ -95,7 +95,7 @@ TEST_CASE("a duty that hangs is named, and the others go on", "[schedule]") {
   CHECK(comes_true([&] {
     auto failures = duties.failures();
     return failures.size() == 1 && failures.front().name == "upkeep" &&
-           failures.front().error.find("has not come to an end") != std::string::npos;
+           failures.front().error.find("has not finished") != std::string::npos;
   }));
   CHECK(comes_true([&] { return others > 3; }));
   hangs = false;

@@ -166,7 +166,7 @@ TEST_CASE("who asks for a sync as soon as the last one's job is over gets one") 
   SECTION("it fails in words when the daemon ends first") {
     appliance.scheduler.stop();
     CHECK_THAT(appliance.jobs.job(second).error_message,
-               Catch::Contains("ended before the sync began"));
+               Catch::Contains("ended before the sync started"));
   }
 }
 
@@ -323,7 +323,7 @@ TEST_CASE("orders for a machine that runs as an instant VM are for the appliance
   appliance.scheduler.poll(internal, poll);
   CHECK(appliance.scheduler.poll(alpha, report({"web"})).orders.empty());
   CHECK_THROWS_WITH(appliance.scheduler.request(kTenant, "web", access::Requester("root")),
-                    Catch::Contains("does not run"));
+                    Catch::Contains("is not running"));
   appliance.timelines.hosts.clear();
   appliance.scheduler.request(kTenant, "web", access::Requester("root"));
   CHECK(names(appliance.scheduler.poll(alpha, {})) == Names{"web"});
