@@ -25,7 +25,7 @@ TEST_CASE("a report escapes what clients and guests wrote", "[report]") {
   CHECK(page.find("&lt;b&gt;O&#39;Hara &amp; &quot;Sons&quot;") != std::string::npos);
   CHECK(page.find("1 of 1 machine is proved to boot, within 41.0 s") != std::string::npos);
   CHECK(page.find("base64,AQID\"") != std::string::npos);
-  CHECK(page.find("has not been read and verified yet") != std::string::npos);
+  CHECK(page.find("Not all stored data has been read and verified yet") != std::string::npos);
   report.store_check = catalog::StoreCheck{2'000, false, 0, ""};
   CHECK(report_html(report).find("it is intact") != std::string::npos);
   report.store_check->problem_count = 1;
