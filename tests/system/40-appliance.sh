@@ -22,7 +22,7 @@ start_daemon
 
 # ---- help, for every command there is
 muletto --help > "$WORK/help"
-sed -n 's/^  \([a-z]* [a-z]*\|status\)  .*/\1/p' "$WORK/help" > "$WORK/commands"
+sed -nE 's/^  ([a-z]+ [a-z]+|status)  .*/\1/p' "$WORK/help" > "$WORK/commands"
 [ "$(wc -l < "$WORK/commands")" -ge 30 ] || fail "the help lists only $(wc -l < "$WORK/commands") commands"
 while read -r command; do
   # shellcheck disable=SC2086
