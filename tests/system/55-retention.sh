@@ -36,7 +36,7 @@ muletto machine protect web --policy gold > /dev/null
 muletto policy preview --machine web > "$WORK/preview"
 [ "$(grep -c GOES "$WORK/preview")" -eq 6 ] || fail "the preview: $(cat "$WORK/preview")"
 grep -q "last 2" "$WORK/preview" || fail "the preview does not say what keeps a point"
-muletto policy preview gold --keep "last 5" | grep -q "3 of 8 points would go" || fail "no preview of another rule"
+muletto policy preview gold --keep "last 5" | grep -q "3 of 8 points would be removed" || fail "no preview of another rule"
 expect_failure 3 "nobody" muletto policy preview --machine nobody
 expect_failure 2 "what to keep" muletto policy preview --keep rubbish
 muletto policy apply gold | grep -q "would remove 6 of 8 points" || fail "it did not wait"
