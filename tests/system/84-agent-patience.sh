@@ -47,7 +47,7 @@ start_appliance "${options[@]}"
 point_of_web() { [ "$(muletto point list --machine web -o json | json '.points | length')" = 1 ]; }
 wait_until 40 "the sync comes to its end" point_of_web
 grep -q "sync of web is done" "$WORK/agent.log" || wait_until 10 "the order is done" grep -q "sync of web is done" "$WORK/agent.log"
-[ "$(grep -c "sync of web begins" "$WORK/agent.log")" = 1 ] || fail "the sync was ordered again"
+[ "$(grep -c "sync of web started" "$WORK/agent.log")" = 1 ] || fail "the sync was ordered again"
 
 echo "a stranger on the appliance's address"
 port=$(appliance_address)
