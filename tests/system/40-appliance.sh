@@ -67,7 +67,7 @@ expect_failure 2 "not both" muletto boot stop some --discard --keep
 expect_failure 6 "libvirt" muletto boot stop some --discard
 expect_failure 3 "no job 99" muletto job show 99
 expect_failure 2 "not the number" muletto job follow x
-expect_failure 2 "no state" muletto job list --state tired
+expect_failure 2 "not a state" muletto job list --state tired
 expect_failure 3 "no token" muletto token revoke 1234567890abcdef
 expect_failure 2 "not a duration" muletto token create --expires soon
 expect_failure 2 "agent or operator" muletto token create --for fun
