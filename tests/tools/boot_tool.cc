@@ -116,7 +116,8 @@ int start(const base::Arguments& arguments) {
 }
 
 int list(const base::Arguments& arguments) {
-  for (const InstantVm& vm : Session(arguments).service->list(appliance::access::TenantScope::all()))
+  for (const InstantVm& vm :
+       Session(arguments).service->list(appliance::access::TenantScope::all()))
     fmt::print("{}\n", to_json(vm).dump());
   return 0;
 }
@@ -141,15 +142,17 @@ int tend(const base::Arguments& arguments) {
 
 int stop(const base::Arguments& arguments) {
   Session session(arguments);
-  session.service->stop(session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()),
-                        {arguments.has("keep"), arguments.get<uint32_t>("shutdown")});
+  session.service->stop(
+      session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()),
+      {arguments.has("keep"), arguments.get<uint32_t>("shutdown")});
   return 0;
 }
 
 int power(const base::Arguments& arguments) {
   Session session(arguments);
-  session.service->power(session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()),
-                         power_action_from_name(arguments.get("ACTION")));
+  session.service->power(
+      session.service->find(arguments.get("BOOT"), appliance::access::TenantScope::all()),
+      power_action_from_name(arguments.get("ACTION")));
   return 0;
 }
 
