@@ -30,6 +30,7 @@
 #include "appliance/boot/machine/domain_translation.h"
 #include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/restart.h"
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
@@ -45,6 +46,7 @@ using images::ExportProcess;
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kDomainXmlLimit = 4 << 20;
+constexpr size_t kRefusalSize = 600;  // bytes
 
 uint64_t ms_since(Clock::time_point begin) {
   return static_cast<uint64_t>(
@@ -76,6 +78,18 @@ AcceleratorVerdict BootOperations::accelerator() {
 Preparation BootOperations::prepare(const PointSource& source, const images::PointId& point_id,
                                     const BootOptions& options) {
   return prepare_boot(source, point_id, options, settings_, hypervisor_, lookup_.active_vms());
+}
+
+void BootOperations::try_definition(const PointSource& source, const BootOptions& options,
+                                    const AcceleratorVerdict& verdict, Preparation& prepared) {
+  if (!prepared.plan.reasons.empty()) return;
+  BootId id = BootId::random();
+  BootPaths paths = lookup_.paths_of(id);
+  BootRecord record = new_record(paths, id, source, options, settings_, prepared, verdict);
+  std::string refusal =
+      hypervisor_.refusal_of(domain_xml(prepared.plan, record, {paths, settings_.state_directory},
+                                        firmware_for(prepared.plan, prepared.facts)));
+  if (!refusal.empty()) prepared.plan.reasons.push_back(base::clean_text(refusal, kRefusalSize));
 }
 
 InstantVm BootOperations::start(const PointSource& source, const images::PointId& point_id,

@@ -48,6 +48,9 @@ class BootOperations {
   // The first part of a start; nothing is changed.
   Preparation prepare(const PointSource& source, const images::PointId& point_id,
                       const BootOptions& options);
+  // Adds to the plan's reasons what the hypervisor has against the domain that it would become.
+  void try_definition(const PointSource& source, const BootOptions& options,
+                      const AcceleratorVerdict& verdict, Preparation& prepared);
 
   const BootTraceCache& traces() const { return traces_; }
 

@@ -52,6 +52,7 @@ DiskInspection inspect_point(images::StoreReader& reader, const images::Point& p
     try {
       auto disk_reader = reader.open_disk(point.id, disk.name);
       inspection = inspect_disk(*disk_reader);
+      inspection.disk_name = disk.name;
       damage = damage_where_boot_begins(*disk_reader, inspection);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;

@@ -57,8 +57,10 @@ AcceleratorVerdict BootService::accelerator() { return implementation_->operatio
 
 BootCheck BootService::check(const PointSource& source, const images::PointId& point,
                              const BootOptions& options) {
+  AcceleratorVerdict verdict = accelerator();
   Preparation prepared = implementation_->operations.prepare(source, point, options);
-  return {std::move(prepared.plan), prepared.point.machine_name, accelerator()};
+  implementation_->operations.try_definition(source, options, verdict, prepared);
+  return {std::move(prepared.plan), prepared.point.machine_name, std::move(verdict)};
 }
 
 InstantVm BootService::start(const PointSource& source, const images::PointId& point,

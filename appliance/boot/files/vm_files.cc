@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/unique_fd.h"
 
 namespace appliance::boot {
@@ -76,8 +77,14 @@ void make_boot_folders(const BootPaths& paths, const QemuUser& qemu) {
 void make_uefi_variables(const BootPaths& paths, const MachinePlan& plan,
                          const UefiFirmware& firmware) {
   base::Bytes variables = plan.uefi_variables;
-  if (variables.empty())
+  if (variables.empty()) {
     variables = base::read_file(base::real_file_system(), firmware.variables_path, kFirmwareLimit);
+    try {
+      if (plan.boot_entry) variables = with_boot_entry(variables, *plan.boot_entry);
+    } catch (const base::Error& error) {
+      base::log().warn("{}", error.message());  // the firmware may still find a loader
+    }
+  }
   base::write_file_durably(base::real_file_system(), paths.nvram_path, variables);
 }
 

@@ -73,6 +73,10 @@ class Domains {
  public:
   virtual ~Domains() = default;
 
+  // Why the hypervisor would not run this domain, in its words; empty if nothing is against it. Only
+  // a look: nothing is defined or started, and files that the domain names need not exist yet.
+  virtual std::string refusal_of(const std::string& domain_xml) = 0;
+
   // Defines the domain, so that the hypervisor knows it while it is not running; replaces one of
   // the same name and UUID. Not for a running one.
   virtual void define(const std::string& domain_xml) = 0;

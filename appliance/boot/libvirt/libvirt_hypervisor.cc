@@ -151,6 +151,14 @@ class LibvirtHypervisor : public Hypervisor {
     release_isolated_bridges();
   }
 
+  std::string refusal_of(const std::string& domain_xml) override {
+    Connection connection = connection_.now();
+    // Builds the whole command line of QEMU, with all addresses on all buses.
+    std::string line = take_text(
+        virConnectDomainXMLToNative(connection.get(), "qemu-argv", domain_xml.c_str(), 0));
+    return line.empty() ? last_error("libvirt does not accept the domain").message() : "";
+  }
+
   void define(const std::string& domain_xml) override {
     Connection connection = connection_.now();
     Domain domain(virDomainDefineXML(connection.get(), domain_xml.c_str()));

@@ -206,6 +206,64 @@ void read_devices(const xml_node& domain, const images::Point& point, MachinePla
   note_dropped_devices(domain.child("devices"), plan);
 }
 
+bool consists_of(const std::string& text, std::string_view characters) {
+  return !text.empty() && text.find_first_not_of(characters) == std::string::npos;
+}
+
+// What the old host's clock showed is shown here. libvirt reads a zone's name as a file's.
+void read_clock(const xml_node& node, MachinePlan& plan) {
+  std::string offset = attribute(node, "offset");
+  constexpr std::string_view kNumber = "-0123456789";
+  constexpr std::string_view kZone =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+-";
+  std::string zone = attribute(node, "timezone"), adjustment = attribute(node, "adjustment");
+  std::string basis = attribute(node, "basis"), start = attribute(node, "start");
+  if (offset == "localtime") {
+    plan.clock = {{"offset", offset}};
+  } else if (offset == "timezone" && consists_of(zone, kZone)) {
+    plan.clock = {{"offset", offset}, {"timezone", zone}};
+  } else if (offset == "variable" && consists_of(adjustment, kNumber)) {
+    plan.clock = {{"offset", offset},
+                  {"adjustment", adjustment},
+                  {"basis", basis == "localtime" ? basis : "utc"}};
+  } else if (offset == "absolute" && consists_of(start, kNumber)) {
+    plan.clock = {{"offset", offset}, {"start", start}};
+  } else if (!offset.empty() && offset != "utc") {
+    plan.notes.push_back(fmt::format(
+        "Its clock was kept in a way that is not known here ('{}'): it shows UTC.", offset));
+  }
+}
+
+// The texts by which some software knows its computer, and cloud-init its configuration.
+void read_smbios(const xml_node& domain, MachinePlan& plan) {
+  static const std::set<std::string> kBlocks{"bios", "system", "baseBoard", "chassis",
+                                             "oemStrings"};
+  constexpr size_t kMaxTexts = 64;
+  std::string mode = attribute(domain.child("os").child("smbios"), "mode");
+  if (mode == "host")
+    plan.notes.emplace_back("It showed the old host's SMBIOS texts, which are not in the point.");
+  for (const xml_node& info : domain.children("sysinfo")) {
+    if (attribute(info, "type") != "smbios") {
+      plan.notes.push_back(fmt::format("Left out: information of type '{}' for its firmware.",
+                                       attribute(info, "type")));
+      continue;
+    }
+    if (mode != "sysinfo") continue;
+    for (const xml_node& block : info.children()) {
+      if (!kBlocks.contains(block.name())) continue;
+      for (const xml_node& entry : block.children("entry")) {
+        std::string name = attribute(entry, "name");
+        // libvirt wants this one to be the domain's, which may be another here.
+        bool is_uuid = std::string_view(block.name()) == "system" && name == "uuid";
+        if (is_uuid || plan.smbios_texts.size() >= kMaxTexts) continue;
+        plan.smbios_texts.push_back({block.name(), name, text_of(entry)});
+      }
+    }
+  }
+  if (domain.child("qemu:commandline").child("qemu:arg"))
+    plan.notes.emplace_back("Left out: arguments that QEMU got directly (qemu:commandline).");
+}
+
 void read_features(const xml_node& domain, MachinePlan& plan) {
   static const std::set<std::string> kHyperv{
       "relaxed", "vapic", "vpindex", "runtime", "synic", "reset", "frequencies", "tlbflush", "ipi"};
@@ -214,7 +272,7 @@ void read_features(const xml_node& domain, MachinePlan& plan) {
       plan.hyperv.push_back(each.name());
   }
   std::string offset = attribute(domain.child("clock"), "offset");
-  if (offset == "localtime") plan.clock_offset = offset;
+  read_clock(domain.child("clock"), plan);
   plan.is_windows |= !plan.hyperv.empty() || offset == "localtime";
   // libosinfo's element is in a namespace; its id is a URL such as http://microsoft.com/win/2k22.
   auto is_microsoft = [](const xml_node& node) {
@@ -282,6 +340,7 @@ void read_definition(const images::Point& point, const BootOptions& options,
     plan.cpu_topology = attributes_of(domain.child("cpu").child("topology"));
   plan.memory_size = memory_of(domain.child("memory"));
   read_features(domain, plan);
+  read_smbios(domain, plan);
   read_devices(domain, point, plan);
 }
 

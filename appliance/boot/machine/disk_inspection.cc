@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <string_view>
 
+#include "appliance/boot/machine/fat_reader.h"
 #include "base/bytes.h"
 
 namespace appliance::boot {
@@ -27,6 +29,53 @@ constexpr Guid kEfiSystem{0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
 constexpr Guid kMicrosoftReserved{0x16, 0xe3, 0xc9, 0xe3, 0x5c, 0x0b, 0xb8, 0x4d,
                                   0x81, 0x7d, 0xf9, 0x2d, 0xf0, 0x02, 0x15, 0xae};
 
+// 21686148-6449-6E6F-744E-656564454649
+constexpr Guid kBiosBoot{0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e,
+                         0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
+
+bool is_same_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return std::tolower(static_cast<unsigned char>(x)) ==
+                  std::tolower(static_cast<unsigned char>(y));
+         });
+}
+
+bool has_file(const std::vector<FatEntry>& entries, std::string_view name) {
+  return std::any_of(entries.begin(), entries.end(), [&](const FatEntry& each) {
+    return !each.is_directory && is_same_name(each.name, name);
+  });
+}
+
+// The loaders of systems in use, in the order in which they are chosen.
+constexpr std::array<std::string_view, 5> kLoaders{
+    "shimx64.efi", "grubx64.efi", "systemd-bootx64.efi", "bootmgfw.efi", "refind_x64.efi"};
+
+// Folders below EFI, and Windows' one below its own.
+std::vector<std::string> loader_folders(FatReader& files) {
+  std::vector<std::string> folders{"EFI/Microsoft/Boot"};
+  for (const FatEntry& each : files.list("EFI")) {
+    constexpr size_t kMaxFolders = 64;
+    if (each.is_directory && !each.name.starts_with('.') && folders.size() < kMaxFolders)
+      folders.push_back("EFI/" + each.name);
+  }
+  return folders;
+}
+
+void find_loaders(images::DiskReader& disk, uint64_t offset, EfiPartition& efi) {
+  auto files = FatReader::open(disk, offset);
+  if (!files) return;
+  efi.is_readable = true;
+  efi.has_default_loader = has_file(files->list("EFI/BOOT"), "BOOTX64.EFI");
+  for (const std::string& folder : loader_folders(*files)) {
+    std::vector<FatEntry> entries = files->list(folder);
+    for (std::string_view loader : kLoaders) {
+      if (!efi.loader.empty() || !has_file(entries, loader)) continue;
+      efi.loader = "\\" + folder + "\\" + std::string(loader);
+      std::replace(efi.loader.begin(), efi.loader.end(), '/', '\\');
+    }
+  }
+}
+
 base::Bytes read_at(images::DiskReader& disk, uint64_t offset, uint64_t size) {
   if (offset > disk.size() || size > disk.size() - offset) return {};
   base::Bytes bytes(size);
@@ -39,6 +88,23 @@ bool starts_ntfs(images::DiskReader& disk, uint64_t offset) {
   return sector.size() == kMbrSize && base::as_text(sector).substr(3, 8) == "NTFS    ";
 }
 
+// `at` is the entry's place in `entries`.
+void note_efi_partition(images::DiskReader& disk, const base::Bytes& entries, uint64_t at,
+                        uint32_t entry_size, DiskInspection& inspection) {
+  inspection.has_efi_system_partition = true;
+  if (inspection.efi) return;
+  const uint8_t* entry = entries.data() + at;
+  EfiPartition efi;
+  efi.number = static_cast<uint32_t>(at / entry_size + 1);
+  std::copy_n(entry + 16, efi.id.size(), efi.id.begin());
+  efi.start = base::load_u64(entry + 32);
+  uint64_t last = base::load_u64(entry + 40), sector_count = disk.size() / inspection.sector_size;
+  if (efi.start >= sector_count || last < efi.start || last >= sector_count) return;
+  efi.size = last - efi.start + 1;
+  find_loaders(disk, efi.start * inspection.sector_size, efi);
+  inspection.efi = efi;
+}
+
 // The GUID partition table whose header is in sector 1; false if there is none.
 bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection& inspection) {
   base::Bytes header = read_at(disk, sector_size, kMbrSize);
@@ -48,6 +114,8 @@ bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection&
   uint32_t entry_size = base::load_u32(header.data() + 84);
   if (entry_size < 128 || entry_size > kGptEntrySizeLimit) return false;
   if (table == 0 || table > disk.size() / sector_size) return false;
+  inspection.has_gpt = true;
+  inspection.sector_size = static_cast<uint32_t>(sector_size);
   base::Bytes entries = read_at(disk, table * sector_size, uint64_t{count} * entry_size);
   for (uint64_t at = 0; at + entry_size <= entries.size(); at += entry_size) {
     Guid type;
@@ -57,7 +125,8 @@ bool inspect_gpt(images::DiskReader& disk, uint64_t sector_size, DiskInspection&
     uint64_t start = base::load_u64(entries.data() + at + 32);
     if (start < disk.size() / sector_size)
       inspection.partition_starts.push_back(start * sector_size);
-    if (type == kEfiSystem) inspection.has_efi_system_partition = true;
+    if (type == kEfiSystem) note_efi_partition(disk, entries, at, entry_size, inspection);
+    if (type == kBiosBoot) inspection.has_bios_boot_partition = true;
     if (type == kMicrosoftReserved) inspection.has_windows = true;
   }
   return true;
@@ -91,7 +160,12 @@ DiskInspection inspect_disk(images::DiskReader& disk) {
 }
 
 images::Firmware firmware_of(const DiskInspection& inspection) {
-  return inspection.has_efi_system_partition ? images::Firmware::uefi : images::Firmware::bios;
+  if (!inspection.has_efi_system_partition) return images::Firmware::bios;
+  bool is_empty = inspection.efi && inspection.efi->is_readable &&
+                  !inspection.efi->has_default_loader && inspection.efi->loader.empty();
+  bool has_bios_loader =
+      inspection.has_boot_code && (!inspection.has_gpt || inspection.has_bios_boot_partition);
+  return is_empty && has_bios_loader ? images::Firmware::bios : images::Firmware::uefi;
 }
 
 }  // namespace appliance::boot

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/instant_vm_mark.h"
 
 namespace appliance::boot {
 namespace {
@@ -36,7 +37,7 @@ void add_address(xml_node parent, const char* name, const Address& address) {
 
 void add_metadata(xml_node domain, const BootRecord& record, const DomainPaths& paths) {
   add(add(domain, "metadata"), "muletto:vm",
-      {{"xmlns:muletto", kMetadataUri},
+      {{"xmlns:muletto", base::kInstantVmMarkUri},
        {"boot", record.vm.id.hex()},
        {"point", record.vm.point.hex()},
        {"machine", record.vm.machine_name},
@@ -50,11 +51,24 @@ void add_os(xml_node domain, const MachinePlan& plan, const DomainPaths& paths,
   xml_node os = add(domain, "os");
   xml_node type = add(os, "type", {{"arch", "x86_64"}, {"machine", plan.machine_type}});
   type.text() = "hvm";
+  if (!plan.smbios_texts.empty()) add(os, "smbios", {{"mode", "sysinfo"}});
   if (firmware == nullptr) return;
   xml_node loader = add(os, "loader", {{"readonly", "yes"}, {"type", "pflash"}});
   if (plan.secure_boot) loader.append_attribute("secure") = "yes";
   loader.text() = firmware->code_path.c_str();
   add_text(os, "nvram", paths.boot.nvram_path);
+}
+
+void add_smbios(xml_node domain, const MachinePlan& plan) {
+  if (plan.smbios_texts.empty()) return;
+  xml_node sysinfo = add(domain, "sysinfo", {{"type", "smbios"}});
+  for (const auto& [block, name, text] : plan.smbios_texts) {
+    xml_node parent = sysinfo.child(block.c_str());
+    if (!parent) parent = sysinfo.append_child(block.c_str());
+    xml_node entry = parent.append_child("entry");
+    if (!name.empty()) entry.append_attribute("name") = name.c_str();
+    entry.text() = text.c_str();
+  }
 }
 
 void add_features(xml_node domain, const MachinePlan& plan, bool kvm) {
@@ -86,7 +100,8 @@ void add_cpu(xml_node domain, const MachinePlan& plan, bool kvm) {
 }
 
 void add_clock(xml_node domain, const MachinePlan& plan, bool kvm) {
-  xml_node clock = add(domain, "clock", {{"offset", plan.clock_offset}});
+  xml_node clock = domain.append_child("clock");
+  for (const auto& [key, value] : plan.clock) clock.append_attribute(key.c_str()) = value.c_str();
   add(clock, "timer", {{"name", "rtc"}, {"tickpolicy", "catchup"}});
   if (kvm) {
     add(clock, "timer", {{"name", "pit"}, {"tickpolicy", "delay"}});
@@ -198,6 +213,7 @@ std::string domain_xml(const MachinePlan& plan, const BootRecord& record, const 
   memory.text() = static_cast<unsigned long long>(plan.memory_size / kMiB);
   domain.append_child("vcpu").text() = plan.cpu_count;
   add_os(domain, plan, paths, firmware);
+  add_smbios(domain, plan);
   add_features(domain, plan, kvm);
   add_cpu(domain, plan, kvm);
   add_clock(domain, plan, kvm);
@@ -227,7 +243,7 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
   if (!document.load_string(xml.c_str())) return std::nullopt;
   for (const xml_node& node : document.child("domain").child("metadata").children()) {
     for (const pugi::xml_attribute& each : node.attributes()) {
-      if (std::string_view(each.value()) != kMetadataUri) continue;
+      if (std::string_view(each.value()) != base::kInstantVmMarkUri) continue;
       try {
         return DomainMark{BootId::from_hex(node.attribute("boot").as_string()),
                           node.attribute("state").as_string()};

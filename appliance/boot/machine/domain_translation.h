@@ -11,9 +11,6 @@
 
 namespace appliance::boot {
 
-// The element in a domain's metadata that makes it ours.
-constexpr const char* kMetadataUri = "urn:muletto:instant-vm:1";
-
 struct DomainPaths {
   BootPaths boot;
   // Written into the metadata: distinguishes two appliances on one host.

@@ -32,6 +32,7 @@ constexpr size_t kDeviceLimit = 64;
 constexpr size_t kSentenceLimit = 100;
 constexpr size_t kSentenceSize = 600;  // bytes
 constexpr size_t kIdeDiskLimit = 4;
+constexpr uint32_t kAtaSector = 512;  // bytes, of QEMU's IDE and SATA disks
 constexpr uint64_t kUefiVariablesLimit = 4 * kMiB;
 constexpr uint64_t kTpmStateLimit = 16 * kMiB;
 
@@ -117,6 +118,7 @@ void place_disks(bool keep_names, MachinePlan& plan) {
   for (PlannedDisk& disk : plan.disks) {
     if (disk.bus == DiskBus::ide && ++ide_count > kIdeDiskLimit) {
       disk.bus = DiskBus::sata;
+      disk.address.clear();
       keep_names = false;
     }
   }
@@ -141,17 +143,31 @@ void settle_disks(const images::Point& point, const BootOptions& options, Machin
   for (PlannedDisk& disk : plan.disks) {
     if (!options.disk_bus || disk.bus == *options.disk_bus) continue;
     disk.bus = *options.disk_bus;
-    disk.address.clear();
     moved = true;
   }
-  if (moved)
+  if (moved) {
+    // Also those that were on that bus already: their places may be those of the ones that come.
+    for (PlannedDisk& disk : plan.disks) disk.address.clear();
     std::erase_if(plan.controllers,
                   [](const PlannedController& each) { return each.type != "pci"; });
+  }
   place_disks(!moved, plan);
   auto ordered = [](const PlannedDisk& disk) { return disk.boot_order != 0; };
   if (std::none_of(plan.disks.begin(), plan.disks.end(), ordered)) {
     for (size_t i = 0; i < plan.disks.size(); ++i)
       plan.disks[i].boot_order = static_cast<uint32_t>(i + 1);
+  }
+}
+
+// A disk whose table of partitions counts in sectors of 4096 bytes can be read with no others.
+void settle_sectors(const DiskInspection& inspection, MachinePlan& plan) {
+  constexpr uint32_t kLarge = 4096;
+  if (inspection.sector_size != kLarge) return;
+  for (PlannedDisk& disk : plan.disks) {
+    if (disk.name != inspection.disk_name || disk.logical_block_size == kLarge) continue;
+    disk.logical_block_size = disk.physical_block_size = kLarge;
+    plan.notes.push_back(fmt::format(
+        "Disk {} has sectors of 4096 bytes, as its table of partitions says.", disk.name));
   }
 }
 
@@ -173,6 +189,11 @@ void settle_cards(const images::Point& point, const BootOptions& options, Machin
     card.source = choice.name;
     if (card.model.empty()) card.model = default_model;
     if (options.macs == MacChoice::fresh || !is_usable_mac(card.mac)) card.mac = fresh_mac();
+  }
+  if (options.networks.size() > std::max<size_t>(plan.cards.size(), 1)) {
+    plan.reasons.push_back(fmt::format("{} are given, and it has {}",
+                                       base::format_count(options.networks.size(), "network"),
+                                       base::format_count(plan.cards.size(), "network card")));
   }
   std::erase_if(plan.cards, [](const PlannedCard& card) { return card.mode == NetworkMode::none; });
 }
@@ -233,6 +254,26 @@ void settle_uefi(const images::Point& point, const HypervisorFacts& facts, Machi
   }
 }
 
+// With new variables, firmware knows no loader but the one with the default name.
+void settle_boot_entry(const DiskInspection& inspection, MachinePlan& plan) {
+  if (plan.firmware != Firmware::uefi || !plan.uefi_variables.empty() || !inspection.efi) return;
+  const EfiPartition& efi = *inspection.efi;
+  if (!efi.is_readable || efi.has_default_loader) return;
+  if (efi.loader.empty()) {
+    plan.notes.push_back(
+        "No boot loader is in the EFI system partition: the firmware will find nothing to start.");
+    return;
+  }
+  plan.boot_entry = UefiBootEntry{plan.is_windows ? "Windows Boot Manager" : "Muletto",
+                                  efi.loader,
+                                  efi.number,
+                                  efi.start,
+                                  efi.size,
+                                  efi.id};
+  plan.notes.push_back(
+      fmt::format("Its boot entry was not captured: it gets one for {}.", efi.loader));
+}
+
 // An emulated TPM keeps its content; everything else gets a new one.
 void settle_tpm(const images::Point& point, const HypervisorFacts& facts, MachinePlan& plan) {
   if (!plan.has_tpm) return;
@@ -266,6 +307,13 @@ void check_plan(const HypervisorFacts& facts, MachinePlan& plan) {
     if (disk.bus == DiskBus::ide && plan.is_q35) {
       plan.reasons.push_back(
           fmt::format("disk {} cannot be on IDE in a q35 machine: choose sata", disk.name));
+    }
+    bool is_ata = disk.bus == DiskBus::ide || disk.bus == DiskBus::sata;
+    if (is_ata && disk.logical_block_size > kAtaSector) {
+      plan.reasons.push_back(
+          fmt::format("disk {} has sectors of {} bytes, which cannot be on {}: choose --disk-bus "
+                      "virtio or scsi",
+                      disk.name, disk.logical_block_size, disk_bus_name(disk.bus)));
     }
   }
   if (plan.cpu_count == 0 || plan.cpu_count > kCpuLimit) {
@@ -321,9 +369,14 @@ base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
 }
 
 MachinePlan plan_machine(const images::Point& point, const DiskInspection& inspection,
-                         const BootOptions& options, const HypervisorFacts& facts,
+                         const BootOptions& wanted, const HypervisorFacts& facts,
                          const XmlPacker& packer) {
   MachinePlan plan;
+  BootOptions options = wanted;
+  // No ATA disk has large sectors.
+  if (point.definition.libvirt_xml.empty() && inspection.sector_size > kAtaSector &&
+      !wanted.disk_bus)
+    options.disk_bus = DiskBus::scsi;
   plan.is_windows = inspection.has_windows;
   if (!point.definition.libvirt_xml.empty()) {
     read_definition(point, options, facts, packer, plan);
@@ -333,10 +386,12 @@ MachinePlan plan_machine(const images::Point& point, const DiskInspection& inspe
     choose_firmware_and_type(point, inspection, options, plan);
   }
   settle_disks(point, options, plan);
+  settle_sectors(inspection, plan);
   settle_cards(point, options, plan);
   settle_size(point, options, facts, plan);
   settle_identity(options, facts, plan);
   settle_uefi(point, facts, plan);
+  settle_boot_entry(inspection, plan);
   settle_tpm(point, facts, plan);
   check_plan(facts, plan);
   bound_sentences(plan.notes);

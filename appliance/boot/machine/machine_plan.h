@@ -9,8 +9,10 @@
 // for, firmware chosen by the partition table. Pure functions.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +20,7 @@
 
 #include "appliance/boot/host/hypervisor.h"
 #include "appliance/boot/machine/disk_inspection.h"
+#include "appliance/boot/machine/uefi_boot_entry.h"
 #include "appliance/boot/model/instant_vm.h"
 #include "images/point.h"
 
@@ -62,10 +65,15 @@ struct MachinePlan {
   images::Firmware firmware = images::Firmware::bios;
   bool secure_boot = false;
   base::Bytes uefi_variables;  // captured with the point; empty: the firmware's own defaults
+  // For the firmware's defaults: what it would not find by itself.
+  std::optional<UefiBootEntry> boot_entry;
   uint32_t cpu_count = 1;
   Address cpu_topology;      // empty: one socket with cpu_count cores
   uint64_t memory_size = 0;  // bytes
-  std::string clock_offset = "utc";
+  // Of libvirt's <clock>: "offset", and what belongs to it ("timezone", "adjustment", …).
+  Address clock{{"offset", "utc"}};
+  // The texts of SMBIOS: block ("system"), name, text.
+  std::vector<std::array<std::string, 3>> smbios_texts;
   std::vector<std::string> hyperv;  // Hyper-V enlightenments the definition had, by name
   bool is_windows = false;
   bool has_tablet = false;

@@ -69,6 +69,8 @@ class FakeHypervisor : public Hypervisor, public Bridges {
     size_t begin = xml.find("<name>") + 6;
     domains[xml.substr(begin, xml.find("</name>") - begin)] = {xml};
   }
+  std::string refusal;  // of every domain
+  std::string refusal_of(const std::string&) override { return refusal; }
   void define(const std::string& xml) override {
     size_t begin = xml.find("<name>") + 6;
     defined[xml.substr(begin, xml.find("</name>") - begin)] = xml;

@@ -6,6 +6,7 @@
 
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "base/error.h"
+#include "base/instant_vm_mark.h"
 #include "tests/appliance/boot/fake_hypervisor.h"
 
 namespace appliance::boot {
@@ -21,7 +22,7 @@ const std::string kState = "/nowhere/state";
 std::string domain_of(uint32_t memory_mib = 32) {
   return "<domain type='qemu'><name>" + kName + "</name><uuid>" + kUuid +
          "</uuid><memory unit='MiB'>" + std::to_string(memory_mib) +
-         "</memory><metadata><muletto:vm xmlns:muletto='" + kMetadataUri + "' boot='" +
+         "</memory><metadata><muletto:vm xmlns:muletto='" + base::kInstantVmMarkUri + "' boot='" +
          kBoot.hex() + "' state='" + kState +
          "'/></metadata><os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
 }

@@ -219,6 +219,94 @@ TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[b
   }
 }
 
+TEST_CASE("disks of different buses that are moved to one get places of its own", "[boot]") {
+  images::Point point = point_of(
+      "<domain><os><type machine='pc'>hvm</type></os><devices>"
+      "<disk><target dev='hda' bus='ide'/><address type='drive' bus='0' unit='0'/></disk>"
+      "<disk><target dev='sda' bus='sata'/><address type='drive' bus='0' unit='0'/></disk>"
+      "</devices></domain>",
+      {"hda", "sda"});
+  MachinePlan plan = plan_machine(point, {}, {.disk_bus = DiskBus::sata}, usual_facts());
+  REQUIRE(plan.disks.size() == 2);
+  CHECK(plan.disks[0].address.empty());
+  CHECK(plan.disks[1].address.empty());
+  CHECK(plan.disks[0].target == "sda");
+  CHECK(plan.disks[1].target == "sdb");
+}
+
+TEST_CASE("sectors of 4096 bytes are kept, on a bus that has them", "[boot]") {
+  DiskInspection inspection{.disk_name = "vda", .has_partitions = true, .sector_size = 4096};
+  MachinePlan plan = plan_machine(point_of("", {"vda"}), inspection, {}, usual_facts());
+  CHECK(plan.reasons.empty());
+  CHECK(plan.disks[0].bus == DiskBus::scsi);
+  CHECK(plan.disks[0].logical_block_size == 4096);
+  plan = plan_machine(point_of("", {"vda"}), inspection, {.disk_bus = DiskBus::ide}, usual_facts());
+  REQUIRE(plan.reasons.size() == 1);
+  CHECK_THAT(plan.reasons[0], Catch::Contains("4096 bytes"));
+}
+
+TEST_CASE("clock, SMBIOS texts and networks are kept, named or refused", "[boot]") {
+  auto plan_of = [](const std::string& inside, const BootOptions& options = {}) {
+    return plan_machine(point_of("<domain><os><type machine='pc'>hvm</type><smbios mode='sysinfo'/>"
+                                 "</os>" +
+                                     inside +
+                                     "<devices><disk><target dev='vda' bus='virtio'/></disk>"
+                                     "<interface type='network'/></devices></domain>",
+                                 {"vda"}),
+                        {}, options, usual_facts());
+  };
+  auto clock_of = [](const MachinePlan& plan) {
+    std::string xml = translate(plan, Accelerator::tcg);
+    size_t begin = xml.find("<clock ");
+    return xml.substr(begin, xml.find('>', begin) - begin + 1);
+  };
+  CHECK(clock_of(plan_of("<clock offset='timezone' timezone='Europe/Berlin'/>")) ==
+        "<clock offset=\"timezone\" timezone=\"Europe/Berlin\">");
+  CHECK(clock_of(plan_of("<clock offset='variable' adjustment='-86400' basis='localtime'/>")) ==
+        "<clock offset=\"variable\" adjustment=\"-86400\" basis=\"localtime\">");
+  CHECK(clock_of(plan_of("<clock offset='absolute' start='1000000000'/>")) ==
+        "<clock offset=\"absolute\" start=\"1000000000\">");
+  MachinePlan odd = plan_of("<clock offset='timezone' timezone='../../etc:x'/>");
+  CHECK(clock_of(odd) == "<clock offset=\"utc\">");
+  CHECK(has_note(odd, "clock"));
+  MachinePlan texts = plan_of(
+      "<sysinfo type='smbios'><system><entry name='serial'>ds=nocloud</entry>"
+      "<entry name='uuid'>x</entry></system><oemStrings><entry>key=1</entry></oemStrings>"
+      "</sysinfo><sysinfo type='fwcfg'/>");
+  std::string xml = translate(texts, Accelerator::tcg);
+  CHECK(xml.find("<smbios mode=\"sysinfo\"") != std::string::npos);
+  CHECK(xml.find("<entry name=\"serial\">ds=nocloud</entry>") != std::string::npos);
+  CHECK(xml.find("<entry>key=1</entry>") != std::string::npos);
+  CHECK(xml.find("name=\"uuid\"") == std::string::npos);
+  CHECK(has_note(texts, "fwcfg"));
+  BootOptions two;
+  two.networks = {{NetworkMode::isolated, ""}, {NetworkMode::isolated, ""}};
+  REQUIRE(plan_of("", two).reasons.size() == 1);
+  CHECK_THAT(plan_of("", two).reasons[0], Catch::Contains("2 networks are given"));
+}
+
+TEST_CASE("new UEFI variables get an entry for a loader that firmware would not find", "[boot]") {
+  DiskInspection inspection{
+      .disk_name = "vda", .has_partitions = true, .has_efi_system_partition = true};
+  inspection.efi = EfiPartition{.number = 1,
+                                .start = 2048,
+                                .size = 4096,
+                                .is_readable = true,
+                                .loader = "\\EFI\\debian\\shimx64.efi"};
+  images::Point point = point_of("", {"vda"});
+  MachinePlan plan = plan_machine(point, inspection, {}, usual_facts());
+  REQUIRE(plan.boot_entry);
+  CHECK(plan.boot_entry->loader == "\\EFI\\debian\\shimx64.efi");
+  CHECK(has_note(plan, "shimx64"));
+  inspection.efi->has_default_loader = true;
+  CHECK_FALSE(plan_machine(point, inspection, {}, usual_facts()).boot_entry);
+  inspection.efi->has_default_loader = false;
+  inspection.efi->loader.clear();
+  plan = plan_machine(point, inspection, {}, usual_facts());
+  CHECK_FALSE(plan.boot_entry);
+  CHECK(has_note(plan, "nothing to start"));
+}
+
 TEST_CASE("what cannot be booted is refused with reasons", "[boot]") {
   images::Point point = point_of(read_text(data_path("uefi-q35.xml")), {"sda"});
   HypervisorFacts facts = usual_facts();
