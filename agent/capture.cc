@@ -19,6 +19,21 @@ bool fits(const std::string& rule, const DiskLabel& disk) {
 
 }  // namespace
 
+std::string joined_note(const std::vector<std::string>& clauses) {
+  std::string note;
+  for (const std::string& clause : clauses) {
+    if (clause.empty()) continue;
+    if (!note.empty()) note += "; ";
+    note += clause;
+  }
+  return note;
+}
+
+std::string missing_note(const std::vector<std::string>& missing) {
+  if (missing.empty()) return "";
+  return fmt::format("not in the point: {}", fmt::join(missing, ", "));
+}
+
 std::vector<std::string> wanted_disks(const std::vector<DiskLabel>& disks,
                                       const CaptureSettings& settings) {
   std::vector<std::string> names;

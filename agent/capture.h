@@ -65,9 +65,16 @@ struct CaptureSettings {
   // Files and folders that images may build on, in addition to their own folder:
   // images/sources/image_chain.h.
   std::vector<std::string> allowed_files{};
-  std::optional<Origin> origin{};                        // of an instant VM
-  std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
+  std::optional<Origin> origin{};                               // of an instant VM
+  std::string tpm_directory = "/var/lib/libvirt/swtpm";         // where libvirt keeps emulated TPMs
+  std::string nvram_directory = "/var/lib/libvirt/qemu/nvram";  // … and UEFI variables
 };
+
+// The clauses of a point's note, in order; empty ones are left out.
+std::string joined_note(const std::vector<std::string>& clauses);
+
+// "not in the point: vdb (read-only), …"; empty for none.
+std::string missing_note(const std::vector<std::string>& missing);
 
 struct DiskLabel {
   std::string name;

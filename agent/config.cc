@@ -107,10 +107,10 @@ std::string renamed_value(const toml::table& table, const char* name, const char
 
 Config parse(const toml::table& table, const std::string& path) {
   // Other parts of the agent have tables of their own here.
-  static constexpr std::array<std::string_view, 13> kKnown{
-      "libvirt_uri", "state_directory", "run_directory", "tpm_directory", "threads",
-      "compression", "machines",        "appliance",     "scratch_limit", "libvirt",
-      "state_dir",   "run_dir",         "tpm_dir"};
+  static constexpr std::array<std::string_view, 14> kKnown{
+      "libvirt_uri", "state_directory", "run_directory", "tpm_directory", "nvram_directory",
+      "threads",     "compression",     "machines",      "appliance",     "scratch_limit",
+      "libvirt",     "state_dir",       "run_dir",       "tpm_dir"};
   refuse_unknown(table, kKnown, path);
   Config config;
   config.libvirt_uri = renamed_value(table, "libvirt_uri", "libvirt", config.libvirt_uri, path);
@@ -120,6 +120,8 @@ Config parse(const toml::table& table, const std::string& path) {
       renamed_value(table, "run_directory", "run_dir", config.run_directory, path);
   config.tpm_directory =
       renamed_value(table, "tpm_directory", "tpm_dir", config.tpm_directory, path);
+  config.nvram_directory =
+      value_of<std::string>(table, "nvram_directory", config.nvram_directory, path);
   if (table.contains("scratch_limit")) {
     try {
       config.scratch_limit =

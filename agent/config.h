@@ -4,6 +4,7 @@
 //   state_directory = "/var/lib/muletto-agent"   tracking, scratch files: room for what guests overwrite
 //   run_directory = "/run/muletto-agent"         sockets
 //   tpm_directory = "/var/lib/libvirt/swtpm"     where libvirt keeps emulated TPMs
+//   nvram_directory = "/var/lib/libvirt/qemu/nvram"   … and UEFI variables
 //   scratch_limit = "20GiB"                a guest may overwrite so much during a sync
 //   threads = 2
 //   compression = 1                        zstd, 1 to 19
@@ -46,6 +47,7 @@ struct Config {
   std::string state_directory = "/var/lib/muletto-agent";
   std::string run_directory = "/run/muletto-agent";
   std::string tpm_directory = "/var/lib/libvirt/swtpm";
+  std::string nvram_directory = "/var/lib/libvirt/qemu/nvram";
   uint64_t scratch_limit = 0;  // bytes; 0: none
   uint32_t thread_count = 2;
   int compression_level = 1;

@@ -36,6 +36,17 @@ std::string reason_to_leave_out(const pugi::xml_node& disk) {
   return "";
 }
 
+// Is it a disk that people keep data on?
+bool holds_data(const pugi::xml_node& disk) {
+  std::string_view device = disk.attribute("device").as_string("disk");
+  return device != "cdrom" && device != "floppy";
+}
+
+// Disks and other parts that libvirt passes to QEMU without knowing what they are.
+bool has_own_arguments(const pugi::xml_node& domain) {
+  return domain.child("qemu:commandline").child("qemu:arg") != nullptr;
+}
+
 DomainDisk disk_of(const pugi::xml_node& node, const std::string& name) {
   DomainDisk disk;
   disk.name = name;
@@ -44,6 +55,10 @@ DomainDisk disk_of(const pugi::xml_node& node, const std::string& name) {
   pugi::xml_node source = node.child("source");
   if (disk.kind == "file") disk.path = source.attribute("file").as_string();
   if (disk.kind == "block") disk.path = source.attribute("dev").as_string();
+  if (disk.kind == "volume") {
+    disk.pool = source.attribute("pool").as_string();
+    disk.volume = source.attribute("volume").as_string();
+  }
   for (const pugi::xpath_node& base :
        node.select_nodes(".//backingStore/source|.//dataStore/source")) {
     for (const char* kind : {"file", "dev"}) {
@@ -107,8 +122,21 @@ DomainFacts domain_facts(std::string_view xml) {
     std::string reason = reason_to_leave_out(node);
     if (reason.empty()) facts.disks.push_back(disk_of(node, name));
     else facts.left_out.push_back(name + ": " + reason);
+    if (!reason.empty() && holds_data(node))
+      facts.unprotected.push_back(name + " (" + reason + ")");
   }
-  facts.nvram_path = base::trim(domain.child("os").child("nvram").text().as_string());
+  std::string kernel = base::trim(domain.child("os").child("kernel").text().as_string());
+  if (!kernel.empty())
+    facts.unprotected.push_back("the kernel that it is started with (" + kernel + ")");
+  if (has_own_arguments(domain))
+    facts.unprotected.emplace_back("what QEMU gets by qemu:commandline");
+  pugi::xml_node os = domain.child("os");
+  bool is_stateless = os.child("loader").attribute("stateless").as_bool();
+  facts.has_uefi_variables = firmware_of(os) == images::Firmware::uefi && !is_stateless;
+  pugi::xml_node nvram = os.child("nvram");
+  facts.nvram_path = base::trim(nvram.text().as_string());
+  if (facts.nvram_path.empty())
+    facts.nvram_path = nvram.child("source").attribute("file").as_string();
   std::string_view tpm =
       domain.child("devices").child("tpm").child("backend").attribute("type").as_string();
   facts.has_tpm = tpm == "emulator";

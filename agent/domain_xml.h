@@ -16,14 +16,20 @@ struct DomainDisk {
   std::string format;  // of the top image: "qcow2", "raw"
   std::string path;    // of a file or block device; empty for others (network, volume)
   std::string kind;    // libvirt's: "file", "block", "network", "volume"
+  // Of a volume: libvirt knows its path (libvirt/domain.h, volume_path()).
+  std::string pool{}, volume{};
   // The files that the definition itself says it is built on.
   std::vector<std::string> base_paths{};
 };
 
 struct DomainFacts {
-  std::vector<DomainDisk> disks;       // those a machine keeps its data on
-  std::vector<std::string> left_out;   // "sda: a CD-ROM": disks that are never captured, and why
-  std::string nvram_path;              // UEFI variables; empty: none
+  std::vector<DomainDisk> disks;      // those a machine keeps its data on
+  std::vector<std::string> left_out;  // "sda: a CD-ROM": disks that are never captured, and why
+  // Beyond CD-ROMs and floppies: "vdb (read-only)", for the point's note; also what the definition
+  // hides from libvirt.
+  std::vector<std::string> unprotected;
+  bool has_uefi_variables = false;
+  std::string nvram_path;              // UEFI variables; empty: not stated
   bool has_tpm = false;                // emulated, with state on this host
   bool guest_agent_connected = false;  // known only from the XML of a running domain
   std::string owner_label;             // QEMU's user and group, "+64055:+64055"; empty if not told

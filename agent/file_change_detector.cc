@@ -1,16 +1,21 @@
 #include "agent/file_change_detector.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 
 #include "base/error.h"
+#include "images/sources/image_locks.h"
 
 namespace agent {
 
 FileChangeDetector::FileChangeDetector(std::string path)
-    : path_(std::move(path)), before_(look()) {}
+    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)),
+      before_(look()) {
+  if (!fd_) throw base::system_error(errno, "cannot open " + path_);
+}
 
 FileChangeDetector::Look FileChangeDetector::look() const {
   struct stat status;
@@ -26,6 +31,14 @@ FileChangeDetector::Look FileChangeDetector::look() const {
 }
 
 void FileChangeDetector::check() const {
+  if (images::has_qemu_writer(fd_.get())) {
+    throw base::Error(
+        base::ErrorCode::busy,
+        fmt::format(
+            "{} is open for writing in another QEMU or qemu-nbd, which may change it at any "
+            "time (a paused machine, too); capture the machine that uses it",
+            path_));
+  }
   if (look() == before_) return;
   throw base::Error(
       base::ErrorCode::busy,

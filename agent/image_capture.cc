@@ -17,7 +17,7 @@ class ImageCapture : public Capture {
           images::open_image_source(image.path, {.format = image.format,
                                                  .runtime_directory = settings.run_directory,
                                                  .allowed = settings.allowed_files});
-      witnesses_.emplace_back(image.path);
+      for (const std::string& file : opened.files) detectors_.emplace_back(file);
       uint64_t size = opened.disk->size();
       disks_.push_back({image.name,
                         size,
@@ -32,7 +32,7 @@ class ImageCapture : public Capture {
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
   const images::PointDetails& details() const override { return details_; }
   void check() override {
-    for (const FileChangeDetector& witness : witnesses_) witness.check();
+    for (const FileChangeDetector& detector : detectors_) detector.check();
   }
   void end_reading() override {
     check();
@@ -41,7 +41,7 @@ class ImageCapture : public Capture {
   void committed(const images::PointId&) noexcept override {}
 
  private:
-  std::vector<FileChangeDetector> witnesses_;
+  std::vector<FileChangeDetector> detectors_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
 };

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
       agent::cli::sync_command(signals.token()),
       agent::cli::run_command(signals.token()),
       agent::cli::list_command(),
+      agent::cli::forget_command(),
       agent::cli::status_command(),
   };
   program.description =

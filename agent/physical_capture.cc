@@ -17,7 +17,8 @@ namespace {
 
 class PhysicalCapture : public Capture {
  public:
-  PhysicalCapture(const std::vector<ImageDisk>& disks, const std::string& root, MachineLock lock,
+  PhysicalCapture(const std::vector<ImageDisk>& disks, const std::string& root,
+                  const std::vector<std::string>& unprotected, MachineLock lock,
                   const CaptureSettings& settings)
       : lock_(std::move(lock)) {
     // Device mapper names are at most 127 bytes.
@@ -28,7 +29,7 @@ class PhysicalCapture : public Capture {
     for (const ImageDisk& disk : disks) paths.push_back(take_snapshot(disk, prefix));
     details_.time_ms = base::now_ms();
     for (size_t i = 0; i < disks.size(); ++i) open_disk(disks[i], paths[i]);
-    describe(root);
+    describe(root, unprotected);
   }
 
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
@@ -63,24 +64,25 @@ class PhysicalCapture : public Capture {
         {disk.name, size, {false, "a block device does not record changes"}, std::move(source)});
   }
 
-  void describe(const std::string& root) {
+  void describe(const std::string& root, const std::vector<std::string>& unprotected) {
     details_.host = host_name();
     details_.definition = physical_definition(root);
     std::vector<std::pair<std::string, DiskDecision>> decisions;
     for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
-    details_.note = full_read_note(decisions);
     details_.consistency =
         live_.empty() ? images::Consistency::file_system : images::Consistency::crash;
     std::string live;
     for (const std::string& name : live_) live += (live.empty() ? "" : ", ") + name;
+    std::string how;
     if (!live_.empty()) {
-      details_.note += fmt::format(
-          "; {} read without a snapshot: writes made during the read may be in the "
-          "point in part, which is less than after a power cut",
+      how = fmt::format(
+          "{} read without a snapshot: writes made during the read may be in the point in part, "
+          "which is less than after a power cut",
           live);
     } else if (snapshots_.size() > 1) {
-      details_.note += "; the volumes' snapshots were taken one after the other";
+      how = "the volumes' snapshots were taken one after the other";
     }
+    details_.note = joined_note({full_read_note(decisions), how, missing_note(unprotected)});
   }
 
   // Members are destroyed in reverse: sources, then snapshots, then the lock.
@@ -95,19 +97,25 @@ class PhysicalCapture : public Capture {
 
 std::unique_ptr<Capture> capture_physical(std::vector<ImageDisk> disks, const std::string& root,
                                           MachineLock lock, const CaptureSettings& settings) {
+  std::vector<std::string> unprotected;
   if (disks.empty()) {
     for (const std::string& name : physical_disks(root))
       disks.push_back({name, root + "/dev/" + name, "raw"});
+    for (const std::string& name : usb_disks(root)) unprotected.push_back(name + " (at USB)");
   }
   if (disks.empty())
     throw base::Error(base::ErrorCode::not_found, "this server has no fixed disk to capture");
   std::vector<DiskLabel> labels;
   for (const ImageDisk& disk : disks) labels.push_back({disk.name, disk.path});
   std::vector<std::string> wanted = wanted_disks(labels, settings);
-  std::erase_if(disks, [&](const ImageDisk& disk) {
+  auto is_excluded = [&](const ImageDisk& disk) {
     return std::find(wanted.begin(), wanted.end(), disk.name) == wanted.end();
-  });
-  return std::make_unique<PhysicalCapture>(disks, root, std::move(lock), settings);
+  };
+  for (const ImageDisk& disk : disks) {
+    if (is_excluded(disk)) unprotected.push_back(disk.name + " (excluded)");
+  }
+  std::erase_if(disks, is_excluded);
+  return std::make_unique<PhysicalCapture>(disks, root, unprotected, std::move(lock), settings);
 }
 
 }  // namespace agent

@@ -89,14 +89,31 @@ json describe_disk(const fs::path& disk) {
 
 }  // namespace
 
-std::vector<std::string> physical_disks(const std::string& root) {
+namespace {
+
+bool is_at_usb(const fs::path& disk) {
+  std::error_code failed;
+  std::string device = fs::canonical(disk / "device", failed).string();
+  return !failed && device.find("/usb") != std::string::npos;
+}
+
+// Disks that do not go away by themselves, at USB or not.
+std::vector<std::string> disks_where(const std::string& root, bool at_usb) {
   std::vector<std::string> names;
   for (const fs::path& disk : entries(fs::path(root + "/") / "sys/block")) {
     if (!is_there(disk / "device") || line_of(disk / "removable") == "1") continue;
-    if (number_of(line_of(disk / "size")) > 0) names.push_back(disk.filename().string());
+    if (line_of(disk / "hidden") == "1" || number_of(line_of(disk / "size")) == 0) continue;
+    if (is_at_usb(disk) == at_usb) names.push_back(disk.filename().string());
   }
   return names;
 }
+
+}  // namespace
+
+std::vector<std::string> physical_disks(const std::string& root) {
+  return disks_where(root, false);
+}
+std::vector<std::string> usb_disks(const std::string& root) { return disks_where(root, true); }
 
 images::MachineDefinition physical_definition(const std::string& root_text) {
   fs::path root(root_text + "/");

@@ -16,7 +16,12 @@ namespace agent {
 // "start", "size"}]}], bytes. What the kernel does not report is left out.
 images::MachineDefinition physical_definition(const std::string& root);
 
-// Names of the fixed disks ("sda", "nvme0n1"), sorted: no removable, loop, RAM or mapped disks.
+// Names of the fixed disks ("sda", "nvme0n1"), sorted: no removable, loop, RAM or mapped disks, no
+// USB disks, and no paths of a multipath NVMe disk ("nvme0c0n1"), which have no device node.
 std::vector<std::string> physical_disks(const std::string& root);
+
+// Names of the disks at USB, sorted: a server's own disks are elsewhere, and those are plugged and
+// unplugged. For the point's note.
+std::vector<std::string> usb_disks(const std::string& root);
 
 }  // namespace agent

@@ -20,7 +20,12 @@ class StoppedCapture : public Capture {
  public:
   StoppedCapture(const StoppedDomain& domain, MachineLock lock, const CaptureSettings& settings)
       : domain_(domain), settings_(settings), lock_(std::move(lock)),
-        facts_(domain_facts(domain.inactive_xml)) {}
+        facts_(domain_facts(domain.inactive_xml)) {
+    for (DomainDisk& disk : facts_.disks) {
+      auto volume = domain_.volume_paths.find(disk.name);
+      if (volume != domain_.volume_paths.end()) disk.path = volume->second;
+    }
+  }
 
   void begin(const std::optional<LastPoint>& last);
 
@@ -39,7 +44,7 @@ class StoppedCapture : public Capture {
   MachineLock lock_;
   DomainFacts facts_;
   std::optional<TrackingRecord> record_;
-  std::vector<FileChangeDetector> witnesses_;
+  std::vector<FileChangeDetector> detectors_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
 };
@@ -56,6 +61,7 @@ void StoppedCapture::begin(const std::optional<LastPoint>& last) {
   for (const DomainDisk& disk : facts_.disks) {
     if (std::find(wanted.begin(), wanted.end(), disk.name) != wanted.end())
       open_disk(disk, evidence);
+    else facts_.unprotected.push_back(disk.name + " (excluded)");
   }
   describe();
   check();
@@ -76,8 +82,8 @@ void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidenc
     std::error_code failed;
     if (std::filesystem::exists(base, failed)) options.allowed.push_back(base);
   }
-  witnesses_.emplace_back(disk.path);
   auto image = images::open_image_source(disk.path, options);
+  for (const std::string& file : image.files) detectors_.emplace_back(file);
   uint64_t size = image.disk->size();
   DiskDecision decision = decide(evidence, {disk.name, disk.format, size});
   if (decision.incremental) {
@@ -94,15 +100,18 @@ void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidenc
 void StoppedCapture::describe() {
   details_.host = host_name();
   details_.time_ms = base::now_ms();
-  // Its guest has closed its files: nothing is more consistent than a disk that is not in use.
-  details_.consistency = images::Consistency::file_system;
+  // If its guest has closed its files, nothing is more consistent than a disk that is not in use.
+  details_.consistency =
+      domain_.unclean_stop.empty() ? images::Consistency::file_system : images::Consistency::crash;
   details_.definition = machine_definition(domain_.inactive_xml);
-  details_.definition.state_files = read_state_files(facts_, domain_.uuid, settings_.tpm_directory);
+  MachineStateFiles state = read_state_files(facts_, domain_.name, domain_.uuid, settings_);
+  details_.definition.state_files = std::move(state.files);
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
-  details_.note = full_read_note(decisions);
-  details_.note +=
-      details_.note.empty() ? "the machine was shut off" : "; the machine was shut off";
+  std::vector<std::string> missing = facts_.unprotected;
+  missing.insert(missing.end(), state.missing.begin(), state.missing.end());
+  details_.note = joined_note({full_read_note(decisions), "the machine was shut off",
+                               domain_.unclean_stop, missing_note(missing)});
 }
 
 void StoppedCapture::check() {
@@ -112,7 +121,7 @@ void StoppedCapture::check() {
         fmt::format("machine {} was started during the sync; nothing was saved, try again",
                     settings_.machine_name));
   }
-  for (const FileChangeDetector& witness : witnesses_) witness.check();
+  for (const FileChangeDetector& detector : detectors_) detector.check();
 }
 
 void StoppedCapture::end_reading() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,11 @@ struct StoppedDomain {
   std::string inactive_xml;
   std::vector<std::string> checkpoint_disks;  // of the record's checkpoint, as reported by libvirt
   bool checkpoint_exists = false;
+  // Why its disks may be as after a power cut, as a clause ("it was forced off"); empty: its guest
+  // shut itself down.
+  std::string unclean_stop;
+  std::map<std::string, std::string> volume_paths;  // disk: path, of disks that are volumes
+  std::string name;
   std::function<bool()> is_running;  // called during the sync
 };
 

@@ -133,6 +133,7 @@ class PatientCopier {
         copied = images::copy_disks(work.plan, work.sources, *work.sink, copy_options_);
         return work;
       } catch (const base::Error& error) {
+        if (!work.sink->is_lost()) capture_.check();  // it may know better why reading failed
         if (!work.sink->is_lost() || losses > kMostLosses || options_.stop.stop_requested()) throw;
         work.sink.reset();
         work = begin_again(error);

@@ -81,6 +81,7 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
     return full(
         fmt::format("a {} disk cannot hold a record of its changes; qcow2 can", disk.format));
   }
+  if (!disk.obstacle.empty()) return full(disk.obstacle);
   DiskDecision decision = decide_by_record(evidence, disk);
   if (!decision.incremental && evidence.origin && contains(evidence.origin_disks, disk.name))
     return {true, "", evidence.origin->point, evidence.origin->checkpoint};

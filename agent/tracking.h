@@ -47,7 +47,8 @@ struct Origin {
 struct TrackedDisk {
   std::string name;
   std::string format;
-  uint64_t size = 0;  // bytes
+  uint64_t size = 0;       // bytes
+  std::string obstacle{};  // why it cannot be tracked although its format can be; empty: none
 };
 
 // What a decision is based on.

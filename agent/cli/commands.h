@@ -11,6 +11,7 @@ base::Command enroll_command();
 base::Command sync_command(std::stop_token stop);
 base::Command run_command(std::stop_token stop);
 base::Command list_command();
+base::Command forget_command();
 base::Command status_command();
 
 // The machines of the settings, and the domains of this host's libvirt. Throws what load_config()

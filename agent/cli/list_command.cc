@@ -16,13 +16,18 @@ int run(const base::Arguments& arguments) {
   if (arguments.json()) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& domain : domains) {
-      list.push_back({{"name", domain.name}, {"uuid", domain.uuid}, {"running", domain.running}});
+      list.push_back({{"name", domain.name},
+                      {"uuid", domain.uuid},
+                      {"running", domain.running},
+                      {"instant_vm", domain.is_instant_vm}});
     }
     fmt::print("{}\n", base::dump_text(list, 2));
     return 0;
   }
-  for (const auto& domain : domains)
+  for (const auto& domain : domains) {
+    if (domain.is_instant_vm) continue;
     fmt::print("{:<24} {}\n", domain.name, domain.running ? "running" : "shut off");
+  }
   return 0;
 }
 

@@ -76,6 +76,7 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
   settings.full = arguments.has("full");
   settings.hooks = machine.hooks || arguments.has("hooks");
   settings.tpm_directory = config.tpm_directory;
+  settings.nvram_directory = config.nvram_directory;
   settings.scratch_limit = arguments.has("scratch-limit")
                                ? base::parse_size(arguments.get("scratch-limit"))
                                : config.scratch_limit;

@@ -61,6 +61,7 @@ json machines_of(const Config& config, json& problem) {
   }
   try {
     for (const auto& domain : libvirt::Connection(config.libvirt_uri).domains()) {
+      if (domain.is_instant_vm) continue;
       std::string name = domain.name;
       if (names.contains(domain.name)) name = names[domain.name];
       if (names.contains(domain.uuid)) name = names[domain.uuid];

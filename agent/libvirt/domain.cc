@@ -8,10 +8,12 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <optional>
 #include <pugixml.hpp>
 #include <thread>
 
 #include "agent/libvirt/errors.h"
+#include "base/instant_vm_mark.h"
 #include "base/log.h"
 
 namespace agent::libvirt {
@@ -31,6 +33,13 @@ std::string take_string(char* text, const std::string& action) {
 int last_code() {
   virErrorPtr error = ::virGetLastError();
   return error == nullptr ? VIR_ERR_OK : error->code;
+}
+
+bool is_instant_vm(virDomainPtr domain) {
+  char* mark =
+      ::virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, base::kInstantVmMarkUri, 0);
+  std::free(mark);
+  return mark != nullptr;
 }
 
 Checkpoint describe(virDomainCheckpointPtr checkpoint) {
@@ -80,8 +89,8 @@ std::vector<DomainSummary> Connection::domains() const {
   for (int i = 0; i < count; ++i) {
     std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
     ::virDomainGetUUIDString(list[i], uuid.data());
-    domains.push_back(
-        {::virDomainGetName(list[i]), uuid.data(), ::virDomainIsActive(list[i]) == 1});
+    domains.push_back({::virDomainGetName(list[i]), uuid.data(), ::virDomainIsActive(list[i]) == 1,
+                       is_instant_vm(list[i])});
     ::virDomainFree(list[i]);
   }
   std::free(list);
@@ -115,6 +124,45 @@ bool Domain::paused() const {
 
 bool Domain::persistent() const { return ::virDomainIsPersistent(domain_.get()) == 1; }
 
+std::string Domain::unclean_stop() const {
+  int state = VIR_DOMAIN_NOSTATE, reason = 0;
+  if (::virDomainGetState(domain_.get(), &state, &reason, 0) != 0)
+    throw last_error("cannot read the state of " + name_);
+  if (::virDomainHasManagedSaveImage(domain_.get(), 0) == 1) {
+    return "its memory is saved on the host (virsh managedsave) and not in the point: the disks "
+           "are "
+           "as after a power cut at that moment";
+  }
+  switch (reason) {
+    case VIR_DOMAIN_SHUTOFF_SHUTDOWN: return "";
+    case VIR_DOMAIN_SHUTOFF_DESTROYED: return "it was forced off";
+    case VIR_DOMAIN_SHUTOFF_CRASHED: return "QEMU or the guest crashed";
+    case VIR_DOMAIN_SHUTOFF_FAILED: return "its last start failed";
+    case VIR_DOMAIN_SHUTOFF_SAVED:
+      return "its memory was saved to a file, which is not in the point";
+    case VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT: return "it was set back to a snapshot";
+    default:
+      return "libvirt does not know how it stopped (libvirt or the host was restarted since, or it "
+             "never ran here): the disks may be as after a power cut";
+  }
+}
+
+std::string Domain::volume_path(const std::string& pool, const std::string& volume) const {
+  std::shared_ptr<_virStoragePool> found(
+      ::virStoragePoolLookupByName(connection_.get(), pool.c_str()), [](virStoragePoolPtr pointer) {
+        if (pointer != nullptr) ::virStoragePoolFree(pointer);
+      });
+  if (!found) throw last_error("cannot find storage pool " + pool + " of " + name_);
+  std::shared_ptr<_virStorageVol> disk(::virStorageVolLookupByName(found.get(), volume.c_str()),
+                                       [](virStorageVolPtr pointer) {
+                                         if (pointer != nullptr) ::virStorageVolFree(pointer);
+                                       });
+  if (!disk)
+    throw last_error("cannot find volume " + volume + " of storage pool " + pool + " of " + name_);
+  return take_string(::virStorageVolGetPath(disk.get()),
+                     "cannot find where volume " + volume + " is");
+}
+
 std::string Domain::live_xml() const {
   return take_string(::virDomainGetXMLDesc(domain_.get(), 0),
                      "cannot read the description of " + name_);
@@ -136,8 +184,21 @@ uint64_t Domain::disk_size(const std::string& disk) const {
 void Domain::freeze() const {
   // Without a limit, a guest agent that died with its port open would block the sync forever.
   ::virDomainAgentSetResponseTimeout(domain_.get(), kAgentTimeoutS, 0);
-  if (::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) < 0)
-    throw last_error("cannot freeze " + name_);
+  bool done = ::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) >= 0;
+  std::optional<base::Error> error;
+  if (!done) error = last_error("cannot freeze " + name_);
+  // It is the domain's, not ours: other programs' hooks may need longer.
+  ::virDomainAgentSetResponseTimeout(domain_.get(), VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
+  if (error) throw *error;
+}
+
+std::optional<bool> Domain::frozen() const {
+  try {
+    std::string answer = agent_command(R"({"execute": "guest-fsfreeze-status"})");
+    return answer.find("\"frozen\"") != std::string::npos;
+  } catch (const base::Error&) {
+    return std::nullopt;
+  }
 }
 
 void Domain::thaw() const {

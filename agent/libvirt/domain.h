@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct DomainSummary {
   std::string name;
   std::string uuid;
   bool running = false;
+  bool is_instant_vm = false;  // a Muletto appliance's own, also a test boot
 };
 
 struct Checkpoint {
@@ -54,14 +56,21 @@ class Domain {
   const std::string& uuid() const { return uuid_; }
   bool running() const;  // includes paused: its QEMU has the disks open
   bool paused() const;
-  bool persistent() const;           // a transient one cannot have checkpoints
+  bool persistent() const;  // a transient one cannot have checkpoints
+  // Of a domain that is shut off: why its disks may be as after a power cut, as a clause ("it was
+  // forced off"); empty if its guest shut itself down. libvirt forgets it when it is restarted.
+  std::string unclean_stop() const;
+  // Where a volume of a storage pool lies on this host. Throws not_found, naming both.
+  std::string volume_path(const std::string& pool, const std::string& volume) const;
   std::string live_xml() const;      // of a running domain; otherwise the same as inactive_xml()
   std::string inactive_xml() const;  // as it would be at the next start
   uint64_t disk_size(const std::string& disk) const;  // bytes, as the guest sees it
 
   // Freezes all file systems of the guest; takes at most kAgentTimeoutS. Throws if the guest agent
-  // cannot.
+  // cannot. The timeout for other programs' commands stays libvirt's default.
   void freeze() const;
+  // Whether the guest agent says that file systems are frozen; nothing if it does not answer.
+  std::optional<bool> frozen() const;
   // Thaws them; no error if none is frozen.
   void thaw() const;
 

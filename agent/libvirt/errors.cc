@@ -12,6 +12,8 @@ base::ErrorCode code_of(int libvirt_code) {
   switch (libvirt_code) {
     case VIR_ERR_NO_DOMAIN:
     case VIR_ERR_NO_DOMAIN_CHECKPOINT:
+    case VIR_ERR_NO_STORAGE_POOL:
+    case VIR_ERR_NO_STORAGE_VOL:
     case VIR_ERR_NO_DOMAIN_BACKUP: return base::ErrorCode::not_found;
     case VIR_ERR_NO_CONNECT:
     case VIR_ERR_AGENT_UNRESPONSIVE:

@@ -41,6 +41,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "images/sources/image_headers.h"
 #include "images/sources/nbd_disk_source.h"
 
 namespace agent::libvirt {
@@ -72,6 +73,18 @@ uint64_t free_size(const std::string& directory) {
   return uint64_t{status.f_bavail} * status.f_frsize;
 }
 
+// Why a disk of a format that could be tracked cannot be; empty if it can.
+std::string tracking_obstacle(const DomainDisk& disk) {
+  constexpr uint32_t kFirstWithBitmaps = 3;
+  if (disk.format != "qcow2" || disk.path.empty()) return "";
+  uint32_t version = images::qcow2_version(disk.path);
+  if (version == 0 || version >= kFirstWithBitmaps) return "";
+  return fmt::format(
+      "{} is a qcow2 image of version {}, which cannot hold a record of its changes; while the "
+      "machine is off, 'qemu-img amend -f qcow2 -o compat=1.1 {}' makes it one that can",
+      disk.path, version, disk.path);
+}
+
 class RunningCapture : public Capture {
  public:
   RunningCapture(const std::string& uri, const Domain& domain, MachineLock lock,
@@ -100,6 +113,7 @@ class RunningCapture : public Capture {
   void check_room() const;
   void note_hooks(const std::string& before);
   bool freeze();
+  void after_failed_freeze(const base::Error& error);
   void thaw(bool frozen);
   BackupOutcome switch_over(std::string& why);
   void distrust(const std::string& why);
@@ -146,7 +160,12 @@ void RunningCapture::begin(const std::optional<LastPoint>& last) {
 // Examines what exists, and decides per disk between incremental and full.
 void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
   std::vector<DiskLabel> labels;
-  for (const DomainDisk& disk : facts_.disks) labels.push_back({disk.name, disk.path});
+  for (DomainDisk& disk : facts_.disks) {
+    // Only for rules about paths, so a volume that is gone is no obstacle.
+    if (!disk.volume.empty() && !settings_.excluded_disks.empty())
+      disk.path = domain_.volume_path(disk.pool, disk.volume);
+    labels.push_back({disk.name, disk.path});
+  }
   std::vector<std::string> wanted = wanted_disks(labels, settings_);
 
   TrackingEvidence evidence{.full_wanted = settings_.full, .last = last};
@@ -162,9 +181,13 @@ void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
       evidence.origin_disks = checkpoint.disks;
   }
   for (const DomainDisk& disk : facts_.disks) {
-    if (std::find(wanted.begin(), wanted.end(), disk.name) == wanted.end()) continue;
+    if (std::find(wanted.begin(), wanted.end(), disk.name) == wanted.end()) {
+      facts_.unprotected.push_back(disk.name + " (excluded)");
+      continue;
+    }
     uint64_t size = domain_.disk_size(disk.name);
-    disks_.push_back({disk.name, size, decide(evidence, {disk.name, disk.format, size}), nullptr});
+    TrackedDisk tracked{disk.name, disk.format, size, tracking_obstacle(disk)};
+    disks_.push_back({disk.name, size, decide(evidence, tracked), nullptr});
   }
 }
 
@@ -211,6 +234,12 @@ void RunningCapture::check_room() const {
 // At the limit the backup job ends at once, whatever the copy is waiting for: the guest comes
 // first.
 void RunningCapture::check() {
+  if (!domain_.running()) {
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("machine {} was switched off during the sync; nothing was saved, "
+                                  "the next sync reads it while it is off",
+                                  place_.machine_name));
+  }
   try {
     check_room();
   } catch (const base::Error&) {
@@ -235,9 +264,25 @@ bool RunningCapture::freeze() {
   } catch (const base::Error& error) {
     freeze_note_ = "not frozen: " + error.message();
     base::log().warn("{}", error.message());
-    thaw(false);
+    after_failed_freeze(error);
     return false;
   }
+}
+
+// The guest agent refuses at once to freeze what another program has frozen; that is for this
+// program to thaw, which relies on it for a snapshot of its own. After a timeout, or without an
+// answer, the freeze may be ours and have come late.
+void RunningCapture::after_failed_freeze(const base::Error& error) {
+  std::optional<bool> frozen;
+  if (error.code() != base::ErrorCode::unavailable) frozen = domain_.frozen();
+  if (!frozen) {
+    thaw(false);
+    return;
+  }
+  if (*frozen)
+    freeze_note_ = "not frozen: another program had frozen the guest, and it was left so";
+  unmark_frozen(place_);
+  guard_.thawed();
 }
 
 void RunningCapture::thaw(bool frozen) {
@@ -316,7 +361,8 @@ std::vector<BackupDisk> RunningCapture::backup_disks() const {
       backup.captured = true;
       backup.scratch_path = scratch_path(disk.name);
       if (captured->decision.incremental) backup.since = captured->decision.checkpoint;
-      backup.tracked = can_track(disk.format) && domain_.persistent();
+      backup.tracked =
+          can_track(disk.format) && tracking_obstacle(disk).empty() && domain_.persistent();
     }
     out.push_back(backup);
   }
@@ -346,12 +392,13 @@ void RunningCapture::open_sources() {
 void RunningCapture::describe() {
   details_.host = host_name();
   details_.definition = machine_definition(domain_.inactive_xml());
-  details_.definition.state_files =
-      read_state_files(facts_, domain_.uuid(), settings_.tpm_directory);
+  MachineStateFiles state = read_state_files(facts_, domain_.name(), domain_.uuid(), settings_);
+  details_.definition.state_files = std::move(state.files);
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
-  details_.note = full_read_note(decisions);
-  if (!freeze_note_.empty()) details_.note += (details_.note.empty() ? "" : "; ") + freeze_note_;
+  std::vector<std::string> missing = facts_.unprotected;
+  missing.insert(missing.end(), state.missing.begin(), state.missing.end());
+  details_.note = joined_note({full_read_note(decisions), freeze_note_, missing_note(missing)});
 }
 
 void RunningCapture::end_reading() {

@@ -115,6 +115,12 @@ class ServedImage : public DiskSource {
     disk_ = connect(path, options);
   }
 
+  std::vector<std::string> files() const {
+    std::vector<std::string> paths;
+    for (const base::JailedFile& file : chain_.files) paths.push_back(file.place);
+    return paths;
+  }
+
   uint64_t size() const override { return disk_->size(); }
   std::vector<Extent> extents(uint64_t offset, uint64_t length) override {
     return disk_->extents(offset, length);
@@ -175,8 +181,11 @@ ImageSource open_image_source(const std::string& path, const ImageOptions& optio
     auto disk = std::make_unique<RawDiskSource>(path);
     if (!options.share_with_writers && disk->has_writer()) refuse_busy(path);
     source.disk = std::move(disk);
+    source.files.push_back(path);
   } else {
-    source.disk = std::make_unique<ServedImage>(path, source.format, options);
+    auto served = std::make_unique<ServedImage>(path, source.format, options);
+    source.files = served->files();
+    source.disk = std::move(served);
   }
   return source;
 }

@@ -31,6 +31,8 @@ struct ImageOptions {
 struct ImageSource {
   std::unique_ptr<DiskSource> disk;
   std::string format;  // the format it is read in
+  // All files it is read from: itself, those it is built on, those its content is in.
+  std::vector<std::string> files;
 };
 
 // Opens an image for reading. Throws not_found, unauthorized, busy (another program writes to it),

@@ -1,5 +1,6 @@
 #include "images/sources/image_headers.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/unique_fd.h"
 
 namespace images {
 namespace {
@@ -215,6 +217,18 @@ ImageReferences read_references(int fd, const std::string& format, const std::st
   if (format == "vmdk") return read_vmdk(fd);
   if (format == "vpc") refuse_differencing_vhd(fd, path);
   return {};
+}
+
+uint32_t qcow2_version(const std::string& path) {
+  base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return 0;
+  try {
+    std::string header = read_text(file.get(), 0, 8);
+    if (!header.starts_with(kQcowMagic)) return 0;
+    return static_cast<uint32_t>(Fields(header).big_endian(4, 4));
+  } catch (const base::Error&) {
+    return 0;
+  }
 }
 
 std::optional<std::string> image_format_it_looks_like(int fd) {

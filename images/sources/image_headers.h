@@ -23,6 +23,10 @@ struct ImageReferences {
 // `path` is for messages.
 ImageReferences read_references(int fd, const std::string& format, const std::string& path);
 
+// The version of a qcow2 image's header; 0 for other files, and for one that cannot be read. Opens
+// the file without locks, so that a running QEMU is not disturbed.
+uint32_t qcow2_version(const std::string& path);
+
 // The format that the content begins like (fixed VHD: ends like), for a user who stated no format;
 // none for anything else. It never determines the format: whoever writes a raw disk chooses how it
 // begins.

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "images/sources/image_locks.h"
 
 namespace images {
 namespace {
@@ -40,16 +41,7 @@ RawDiskSource::RawDiskSource(const std::string& path)
   size_ = (content_size_ + kSectorSize - 1) / kSectorSize * kSectorSize;
 }
 
-// QEMU's image locking (docs/system/qemu-block-drivers, "Disk image file locking"): a process that
-// may write holds a lock on byte 100 + 1, the number of its write permission.
-bool RawDiskSource::has_writer() const {
-  struct flock probe {};
-  probe.l_type = F_WRLCK;
-  probe.l_whence = SEEK_SET;
-  probe.l_start = 101;
-  probe.l_len = 1;
-  return ::fcntl(fd_.get(), F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
-}
+bool RawDiskSource::has_writer() const { return has_qemu_writer(fd_.get()); }
 
 std::vector<Extent> RawDiskSource::extents(uint64_t offset, uint64_t length) {
   CHECK(offset <= size_ && length <= size_ - offset);

@@ -48,6 +48,27 @@ TEST_CASE("a domain's disks, agent and state files are found") {
   CHECK(facts.owner_label == "+64055:+107");
 }
 
+TEST_CASE("what a domain keeps outside of its captured disks is named") {
+  CHECK(domain_facts(kDomain).unprotected == std::vector<std::string>{"vdd (read-only)"});
+  CHECK(domain_facts(kDomain).has_uefi_variables);
+  DomainFacts facts = domain_facts(
+      "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+      "<os firmware='efi'><loader stateless='yes'/><kernel>/boot/k</kernel></os><devices>"
+      "<disk type='volume'><source pool='fast' volume='a.qcow2'/><target dev='vda'/></disk>"
+      "<disk type='block' device='lun'><source dev='/dev/sdx'/><target dev='sda'/></disk>"
+      "</devices><qemu:commandline><qemu:arg value='-drive'/></qemu:commandline></domain>");
+  CHECK(facts.unprotected ==
+        std::vector<std::string>{"sda (a passed-through SCSI device)",
+                                 "the kernel that it is started with (/boot/k)",
+                                 "what QEMU gets by qemu:commandline"});
+  CHECK_FALSE(facts.has_uefi_variables);
+  REQUIRE(facts.disks.size() == 1);
+  CHECK(facts.disks[0].pool == "fast");
+  CHECK(facts.disks[0].volume == "a.qcow2");
+  CHECK(domain_facts("<domain><os><nvram type='file'><source file='/x.fd'/></nvram></os></domain>")
+            .nvram_path == "/x.fd");
+}
+
 TEST_CASE("a domain's definition is kept") {
   images::MachineDefinition definition = machine_definition(kDomain);
   CHECK(definition.firmware == images::Firmware::uefi);

@@ -75,6 +75,8 @@ TEST_CASE("anything that does not fit is a full read, with its reason") {
   CHECK_THAT(reason(evidence, {"vda", "qcow2", 512512}), Contains("512000") && Contains("512512"));
   CHECK_THAT(reason(evidence, {"vda", "raw", 512000}), Contains("raw"));
 
+  CHECK_THAT(reason(evidence, {"vda", "qcow2", 512000, "too old"}), Contains("too old"));
+
   evidence.full_wanted = true;
   CHECK_THAT(reason(evidence), Contains("asked for"));
   evidence = good_evidence();

@@ -52,6 +52,15 @@ run_in_guest shop "chmod +x /etc/qemu/fsfreeze-hook"
 [ "$(json .consistency < "$WORK/result")" != application ] || fail "hooks did not run: $(cat "$WORK/result")"
 echo "  $(json .note < "$WORK/result")"
 
+echo "a freeze by another program is left alone"
+echo "  froze $(guest_agent shop guest-fsfreeze-freeze) file systems: $(guest_agent shop guest-fsfreeze-status)"
+agent_sync shop --quiet > "$WORK/result"
+consistency_is crash "another program had frozen the guest"
+[ "$(guest_agent shop guest-fsfreeze-status)" = '"frozen"' ] || fail "the sync thawed what another program had frozen"
+guest_agent shop guest-fsfreeze-thaw > /dev/null
+agent_sync shop --quiet > "$WORK/result"
+consistency_is file-system ""
+
 echo "UEFI variables and TPM state are in the point"
 muletto-restore machine --store "$STORE" "$point" --to "$WORK/machine" > /dev/null
 cmp "$WORK/machine/nvram" "$WORK/shop.nvram"

@@ -1,0 +1,79 @@
+#include "agent/libvirt/forget_domain.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "agent/domain_xml.h"
+#include "agent/libvirt/backup_xml.h"
+#include "agent/libvirt/domain.h"
+#include "agent/libvirt/leftovers.h"
+#include "agent/tracking.h"
+#include "base/error.h"
+#include "base/subprocess.h"
+
+namespace agent::libvirt {
+namespace {
+
+// The names of our bitmaps in a qcow2 image that no QEMU has open.
+std::vector<std::string> own_bitmaps(const std::string& path) {
+  std::string told = base::run_checked({"qemu-img", "info", "-f", "qcow2", "--output=json", path});
+  auto json = nlohmann::json::parse(told, nullptr, false);
+  std::vector<std::string> names;
+  if (!json.is_object()) return names;
+  auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
+  for (const auto& bitmap : bitmaps) {
+    auto name = bitmap.is_object() ? bitmap.value("name", nlohmann::json()) : nlohmann::json();
+    if (name.is_string() && name.get<std::string>().starts_with(kCheckpointPrefix))
+      names.push_back(name);
+  }
+  return names;
+}
+
+// libvirt cannot reach the bitmaps of a domain that is shut off.
+void remove_bitmaps(const Domain& domain, std::vector<std::string>& removed) {
+  for (const DomainDisk& disk : domain_facts(domain.inactive_xml()).disks) {
+    if (disk.format != "qcow2") continue;
+    std::string path = disk.volume.empty() ? disk.path : domain.volume_path(disk.pool, disk.volume);
+    if (path.empty()) continue;
+    for (const std::string& bitmap : own_bitmaps(path)) {
+      base::run_checked({"qemu-img", "bitmap", "-f", "qcow2", "--remove", path, bitmap});
+      removed.push_back(fmt::format("bitmap {} of {}", bitmap, disk.name));
+    }
+  }
+}
+
+std::optional<Domain> find_domain(const std::string& uri, const std::string& name) {
+  Connection connection(uri);
+  try {
+    return connection.domain(name);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ErrorCode::not_found) throw;
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> forget_domain(const std::string& uri, const std::string& domain_name,
+                                       const MachineLock&, const CaptureSettings& settings) {
+  std::vector<std::string> removed;
+  auto domain = find_domain(uri, domain_name);
+  if (domain) {
+    remove_leftovers(*domain,
+                     {settings.machine_name, settings.state_directory, settings.run_directory});
+    for (const Checkpoint& checkpoint : domain->checkpoints()) {
+      if (!checkpoint.name.starts_with(kCheckpointPrefix)) continue;
+      domain->delete_checkpoint(checkpoint.name);
+      removed.push_back("checkpoint " + checkpoint.name);
+    }
+    if (!domain->running()) remove_bitmaps(*domain, removed);
+  }
+  if (load_tracking(settings.state_directory, settings.machine_name))
+    removed.emplace_back("the record of what changed since its last point");
+  forget_tracking(settings.state_directory, settings.machine_name);
+  return removed;
+}
+
+}  // namespace agent::libvirt
