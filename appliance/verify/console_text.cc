@@ -76,11 +76,83 @@ constexpr std::array kPhrases{
     Phrase{"starting windows", TextMeaning::booting},
     Phrase{"systemd[l]", TextMeaning::booting},
     Phrase{"[ ok ]", TextMeaning::booting},
+    Phrase{"will be executed automatically in", TextMeaning::booting},
+    // Windows' boot manager in other languages
+    Phrase{"bootmgr fehlt", TextMeaning::boot_loader},
+    Phrase{"bootmgr mangler", TextMeaning::boot_loader},
+    Phrase{"bootmgr ontbreekt", TextMeaning::boot_loader},
+    Phrase{"bootmgr mancante", TextMeaning::boot_loader},
+    Phrase{"bootmgr manquant", TextMeaning::boot_loader},
+    Phrase{"bootmgr est manquant", TextMeaning::boot_loader},
+    Phrase{"falta bootmgr", TextMeaning::boot_loader},
+    // A person is needed
+    Phrase{"please unlock disk", TextMeaning::passphrase},
+    Phrase{"enter passphrase for", TextMeaning::passphrase},
+    Phrase{"please enter passphrase", TextMeaning::passphrase},
+    Phrase{"passphrase for disk", TextMeaning::passphrase},
+    Phrase{"enter the password to unlock this drive", TextMeaning::passphrase},
+    Phrase{"enter the recovery key", TextMeaning::passphrase},
+    Phrase{"bitlocker recovery", TextMeaning::passphrase},
+    Phrase{"<y>?", TextMeaning::question},
+    Phrase{"<y/n>?", TextMeaning::question},
+    Phrase{"keys to select which entry is highlighted", TextMeaning::question},
+    Phrase{"press any key to continue", TextMeaning::question},
+    Phrase{"press fl to continue", TextMeaning::question},
+    Phrase{"strike the fl key", TextMeaning::question},
+    Phrase{"memtest86", TextMeaning::other_system},
+    Phrase{"gnu/linux installer", TextMeaning::other_system},
+    Phrase{"installer boot menu", TextMeaning::other_system},
+    Phrase{"choose the language", TextMeaning::other_system},
+    Phrase{"select a language", TextMeaning::other_system},
+    Phrase{"select your language", TextMeaning::other_system},
+    Phrase{"windows setup", TextMeaning::other_system},
     // Up
-    Phrase{"login:", TextMeaning::login},
-    Phrase{"press ctrl+alt+delete", TextMeaning::login},
-    Phrase{"press ctrl-alt-del", TextMeaning::login},
+    Phrase{"please press enter to activate this console", TextMeaning::login},
+    Phrase{"press enter to login", TextMeaning::login},
+    Phrase{"press enter to log in", TextMeaning::login},
+    Phrase{"enter an option", TextMeaning::login},
+    // Graphical logins, in the languages of the product
+    Phrase{"not listed?", TextMeaning::login},
+    Phrase{"nicht aufgef", TextMeaning::login},
+    Phrase{"niet vermeld?", TextMeaning::login},
+    Phrase{"niet in de lijst?", TextMeaning::login},
+    Phrase{"ikke vist?", TextMeaning::login},
+    Phrase{"non elencato?", TextMeaning::login},
+    Phrase{"pas dans la liste", TextMeaning::login},
+    Phrase{"no está en la lista?", TextMeaning::login},
+    Phrase{"no esta en la lista?", TextMeaning::login},
 };
+
+// Prompts: the line ends with them.
+constexpr std::array<std::string_view, 17> kPrompts{
+    "login:",          "anmelden:",     "anmeldung:",   "benutzername:",
+    "gebruikersnaam:", "aanmelden:",    "brugernavn:",  "log ind:",
+    "nome utente:",    "accesso:",      "identifiant:", "identifiant :",
+    "utilisateur:",    "utilisateur :", "usuario:",     "nombre de usuario:",
+    "username:"};
+
+// Windows' lock screen. The boot manager asks for the same keys to restart the computer.
+constexpr std::array<std::string_view, 6> kSecureKeys{"ctrl+alt+del",   "ctrl-alt-del",
+                                                      "strg+alt+entf",  "ctrl+alt+canc",
+                                                      "ctrl+alt+suppr", "ctrl+alt+supr"};
+constexpr std::array<std::string_view, 9> kRestartWords{"restart",  "reboot",  "neu zu starten",
+                                                        "neustart", "reinici", "redemarr",
+                                                        "redémarr", "riavvi",  "opnieuw"};
+
+constexpr std::array<std::string_view, 9> kDiskErrors{
+    "ext4-fs error",      "ext3-fs error",
+    "ext2-fs error",      "remounting filesystem read-only",
+    "aborted journal",    "metadata l/o error",
+    "metadata i/o error", "btrfs critical",
+    "forced readonly"};
+
+constexpr std::array<std::string_view, 7> kComplaints{"[failed]",
+                                                      "[depend]",
+                                                      "oops:",
+                                                      "bug: unable to handle",
+                                                      "general protection fault",
+                                                      "segfault at",
+                                                      "certificate has expired"};
 
 std::string folded(std::string_view text) {
   std::string result(text);
@@ -92,10 +164,30 @@ std::string folded(std::string_view text) {
   return result;
 }
 
-// A prompt ends its line: "Last login: Mon …" and "login: root" are not prompts.
+// "[   12.345]": the kernel writes into whatever line there is.
+bool is_kernel_time(std::string_view text) {
+  if (text.empty() || text.front() != '[') return false;
+  size_t at = text.find_first_not_of(" 0123456789ol", 1);
+  return at != std::string_view::npos && at > 1 && text[at] == '.';
+}
+
+// A prompt ends its line, but for what the kernel wrote behind it: "Last login: Mon …" and
+// "login: root" are not prompts.
 bool is_prompt(const std::string& text, size_t end) {
   while (end < text.size() && (text[end] == ' ' || text[end] == '_' || text[end] == '.')) ++end;
-  return end >= text.size() || text[end] == '\n';
+  return end >= text.size() || text[end] == '\n' ||
+         is_kernel_time(std::string_view(text).substr(end));
+}
+
+// "root@web:~#" at the end of a line: somebody is logged in. A shell without a host's name is that
+// of a system that did not start.
+bool is_shell_prompt(std::string_view line) {
+  size_t at = line.rfind("root@");
+  if (at == std::string_view::npos || line.find("(none)", at) != std::string_view::npos)
+    return false;
+  while (!line.empty() && (line.back() == ' ' || line.back() == '_')) line.remove_suffix(1);
+  return line.ends_with('#') &&
+         std::count(line.begin() + static_cast<ptrdiff_t>(at), line.end(), ' ') <= 1;
 }
 
 std::string line_at(std::string_view text, size_t place) {
@@ -136,26 +228,114 @@ std::string plain_text(std::string_view text) {
   return plain;
 }
 
+std::string without_clock(std::string_view text) {
+  std::string rest;
+  for (char c : text) {
+    bool of_time = (c >= '0' && c <= '9') || c == ':' || c == '.' || c == ' ';
+    if (!of_time) rest += c;
+  }
+  return rest;
+}
+
+namespace {
+
+size_t letter_count(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(),
+                                           [](unsigned char c) { return std::isalnum(c) != 0; }));
+}
+
+template <size_t Count>
+bool contains_any(std::string_view text, const std::array<std::string_view, Count>& words) {
+  return std::any_of(words.begin(), words.end(), [&](std::string_view each) {
+    return text.find(each) != std::string_view::npos;
+  });
+}
+
+// A floppy or CD drive without a medium says so at each start.
+bool is_disk_error(std::string_view line) {
+  if (contains_any(line, kDiskErrors)) return true;
+  if (line.find("xfs (") != std::string_view::npos &&
+      line.find("corruption") != std::string_view::npos)
+    return true;
+  size_t at = line.find("i/o error, dev ");
+  if (at == std::string_view::npos) at = line.find("l/o error, dev ");
+  if (at == std::string_view::npos) return false;
+  std::string_view device = line.substr(at + std::string_view("i/o error, dev ").size());
+  return !device.starts_with("fd") && !device.starts_with("sr");
+}
+
+bool is_login(const std::string& compared, size_t begin, std::string_view line) {
+  if (contains_any(line, kSecureKeys) && !contains_any(line, kRestartWords)) return true;
+  for (std::string_view prompt : kPrompts) {
+    for (size_t at = line.find(prompt); at != std::string_view::npos;
+         at = line.find(prompt, at + 1)) {
+      if (is_prompt(compared, begin + at + prompt.size())) return true;
+    }
+  }
+  return is_shell_prompt(line);
+}
+
+// One line after the other, as they were printed.
+class Reader {
+ public:
+  Reader(const std::string& text, const std::string& compared) : text_(text), compared_(compared) {}
+
+  TextReading read() {
+    for (size_t begin = 0; begin < compared_.size();) {
+      size_t end = std::min(compared_.find('\n', begin), compared_.size());
+      take(begin, std::string_view(compared_).substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return reading_;
+  }
+
+ private:
+  void take(size_t begin, std::string_view line) {
+    std::string shown = line_at(text_, begin);
+    if (is_disk_error(line) && reading_.disk_error.empty()) reading_.disk_error = shown;
+    if (contains_any(line, kComplaints) && reading_.complaints.size() < kMaxComplaints)
+      reading_.complaints.push_back(shown);
+    TextMeaning meaning = known_meaning(begin, line);
+    if (meaning == TextMeaning::nothing) {
+      // Of what is known, only a start that was going on is replaced by words that are not.
+      if (reading_.meaning > TextMeaning::booting) return;
+      if (is_kernel_time(base::trim(line))) meaning = TextMeaning::booting;
+      else if (letter_count(line) >= kReadableLetters) meaning = TextMeaning::other;
+      else return;
+    }
+    reading_.meaning = meaning;
+    reading_.line = shown;
+  }
+
+  TextMeaning known_meaning(size_t begin, std::string_view line) const {
+    if (is_login(compared_, begin, line)) return TextMeaning::login;
+    TextMeaning found = TextMeaning::nothing;
+    size_t last = 0;
+    for (const Phrase& phrase : kPhrases) {
+      size_t at = line.rfind(phrase.words);
+      if (at == std::string_view::npos || (found != TextMeaning::nothing && at < last)) continue;
+      last = at;
+      found = phrase.meaning;
+    }
+    return found;
+  }
+
+  const std::string& text_;
+  const std::string& compared_;
+  TextReading reading_;
+};
+
+}  // namespace
+
 TextReading read_console(std::string_view raw) {
   std::string text = plain_text(raw);
   std::string compared = folded(text);
-  TextReading reading;
-  size_t last = 0;
-  for (const Phrase& phrase : kPhrases) {
-    for (size_t at = compared.find(phrase.words); at != std::string::npos;
-         at = compared.find(phrase.words, at + 1)) {
-      if (phrase.words == "login:" && !is_prompt(compared, at + phrase.words.size())) continue;
-      if (reading.meaning != TextMeaning::nothing && at < last) continue;
-      last = at;
-      reading = {phrase.meaning, line_at(text, at)};
-    }
-  }
-  if (reading.meaning != TextMeaning::nothing) return reading;
-  auto letters =
-      std::count_if(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
-  if (static_cast<size_t>(letters) >= kReadableLetters) {
+  TextReading reading = Reader(text, compared).read();
+  // Short lines: enough together to be text.
+  if (reading.meaning == TextMeaning::nothing && letter_count(text) >= kReadableLetters) {
     std::string trimmed = base::trim(text);
-    reading = {TextMeaning::other, line_at(trimmed, trimmed.empty() ? 0 : trimmed.size() - 1)};
+    reading.meaning = TextMeaning::other;
+    reading.line = line_at(trimmed, trimmed.empty() ? 0 : trimmed.size() - 1);
   }
   return reading;
 }

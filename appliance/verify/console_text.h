@@ -5,18 +5,29 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "appliance/verify/evidence.h"
 
 namespace appliance::verify {
 
+// Lines are printable, at most 160 bytes.
 struct TextReading {
   TextMeaning meaning = TextMeaning::nothing;
-  std::string line;  // the decisive line, printable, at most 160 bytes
+  std::string line;        // the decisive one
+  std::string disk_error;  // the first that reports an error of a file system or a disk
+  // The first that report a problem that does not keep the system from starting: failed units, an
+  // oops. At most kMaxComplaints.
+  std::vector<std::string> complaints;
 };
+constexpr size_t kMaxComplaints = 5;
 
-// If several phrases are in the text the last one counts: it is what happened last.
+// If several phrases are in the text the last one counts: it is what happened last. Lines that mean
+// nothing known replace an earlier "booting": what is on the screen now is quoted, not what was.
 TextReading read_console(std::string_view text);
+
+// The text without digits and what separates them: two screens that differ only in a clock are one.
+std::string without_clock(std::string_view text);
 
 // Without control characters and terminal escapes, lines kept; valid UTF-8.
 std::string plain_text(std::string_view text);

@@ -21,21 +21,32 @@ constexpr auto kSignals = base::enum_names<Signal>(
                  {Signal::volume, "volume"},
                  {Signal::file_system, "file system"},
                  {Signal::file_system_skipped, "file system not looked at"},
+                 {Signal::complaint, "complaint"},
                  {Signal::trouble, "trouble"}});
 
 }  // namespace
 
 bool means_failure(TextMeaning meaning) { return meaning >= TextMeaning::no_system; }
 
+bool waits_for_person(TextMeaning meaning) {
+  return meaning == TextMeaning::passphrase || meaning == TextMeaning::question ||
+         meaning == TextMeaning::other_system;
+}
+
 std::string_view meaning_sentence(TextMeaning meaning) {
   switch (meaning) {
     case TextMeaning::nothing: return "There is nothing to read";
     case TextMeaning::other: return "There is text that means nothing certain";
     case TextMeaning::booting: return "The machine is starting";
+    case TextMeaning::passphrase: return "The start waits for the passphrase of an encrypted disk";
+    case TextMeaning::question: return "The start waits for the answer of a person";
+    case TextMeaning::other_system:
+      return "An installer or a memory tester runs, not the machine's own system";
     case TextMeaning::login: return "The system asks for a user";
     case TextMeaning::no_system: return "The firmware found nothing to boot from";
     case TextMeaning::boot_loader: return "The boot loader does not find its files";
     case TextMeaning::no_root: return "The root file system is missing or cannot be mounted";
+    case TextMeaning::disk_error: return "The kernel reports errors of a file system or a disk";
     case TextMeaning::emergency: return "The system stopped starting and asks for help";
     case TextMeaning::kernel_panic: return "The kernel panicked";
     case TextMeaning::blue_screen: return "Windows stopped with an error";
@@ -65,6 +76,7 @@ bool is_kept(const Observation& seen) {
     case Signal::volume:
     case Signal::file_system:
     case Signal::file_system_skipped: return true;
+    case Signal::complaint: return true;
     default: return false;
   }
 }

@@ -29,7 +29,8 @@ enum class Signal {
   volume,
   file_system,          // a file system was checked: `subject` is "vda1 (ext4)"
   file_system_skipped,  // one was not checked: `detail` says why
-  trouble,              // a problem of the appliance's own, which says nothing about the machine
+  complaint,  // the system reports a problem that does not keep it from starting: `detail`
+  trouble,    // a problem of the appliance's own, which says nothing about the machine
 };
 
 // What text on a screen or a serial line says about a boot.
@@ -37,15 +38,20 @@ enum class TextMeaning {
   nothing,       // empty, or too little to be read
   other,         // readable, but nothing certain
   booting,       // firmware, boot loader or kernel is working
+  passphrase,    // the start waits for the passphrase of an encrypted disk
+  question,      // the start waits for another answer of a person: a menu, e2fsck's questions
+  other_system,  // an installer or a memory tester: not the machine's own system
   login,         // the system is up and asks for a user
   no_system,     // no bootable device, no boot code
   boot_loader,   // the boot loader is lost: GRUB rescue, BOOTMGR is missing
   no_root,       // the root file system is missing or cannot be mounted; an initramfs shell
+  disk_error,    // the kernel reports errors of a file system or a disk
   emergency,     // the system stopped starting: emergency or recovery mode
   kernel_panic,  // the kernel panicked
   blue_screen,   // Windows stopped with an error
 };
 bool means_failure(TextMeaning meaning);
+bool waits_for_person(TextMeaning meaning);              // it will not continue by itself
 std::string_view meaning_sentence(TextMeaning meaning);  // "The kernel panicked", for reasons
 
 struct Observation {

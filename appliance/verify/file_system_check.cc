@@ -68,8 +68,14 @@ CheckOutcome outcome_of_xfs(const std::string& path, int status, const std::stri
   if (status == 0) return {CheckResult::whole, ""};
   if (contains(output, "valuable metadata changes in a log"))
     return {CheckResult::unknown, "its journal has to be replayed first, by a mount"};
-  constexpr std::array<std::string_view, 3> kGaveUp{"fatal error", "setrlimit failed",
-                                                    "Cannot allocate memory"};
+  // Also a file system that is newer than the program, or too large for the memory it may use.
+  constexpr std::array<std::string_view, 7> kGaveUp{"fatal error",
+                                                    "setrlimit failed",
+                                                    "Cannot allocate memory",
+                                                    "more recent xfs_repair",
+                                                    "unsupported filesystem features",
+                                                    "Required memory for repair",
+                                                    "may not be sufficient"};
   if (contains_any(output, kGaveUp)) {
     return {CheckResult::unknown, first_line(output, path, [&](const std::string& line) {
               return contains_any(line, kGaveUp);
@@ -110,7 +116,8 @@ CheckOutcome outcome_of_fat(const std::string& path, int status, const std::stri
 
 CheckOutcome outcome_of_btrfs(const std::string& path, int status, const std::string& output) {
   if (status == 0) return {CheckResult::whole, ""};
-  if (status != 1 || contains(output, "missing") || contains(output, "No such file"))
+  if (status != 1 || contains(output, "missing") || contains(output, "No such file") ||
+      contains(output, "unsupported"))
     return {CheckResult::unknown, any_line(output, path)};
   std::string words = first_line(output, path, [](const std::string& line) {
     return contains(line, "ERROR") || contains(line, "checksum") || contains(line, "parent");

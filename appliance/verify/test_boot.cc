@@ -11,6 +11,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "appliance/verify/console_text.h"
@@ -36,6 +37,7 @@ constexpr uint64_t kSerialPiece = 64 << 10;
 constexpr size_t kSerialKept = 64 << 10;      // bytes of evidence
 constexpr size_t kSerialReadBack = 16 << 10;  // bytes that are interpreted
 constexpr size_t kSerialReads = 2000;         // with known times: ten minutes of a busy line
+constexpr uint64_t kQuietSerialMs = 5000;
 constexpr uint64_t kPausedLimitMs = 15'000;
 constexpr uint64_t kTendEveryMs = 1000;
 constexpr size_t kMaxWords = 300;  // bytes of evidence
@@ -206,6 +208,9 @@ class Watcher {
     answers_.clear();
     if (last_meaning_ != TextMeaning::nothing) before_reboot_ = last_meaning_;
     last_meaning_ = last_serial_ = TextMeaning::nothing;
+    last_text_.clear();
+    unknown_words_.clear();
+    disk_error_ = false;
     shown_ = {};
     evidence_.last_change_ms = now();
   }
@@ -240,8 +245,9 @@ class Watcher {
       if (serial_.size() > kSerialKept) serial_.erase(0, serial_.size() - kSerialKept);
       serial_reads_.push_back({Clock::now(), serial_end_});
       if (serial_reads_.size() > kSerialReads) serial_reads_.pop_front();
-      evidence_.last_change_ms = now();
+      serial_change_ms_ = evidence_.last_change_ms = now();
     }
+    note_unknown_words();
     if (serial_judged_ == serial_end_ && serial_judged_from_ == serial_begin_) return;
     serial_judged_ = serial_end_;
     serial_judged_from_ = serial_begin_;
@@ -250,9 +256,32 @@ class Watcher {
         {serial_begin_, kept_from, serial_end_ - std::min<uint64_t>(serial_end_, kSerialReadBack)});
     TextReading reading =
         read_console(std::string_view(serial_).substr(static_cast<size_t>(begin - kept_from)));
+    note_problems(reading, Signal::serial);
+    unknown_words_ = reading.meaning == TextMeaning::other ? reading.line : "";
     if (reading.meaning == last_serial_ || reading.meaning <= TextMeaning::other) return;
     last_serial_ = reading.meaning;
     note({.signal = Signal::serial, .detail = reading.line, .meaning = reading.meaning});
+  }
+
+  // Words that mean nothing known count only once nothing follows them: a start prints many.
+  void note_unknown_words() {
+    if (unknown_words_.empty() || now() < serial_change_ms_ + kQuietSerialMs) return;
+    last_serial_ = TextMeaning::other;
+    note({.signal = Signal::serial, .detail = unknown_words_, .meaning = TextMeaning::other});
+    unknown_words_.clear();
+  }
+
+  // What is reported once, and counts whatever is printed afterwards.
+  void note_problems(const TextReading& reading, Signal signal) {
+    if (!reading.disk_error.empty() && !disk_error_) {
+      disk_error_ = true;
+      note({.signal = signal, .detail = reading.disk_error, .meaning = TextMeaning::disk_error});
+    }
+    for (const std::string& line : reading.complaints) {
+      // Screen and serial line often say the same.
+      if (complaints_.size() < kMaxComplaints && complaints_.insert(without_clock(line)).second)
+        note({.signal = Signal::complaint, .detail = line});
+    }
   }
 
   // How much of the serial log existed at `time`, as far as the reads show.
@@ -274,12 +303,16 @@ class Watcher {
     std::string text;
     uint64_t at_ms = now();
     if (!same) {
-      evidence_.last_change_ms = at_ms;
       text = plain_text(screen_.recognise(picture));
+      // A screen on which only a clock ticks stands still. One without text may show anything.
+      std::string words = without_clock(text);
+      if (words.empty() || words != last_text_) evidence_.last_change_ms = at_ms;
+      last_text_ = std::move(words);
       TextReading reading = read_console(text);
       // Until the firmware clears the screen, it still shows what was there before the restart.
       bool is_old = before_reboot_ == reading.meaning;
       if (!is_old) before_reboot_.reset();
+      if (!is_old) note_problems(reading, Signal::screen);
       if (!is_old && (reading.meaning != last_meaning_ || reading.line != last_line_)) {
         last_meaning_ = reading.meaning;
         last_line_ = reading.line;
@@ -338,11 +371,16 @@ class Watcher {
   uint64_t serial_begin_ = 0;  // start of what was written since the last restart
   uint64_t serial_judged_ = 0, serial_judged_from_ = 0;
   ScreenReader screen_{scratch_.path()};
+  std::string unknown_words_;  // the newest line of the serial log, if it means nothing known
+  uint64_t serial_change_ms_ = 0;
   std::string unread_;  // why the last screen could not be examined
   Picture shown_;
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
   std::string last_line_;
+  std::string last_text_;  // of the screen, without digits
+  bool disk_error_ = false;
+  std::set<std::string> complaints_;
   std::optional<TextMeaning> before_reboot_;  // of the screen that a restart has not cleared yet
   uint64_t disk_sum_ = 0, disk_sum_at_reboot_ = 0, answering_ms_ = 0, running_ms_ = 0,
            tended_ms_ = 0;

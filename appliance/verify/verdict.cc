@@ -6,9 +6,10 @@
 //   4  is a file system damaged, or has a volume disappeared?    fail
 //   5  is it up, and does everything required answer?            pass
 //   6  is it up, and something required stays silent?            fail
-//   7  has all activity stopped?                                 fail if its text shows a hanging
+//   7  does it wait for a person?                                inconclusive
+//   8  has all activity stopped?                                 fail if its text shows a hanging
 //                                                                start, else inconclusive
-//   8  is the time over?                                         inconclusive
+//   9  is the time over?                                         inconclusive
 //
 // A pass waits for the check of the disks, for a while: it runs during the start, and is mostly
 // finished before the guest is up. Every verdict says what was found intact and what was not
@@ -41,6 +42,8 @@ struct Summary {
   const Observation* damage = nullptr;
   const Observation* failure = nullptr;      // a text that means failure and is not contradicted
   const Observation* screen = nullptr;       // the last one
+  const Observation* serial = nullptr;       // the last one
+  const Observation* waiting = nullptr;      // the start waits for a person, as far as is known
   const Observation* address = nullptr;      // the last one that answered
   const Observation* unreachable = nullptr;  // nothing answers inside the test network, and why
   std::vector<const Observation*> signs;     // the first of each kind
@@ -68,9 +71,22 @@ void note_sign(Summary& summary, const Observation& seen) {
   if (!known) summary.signs.push_back(&seen);
 }
 
-// A later text of the same source cancels a failure, except for a panic, which is final.
+// What no later text takes back: a panic, and an error of a disk, which the system may survive while
+// it writes nothing any more.
+bool is_final(const Observation* failure) {
+  return failure != nullptr && (failure->meaning == TextMeaning::kernel_panic ||
+                                failure->meaning == TextMeaning::disk_error);
+}
+
+// A later text of the same source cancels a failure that is not final, and a question.
 void note_text(Summary& summary, const Observation& seen) {
-  if (seen.signal == Signal::screen) summary.screen = &seen;
+  (seen.signal == Signal::screen ? summary.screen : summary.serial) = &seen;
+  if (waits_for_person(seen.meaning)) {
+    if (summary.waiting == nullptr || summary.waiting->meaning != seen.meaning)
+      summary.waiting = &seen;
+  } else if (summary.waiting != nullptr && summary.waiting->signal == seen.signal) {
+    summary.waiting = nullptr;
+  }
   if (means_failure(seen.meaning)) {
     bool same = summary.failure != nullptr && summary.failure->meaning == seen.meaning;
     bool panic =
@@ -78,9 +94,10 @@ void note_text(Summary& summary, const Observation& seen) {
     if (!same && !panic) summary.failure = &seen;
     return;
   }
-  bool takes_back = seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::booting;
+  bool takes_back = seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::booting ||
+                    waits_for_person(seen.meaning);
   if (summary.failure != nullptr && takes_back && summary.failure->signal == seen.signal &&
-      summary.failure->meaning != TextMeaning::kernel_panic)
+      !is_final(summary.failure))
     summary.failure = nullptr;
 }
 
@@ -88,7 +105,7 @@ void forget_before_reboot(Summary& summary, const Observation& seen) {
   ++summary.reboot_count;
   summary.last_reboot_ms = seen.at_ms;
   summary.failure = nullptr;
-  summary.screen = nullptr;
+  summary.screen = summary.serial = summary.waiting = nullptr;
   summary.unreachable = nullptr;
   summary.signs.clear();
   summary.answers.clear();
@@ -184,6 +201,14 @@ bool is_of_busy_appliance(const Observation& seen) {
          seen.detail.find("IO-APIC + timer") != std::string::npos;
 }
 
+// How long a failure must stand before it counts.
+uint64_t settle_time(const Observation& failure, const VerdictLimits& limits) {
+  if (is_final(&failure)) return 0;
+  bool of_shell = failure.meaning == TextMeaning::no_system &&
+                  failure.detail.find("UEFI Interactive Shell") != std::string::npos;
+  return of_shell ? limits.settle_shell_ms : limits.settle_failure_ms;
+}
+
 std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expectation>& expected,
                                   const VerdictLimits& limits, uint64_t now_ms) {
   if (summary.trouble != nullptr) {
@@ -199,12 +224,14 @@ std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expe
                    summary.failure->at_ms};
   }
   if (summary.failure != nullptr) {
-    bool panic = summary.failure->meaning == TextMeaning::kernel_panic;
-    if (panic || now_ms >= summary.failure->at_ms + limits.settle_failure_ms ||
-        summary.power_off != nullptr) {
-      return failed(*summary.failure,
-                    fmt::format("{}{}.", meaning_sentence(summary.failure->meaning),
-                                quoted(*summary.failure)));
+    uint64_t settle_ms = settle_time(*summary.failure, limits);
+    if (now_ms >= summary.failure->at_ms + settle_ms || summary.power_off != nullptr) {
+      Verdict verdict =
+          failed(*summary.failure, fmt::format("{}{}.", meaning_sentence(summary.failure->meaning),
+                                               quoted(*summary.failure)));
+      if (settle_ms > limits.settle_failure_ms)
+        *verdict.decisive_ms += settle_ms - limits.settle_failure_ms;
+      return verdict;
     }
   }
   if (summary.power_off != nullptr) {
@@ -292,23 +319,50 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
   return verdict;
 }
 
+// A person is needed, and the appliance has none: nobody knows whether the rest would come up.
+std::optional<Verdict> judge_waiting(const Summary& summary, const VerdictLimits& limits,
+                                     uint64_t now_ms) {
+  if (summary.waiting == nullptr || now_ms < summary.waiting->at_ms + limits.waiting_ms)
+    return std::nullopt;
+  const Observation& seen = *summary.waiting;
+  Verdict verdict;
+  verdict.decisive_ms = seen.at_ms + limits.waiting_ms;
+  verdict.reasons.push_back(fmt::format("{}{}.", meaning_sentence(seen.meaning), quoted(seen)));
+  return verdict;
+}
+
+// What the screen and the serial console said last; nothing if they said nothing.
+std::vector<const Observation*> last_texts(const Summary& summary) {
+  std::vector<const Observation*> texts;
+  for (const Observation* each : {summary.screen, summary.serial}) {
+    if (each != nullptr && each->meaning != TextMeaning::nothing) texts.push_back(each);
+  }
+  return texts;
+}
+
 Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t now_ms) {
   uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
   Verdict verdict;
-  TextMeaning meaning = summary.screen == nullptr ? TextMeaning::nothing : summary.screen->meaning;
   std::string standing = fmt::format(
       "there has been no activity on screen, serial console and disks for {}", after(still));
-  if (meaning == TextMeaning::booting && summary.address == nullptr) {
-    verdict.kind = VerdictKind::fail;
-    verdict.reasons.push_back(
-        fmt::format("The start hangs: {}{}.", standing, quoted(*summary.screen)));
-  } else if (meaning == TextMeaning::nothing) {
+  auto texts = last_texts(summary);
+  bool only_boots = std::all_of(texts.begin(), texts.end(), [](const Observation* each) {
+    return each->meaning == TextMeaning::booting;
+  });
+  if (texts.empty()) {
     verdict.reasons.push_back(
         fmt::format("There is no sign of life, and the screen cannot be read; {}.", standing));
-  } else {
+  } else if (only_boots && summary.address == nullptr) {
+    verdict.kind = VerdictKind::fail;
     verdict.reasons.push_back(
-        fmt::format("There is no certain sign of life; {}. The screen reads{}.", standing,
-                    summary.screen->detail.empty() ? " nothing known" : quoted(*summary.screen)));
+        fmt::format("The start hangs: {}{}.", standing, quoted(*texts.back())));
+  } else {
+    verdict.reasons.push_back(fmt::format("There is no certain sign of life; {}.", standing));
+    for (const Observation* each : texts) {
+      verdict.reasons.push_back(fmt::format(
+          "The {} reads{}.", each->signal == Signal::screen ? "screen" : "serial console",
+          each->detail.empty() ? " nothing known" : quoted(*each)));
+    }
   }
   if (summary.address != nullptr) {
     verdict.reasons.push_back(
@@ -329,6 +383,8 @@ void add_disk_sentences(Verdict& verdict, const Evidence& evidence) {
       whole += (whole.empty() ? "" : ", ") + seen.subject;
     if (seen.signal == Signal::file_system_skipped)
       skipped.push_back(fmt::format("{} was not checked: {}.", seen.subject, seen.detail));
+    if (seen.signal == Signal::complaint)
+      skipped.push_back(fmt::format("The system reports a problem{}.", quoted(seen)));
   }
   if (!whole.empty()) verdict.reasons.push_back(fmt::format("Checked and whole: {}.", whole));
   verdict.reasons.insert(verdict.reasons.end(), skipped.begin(), skipped.end());
@@ -345,6 +401,8 @@ std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Exp
   if (auto verdict = judge_ends(summary, expected, limits, now_ms)) return verdict;
   if (!summary.signs.empty()) {
     if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
+  } else if (auto verdict = judge_waiting(summary, limits, now_ms)) {
+    return verdict;
   } else if (uint64_t over_ms =
                  evidence.last_change_ms +
                  (summary.address == nullptr ? limits.still_ms : limits.still_on_network_ms);

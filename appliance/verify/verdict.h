@@ -13,6 +13,10 @@ namespace appliance::verify {
 struct VerdictLimits {
   uint64_t settle_up_ms = 2500;  // a sign of life counts if nothing contradicted it for this long
   uint64_t settle_failure_ms = 3000;  // so does a text that means failure; a panic counts at once
+  // The UEFI shell waits 5 s before it runs a script that may start the system.
+  uint64_t settle_shell_ms = 12'000;
+  // A start that waits for a person (passphrase, menu, question) has waited for this long.
+  uint64_t waiting_ms = 30'000;
   // From the first sign of life until everything required answers.
   uint64_t service_grace_ms = 60'000;
   uint64_t idle_grace_ms = 20'000;  // the same if the disks have been quiet all that time

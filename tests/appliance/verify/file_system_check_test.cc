@@ -37,6 +37,17 @@ TEST_CASE("what is damage and what every power cut leaves", "[verify]") {
        CheckResult::unknown, "setrlimit failed - current: -1, max: -1"},
       {"xfs", 1, "Phase 3 - for each AG...\n\nfatal error -- malloc failed", CheckResult::unknown,
        "fatal error -- malloc failed"},
+      {"xfs", 1,
+       "Phase 1 - find and verify superblock...\nSuperblock has unknown compat/rocompat/incompat "
+       "features (0x0/0x0/0x100).\nUsing a more recent xfs_repair is recommended.\n"
+       "Found unsupported filesystem features.  Exiting now.",
+       CheckResult::unknown, "Using a more recent xfs_repair is recommended."},
+      {"xfs", 1,
+       "Required memory for repair is greater that the maximum specified\nwith the -m option. "
+       "Please increase it to at least 1026.",
+       CheckResult::unknown, "Required memory for repair is greater that the maximum specified"},
+      {"btrfs", 1, "ERROR: cannot open file system: unsupported option features",
+       CheckResult::unknown, "ERROR: cannot open file system: unsupported option features"},
       {"ntfs", 1,
        "Failed to access '/v/disk': No such file\nVolume is corrupt. You should run chkdsk.",
        CheckResult::unknown, "Failed to access '/v/disk': No such file"},

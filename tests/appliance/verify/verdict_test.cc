@@ -232,7 +232,34 @@ TEST_CASE("consoles are read as a person reads them", "[verify]") {
   std::vector<std::pair<const char*, TextMeaning>> samples{
       {"Debian GNU/Linux 12 web tty1\n\nweb login: _", login},
       {"web 1ogin:", login},  // as recognition may give it
-      {"Last login: Mon Nov 23\nroot@web:~#", other},
+      {"Last login: Mon Nov 23\nweb ~ %", other},
+      {"Last login: Mon Nov 23\nroot@web:~#", login},
+      {"[root@web ~]# _", login},
+      {"root@(none):/#", other},
+      {"web login: [   12.345678] random: crng init done", login},
+      {"web login: \n[   12.345678] e1000: eth0 link is up", login},
+      {"Debian GNU/Linux 12 web tty1\n\nweb Anmelden: ", login},
+      {"web gebruikersnaam: _", login},
+      {"Dr\xc3\xbc"
+       "cken Sie Strg+Alt+Entf, um sich anzumelden.",
+       login},
+      {"BOOTMGR is missing\nPress Ctrl+Alt+Del to restart", boot_loader},
+      {"BOOTMGR fehlt\nNeustart mit Strg+Alt+Entf", boot_loader},
+      {" 0) Logout\n 1) Assign Interfaces\n\nEnter an option: ", login},
+      {"Please press Enter to activate this console.", login},
+      {"Booting from Hard Disk...\nPlease unlock disk vda2_crypt: ", passphrase},
+      {"Booting from Hard Disk...\nsome words of a system", other},
+      {"[    0.1] Linux version 6.1\n[    1.2] virtio_blk virtio2: [vda] 20480", booting},
+      {"Inode 12 has zero dtime.  Fix<y>? ", question},
+      {"GNU GRUB  version 2.06\n*Debian\n Memory test (memtest86+x64.bin)\nUse the ^ and v keys to "
+       "select which entry is highlighted.\nThe highlighted entry will be executed automatically "
+       "in 5s.",
+       booting},
+      {"GNU GRUB  version 2.06\n*Debian\nUse the ^ and v keys to select which entry is "
+       "highlighted.\n"
+       "Press enter to boot the selected OS",
+       question},
+      {"Memtest86+ v6.10 | Intel", other_system},
       {"Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device.",
        no_system},
       {"Booting from DVD/CD...\nBoot failed: Could not read from CDROM\nBooting from Hard Disk...",
@@ -254,6 +281,80 @@ TEST_CASE("consoles are read as a person reads them", "[verify]") {
     CHECK(read_console(sample).meaning == meaning);
   }
   CHECK(plain_text("a\xff\x01z") == "a?z");
+}
+
+TEST_CASE("what the kernel and the system say of trouble is found wherever it stands", "[verify]") {
+  TextReading reading = read_console(
+      "[    9.1] EXT4-fs error (device dm-0): ext4_lookup:1855: inode #12: comm sh: iget\n"
+      "[    9.2] EXT4-fs (dm-0): Remounting filesystem read-only\n"
+      "[FAILED] Failed to start mariadb.service - MariaDB.\nweb login: ");
+  CHECK(reading.meaning == TextMeaning::login);
+  CHECK_THAT(reading.disk_error, Catch::Contains("ext4_lookup"));
+  REQUIRE(reading.complaints.size() == 1);
+  CHECK_THAT(reading.complaints[0], Catch::Contains("mariadb"));
+  CHECK(read_console("blk_update_request: I/O error, dev fd0, sector 0").disk_error.empty());
+  CHECK_FALSE(read_console("blk_update_request: I/O error, dev vda, sector 0").disk_error.empty());
+  CHECK(read_console("[  OK  ] Reached target Local File Systems.").disk_error.empty());
+  CHECK(without_clock("12:59:01 up") == without_clock(" 1:00:02 up"));
+}
+
+TEST_CASE("an error of a disk fails a system that asks for a user", "[verify]") {
+  Evidence evidence =
+      evidence_of({text(8000, TextMeaning::disk_error), text(8100, TextMeaning::login),
+                   good(9000, Signal::service, "tcp:22")});
+  auto [verdict, when] = first_verdict(evidence, {});
+  CHECK(verdict.kind == VerdictKind::fail);
+  CHECK_THAT(verdict.reasons.at(0), Catch::Contains("errors of a file system or a disk"));
+  CHECK(when <= 8100);
+}
+
+TEST_CASE("a complaint is told and fails nothing", "[verify]") {
+  Evidence evidence = evidence_of(
+      {{.at_ms = 8000, .signal = Signal::complaint, .detail = "[FAILED] Failed to start x."},
+       text(9000, TextMeaning::login)});
+  Verdict verdict = first_verdict(evidence, {}).first;
+  CHECK(verdict.kind == VerdictKind::pass);
+  CHECK_THAT(verdict.reasons.back(), Catch::Contains("Failed to start x"));
+}
+
+TEST_CASE("a start that waits for a person is inconclusive within a minute", "[verify]") {
+  for (Signal signal : {Signal::screen, Signal::serial}) {
+    Evidence evidence = evidence_of(
+        {text(1000, TextMeaning::booting), text(9000, TextMeaning::passphrase, signal)});
+    auto [verdict, when] = first_verdict(evidence, {});
+    CHECK(verdict.kind == VerdictKind::inconclusive);
+    CHECK_THAT(verdict.reasons.at(0), Catch::Contains("passphrase"));
+    CHECK(when <= 9000 + 60'000);
+  }
+  // Somebody, or something, answered.
+  CHECK(
+      first_verdict(
+          evidence_of({text(9000, TextMeaning::passphrase), text(20'000, TextMeaning::login)}), {})
+          .first.kind == VerdictKind::pass);
+}
+
+TEST_CASE("unknown words on the serial console are no hanging start", "[verify]") {
+  auto verdict = first_verdict(evidence_of({text(1000, TextMeaning::booting),
+                                            text(9000, TextMeaning::other, Signal::serial)}),
+                               {})
+                     .first;
+  CHECK(verdict.kind == VerdictKind::inconclusive);
+  CHECK(first_verdict(evidence_of({text(1000, TextMeaning::booting),
+                                   text(9000, TextMeaning::booting, Signal::serial)}),
+                      {})
+            .first.kind == VerdictKind::fail);
+}
+
+TEST_CASE("the UEFI shell is given the time to run a script", "[verify]") {
+  Observation shell = text(3000, TextMeaning::no_system);
+  shell.detail = "UEFI Interactive Shell v2.2";
+  CHECK(first_verdict(evidence_of({shell, text(12'000, TextMeaning::booting),
+                                   text(20'000, TextMeaning::login)}),
+                      {})
+            .first.kind == VerdictKind::pass);
+  auto [verdict, when] = first_verdict(evidence_of({shell}), {});
+  CHECK(verdict.kind == VerdictKind::fail);
+  CHECK(when <= *verdict.decisive_ms + 5000);
 }
 
 TEST_CASE("pictures: PPM in, PNG out and in again, cut ones refused", "[verify]") {
