@@ -30,6 +30,12 @@ VmState state_of(Phase phase, DomainState domain) {
   return phase == Phase::kept ? VmState::kept : VmState::ended;
 }
 
+// Of a VM whose libvirt cannot be asked: what its own node recorded last.
+VmState recorded_state(Phase phase) {
+  return state_of(phase, phase == Phase::started || phase == Phase::stopping ? DomainState::running
+                                                                             : DomainState::off);
+}
+
 }  // namespace
 
 std::vector<InstantVm> BootLookup::list(const access::TenantScope& scope) const {
@@ -92,6 +98,7 @@ std::vector<InstantVm> BootLookup::cut_off(const access::TenantScope& scope) con
   for (const BootId& id : boots_in(settings_.state_directory)) {
     std::optional<BootRecord> record = find_record(id);
     if (!record || record->problem.empty() || !scope.sees(record->vm.tenant)) continue;
+    if (!is_own(record->vm)) continue;
     record->vm.problem = record->problem;
     found.push_back(record->vm);
   }
@@ -109,6 +116,20 @@ BootRecord BootLookup::open_record(const BootId& id) const {
   if (!record)
     throw Error(ErrorCode::not_found, fmt::format("there is no instant VM {}", id.hex()));
   return *record;
+}
+
+BootRecord BootLookup::open_own_record(const BootId& id) const {
+  BootRecord record = open_record(id);
+  if (is_own(record.vm)) return record;
+  throw Error(
+      ErrorCode::busy,
+      fmt::format("the instant VM {} of {} belongs to node {}, and this is node {}: give "
+                  "the order to its own node",
+                  id.hex(), record.vm.machine_name, record.vm.node.hex(), settings_.node.hex()));
+}
+
+bool BootLookup::is_own(const InstantVm& vm) const {
+  return vm.node.is_zero() || vm.node == settings_.node;
 }
 
 std::optional<BootRecord> BootLookup::find_record(const BootId& id) const {
@@ -129,6 +150,12 @@ std::optional<BootRecord> BootLookup::find_record(const BootId& id) const {
 
 InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) const {
   InstantVm vm = record.vm;
+  if (!is_own(vm)) {
+    vm.state = recorded_state(record.phase);
+    vm.problem = record.problem;
+    for (VmDisk& disk : vm.disks) disk.overlay_size = used_bytes(disk.overlay_path);
+    return vm;
+  }
   vm.state = state_of(record.phase, domain);
   if (domain == DomainState::off) vm.problem = record.problem;
   if (domain == DomainState::paused_by_io_error) {
@@ -171,8 +198,8 @@ std::vector<InstantVm> BootLookup::active_vms() const {
   std::vector<InstantVm> active;
   for (const BootId& id : boots_in(settings_.state_directory)) {
     std::optional<BootRecord> record = find_record(id);
-    if (record && (domains.contains(id) || record->phase == Phase::starting))
-      active.push_back(record->vm);
+    if (!record || !is_own(record->vm)) continue;
+    if (domains.contains(id) || record->phase == Phase::starting) active.push_back(record->vm);
   }
   return active;
 }

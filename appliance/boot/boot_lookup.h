@@ -38,6 +38,8 @@ class BootLookup {
 
   BootPaths paths_of(const BootId& id) const;
   BootRecord open_record(const BootId& id) const;  // throws not_found
+  // For operations on the VM. Throws not_found; busy if it is another node's.
+  BootRecord open_own_record(const BootId& id) const;
   // With its tenant, whatever version wrote it. None also if it cannot be read, which is logged.
   std::optional<BootRecord> find_record(const BootId& id) const;
   // The record's VM, with everything that is not in records.
@@ -45,11 +47,14 @@ class BootLookup {
   // The other VM of its machine that holds the machine's timeline.
   std::optional<InstantVm> other_holder(const InstantVm& vm) const;
 
+  // False only for a VM that another installation's process has (access::NodeId).
+  bool is_own(const InstantVm& vm) const;
+
   // ---- all VMs
 
   std::map<BootId, DomainState> our_domains() const;  // those that are not off
-  std::vector<InstantVm> active_vms() const;          // VMs that run or are being started
-  uint64_t promised_memory() const;                   // bytes: of all active VMs
+  std::vector<InstantVm> active_vms() const;  // VMs of this node that run or are being started
+  uint64_t promised_memory() const;           // bytes: of all active VMs
 
  private:
   const BootSettings& settings_;

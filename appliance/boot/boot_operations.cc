@@ -139,7 +139,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
 
 void BootOperations::stop(const BootId& id, const StopOptions& options) {
   auto lock = lock_of(id);
-  BootRecord record = lookup_.open_record(id);
+  BootRecord record = lookup_.open_own_record(id);
   BootPaths paths = lookup_.paths_of(id);
   if (options.shutdown_timeout_s != 0) wait_for_shutdown(record, options.shutdown_timeout_s);
   record.phase = Phase::stopping;
@@ -152,7 +152,7 @@ void BootOperations::stop(const BootId& id, const StopOptions& options) {
 InstantVm BootOperations::change(const BootId& id, const BootChanges& changes) {
   auto lock = lock_of(id);
   std::lock_guard<std::mutex> admission(admission_mutex_);
-  BootRecord record = lookup_.open_record(id);
+  BootRecord record = lookup_.open_own_record(id);
   record.vm.restart = changes.restart.value_or(record.vm.restart);
   if (changes.timeline == Timeline::instant) {
     if (auto other = lookup_.other_holder(record.vm)) {
@@ -167,7 +167,7 @@ InstantVm BootOperations::change(const BootId& id, const BootChanges& changes) {
 
 void BootOperations::power(const BootId& id, PowerAction action) {
   auto lock = lock_of(id);
-  BootRecord record = lookup_.open_record(id);
+  BootRecord record = lookup_.open_own_record(id);
   const std::string& domain = record.vm.domain_name;
   bool off = hypervisor_.state(domain) == DomainState::off;
   if (off != (action == PowerAction::power_on)) {
@@ -185,7 +185,7 @@ void BootOperations::power(const BootId& id, PowerAction action) {
 }
 
 std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t bandwidth) {
-  BootRecord seen = lookup_.open_record(id);
+  BootRecord seen = lookup_.open_own_record(id);
   if (seen.vm.is_local) return nullptr;
   uint64_t needed = room_to_pull(seen) + kFreeDiskToResume;
   for (const VmDisk& disk : seen.vm.disks)
@@ -201,7 +201,7 @@ std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t
   }
   auto with_record = [this, id](const std::function<void(BootRecord&, const BootPaths&)>& action) {
     auto lock = lock_of(id);
-    BootRecord record = lookup_.open_record(id);
+    BootRecord record = lookup_.open_own_record(id);
     action(record, lookup_.paths_of(id));
   };
   return std::make_unique<BlockPull>(hypervisor_, with_record, bandwidth);

@@ -72,6 +72,7 @@ std::vector<InstantVm> BootService::list(const access::TenantScope& scope) {
   return implementation_->lookup.list(scope);
 }
 InstantVm BootService::get(const BootId& id) { return implementation_->lookup.get(id); }
+bool BootService::is_own(const InstantVm& vm) { return implementation_->lookup.is_own(vm); }
 
 BootId BootService::find(std::string_view selector, const access::TenantScope& scope) {
   return implementation_->lookup.find(selector, scope);

@@ -6,6 +6,9 @@
 // what to continue and what to clean up. The truth about running VMs is libvirt's (each domain
 // carries its boot id in its metadata); nothing is cached here.
 //
+// A VM whose record names another node (BootSettings::node) is listed and nothing else: adopt() and
+// tend() pass over it, and operations on it throw busy.
+//
 // Thread-safe: calls for different VMs run concurrently, calls for one VM one after the other.
 #pragma once
 
@@ -50,7 +53,7 @@ struct BootSettings {
   // How long QEMU holds the guest's requests while an export is unavailable, before it pauses the
   // guest.
   uint32_t export_reconnect_delay_s = 300;
-  access::NodeId node{};  // of this process; written to each record
+  access::NodeId node{};  // of this process; written to each record. Others' VMs are only listed
   // The tenant whose store is in that folder, for records of a version that did not write the
   // tenant. Empty: the default tenant.
   std::function<access::TenantName(const std::string& store_directory)> tenant_of_store;
@@ -79,11 +82,12 @@ struct BootCheck {
 using StepCallback = std::function<void(std::string_view)>;
 
 struct AdoptReport {
-  std::vector<InstantVm> running;     // if is_pulling, call begin_pull() again
-  std::vector<InstantVm> resting;     // ended or kept: only the overlay exists
-  std::vector<InstantVm> cut_off;     // should be running but are not: tend() decides
-  std::vector<std::string> cleaned;   // sentences: what was left over and has been removed
-  std::vector<std::string> problems;  // sentences: what could not be handled
+  std::vector<InstantVm> running;         // if is_pulling, call begin_pull() again
+  std::vector<InstantVm> resting;         // ended or kept: only the overlay exists
+  std::vector<InstantVm> cut_off;         // should be running but are not: tend() decides
+  std::vector<InstantVm> of_other_nodes;  // not touched
+  std::vector<std::string> cleaned;       // sentences: what was left over and has been removed
+  std::vector<std::string> problems;      // sentences: what could not be handled
 };
 
 class BootService {
@@ -106,9 +110,11 @@ class BootService {
   InstantVm start(const PointSource& source, const images::PointId& point,
                   const BootOptions& options, const StepCallback& on_step = {});
 
-  // All VMs in the scope, oldest first.
+  // All VMs in the scope, oldest first. Those of other nodes in the state that their node recorded,
+  // without console.
   std::vector<InstantVm> list(const access::TenantScope& scope);
-  InstantVm get(const BootId& id);  // throws not_found
+  InstantVm get(const BootId& id);   // throws not_found
+  bool is_own(const InstantVm& vm);  // false only if its record names another node
   // The VM in the scope that a person refers to: a boot id, a unique prefix of one, or the name of a
   // machine with just one. Throws not_found, invalid_argument.
   BootId find(std::string_view selector, const access::TenantScope& scope);
@@ -125,7 +131,7 @@ class BootService {
   // alone, so that libvirt need not answer; without state, console and sizes.
   std::vector<InstantVm> timeline_holders(const access::TenantScope& scope);
 
-  // Those that were interrupted and are not restarted, either permanently or for now, with the
+  // Those of this node that were interrupted and are not restarted, either permanently or for now, with the
   // problem. From the records alone, as above.
   std::vector<InstantVm> cut_off(const access::TenantScope& scope);
 

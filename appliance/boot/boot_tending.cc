@@ -8,6 +8,9 @@
 //   kept       –                    end the export, keep the overlay
 //   ended      –                    the same
 //
+// A VM whose record names another node is left alone, whatever its phase: only that node's libvirt
+// knows whether it runs.
+//
 // A run folder without a state folder was left by a stop, or by a start that was interrupted before
 // boot.json.
 #include "appliance/boot/boot_tending.h"
@@ -96,6 +99,10 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
     return;
   }
   if (!record) throw Error(ErrorCode::corrupt, paths.record_path + " cannot be read");
+  if (!lookup_.is_own(record->vm)) {
+    report.of_other_nodes.push_back(lookup_.describe(*record, domain));
+    return;
+  }
   if (record->phase == Phase::stopping || (record->phase == Phase::starting && !runs)) {
     bool was_start = record->phase == Phase::starting;
     operations_.finish_stop(*record, paths);
@@ -194,7 +201,7 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   auto lock = operations_.try_lock_of(id);
   if (!lock) return;  // another operation on it is running
   std::optional<BootRecord> record = lookup_.find_record(id);
-  if (!record) return;
+  if (!record || !lookup_.is_own(record->vm)) return;
   if (record->phase == Phase::starting || record->phase == Phase::stopping) {
     finish_what_failed(*record, done);
     return;

@@ -32,6 +32,10 @@ bool VmKeeper::adopt() {
     for (const boot::InstantVm& vm : report.cut_off) {
       base::log().info("the instant VM {} of {} was interrupted", vm.id.hex(), vm.machine_name);
     }
+    for (const boot::InstantVm& vm : report.of_other_nodes) {
+      base::log().info("the instant VM {} of {} belongs to node {} and is left alone", vm.id.hex(),
+                       vm.machine_name, vm.node.hex());
+    }
     for (const std::string& sentence : report.cleaned) base::log().info("{}", sentence);
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);
     return true;

@@ -109,6 +109,7 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
   tenant.running.clear();
   bool any = false;
   for (const boot::InstantVm& vm : timelines_.vms(access::TenantName(name))) {
+    if (!boots_.is_own(vm)) continue;  // its own node syncs it
     any = true;
     try {
       boot::VmState state = boots_.get(vm.id).state;

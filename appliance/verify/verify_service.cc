@@ -219,6 +219,7 @@ void VerifyService::run_worker(uint32_t number, const std::stop_token& stop) {
 void VerifyService::clean(Worker& worker) {
   worker.boots->adopt();
   for (const boot::InstantVm& vm : worker.boots->list(access::TenantScope::all())) {
+    if (!worker.boots->is_own(vm)) continue;
     base::log().info("the test boot of {} was interrupted and is cleaned up", vm.machine_name);
     worker.boots->stop(vm.id);
   }

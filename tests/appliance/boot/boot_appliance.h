@@ -56,6 +56,11 @@ class Appliance {
            std::filesystem::is_empty(directory_ + "/run/vms") && exports().empty() &&
            hypervisor_.domains.empty() && hypervisor_.defined.empty();
   }
+  void set_node(const BootId& id, const access::NodeId& node) {
+    BootRecord record = read_record(base::real_file_system(), paths(id));
+    record.vm.node = node;
+    write_record(base::real_file_system(), paths(id), record);
+  }
   void set_phase(const BootId& id, Phase phase) {
     BootRecord record = read_record(base::real_file_system(), paths(id));
     record.phase = phase;

@@ -222,6 +222,45 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
 }
 
+TEST_CASE("the instant VM of another node is listed and left alone", "[boot]") {
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
+  Appliance appliance;
+  const access::NodeId elsewhere = access::NodeId::random();
+  InstantVm vm = appliance.start();
+  const Phase phase = GENERATE(Phase::starting, Phase::started, Phase::stopping, Phase::kept);
+  appliance.set_phase(vm.id, phase);
+  appliance.set_node(vm.id, elsewhere);
+  // Its domain and its export run on its own node.
+  for (ExportProcess& each : appliance.exports()) each.stop();
+  appliance.hypervisor().domains.clear();
+  appliance.hypervisor().defined.clear();
+  appliance.restart();
+  const BootPaths paths = appliance.paths(vm.id);
+  const auto record_bytes = [&] {
+    return base::read_file(base::real_file_system(), paths.record_path, 1 << 20);
+  };
+  const base::Bytes before = record_bytes();
+
+  AdoptReport report = appliance.service().adopt();
+  REQUIRE(report.of_other_nodes.size() == 1);
+  CHECK(report.of_other_nodes[0].node == elsewhere);
+  CHECK((report.running.empty() && report.resting.empty() && report.cut_off.empty()));
+  CHECK((report.cleaned.empty() && report.problems.empty()));
+  CHECK(appliance.service().tend().empty());
+  std::vector<InstantVm> listed = appliance.service().list(access::TenantScope::all());
+  REQUIRE(listed.size() == 1);
+  CHECK(listed[0].node == elsewhere);
+  CHECK((listed[0].state == VmState::running) ==
+        (phase == Phase::started || phase == Phase::stopping));
+  CHECK_THROWS_WITH(appliance.service().stop(vm.id), Catch::Contains(elsewhere.hex()));
+  CHECK_THROWS_WITH(appliance.service().power(vm.id, PowerAction::power_on),
+                    Catch::Contains("its own node"));
+  CHECK(record_bytes() == before);
+  CHECK(fs::exists(vm.disks.at(0).overlay_path));
+  CHECK(appliance.exports().empty());
+  CHECK(appliance.hypervisor().domains.empty());
+}
+
 TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boot]") {
   SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;
