@@ -67,6 +67,7 @@ constexpr std::array kPhrases{
     Phrase{"seabios (", TextMeaning::booting},
     Phrase{"ipxe", TextMeaning::booting},
     Phrase{"welcome to grub", TextMeaning::booting},
+    Phrase{"grub loading", TextMeaning::booting},
     Phrase{"loading linux", TextMeaning::booting},
     Phrase{"loading initial ramdisk", TextMeaning::booting},
     Phrase{"decompressing linux", TextMeaning::booting},

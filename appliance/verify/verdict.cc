@@ -197,9 +197,17 @@ Verdict failed(const Observation& seen, std::string reason) {
 // A kernel tests its timer within a few milliseconds, in which an emulated machine on a busy
 // appliance may not run at all. No damage to a point looks like that.
 bool is_of_busy_appliance(const Observation& seen) {
-  return seen.meaning == TextMeaning::kernel_panic &&
-         seen.detail.find("IO-APIC + timer") != std::string::npos;
+  bool panicked = seen.meaning == TextMeaning::kernel_panic &&
+                  seen.detail.find("IO-APIC + timer") != std::string::npos;
+  // The same, of a kernel that goes on to wait for its timer.
+  bool hangs = seen.meaning == TextMeaning::booting &&
+               seen.detail.find("timer not connected to IO-APIC") != std::string::npos;
+  return panicked || hangs;
 }
+
+constexpr const char* kBusyAppliance =
+    "The kernel found no working timer{}: the appliance had too little processor time to spare, "
+    "which says nothing about the machine.";
 
 // How long a failure must stand before it counts.
 uint64_t settle_time(const Observation& failure, const VerdictLimits& limits) {
@@ -217,9 +225,7 @@ std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expe
   }
   if (summary.failure != nullptr && is_of_busy_appliance(*summary.failure)) {
     return Verdict{VerdictKind::inconclusive,
-                   {fmt::format("The kernel found no working timer{}: the appliance had too little "
-                                "processor time to spare, which says nothing about the machine.",
-                                quoted(*summary.failure))},
+                   {fmt::format(fmt::runtime(kBusyAppliance), quoted(*summary.failure))},
                    std::nullopt,
                    summary.failure->at_ms};
   }
@@ -352,6 +358,8 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
   if (texts.empty()) {
     verdict.reasons.push_back(
         fmt::format("There is no sign of life, and the screen cannot be read; {}.", standing));
+  } else if (only_boots && is_of_busy_appliance(*texts.back())) {
+    verdict.reasons.push_back(fmt::format(fmt::runtime(kBusyAppliance), quoted(*texts.back())));
   } else if (only_boots && summary.address == nullptr) {
     verdict.kind = VerdictKind::fail;
     verdict.reasons.push_back(

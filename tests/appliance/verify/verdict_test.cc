@@ -215,6 +215,11 @@ TEST_CASE("a panic that a busy appliance causes says nothing about the machine",
   Verdict verdict = first_verdict(evidence_of({panic}), {}).first;
   CHECK(verdict.kind == VerdictKind::inconclusive);
   CHECK_THAT(verdict.reasons.at(0), Catch::Contains("processor time"));
+  Observation hangs = text(900, TextMeaning::booting, Signal::serial);
+  hangs.detail = "[    0.020000] ..MP-BIOS bug: 8254 timer not connected to IO-APIC";
+  verdict = first_verdict(evidence_of({hangs}), {}).first;
+  CHECK(verdict.kind == VerdictKind::inconclusive);
+  CHECK_THAT(verdict.reasons.at(0), Catch::Contains("processor time"));
 }
 
 TEST_CASE("a machine on the network that waits for a disk is given the time to say so",
