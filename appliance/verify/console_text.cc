@@ -167,9 +167,11 @@ std::string folded(std::string_view text) {
 
 // "[   12.345]": the kernel writes into whatever line there is.
 bool is_kernel_time(std::string_view text) {
-  if (text.empty() || text.front() != '[') return false;
+  // Recognition reads the bracket as one of these, and the point as a comma.
+  if (text.empty() || std::string_view("[({l").find(text.front()) == std::string_view::npos)
+    return false;
   size_t at = text.find_first_not_of(" 0123456789ol", 1);
-  return at != std::string_view::npos && at > 1 && text[at] == '.';
+  return at != std::string_view::npos && at > 1 && (text[at] == '.' || text[at] == ',');
 }
 
 // A prompt ends its line, but for what the kernel wrote behind it: "Last login: Mon …" and

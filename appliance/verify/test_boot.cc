@@ -306,8 +306,9 @@ class Watcher {
       text = plain_text(screen_.recognise(picture));
       // A screen on which only a clock ticks stands still. One without text may show anything.
       std::string words = without_clock(text);
-      if (words.empty() || words != last_text_) evidence_.last_change_ms = at_ms;
-      last_text_ = std::move(words);
+      bool stands_still = is_blank(picture) || (!words.empty() && words == last_text_);
+      if (!stands_still) evidence_.last_change_ms = at_ms;
+      if (!words.empty()) last_text_ = std::move(words);
       TextReading reading = read_console(text);
       // Until the firmware clears the screen, it still shows what was there before the restart.
       bool is_old = before_reboot_ == reading.meaning;

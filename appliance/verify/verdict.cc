@@ -84,7 +84,9 @@ void note_text(Summary& summary, const Observation& seen) {
   if (waits_for_person(seen.meaning)) {
     if (summary.waiting == nullptr || summary.waiting->meaning != seen.meaning)
       summary.waiting = &seen;
-  } else if (summary.waiting != nullptr && summary.waiting->signal == seen.signal) {
+  } else if (summary.waiting != nullptr && summary.waiting->signal == seen.signal &&
+             seen.meaning !=
+                 TextMeaning::nothing) {  // a screen that is drawn anew is empty between
     summary.waiting = nullptr;
   }
   if (means_failure(seen.meaning)) {

@@ -331,6 +331,11 @@ TEST_CASE("a start that waits for a person is inconclusive within a minute", "[v
     CHECK_THAT(verdict.reasons.at(0), Catch::Contains("passphrase"));
     CHECK(when <= 9000 + 60'000);
   }
+  // Between two drawings the screen is empty.
+  Evidence flickers =
+      evidence_of({text(9000, TextMeaning::passphrase), text(20'000, TextMeaning::nothing),
+                   text(20'100, TextMeaning::passphrase)});
+  CHECK(first_verdict(flickers, {}).second <= 9000 + 35'000);
   // Somebody, or something, answered.
   CHECK(
       first_verdict(
