@@ -100,7 +100,7 @@ constexpr std::array kPhrases{
     Phrase{"press any key to continue", TextMeaning::question},
     Phrase{"press fl to continue", TextMeaning::question},
     Phrase{"strike the fl key", TextMeaning::question},
-    Phrase{"memtest86", TextMeaning::other_system},
+    Phrase{"test86", TextMeaning::other_system},
     Phrase{"gnu/linux installer", TextMeaning::other_system},
     Phrase{"installer boot menu", TextMeaning::other_system},
     Phrase{"choose the language", TextMeaning::other_system},
@@ -165,13 +165,19 @@ std::string folded(std::string_view text) {
   return result;
 }
 
-// "[   12.345]": the kernel writes into whatever line there is.
+// "[   12.345678] …": the kernel writes into whatever line there is. Recognition may read the bracket
+// as something else, or add a character before it.
 bool is_kernel_time(std::string_view text) {
-  // Recognition reads the bracket as one of these, and the point as a comma.
-  if (text.empty() || std::string_view("[({l").find(text.front()) == std::string_view::npos)
-    return false;
-  size_t at = text.find_first_not_of(" 0123456789ol", 1);
-  return at != std::string_view::npos && at > 1 && (text[at] == '.' || text[at] == ',');
+  constexpr size_t kLongest = 20, kFewestDigits = 4;
+  size_t end = text.substr(0, kLongest).find(']');
+  if (end == std::string_view::npos) return false;
+  std::string_view time = text.substr(0, end);
+  auto is_digit = [](char c) { return (c >= '0' && c <= '9') || c == 'o' || c == 'l'; };
+  auto digits = static_cast<size_t>(std::count_if(time.begin(), time.end(), is_digit));
+  size_t others = time.find_first_not_of("0123456789ol .,[");
+  bool is_one_other = others == std::string_view::npos || others == 0;
+  return digits >= kFewestDigits && time.find_first_of(".,") != std::string_view::npos &&
+         is_one_other;
 }
 
 // A prompt ends its line, but for what the kernel wrote behind it: "Last login: Mon …" and

@@ -242,6 +242,9 @@ TEST_CASE("consoles are read as a person reads them", "[verify]") {
       {"[root@web ~]# _", login},
       {"root@(none):/#", other},
       {"web login: [   12.345678] random: crng init done", login},
+      {"web login: C[ 31.46021171] \xe2\x82\xac"
+       "16000 0000:00:03.0 ethO: link is up",
+       login},  // read so
       {"web login: \n[   12.345678] e1000: eth0 link is up", login},
       {"Debian GNU/Linux 12 web tty1\n\nweb Anmelden: ", login},
       {"web gebruikersnaam: _", login},
@@ -254,7 +257,7 @@ TEST_CASE("consoles are read as a person reads them", "[verify]") {
       {"Please press Enter to activate this console.", login},
       {"Booting from Hard Disk...\nPlease unlock disk vda2_crypt: ", passphrase},
       {"Booting from Hard Disk...\nsome words of a system", other},
-      {"[    0.1] Linux version 6.1\n[    1.2] virtio_blk virtio2: [vda] 20480", booting},
+      {"[    0.100000] Linux version 6.1\n[    1.200000] virtio_blk virtio2: [vda] 20480", booting},
       {"Inode 12 has zero dtime.  Fix<y>? ", question},
       {"GNU GRUB  version 2.06\n*Debian\n Memory test (memtest86+x64.bin)\nUse the ^ and v keys to "
        "select which entry is highlighted.\nThe highlighted entry will be executed automatically "
