@@ -100,7 +100,7 @@ constexpr std::array kPhrases{
     Phrase{"press any key to continue", TextMeaning::question},
     Phrase{"press fl to continue", TextMeaning::question},
     Phrase{"strike the fl key", TextMeaning::question},
-    Phrase{"test86", TextMeaning::other_system},
+    Phrase{"memtest", TextMeaning::other_system},
     Phrase{"gnu/linux installer", TextMeaning::other_system},
     Phrase{"installer boot menu", TextMeaning::other_system},
     Phrase{"choose the language", TextMeaning::other_system},
