@@ -35,6 +35,24 @@ int last_code() {
   return error == nullptr ? VIR_ERR_OK : error->code;
 }
 
+// Without a limit, a guest agent that died with its port open would block the sync forever. The limit
+// is the domain's, not ours: afterwards it is libvirt's default again, since other programs' hooks
+// may need longer.
+class AgentTimeout {
+ public:
+  explicit AgentTimeout(virDomainPtr domain) : domain_(domain) {
+    ::virDomainAgentSetResponseTimeout(domain_, kAgentTimeoutS, 0);
+  }
+  ~AgentTimeout() {
+    ::virDomainAgentSetResponseTimeout(domain_, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
+  }
+  AgentTimeout(const AgentTimeout&) = delete;
+  AgentTimeout& operator=(const AgentTimeout&) = delete;
+
+ private:
+  virDomainPtr domain_;
+};
+
 bool is_instant_vm(virDomainPtr domain) {
   char* mark =
       ::virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, base::kInstantVmMarkUri, 0);
@@ -182,14 +200,9 @@ uint64_t Domain::disk_size(const std::string& disk) const {
 }
 
 void Domain::freeze() const {
-  // Without a limit, a guest agent that died with its port open would block the sync forever.
-  ::virDomainAgentSetResponseTimeout(domain_.get(), kAgentTimeoutS, 0);
-  bool done = ::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) >= 0;
-  std::optional<base::Error> error;
-  if (!done) error = last_error("cannot freeze " + name_);
-  // It is the domain's, not ours: other programs' hooks may need longer.
-  ::virDomainAgentSetResponseTimeout(domain_.get(), VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
-  if (error) throw *error;
+  AgentTimeout timeout(domain_.get());
+  if (::virDomainFSFreeze(domain_.get(), nullptr, 0, 0) < 0)
+    throw last_error("cannot freeze " + name_);
 }
 
 std::optional<bool> Domain::frozen() const {
@@ -202,6 +215,7 @@ std::optional<bool> Domain::frozen() const {
 }
 
 void Domain::thaw() const {
+  AgentTimeout timeout(domain_.get());
   if (::virDomainFSThaw(domain_.get(), nullptr, 0, 0) < 0) throw last_error("cannot thaw " + name_);
 }
 

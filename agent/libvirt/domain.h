@@ -67,7 +67,7 @@ class Domain {
   uint64_t disk_size(const std::string& disk) const;  // bytes, as the guest sees it
 
   // Freezes all file systems of the guest; takes at most kAgentTimeoutS. Throws if the guest agent
-  // cannot. The timeout for other programs' commands stays libvirt's default.
+  // cannot. Other programs' commands have libvirt's default timeout again afterwards.
   void freeze() const;
   // Whether the guest agent says that file systems are frozen; nothing if it does not answer.
   std::optional<bool> frozen() const;

@@ -1,4 +1,4 @@
-// Removes what syncs keep in a domain between two points: checkpoints, and the bitmaps behind them.
+// Removes what syncs keep in a domain between two points: checkpoints, and their bitmaps.
 // Without it 'virsh undefine' and offline snapshots of the domain are refused by libvirt.
 #pragma once
 

@@ -180,7 +180,7 @@ bool is_kernel_time(std::string_view text) {
          is_one_other;
 }
 
-// A prompt ends its line, but for what the kernel wrote behind it: "Last login: Mon …" and
+// A prompt ends its line, but for what the kernel wrote after it: "Last login: Mon …" and
 // "login: root" are not prompts.
 bool is_prompt(const std::string& text, size_t end) {
   while (end < text.size() && (text[end] == ' ' || text[end] == '_' || text[end] == '.')) ++end;

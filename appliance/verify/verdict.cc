@@ -207,9 +207,12 @@ bool is_of_busy_appliance(const Observation& seen) {
   return panicked || hangs;
 }
 
-constexpr const char* kBusyAppliance =
-    "The kernel found no working timer{}: the appliance had too little processor time to spare, "
-    "which says nothing about the machine.";
+std::string busy_sentence(const Observation& seen) {
+  return fmt::format(
+      "The kernel found no working timer{}: the appliance had too little processor "
+      "time to spare, which says nothing about the machine.",
+      quoted(seen));
+}
 
 // How long a failure must stand before it counts.
 uint64_t settle_time(const Observation& failure, const VerdictLimits& limits) {
@@ -227,7 +230,7 @@ std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expe
   }
   if (summary.failure != nullptr && is_of_busy_appliance(*summary.failure)) {
     return Verdict{VerdictKind::inconclusive,
-                   {fmt::format(fmt::runtime(kBusyAppliance), quoted(*summary.failure))},
+                   {busy_sentence(*summary.failure)},
                    std::nullopt,
                    summary.failure->at_ms};
   }
@@ -361,7 +364,7 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
     verdict.reasons.push_back(
         fmt::format("There is no sign of life, and the screen cannot be read; {}.", standing));
   } else if (only_boots && is_of_busy_appliance(*texts.back())) {
-    verdict.reasons.push_back(fmt::format(fmt::runtime(kBusyAppliance), quoted(*texts.back())));
+    verdict.reasons.push_back(busy_sentence(*texts.back()));
   } else if (only_boots && summary.address == nullptr) {
     verdict.kind = VerdictKind::fail;
     verdict.reasons.push_back(

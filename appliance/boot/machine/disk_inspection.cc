@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 
 #include "appliance/boot/machine/fat_reader.h"
@@ -33,16 +32,9 @@ constexpr Guid kMicrosoftReserved{0x16, 0xe3, 0xc9, 0xe3, 0x5c, 0x0b, 0xb8, 0x4d
 constexpr Guid kBiosBoot{0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e,
                          0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
 
-bool is_same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return std::tolower(static_cast<unsigned char>(x)) ==
-                  std::tolower(static_cast<unsigned char>(y));
-         });
-}
-
 bool has_file(const std::vector<FatEntry>& entries, std::string_view name) {
   return std::any_of(entries.begin(), entries.end(), [&](const FatEntry& each) {
-    return !each.is_directory && is_same_name(each.name, name);
+    return !each.is_directory && is_same_fat_name(each.name, name);
   });
 }
 

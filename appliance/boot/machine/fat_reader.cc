@@ -51,13 +51,6 @@ std::string long_name_part(const uint8_t* entry) {
   return part;
 }
 
-bool is_same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return std::tolower(static_cast<unsigned char>(x)) ==
-                  std::tolower(static_cast<unsigned char>(y));
-         });
-}
-
 // Collects entries from the bytes of a folder; false once the folder ends.
 class EntryCollector {
  public:
@@ -89,6 +82,13 @@ class EntryCollector {
 };
 
 }  // namespace
+
+bool is_same_fat_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return std::tolower(static_cast<unsigned char>(x)) ==
+                  std::tolower(static_cast<unsigned char>(y));
+         });
+}
 
 std::optional<FatReader> FatReader::open(images::DiskSource& disk, uint64_t offset) {
   FatReader reader(disk, offset);
@@ -172,7 +172,7 @@ std::vector<FatEntry> FatReader::list(std::string_view path) {
   for (const std::string& name : base::split(path, '/')) {
     if (name.empty()) continue;
     auto found = std::find_if(entries.begin(), entries.end(), [&](const FatEntry& each) {
-      return each.is_directory && is_same_name(each.name, name);
+      return each.is_directory && is_same_fat_name(each.name, name);
     });
     if (found == entries.end() || ++depth > kMaxDepth) return {};
     entries = list_clusters(found->first_cluster);

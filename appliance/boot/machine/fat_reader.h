@@ -21,6 +21,9 @@ struct FatEntry {
   uint32_t first_cluster = 0;
 };
 
+// Compared ignoring case, as FAT does, of ASCII.
+bool is_same_fat_name(std::string_view a, std::string_view b);
+
 class FatReader {
  public:
   // `offset` is where the file system begins, in bytes. None if there is no FAT file system. Throws

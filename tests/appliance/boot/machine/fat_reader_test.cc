@@ -84,7 +84,7 @@ TEST_CASE("a damaged FAT file system has no names, and ends nothing", "[boot]") 
   }
 }
 
-TEST_CASE("a boot entry is added behind the variables that are there", "[boot]") {
+TEST_CASE("a boot entry is added after the variables that are there", "[boot]") {
   // A firmware volume with an authenticated store of 4 KiB.
   base::Bytes chip(8192, 0xff);
   std::fill(chip.begin(), chip.begin() + 72, uint8_t{0});
@@ -99,7 +99,7 @@ TEST_CASE("a boot entry is added behind the variables that are there", "[boot]")
   CHECK(done.size() == chip.size());
   CHECK(done[100] == 0xaa);
   CHECK(done[101] == 0x55);
-  // A second entry would have the same number: it goes behind the first, not over it.
+  // A second entry would have the same number: it goes after the first, not over it.
   base::Bytes twice = with_boot_entry(done, entry);
   CHECK(std::equal(done.begin(), done.begin() + 300, twice.begin()));
   CHECK(twice != done);
