@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "images/store/disk_order.h"
-#include "images/store/layout.h"
 #include "images/store/pack_appender.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
 
 namespace images {
 namespace {
@@ -148,8 +148,8 @@ class Compaction {
   // adds it to the index, and the compaction after that frees it.
   void remove_pack(const PackId& pack) {
     try {
-      std::string path = layout::pack_file(store_.directory, pack);
-      if (store_.files.exists(path)) store_.files.remove(path);
+      std::string name = layout::pack_file("", pack);
+      if (store_.blobs.exists(name)) store_.blobs.remove(name);
     } catch (const Error& error) {
       base::log().warn("pack {} cannot be removed yet: {}", pack.hex(), error.message());
     }
@@ -160,8 +160,8 @@ class Compaction {
   // referred to.
   bool examine(Candidate& candidate) {
     try {
-      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
-                                candidate.row.id, ScanDepth::directory);
+      auto contents =
+          scan_pack(store_.blobs, store_.parameters.id, candidate.row.id, ScanDepth::directory);
       if (!contents.sealed || !contents.problems.empty()) return false;
       for (const auto& record : contents.records) {
         if (stays(candidate.number, record))
@@ -185,8 +185,8 @@ class Compaction {
   std::vector<Move> staying_records(const std::vector<Candidate>& group) {
     std::vector<Move> moves;
     for (const Candidate& candidate : group) {
-      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
-                                candidate.row.id, ScanDepth::directory);
+      auto contents =
+          scan_pack(store_.blobs, store_.parameters.id, candidate.row.id, ScanDepth::directory);
       for (const auto& record : contents.records) {
         if (stays(candidate.number, record)) moves.push_back({record, candidate.number, 0});
       }
@@ -203,14 +203,15 @@ class Compaction {
                         std::vector<Move>& moves, std::vector<format::DirectoryEntry>& directory) {
     moves = staying_records(group);
     if (moves.empty()) return 0;
-    PackFiles sources(store_.files, store_.directory);  // opened as needed: there may be thousands
+    PackFiles sources(store_.blobs);  // opened as needed: there may be thousands
     std::unordered_map<uint32_t, PackId> pack_ids;
     for (const Candidate& candidate : group) pack_ids[candidate.number] = candidate.row.id;
     base::Bytes buffer;
-    std::unique_ptr<base::WritableFile> file = create_pack(new_pack, buffer);
+    auto pack = store_.place->packs().create(new_pack, NameDurable::at_creation);
+    buffer = format::encode_pack_header(store_.parameters.id, new_pack);
     for (Move& move : moves) {
       const format::DirectoryEntry& record = move.from;
-      uint64_t offset = file->size() + buffer.size();
+      uint64_t offset = pack->size() + buffer.size();
       if (offset > 2 * store_.pack_size) {
         throw Error(ErrorCode::busy, "syncs reused much of what was to be freed; compact again");
       }
@@ -221,24 +222,15 @@ class Compaction {
       sources.open(pack_ids.at(move.old_pack))
           ->read_at(record.offset, base::MutableByteView(buffer).subspan(start));
       if (buffer.size() >= (1u << 20)) {
-        file->append(buffer);
+        pack->append(buffer);
         buffer.clear();
       }
     }
-    base::Bytes tail = encode_pack_tail(file->size() + buffer.size(), directory);
+    base::Bytes tail = encode_pack_tail(pack->size() + buffer.size(), directory);
     buffer.insert(buffer.end(), tail.begin(), tail.end());
-    file->append(buffer);
-    file->sync();
-    return file->size();
-  }
-
-  std::unique_ptr<base::WritableFile> create_pack(const PackId& pack, base::Bytes& buffer) {
-    std::string shard = layout::pack_shard(store_.directory, pack);
-    base::make_directory_durably(store_.files, shard);
-    auto file = store_.files.create(layout::pack_file(store_.directory, pack));
-    store_.files.sync_directory(shard);
-    buffer = format::encode_pack_header(store_.parameters.id, pack);
-    return file;
+    pack->append(buffer);
+    pack->flush();
+    return pack->size();
   }
 
   bool stays(uint32_t pack, const format::DirectoryEntry& record) {
@@ -270,8 +262,8 @@ class Compaction {
   // Entries that still point into the old pack were free when it was copied; they must still be
   // free.
   void drop_pack(IndexTransaction& transaction, const Candidate& candidate) {
-    auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id,
-                              candidate.row.id, ScanDepth::directory);
+    auto contents =
+        scan_pack(store_.blobs, store_.parameters.id, candidate.row.id, ScanDepth::directory);
     for (const auto& record : contents.records) {
       auto entry = transaction.find_chunk(record.id);
       if (!entry || entry->pack != candidate.number || entry->offset != record.offset) continue;

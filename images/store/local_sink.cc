@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 
 namespace images {
 namespace {
@@ -91,10 +91,10 @@ LocalSink::Disk LocalSink::open_disk(const PlannedDisk& plan) {
       throw Error(ErrorCode::not_found, "point " + base_name + " has no disk '" + plan.name +
                                             "' of " + std::to_string(plan.size) + " bytes");
     }
-    std::string manifest = layout::manifest_file(store_.directory, machine_, point->id);
-    disk.base_lock = store_.files.lock(manifest, base::LockKind::shared);
-    // A lock on a file that was removed at the same moment protects nothing.
-    if (!store_.files.exists(manifest)) {
+    std::string manifest = layout::manifest_file("", machine_, point->id);
+    disk.base_lease = store_.place->leases().shared(manifest);
+    // A lease on a manifest that was removed at the same moment protects nothing.
+    if (!store_.blobs.exists(manifest)) {
       throw Error(ErrorCode::not_found, "point " + base_name + " was just deleted");
     }
     old_root = found->root;

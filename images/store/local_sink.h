@@ -46,7 +46,7 @@ class LocalSink : public StoreSink {
     PlannedDisk plan;
     uint64_t chunk_count = 0;
     std::unique_ptr<TreeUpdater> tree;
-    std::unique_ptr<base::FileLock> base_lock;  // keeps the base from being deleted
+    std::unique_ptr<Lease> base_lease;  // keeps the base from being deleted
   };
   // Batches are applied to the trees in the order of their sequence.
   struct Order {

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 
 namespace images {
 namespace {
@@ -142,13 +142,13 @@ PackAppender::Work PackAppender::take_blocks(State& state) {
   next->restart(pack.size - rest.size());
   next->append(rest);
   state.writing = true;
-  return {std::nullopt, std::exchange(pack.buffer, std::move(next)), pack.file.get()};
+  return {std::nullopt, std::exchange(pack.buffer, std::move(next)), pack.writer.get()};
 }
 
 void PackAppender::write(Work work) {
   std::exception_ptr failure;
   try {
-    work.file->append(work.buffer->whole_blocks());
+    work.writer->append(work.buffer->whole_blocks());
   } catch (...) {
     failure = std::current_exception();
   }
@@ -165,7 +165,7 @@ void PackAppender::write(Work work) {
 void PackAppender::close(OpenPack pack) {
   std::exception_ptr failure;
   try {
-    end_file(pack);
+    end_pack(pack);
   } catch (...) {
     failure = std::current_exception();
     truncate_to_flushed(pack);
@@ -212,7 +212,11 @@ PackAppender::LockedState PackAppender::lock_when_idle() {
 
 void PackAppender::flush() {
   LockedState state = lock_when_idle();
-  persist(*state, false);
+  if (packs_.grow()) return persist(*state, false);
+  persist(*state, true);
+  if (!state->pack) return;
+  state->spare.push_back(std::move(state->pack->buffer));
+  state->pack.reset();
 }
 
 void PackAppender::seal() {
@@ -229,10 +233,10 @@ void PackAppender::persist(State& state, bool at_end) {
   try {
     if (open != nullptr) {
       if (at_end) {
-        end_file(*open);
+        end_pack(*open);
       } else {
         write_buffer(*open);
-        make_durable(*open);
+        open->writer->flush();
       }
     }
   } catch (...) {
@@ -256,14 +260,10 @@ void PackAppender::persist(State& state, bool at_end) {
 
 void PackAppender::start_pack(State& state) {
   // A pack is created by name: never in a folder that was mounted over this store.
-  if (!place_.is_current())
-    throw base::Error(base::ErrorCode::unavailable,
-                      "the store in " + store_ + " is not mounted any more");
+  lease_.expect_held();
   OpenPack pack;
   pack.id = PackId::random();
-  std::string shard = layout::pack_shard(store_, pack.id);
-  files_.make_directory(shard);
-  pack.file = files_.create(layout::pack_file(store_, pack.id));
+  pack.writer = packs_.create(pack.id, NameDurable::at_flush);
   base::Bytes header = format::encode_pack_header(parameters_.id, pack.id);
   pack.buffer = take_buffer(state);
   pack.buffer->restart(0);
@@ -280,30 +280,19 @@ std::unique_ptr<base::BlockBuffer> PackAppender::take_buffer(State& state) {
 }
 
 void PackAppender::write_buffer(OpenPack& pack) {
-  if (pack.buffer->size() != 0) pack.file->append(pack.buffer->bytes());
+  if (pack.buffer->size() != 0) pack.writer->append(pack.buffer->bytes());
   pack.buffer->restart(pack.size);
 }
 
-// Its folders, too, the first time: at the start of a pack everyone would have to wait for them.
-void PackAppender::make_durable(OpenPack& pack) {
-  pack.file->sync();
-  if (pack.directory_synced) return;
-  std::string shard = layout::pack_shard(store_, pack.id);
-  files_.sync_directory(shard);
-  // Even if the shard existed already: its creator may have died before this.
-  files_.sync_directory(base::parent_path(shard));
-  pack.directory_synced = true;
-}
-
 // Writes its directory after its records; durable when it returns.
-void PackAppender::end_file(OpenPack& pack) {
+void PackAppender::end_pack(OpenPack& pack) {
   base::Bytes tail = encode_pack_tail(pack.size, pack.directory);
   write_buffer(pack);
-  pack.file->append(tail);
-  make_durable(pack);
+  pack.writer->append(tail);
+  pack.writer->flush();
 }
 
-// Sealed packs, and the open one, which may be null, up to the size of its file.
+// Sealed packs, and the open one, which may be null, up to the size of its writer.
 void PackAppender::list_in_index(std::vector<OpenPack>& sealed, OpenPack* open,
                                  bool open_is_sealed) {
   auto transaction = index_.write();
@@ -314,7 +303,7 @@ void PackAppender::list_in_index(std::vector<OpenPack>& sealed, OpenPack* open,
   auto note = [](OpenPack& pack, uint32_t number) {
     pack.number = number;
     pack.flushed_count = pack.directory.size();
-    pack.flushed_size = pack.file->size();
+    pack.flushed_size = pack.writer->size();
   };
   for (size_t i = 0; i < sealed.size(); ++i) note(sealed[i], numbers[i]);
   if (open != nullptr) note(*open, open_number);
@@ -325,7 +314,7 @@ uint32_t PackAppender::list_pack(IndexTransaction& transaction, const OpenPack& 
                                  bool is_sealed) {
   auto epoch = static_cast<uint32_t>(transaction.number("epoch", 1));
   uint32_t number = pack.number;
-  PackEntry row{pack.id, pack.file->size(), 0, is_sealed};
+  PackEntry row{pack.id, pack.writer->size(), 0, is_sealed};
   if (number == 0) {
     number = transaction.add_pack(row);
   } else {
@@ -350,11 +339,10 @@ void PackAppender::abandon_pack(State& state) {
 }
 
 void PackAppender::truncate_to_flushed(OpenPack& pack) {
-  std::string path = layout::pack_file(store_, pack.id);
   try {
-    pack.file.reset();
-    if (pack.number == 0) files_.remove(path);
-    else files_.reopen(path, pack.flushed_size)->sync();
+    pack.writer.reset();
+    if (pack.number == 0) blobs_.remove(layout::pack_file("", pack.id));
+    else packs_.truncate(pack.id, pack.flushed_size);
   } catch (const base::Error& error) {
     base::log().warn("pack {} keeps a tail that nothing refers to: {}", pack.id.hex(),
                      error.message());

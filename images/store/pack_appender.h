@@ -22,22 +22,21 @@
 #include <vector>
 
 #include "base/direct_writer.h"
-#include "base/file_place.h"
-#include "base/file_system.h"
 #include "base/guarded.h"
 #include "images/store/index/chunk_index.h"
-#include "images/store/layout.h"
+#include "images/store/place/store_place.h"
 #include "images/store/record_codec.h"
 
 namespace images {
 
 class PackAppender {
  public:
-  // `pack_size`: the bytes at which a pack is sealed.
-  PackAppender(base::FileSystem& files, std::string store,
-               const format::StoreParameters& parameters, ChunkIndex& index, uint64_t pack_size)
-      : files_(files), store_(std::move(store)), place_(layout::writer_lock(store_)),
-        parameters_(parameters), index_(index), pack_size_(pack_size) {}
+  // `pack_size`: the bytes at which a pack is sealed. All references must outlive it; packs are
+  // started as long as `lease`, the writer's, is held.
+  PackAppender(StorePlace& place, const Lease& lease, const format::StoreParameters& parameters,
+               ChunkIndex& index, uint64_t pack_size)
+      : blobs_(place.blobs()), packs_(place.packs()), lease_(lease), parameters_(parameters),
+        index_(index), pack_size_(pack_size) {}
   // Seals the open pack; failures are left to the next opening of the store, which also seals it.
   ~PackAppender();
 
@@ -60,21 +59,20 @@ class PackAppender {
   struct OpenPack {
     PackId id;
     uint32_t number = 0;  // its row in the index, once it has one
-    std::unique_ptr<base::WritableFile> file;
-    std::unique_ptr<base::BlockBuffer> buffer;  // bytes not written to the file yet
-    bool directory_synced = false;              // its folder entries are durable
+    std::unique_ptr<PackWriter> writer;
+    std::unique_ptr<base::BlockBuffer> buffer;  // bytes not given to the writer yet
     std::vector<format::DirectoryEntry> directory;
     size_t flushed_count = 0;   // entries of the directory that are in the index
-    uint64_t flushed_size = 0;  // the same in bytes of the file
-    uint64_t size = 0;          // bytes of the file plus those still to be written
+    uint64_t flushed_size = 0;  // the same in bytes of the pack
+    uint64_t size = 0;          // bytes of the writer plus those still to be written
   };
   // Work that fill() leaves to its caller, to be done without the lock.
   struct Work {
     std::optional<OpenPack> full;  // to be closed
-    // Its whole blocks are to be written to `file`, the open pack's, which stays valid while
+    // Its whole blocks are to be given to `writer`, the open pack's, which stays valid while
     // State::writing.
     std::unique_ptr<base::BlockBuffer> buffer;
-    base::WritableFile* file = nullptr;
+    PackWriter* writer = nullptr;
   };
   struct State {
     std::optional<OpenPack> pack;
@@ -106,8 +104,7 @@ class PackAppender {
   void start_pack(State& state);
   static std::unique_ptr<base::BlockBuffer> take_buffer(State& state);
   static void write_buffer(OpenPack& pack);
-  void make_durable(OpenPack& pack);
-  void end_file(OpenPack& pack);
+  void end_pack(OpenPack& pack);
   void persist(State& state, bool at_end);
   static void forget(State& state, const OpenPack& pack);
   void list_in_index(std::vector<OpenPack>& sealed, OpenPack* open, bool open_is_sealed);
@@ -115,9 +112,9 @@ class PackAppender {
   void abandon_pack(State& state);
   void truncate_to_flushed(OpenPack& pack);
 
-  base::FileSystem& files_;
-  std::string store_;
-  const base::FilePlace place_;
+  BlobStore& blobs_;
+  PackStore& packs_;
+  const Lease& lease_;
   format::StoreParameters parameters_;
   ChunkIndex& index_;
   uint64_t pack_size_;

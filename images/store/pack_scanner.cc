@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 
 namespace images {
 namespace {
@@ -100,9 +100,9 @@ void scan_records(ByteView bytes, PackContents& contents) {
 
 }  // namespace
 
-PackContents scan_pack(base::FileSystem& files, const std::string& store, const StoreId& store_id,
-                       const PackId& pack, ScanDepth depth) {
-  auto file = files.open(layout::pack_file(store, pack));
+PackContents scan_pack(BlobStore& blobs, const StoreId& store_id, const PackId& pack,
+                       ScanDepth depth) {
+  auto file = blobs.open(layout::pack_file("", pack));
   PackContents contents;
   contents.size = file->size();
   contents.records_end = format::kPackHeaderSize;
@@ -136,15 +136,13 @@ PackContents scan_pack(base::FileSystem& files, const std::string& store, const 
   return contents;
 }
 
-std::vector<PackId> collect_packs(base::FileSystem& files, const std::string& store) {
+std::vector<PackId> collect_packs(BlobStore& blobs) {
   std::vector<PackId> packs;
-  std::string top = layout::packs_directory(store);
-  for (const std::string& shard : files.list(top)) {
+  std::string top = layout::packs_directory("");
+  for (const std::string& shard : blobs.list(top)) {
     if (shard.size() != 2) continue;
-    std::string folder = base::join_path(top, shard);
-    for (const std::string& name : files.list(folder)) {
+    for (const std::string& name : blobs.list_tidied(base::join_path(top, shard))) {
       if (auto pack = layout::pack_of_name(name)) packs.push_back(*pack);
-      else if (name.ends_with(".pack.tmp")) files.remove(base::join_path(folder, name));
     }
   }
   return packs;

@@ -16,12 +16,11 @@ using ChunkCache = base::LruCache<ChunkId, const base::Bytes>;
 
 class PointDiskReader : public DiskReader {
  public:
-  // `lock` keeps the point from being deleted. `disk_cache` may be null; otherwise it is used
+  // `lease` keeps the point from being deleted; a read after its end throws unavailable. `disk_cache` may be null; otherwise it is used
   // instead of `chunks`.
-  PointDiskReader(std::shared_ptr<StoreContext> store, PointDisk disk,
-                  std::unique_ptr<base::FileLock> lock, std::shared_ptr<ChunkCache> chunks,
-                  std::unique_ptr<DiskCache> disk_cache)
-      : store_(std::move(store)), disk_(std::move(disk)), lock_(std::move(lock)),
+  PointDiskReader(std::shared_ptr<StoreContext> store, PointDisk disk, std::unique_ptr<Lease> lease,
+                  std::shared_ptr<ChunkCache> chunks, std::unique_ptr<DiskCache> disk_cache)
+      : store_(std::move(store)), disk_(std::move(disk)), lease_(std::move(lease)),
         chunks_(std::move(chunks)), disk_cache_(std::move(disk_cache)) {}
 
   const PointDisk& disk() const override { return disk_; }
@@ -45,7 +44,7 @@ class PointDiskReader : public DiskReader {
 
   std::shared_ptr<StoreContext> store_;
   PointDisk disk_;
-  std::unique_ptr<base::FileLock> lock_;
+  std::unique_ptr<Lease> lease_;
   std::shared_ptr<ChunkCache> chunks_;
   std::unique_ptr<DiskCache> disk_cache_;
   base::LruCache<uint64_t, const format::Node> leaves_{kCachedLeaves};

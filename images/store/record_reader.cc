@@ -1,7 +1,7 @@
 #include "images/store/record_reader.h"
 
 #include "base/error.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 
 namespace images {
 namespace {
@@ -16,7 +16,7 @@ constexpr int kMaxLookups = 4;
 
 std::shared_ptr<base::ReadableFile> PackFiles::open(const PackId& pack) {
   if (auto file = open_.find(pack)) return file;
-  std::shared_ptr<base::ReadableFile> file = files_.open(layout::pack_file(store_, pack));
+  std::shared_ptr<base::ReadableFile> file = blobs_.open(layout::pack_file("", pack));
   open_.put(pack, file);
   return file;
 }
@@ -42,9 +42,9 @@ RecordReader::Location RecordReader::find(const ChunkId& id) {
 format::RecordHeader RecordReader::fetch(const ChunkId& id, base::Bytes& buffer) {
   for (int lookup = 1;; ++lookup) {
     Location location = find(id);
-    std::shared_ptr<base::ReadableFile> file;
+    buffer.resize(location.entry.record_size());
     try {
-      file = packs_.open(location.pack);
+      packs_.open(location.pack)->read_at(location.entry.offset, buffer);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found) throw;
       // Moved by compaction: the new place is in the index, or in the one that a rebuild put in its
@@ -52,8 +52,6 @@ format::RecordHeader RecordReader::fetch(const ChunkId& id, base::Bytes& buffer)
       if (index_.refresh() || lookup < kMaxLookups) continue;
       throw Error(ErrorCode::corrupt, "pack " + location.pack.hex() + " is missing in the store");
     }
-    buffer.resize(location.entry.record_size());
-    file->read_at(location.entry.offset, buffer);
     auto header =
         format::decode_record_header(base::ByteView(buffer).first(format::kRecordHeaderSize));
     if (!header || header->id != id || header->stored_size != location.entry.stored_size) {

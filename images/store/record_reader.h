@@ -6,37 +6,34 @@
 #include <memory>
 #include <string>
 
-#include "base/file_system.h"
 #include "base/guarded.h"
 #include "base/lru_cache.h"
 #include "images/store/index/chunk_index.h"
+#include "images/store/place/store_place.h"
 #include "images/store/record_codec.h"
 
 namespace images {
 
-// Open pack files, at most kMaxOpenPacks of them; the least recently used is closed first.
+// Open packs, at most kMaxOpenPacks of them; the least recently used is closed first.
 class PackFiles {
  public:
   static constexpr size_t kMaxOpenPacks = 128;
 
-  PackFiles(base::FileSystem& files, std::string store) : files_(files), store_(std::move(store)) {}
+  explicit PackFiles(BlobStore& blobs) : blobs_(blobs) {}
 
-  // Stays open as long as the caller holds it, even if the pack is removed meanwhile. Throws
-  // not_found if the pack does not exist.
+  // As BlobStore::open(): throws not_found if the pack does not exist.
   std::shared_ptr<base::ReadableFile> open(const PackId& pack);
 
  private:
-  base::FileSystem& files_;
-  std::string store_;
+  BlobStore& blobs_;
   base::LruCache<PackId, base::ReadableFile> open_{kMaxOpenPacks};
 };
 
 class RecordReader {
  public:
   // All must outlive the reader.
-  RecordReader(base::FileSystem& files, const std::string& store, ChunkIndex& index,
-               const RecordCodec& codec)
-      : index_(index), codec_(codec), packs_(files, store) {}
+  RecordReader(BlobStore& blobs, ChunkIndex& index, const RecordCodec& codec)
+      : index_(index), codec_(codec), packs_(blobs) {}
 
   // Throws corrupt when the chunk is missing or damaged.
   void read_chunk(const ChunkId& id, base::MutableByteView plain);

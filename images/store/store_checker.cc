@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "images/format/store_format.h"
-#include "images/store/layout.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
 #include "images/store/record_checks.h"
 
 namespace images {
@@ -49,8 +49,7 @@ class Checker {
   void check_key_file() {
     if (!store_.parameters.encrypted) return;
     try {
-      format::decode_wrapped_key(
-          base::read_file(store_.files, layout::key_file(store_.directory), 4096));
+      format::decode_wrapped_key(store_.blobs.get(layout::key_file(""), 4096));
     } catch (const Error& error) {
       problem("the key file is damaged; put back a copy of it: " + error.message());
     }
@@ -79,8 +78,8 @@ class Checker {
     // A compaction may remove the pack at any moment, and its row before that.
     auto is_still_listed = [&] { return store_.index().read()->find_pack(number).has_value(); };
     try {
-      auto contents = scan_pack(store_.files, store_.directory, store_.parameters.id, row.id,
-                                ScanDepth::every_record);
+      auto contents =
+          scan_pack(store_.blobs, store_.parameters.id, row.id, ScanDepth::every_record);
       for (const std::string& text : contents.problems) {
         // The tail of the pack that is being written is not final yet.
         if (row.sealed) problem("pack " + row.id.hex() + ": " + text);
@@ -88,7 +87,7 @@ class Checker {
       if (row.sealed && !contents.sealed)
         problem("pack " + row.id.hex() + " has lost its directory");
       std::unique_ptr<base::ReadableFile> file;
-      if (options_.deep) file = store_.files.open(layout::pack_file(store_.directory, row.id));
+      if (options_.deep) file = store_.blobs.open(layout::pack_file("", row.id));
       auto transaction = store_.index().read();
       for (const auto& record : contents.records) {
         ++report_.chunks_checked;
@@ -144,7 +143,7 @@ class Checker {
     try {
       auto pack = store_.index().read()->find_pack(entry.pack);
       if (!pack) return false;
-      auto file = store_.files.open(layout::pack_file(store_.directory, pack->id));
+      auto file = store_.blobs.open(layout::pack_file("", pack->id));
       format::DirectoryEntry record{entry.kind, entry.offset, entry.stored_size, id};
       return record_is_whole(*file, record) &&
              (!options_.deep || record_content_is_right(store_, *file, record));
@@ -178,11 +177,10 @@ class Checker {
 
   // Manifests that are not in the index because they cannot be read.
   void check_manifests() {
-    std::string top = layout::points_directory(store_.directory);
-    for (const std::string& machine_name : store_.files.list(top)) {
+    for (const std::string& machine_name : store_.blobs.list(layout::points_directory(""))) {
       auto machine = layout::machine_of_name(machine_name);
       if (!machine) continue;
-      for (const std::string& name : store_.files.list(base::join_path(top, machine_name))) {
+      for (const std::string& name : store_.blobs.list(layout::machine_directory("", *machine))) {
         auto point = layout::point_of_name(name);
         if (point && !store_.index().read()->find_point(*point)) check_unlisted(*machine, *point);
       }
@@ -191,8 +189,8 @@ class Checker {
 
   void check_unlisted(const MachineId& machine, const PointId& point) {
     try {
-      std::string path = layout::manifest_file(store_.directory, machine, point);
-      format::decode_public_manifest(base::read_file(store_.files, path, format::kMaxManifestSize));
+      std::string name = layout::manifest_file("", machine, point);
+      format::decode_public_manifest(store_.blobs.get(name, format::kMaxManifestSize));
       return;  // a commit or a deletion in progress
     } catch (const Error& error) {
       if (error.code() == ErrorCode::not_found) return;
@@ -214,9 +212,9 @@ class Checker {
   }
 
   void check_manifest(const PublicManifest& point, std::vector<std::string>& problems) {
-    std::string path = layout::manifest_file(store_.directory, point.machine, point.id);
+    std::string name = layout::manifest_file("", point.machine, point.id);
     try {
-      base::Bytes bytes = base::read_file(store_.files, path, format::kMaxManifestSize);
+      base::Bytes bytes = store_.blobs.get(name, format::kMaxManifestSize);
       auto manifest = format::decode_public_manifest(bytes);
       bool same = manifest.id == point.id && manifest.machine == point.machine &&
                   manifest.disks.size() == point.disks.size();

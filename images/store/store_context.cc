@@ -1,7 +1,8 @@
 #include "images/store/store_context.h"
 
 #include "base/error.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/local_place.h"
 #include "images/store/store_keyring.h"
 
 namespace images {
@@ -9,17 +10,21 @@ namespace images {
 using base::Error;
 using base::ErrorCode;
 
-StoreContext::StoreContext(base::FileSystem& store_files, const std::string& store,
+namespace {
+constexpr uint64_t kMaxParameters = 4096;  // bytes of the format file
+}  // namespace
+
+StoreContext::StoreContext(std::shared_ptr<StorePlace> store_place,
                            const format::StoreParameters& store_parameters,
                            std::optional<StoreKeys> store_keys)
-    : files(store_files), directory(store), parameters(store_parameters),
-      keys(std::move(store_keys)), shape(TreeShape::of(parameters)),
+    : place(std::move(store_place)), blobs(place->blobs()), directory(place->location()),
+      parameters(store_parameters), keys(std::move(store_keys)), shape(TreeShape::of(parameters)),
       hasher(parameters.chunk_size, keys ? std::optional(keys->ids) : std::nullopt),
       codec(parameters, keys) {}
 
 void StoreContext::open_index(const std::string& index_directory, bool create) {
   index_ = ChunkIndex::open(index_directory, parameters.id, create);
-  records_ = std::make_unique<RecordReader>(files, directory, *index_, codec);
+  records_ = std::make_unique<RecordReader>(blobs, *index_, codec);
 }
 
 void StoreContext::close_index() {
@@ -43,34 +48,41 @@ std::optional<base::Key256> StoreContext::manifest_key() const {
 }
 
 Point StoreContext::read_point(const MachineId& machine, const PointId& id) const {
-  std::string path = layout::manifest_file(directory, machine, id);
+  std::string name = layout::manifest_file("", machine, id);
   try {
-    return format::decode_manifest(base::read_file(files, path, format::kMaxManifestSize),
-                                   manifest_key());
+    return format::decode_manifest(blobs.get(name, format::kMaxManifestSize), manifest_key());
   } catch (const Error& error) {
     throw error.with_context("point " + id.hex().substr(0, 8));
   }
 }
 
-format::StoreParameters read_parameters(base::FileSystem& files, const std::string& directory) {
-  std::string path = layout::parameters_file(directory);
-  if (!files.exists(path)) throw Error(ErrorCode::not_found, "there is no store in " + directory);
-  return format::decode_parameters(base::read_file(files, path, 4096));
+base::Bytes read_parameters_blob(StorePlace& place) {
+  std::string name = layout::parameters_file("");
+  if (!place.blobs().exists(name))
+    throw Error(ErrorCode::not_found, "there is no store in " + place.location());
+  return place.blobs().get(name, kMaxParameters);
 }
 
-std::unique_ptr<StoreContext> open_store_context(base::FileSystem& files,
-                                                 const std::string& directory, const KeySource& key,
-                                                 KeyUse use) {
-  format::StoreParameters parameters = read_parameters(files, directory);
+format::StoreParameters read_parameters(StorePlace& place) {
+  return format::decode_parameters(read_parameters_blob(place));
+}
+
+format::StoreParameters read_parameters(base::FileSystem& files, const std::string& directory) {
+  return read_parameters(*local_place(files, directory));
+}
+
+std::unique_ptr<StoreContext> open_store_context(std::shared_ptr<StorePlace> place,
+                                                 const KeySource& key, KeyUse use) {
+  format::StoreParameters parameters = read_parameters(*place);
   std::optional<StoreKeys> keys;
   if (parameters.encrypted && (use == KeyUse::required || !key.empty())) {
-    keys = open_store_keys(files, directory, key);
+    keys = open_store_keys(place->blobs(), key);
   }
   if (!parameters.encrypted && !key.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                "a key was given, but the store in " + directory + " is not encrypted");
+                "a key was given, but the store in " + place->location() + " is not encrypted");
   }
-  return std::make_unique<StoreContext>(files, directory, parameters, std::move(keys));
+  return std::make_unique<StoreContext>(std::move(place), parameters, std::move(keys));
 }
 
 }  // namespace images

@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 
-#include "base/file_system.h"
 #include "base/lru_cache.h"
 #include "images/chunk_hasher.h"
 #include "images/store/index/chunk_index.h"
+#include "images/store/place/store_place.h"
 #include "images/store/record_codec.h"
 #include "images/store/record_reader.h"
 #include "images/store/store_key.h"
@@ -20,8 +20,9 @@ class StoreContext {
  public:
   static constexpr size_t kCachedNodes = 4096;  // about 9 MiB with a fan-out of 64
 
-  base::FileSystem& files;
-  const std::string directory;
+  const std::shared_ptr<StorePlace> place;
+  BlobStore& blobs;             // the place's
+  const std::string directory;  // where the place is, for messages
   const format::StoreParameters parameters;
   const std::optional<StoreKeys> keys;
   const TreeShape shape;
@@ -34,7 +35,7 @@ class StoreContext {
 
   // Without a key an encrypted store can be checked, counted and pruned, but no chunk can be
   // opened. The index is opened separately: it may have to be repaired first.
-  StoreContext(base::FileSystem& store_files, const std::string& store,
+  StoreContext(std::shared_ptr<StorePlace> store_place,
                const format::StoreParameters& store_parameters,
                std::optional<StoreKeys> store_keys);
 
@@ -58,13 +59,14 @@ class StoreContext {
 };
 
 // Throws not_found when there is no store, unsupported for a newer format.
+format::StoreParameters read_parameters(StorePlace& place);
+base::Bytes read_parameters_blob(StorePlace& place);  // the same, not decoded
 format::StoreParameters read_parameters(base::FileSystem& files, const std::string& directory);
 
 enum class KeyUse { required, optional };
 
 // If the key is missing: throws unauthorized if it is required. If it is wrong: always.
-std::unique_ptr<StoreContext> open_store_context(base::FileSystem& files,
-                                                 const std::string& directory, const KeySource& key,
-                                                 KeyUse use);
+std::unique_ptr<StoreContext> open_store_context(std::shared_ptr<StorePlace> place,
+                                                 const KeySource& key, KeyUse use);
 
 }  // namespace images

@@ -1,4 +1,4 @@
-// Which store a folder contains, determined without opening the store: for code that has to know
+// Which store a place contains, determined without opening the store: for code that has to know
 // that it is the right one before anything is written. Changes nothing. Functions; thread-safe.
 #pragma once
 
@@ -6,6 +6,7 @@
 
 #include "base/file_system.h"
 #include "images/ids.h"
+#include "images/store/place/store_place.h"
 
 namespace images {
 
@@ -16,6 +17,7 @@ struct StoreIdentity {
 };
 
 // Throws not_found (no store there), corrupt, unsupported (a newer format), io.
+StoreIdentity identify_store(StorePlace& place);
 StoreIdentity identify_store(base::FileSystem& files, const std::string& directory);
 
 }  // namespace images

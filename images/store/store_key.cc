@@ -4,7 +4,7 @@
 #include "base/file_system.h"
 #include "base/text.h"
 #include "images/format/store_format.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 #include "images/store/store_keyring.h"
 
 namespace images {
@@ -15,6 +15,7 @@ using base::ErrorCode;
 
 constexpr uint64_t kMaxKeyFile = 4096;
 constexpr uint64_t kMinKeyFile = 32;
+constexpr uint64_t kMaxWrappedKey = 4096;
 constexpr std::string_view kAssociated = "muletto master key 1";
 
 base::Key256 wrapping_key(const KeySource& source, const format::WrappedKey& wrapped) {
@@ -58,8 +59,8 @@ base::Bytes wrap(const base::Key256& master, const KeySource& source, uint32_t s
   return format::encode_wrapped_key(wrapped);
 }
 
-format::WrappedKey read_wrapped_key(base::FileSystem& files, const std::string& store) {
-  return format::decode_wrapped_key(base::read_file(files, layout::key_file(store), 4096));
+base::Bytes read_wrapped_key(BlobStore& blobs) {
+  return blobs.get(layout::key_file(""), kMaxWrappedKey);
 }
 
 }  // namespace
@@ -87,24 +88,24 @@ KeySource read_key_source(const std::string& passphrase_path, const std::string&
   return source;
 }
 
-void create_store_key(base::FileSystem& files, const std::string& store, const KeySource& source,
-                      uint32_t scrypt_log2_n) {
+NewBlob new_store_key(const KeySource& source, uint32_t scrypt_log2_n) {
   auto master = base::random_array<32>();
-  base::write_file_durably(files, layout::key_file(store), wrap(master, source, scrypt_log2_n));
+  return {layout::key_file(""), wrap(master, source, scrypt_log2_n)};
 }
 
-StoreKeys open_store_keys(base::FileSystem& files, const std::string& store,
-                          const KeySource& source) {
-  return keys_of(unwrap(source, read_wrapped_key(files, store)));
+StoreKeys open_store_keys(BlobStore& blobs, const KeySource& source) {
+  return keys_of(unwrap(source, format::decode_wrapped_key(read_wrapped_key(blobs))));
 }
 
-void rewrap_store_key(base::FileSystem& files, const std::string& store,
-                      const KeySource& old_source, const KeySource& new_source,
+void rewrap_store_key(BlobStore& blobs, const KeySource& old_source, const KeySource& new_source,
                       uint32_t scrypt_log2_n) {
   if (new_source.empty())
     throw Error(ErrorCode::invalid_argument, "the new passphrase or key file is missing");
-  base::Key256 master = unwrap(old_source, read_wrapped_key(files, store));
-  base::write_file_durably(files, layout::key_file(store), wrap(master, new_source, scrypt_log2_n));
+  base::Bytes old_key = read_wrapped_key(blobs);
+  base::Key256 master = unwrap(old_source, format::decode_wrapped_key(old_key));
+  if (blobs.replace(layout::key_file(""), old_key, wrap(master, new_source, scrypt_log2_n))) return;
+  throw Error(ErrorCode::busy,
+              "another process changed the store's key at the same time; try again");
 }
 
 }  // namespace images

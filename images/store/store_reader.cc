@@ -1,7 +1,8 @@
 #include "images/store/store_reader.h"
 
 #include "base/error.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/local_place.h"
 #include "images/store/point_disk_reader.h"
 #include "images/store/point_lookup.h"
 #include "images/store/store_context.h"
@@ -28,15 +29,14 @@ class IndexedReader : public StoreReader {
 
   std::unique_ptr<DiskReader> open_disk(const PointId& id, std::string_view disk_name) override {
     auto manifest = directory_.find_manifest(id);
-    std::string path = layout::manifest_file(store_->directory, manifest.machine, id);
-    auto lock = store_->files.lock(path, base::LockKind::shared);
+    auto lease = store_->place->leases().shared(layout::manifest_file("", manifest.machine, id));
     PointDisk disk = store_->read_point(manifest.machine, id).disk(disk_name);
     std::unique_ptr<DiskCache> cache;
     if (options_.disk_cache_size != 0) {
       cache = std::make_unique<DiskCache>(options_.cache_directory, disk.size,
                                           store_->parameters.chunk_size, options_.disk_cache_size);
     }
-    return std::make_unique<PointDiskReader>(store_, std::move(disk), std::move(lock), chunks_,
+    return std::make_unique<PointDiskReader>(store_, std::move(disk), std::move(lease), chunks_,
                                              std::move(cache));
   }
 
@@ -54,17 +54,24 @@ std::unique_ptr<StoreReader> reader_over(std::shared_ptr<StoreContext> store,
   return std::make_unique<IndexedReader>(std::move(store), options);
 }
 
+std::unique_ptr<StoreReader> StoreReader::open(std::shared_ptr<StorePlace> place,
+                                               const KeySource& key, const ReadOptions& options,
+                                               const std::string& index_directory) {
+  std::shared_ptr<StoreContext> store = open_store_context(std::move(place), key, KeyUse::required);
+  try {
+    store->open_index(index_directory.empty() ? store->place->index_directory() : index_directory,
+                      false);
+  } catch (const base::Error& error) {
+    throw base::Error(error.code(), error.message() + "; 'muletto store rebuild " +
+                                        store->directory + "' makes it anew");
+  }
+  return reader_over(std::move(store), options);
+}
+
 std::unique_ptr<StoreReader> StoreReader::open(base::FileSystem& files,
                                                const std::string& directory, const KeySource& key,
                                                const ReadOptions& options) {
-  std::shared_ptr<StoreContext> store = open_store_context(files, directory, key, KeyUse::required);
-  try {
-    store->open_index(layout::index_directory(directory), false);
-  } catch (const base::Error& error) {
-    throw base::Error(error.code(), error.message() + "; 'muletto store rebuild " + directory +
-                                        "' makes it anew");
-  }
-  return reader_over(std::move(store), options);
+  return open(local_place(files, directory), key, options);
 }
 
 }  // namespace images

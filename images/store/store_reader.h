@@ -13,6 +13,7 @@
 #include "images/chunk_hasher.h"
 #include "images/disk_reader.h"
 #include "images/point.h"
+#include "images/store/place/store_place.h"
 #include "images/store/store_key.h"
 
 namespace images {
@@ -28,7 +29,12 @@ struct ReadOptions {
 class StoreReader {
  public:
   // Throws not_found (no store there), unsupported (a newer format), unauthorized (no key, wrong
-  // key).
+  // key). `index_directory` is needed if the place has none.
+  static std::unique_ptr<StoreReader> open(std::shared_ptr<StorePlace> place,
+                                           const KeySource& key = {},
+                                           const ReadOptions& options = {},
+                                           const std::string& index_directory = "");
+  // The same in a directory of `files`, which must outlive it.
   static std::unique_ptr<StoreReader> open(base::FileSystem& files, const std::string& directory,
                                            const KeySource& key = {},
                                            const ReadOptions& options = {});

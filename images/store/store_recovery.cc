@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "images/store/layout.h"
 #include "images/store/pack_appender.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
 #include "images/store/record_checks.h"
 #include "images/store/reference_counter.h"
 
@@ -31,8 +31,8 @@ void recheck_indexed_record(StoreContext& store, IndexTransaction& transaction,
   if (known->pack == number && known->offset == record.offset) return;
   auto pack = transaction.find_pack(known->pack);
   bool whole = false;
-  if (pack && store.files.exists(layout::pack_file(store.directory, pack->id))) {
-    auto file = store.files.open(layout::pack_file(store.directory, pack->id));
+  if (pack && store.blobs.exists(layout::pack_file("", pack->id))) {
+    auto file = store.blobs.open(layout::pack_file("", pack->id));
     whole = record_is_whole(*file, {known->kind, known->offset, known->stored_size, record.id});
   }
   if (whole) return;
@@ -63,9 +63,9 @@ void list_pack(StoreContext& store, const PackId& pack, const PackContents& cont
 
 // In a torn pack a record may have been found inside the bytes of another record, which a guest
 // chose.
-void drop_forged_records(StoreContext& store, const std::string& path, PackContents& contents) {
+void drop_forged_records(StoreContext& store, const PackId& pack, PackContents& contents) {
   if (!store.codec.can_open_chunks()) return;  // then every record is verified when it is opened
-  auto file = store.files.open(path);
+  auto file = store.blobs.open(layout::pack_file("", pack));
   auto& records = contents.records;
   auto is_forged = [&](const auto& record) {
     return !record_content_is_right(store, *file, record);
@@ -77,7 +77,7 @@ void drop_forged_records(StoreContext& store, const std::string& path, PackConte
 // new pack.
 size_t salvage_headerless_pack(StoreContext& store, const PackId& pack,
                                const PackContents& contents) {
-  auto source = store.files.open(layout::pack_file(store.directory, pack));
+  auto source = store.blobs.open(layout::pack_file("", pack));
   PackId new_pack = PackId::random();
   base::Bytes bytes = format::encode_pack_header(store.parameters.id, new_pack);
   PackContents copy;
@@ -90,11 +90,10 @@ size_t salvage_headerless_pack(StoreContext& store, const PackId& pack,
   }
   base::Bytes tail = encode_pack_tail(bytes.size(), copy.records);
   bytes.insert(bytes.end(), tail.begin(), tail.end());
-  base::make_directory_durably(store.files, layout::pack_shard(store.directory, new_pack));
-  base::write_file_durably(store.files, layout::pack_file(store.directory, new_pack), bytes);
+  store.blobs.put(layout::pack_file("", new_pack), bytes);
   copy.size = bytes.size();
   list_pack(store, new_pack, copy, 0);
-  store.files.remove(layout::pack_file(store.directory, pack));
+  store.blobs.remove(layout::pack_file("", pack));
   return copy.records.size();
 }
 
@@ -102,31 +101,26 @@ size_t salvage_headerless_pack(StoreContext& store, const PackId& pack,
 // sealed. `number` is its row, 0 if it has none yet. Returns how many records it contains.
 size_t index_pack(StoreContext& store, const PackId& pack, uint32_t number,
                   std::vector<std::string>& problems) {
-  PackContents contents =
-      scan_pack(store.files, store.directory, store.parameters.id, pack, ScanDepth::directory);
+  PackContents contents = scan_pack(store.blobs, store.parameters.id, pack, ScanDepth::directory);
   for (const std::string& problem : contents.problems) {
     // An unsealed pack ends in the middle of what was being written when the power failed: that is
     // not damage.
     if (contents.sealed || contents.size > kMaxPackFile)
       problems.push_back("pack " + pack.hex() + ": " + problem);
   }
-  std::string path = layout::pack_file(store.directory, pack);
   if (contents.size > kMaxPackFile) return 0;  // whatever it is, we must not remove it
-  if (!contents.sealed) drop_forged_records(store, path, contents);
+  if (!contents.sealed) drop_forged_records(store, pack, contents);
   if (contents.records.empty() && number == 0) {
-    store.files.remove(path);
+    store.blobs.remove(layout::pack_file("", pack));
     return 0;
   }
   if (contents.header_is_damaged && number == 0)
     return salvage_headerless_pack(store, pack, contents);
-  // Its writer may have died before the fsync of the file or of its folder: what can be read need
-  // not be durable.
-  base::make_directory_durably(store.files, layout::pack_shard(store.directory, pack));
-  store.files.sync_directory(layout::pack_shard(store.directory, pack));
-  auto file = store.files.reopen(path, contents.sealed ? contents.size : contents.records_end);
-  if (!contents.sealed) file->append(encode_pack_tail(contents.records_end, contents.records));
-  file->sync();
-  contents.size = file->size();
+  auto writer =
+      store.place->packs().take_over(pack, contents.sealed ? contents.size : contents.records_end);
+  if (!contents.sealed) writer->append(encode_pack_tail(contents.records_end, contents.records));
+  writer->flush();
+  contents.size = writer->size();
   list_pack(store, pack, contents, number);
   return contents.records.size();
 }
@@ -143,7 +137,7 @@ bool repair_packs(StoreContext& store, std::vector<std::string>& problems) {
     });
   }
   if (rebuilding) return false;
-  std::vector<PackId> packs = collect_packs(store.files, store.directory);
+  std::vector<PackId> packs = collect_packs(store.blobs);
   std::unordered_set<PackId> present(packs.begin(), packs.end());
   for (const auto& [pack, row] : rows) {
     if (present.count(pack) == 0) {
@@ -170,10 +164,9 @@ struct FoundPoints {
 
 void read_unknown(StoreContext& store, const MachineId& machine, const PointId& point,
                   FoundPoints& found, std::vector<std::string>& problems) {
-  std::string path = layout::manifest_file(store.directory, machine, point);
+  std::string name = layout::manifest_file("", machine, point);
   try {
-    auto manifest = format::decode_public_manifest(
-        base::read_file(store.files, path, format::kMaxManifestSize));
+    auto manifest = format::decode_public_manifest(store.blobs.get(name, format::kMaxManifestSize));
     if (manifest.id != point || manifest.machine != machine) {
       throw Error(ErrorCode::corrupt, "it is another point's manifest");
     }
@@ -189,18 +182,14 @@ void read_unknown(StoreContext& store, const MachineId& machine, const PointId& 
 // durable, and so is what is missing: a manifest that was removed does not reappear.
 FoundPoints find_points(StoreContext& store, std::vector<std::string>& problems) {
   FoundPoints found;
-  std::string top = layout::points_directory(store.directory);
-  store.files.sync_directory(top);
-  for (const std::string& machine_name : store.files.list(top)) {
+  std::string top = layout::points_directory("");
+  store.blobs.sync_names(top);
+  for (const std::string& machine_name : store.blobs.list(top)) {
     auto machine = layout::machine_of_name(machine_name);
     if (!machine) continue;
-    std::string folder = base::join_path(top, machine_name);
-    std::vector<std::string> names = store.files.list(folder);
-    for (const std::string& name : names) {
-      // Left by an interrupted commit.
-      if (name.ends_with(".point.tmp")) store.files.remove(base::join_path(folder, name));
-    }
-    store.files.sync_directory(folder);
+    std::string folder = layout::machine_directory("", *machine);
+    std::vector<std::string> names = store.blobs.list_tidied(folder);
+    store.blobs.sync_names(folder);
     auto transaction = store.index().read();
     for (const std::string& name : names) {
       auto point = layout::point_of_name(name);
@@ -273,7 +262,7 @@ RebuildReport rebuild_from_packs(StoreContext& store, const std::string& index_d
   };
   set_rebuilding(1);
   RebuildReport report;
-  for (const PackId& pack : collect_packs(store.files, store.directory)) {
+  for (const PackId& pack : collect_packs(store.blobs)) {
     report.chunks_found += index_pack(store, pack, 0, report.problems);
     ++report.packs_read;
   }

@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <exception>
 #include <mutex>
-#include <set>
 
 #include "base/error.h"
-#include "base/file_place.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "images/store/compactor.h"
-#include "images/store/layout.h"
 #include "images/store/local_sink.h"
 #include "images/store/pack_appender.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/local_place.h"
 #include "images/store/point_lookup.h"
 #include "images/store/reference_counter.h"
 #include "images/store/store_checker.h"
@@ -37,32 +36,31 @@ PublicManifest public_part(const Point& point) {
   return manifest;
 }
 
+std::string index_path_of(StorePlace& place, const std::string& index_directory) {
+  std::string path = index_directory.empty() ? place.index_directory() : index_directory;
+  if (!path.empty()) return path;
+  throw Error(ErrorCode::invalid_argument,
+              "the store in " + place.location() + " has no folder for an index; name one");
+}
+
 // LMDB does its own I/O: the folder of the index is on a real file system even if the store is not.
-std::string prepare_index_directory(const std::string& store, const std::string& index_directory) {
-  std::string path = index_directory.empty() ? layout::index_directory(store) : index_directory;
+std::string prepare_index_directory(StorePlace& place, const std::string& index_directory) {
+  std::string path = index_path_of(place, index_directory);
   base::real_file_system().make_directory(path);
   return path;
 }
 
-std::unique_ptr<base::FileLock> lock_for_writing(base::FileSystem& files,
-                                                 const std::string& directory) {
-  try {
-    return files.lock(layout::writer_lock(directory), base::LockKind::exclusive);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::busy) throw;
-    throw Error(ErrorCode::busy, "another process writes to the store in " + directory);
-  }
-}
-
 // Turns an older store into one of this version, durably, before anything new is written to it: an
-// older program then refuses it instead of misunderstanding it. The caller has the writer's lock.
-void bring_up_to_date(base::FileSystem& files, const std::string& directory) {
-  format::StoreParameters parameters = read_parameters(files, directory);
+// older program then refuses it instead of misunderstanding it. The caller has the writer's lease.
+void bring_up_to_date(StorePlace& place) {
+  base::Bytes old = read_parameters_blob(place);
+  format::StoreParameters parameters = format::decode_parameters(old);
   if (parameters.version == format::kStoreVersion) return;
   parameters.version = format::kStoreVersion;
-  base::write_file_durably(files, layout::parameters_file(directory),
-                           format::encode_parameters(parameters));
-  base::log().info("the store in {} was upgraded to format version {}", directory,
+  if (!place.blobs().replace(layout::parameters_file(""), old,
+                             format::encode_parameters(parameters)))
+    throw Error(ErrorCode::busy, "another process changed the store in " + place.location());
+  base::log().info("the store in {} was upgraded to format version {}", place.location(),
                    parameters.version);
 }
 
@@ -87,14 +85,13 @@ StoreFigures figures_of(StoreContext& store) {
 
 class IndexedWriter : public StoreWriter {
  public:
-  IndexedWriter(std::shared_ptr<StoreContext> store, std::unique_ptr<base::FileLock> lock,
+  IndexedWriter(std::shared_ptr<StoreContext> store, std::unique_ptr<Lease> lease,
                 std::string index_directory, const WriterLimits& limits)
-      : lock_(std::move(lock)), place_(layout::writer_lock(store->directory)),
-        index_directory_(std::move(index_directory)), limits_(limits),
+      : lease_(std::move(lease)), index_directory_(std::move(index_directory)), limits_(limits),
         clock_(limits.clock != nullptr ? *limits.clock : base::system_clock()),
         store_(std::move(store)), reader_(reader_over(store_, {})),
-        appender_(store_->files, store_->directory, store_->parameters, store_->index(),
-                  store_->pack_size) {}
+        appender_(*store_->place, *lease_, store_->parameters, store_->index(), store_->pack_size) {
+  }
 
   // Without the mark the next opening examines everything: a failure here costs time, not data.
   ~IndexedWriter() override {
@@ -103,7 +100,7 @@ class IndexedWriter : public StoreWriter {
       if (timeline_.sound) try_count_departures();
       // Throws if LMDB has failed permanently after a failed commit: then its file proves nothing.
       store_->index().write();
-      if (timeline_.sound && place_.is_current()) leave_clean_mark(index_directory_);
+      if (timeline_.sound && lease_->is_held()) leave_clean_mark(index_directory_);
     } catch (const Error& error) {
       base::log().warn("the store in {} was not closed cleanly: {}", store_->directory,
                        error.message());
@@ -111,7 +108,7 @@ class IndexedWriter : public StoreWriter {
   }
 
   bool usable() override {
-    if (!timeline_.sound || !place_.is_current()) return false;
+    if (!timeline_.sound || !lease_->is_held()) return false;
     try {
       store_->index().write();
       return true;
@@ -135,14 +132,14 @@ class IndexedWriter : public StoreWriter {
   void delete_point(const PointId& id) override {
     expect_sound();
     auto point = store_->index().read()->find_point(id);
-    std::string path =
-        point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
-    auto alone = lock_for_deletion(id, path);
+    const MachineId machine = point ? point->machine : find_unlisted(id);
+    const std::string name = layout::manifest_file("", machine, id);
+    auto alone = lease_for_deletion(id, name);
     std::lock_guard timeline(timeline_.mutex);
     expect_sound();
-    store_->files.remove(path);
+    store_->blobs.remove(name);
     change_index([&](ReferenceCounter& counter) {
-      store_->files.sync_directory(base::parent_path(path));
+      store_->blobs.sync_names(layout::machine_directory("", machine));
       if (point) counter.remove(*point);
     });
     if (store_->index().read()->departure_count() >= limits_.departures) try_count_departures();
@@ -182,38 +179,29 @@ class IndexedWriter : public StoreWriter {
     }
   }
 
-  // Open packs and the open index belong to the disk they were opened on; a manifest is written by
-  // name. So nothing is published under a name that now means another folder.
   void expect_sound() const {
     timeline_.expect_sound();
-    if (place_.is_current()) return;
-    throw Error(ErrorCode::unavailable,
-                "the store in " + store_->directory +
-                    " is no longer where it was opened: its disk was unmounted, or another one "
-                    "is mounted over it. Nothing was saved; mount it again");
+    lease_->expect_held();
   }
 
-  // The manifest of a point of any machine, even one that is not in the index because it cannot be
+  // The machine whose manifest has this id, even one that is not in the index because it cannot be
   // read.
-  std::optional<std::string> find_manifest_file(const PointId& id) {
-    for (const std::string& name :
-         store_->files.list(layout::points_directory(store_->directory))) {
+  std::optional<MachineId> find_machine(const PointId& id) {
+    for (const std::string& name : store_->blobs.list(layout::points_directory(""))) {
       auto machine = layout::machine_of_name(name);
-      if (!machine) continue;
-      std::string path = layout::manifest_file(store_->directory, *machine, id);
-      if (store_->files.exists(path)) return path;
+      if (machine && store_->blobs.exists(layout::manifest_file("", *machine, id))) return machine;
     }
     return std::nullopt;
   }
 
-  std::string find_unlisted(const PointId& id) {
-    if (auto path = find_manifest_file(id)) return *path;
+  MachineId find_unlisted(const PointId& id) {
+    if (auto machine = find_machine(id)) return *machine;
     throw Error(ErrorCode::not_found, "there is no point " + id.hex());
   }
 
-  std::unique_ptr<base::FileLock> lock_for_deletion(const PointId& id, const std::string& path) {
+  std::unique_ptr<Lease> lease_for_deletion(const PointId& id, const std::string& name) {
     try {
-      return store_->files.lock(path, base::LockKind::exclusive);
+      return store_->place->leases().exclusive(name);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::busy) throw;
       throw Error(ErrorCode::busy, "point " + id.hex().substr(0, 8) +
@@ -224,7 +212,7 @@ class IndexedWriter : public StoreWriter {
   void publish(Point point, Dating dating) {
     std::lock_guard timeline(timeline_.mutex);
     expect_sound();
-    if (!is_up_to_date_) bring_up_to_date(store_->files, store_->directory);
+    if (!is_up_to_date_) bring_up_to_date(*store_->place);
     is_up_to_date_ = true;
     if (dating == Dating::kept) expect_new(point.id);
     else date(point, dating);
@@ -234,11 +222,9 @@ class IndexedWriter : public StoreWriter {
                   "the machine's definition is too large: its manifest would have " +
                       base::format_size(manifest.size()) + ", 16 MiB are allowed");
     }
-    base::make_directory_durably(store_->files,
-                                 layout::machine_directory(store_->directory, point.machine));
-    std::string path = layout::manifest_file(store_->directory, point.machine, point.id);
+    std::string name = layout::manifest_file("", point.machine, point.id);
     change_index([&](ReferenceCounter& counter) {
-      write_manifest(path, manifest);
+      write_manifest(name, manifest);
       counter.add(public_part(point));
     });
   }
@@ -246,7 +232,7 @@ class IndexedWriter : public StoreWriter {
   // A copy comes with its id. If a point with that id was deleted, its references are counted first:
   // its row would be mistaken for that of the copy. The timeline lock is held.
   void expect_new(const PointId& id) {
-    if (store_->index().read()->find_point(id) || find_manifest_file(id)) {
+    if (store_->index().read()->find_point(id) || find_machine(id)) {
       throw Error(ErrorCode::already_exists,
                   "point " + id.hex() + " is already in the store in " + store_->directory);
     }
@@ -277,11 +263,11 @@ class IndexedWriter : public StoreWriter {
 
   // If it fails, nothing that could be taken for a point is left: the store is intact. If not even
   // that is possible, the point may or may not exist.
-  void write_manifest(const std::string& path, const base::Bytes& manifest) {
+  void write_manifest(const std::string& name, const base::Bytes& manifest) {
     try {
-      base::write_file_durably(store_->files, path, manifest);
+      store_->blobs.put(name, manifest);
     } catch (const Error&) {
-      if (store_->files.exists(path)) throw;
+      if (store_->blobs.exists(name)) throw;
       throw NothingChanged{std::current_exception()};
     }
   }
@@ -314,8 +300,7 @@ class IndexedWriter : public StoreWriter {
     }
   }
 
-  std::unique_ptr<base::FileLock> lock_;
-  const base::FilePlace place_;  // of the file that is locked
+  std::unique_ptr<Lease> lease_;
   std::string index_directory_;
   const WriterLimits limits_;
   const base::Clock& clock_;
@@ -330,105 +315,112 @@ class IndexedWriter : public StoreWriter {
 
 }  // namespace
 
-namespace {
-
-// A folder may contain what an interrupted init left there, and nothing else.
-void expect_room(base::FileSystem& files, const std::string& directory) {
-  static const std::set<std::string> kOurs{"key",    "key.tmp",   "packs",
-                                           "points", "store.tmp", "writer.lock"};
-  for (const std::string& name : files.list(directory)) {
-    bool is_folder = name == "packs" || name == "points";
-    if (kOurs.count(name) != 0 &&
-        (!is_folder || files.list(base::join_path(directory, name)).empty()))
-      continue;
-    throw Error(ErrorCode::already_exists,
-                directory + (name == "store" ? " is a store already"
-                                             : " is not empty; a store needs a folder of its own"));
-  }
-}
-
-}  // namespace
-
-void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options) {
+void init_store(StorePlace& place, const InitOptions& options) {
   if (!format::is_chunk_size(options.chunk_size)) {
     throw Error(ErrorCode::invalid_argument,
                 "a chunk size is a power of two from 4 KiB to 1 MiB, not " +
                     std::to_string(options.chunk_size) + " bytes");
   }
-  files.make_directory(directory);
-  expect_room(files, directory);
   format::StoreParameters parameters;
   parameters.id = StoreId::random();
   parameters.chunk_size = options.chunk_size;
   parameters.encrypted = !options.key.empty();
-  base::Bytes bytes = format::encode_parameters(parameters);
-  files.make_directory(layout::packs_directory(directory));
-  files.make_directory(layout::points_directory(directory));
-  if (parameters.encrypted) create_store_key(files, directory, options.key, options.scrypt_log2_n);
-  if (!files.exists(layout::writer_lock(directory))) files.create(layout::writer_lock(directory));
-  // The format file is written last: a folder without it is not a store.
-  base::write_file_durably(files, layout::parameters_file(directory), bytes);
-  files.sync_directory(base::parent_path(directory));
+  std::vector<NewBlob> blobs;
+  if (parameters.encrypted) blobs.push_back(new_store_key(options.key, options.scrypt_log2_n));
+  // The format file is written last: a place without it is not a store.
+  blobs.push_back({layout::parameters_file(""), format::encode_parameters(parameters)});
+  place.create(blobs);
 }
 
-std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
-                                               const std::string& directory, const KeySource& key,
+std::unique_ptr<StoreWriter> StoreWriter::open(std::shared_ptr<StorePlace> place,
+                                               const KeySource& key,
                                                const std::string& index_directory,
                                                const WriterLimits& limits) {
-  std::shared_ptr<StoreContext> store = open_store_context(files, directory, key, KeyUse::optional);
+  std::shared_ptr<StoreContext> store = open_store_context(place, key, KeyUse::optional);
   store->pack_size = limits.pack_size;
   store->reference_slice = limits.reference_slice;
-  auto lock = lock_for_writing(files, directory);
-  std::string index_path = prepare_index_directory(directory, index_directory);
+  auto lease = place->leases().writer();
+  std::string index_path = prepare_index_directory(*place, index_directory);
   recover_store(*store, index_path);
   try {
-    bring_up_to_date(files, directory);
+    bring_up_to_date(*place);
   } catch (const Error& error) {
     // Points must remain deletable on a full disk. The next commit tries again.
     base::log().warn("the store in {} could not be upgraded to the current format yet: {}",
-                     directory, error.message());
+                     place->location(), error.message());
   }
-  return std::make_unique<IndexedWriter>(std::move(store), std::move(lock), std::move(index_path),
+  return std::make_unique<IndexedWriter>(std::move(store), std::move(lease), std::move(index_path),
                                          limits);
 }
 
-CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
-                        const CheckOptions& options) {
-  std::shared_ptr<StoreContext> store = open_store_context(files, directory, key, KeyUse::optional);
-  std::unique_ptr<base::FileLock> lock;
+CheckReport check_store(std::shared_ptr<StorePlace> place, const KeySource& key,
+                        const CheckOptions& options, const std::string& index_directory) {
+  std::shared_ptr<StoreContext> store = open_store_context(place, key, KeyUse::optional);
+  std::unique_ptr<Lease> lease;
   try {
-    lock = lock_for_writing(files, directory);
+    lease = place->leases().writer();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::busy) throw;
-    store->open_index(layout::index_directory(directory), false);
+    store->open_index(index_path_of(*place, index_directory), false);
     return check_open_store(*store, options, DamageNotes::report);
   }
-  std::string index_path = prepare_index_directory(directory, "");
+  std::string index_path = prepare_index_directory(*place, index_directory);
   recover_store(*store, index_path);
   CheckReport report = check_open_store(*store, options, DamageNotes::keep);
   leave_clean_mark(index_path);
   return report;
 }
 
+RebuildReport rebuild_index(std::shared_ptr<StorePlace> place, const std::string& index_directory) {
+  std::shared_ptr<StoreContext> store = open_store_context(place, {}, KeyUse::optional);
+  auto lease = place->leases().writer();
+  return rebuild_from_packs(*store, prepare_index_directory(*place, index_directory));
+}
+
+StoreFigures read_figures(std::shared_ptr<StorePlace> place) {
+  std::shared_ptr<StoreContext> store = open_store_context(place, {}, KeyUse::optional);
+  store->open_index(index_path_of(*place, ""), false);
+  return figures_of(*store);
+}
+
+void change_store_key(StorePlace& place, const KeySource& old_key, const KeySource& new_key,
+                      uint32_t scrypt_log2_n) {
+  if (!read_parameters(place).encrypted) {
+    throw Error(ErrorCode::unsupported, "the store in " + place.location() + " is not encrypted");
+  }
+  rewrap_store_key(place.blobs(), old_key, new_key, scrypt_log2_n);
+}
+
+// --- in a directory
+
+void init_store(base::FileSystem& files, const std::string& directory, const InitOptions& options) {
+  init_store(*local_place(files, directory), options);
+}
+
+std::unique_ptr<StoreWriter> StoreWriter::open(base::FileSystem& files,
+                                               const std::string& directory, const KeySource& key,
+                                               const std::string& index_directory,
+                                               const WriterLimits& limits) {
+  return open(local_place(files, directory), key, index_directory, limits);
+}
+
+CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
+                        const CheckOptions& options) {
+  return check_store(local_place(files, directory), key, options);
+}
+
 RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
                             const std::string& index_directory) {
-  std::shared_ptr<StoreContext> store = open_store_context(files, directory, {}, KeyUse::optional);
-  auto lock = lock_for_writing(files, directory);
-  return rebuild_from_packs(*store, prepare_index_directory(directory, index_directory));
+  return rebuild_index(local_place(files, directory), index_directory);
 }
 
 StoreFigures read_figures(base::FileSystem& files, const std::string& directory) {
-  std::shared_ptr<StoreContext> store = open_store_context(files, directory, {}, KeyUse::optional);
-  store->open_index(layout::index_directory(directory), false);
-  return figures_of(*store);
+  return read_figures(local_place(files, directory));
 }
 
 void change_store_key(base::FileSystem& files, const std::string& directory,
                       const KeySource& old_key, const KeySource& new_key, uint32_t scrypt_log2_n) {
-  if (!read_parameters(files, directory).encrypted) {
-    throw Error(ErrorCode::unsupported, "the store in " + directory + " is not encrypted");
-  }
-  rewrap_store_key(files, directory, old_key, new_key, scrypt_log2_n);
+  change_store_key(*local_place(files, directory), old_key, new_key, scrypt_log2_n);
 }
 
 }  // namespace images

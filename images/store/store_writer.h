@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "images/point_sink.h"
+#include "images/store/place/store_place.h"
 #include "images/store/store_key.h"
 #include "images/store/store_reader.h"
 
@@ -27,7 +28,11 @@ struct InitOptions {
   uint32_t scrypt_log2_n = 16;
 };
 
-// Creates a store in a new or empty directory; durable when it returns. Throws already_exists.
+// Each function that takes a place exists for a directory of a file system, too, which must outlive
+// what is opened there.
+
+// Creates a store in a new or empty place; durable when it returns. Throws already_exists.
+void init_store(StorePlace& place, const InitOptions& options = {});
 void init_store(base::FileSystem& files, const std::string& directory,
                 const InitOptions& options = {});
 
@@ -79,8 +84,12 @@ class StoreWriter {
  public:
   // Finishes what an interrupted writer began, so that the index agrees with packs and points.
   // Throws as StoreReader::open, and busy if another writer has the store. Without the key of an
-  // encrypted store everything except begin() works. `index_directory` is given only if `files` is
-  // not the machine's own file system: LMDB does its own I/O.
+  // encrypted store everything except begin() works. `index_directory` is given only if the place
+  // is not in the machine's own file system: LMDB does its own I/O.
+  static std::unique_ptr<StoreWriter> open(std::shared_ptr<StorePlace> place,
+                                           const KeySource& key = {},
+                                           const std::string& index_directory = "",
+                                           const WriterLimits& limits = {});
   static std::unique_ptr<StoreWriter> open(base::FileSystem& files, const std::string& directory,
                                            const KeySource& key = {},
                                            const std::string& index_directory = "",
@@ -88,8 +97,9 @@ class StoreWriter {
   virtual ~StoreWriter() = default;
 
   // False after an index update failed, LMDB failed permanently after a failed commit (a full
-  // disk), or the store's folder is no longer the one that was opened (its disk was unmounted, or
-  // mounted over). The writer is then read-only, and the next opening of the store repairs it.
+  // disk), or the writer's lease has ended (locally: the store's folder is no longer the one that
+  // was opened, since its disk was unmounted, or mounted over). The writer is then read-only, and
+  // the next opening of the store repairs it.
   virtual bool usable() = 0;
 
   // Reads through the same process. Valid as long as the writer.
@@ -114,6 +124,8 @@ class StoreWriter {
 // Verifies every record's checksum and every point's trees. Needs no key unless `deep`. Damaged
 // chunks are recorded in the index, so that the next sync that offers them sends them again; not
 // while another process writes to the store (that process can run the check itself).
+CheckReport check_store(std::shared_ptr<StorePlace> place, const KeySource& key,
+                        const CheckOptions& options, const std::string& index_directory = "");
 CheckReport check_store(base::FileSystem& files, const std::string& directory, const KeySource& key,
                         const CheckOptions& options);
 
@@ -125,14 +137,19 @@ struct RebuildReport {
 };
 
 // Rebuilds the index from packs and points alone.
+RebuildReport rebuild_index(std::shared_ptr<StorePlace> place,
+                            const std::string& index_directory = "");
 RebuildReport rebuild_index(base::FileSystem& files, const std::string& directory,
                             const std::string& index_directory = "");
 
 // Needs no key. What was held only by points that were deleted by a writer that is still running,
 // or was killed, may be counted as live.
+StoreFigures read_figures(std::shared_ptr<StorePlace> place);
 StoreFigures read_figures(base::FileSystem& files, const std::string& directory);
 
 // Replaces the passphrase or key file; no pack is rewritten. Durable when it returns.
+void change_store_key(StorePlace& place, const KeySource& old_key, const KeySource& new_key,
+                      uint32_t scrypt_log2_n = 16);
 void change_store_key(base::FileSystem& files, const std::string& directory,
                       const KeySource& old_key, const KeySource& new_key,
                       uint32_t scrypt_log2_n = 16);

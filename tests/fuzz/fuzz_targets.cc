@@ -16,9 +16,10 @@
 #include "images/point_fields.h"
 #include "images/point_json.h"
 #include "images/sources/image_headers.h"
-#include "images/store/layout.h"
 #include "images/store/pack_appender.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/local_place.h"
 #include "images/store/record_codec.h"
 #include "tests/images/format/format_samples.h"
 
@@ -92,7 +93,8 @@ void scan(ByteView bytes) {
   }
   files.create(layout::pack_file("/s", pack))->append(bytes);
   for (ScanDepth depth : {ScanDepth::directory, ScanDepth::every_record}) {
-    for (const auto& record : scan_pack(files, "/s", store, pack, depth).records) {
+    for (const auto& record :
+         scan_pack(local_place(files, "/s")->blobs(), store, pack, depth).records) {
       if (record.offset + format::kRecordHeaderSize + record.stored_size > bytes.size())
         std::abort();
     }

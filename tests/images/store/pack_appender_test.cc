@@ -5,8 +5,9 @@
 
 #include "base/crypto.h"
 #include "base/scratch_directory.h"
-#include "images/store/layout.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/open_place.h"
 #include "images/store/store_context.h"
 #include "images/store/store_recovery.h"
 #include "images/store/store_writer.h"
@@ -21,10 +22,11 @@ class SmallPacks {
 
   SmallPacks() {
     init_store(base::real_file_system(), scratch_.path(), {});
-    store_ = open_store_context(base::real_file_system(), scratch_.path(), {}, KeyUse::optional);
+    store_ = open_store_context(open_place(scratch_.path()), {}, KeyUse::optional);
+    lease_ = store_->place->leases().writer();
     base::real_file_system().make_directory(layout::index_directory(scratch_.path()));
     recover_store(*store_, layout::index_directory(scratch_.path()));
-    appender_ = std::make_unique<PackAppender>(store_->files, store_->directory, store_->parameters,
+    appender_ = std::make_unique<PackAppender>(*store_->place, *lease_, store_->parameters,
                                                store_->index(), kPackSize);
   }
 
@@ -48,8 +50,8 @@ class SmallPacks {
   size_t records_in_packs() {
     size_t count = 0;
     store_->index().read()->for_each_pack([&](uint32_t, const PackEntry& row) {
-      PackContents contents = scan_pack(store_->files, store_->directory, store_->parameters.id,
-                                        row.id, ScanDepth::every_record);
+      PackContents contents =
+          scan_pack(store_->blobs, store_->parameters.id, row.id, ScanDepth::every_record);
       CHECK(contents.problems.empty());
       count += contents.records.size();
     });
@@ -59,6 +61,7 @@ class SmallPacks {
  private:
   base::ScratchDirectory scratch_{"/tmp", "pack-appender"};
   std::unique_ptr<StoreContext> store_;
+  std::unique_ptr<Lease> lease_;
   std::unique_ptr<PackAppender> appender_;
 };
 

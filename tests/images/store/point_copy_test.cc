@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/memory_file_system.h"
 #include "base/scratch_directory.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 #include "images/store/store_reader.h"
 #include "images/store/store_writer.h"
 #include "images/sync/sync_engine.h"

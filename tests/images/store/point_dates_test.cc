@@ -6,7 +6,7 @@
 #include "base/scratch_directory.h"
 #include "base/text.h"
 #include "images/format/store_format.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 #include "images/store/store_reader.h"
 #include "images/store/store_writer.h"
 #include "tests/images/store/old_store.h"

@@ -13,8 +13,9 @@
 #include "base/log.h"
 #include "base/scratch_directory.h"
 #include "base/unique_fd.h"
-#include "images/store/layout.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/local_place.h"
 #include "images/store/store_context.h"
 #include "tests/images/store/index_contents.h"
 #include "tests/images/store/store_model.h"
@@ -51,7 +52,7 @@ struct DamagedStore {
   }
   std::vector<std::string> packs() {
     std::vector<std::string> paths;
-    for (const PackId& pack : collect_packs(files, path))
+    for (const PackId& pack : collect_packs(local_place(files, path)->blobs()))
       paths.push_back(layout::pack_file(path, pack));
     return paths;
   }

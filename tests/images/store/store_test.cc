@@ -6,8 +6,9 @@
 #include "base/error.h"
 #include "base/scratch_directory.h"
 #include "images/format/store_format.h"
-#include "images/store/layout.h"
 #include "images/store/pack_scanner.h"
+#include "images/store/place/layout.h"
+#include "images/store/place/local_place.h"
 #include "images/store/store_context.h"
 #include "tests/images/store/index_contents.h"
 #include "tests/images/store/store_model.h"
@@ -238,15 +239,16 @@ TEST_CASE("compaction lays the newest point's chunks down in the order of its di
   CHECK(differences(writer->reader(), model).empty());
   writer.reset();
 
-  auto packs = collect_packs(store.files, store.path);
+  std::shared_ptr<StorePlace> place = local_place(store.files, store.path);
+  auto packs = collect_packs(place->blobs());
   REQUIRE(packs.size() == 1);
-  auto contents = scan_pack(store.files, store.path, read_parameters(store.files, store.path).id,
-                            packs.front(), ScanDepth::directory);
+  auto contents =
+      scan_pack(place->blobs(), read_parameters(*place).id, packs.front(), ScanDepth::directory);
   std::vector<ChunkId> laid_down, on_disk;
   for (const auto& record : contents.records) {
     if (record.kind == format::RecordKind::chunk) laid_down.push_back(record.id);
   }
-  auto open_files = open_store_context(store.files, store.path, {}, KeyUse::optional);
+  auto open_files = open_store_context(place, {}, KeyUse::optional);
   for (uint32_t seed : point.disks["vda"]) {
     base::Bytes chunk = chunk_of_seed(seed, kChunk);
     if (seed != 0) on_disk.push_back(open_files->hasher.id_of(chunk));

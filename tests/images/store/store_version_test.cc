@@ -10,7 +10,7 @@
 #include "base/scratch_directory.h"
 #include "images/format/store_format.h"
 #include "images/sources/raw_disk_source.h"
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 #include "images/store/store_reader.h"
 #include "images/store/store_writer.h"
 #include "images/sync/sync_engine.h"

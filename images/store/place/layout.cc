@@ -1,4 +1,4 @@
-#include "images/store/layout.h"
+#include "images/store/place/layout.h"
 
 #include "base/error.h"
 #include "base/file_system.h"
@@ -37,6 +37,11 @@ std::string pack_shard(const std::string& store, const PackId& pack) {
 
 std::string pack_file(const std::string& store, const PackId& pack) {
   return join_path(pack_shard(store, pack), pack.hex() + std::string(kPackSuffix));
+}
+
+bool is_leftover(const std::string& name) {
+  return name.ends_with(std::string(kPackSuffix) + ".tmp") ||
+         name.ends_with(std::string(kPointSuffix) + ".tmp");
 }
 
 std::optional<PackId> pack_of_name(const std::string& name) {
