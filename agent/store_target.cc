@@ -1,12 +1,12 @@
 #include "agent/store_target.h"
 
-#include "base/file_system.h"
+#include "images/store/place/open_place.h"
 
 namespace agent {
 
 StoreTarget::StoreTarget(const std::string& directory, const images::KeySource& key)
     : directory_(directory),
-      writer_(images::StoreWriter::open(base::real_file_system(), directory, key)) {}
+      writer_(images::StoreWriter::open(images::open_place(directory), key)) {}
 
 std::optional<LastPoint> StoreTarget::last_point(const std::string& machine_name) {
   std::vector<images::PointSummary> points = writer_->reader().points_of(machine_name);

@@ -1,3 +1,4 @@
+#include "images/store/place/open_place.h"
 #include "restore/commands.h"
 
 namespace restore {
@@ -19,8 +20,7 @@ images::StoreReference store_of(const base::Arguments& arguments) {
 
 std::unique_ptr<images::StoreReader> open_store(const base::Arguments& arguments) {
   images::StoreReference store = store_of(arguments);
-  return images::StoreReader::open(base::real_file_system(), store.location,
-                                   images::read_key_source(store));
+  return images::StoreReader::open(images::open_place(store), images::read_key_source(store));
 }
 
 }  // namespace restore

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "images/export/export_process.h"
+#include "images/store/place/open_place.h"
 #include "images/store/store_reader.h"
 
 namespace appliance::boot {
@@ -174,7 +175,7 @@ pugi::xml_document parse(const std::string& domain_xml) {
 }  // namespace
 
 uint64_t room_to_pull(const BootRecord& record) {
-  auto store = images::StoreReader::open(base::real_file_system(), record.vm.store.location,
+  auto store = images::StoreReader::open(images::open_place(record.vm.store),
                                          images::read_key_source(record.vm.store));
   uint64_t sum = 0;
   for (const VmDisk& disk : record.vm.disks) {

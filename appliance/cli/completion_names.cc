@@ -8,6 +8,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "base/text.h"
+#include "images/store/place/open_place.h"
 #include "images/store/store_reader.h"
 #include "restore/point_names.h"
 
@@ -120,7 +121,7 @@ Names completion_names(const base::NameRequest& request) {
   if (request.command.starts_with("store ")) {
     if (request.kind != "POINT" || !request.arguments.has("DIR")) return {};
     return restore::point_names(
-        *images::StoreReader::open(base::real_file_system(), request.arguments.get("DIR"),
+        *images::StoreReader::open(images::open_place(request.arguments.get("DIR")),
                                    key_of(request.arguments)),
         request.begun);
   }

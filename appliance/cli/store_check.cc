@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
@@ -46,8 +47,8 @@ int run(const base::Arguments& arguments) {
   options.on_progress = [&](uint64_t done, uint64_t total) {
     line.show("checking", {.done = done, .total = total});
   };
-  images::CheckReport report = images::check_store(base::real_file_system(), arguments.get("DIR"),
-                                                   key_of(arguments), options);
+  images::CheckReport report =
+      images::check_store(images::open_place(arguments.get("DIR")), key_of(arguments), options);
   line.clear();
   if (!print_if_json(arguments, report_json(report))) {
     print_report(report);

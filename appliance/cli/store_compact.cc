@@ -4,13 +4,14 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "base/text.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   auto writer =
-      images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+      images::StoreWriter::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   images::CompactResult result = writer->compact();
   if (!print_if_json(arguments, {{"packs_rewritten", result.packs_rewritten},
                                  {"bytes_freed", result.bytes_freed}})) {

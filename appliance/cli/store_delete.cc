@@ -4,13 +4,14 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/selectors.h"
 #include "appliance/cli/store_options.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   auto writer =
-      images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+      images::StoreWriter::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   images::PointId id = writer->reader().find_point(arguments.get("POINT"));
   writer->delete_point(id);
   if (!print_if_json(arguments, {{"deleted", id.hex()}})) {

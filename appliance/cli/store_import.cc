@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "images/sources/image_file_source.h"
+#include "images/store/place/open_place.h"
 #include "images/sync/sync_engine.h"
 
 namespace appliance::cli {
@@ -142,7 +143,7 @@ int run(const base::Arguments& arguments) {
   uint64_t begin_ms = base::steady_ms();
   images::PointDetails details = point_details(arguments);
   auto writer =
-      images::StoreWriter::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+      images::StoreWriter::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   Sources sources = open_sources(arguments, base_of(arguments, writer->reader()));
   images::PointId id;
   {

@@ -2,14 +2,15 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "appliance/cli/store_sheet.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
   std::string directory = arguments.get("DIR");
-  nlohmann::json store = figures_json(images::read_figures(base::real_file_system(), directory));
-  auto reader = images::StoreReader::open(base::real_file_system(), directory, key_of(arguments));
+  nlohmann::json store = figures_json(images::read_figures(images::open_place(directory)));
+  auto reader = images::StoreReader::open(images::open_place(directory), key_of(arguments));
   store["id"] = reader->id().hex();
   store["directory"] = directory;
   if (!print_if_json(arguments, {{"store", store}})) {

@@ -4,6 +4,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "base/error.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
@@ -34,7 +35,7 @@ int run(const base::Arguments& arguments) {
     options.chunk_size = static_cast<uint32_t>(*size);
   }
   std::string directory = arguments.get("DIR");
-  images::init_store(base::real_file_system(), directory, options);
+  images::init_store(*images::open_place(directory), options);
   if (!print_if_json(
           arguments,
           {{"directory", directory}, {"encrypted", encrypt}, {"chunk_size", options.chunk_size}})) {

@@ -4,6 +4,7 @@
 #include "appliance/cli/present.h"
 #include "appliance/cli/store_options.h"
 #include "base/error.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
@@ -27,7 +28,7 @@ int run(const base::Arguments& arguments) {
                       "give the new key: --new-key-file or --new-passphrase-file");
   }
   std::string directory = arguments.get("DIR");
-  images::change_store_key(base::real_file_system(), directory, key_of(arguments), new_key);
+  images::change_store_key(*images::open_place(directory), key_of(arguments), new_key);
   if (!print_if_json(arguments, {{"directory", directory}, {"changed", true}})) {
     fmt::print(
         "The store at {} opens with the new key only. No pack was rewritten: the old key still "

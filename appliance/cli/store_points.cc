@@ -6,6 +6,7 @@
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "images/store/place/open_place.h"
 
 namespace appliance::cli {
 namespace {
@@ -30,7 +31,7 @@ std::vector<images::PointSummary> points_of(images::StoreReader& reader,
 
 int run(const base::Arguments& arguments) {
   auto reader =
-      images::StoreReader::open(base::real_file_system(), arguments.get("DIR"), key_of(arguments));
+      images::StoreReader::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   nlohmann::json list = nlohmann::json::array();
   Table table({{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {""}});
   for (const images::PointSummary& point : points_of(*reader, arguments)) {

@@ -6,14 +6,14 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/text.h"
+#include "images/store/place/open_place.h"
 #include "images/store/store_writer.h"
 
 namespace appliance::cli {
 namespace {
 
 int run(const base::Arguments& arguments) {
-  images::RebuildReport report =
-      images::rebuild_index(base::real_file_system(), arguments.get("DIR"));
+  images::RebuildReport report = images::rebuild_index(images::open_place(arguments.get("DIR")));
   if (!print_if_json(arguments, {{"packs_read", report.packs_read},
                                  {"chunks_found", report.chunks_found},
                                  {"points_found", report.points_found},

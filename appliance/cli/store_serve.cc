@@ -12,6 +12,7 @@
 #include "base/guarded_thread.h"
 #include "base/stop_signals.h"
 #include "images/export/export_process.h"
+#include "images/store/place/open_place.h"
 #include "images/store/store_reader.h"
 
 namespace appliance::cli {
@@ -28,7 +29,7 @@ void declare_options(base::options::options_description_easy_init add) {
 
 images::ExportOptions export_options(const base::Arguments& arguments) {
   std::string directory = std::filesystem::absolute(arguments.get("DIR")).string();
-  auto reader = images::StoreReader::open(base::real_file_system(), directory, key_of(arguments));
+  auto reader = images::StoreReader::open(images::open_place(directory), key_of(arguments));
   images::Point point = reader->read_point(reader->find_point(arguments.get("POINT")));
   images::ExportOptions options;
   options.store = {directory, arguments.get_or<std::string>("key-file", ""),

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "images/export/prefetcher.h"
 #include "images/export/trace_recorder.h"
+#include "images/store/place/open_place.h"
 #include "images/store/store_reader.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -160,7 +161,7 @@ void start_recording(uint32_t chunk_size) {
 int after_fork() {
   return guarded([] {
     const Configuration& configuration = g_configuration;
-    g_store = images::StoreReader::open(base::real_file_system(), configuration.store.location,
+    g_store = images::StoreReader::open(images::open_place(configuration.store),
                                         images::read_key_source(configuration.store),
                                         configuration.options);
     images::PointId point = g_store->find_point(configuration.point);
