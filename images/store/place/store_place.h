@@ -82,7 +82,7 @@ class PackStore {
   virtual bool grow() const = 0;
   virtual std::unique_ptr<PackWriter> create(const PackId& pack, NameDurable when) = 0;
   // An existing pack, to append after its first `size` bytes; what follows them is cut off. What
-  // is kept is durable after flush(), whoever wrote it.
+  // is kept is durable after flush(), also what another process wrote.
   virtual std::unique_ptr<PackWriter> take_over(const PackId& pack, uint64_t size) = 0;
   // Cuts off what follows the first `size` bytes; durable when it returns. Only where packs grow.
   virtual void truncate(const PackId& pack, uint64_t size) = 0;
@@ -106,7 +106,7 @@ class Leases {
   // Held by the one process that writes to the store. Nothing may be published after it has ended.
   virtual std::unique_ptr<Lease> writer() = 0;
   // Of a blob, for those who rely on it. Throws not_found for one that is not there, or grants it:
-  // whoever gets it looks afterwards whether the blob still exists.
+  // so its holder looks afterwards whether the blob still exists.
   virtual std::unique_ptr<Lease> shared(const std::string& name) = 0;
   // Of a blob, to remove it.
   virtual std::unique_ptr<Lease> exclusive(const std::string& name) = 0;
@@ -123,8 +123,8 @@ class StorePlace {
 
   // What a person calls it, for messages: a directory, or an address.
   virtual const std::string& location() const = 0;
-  // The directory of this machine for the store's index, unless whoever opens the store names
-  // another one; empty: it has to be named.
+  // The directory of this machine for the store's index, unless the caller who opens the store
+  // names another one; empty: it has to be named.
   virtual std::string index_directory() const = 0;
 
   // Makes the place ready for a new store and puts its first blobs in this order: with the last one

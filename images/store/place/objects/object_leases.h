@@ -8,8 +8,8 @@
 // never renew it again.
 //
 // A holder stops relying on its lease kMargin_ms before the end, so that what it began before that
-// has arrived. What arrives later all the same is recognized by the writer's number: whoever gets
-// the writer's lease puts writers/NUMBER, one more than the last, and each object that it puts
+// has arrived. What arrives later all the same is recognized by the writer's number: a process that
+// gets the writer's lease puts writers/NUMBER, one more than the last, and each object that it puts
 // carries that number. An object that was put after writers/M, by a writer with a number below M,
 // came too late: see is_late(). What has the same date as writers/M counts as in time, since a writer
 // that has just closed the store may have put it: clocks of object stores show seconds.
