@@ -2,8 +2,10 @@
 #include <catch2/catch.hpp>
 
 #include <functional>
+#include <thread>
 
 #include "base/error.h"
+#include "images/store/place/objects/lease_renewal.h"
 #include "images/store/place/objects/memory_object_store.h"
 #include "images/store/place/objects/object_place.h"
 
@@ -56,6 +58,31 @@ TEST_CASE("a lease that is renewed in time does not end", "[store]") {
     CHECK(shared->is_held());
     CHECK(code_of([&] { second.leases().writer(); }) == base::ErrorCode::busy);
   }
+}
+
+TEST_CASE("a thread renews the leases of a place", "[store]") {
+  MemoryObjectStore objects;
+  ObjectPlace place(objects);
+  auto lease = place.leases().writer();
+  uint64_t begin_ms = objects.now_ms();
+  auto renewed_ms = [&] {
+    for (const ObjectInfo& each : objects.list("leases/writer/", "").objects)
+      return each.modified_ms;
+    return uint64_t{0};
+  };
+  REQUIRE(renewed_ms() == begin_ms);
+  objects.advance(kTime_ms / 3);
+  {
+    LeaseRenewal renewal(place, std::chrono::milliseconds(1));
+    while (renewed_ms() == begin_ms) std::this_thread::yield();
+    // Once more, after the first time.
+    objects.advance(kTime_ms / 3);
+    while (renewed_ms() <= begin_ms + kTime_ms / 3) std::this_thread::yield();
+    CHECK(lease->is_held());
+  }
+  // Nobody renews it any more.
+  objects.advance(kTime_ms);
+  CHECK_FALSE(lease->is_held());
 }
 
 TEST_CASE("a renewal that fails is repeated, one that is overtaken is not", "[store]") {

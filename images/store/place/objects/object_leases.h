@@ -14,7 +14,7 @@
 // came too late: see is_late(). What has the same date as writers/M counts as in time, since a writer
 // that has just closed the store may have put it: clocks of object stores show seconds.
 //
-// Thread-safe. renew() has to be called at least every third of kTime_ms; no thread here does it.
+// Thread-safe. renew() has to be called at least every third of kTime_ms (lease_renewal.h does).
 #pragma once
 
 #include <map>

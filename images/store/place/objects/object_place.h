@@ -10,8 +10,9 @@
 //
 // There are no folders: a list of one that does not exist is empty.
 //
-// What is not here yet: a thread that renews the leases (call renew()), and a wait for readers
-// elsewhere before compaction removes a pack that their index still names. Thread-safe.
+// The leases have to be renewed: LeaseRenewal (lease_renewal.h) does it. What is not here yet: a
+// wait for readers elsewhere before compaction removes a pack that their index still names.
+// Thread-safe.
 #pragma once
 
 #include <memory>
