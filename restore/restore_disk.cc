@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "images/sources/image_locks.h"
 #include "restore/image_converter.h"
 
 namespace restore {
@@ -24,6 +25,13 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
+
+// QEMU does not open a device exclusively; and a file that is replaced would be written on by its
+// VM where nobody finds it.
+void require_no_vm(int fd, const std::string& target) {
+  if (images::is_open_in_qemu(fd))
+    throw Error(ErrorCode::busy, target + " is in use by a virtual machine: stop that first");
+}
 
 enum class TargetKind { file, device };
 
@@ -47,7 +55,11 @@ TargetKind check_target(const DiskRestore& options) {
   if (options.overwrite == Overwrite::refuse) {
     throw Error(ErrorCode::already_exists, options.target + " exists: --force overwrites it");
   }
-  if (S_ISREG(status.st_mode)) return TargetKind::file;
+  if (S_ISREG(status.st_mode)) {
+    base::UniqueFd fd(::open(options.target.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd) require_no_vm(fd.get(), options.target);
+    return TargetKind::file;
+  }
   if (!S_ISBLK(status.st_mode)) {
     throw Error(ErrorCode::invalid_argument,
                 options.target + " is neither a file nor a block device");
@@ -109,26 +121,13 @@ uint64_t write_raw_file(images::DiskReader& disk, const DiskRestore& options,
   return write_raw(disk, fd.get(), raw_options(options, ZeroHandling::skip)).bytes_written;
 }
 
-// QEMU does not open a device exclusively, but locks bytes of it: 100 and up for what it may do,
-// 200 and up for what it forbids others (block/file-posix.c).
-bool has_qemu(int fd) {
-  struct flock probe {};
-  probe.l_type = F_WRLCK;
-  probe.l_whence = SEEK_SET;
-  probe.l_start = 100;
-  probe.l_len = 200;
-  return ::fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
-}
-
 uint64_t write_device(images::DiskReader& disk, const DiskRestore& options) {
   base::UniqueFd fd(::open(options.target.c_str(), O_RDWR | O_EXCL | O_CLOEXEC));
   if (!fd && errno == EBUSY) {
     throw Error(ErrorCode::busy, options.target + " is in use: unmount what is on it");
   }
   if (!fd) throw base::system_error(errno, "cannot open " + options.target);
-  if (has_qemu(fd.get()))
-    throw Error(ErrorCode::busy,
-                options.target + " is in use by a virtual machine: stop that first");
+  require_no_vm(fd.get(), options.target);
   uint64_t size = 0;
   if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0)
     throw base::system_error(errno, "cannot measure " + options.target);

@@ -8,4 +8,7 @@ namespace images {
 // paused. `fd` is open for reading. False if the file system has no such locks.
 bool has_qemu_writer(int fd);
 
+// The same for any use, reading included. `fd` is open for reading.
+bool is_open_in_qemu(int fd);
+
 }  // namespace images

@@ -60,6 +60,24 @@ if [ "$(id -u)" -eq 0 ]; then
   fi
 fi
 
+# What a VM has open is not written over, whether it is a file or a device.
+in_use() {
+  qemu-nbd -f raw -k "$WORK/in-use.sock" "$1" &
+  local server=$!
+  wait_until 10 "qemu-nbd serves" test -S "$WORK/in-use.sock"
+  expect_failure 4 "in use by a virtual machine" \
+    muletto-restore disk --store "$WORK/store" files@latest --disk vda --to "$1" --force
+  kill "$server"
+  wait "$server" 2> /dev/null || true
+}
+head -c 1M /dev/zero > "$WORK/in-use.img"
+in_use "$WORK/in-use.img"
+if [ "$(id -u)" -eq 0 ] && device=$(losetup --find --show "$WORK/in-use.img" 2> /dev/null); then
+  on_exit losetup --detach "$device"
+  in_use "$device"
+fi
+[ "$(sha256sum < "$WORK/in-use.img")" = "$(head -c 1M /dev/zero | sha256sum)" ] || fail "it was written"
+
 # Interrupted: the exit code says so, no file is there.
 head -c 600000000 /dev/urandom > "$WORK/large.img"
 muletto store import "$WORK/store" --machine large --disk "vda=$WORK/large.img"
