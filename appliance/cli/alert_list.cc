@@ -6,6 +6,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 
 namespace appliance::cli {
 namespace {
@@ -19,17 +20,17 @@ int run(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get(arguments.has("closed") ? "/alerts?closed=true" : "/alerts");
   if (print_if_json(arguments, answer)) return 0;
-  Table table({{"ID", Align::right},
-               {"SEVERITY"},
-               {"KIND"},
-               {"OPENED"},
-               {"CLOSED"},
-               {"ACKNOWLEDGED"},
-               {"WHAT"}});
+  TenantTable table(answer["alerts"], {{"ID", Align::right},
+                                       {"SEVERITY"},
+                                       {"KIND"},
+                                       {"OPENED"},
+                                       {"CLOSED"},
+                                       {"ACKNOWLEDGED"},
+                                       {"WHAT"}});
   for (const nlohmann::json& alert : answer["alerts"]) {
-    table.add({text_of(alert, "id"), text_of(alert, "severity"), text_of(alert, "kind"),
-               text_of(alert, "opened"), text_of(alert, "closed"), text_of(alert, "acknowledged"),
-               text_of(alert, "message")});
+    table.add(alert, {text_of(alert, "id"), text_of(alert, "severity"), text_of(alert, "kind"),
+                      text_of(alert, "opened"), text_of(alert, "closed"),
+                      text_of(alert, "acknowledged"), text_of(alert, "message")});
   }
   table.print(when_empty(answer, "Nothing is wrong."));
   // An alert says what is wrong; this says what could not be determined.

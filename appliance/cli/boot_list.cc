@@ -2,6 +2,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 
 namespace appliance::cli {
 namespace {
@@ -9,17 +10,18 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/boots");
   if (print_if_json(arguments, answer)) return 0;
-  Table table({{"ID"},
-               {"MACHINE"},
-               {"STATE"},
-               {"STARTED"},
-               {"CPUS", Align::right},
-               {"MEMORY", Align::right},
-               {"ACCELERATOR"},
-               {"POINT"},
-               {"PROBLEM"}});
+  TenantTable table(answer["boots"], {{"ID"},
+                                      {"MACHINE"},
+                                      {"STATE"},
+                                      {"STARTED"},
+                                      {"CPUS", Align::right},
+                                      {"MEMORY", Align::right},
+                                      {"ACCELERATOR"},
+                                      {"POINT"},
+                                      {"PROBLEM"}});
   for (const nlohmann::json& boot : answer["boots"]) {
-    table.add({text_of(boot, "id"), text_of(boot, "machine"), text_of(boot, "state"),
+    table.add(boot,
+              {text_of(boot, "id"), text_of(boot, "machine"), text_of(boot, "state"),
                text_of(boot, "started"), text_of(boot, "cpu_count"), size_of(boot, "memory_size"),
                text_of(boot, "accelerator"), short_id(boot, "point"), text_of(boot, "problem")});
   }

@@ -2,6 +2,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 
 namespace appliance::cli {
 namespace {
@@ -9,9 +10,11 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/hosts");
   if (print_if_json(arguments, answer)) return 0;
-  Table table({{"HOST"}, {"ID"}, {"AGENT"}, {"ENROLLED"}, {"LAST SEEN"}, {"REVOKED"}});
+  TenantTable table(answer["hosts"],
+                    {{"HOST"}, {"ID"}, {"AGENT"}, {"ENROLLED"}, {"LAST SEEN"}, {"REVOKED"}});
   for (const nlohmann::json& host : answer["hosts"]) {
-    table.add({text_of(host, "name"), short_id(host, "id"), text_of(host, "version"),
+    table.add(host,
+              {text_of(host, "name"), short_id(host, "id"), text_of(host, "version"),
                text_of(host, "enrolled"), text_of(host, "last_seen"), text_of(host, "revoked")});
   }
   table.print("No host is enrolled: 'muletto token create' tells how.");

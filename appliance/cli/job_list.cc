@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -30,19 +31,19 @@ int run(const base::Arguments& arguments) {
   }
   nlohmann::json answer = ApiClient(arguments).get(path);
   if (print_if_json(arguments, answer)) return 0;
-  Table table({{"JOB", Align::right},
-               {"KIND"},
-               {"SUBJECT"},
-               {"STATE"},
-               {"STARTED"},
-               {"TOOK", Align::right},
-               {"OUTCOME"}});
+  TenantTable table(answer["jobs"], {{"JOB", Align::right},
+                                     {"KIND"},
+                                     {"SUBJECT"},
+                                     {"STATE"},
+                                     {"STARTED"},
+                                     {"TOOK", Align::right},
+                                     {"OUTCOME"}});
   for (const nlohmann::json& job : answer["jobs"]) {
     std::string outcome = job["error"].is_object() ? text_of(job["error"], "message")
                                                    : text_of(job["progress"], "phase");
-    table.add({text_of(job, "id"), text_of(job, "kind"), text_of(job, "subject"),
-               text_of(job, "state"), text_of(job, "started"), duration_of(job, "duration_ms"),
-               outcome});
+    table.add(job, {text_of(job, "id"), text_of(job, "kind"), text_of(job, "subject"),
+                    text_of(job, "state"), text_of(job, "started"), duration_of(job, "duration_ms"),
+                    outcome});
   }
   table.print("There are no jobs.");
   return 0;

@@ -4,6 +4,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 
 namespace appliance::cli {
 namespace {
@@ -11,23 +12,24 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/machines");
   if (print_if_json(arguments, answer)) return 0;
-  Table table({{"MACHINE"},
-               {"HOST"},
-               {"POINTS", Align::right},
-               {"SIZE", Align::right},
-               {"LATEST POINT"},
-               {"WORST GAP, DAY", Align::right},
-               {"POLICY"},
-               {"NEXT DUE"},
-               {"ID"}});
+  TenantTable table(answer["machines"], {{"MACHINE"},
+                                         {"HOST"},
+                                         {"POINTS", Align::right},
+                                         {"SIZE", Align::right},
+                                         {"LATEST POINT"},
+                                         {"WORST GAP, DAY", Align::right},
+                                         {"POLICY"},
+                                         {"NEXT DUE"},
+                                         {"ID"}});
   for (const nlohmann::json& machine : answer["machines"]) {
     const nlohmann::json& latest = machine["latest_point"];
     const nlohmann::json& protection = machine["protection"];
-    table.add({text_of(machine, "name"), text_of(machine, "host"), text_of(machine, "point_count"),
-               size_of(machine, "size"), text_of(latest, "time"),
-               duration_of(protection, "worst_day_ms"),
-               protection.value("wanted", false) ? text_of(protection, "policy") : "not protected",
-               text_of(protection, "next_due"), short_id(latest, "id")});
+    table.add(
+        machine,
+        {text_of(machine, "name"), text_of(machine, "host"), text_of(machine, "point_count"),
+         size_of(machine, "size"), text_of(latest, "time"), duration_of(protection, "worst_day_ms"),
+         protection.value("wanted", false) ? text_of(protection, "policy") : "not protected",
+         text_of(protection, "next_due"), short_id(latest, "id")});
   }
   table.print(when_empty(
       answer,

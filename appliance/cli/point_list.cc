@@ -2,6 +2,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -19,16 +20,17 @@ int run(const base::Arguments& arguments) {
     path += "?machine=" + base::encode_percent(arguments.get("machine"));
   nlohmann::json answer = ApiClient(arguments).get(path);
   if (print_if_json(arguments, answer)) return 0;
-  Table table(
+  TenantTable table(
+      answer["points"],
       {{"ID"}, {"MACHINE"}, {"TIME"}, {"SIZE", Align::right}, {"CONSISTENCY"}, {"KEPT BY"}, {""}});
   for (const nlohmann::json& point : answer["points"]) {
     bool missing = point.contains("missing_since") && !point["missing_since"].is_null();
     std::string remarks = missing ? "MISSING" : point["damage_found"].is_null() ? "" : "DAMAGED";
     if (!point["clock_note"].is_null())
       remarks += (remarks.empty() ? "" : "; ") + text_of(point, "clock_note");
-    table.add({short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),
-               size_of(point, "size"), text_of(point, "consistency"),
-               point.value("stays", true) ? reasons_of(point) : "(it goes)", remarks});
+    table.add(point, {short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),
+                      size_of(point, "size"), text_of(point, "consistency"),
+                      point.value("stays", true) ? reasons_of(point) : "(it goes)", remarks});
   }
   table.print(when_empty(answer, "There are no points."));
   print_problems(answer);

@@ -2,6 +2,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 
 namespace appliance::cli {
 namespace {
@@ -9,10 +10,11 @@ namespace {
 int run(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/tokens");
   if (print_if_json(arguments, answer)) return 0;
-  Table table({{"ID"}, {"KIND"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
+  TenantTable table(answer["tokens"],
+                    {{"ID"}, {"KIND"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
   for (const nlohmann::json& token : answer["tokens"]) {
-    table.add({text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"),
-               text_of(token, "expires"), text_of(token, "used"), text_of(token, "note")});
+    table.add(token, {text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"),
+                      text_of(token, "expires"), text_of(token, "used"), text_of(token, "note")});
   }
   table.print("There are no tokens.");
   return 0;

@@ -3,6 +3,7 @@
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
+#include "appliance/cli/tenant_table.h"
 #include "base/error.h"
 
 namespace appliance::cli {
@@ -29,6 +30,21 @@ TEST_CASE("fields that are missing or null are shown as a dash") {
   CHECK(text_of(object, "missing") == "-");
   CHECK(text_of(nullptr, "x") == "-");
   CHECK(size_of(object, "e") == "2.0 KiB");
+}
+
+TEST_CASE("a list of several tenants says whose each row is", "[cli]") {
+  nlohmann::json rows{{{"name", "web"}, {"tenant", "a"}}, {{"name", "db"}, {"tenant", "b"}}};
+  auto text = [](const nlohmann::json& list) {
+    TenantTable table(list, {{"NAME"}});
+    for (const nlohmann::json& row : list) table.add(row, {row["name"].get<std::string>()});
+    return table.text();
+  };
+  CHECK(text(rows).find("TENANT") == 0);
+  CHECK(text(rows).find("b       db") != std::string::npos);
+  // Of one tenant it would say nothing new.
+  rows.erase(1);
+  CHECK(text(rows).find("TENANT") == std::string::npos);
+  CHECK(text(nlohmann::json::array()).find("TENANT") == std::string::npos);
 }
 
 }  // namespace appliance::cli
