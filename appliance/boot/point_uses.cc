@@ -18,8 +18,9 @@ std::string sentence_of(const InstantVm& vm) {
   if (vm.purpose == Purpose::test)
     return fmt::format("a test boot of {} runs from it, and ends by itself", vm.machine_name);
   return fmt::format(
-      "the instant VM {0} of {1} needs this point; stop it first: muletto boot stop {0} --discard "
-      "--yes",
+      "the instant VM {0} of {1} needs this point. Copy the whole image to disks of its own: "
+      "muletto boot pull {0}. Or stop the VM, which asks what becomes of its writes: muletto boot "
+      "stop {0}",
       vm.id.hex(), vm.machine_name);
 }
 

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/boot_machine_options.h"
 #include "appliance/cli/boot_several.h"
@@ -28,6 +30,17 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
+// Refused before anything is started: no guest without a network can answer.
+void require_answerable(const base::Arguments& arguments) {
+  if (!arguments.has("network")) return;
+  std::vector<std::string> networks = arguments.list("network");
+  if (std::any_of(networks.begin(), networks.end(), [](auto& each) { return each != "none"; }))
+    return;
+  throw base::Error(base::ErrorCode::invalid_argument,
+                    "with --network none no guest can answer, so there is nothing to wait for: "
+                    "choose another network (isolated reaches nobody either), or leave out --wait");
+}
+
 nlohmann::json start_body(const base::Arguments& arguments) {
   nlohmann::json body = machine_body(arguments);
   if (arguments.has("restart")) body["restart"] = arguments.get("restart");
@@ -35,13 +48,32 @@ nlohmann::json start_body(const base::Arguments& arguments) {
   return body;
 }
 
+// Returns the job. Who stops waiting is told that the VM runs on, and its id.
+nlohmann::json wait_for(const ApiClient& client, const std::string& boot,
+                        const nlohmann::json& wait) {
+  try {
+    return follow_accepted(client, client.post("/boots/" + boot + "/wait", wait),
+                           FollowOutput::quiet);
+  } catch (const base::Error& error) {
+    if (error.code() != base::ErrorCode::cancelled) throw;
+    throw base::Error(
+        error.code(),
+        fmt::format("{0}. The instant VM {1} runs on; to end it: muletto boot stop {1}",
+                    error.message(), boot));
+  }
+}
+
 int run(const base::Arguments& arguments) {
-  if (means_several(arguments)) return start_several(arguments, start_body(arguments));
+  if (means_several(arguments)) {
+    require_answerable(arguments);
+    return start_several(arguments, start_body(arguments));
+  }
   nlohmann::json wait = wait_body(arguments);
   if (!wait.empty() && !arguments.has("wait")) {
     throw base::Error(base::ErrorCode::invalid_argument,
                       "--http, --tcp and --timeout go with --wait");
   }
+  if (arguments.has("wait")) require_answerable(arguments);
   ApiClient client(arguments);
   nlohmann::json body = start_body(arguments);
   body["point"] = arguments.list("POINT").front();
@@ -49,8 +81,7 @@ int run(const base::Arguments& arguments) {
   std::string path = "/boots/" + text_of(job["figures"], "boot");
   std::string answered;
   if (arguments.has("wait")) {
-    nlohmann::json waited =
-        follow_accepted(client, client.post(path + "/wait", wait), FollowOutput::quiet);
+    nlohmann::json waited = wait_for(client, text_of(job["figures"], "boot"), wait);
     answered = fmt::format("{} after {}", text_of(waited["figures"], "answer"),
                            duration_of(waited["figures"], "since_start_ms"));
   }

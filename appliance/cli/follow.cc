@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <thread>
 
 #include "appliance/cli/present.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/guarded_thread.h"
 #include "base/progress.h"
+#include "base/stop_signals.h"
 #include "base/text.h"
 
 namespace appliance::cli {
@@ -52,10 +53,23 @@ int64_t print_new_lines(const ApiClient& client, const std::string& path, int64_
   throw base::Error(base::error_code_from_name(code), message);
 }
 
+// What a person has to know who stops waiting: the appliance does not stop.
+[[noreturn]] void throw_still_running(const json& job, int64_t id) {
+  std::string words = fmt::format(
+      "the command waits no longer, but the job {0} ({1}) continues in the appliance. Follow it: "
+      "muletto job follow {0}. End it: muletto job cancel {0}",
+      id, text_of(job, "kind"));
+  const json& figures = job["figures"];
+  if (figures.is_object() && figures.contains("boot") && figures["boot"].is_string())
+    words += fmt::format(". Its instant VM: muletto boot stop {}", text_of(figures, "boot"));
+  throw base::Error(base::ErrorCode::cancelled, words);
+}
+
 }  // namespace
 
 json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
   std::string path = fmt::format("/jobs/{}", id);
+  base::StopSignals signals;
   base::TerminalLine progress;
   int64_t last_line = 0;
   auto begin = std::chrono::steady_clock::now();
@@ -71,7 +85,11 @@ json follow_job(const ApiClient& client, int64_t id, FollowOutput output) {
     // The end is measured with an accuracy of one hundredth.
     auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
-    std::this_thread::sleep_for(std::clamp(elapsed / 100, kShortestPause, kLongestPause));
+    if (!base::sleep_unless_stopped(signals.token(),
+                                    std::clamp(elapsed / 100, kShortestPause, kLongestPause))) {
+      progress.clear();
+      throw_still_running(job, id);
+    }
   }
 }
 

@@ -13,7 +13,8 @@ enum class FollowOutput {
   quiet,  // only progress on a terminal: the caller prints the outcome
 };
 
-// Returns the job if it has succeeded. Throws the job's own error if it failed or was cancelled.
+// Returns the job if it has succeeded. Throws the job's own error if it failed or was cancelled,
+// and cancelled on SIGINT, SIGTERM or SIGHUP, with what continues and how to end it.
 nlohmann::json follow_job(const ApiClient& client, int64_t id, FollowOutput output);
 
 // For an answer {"job": …}.

@@ -39,7 +39,7 @@ muletto boot console "$boot" -o json | jq -e '.console.vnc_port > 0 and (.consol
 muletto boot screenshot "$boot" "$WORK/screen.png"
 [ "$(file -b --mime-type "$WORK/screen.png")" = image/png ] || fail "no picture"
 [ "$(muletto job list --kind boot -o json | json '.jobs[0].state')" = succeeded ] || fail "no job for the start"
-expect_failure 4 "stop it first" muletto point delete "$point"
+expect_failure 4 "muletto boot pull" muletto point delete "$point"
 expect_failure 6 "did not answer" muletto boot wait "$boot" --tcp 9 --timeout 2s
 
 # The daemon dies; the VM does not notice. The next daemon finds it.
@@ -66,6 +66,21 @@ muletto boot wait "$boot" --http / --timeout 4m
 muletto boot stop "$boot" --discard --yes
 [ "$(muletto boot list -o json | json '.boots | length')" = 0 ] || fail "it is still listed"
 [ -z "$(pgrep -f "nbdkit .*-U $run/" || true)" ] || fail "an export is left"
+
+# Who stops waiting is told what goes on, and how to end it.
+expect_failure 2 "no guest can answer" muletto boot start alpha@latest --network none --wait
+muletto boot start alpha@latest --memory 256M --cpus 1 --wait --tcp 9 --timeout 5m > "$WORK/waiting.log" 2>&1 &
+waiting=$!
+wait_until 60 "it waits" sh -c "muletto job list --kind wait --state running -o json | jq -e '.jobs | length > 0'"
+kill -INT "$waiting"
+status=0
+wait "$waiting" || status=$?
+[ "$status" -eq 130 ] || fail "status $status after an interruption: $(cat "$WORK/waiting.log")"
+boot=$(muletto boot list -o json | json '.boots[0].id')
+grep -q "continues in the appliance" "$WORK/waiting.log" && grep -q "muletto boot stop $boot" "$WORK/waiting.log" ||
+  fail "$(cat "$WORK/waiting.log")"
+muletto job cancel "$(muletto job list --kind wait --state running -o json | json '.jobs[0].id')" > /dev/null
+muletto boot stop "$boot" --discard --yes
 
 # Now the point may go.
 muletto point delete "$point"
