@@ -53,7 +53,9 @@ json machines_of(const Config& config, json& problem) {
   for (const auto& [name, machine] : config.machines) {
     if (!machine.images.empty() || machine.physical) {
       machines.push_back(
-          {{"name", name}, {"kind", machine.physical ? "physical" : "images"}, {"running", false}});
+          {{"name", name},
+           {"kind", machine.physical ? "physical" : "images"},
+           {"running", machine.physical}});  // it is the machine that this agent runs on
       told.insert(name);
     } else if (!machine.domain.empty()) {
       names[machine.domain] = name;

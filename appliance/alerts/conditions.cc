@@ -51,6 +51,12 @@ void add_machine(std::vector<Condition>& found, const MachineFacts& machine, uin
     add(kSyncFailing, fmt::format("{} syncs of '{}' in a row have failed: {}", machine.failures,
                                   machine.name, machine.last_error));
   }
+  if (!machine.timeline_vm.empty()) {
+    add(kTimelineTaken,
+        fmt::format("'{0}' runs on its host '{1}', but is not synced: the instant VM {2} has taken "
+                    "its place. Whatever is written on '{1}' is not protected",
+                    machine.name, machine.host ? machine.host->name : "", machine.timeline_vm));
+  }
   if (!machine.boot_failure.empty()) {
     add(kVerificationFailed, fmt::format("the newest tested point of '{}' failed its test boot: {}",
                                          machine.name, machine.boot_failure));

@@ -35,6 +35,7 @@ constexpr const char* kCertificateEnds = "certificate-ends";
 constexpr const char* kIsolationLost = "isolation-lost";
 constexpr const char* kHostMisbehaves = "host-misbehaves";
 constexpr const char* kRetentionFailing = "retention-failing";
+constexpr const char* kTimelineTaken = "timeline-taken";
 constexpr const char* kRetentionHeld = "retention-held";
 
 struct Condition {
@@ -66,6 +67,9 @@ struct MachineFacts {
   uint32_t failures = 0;
   std::string last_error;
   std::optional<HostFacts> host;  // the host whose agent writes it
+  // Its host says that it runs, and this instant VM holds its timeline: nobody syncs what happens
+  // on it. Empty: not so.
+  std::string timeline_vm;
   // Of its newest tested point: why it failed; empty: it passed, or is not known.
   std::string boot_failure;
   std::optional<uint64_t> recovery_ms;  // the median of its newest three passed test boots

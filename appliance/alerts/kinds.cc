@@ -27,6 +27,11 @@ constexpr std::array kKinds{
               "for now",
               "See 'muletto boot show', fix the problem it names, then 'muletto boot power "
               "ID power-on'."},
+    AlertKind{kTimelineTaken, Severity::critical,
+              "a machine runs in production, and its syncs are refused because an instant VM has "
+              "taken its place",
+              "If the VM is a trial, let production sync again: 'muletto boot set ID --timeline "
+              "production'. If it is the truth, switch the old machine off."},
     AlertKind{kHostSilent, Severity::critical,
               "an agent that runs as a service was not heard for 3 minutes",
               "Check on the host whether muletto-agent runs and reaches the appliance: "

@@ -25,6 +25,9 @@ void declare_machine(base::options::options_description_easy_init add) {
       "firmware", value<std::string>()->value_name("bios|uefi"),
       "firmware (default: as the machine had)")(
       "fresh-macs", "give the network cards new MAC addresses, to run beside the original machine")(
+      "original", value<std::string>()->value_name("beside|replaced"),
+      "where the original machine is seen running: try the copy out beside it, or let the copy "
+      "take its place (default: the start is refused, or asks on a terminal)")(
       "accept-damage", "start the point even if its image is known to be damaged");
 }
 
@@ -36,6 +39,7 @@ nlohmann::json machine_body(const base::Arguments& arguments) {
   if (arguments.has("disk-bus")) body["disk_bus"] = arguments.get("disk-bus");
   if (arguments.has("firmware")) body["firmware"] = arguments.get("firmware");
   if (arguments.has("fresh-macs")) body["fresh_macs"] = true;
+  if (arguments.has("original")) body["original"] = arguments.get("original");
   if (arguments.has("accept-damage")) body["accept_damage"] = true;
   return body;
 }

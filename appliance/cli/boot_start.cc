@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <iostream>
 
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/boot_machine_options.h"
@@ -13,6 +15,7 @@
 #include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace appliance::cli {
 namespace {
@@ -23,7 +26,7 @@ void declare_options(base::options::options_description_easy_init add) {
       "after a loss of power: start the VM again, or wait for an operator (default: automatic)")(
       "timeline", base::options::value<std::string>()->value_name("instant|production"),
       "whose syncs continue the machine's timeline: those of this VM, or, for a trial, those of "
-      "its host; the others are refused (default: instant)")(
+      "its host; the others are refused (default: instant; production with --original beside)")(
       "wait", "wait until the guest answers; see --http, --tcp and --timeout");
   declare_wait(add);
   declare_several(add);
@@ -38,7 +41,7 @@ void require_answerable(const base::Arguments& arguments) {
     return;
   throw base::Error(base::ErrorCode::invalid_argument,
                     "with --network none no guest can answer, so there is nothing to wait for: "
-                    "choose another network (isolated reaches nobody either), or leave out --wait");
+                    "choose another network, or leave out --wait");
 }
 
 nlohmann::json start_body(const base::Arguments& arguments) {
@@ -46,6 +49,26 @@ nlohmann::json start_body(const base::Arguments& arguments) {
   if (arguments.has("restart")) body["restart"] = arguments.get("restart");
   if (arguments.has("timeline")) body["timeline"] = arguments.get("timeline");
   return body;
+}
+
+// Asks a person what the copy is meant to be, where its original is seen running.
+void settle_original(const base::Arguments& arguments, const ApiClient& client,
+                     nlohmann::json& body) {
+  if (arguments.has("original") || ::isatty(STDIN_FILENO) == 0) return;
+  nlohmann::json original = client.post("/boots/check", body)["check"]["original"];
+  if (!original.is_object()) return;
+  fmt::print(stderr,
+             "{} was seen running on its host {} {} ago.\n"
+             "Try the copy out [b]eside it, or let the copy take its place: [r]eplaced? "
+             "(anything else: start nothing) ",
+             printable(text_of(original, "machine")), printable(text_of(original, "host")),
+             duration_of(original, "age_ms"));
+  std::string answer;
+  std::getline(std::cin, answer);
+  answer = base::trim(answer);
+  if (answer == "b" || answer == "beside") body["original"] = "beside";
+  else if (answer == "r" || answer == "replaced") body["original"] = "replaced";
+  else throw base::Error(base::ErrorCode::cancelled, "nothing was started");
 }
 
 // Returns the job. Who stops waiting is told that the VM runs on, and its id.
@@ -64,10 +87,7 @@ nlohmann::json wait_for(const ApiClient& client, const std::string& boot,
 }
 
 int run(const base::Arguments& arguments) {
-  if (means_several(arguments)) {
-    require_answerable(arguments);
-    return start_several(arguments, start_body(arguments));
-  }
+  if (means_several(arguments)) return start_several(arguments, start_body(arguments));
   nlohmann::json wait = wait_body(arguments);
   if (!wait.empty() && !arguments.has("wait")) {
     throw base::Error(base::ErrorCode::invalid_argument,
@@ -77,6 +97,7 @@ int run(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json body = start_body(arguments);
   body["point"] = arguments.list("POINT").front();
+  settle_original(arguments, client, body);
   nlohmann::json job = follow_accepted(client, client.post("/boots", body), FollowOutput::quiet);
   std::string path = "/boots/" + text_of(job["figures"], "boot");
   std::string answered;

@@ -79,14 +79,15 @@ void AlertLoop::round(uint64_t now_ms) {
 }
 
 AlertSource protection_source(const FactSources& facts) {
-  return {"machines, hosts and stores",
-          {alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
-           alerts::kHostSilent, alerts::kStoreNearlyFull, alerts::kVerificationFailed,
-           alerts::kVerificationOverdue, alerts::kRecoverySlow, alerts::kPointsDamaged,
-           alerts::kStoreDamaged, alerts::kClockWrong, alerts::kApplianceClock},
-          [facts](uint64_t now_ms) {
-            return alerts::conditions_of(protection_facts(facts, now_ms), now_ms);
-          }};
+  return {
+      "machines, hosts and stores",
+      {alerts::kMachineOverdue, alerts::kMachineUnprotected, alerts::kSyncFailing,
+       alerts::kTimelineTaken, alerts::kHostSilent, alerts::kStoreNearlyFull,
+       alerts::kVerificationFailed, alerts::kVerificationOverdue, alerts::kRecoverySlow,
+       alerts::kPointsDamaged, alerts::kStoreDamaged, alerts::kClockWrong, alerts::kApplianceClock},
+      [facts](uint64_t now_ms) {
+        return alerts::conditions_of(protection_facts(facts, now_ms), now_ms);
+      }};
 }
 
 std::vector<alerts::Condition> duty_conditions(DutyRunner& duties) {

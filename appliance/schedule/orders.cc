@@ -39,6 +39,7 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
   if (!poll.report) return;
   catalog_.save_report({host.id, now_ms, *poll.report});
   live.machines.clear();
+  live.running_machines.clear();
   for (const std::string& name : poll.machines) {
     if (live.machines.size() >= kMaxMachines) break;
     auto machine = catalog_.find_machine(host.tenant, name);
@@ -48,6 +49,9 @@ void Scheduler::notice(State& state, const catalog::Host& host, const Poll& poll
       continue;
     }
     live.machines.insert(name);
+  }
+  for (const std::string& name : poll.running_machines) {
+    if (live.machines.contains(name)) live.running_machines.insert(name);
   }
   bool wanted = policies_.find(host.tenant, "")->text.protect_new;
   catalog::Noticed noticed =

@@ -129,6 +129,10 @@ void add_machines(const FactSources& sources, const std::string& tenant, const S
     const catalog::Machine* machine = found == machines.end() ? nullptr : &found->second;
     facts.machines.push_back(machine_facts(sources, protection, machine, now_ms));
     facts.machines.back().host = host_of(protection, machine, seen, hosts);
+    if (auto holder = sources.scheduler.timeline_holder(access::TenantName(tenant), name)) {
+      if (sources.scheduler.running_original(access::TenantName(tenant), name))
+        facts.machines.back().timeline_vm = holder->boot;
+    }
   }
   // Machines whose points were imported have no protection, but may be tested.
   for (const auto& [name, machine] : machines) {

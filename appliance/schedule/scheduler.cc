@@ -65,6 +65,33 @@ void Scheduler::stop() {
     order = end_order(*state, order, unbegun);
 }
 
+std::optional<RunningOriginal> Scheduler::running_original(const access::TenantName& tenant,
+                                                           const std::string& machine) {
+  catalog::HostId id{};
+  uint64_t age_ms = 0;
+  {
+    auto state = state_.lock();
+    auto found = std::find_if(state->hosts.begin(), state->hosts.end(), [&](const auto& each) {
+      const SeenHost& host = each.second;
+      return std::string_view(host.tenant) == std::string_view(tenant) &&
+             host.running_machines.contains(machine) &&
+             clock_.steady_ms() - host.polled_ms < kSeenAliveMs;
+    });
+    if (found == state->hosts.end()) return std::nullopt;
+    id = found->first;
+    age_ms = clock_.steady_ms() - found->second.polled_ms;
+  }
+  auto host = catalog_.find_host(id);
+  if (!host || host->revoked) return std::nullopt;
+  return RunningOriginal{host->name, age_ms};
+}
+
+std::optional<ingest::TimelineHolder> Scheduler::timeline_holder(const access::TenantName& tenant,
+                                                                 const std::string& machine) {
+  if (links_.timelines == nullptr) return std::nullopt;
+  return links_.timelines->holder(tenant, machine);
+}
+
 std::map<catalog::HostId, SeenHost> Scheduler::seen_hosts() { return state_.lock()->hosts; }
 
 // When the machine is to be synced next: at once if it never was, after a failure when its pause is

@@ -40,9 +40,10 @@ struct Poll {
   // The appliance's own host, which has the machines that run as instant VMs: it reports nothing
   // else.
   bool internal = false;
-  std::optional<std::string> report;  // JSON; none: unchanged
-  std::vector<std::string> machines;  // that the report names
-  size_t left_out = 0;                // number of machines in it that cannot be accepted
+  std::optional<std::string> report;          // JSON; none: unchanged
+  std::vector<std::string> machines;          // that the report names
+  std::vector<std::string> running_machines;  // those of them that run, as it says
+  size_t left_out = 0;                        // number of machines in it that cannot be accepted
   std::vector<SyncOutcome> outcomes;
   std::vector<SyncUnderWay> running;
 };
@@ -79,8 +80,19 @@ struct Standing {
 struct SeenHost {
   std::string tenant;
   std::set<std::string> machines;
-  uint64_t polled_ms = 0;  // by the steady clock
+  std::set<std::string> running_machines;  // those of them that run, as it says
+  uint64_t polled_ms = 0;                  // by the steady clock
 };
+
+// A production machine that its host's agent has just reported running.
+struct RunningOriginal {
+  std::string host_name;
+  uint64_t age_ms = 0;  // of the agent's last message
+};
+
+// An agent asks at least every 5 seconds; one that has been silent for longer than this is not
+// believed to have seen anything.
+constexpr uint64_t kSeenAliveMs = 15'000;
 
 // What it uses besides the catalog; each must outlive it.
 struct SchedulerLinks {
@@ -118,6 +130,12 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
   Standing standing(const std::string& tenant, const catalog::Machine& machine);
   // The hosts that have polled since the daemon started.
   std::map<catalog::HostId, SeenHost> seen_hosts();
+  // None if no agent says so: the machine, its host or the network between may have failed.
+  std::optional<RunningOriginal> running_original(const access::TenantName& tenant,
+                                                  const std::string& machine);
+  // The instant VM that holds the machine's timeline, so that its host's syncs are refused.
+  std::optional<ingest::TimelineHolder> timeline_holder(const access::TenantName& tenant,
+                                                        const std::string& machine);
 
   std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant, const std::string& machine,
                                            const catalog::HostId& host) override;

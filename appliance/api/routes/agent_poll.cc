@@ -38,7 +38,10 @@ void read_report(const json& report, schedule::Poll& poll) {
     }
     json known{{"name", name}, {"kind", nullptr}, {"running", nullptr}};
     if (auto kind = base::find_text(machine, "kind")) known["kind"] = cut(*kind, kMaxReportedWord);
-    if (auto running = base::find_flag(machine, "running")) known["running"] = *running;
+    if (auto running = base::find_flag(machine, "running")) {
+      known["running"] = *running;
+      if (*running) poll.running_machines.push_back(name);
+    }
     machines.push_back(std::move(known));
     poll.machines.push_back(std::move(name));
   }

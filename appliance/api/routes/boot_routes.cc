@@ -7,6 +7,7 @@
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
+#include "base/enum_names.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -21,6 +22,9 @@ constexpr uint64_t kMinMemory = 16ull << 20;
 constexpr uint64_t kMaxMemory = 1ull << 46;
 constexpr size_t kMaxNetworks = 64;
 constexpr uint64_t kMaxShutdownTimeoutS = 3600;
+constexpr auto kOriginals =
+    base::enum_names<Original>("what is said of the original",
+                               {{Original::beside, "beside"}, {Original::replaced, "replaced"}});
 
 boot::BootChanges boot_changes(BodyFields& body) {
   boot::BootChanges changes;
@@ -31,8 +35,10 @@ boot::BootChanges boot_changes(BodyFields& body) {
 
 }  // namespace
 
-boot::BootOptions parse_boot_options(BodyFields& body) {
+boot::BootOptions parse_boot_options(BodyFields& body, std::optional<Original>& original) {
   boot::BootOptions options;
+  original.reset();
+  if (auto name = body.text("original")) original = kOriginals.value(*name);
   if (auto count = body.natural("cpu_count", 1, kMaxCpus))
     options.cpu_count = static_cast<uint32_t>(*count);
   options.memory_size = body.natural("memory_size", kMinMemory, kMaxMemory);
@@ -45,8 +51,23 @@ boot::BootOptions parse_boot_options(BodyFields& body) {
   options.accept_damage = body.flag("accept_damage");
   boot::BootChanges changes = boot_changes(body);
   options.restart = changes.restart.value_or(options.restart);
-  options.timeline = changes.timeline.value_or(options.timeline);
+  boot::Timeline usual =
+      original == Original::beside ? boot::Timeline::production : options.timeline;
+  options.timeline = changes.timeline.value_or(usual);
   return options;
+}
+
+void require_settled(Services& services, const access::TenantName& tenant,
+                     const std::string& machine, std::optional<Original> original) {
+  if (original) return;
+  auto running = services.scheduler.running_original(tenant, machine);
+  if (!running) return;
+  throw base::Error(
+      base::ErrorCode::busy,
+      fmt::format("'{}' was seen running on its host '{}' {} ago. To try a copy out beside it: "
+                  "--original beside, and its host continues to sync it. If the copy is to take "
+                  "its place: --original replaced, and its host's syncs are refused from then on",
+                  machine, running->host_name, base::format_duration_ms(running->age_ms)));
 }
 
 namespace {
@@ -57,7 +78,7 @@ struct BootOrder {
   BootOrder(Services& services, const Request& request) : tenant(request.tenant()) {
     BodyFields body(request.body);
     std::string selector = body.required_text("point");
-    options = parse_boot_options(body);
+    options = parse_boot_options(body, original);
     body.expect_no_more();
     writer = services.stores.writer(tenant);
     point = writer->reader().find_point(selector);
@@ -65,6 +86,7 @@ struct BootOrder {
 
   access::TenantName tenant;
   boot::BootOptions options;
+  std::optional<Original> original;
   std::shared_ptr<images::StoreWriter> writer;
   images::PointId point;
 };
@@ -72,6 +94,7 @@ struct BootOrder {
 Response start_boot(Services& services, const Request& request) {
   BootOrder order(services, request);
   std::string machine = order.writer->reader().read_point(order.point).machine_name;
+  require_settled(services, order.tenant, machine, order.original);
   return accepted(
       services, recovery::submit_start(services.recovery(), {order.tenant, order.point, machine,
                                                              order.options, request.requester()}));
@@ -83,6 +106,18 @@ Response check_boot(Services& services, const Request& request) {
   json result = boot_check_json(
       services.boots.check(recovery::point_source(services.recovery(), order.tenant, *order.writer),
                            order.point, order.options));
+  std::string machine = result["machine"];
+  result["original"] = nullptr;
+  if (auto running = services.scheduler.running_original(order.tenant, machine)) {
+    result["original"] = {
+        {"machine", machine}, {"host", running->host_name}, {"age_ms", running->age_ms}};
+  }
+  try {
+    require_settled(services, order.tenant, machine, order.original);
+  } catch (const base::Error& error) {
+    result["possible"] = false;
+    result["reasons"].push_back(error.message());
+  }
   result["point"] = order.point.hex();
   return json_response({{"check", result}});
 }

@@ -58,7 +58,8 @@ Response start_boot_sequence(Services& services, const Request& request) {
   auto selectors = body.text_lists("groups", kMaxMembers);
   bool all = body.flag("all");
   recovery::BootSequencePlan plan;
-  plan.options = parse_boot_options(body);
+  std::optional<Original> original;
+  plan.options = parse_boot_options(body, original);
   plan.wait = parse_wait_plan(body);
   if (auto delay = body.text("delay")) plan.delay_ms = base::parse_duration_ms(*delay);
   if (plan.delay_ms > kMaxDelayMs)
@@ -69,6 +70,10 @@ Response start_boot_sequence(Services& services, const Request& request) {
   body.expect_no_more();
   access::TenantName tenant = request.tenant();
   name_members(services, tenant, selectors, all, plan);
+  // Before any of them is started.
+  for (const auto& group : plan.groups) {
+    for (const auto& member : group) require_settled(services, tenant, member.machine, original);
+  }
   return accepted(
       services, recovery::submit_sequence(services.recovery(), tenant, plan, request.requester()));
 }

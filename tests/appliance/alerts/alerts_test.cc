@@ -144,4 +144,18 @@ TEST_CASE("alerts open once, close when the condition is gone, and open anew", "
   CHECK_THROWS_AS(catalog->acknowledge_alert(99, catalog::TenantScope::all(), kNow), base::Error);
 }
 
+TEST_CASE("a machine that runs in production and is not synced is an alert", "[alerts]") {
+  MachineFacts machine;
+  machine.tenant = "default";
+  machine.name = "web";
+  machine.wanted = true;
+  machine.overdue_at_ms = UINT64_MAX;
+  CHECK(conditions_of({{machine}, {}, {}}, 1000).empty());
+  machine.timeline_vm = "1f2e3d4c";
+  auto found = conditions_of({{machine}, {}, {}}, 1000);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].kind == kTimelineTaken);
+  CHECK(found[0].message.find("1f2e3d4c") != std::string::npos);
+}
+
 }  // namespace appliance::alerts

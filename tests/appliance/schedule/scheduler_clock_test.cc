@@ -19,6 +19,7 @@ using catalog::Catalog;
 using catalog::Host;
 using Names = std::vector<std::string>;
 
+const catalog::TenantName kTenantName{kTenant};
 constexpr uint64_t kDay = 24ull * 3'600'000, kYear = 365 * kDay;
 
 // As Appliance, with a clock that the test sets.
@@ -177,6 +178,36 @@ TEST_CASE("a doubted clock of the appliance, and a wrong one of a host, are aler
     kinds.insert(alert.kind);
   CHECK(kinds.contains(alerts::kApplianceClock));
   CHECK(kinds.contains(alerts::kClockWrong));
+}
+
+TEST_CASE("a machine is seen running as long as its own host says so") {
+  ClockedAppliance appliance;
+  Host alpha = appliance.enroll();
+  auto seen = [&] { return appliance.scheduler.running_original(kTenantName, "web"); };
+  CHECK_FALSE(seen());
+  Poll poll = report({"web"});
+  appliance.scheduler.poll(alpha, poll);
+  CHECK_FALSE(seen());  // it is there, but off
+  poll.running_machines = {"web", "of another host"};
+  appliance.scheduler.poll(alpha, poll);
+  REQUIRE(seen());
+  CHECK(seen()->host_name == "alpha");
+  CHECK_FALSE(appliance.scheduler.running_original(kTenantName, "of another host"));
+  CHECK_FALSE(appliance.scheduler.running_original(catalog::TenantName("other"), "web"));
+  // A host that is dead, however it died, says nothing; whoever sets a clock changes nothing.
+  appliance.clock.set_wall(appliance.clock.wall_ms() + kYear);
+  CHECK(seen());
+  appliance.clock.pass(kSeenAliveMs - 1);
+  CHECK(seen());
+  appliance.scheduler.poll(alpha, {});  // nothing new, but it is alive
+  appliance.clock.pass(kSeenAliveMs - 1);
+  CHECK(seen());
+  appliance.clock.pass(1);
+  CHECK_FALSE(seen());
+  appliance.scheduler.poll(alpha, poll);
+  CHECK(seen());
+  appliance.catalog->revoke_host(alpha.id);
+  CHECK_FALSE(seen());
 }
 
 }  // namespace appliance::schedule
