@@ -15,10 +15,10 @@ std::unique_ptr<base::ByteStream> ApplianceTarget::connect() const {
       });
 }
 
-std::optional<LastPoint> ApplianceTarget::last_point(const std::string& machine_name) {
+std::optional<BasePoint> ApplianceTarget::last_point(const std::string& machine_name) {
   std::optional<images::wire::LastPoint> answer = images::query_last_point(connect(), machine_name);
   if (!answer) return std::nullopt;
-  LastPoint last{answer->id, answer->time_ms, {}};
+  BasePoint last{answer->id, answer->time_ms, {}};
   for (const images::wire::LastPoint::Disk& disk : answer->disks)
     last.disks.push_back({disk.name, disk.size});
   return last;

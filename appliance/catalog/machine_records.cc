@@ -6,7 +6,7 @@
 
 namespace appliance::catalog {
 
-void expect_writable(const Machine& machine, const HostId& host) {
+void require_writable(const Machine& machine, const HostId& host) {
   if (machine.host && *machine.host != host) {
     throw base::Error(base::ErrorCode::unauthorized,
                       fmt::format("the machine '{}' belongs to another host, '{}'", machine.name,

@@ -22,7 +22,7 @@ struct MachineTraces {
 
 // Throws unauthorized unless the host may add points to the machine: it belongs to the host, or it
 // belongs to no host and has no point that someone else could have written.
-void expect_writable(const Machine& machine, const HostId& host);
+void require_writable(const Machine& machine, const HostId& host);
 
 class MachineRecords {
  public:
@@ -38,7 +38,7 @@ class MachineRecords {
   virtual std::optional<Machine> find_machine(std::string_view tenant, std::string_view name) = 0;
   Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
   // The machine for a host that is about to write it: an existing one of the host, or a new one
-  // that belongs to the host from now on. Throws as expect_writable(), invalid_argument for an
+  // that belongs to the host from now on. Throws as require_writable(), invalid_argument for an
   // invalid name, no_space beyond the limits above.
   virtual Machine claim_machine(std::string_view tenant, const images::MachineId& id,
                                 std::string_view name, const HostId& host) = 0;

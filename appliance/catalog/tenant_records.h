@@ -16,7 +16,7 @@ class TenantRecords {
   virtual ~TenantRecords() = default;
 
   virtual std::vector<Tenant> tenants(const TenantScope& scope) = 0;  // by name
-  virtual void expect_tenant(std::string_view name) = 0;
+  virtual void require_tenant(std::string_view name) = 0;
   virtual void add_tenant(std::string_view name, uint64_t now_ms) = 0;  // throws already_exists
   // Bytes that the tenant's store may take on the disk; none: no limit.
   virtual std::optional<uint64_t> tenant_quota(std::string_view name) = 0;

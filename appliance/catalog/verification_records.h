@@ -78,8 +78,8 @@ class VerificationRecords {
  public:
   // A machine's newest test boots are kept in full; older ones without pictures, evidence and
   // serial log, and not forever.
-  static constexpr int64_t kWholeTestBoots = 100;
-  static constexpr std::chrono::hours kTestBootAge{400 * 24};
+  static constexpr int64_t kFullTestBootsKept = 100;
+  static constexpr std::chrono::hours kTestBootRetention{400 * 24};
   // For all pictures of one machine: a guest may show noise, which does not compress. Pictures of
   // older test boots are removed first.
   static constexpr int64_t kPicturesSize = 64ll << 20;  // bytes

@@ -48,7 +48,7 @@ static_assert(std::string_view(api::kTransferProtocol) == images::wire::kUpgrade
 }  // namespace
 
 Daemon::Daemon(const Config& config) : config_(config) {
-  presence::expect_state_folder(config_);
+  presence::require_state_folder(config_);
   bool is_new = !base::real_file_system().exists(config_.catalog_path());
   // QEMU's user must reach sockets and overlays inside, so others may pass through but not list the
   // folder; secret folders (stores, keys, catalog) are closed themselves.
@@ -64,7 +64,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   if (auto fact = catalog_->find_fact("node")) remembered = access::NodeId::from_hex(*fact);
   node_ = access::open_node_id(config_.node_path(), remembered);
   catalog_->save_fact("node", node_.hex());
-  presence::expect_known_authority(config_, *catalog_);
+  presence::require_known_authority(config_, *catalog_);
   authority_ = pki::Authority::open(config_.pki_directory(),
                                     pki::local_server_names(host_of(config_.public_address)));
   catalog_->save_fact("authority", authority_->fingerprint());
@@ -84,7 +84,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(), *hypervisor_);
-  timelines_ = std::make_unique<instant::Timelines>(*boots_);
+  timelines_ = std::make_unique<instant::VmTimelines>(*boots_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
   ingest::SpaceGuard::Sources sources;
@@ -122,7 +122,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   presence_ = std::make_unique<presence::Presence>(presence::needs_of(
       {config_, [this] { stores_->look(); },
        [this] { hypervisor_->has_network(boot_settings().nat_network); },
-       [this] { duties_.expect_done(kAlertsDuty); }, authority_->fingerprint()}));
+       [this] { duties_.require_done(kAlertsDuty); }, authority_->fingerprint()}));
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
                                     *scheduler_, *authority_,

@@ -98,7 +98,7 @@ class SpaceGuard {
   uint64_t hour_now() const;
   static uint64_t sum(Volume& volume, uint64_t hour);
   uint64_t store_size(const std::string& tenant);
-  void expect_reserve(uint64_t size);
+  void require_reserve(uint64_t size);
   std::string busiest_host(const std::string& tenant);  // "; most of late came from …", or empty
 
   catalog::TenantRecords& catalog_;

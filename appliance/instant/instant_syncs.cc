@@ -40,7 +40,7 @@ std::string agent_program() {
 
 InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catalog,
                            const pki::Authority& authority, boot::BootService& boots,
-                           Timelines& timelines, schedule::Scheduler& scheduler)
+                           VmTimelines& timelines, schedule::Scheduler& scheduler)
     : settings_(std::move(settings)), catalog_(catalog), authority_(authority), boots_(boots),
       timelines_(timelines), scheduler_(scheduler),
       thread_("instant syncs", base::AfterFailure::begin_again,
@@ -48,7 +48,7 @@ InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catal
 
 InstantSyncs::~InstantSyncs() = default;
 
-InternalHostPlaces InstantSyncs::places_of(const std::string& tenant) const {
+InternalHostPaths InstantSyncs::places_of(const std::string& tenant) const {
   std::string hash = hash_of(tenant);
   return {settings_.state_directory + "/instant/" + hash.substr(0, kStateDigits),
           settings_.run_directory + "/instant/" + hash.substr(0, kRunDigits)};
@@ -135,7 +135,7 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
 
 void InstantSyncs::poll(const std::string& name, Tenant& tenant) {
   if (!tenant.syncs) {
-    InternalHostPlaces places = places_of(name);
+    InternalHostPaths places = places_of(name);
     base::make_passable_directory(places.run_directory);  // QEMU makes its sockets there
     tenant.syncs.emplace(places.run_directory + "/orders", "the instant VM of ");
   }

@@ -19,11 +19,11 @@ using nlohmann::json;
 constexpr size_t kMaxFile = 4 * base::kMaxPemSize;
 
 // The file of agent/enrollment.h: an enrolled host's identity.
-std::string enrollment_path(const InternalHostPlaces& places) {
+std::string enrollment_path(const InternalHostPaths& places) {
   return places.state_directory + "/enrollment.json";
 }
 
-json read_enrollment(const InternalHostPlaces& places) {
+json read_enrollment(const InternalHostPaths& places) {
   try {
     return base::find_json(base::read_private_file(enrollment_path(places), kMaxFile))
         .value_or(json());
@@ -65,7 +65,7 @@ json enroll(catalog::HostRecords& catalog, const pki::Authority& authority,
 }
 
 // JSON strings are also valid TOML strings.
-std::string config_text(const InternalHostPlaces& places, const InternalHostSettings& settings) {
+std::string config_text(const InternalHostPaths& places, const InternalHostSettings& settings) {
   return "libvirt_uri = " + base::dump_text(settings.libvirt_uri) +
          "\nstate_directory = " + base::dump_text(places.state_directory) +
          "\nrun_directory = " + base::dump_text(places.run_directory) + "\n";
@@ -74,7 +74,7 @@ std::string config_text(const InternalHostPlaces& places, const InternalHostSett
 }  // namespace
 
 catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
-                                   const std::string& tenant, const InternalHostPlaces& places,
+                                   const std::string& tenant, const InternalHostPaths& places,
                                    const InternalHostSettings& settings) {
   // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside
   // it.

@@ -81,7 +81,7 @@ ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
 
 jobs::JobId ReportService::request(const ReportOrder& order,
                                    const access::Requester& requested_by) {
-  catalog_.expect_tenant(order.tenant);
+  catalog_.require_tenant(order.tenant);
   policy::TimeZone zone(order.timezone);
   if (order.from_ms >= order.to_ms)
     throw Error(ErrorCode::invalid_argument, "the period is empty: 'from' must be before 'to'");

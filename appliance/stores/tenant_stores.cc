@@ -84,7 +84,7 @@ std::string TenantStores::key_file_of(const std::string& tenant) {
 }
 
 std::shared_ptr<TenantStores::Place> TenantStores::place_of(const std::string& tenant) {
-  catalog_.expect_tenant(tenant);
+  catalog_.require_tenant(tenant);
   auto places = places_.lock();
   auto& place = (*places)[tenant];
   if (!place) place = std::make_shared<Place>();
@@ -108,7 +108,7 @@ std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& ten
   return place->writer;
 }
 
-std::shared_ptr<images::StoreWriter> TenantStores::expect_writable(const std::string& tenant) {
+std::shared_ptr<images::StoreWriter> TenantStores::require_writable(const std::string& tenant) {
   auto place = place_of(tenant);
   std::lock_guard lock(place->mutex);
   settle(tenant, *place);

@@ -70,7 +70,7 @@ class TenantStores {
   // what is wrong and what to do). The result keeps the store open.
   std::shared_ptr<images::StoreWriter> writer(const std::string& tenant);
   // The same for writers: throws unavailable for a store that can only be read.
-  std::shared_ptr<images::StoreWriter> expect_writable(const std::string& tenant);
+  std::shared_ptr<images::StoreWriter> require_writable(const std::string& tenant);
 
   StoreStanding standing(const std::string& tenant);  // throws not_found
   std::vector<StoreStanding> standings();             // at the last check, for all tenants, by name

@@ -61,8 +61,8 @@ std::unique_ptr<StoreReader> StoreReader::open(base::FileSystem& files,
   try {
     store->open_index(layout::index_directory(directory), false);
   } catch (const base::Error& error) {
-    throw base::Error(error.code(), error.message() + "; 'muletto store rebuild " + directory +
-                                        "' makes it anew");
+    throw base::Error(error.code(),
+                      error.message() + "; 'muletto store rebuild " + directory + "' rebuilds it");
   }
   return reader_over(std::move(store), options);
 }

@@ -123,7 +123,7 @@ class IndexedWriter : public StoreWriter {
   StoreReader& reader() override { return *reader_; }
 
   std::unique_ptr<StoreSink> begin(const SyncPlan& plan) override {
-    expect_sound();
+    require_sound();
     if (!store_->codec.can_open_chunks()) {
       throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
     }
@@ -133,13 +133,13 @@ class IndexedWriter : public StoreWriter {
   }
 
   void delete_point(const PointId& id) override {
-    expect_sound();
+    require_sound();
     auto point = store_->index().read()->find_point(id);
     std::string path =
         point ? layout::manifest_file(store_->directory, point->machine, id) : find_unlisted(id);
     auto alone = lock_for_deletion(id, path);
     std::lock_guard timeline(timeline_.mutex);
-    expect_sound();
+    require_sound();
     store_->files.remove(path);
     change_index([&](ReferenceCounter& counter) {
       store_->files.sync_directory(base::parent_path(path));
@@ -153,7 +153,7 @@ class IndexedWriter : public StoreWriter {
     list_what_was_refused();
     {
       std::lock_guard timeline(timeline_.mutex);
-      expect_sound();
+      require_sound();
       ReferenceCounter(*store_).count_departures();
     }
     return compact_store(*store_, registry_, timeline_, options);
@@ -184,8 +184,8 @@ class IndexedWriter : public StoreWriter {
 
   // Open packs and the open index belong to the disk they were opened on; a manifest is written by
   // name. So nothing is published under a name that now means another folder.
-  void expect_sound() const {
-    timeline_.expect_sound();
+  void require_sound() const {
+    timeline_.require_sound();
     if (place_.is_current()) return;
     throw Error(ErrorCode::unavailable,
                 "the store in " + store_->directory +
@@ -223,10 +223,10 @@ class IndexedWriter : public StoreWriter {
 
   void publish(Point point, Dating dating) {
     std::lock_guard timeline(timeline_.mutex);
-    expect_sound();
+    require_sound();
     if (!is_up_to_date_) bring_up_to_date(store_->files, store_->directory);
     is_up_to_date_ = true;
-    if (dating == Dating::kept) expect_new(point.id);
+    if (dating == Dating::kept) require_new(point.id);
     else date(point, dating);
     base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
     if (manifest.size() > format::kMaxManifestSize) {
@@ -245,7 +245,7 @@ class IndexedWriter : public StoreWriter {
 
   // A copy comes with its id. If a point with that id was deleted, its references are counted first:
   // its row would be mistaken for that of the copy. The timeline lock is held.
-  void expect_new(const PointId& id) {
+  void require_new(const PointId& id) {
     if (store_->index().read()->find_point(id) || find_manifest_file(id)) {
       throw Error(ErrorCode::already_exists,
                   "point " + id.hex() + " is already in the store in " + store_->directory);
@@ -333,7 +333,7 @@ class IndexedWriter : public StoreWriter {
 namespace {
 
 // A folder may contain what an interrupted init left there, and nothing else.
-void expect_room(base::FileSystem& files, const std::string& directory) {
+void require_room(base::FileSystem& files, const std::string& directory) {
   static const std::set<std::string> kOurs{"key",    "key.tmp",   "packs",
                                            "points", "store.tmp", "writer.lock"};
   for (const std::string& name : files.list(directory)) {
@@ -356,7 +356,7 @@ void init_store(base::FileSystem& files, const std::string& directory, const Ini
                     std::to_string(options.chunk_size) + " bytes");
   }
   files.make_directory(directory);
-  expect_room(files, directory);
+  require_room(files, directory);
   format::StoreParameters parameters;
   parameters.id = StoreId::random();
   parameters.chunk_size = options.chunk_size;

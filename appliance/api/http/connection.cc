@@ -116,7 +116,7 @@ std::string key_of(const Principal& principal) {
 }
 
 // A route's answer, and the principal it is for; none: anonymous or refused.
-struct Answer {
+struct RoutedResponse {
   Response response;
   std::string principal;
 };
@@ -154,8 +154,9 @@ void keep_record(const Request& request, const std::string& line, const PeerFact
 }
 
 // Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
-Answer answer(ConnectionServices& services, const PeerFacts& peer, const std::string& address,
-              const std::string& authorization, Request request) {
+RoutedResponse answer(ConnectionServices& services, const PeerFacts& peer,
+                      const std::string& address, const std::string& authorization,
+                      Request request) {
   try {
     request.principal = services.authenticator.authenticate(peer, authorization);
   } catch (const Error& error) {
@@ -248,7 +249,7 @@ bool wants_transfer(const Parser& parser) {
 }
 
 // The principal that upgrades. Throws the reason if it is refused.
-asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& parser) {
+asio::awaitable<Principal> require_agent(Connection& connection, const Parser& parser) {
   std::string authorization = field_text(parser, http::field::authorization);
   auto authenticate = [&]() -> asio::awaitable<Principal> {
     co_return connection.services.authenticator.authenticate(connection.peer, authorization);
@@ -268,7 +269,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   ConnectionServices& services = connection.services;
   Principal principal;
   try {
-    principal = co_await expect_agent(connection, parser);
+    principal = co_await require_agent(connection, parser);
   } catch (const Error& error) {
     base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
     bool is_stranger = dynamic_cast<const MissingCredentials*>(&error) != nullptr;
@@ -353,12 +354,12 @@ asio::awaitable<Next> serve_request(Connection& connection) {
 
   bool keep_alive = parser.get().keep_alive();
   std::string authorization = field_text(parser, http::field::authorization);
-  auto work = [&]() -> asio::awaitable<Answer> {
+  auto work = [&]() -> asio::awaitable<RoutedResponse> {
     co_return answer(connection.services, connection.peer, connection.slot.address, authorization,
                      make_request(parser));
   };
   connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
-  Answer answered =
+  RoutedResponse answered =
       co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
   Response& response = answered.response;
   if (connection.slot.principal != answered.principal) {

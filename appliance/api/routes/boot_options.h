@@ -7,7 +7,7 @@
 
 namespace appliance::api {
 
-// Reads the fields of BootOptions, all optional; does not call expect_no_more(). Throws
+// Reads the fields of BootOptions, all optional; does not call require_no_more(). Throws
 // invalid_argument.
 boot::BootOptions parse_boot_options(BodyFields& body);
 

@@ -24,7 +24,7 @@ Response enroll(Services& services, const Request& request) {
   std::string name = body.required_text("name");
   std::string signing_request = body.required_text("request");
   std::string version = body.text("version").value_or("");
-  body.expect_no_more();
+  body.require_no_more();
   base::check_name(name, "host's name");
   if (name == catalog::kInternalHostName)
     throw base::Error(base::ErrorCode::invalid_argument,

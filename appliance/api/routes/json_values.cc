@@ -179,13 +179,13 @@ json console_json(const boot::VmConsole& console) {
 json boot_check_json(const boot::BootCheck& check) {
   const boot::MachinePlan& plan = check.plan;
   json disks = json::array(), cards = json::array();
-  for (const boot::PlannedDisk& disk : plan.disks) {
+  for (const boot::GuestDisk& disk : plan.disks) {
     disks.push_back({{"name", disk.name},
                      {"bus", boot::disk_bus_name(disk.bus)},
                      {"target", disk.target},
                      {"boot_order", disk.boot_order}});
   }
-  for (const boot::PlannedCard& card : plan.cards) {
+  for (const boot::GuestCard& card : plan.cards) {
     std::string mode = boot::network_choice_name(
         {card.mode, card.mode == boot::NetworkMode::bridge ? card.source : ""});
     cards.push_back({{"mac", card.mac},

@@ -44,7 +44,7 @@ Response create_tenant(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string name = body.required_text("name");
   bool encrypted = body.flag("encrypted");
-  body.expect_no_more();
+  body.require_no_more();
   services.stores.create_tenant(name, encrypted);
   json tenant = tenant_json(services, name);
   tenant["key_file"] = encrypted ? json(services.stores.key_path_of(name)) : json(nullptr);
@@ -56,7 +56,7 @@ Response set_tenant(Services& services, const Request& request) {
   const std::string& name = request.path_value("name");
   BodyFields body(request.body);
   auto quota = body.natural("quota", 1, kMaxQuota);
-  body.expect_no_more();
+  body.require_no_more();
   services.catalog.set_tenant_quota(name, quota);
   return json_response({{"tenant", tenant_json(services, name)}});
 }
@@ -69,7 +69,7 @@ Response adopt_store(Services& services, const Request& request) {
   order.directory = body.text("directory").value_or("");
   order.key = body.text("key").value_or("");
   order.is_confirmed = body.flag("confirm");
-  body.expect_no_more();
+  body.require_no_more();
   if (!order.directory.empty() && order.directory.front() != '/')
     throw base::Error(base::ErrorCode::invalid_argument, "directory must be an absolute path");
   for (const boot::InstantVm& vm :

@@ -48,7 +48,7 @@ std::optional<Machine> select_machine(Database& database, int64_t tenant, std::s
 }
 
 // Each name that a host syncs under is a row forever: one host must not create them without limit.
-void expect_room_for_machine(Database& database, const HostId& host) {
+void require_room_for_machine(Database& database, const HostId& host) {
   constexpr uint64_t kDayMs = 24ull * 3'600'000;
   auto since = [&](uint64_t since_ms) {
     Statement statement =
@@ -105,8 +105,8 @@ Machine SqliteMachineRecords::claim_machine(std::string_view tenant, const image
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
   auto existing = select_machine(**database, tenant_number, name);
-  if (existing) expect_writable(*existing, host);
-  else expect_room_for_machine(**database, host);
+  if (existing) require_writable(*existing, host);
+  else require_room_for_machine(**database, host);
   (*database)
       ->prepare(
           "INSERT INTO machines(tenant, id, name, host, created_ms) VALUES (?, ?, ?, ?, ?) "

@@ -6,7 +6,7 @@
 
 namespace appliance::catalog::sqlite {
 
-void SqliteTenantRecords::expect_tenant(std::string_view name) {
+void SqliteTenantRecords::require_tenant(std::string_view name) {
   tenant_id(**database_.lock(), name);
 }
 

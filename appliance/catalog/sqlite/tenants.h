@@ -12,7 +12,7 @@ class SqliteTenantRecords : public virtual TenantRecords {
   explicit SqliteTenantRecords(Connection& database) : database_(database) {}
 
   std::vector<Tenant> tenants(const TenantScope& scope) override;
-  void expect_tenant(std::string_view name) override;
+  void require_tenant(std::string_view name) override;
   void add_tenant(std::string_view name, uint64_t now_ms) override;
   std::optional<uint64_t> tenant_quota(std::string_view name) override;
   void set_tenant_quota(std::string_view name, std::optional<uint64_t> quota) override;

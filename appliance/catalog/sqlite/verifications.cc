@@ -61,7 +61,8 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
       "LIMIT -1 OFFSET ?)";
   auto run = [&](const std::string& words) {
     return database.prepare(words)
-        .bind(tenant, std::string_view(newest.machine_name), VerificationRecords::kWholeTestBoots)
+        .bind(tenant, std::string_view(newest.machine_name),
+              VerificationRecords::kFullTestBootsKept)
         .run();
   };
   run(fmt::format("DELETE FROM verification_pictures WHERE verification IN {}", kOlder));
@@ -109,7 +110,7 @@ void SqliteVerificationRecords::forget_test_boots(uint64_t before_ms) {
           "WHERE n.tenant = verifications.tenant AND n.machine = verifications.machine AND "
           "n.id > verifications.id) >= ? AND NOT EXISTS (SELECT 1 FROM points p WHERE p.tenant = "
           "verifications.tenant AND p.id = verifications.point)")
-      .bind(before_ms, VerificationRecords::kWholeTestBoots)
+      .bind(before_ms, VerificationRecords::kFullTestBootsKept)
       .run();
 }
 

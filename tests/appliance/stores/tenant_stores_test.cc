@@ -149,10 +149,10 @@ TEST_CASE("a store that is back while something still uses it is read, then take
   CHECK(standing.state == StoreState::held);
   CHECK_THAT(standing.problem, Contains("has not ended"));
   CHECK(appliance.stores->writer(kTenant)->reader().points().size() == 1);
-  CHECK(code_of([&] { appliance.stores->expect_writable(kTenant); }) == ErrorCode::unavailable);
+  CHECK(code_of([&] { appliance.stores->require_writable(kTenant); }) == ErrorCode::unavailable);
   user.reset();
   CHECK(appliance.standing().state == StoreState::ready);
-  appliance.stores->expect_writable(kTenant);
+  appliance.stores->require_writable(kTenant);
 }
 
 TEST_CASE("a store that another process writes to can be read, and is taken up afterwards") {
@@ -166,10 +166,10 @@ TEST_CASE("a store that another process writes to can be read, and is taken up a
     auto points = writer->reader().points();
     REQUIRE(points.size() == 1);
     CHECK(code_of([&] { writer->delete_point(points[0].id); }) == ErrorCode::unavailable);
-    CHECK(code_of([&] { appliance.stores->expect_writable(kTenant); }) == ErrorCode::unavailable);
+    CHECK(code_of([&] { appliance.stores->require_writable(kTenant); }) == ErrorCode::unavailable);
   }
   CHECK(appliance.standing().state == StoreState::ready);
-  appliance.stores->expect_writable(kTenant);
+  appliance.stores->require_writable(kTenant);
 }
 
 TEST_CASE("points that a store has lost stay in mind until an operator has them forgotten") {

@@ -9,10 +9,10 @@
 
 namespace appliance::instant {
 
-class Timelines : public ingest::Timelines {
+class VmTimelines : public ingest::Timelines {
  public:
   // Must outlive it.
-  explicit Timelines(boot::BootService& boots) : boots_(boots) {}
+  explicit VmTimelines(boot::BootService& boots) : boots_(boots) {}
 
   std::optional<ingest::TimelineHolder> holder(const std::string& tenant,
                                                const std::string& machine) override;
