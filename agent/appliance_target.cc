@@ -1,4 +1,5 @@
 #include "agent/appliance_target.h"
+#include "base/transfer_upgrade.h"
 
 #include "images/wire/transfer_client.h"
 
@@ -9,7 +10,7 @@ ApplianceTarget::ApplianceTarget(const Enrollment& enrollment)
 
 std::unique_ptr<base::ByteStream> ApplianceTarget::connect() const {
   return client_.upgrade(
-      {"GET", images::wire::kUpgradePath, {}, ""}, images::wire::kUpgradeProtocol,
+      {"GET", base::kTransferPath, {}, ""}, base::kTransferProtocol,
       [this](const base::HttpResponse& answer) {
         return error_of_answer(answer).with_context("the appliance " + address_ + " refused");
       });

@@ -41,10 +41,6 @@ std::string host_of(const std::string& public_address) {
   return public_address.empty() ? std::string() : parse_listen_address(public_address).host;
 }
 
-// The HTTP layer knows nothing of the protocol that it hands connections over to.
-static_assert(std::string_view(api::kTransferPath) == images::wire::kUpgradePath);
-static_assert(std::string_view(api::kTransferProtocol) == images::wire::kUpgradeProtocol);
-
 }  // namespace
 
 Daemon::Daemon(const Config& config) : config_(config) {

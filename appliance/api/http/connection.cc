@@ -15,6 +15,7 @@
 #include "appliance/api/http/errors.h"
 #include "appliance/api/http/takeover.h"
 #include "base/log.h"
+#include "base/transfer_upgrade.h"
 
 namespace appliance::api {
 namespace {
@@ -244,8 +245,8 @@ asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::funct
 }
 
 bool wants_transfer(const Parser& parser) {
-  return beast::iequals(parser.get()[http::field::upgrade], kTransferProtocol) &&
-         parser.get().target() == kTransferPath;
+  return beast::iequals(parser.get()[http::field::upgrade], base::kTransferProtocol) &&
+         parser.get().target() == base::kTransferPath;
 }
 
 // The principal that upgrades. Throws the reason if it is refused.
@@ -294,7 +295,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   connection.transport.set_deadline(services.limits.request_timeout);
   std::string message =
       fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n",
-                  kTransferProtocol);
+                  base::kTransferProtocol);
   co_await connection.transport.write_all(base::as_bytes(message));
   connection.slot.transport = nullptr;
   hand_over(connection.transport.detach(), std::move(principal));
