@@ -21,7 +21,7 @@ void require_writable(const Machine& machine, const HostId& host) {
   }
 }
 
-Machine MachineRecords::machine(std::string_view tenant, std::string_view name) {
+Machine MachineRecords::machine(const TenantName& tenant, std::string_view name) {
   if (auto machine = find_machine(tenant, name)) return *machine;
   throw base::Error(
       base::ErrorCode::not_found,

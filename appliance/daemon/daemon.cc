@@ -5,7 +5,6 @@
 
 #include <climits>
 #include <filesystem>
-#include <string_view>
 
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
@@ -84,7 +83,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
   ingest::SpaceGuard::Sources sources;
-  sources.store_size = [this](const std::string& tenant) {
+  sources.store_size = [this](const access::TenantName& tenant) {
     return ingest::size_on_disk(stores_->directory_of(tenant));
   };
   space_ = std::make_unique<ingest::SpaceGuard>(
@@ -111,9 +110,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
       schedule::SchedulerLinks{timelines_.get(), &conduct_});
   ingest_->set_orders(*scheduler_);
   ingest_->add_listener(*scheduler_);
-  stores_->set_on_lost([this](const std::string& tenant) {
-    for (const catalog::Host& host : catalog_->hosts(access::TenantName(tenant)))
-      ingest_->cut_host(host.id);
+  stores_->set_on_lost([this](const access::TenantName& tenant) {
+    for (const catalog::Host& host : catalog_->hosts(tenant)) ingest_->cut_host(host.id);
   });
   presence_ = std::make_unique<presence::Presence>(presence::needs_of(
       {config_, [this] { stores_->look(); },

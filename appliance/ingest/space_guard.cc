@@ -104,7 +104,7 @@ uint64_t SpaceGuard::sum(Volume& volume, uint64_t hour) {
   return sum;
 }
 
-uint64_t SpaceGuard::store_size(const std::string& tenant) {
+uint64_t SpaceGuard::store_size(const catalog::TenantName& tenant) {
   {
     auto state = state_.lock();
     auto known = state->stores.find(tenant);
@@ -177,7 +177,7 @@ void SpaceGuard::stored(const catalog::Host& host, uint64_t size) {
   if (store != state->stores.end()) store->second.bytes += size;
 }
 
-std::string SpaceGuard::busiest_host(const std::string& tenant) {
+std::string SpaceGuard::busiest_host(const catalog::TenantName& tenant) {
   uint64_t most = 0;
   std::string name;
   auto state = state_.lock();

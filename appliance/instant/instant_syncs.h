@@ -47,10 +47,10 @@ class InstantSyncs {
 
   void run(const std::stop_token& stop);
   // True if there is anything to do.
-  bool look(const std::string& name, Tenant& tenant);
-  void poll(const std::string& name, Tenant& tenant);
-  void begin(Tenant& tenant, const std::string& name, const schedule::Order& order);
-  InternalHostPaths places_of(const std::string& tenant) const;
+  bool look(const catalog::TenantName& name, Tenant& tenant);
+  void poll(const catalog::TenantName& name, Tenant& tenant);
+  void begin(Tenant& tenant, const catalog::TenantName& name, const schedule::Order& order);
+  InternalHostPaths places_of(const catalog::TenantName& tenant) const;
   void take_over_old_folders() const;
 
   const InstantSyncSettings settings_;

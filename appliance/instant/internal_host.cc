@@ -46,9 +46,9 @@ std::optional<catalog::Host> known_host(catalog::HostRecords& catalog, const jso
 }
 
 json enroll(catalog::HostRecords& catalog, const pki::Authority& authority,
-            const std::string& tenant, catalog::Host& host) {
+            const catalog::TenantName& tenant, catalog::Host& host) {
   host.id = catalog::HostId::random();
-  host.tenant = catalog::TenantName(tenant);
+  host.tenant = tenant;
   host.name = catalog::kInternalHostName;
   host.version = MULETTO_VERSION;
   std::string key = base::generate_key();
@@ -61,7 +61,7 @@ json enroll(catalog::HostRecords& catalog, const pki::Authority& authority,
           {"key", key},
           {"host_id", host.id.hex()},
           {"host_name", host.name},
-          {"tenant", tenant}};
+          {"tenant", tenant.text()}};
 }
 
 // JSON strings are also valid TOML strings.
@@ -74,7 +74,8 @@ std::string config_text(const InternalHostPaths& places, const InternalHostSetti
 }  // namespace
 
 catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
-                                   const std::string& tenant, const InternalHostPaths& places,
+                                   const catalog::TenantName& tenant,
+                                   const InternalHostPaths& places,
                                    const InternalHostSettings& settings) {
   // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside
   // it.

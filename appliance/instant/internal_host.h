@@ -28,7 +28,8 @@ struct InternalHostSettings {
 // The tenant's internal host; creates it at the first call, and again if it was revoked. Its files
 // contain `settings` when this returns. Throws as the catalog and the authority.
 catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
-                                   const std::string& tenant, const InternalHostPaths& places,
+                                   const catalog::TenantName& tenant,
+                                   const InternalHostPaths& places,
                                    const InternalHostSettings& settings);
 
 }  // namespace appliance::instant

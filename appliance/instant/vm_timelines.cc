@@ -8,9 +8,9 @@ std::vector<boot::InstantVm> VmTimelines::vms(const access::TenantName& tenant) 
   return boots_.timeline_holders(tenant);
 }
 
-std::optional<ingest::TimelineHolder> VmTimelines::holder(const std::string& tenant,
+std::optional<ingest::TimelineHolder> VmTimelines::holder(const access::TenantName& tenant,
                                                           const std::string& machine) {
-  for (const boot::InstantVm& vm : vms(access::TenantName(tenant))) {
+  for (const boot::InstantVm& vm : vms(tenant)) {
     if (vm.machine_name != machine) continue;
     ingest::TimelineHolder holder{vm.id.hex(), host_of(tenant), vm.point, {}};
     for (const boot::VmDisk& disk : vm.disks) holder.disk_names[disk.target] = disk.name;
@@ -19,10 +19,9 @@ std::optional<ingest::TimelineHolder> VmTimelines::holder(const std::string& ten
   return std::nullopt;
 }
 
-std::map<std::string, catalog::HostId> VmTimelines::holders(const std::string& tenant) {
+std::map<std::string, catalog::HostId> VmTimelines::holders(const access::TenantName& tenant) {
   std::map<std::string, catalog::HostId> hosts;
-  for (const boot::InstantVm& vm : vms(access::TenantName(tenant)))
-    hosts.emplace(vm.machine_name, host_of(tenant));
+  for (const boot::InstantVm& vm : vms(tenant)) hosts.emplace(vm.machine_name, host_of(tenant));
   return hosts;
 }
 
@@ -36,11 +35,11 @@ std::vector<alerts::Condition> VmTimelines::conditions() {
   return found;
 }
 
-void VmTimelines::set_host(const std::string& tenant, const catalog::HostId& host) {
+void VmTimelines::set_host(const access::TenantName& tenant, const catalog::HostId& host) {
   (*hosts_.lock())[tenant] = host;
 }
 
-catalog::HostId VmTimelines::host_of(const std::string& tenant) {
+catalog::HostId VmTimelines::host_of(const access::TenantName& tenant) {
   auto hosts = hosts_.lock();
   auto known = hosts->find(tenant);
   return known == hosts->end() ? catalog::HostId{} : known->second;

@@ -44,7 +44,7 @@ std::vector<std::string> sentences_of(const std::string& text) {
 }
 
 // File names keep tenants apart without containing the tenants' names, which may be anything.
-std::string prefix_of(const std::string& tenant) {
+std::string prefix_of(const access::TenantName& tenant) {
   base::Sha256 hash = base::sha256(base::as_bytes(tenant));
   ReportId id;
   std::copy_n(hash.begin(), id.bytes.size(), id.bytes.begin());

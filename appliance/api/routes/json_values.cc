@@ -49,7 +49,7 @@ json machine_json(const catalog::Machine& machine) {
   }
   return {{"name", machine.name},
           {"id", machine.id.hex()},
-          {"tenant", machine.tenant},
+          {"tenant", machine.tenant.text()},
           {"host", text_or_null(machine.host_name)},
           {"created", time_json(machine.created_ms)},
           {"point_count", machine.point_count},
@@ -104,7 +104,7 @@ json job_log_line_json(const catalog::JobLogLine& line) {
 json point_row_json(const catalog::PointRow& row) {
   return {{"id", row.summary.id.hex()},
           {"machine", row.summary.machine_name},
-          {"tenant", row.tenant},
+          {"tenant", row.tenant.text()},
           {"time", time_json(row.summary.time_ms)},
           {"host_time", time_json(row.summary.dates.host_time_ms)},
           {"clock_note", text_or_null(images::clock_note(row.summary.time_ms, row.summary.dates))},

@@ -19,7 +19,7 @@ constexpr std::string_view kSelect =
 Verification read_verification(Statement& row) {
   Verification seen;
   seen.number = row.integer(0);
-  seen.tenant = row.text(1);
+  seen.tenant = TenantName(row.text(1));
   seen.machine_name = row.text(2);
   seen.point = images::PointId::from_hex(row.text(3));
   seen.point_time_ms = row.natural(4);
@@ -136,7 +136,7 @@ void SqliteVerificationRecords::replace_verification(
   transaction.commit();
 }
 
-std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(std::string_view tenant,
+std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(const TenantName& tenant,
                                                                     std::string_view machine_name,
                                                                     uint32_t limit) {
   auto database = database_.lock();
@@ -150,7 +150,7 @@ std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(std::string_
 }
 
 std::optional<NewestVerdict> SqliteVerificationRecords::newest_verdict(
-    std::string_view tenant, std::string_view machine_name) {
+    const TenantName& tenant, std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format(
       "SELECT verdict, {}, point_time_ms, started_ms FROM verifications WHERE tenant = ? "
@@ -162,7 +162,7 @@ std::optional<NewestVerdict> SqliteVerificationRecords::newest_verdict(
                        statement.natural(3)};
 }
 
-std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(std::string_view tenant,
+std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(const TenantName& tenant,
                                                                   std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
@@ -173,7 +173,7 @@ std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(std::string_vi
   return statement.natural(0);
 }
 
-VerdictCounts SqliteVerificationRecords::verdict_counts(std::string_view tenant,
+VerdictCounts SqliteVerificationRecords::verdict_counts(const TenantName& tenant,
                                                         std::string_view machine_name,
                                                         uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
@@ -186,7 +186,7 @@ VerdictCounts SqliteVerificationRecords::verdict_counts(std::string_view tenant,
 }
 
 std::optional<Verification> SqliteVerificationRecords::last_verification(
-    std::string_view tenant, std::string_view machine_name, uint64_t from_ms, uint64_t to_ms) {
+    const TenantName& tenant, std::string_view machine_name, uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE v.tenant = ? AND v.machine = ? AND v.started_ms >= ? AND "
@@ -235,7 +235,7 @@ std::vector<VerificationPicture> SqliteVerificationRecords::verification_picture
   return pictures;
 }
 
-MachineChecks SqliteVerificationRecords::machine_checks(std::string_view tenant,
+MachineChecks SqliteVerificationRecords::machine_checks(const TenantName& tenant,
                                                         std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
@@ -245,7 +245,7 @@ MachineChecks SqliteVerificationRecords::machine_checks(std::string_view tenant,
   return {statement.text(0), statement.natural(1)};
 }
 
-void SqliteVerificationRecords::set_machine_checks(std::string_view tenant,
+void SqliteVerificationRecords::set_machine_checks(const TenantName& tenant,
                                                    std::string_view machine_name,
                                                    const MachineChecks& checks) {
   auto database = database_.lock();
@@ -256,7 +256,7 @@ void SqliteVerificationRecords::set_machine_checks(std::string_view tenant,
 }
 
 std::map<images::PointId, std::string> SqliteVerificationRecords::test_verdicts(
-    std::string_view tenant, std::string_view machine_name) {
+    const TenantName& tenant, std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT point, verdict FROM verifications WHERE tenant = ? AND machine = ? AND settled != 0 "

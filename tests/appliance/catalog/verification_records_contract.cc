@@ -13,7 +13,7 @@ constexpr uint64_t kDay = 24 * 3'600'000ull;
 Verification make_verification(const std::string& machine, const std::string& verdict,
                                uint64_t started_ms) {
   Verification seen;
-  seen.tenant = std::string(kDefaultTenant);
+  seen.tenant = kDefaultTenant;
   seen.machine_name = machine;
   seen.point = images::PointId::random();
   seen.why = "nightly";

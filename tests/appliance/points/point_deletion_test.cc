@@ -15,7 +15,7 @@
 namespace appliance::points {
 namespace {
 
-const std::string kTenant(catalog::kDefaultTenant);
+const catalog::TenantName kTenant(catalog::kDefaultTenant);
 
 struct Appliance {
   base::ScratchDirectory scratch{"/tmp", "muletto-deletion-test"};
