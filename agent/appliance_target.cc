@@ -1,4 +1,5 @@
 #include "agent/appliance_target.h"
+#include "base/transfer_upgrade.h"
 
 #include "images/wire/transfer_client.h"
 
@@ -9,16 +10,16 @@ ApplianceTarget::ApplianceTarget(const Enrollment& enrollment)
 
 std::unique_ptr<base::ByteStream> ApplianceTarget::connect() const {
   return client_.upgrade(
-      {"GET", images::wire::kUpgradePath, {}, ""}, images::wire::kUpgradeProtocol,
+      {"GET", base::kTransferPath, {}, ""}, base::kTransferProtocol,
       [this](const base::HttpResponse& answer) {
         return error_of_answer(answer).with_context("the appliance " + address_ + " refused");
       });
 }
 
-std::optional<LastPoint> ApplianceTarget::last_point(const std::string& machine_name) {
+std::optional<BasePoint> ApplianceTarget::last_point(const std::string& machine_name) {
   std::optional<images::wire::LastPoint> answer = images::query_last_point(connect(), machine_name);
   if (!answer) return std::nullopt;
-  LastPoint last{answer->id, answer->time_ms, {}};
+  BasePoint last{answer->id, answer->time_ms, {}};
   for (const images::wire::LastPoint::Disk& disk : answer->disks)
     last.disks.push_back({disk.name, disk.size});
   return last;

@@ -16,7 +16,7 @@ class ApplianceTarget : public Target {
   explicit ApplianceTarget(const Enrollment& enrollment);
 
   std::string description() const override { return "appliance " + address_; }
-  std::optional<LastPoint> last_point(const std::string& machine_name) override;
+  std::optional<BasePoint> last_point(const std::string& machine_name) override;
   std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override;
 
  private:

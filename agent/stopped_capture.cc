@@ -27,7 +27,7 @@ class StoppedCapture : public Capture {
     }
   }
 
-  void begin(const std::optional<LastPoint>& last);
+  void begin(const std::optional<BasePoint>& last);
 
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
   const images::PointDetails& details() const override { return details_; }
@@ -49,7 +49,7 @@ class StoppedCapture : public Capture {
   images::PointDetails details_;
 };
 
-void StoppedCapture::begin(const std::optional<LastPoint>& last) {
+void StoppedCapture::begin(const std::optional<BasePoint>& last) {
   std::vector<DiskLabel> labels;
   for (const DomainDisk& disk : facts_.disks) labels.push_back({disk.name, disk.path});
   std::vector<std::string> wanted = wanted_disks(labels, settings_);
@@ -152,7 +152,7 @@ void StoppedCapture::committed(const images::PointId& point) noexcept {
 }  // namespace
 
 std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain,
-                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const std::optional<BasePoint>& last, MachineLock lock,
                                          const CaptureSettings& settings) {
   auto capture = std::make_unique<StoppedCapture>(domain, std::move(lock), settings);
   capture->begin(last);

@@ -34,7 +34,7 @@ struct StoppedDomain {
 
 // `lock` is the machine's.
 std::unique_ptr<Capture> capture_stopped(const StoppedDomain& domain,
-                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const std::optional<BasePoint>& last, MachineLock lock,
                                          const CaptureSettings& settings);
 
 }  // namespace agent

@@ -16,7 +16,7 @@ class StoreTarget : public Target {
   StoreTarget(const std::string& directory, const images::KeySource& key);
 
   std::string description() const override { return "store " + directory_; }
-  std::optional<LastPoint> last_point(const std::string& machine_name) override;
+  std::optional<BasePoint> last_point(const std::string& machine_name) override;
   std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override {
     return writer_->begin(plan);
   }

@@ -185,7 +185,7 @@ class PatientCopier {
 }  // namespace
 
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
-                    const std::optional<LastPoint>&, Target& target, const SyncOptions& options) {
+                    const std::optional<BasePoint>&, Target& target, const SyncOptions& options) {
   uint64_t begin_ms = base::steady_ms();
   images::CopyProgress copied;
   Copy work = PatientCopier(machine_name, capture, target, options).run(copied);

@@ -36,7 +36,7 @@ struct SyncResult {
 // everything is offered again, and what arrived is not sent again. Throws what the capture, the
 // target or the copy throws; nothing is visible at the target then.
 SyncResult run_sync(const std::string& machine_name, Capture& capture,
-                    const std::optional<LastPoint>& last, Target& target,
+                    const std::optional<BasePoint>& last, Target& target,
                     const SyncOptions& options);
 
 }  // namespace agent

@@ -13,16 +13,17 @@
 
 namespace agent {
 
-struct LastDisk {
+struct BaseDisk {
   std::string name;
   uint64_t size = 0;  // bytes
 };
 
-// The target's newest point of a machine: the only one that change tracking may continue from.
-struct LastPoint {
+// The target's newest point of a machine: the base of the next sync, and the only one that change
+// tracking may continue from.
+struct BasePoint {
   images::PointId id;
   uint64_t time_ms = 0;
-  std::vector<LastDisk> disks;
+  std::vector<BaseDisk> disks;
 };
 
 class Target {
@@ -33,7 +34,7 @@ class Target {
   virtual std::string description() const = 0;
 
   // The newest committed point of the machine; none if it has no point yet.
-  virtual std::optional<LastPoint> last_point(const std::string& machine_name) = 0;
+  virtual std::optional<BasePoint> last_point(const std::string& machine_name) = 0;
 
   // A sink for one new point. Destroy it before the target.
   virtual std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) = 0;

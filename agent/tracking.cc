@@ -71,7 +71,7 @@ bool can_track(std::string_view format) { return format == "qcow2"; }
 DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
   if (!evidence.last) return full("it is the machine's first point");
   auto in_last = std::find_if(evidence.last->disks.begin(), evidence.last->disks.end(),
-                              [&](const LastDisk& last) { return last.name == disk.name; });
+                              [&](const BaseDisk& last) { return last.name == disk.name; });
   if (in_last == evidence.last->disks.end()) return full("the disk is new");
   if (in_last->size != disk.size) {
     return full(fmt::format("the disk was resized from {} to {} bytes", in_last->size, disk.size));

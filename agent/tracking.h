@@ -54,7 +54,7 @@ struct TrackedDisk {
 // What a decision is based on.
 struct TrackingEvidence {
   bool full_wanted = false;  // by the user
-  std::optional<LastPoint> last;
+  std::optional<BasePoint> last;
   std::optional<TrackingRecord> record;
   std::string domain_uuid;
   bool checkpoint_exists = false;             // the record's, in libvirt

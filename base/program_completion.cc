@@ -16,9 +16,9 @@ namespace {
 using Words = std::vector<std::string>;
 
 // Keeps what begins with the current word.
-class Answer {
+class Candidates {
  public:
-  explicit Answer(std::string current) : current_(std::move(current)) {}
+  explicit Candidates(std::string current) : current_(std::move(current)) {}
 
   void offer(const std::string& text, const std::string& description) {
     if (text.starts_with(current_)) completion_.candidates.push_back({text, description});
@@ -44,7 +44,7 @@ std::string meaning_of_noun(const Program& program, const std::string& noun) {
   return "";
 }
 
-void offer_commands(const Program& program, const Words& typed, Answer& answer) {
+void offer_commands(const Program& program, const Words& typed, Candidates& answer) {
   std::set<std::string> offered;
   for (const Command* command : commands_by_noun(program)) {
     Words parts = split(command->name, ' ');
@@ -123,7 +123,7 @@ std::string literal_part(const std::string& choice) {
 
 // `before` is what of the current word comes before the value: "--firmware=".
 void offer_values(const Program& program, const Command& command, const Words& words,
-                  const std::string& value, const std::string& before, Answer& answer) {
+                  const std::string& value, const std::string& before, Candidates& answer) {
   std::string typed = answer.current().substr(before.size());
   if (value.find('|') != std::string::npos) {
     for (const std::string& choice : split(value, '|')) {
@@ -150,7 +150,7 @@ void offer_values(const Program& program, const Command& command, const Words& w
   }
 }
 
-void offer_options(const CommandDescription& command, const TypedWords& typed, Answer& answer) {
+void offer_options(const CommandDescription& command, const TypedWords& typed, Candidates& answer) {
   for (const OptionDescription& option : command.options) {
     if (typed.options.contains(option.name) && !option.repeatable) continue;
     answer.offer("--" + option.name, option.help);
@@ -158,7 +158,7 @@ void offer_options(const CommandDescription& command, const TypedWords& typed, A
 }
 
 void offer_words(const Program& program, const Command& command, const Words& words,
-                 Answer& answer) {
+                 Candidates& answer) {
   CommandDescription description = describe(program, command);
   TypedWords typed = take_apart(description, words);
   const std::string& current = answer.current();
@@ -192,7 +192,7 @@ std::string without_control_characters(const std::string& text) {
 }  // namespace
 
 Completion complete(const Program& program, const Words& words) {
-  Answer answer(words.empty() ? "" : words.back());
+  Candidates answer(words.empty() ? "" : words.back());
   Words typed(words.begin(), words.empty() ? words.end() : words.end() - 1);
   if (!typed.empty() && typed.front() == "help") typed.erase(typed.begin());
   auto [command, taken] = find_command(program, typed);

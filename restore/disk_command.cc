@@ -51,7 +51,7 @@ int run(const base::Arguments& arguments) {
   DiskResult result;
   {
     base::ProgressPrinter printer(options.disk_name, base::progress_style_of_standard_error());
-    options.on_progress = [&](const CopyProgress& progress) {
+    options.on_progress = [&](const RestoreProgress& progress) {
       printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
     };
     result = restore_disk(*store, options);

@@ -84,7 +84,7 @@ int run(const base::Arguments& arguments) {
     options.disk_name = disk.name;
     options.target = targets[i];
     base::ProgressPrinter printer(disk.name, base::progress_style_of_standard_error());
-    options.on_progress = [&](const CopyProgress& progress) {
+    options.on_progress = [&](const RestoreProgress& progress) {
       printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
     };
     restore_disk(*store, options);

@@ -46,7 +46,7 @@ class RawCopy {
   RawCopy(images::DiskReader& disk, int fd, const RawOptions& options)
       : disk_(disk), fd_(fd), options_(options) {}
 
-  CopyProgress run() {
+  RestoreProgress run() {
     std::vector<std::jthread> threads;
     for (uint32_t i = 0; i < std::max(options_.thread_count, 1u); ++i) {
       ++running_.lock().operator*();
@@ -65,7 +65,7 @@ class RawCopy {
   }
 
  private:
-  CopyProgress progress() const { return {disk_.size(), done_.load(), written_.load()}; }
+  RestoreProgress progress() const { return {disk_.size(), done_.load(), written_.load()}; }
 
   void work() {
     try {
@@ -116,7 +116,7 @@ class RawCopy {
 
 }  // namespace
 
-CopyProgress write_raw(images::DiskReader& disk, int fd, const RawOptions& options) {
+RestoreProgress write_raw(images::DiskReader& disk, int fd, const RawOptions& options) {
   return RawCopy(disk, fd, options).run();
 }
 

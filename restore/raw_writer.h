@@ -10,13 +10,13 @@
 
 namespace restore {
 
-struct CopyProgress {
+struct RestoreProgress {
   uint64_t bytes_total = 0;    // of the disk
   uint64_t bytes_done = 0;     // of them processed
   uint64_t bytes_written = 0;  // of them not zero
 };
 // Called from one thread at a time, a few times a second, and once at the end. May be empty.
-using ProgressCallback = std::function<void(const CopyProgress&)>;
+using ProgressCallback = std::function<void(const RestoreProgress&)>;
 
 enum class ZeroHandling {
   skip,   // the target reads as zeros already: a new file
@@ -33,6 +33,6 @@ struct RawOptions {
 // Writes the whole disk to `fd`, which is at least as large. Not durable before the caller's fsync.
 // Throws no_space, io, corrupt (naming the damaged place), cancelled; all threads have ended then,
 // and the target holds any part of the disk.
-CopyProgress write_raw(images::DiskReader& disk, int fd, const RawOptions& options);
+RestoreProgress write_raw(images::DiskReader& disk, int fd, const RawOptions& options);
 
 }  // namespace restore

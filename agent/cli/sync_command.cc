@@ -131,7 +131,7 @@ nlohmann::json to_json(const SyncResult& result, const std::string& machine_name
   return json;
 }
 
-const char* consistency_words(images::Consistency consistency) {
+const char* consistency_label(images::Consistency consistency) {
   switch (consistency) {
     case images::Consistency::crash: return "crash-consistent";
     case images::Consistency::file_system: return "file systems consistent";
@@ -143,7 +143,7 @@ const char* consistency_words(images::Consistency consistency) {
 void print_text(const SyncResult& result, const std::string& machine_name) {
   const images::PointDetails& details = result.details;
   fmt::print("{}: point {} of {}, {}\n", machine_name, result.point.hex(),
-             base::format_time_ms(details.time_ms), consistency_words(details.consistency));
+             base::format_time_ms(details.time_ms), consistency_label(details.consistency));
   fmt::print("  {} read, {} sent, {} stored in {}", base::format_size(details.figures.bytes_read),
              base::format_size(details.figures.bytes_sent),
              base::format_size(details.figures.bytes_stored),
@@ -164,7 +164,7 @@ int run(const Arguments& arguments, std::stop_token stop) {
 
   MachineLock lock(config.state_directory, name);
   std::unique_ptr<Target> target = open_target(arguments, config);
-  std::optional<LastPoint> last = target->last_point(name);
+  std::optional<BasePoint> last = target->last_point(name);
   std::unique_ptr<Capture> capture;
   if (arguments.has("physical") || machine.physical) {
     capture = capture_physical(images, arguments.get_or<std::string>("sysroot", ""),

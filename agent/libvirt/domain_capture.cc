@@ -37,7 +37,7 @@ StoppedDomain look_at_stopped(const Domain& domain, const CaptureSettings& setti
 }  // namespace
 
 std::unique_ptr<Capture> capture_domain(const std::string& uri, const std::string& domain_name,
-                                        const std::optional<LastPoint>& last, MachineLock lock,
+                                        const std::optional<BasePoint>& last, MachineLock lock,
                                         const CaptureSettings& settings) {
   Domain domain = Connection(uri).domain(domain_name);
   remove_leftovers(domain,

@@ -14,7 +14,7 @@ namespace agent::libvirt {
 // `domain_name` is its name or UUID in the libvirt at `uri`; `lock` is the machine's. Throws
 // not_found, unavailable, busy, unsupported, no_space.
 std::unique_ptr<Capture> capture_domain(const std::string& uri, const std::string& domain_name,
-                                        const std::optional<LastPoint>& last, MachineLock lock,
+                                        const std::optional<BasePoint>& last, MachineLock lock,
                                         const CaptureSettings& settings);
 
 }  // namespace agent::libvirt

@@ -98,7 +98,7 @@ class RunningCapture : public Capture {
 
   ~RunningCapture() override { abandon(); }
 
-  void begin(const std::optional<LastPoint>& last);
+  void begin(const std::optional<BasePoint>& last);
 
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
   const images::PointDetails& details() const override { return details_; }
@@ -107,7 +107,7 @@ class RunningCapture : public Capture {
   void committed(const images::PointId& point) noexcept override;
 
  private:
-  void decide_all(const std::optional<LastPoint>& last);
+  void decide_all(const std::optional<BasePoint>& last);
   void prepare_folders();
   void make_scratch_files();
   void check_room() const;
@@ -142,7 +142,7 @@ class RunningCapture : public Capture {
   bool settled_ = false;  // nothing left to undo
 };
 
-void RunningCapture::begin(const std::optional<LastPoint>& last) {
+void RunningCapture::begin(const std::optional<BasePoint>& last) {
   decide_all(last);
   prepare_folders();
   check_room();
@@ -158,7 +158,7 @@ void RunningCapture::begin(const std::optional<LastPoint>& last) {
 }
 
 // Examines what exists, and decides per disk between incremental and full.
-void RunningCapture::decide_all(const std::optional<LastPoint>& last) {
+void RunningCapture::decide_all(const std::optional<BasePoint>& last) {
   std::vector<DiskLabel> labels;
   for (DomainDisk& disk : facts_.disks) {
     // Only for rules about paths, so a volume that is gone is no obstacle.
@@ -445,7 +445,7 @@ void RunningCapture::abandon() noexcept {
 }  // namespace
 
 std::unique_ptr<Capture> capture_running(const std::string& uri, const Domain& domain,
-                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const std::optional<BasePoint>& last, MachineLock lock,
                                          const CaptureSettings& settings) {
   auto capture = std::make_unique<RunningCapture>(uri, domain, std::move(lock), settings);
   capture->begin(last);

@@ -17,7 +17,7 @@ namespace agent::libvirt {
 // making a backup of the domain, no_space if there is no room for what the guest will overwrite in
 // the meantime.
 std::unique_ptr<Capture> capture_running(const std::string& uri, const Domain& domain,
-                                         const std::optional<LastPoint>& last, MachineLock lock,
+                                         const std::optional<BasePoint>& last, MachineLock lock,
                                          const CaptureSettings& settings);
 
 }  // namespace agent::libvirt

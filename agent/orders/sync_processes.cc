@@ -8,7 +8,7 @@
 
 #include "agent/orders/sync_files.h"
 #include "base/error.h"
-#include "base/last_words.h"
+#include "base/last_log_line.h"
 #include "base/log.h"
 #include "base/private_file.h"
 
@@ -92,7 +92,7 @@ std::vector<SyncOutcome> SyncProcesses::collect() {
     if (outcome.succeeded) {
       base::log().info("sync of {}{} is done (order {})", what_, sync->machine, sync->order);
     } else {
-      outcome.error = base::last_words(sync->files + ".log", "muletto-agent");
+      outcome.error = base::last_log_line(sync->files + ".log", "muletto-agent");
       if (outcome.error.empty())
         outcome.error = fmt::format("the sync's process ended with status {}", *status);
       base::log().warn("sync of {}{} failed (order {}): {}", what_, sync->machine, sync->order,

@@ -2,7 +2,10 @@
 // machine or a host. Values; thread-safe.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <compare>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,12 +18,15 @@ class TenantName {
   explicit TenantName(std::string text) : text_(std::move(text)) {}
   explicit TenantName(std::string_view text) : text_(text) {}
   explicit TenantName(const char* text) : text_(text) {}
+  // A literal may stand for a tenant: it cannot be another variable by mistake.
+  template <size_t kSize>
+  TenantName(const char (&literal)[kSize]) : text_(literal) {}
 
   const std::string& text() const { return text_; }
   bool empty() const { return text_.empty(); }
   auto operator<=>(const TenantName&) const = default;
 
-  // Converts to text implicitly, but is made from text only explicitly.
+  // Converts to text implicitly, but is made from text only explicitly (except literals).
   operator const std::string&() const { return text_; }
   operator std::string_view() const { return text_; }
 
@@ -29,6 +35,14 @@ class TenantName {
 };
 
 // The tenant that every appliance has. What belongs to the whole appliance is filed under it.
-constexpr std::string_view kDefaultTenant = "default";
+constexpr char kDefaultTenant[] = "default";
 
 }  // namespace appliance::access
+
+template <>
+struct fmt::formatter<appliance::access::TenantName> : fmt::formatter<std::string_view> {
+  template <typename Context>
+  auto format(const appliance::access::TenantName& name, Context& context) const {
+    return fmt::formatter<std::string_view>::format(name.text(), context);
+  }
+};

@@ -12,7 +12,7 @@ constexpr uint32_t kMaxOpen = 100'000;
 
 catalog::Alert alert_of(const Condition& condition, uint64_t now_ms) {
   catalog::Alert alert;
-  alert.tenant = catalog::TenantName(condition.tenant);
+  alert.tenant = condition.tenant;
   alert.kind = condition.kind;
   alert.subject = condition.subject;
   alert.message = condition.message;
@@ -42,7 +42,7 @@ void AlertBook::clear(const Condition& condition, uint64_t now_ms) {
 
 void AlertBook::settle(const std::set<std::string>& kinds, const std::vector<Condition>& conditions,
                        uint64_t now_ms) {
-  using Key = std::tuple<std::string, std::string, std::string>;
+  using Key = std::tuple<catalog::TenantName, std::string, std::string>;
   std::set<Key> wanted;
   std::map<Key, std::string> open;
   for (const catalog::Alert& alert :

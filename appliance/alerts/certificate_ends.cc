@@ -13,7 +13,7 @@ std::vector<Condition> certificate_conditions(const CertificateEnds& ends,
                                               const std::vector<catalog::Host>& hosts,
                                               uint64_t now_ms) {
   std::vector<Condition> found;
-  auto add = [&](const std::string& tenant, const std::string& subject, uint64_t end_ms,
+  auto add = [&](const catalog::TenantName& tenant, const std::string& subject, uint64_t end_ms,
                  const std::string& remedy) {
     if (end_ms > now_ms + kWarnBeforeExpiryMs) return;
     found.push_back({kCertificateEnds, tenant, subject,

@@ -121,8 +121,8 @@ std::vector<Condition> conditions_of(const Facts& facts, uint64_t now_ms) {
   for (const MachineFacts& machine : facts.machines) add_machine(found, machine, now_ms);
   for (const HostFacts& host : facts.hosts) add_host(found, host, now_ms);
   if (!facts.clock_problem.empty()) {
-    found.push_back(
-        {kApplianceClock, std::string(catalog::kDefaultTenant), "appliance", facts.clock_problem});
+    found.push_back({kApplianceClock, catalog::TenantName(catalog::kDefaultTenant), "appliance",
+                     facts.clock_problem});
   }
   for (const StoreFacts& store : facts.stores) add_store(found, store);
   return found;

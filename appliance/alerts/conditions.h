@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "appliance/catalog/records.h"
+
 namespace appliance::alerts {
 
 constexpr const char* kMachineOverdue = "machine-overdue";
@@ -40,13 +42,13 @@ constexpr const char* kRetentionHeld = "retention-held";
 
 struct Condition {
   std::string kind;
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string subject;
   std::string message;
 };
 
 struct HostFacts {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string name;
   bool revoked = false;
   bool is_service = false;  // its agent has reported at least once
@@ -57,7 +59,7 @@ struct HostFacts {
 };
 
 struct MachineFacts {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string name;
   bool imported = false;      // no agent has ever reported it: no schedule applies to it
   bool wanted = false;        // to be synced by schedule
@@ -82,7 +84,7 @@ struct MachineFacts {
 };
 
 struct StoreFacts {
-  std::string tenant;
+  catalog::TenantName tenant;
   uint64_t free = 0;  // bytes
   uint64_t size = 0;  // bytes, of the file system
   // The result of the last check.

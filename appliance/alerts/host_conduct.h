@@ -41,7 +41,8 @@ class HostConduct {
     Clock::time_point last;
   };
   struct Record {
-    std::string tenant, name;
+    catalog::TenantName tenant;
+    std::string name;
     std::map<std::string, Seen> seen;  // by the name of what was done
   };
   const std::function<Clock::time_point()> clock_;

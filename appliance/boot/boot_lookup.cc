@@ -93,7 +93,7 @@ std::vector<InstantVm> BootLookup::timeline_holders(const access::TenantScope& s
   return holders;
 }
 
-std::vector<InstantVm> BootLookup::cut_off(const access::TenantScope& scope) const {
+std::vector<InstantVm> BootLookup::interrupted(const access::TenantScope& scope) const {
   std::vector<InstantVm> found;
   for (const BootId& id : boots_in(settings_.state_directory)) {
     std::optional<BootRecord> record = find_record(id);

@@ -32,7 +32,7 @@ class BootLookup {
   InstantVm get(const BootId& id) const;
   BootId find(std::string_view selector, const access::TenantScope& scope) const;
   std::vector<InstantVm> timeline_holders(const access::TenantScope& scope) const;
-  std::vector<InstantVm> cut_off(const access::TenantScope& scope) const;
+  std::vector<InstantVm> interrupted(const access::TenantScope& scope) const;
 
   // ---- one VM
 

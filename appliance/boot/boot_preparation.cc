@@ -113,7 +113,7 @@ void check_networks(const BootOptions& options, Bridges* bridges, MachinePlan& p
 
 std::vector<VmNetworkCard> cards_of(const MachinePlan& plan) {
   std::vector<VmNetworkCard> cards;
-  for (const PlannedCard& card : plan.cards) cards.push_back({card.mac, card.mode, card.source});
+  for (const GuestCard& card : plan.cards) cards.push_back({card.mac, card.mode, card.source});
   return cards;
 }
 
@@ -161,7 +161,7 @@ access::TenantName tenant_of(const PointSource& source) {
 // Isolated and NAT networks are libvirt's, with the names from the settings.
 void name_networks(const BootSettings& settings, const access::TenantName& tenant,
                    MachinePlan& plan) {
-  for (PlannedCard& card : plan.cards) {
+  for (GuestCard& card : plan.cards) {
     if (card.mode == NetworkMode::nat) card.source = settings.nat_network;
     if (card.mode == NetworkMode::isolated)
       card.source = isolated_network_name(settings.isolated_network, tenant, card.source);
@@ -254,7 +254,7 @@ BootRecord new_record(const BootPaths& paths, const BootId& id, const PointSourc
   vm.timeline = options.purpose == Purpose::test ? Timeline::production : options.timeline;
   if (verdict.accelerator == Accelerator::tcg)
     vm.notes.push_back("It runs without KVM. " + verdict.reason);
-  for (const PlannedDisk& disk : plan.disks) {
+  for (const GuestDisk& disk : plan.disks) {
     vm.disks.push_back({.name = disk.name,
                         .target = disk.target,
                         .overlay_path = paths.overlay_path(disk.name),

@@ -93,8 +93,8 @@ std::vector<InstantVm> BootService::timeline_holders(const access::TenantScope& 
   return implementation_->lookup.timeline_holders(scope);
 }
 
-std::vector<InstantVm> BootService::cut_off(const access::TenantScope& scope) {
-  return implementation_->lookup.cut_off(scope);
+std::vector<InstantVm> BootService::interrupted(const access::TenantScope& scope) {
+  return implementation_->lookup.interrupted(scope);
 }
 
 Screenshot BootService::screenshot(const BootId& id) {
@@ -145,7 +145,7 @@ std::unique_ptr<BlockPull> BootService::begin_pull(const BootId& id, uint64_t ba
   return implementation_->operations.begin_pull(id, bandwidth);
 }
 
-void BootService::served(const BootId& id) {
+void BootService::mark_boot_complete(const BootId& id) {
   std::string path = images::trace_end_path(implementation_->lookup.paths_of(id).trace_path);
   try {
     if (!base::real_file_system().exists(path)) base::real_file_system().create(path);

@@ -84,7 +84,7 @@ using StepCallback = std::function<void(std::string_view)>;
 struct AdoptReport {
   std::vector<InstantVm> running;         // if is_pulling, call begin_pull() again
   std::vector<InstantVm> resting;         // ended or kept: only the overlay exists
-  std::vector<InstantVm> cut_off;         // should be running but are not: tend() decides
+  std::vector<InstantVm> interrupted;     // should be running but are not: tend() decides
   std::vector<InstantVm> of_other_nodes;  // not touched
   std::vector<std::string> cleaned;       // sentences: what was left over and has been removed
   std::vector<std::string> problems;      // sentences: what could not be handled
@@ -133,7 +133,7 @@ class BootService {
 
   // Those of this node that were interrupted and are not restarted, either permanently or for now, with the
   // problem. From the records alone, as above.
-  std::vector<InstantVm> cut_off(const access::TenantScope& scope);
+  std::vector<InstantVm> interrupted(const access::TenantScope& scope);
 
   // Throws not_found; busy if the VM is in a state in which that is impossible.
   void power(const BootId& id, PowerAction action);
@@ -159,7 +159,7 @@ class BootService {
   AdoptReport adopt();
 
   // The guest is known to be up: what it has read so far is what a boot reads.
-  void served(const BootId& id);
+  void mark_boot_complete(const BootId& id);
   // Call it when a machine's last point is deleted.
   void forget_traces(const images::StoreId& store, const images::MachineId& machine);
 

@@ -121,7 +121,7 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   if (record->phase == Phase::started) {
     DomainEnd end = hypervisor_.last_end(record->vm.domain_name);
     if (after_end(*record, end, base::now_ms()) != AfterEnd::rest) {
-      report.cut_off.push_back(lookup_.describe(*record, domain));
+      report.interrupted.push_back(lookup_.describe(*record, domain));
       return;
     }
     record->phase = Phase::ended;

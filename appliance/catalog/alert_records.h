@@ -18,8 +18,8 @@ class AlertRecords {
   // Opens the alert, or updates the message of an open one. True if it is new.
   virtual bool open_alert(const Alert& alert) = 0;
   // False if none was open.
-  virtual bool close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,
-                           uint64_t now_ms) = 0;
+  virtual bool close_alert(const TenantName& tenant, std::string_view kind,
+                           std::string_view subject, uint64_t now_ms) = 0;
   // The first acknowledgement counts. Throws not_found; returns the alert as it is now.
   virtual Alert acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms) = 0;
   virtual std::optional<Alert> find_alert(int64_t id, const TenantScope& scope) = 0;

@@ -6,7 +6,7 @@
 
 namespace appliance::catalog {
 
-void expect_writable(const Machine& machine, const HostId& host) {
+void require_writable(const Machine& machine, const HostId& host) {
   if (machine.host && *machine.host != host) {
     throw base::Error(base::ErrorCode::unauthorized,
                       fmt::format("the machine '{}' belongs to another host, '{}'", machine.name,
@@ -21,7 +21,7 @@ void expect_writable(const Machine& machine, const HostId& host) {
   }
 }
 
-Machine MachineRecords::machine(std::string_view tenant, std::string_view name) {
+Machine MachineRecords::machine(const TenantName& tenant, std::string_view name) {
   if (auto machine = find_machine(tenant, name)) return *machine;
   throw base::Error(
       base::ErrorCode::not_found,

@@ -22,7 +22,7 @@ struct MachineTraces {
 
 // Throws unauthorized unless the host may add points to the machine: it belongs to the host, or it
 // belongs to no host and has no point that someone else could have written.
-void expect_writable(const Machine& machine, const HostId& host);
+void require_writable(const Machine& machine, const HostId& host);
 
 class MachineRecords {
  public:
@@ -35,21 +35,21 @@ class MachineRecords {
 
   // By tenant and name.
   virtual std::vector<Machine> machines(const TenantScope& scope) = 0;
-  virtual std::optional<Machine> find_machine(std::string_view tenant, std::string_view name) = 0;
-  Machine machine(std::string_view tenant, std::string_view name);  // throws not_found
+  virtual std::optional<Machine> find_machine(const TenantName& tenant, std::string_view name) = 0;
+  Machine machine(const TenantName& tenant, std::string_view name);  // throws not_found
   // The machine for a host that is about to write it: an existing one of the host, or a new one
-  // that belongs to the host from now on. Throws as expect_writable(), invalid_argument for an
+  // that belongs to the host from now on. Throws as require_writable(), invalid_argument for an
   // invalid name, no_space beyond the limits above.
-  virtual Machine claim_machine(std::string_view tenant, const images::MachineId& id,
+  virtual Machine claim_machine(const TenantName& tenant, const images::MachineId& id,
                                 std::string_view name, const HostId& host) = 0;
   // From now on only `host` may write the machine; nullopt: no host. Throws not_found.
-  virtual void assign_machine(std::string_view tenant, std::string_view name,
+  virtual void assign_machine(const TenantName& tenant, std::string_view name,
                               const std::optional<HostId>& host) = 0;
 
-  virtual MachineTraces machine_traces(std::string_view tenant, std::string_view machine_name) = 0;
+  virtual MachineTraces machine_traces(const TenantName& tenant, std::string_view machine_name) = 0;
   // Removes everything about a machine without points, in every aggregate; its alerts close. Throws
   // busy if it has points.
-  virtual void forget_machine(std::string_view tenant, std::string_view machine_name,
+  virtual void forget_machine(const TenantName& tenant, std::string_view machine_name,
                               uint64_t now_ms) = 0;
 };
 

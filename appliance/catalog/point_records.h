@@ -36,36 +36,36 @@ class PointRecords {
 
   // Makes the tenant's points exactly these; new machines get a row without a host. Only for what
   // the tenant's own store lists: see appliance/stores.
-  virtual void set_points(std::string_view tenant, const std::vector<images::PointSummary>& points,
+  virtual void set_points(const TenantName& tenant, const std::vector<images::PointSummary>& points,
                           LostPoints lost = LostPoints::keep_in_mind) = 0;
   // Also records the gap that it ends (protection_records.h).
-  virtual void add_point(std::string_view tenant, const images::PointSummary& point) = 0;
+  virtual void add_point(const TenantName& tenant, const images::PointSummary& point) = 0;
   // Including its damage and its hold.
-  virtual void remove_point(std::string_view tenant, const images::PointId& id) = 0;
+  virtual void remove_point(const TenantName& tenant, const images::PointId& id) = 0;
   // Oldest first within a machine, machines by name; of one machine, or of all if it is empty.
-  virtual std::vector<PointRow> points(std::string_view tenant, std::string_view machine_name) = 0;
-  virtual std::optional<PointOwner> find_owner(std::string_view tenant,
+  virtual std::vector<PointRow> points(const TenantName& tenant, std::string_view machine_name) = 0;
+  virtual std::optional<PointOwner> find_owner(const TenantName& tenant,
                                                const images::PointId& id) = 0;
   // Oldest first within a machine, machines by name.
-  virtual std::vector<MissingPoint> missing_points(std::string_view tenant) = 0;
+  virtual std::vector<MissingPoint> missing_points(const TenantName& tenant) = 0;
   // The point is about to be deleted from its store: if the daemon dies in between, it does not
   // count as missing.
-  virtual void intend_removal(std::string_view tenant, const images::PointId& id) = 0;
+  virtual void intend_removal(const TenantName& tenant, const images::PointId& id) = 0;
 
   // The result of a check of the store: exactly these points are damaged, until the next one.
   // Points that are not listed (a manifest that cannot be read) are recorded too.
-  virtual void save_store_check(std::string_view tenant, const StoreCheck& check,
+  virtual void save_store_check(const TenantName& tenant, const StoreCheck& check,
                                 const std::vector<images::PointId>& damaged) = 0;
-  virtual std::optional<StoreCheck> last_store_check(std::string_view tenant) = 0;
+  virtual std::optional<StoreCheck> last_store_check(const TenantName& tenant) = 0;
   // With the time of the check.
-  virtual std::map<images::PointId, uint64_t> damaged_points(std::string_view tenant) = 0;
+  virtual std::map<images::PointId, uint64_t> damaged_points(const TenantName& tenant) = 0;
 
   // A later hold replaces an earlier one. Throws not_found for an unknown point.
-  virtual void hold_point(std::string_view tenant, const Hold& hold) = 0;
+  virtual void hold_point(const TenantName& tenant, const Hold& hold) = 0;
   // Returns whether it was held.
-  virtual bool release_point(std::string_view tenant, const images::PointId& point) = 0;
+  virtual bool release_point(const TenantName& tenant, const images::PointId& point) = 0;
   // Those that have not ended.
-  virtual std::map<images::PointId, Hold> holds(std::string_view tenant, uint64_t now_ms) = 0;
+  virtual std::map<images::PointId, Hold> holds(const TenantName& tenant, uint64_t now_ms) = 0;
 };
 
 }  // namespace appliance::catalog

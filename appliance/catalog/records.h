@@ -36,7 +36,7 @@ using access::TenantScope;
 constexpr std::string_view kInternalHostName = "(appliance)";
 
 struct Tenant {
-  std::string name;
+  TenantName name;
   uint64_t created_ms = 0;
 };
 
@@ -98,7 +98,7 @@ struct Token {
 
 struct Machine {
   images::MachineId id;
-  std::string tenant;
+  TenantName tenant;
   std::string name;
   std::optional<HostId> host;  // whose agent may write it
   std::string host_name;       // of `host`; empty without
@@ -113,7 +113,7 @@ struct Machine {
 
 // A point as lists show it; the manifest in the store is the truth.
 struct PointRow {
-  std::string tenant;
+  TenantName tenant;
   images::PointSummary summary;
   std::optional<uint64_t> damage_found_ms;  // when a check of the store found it damaged
 };
@@ -157,7 +157,7 @@ struct StoreCheck {
 // Whether a machine is to be synced by the appliance's schedule, and the state of that. A machine
 // without one was never reported by an agent that runs as a service, nor named by an operator.
 struct Protection {
-  std::string tenant;
+  TenantName tenant;
   std::string machine;
   bool wanted = false;
   std::string policy;       // empty: the tenant's default

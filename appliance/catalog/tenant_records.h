@@ -16,18 +16,18 @@ class TenantRecords {
   virtual ~TenantRecords() = default;
 
   virtual std::vector<Tenant> tenants(const TenantScope& scope) = 0;  // by name
-  virtual void expect_tenant(std::string_view name) = 0;
-  virtual void add_tenant(std::string_view name, uint64_t now_ms) = 0;  // throws already_exists
+  virtual void require_tenant(const TenantName& name) = 0;
+  virtual void add_tenant(const TenantName& name, uint64_t now_ms) = 0;  // throws already_exists
   // Bytes that the tenant's store may take on the disk; none: no limit.
-  virtual std::optional<uint64_t> tenant_quota(std::string_view name) = 0;
-  virtual void set_tenant_quota(std::string_view name, std::optional<uint64_t> quota) = 0;
+  virtual std::optional<uint64_t> tenant_quota(const TenantName& name) = 0;
+  virtual void set_tenant_quota(const TenantName& name, std::optional<uint64_t> quota) = 0;
 
   // None while the tenant's store has not been created yet.
-  virtual std::optional<StoreRecord> find_store(std::string_view tenant) = 0;
+  virtual std::optional<StoreRecord> find_store(const TenantName& tenant) = 0;
   // Replaces what was known of the tenant's store.
-  virtual void save_store(std::string_view tenant, const StoreRecord& store) = 0;
+  virtual void save_store(const TenantName& tenant, const StoreRecord& store) = 0;
   // Tenants that have that store.
-  virtual std::vector<std::string> tenants_with_store(const images::StoreId& id) = 0;
+  virtual std::vector<TenantName> tenants_with_store(const images::StoreId& id) = 0;
 };
 
 }  // namespace appliance::catalog

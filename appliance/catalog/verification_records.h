@@ -16,11 +16,12 @@
 
 namespace appliance::catalog {
 
+using access::TenantName;
 using access::TenantScope;
 
 struct Verification {
   int64_t number = 0;  // 1, 2, 3, …
-  std::string tenant;
+  TenantName tenant;
   std::string machine_name;
   images::PointId point;
   uint64_t point_time_ms = 0;  // when it was received
@@ -78,8 +79,8 @@ class VerificationRecords {
  public:
   // A machine's newest test boots are kept in full; older ones without pictures, evidence and
   // serial log, and not forever.
-  static constexpr int64_t kWholeTestBoots = 100;
-  static constexpr std::chrono::hours kTestBootAge{400 * 24};
+  static constexpr int64_t kFullTestBootsKept = 100;
+  static constexpr std::chrono::hours kTestBootRetention{400 * 24};
   // For all pictures of one machine: a guest may show noise, which does not compress. Pictures of
   // older test boots are removed first.
   static constexpr int64_t kPicturesSize = 64ll << 20;  // bytes
@@ -105,28 +106,28 @@ class VerificationRecords {
                                                   uint32_t limit) = 0;
 
   // Of passes, newest first.
-  virtual std::vector<RecoveryTime> recovery_times(std::string_view tenant,
+  virtual std::vector<RecoveryTime> recovery_times(const TenantName& tenant,
                                                    std::string_view machine_name,
                                                    uint32_t limit) = 0;
   // Of the newest point among those whose test was completed.
-  virtual std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
+  virtual std::optional<NewestVerdict> newest_verdict(const TenantName& tenant,
                                                       std::string_view machine_name) = 0;
   // For each point whose test was completed, the result of the newest test: "pass" or "fail".
-  virtual std::map<images::PointId, std::string> test_verdicts(std::string_view tenant,
+  virtual std::map<images::PointId, std::string> test_verdicts(const TenantName& tenant,
                                                                std::string_view machine_name) = 0;
   // When the newest passed test boot of the machine began.
-  virtual std::optional<uint64_t> last_passed_ms(std::string_view tenant,
+  virtual std::optional<uint64_t> last_passed_ms(const TenantName& tenant,
                                                  std::string_view machine_name) = 0;
   // Of those that began in [from_ms, to_ms).
-  virtual VerdictCounts verdict_counts(std::string_view tenant, std::string_view machine_name,
+  virtual VerdictCounts verdict_counts(const TenantName& tenant, std::string_view machine_name,
                                        uint64_t from_ms, uint64_t to_ms) = 0;
   // The newest completed one among them.
-  virtual std::optional<Verification> last_verification(std::string_view tenant,
+  virtual std::optional<Verification> last_verification(const TenantName& tenant,
                                                         std::string_view machine_name,
                                                         uint64_t from_ms, uint64_t to_ms) = 0;
 
-  virtual MachineChecks machine_checks(std::string_view tenant, std::string_view machine_name) = 0;
-  virtual void set_machine_checks(std::string_view tenant, std::string_view machine_name,
+  virtual MachineChecks machine_checks(const TenantName& tenant, std::string_view machine_name) = 0;
+  virtual void set_machine_checks(const TenantName& tenant, std::string_view machine_name,
                                   const MachineChecks& checks) = 0;
 };
 

@@ -5,7 +5,6 @@
 
 #include <climits>
 #include <filesystem>
-#include <string_view>
 
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
@@ -41,14 +40,10 @@ std::string host_of(const std::string& public_address) {
   return public_address.empty() ? std::string() : parse_listen_address(public_address).host;
 }
 
-// The HTTP layer knows nothing of the protocol that it hands connections over to.
-static_assert(std::string_view(api::kTransferPath) == images::wire::kUpgradePath);
-static_assert(std::string_view(api::kTransferProtocol) == images::wire::kUpgradeProtocol);
-
 }  // namespace
 
 Daemon::Daemon(const Config& config) : config_(config) {
-  presence::expect_state_folder(config_);
+  presence::require_state_folder(config_);
   bool is_new = !base::real_file_system().exists(config_.catalog_path());
   // QEMU's user must reach sockets and overlays inside, so others may pass through but not list the
   // folder; secret folders (stores, keys, catalog) are closed themselves.
@@ -64,7 +59,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   if (auto fact = catalog_->find_fact("node")) remembered = access::NodeId::from_hex(*fact);
   node_ = access::open_node_id(config_.node_path(), remembered);
   catalog_->save_fact("node", node_.hex());
-  presence::expect_known_authority(config_, *catalog_);
+  presence::require_known_authority(config_, *catalog_);
   authority_ = pki::Authority::open(config_.pki_directory(),
                                     pki::local_server_names(host_of(config_.public_address)));
   catalog_->save_fact("authority", authority_->fingerprint());
@@ -84,11 +79,11 @@ Daemon::Daemon(const Config& config) : config_(config) {
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
   boots_ = std::make_unique<boot::BootService>(boot_settings(), *hypervisor_);
-  timelines_ = std::make_unique<instant::Timelines>(*boots_);
+  timelines_ = std::make_unique<instant::VmTimelines>(*boots_);
   ingest_ = std::make_unique<ingest::Ingest>(*catalog_, *stores_, *jobs_);
   ingest_->set_timelines(*timelines_);
   ingest::SpaceGuard::Sources sources;
-  sources.store_size = [this](const std::string& tenant) {
+  sources.store_size = [this](const access::TenantName& tenant) {
     return ingest::size_on_disk(stores_->directory_of(tenant));
   };
   space_ = std::make_unique<ingest::SpaceGuard>(
@@ -115,14 +110,13 @@ Daemon::Daemon(const Config& config) : config_(config) {
       schedule::SchedulerLinks{timelines_.get(), &conduct_});
   ingest_->set_orders(*scheduler_);
   ingest_->add_listener(*scheduler_);
-  stores_->set_on_lost([this](const std::string& tenant) {
-    for (const catalog::Host& host : catalog_->hosts(access::TenantName(tenant)))
-      ingest_->cut_host(host.id);
+  stores_->set_on_lost([this](const access::TenantName& tenant) {
+    for (const catalog::Host& host : catalog_->hosts(tenant)) ingest_->cut_host(host.id);
   });
   presence_ = std::make_unique<presence::Presence>(presence::needs_of(
       {config_, [this] { stores_->look(); },
        [this] { hypervisor_->has_network(boot_settings().nat_network); },
-       [this] { duties_.expect_done(kAlertsDuty); }, authority_->fingerprint()}));
+       [this] { duties_.require_done(kAlertsDuty); }, authority_->fingerprint()}));
 
   services_.reset(new api::Services{config_, *catalog_, *stores_, *jobs_, *boots_, asker_,
                                     *scheduler_, *authority_,

@@ -72,7 +72,7 @@ class Daemon {
   std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::SpaceGuard> space_;
   std::unique_ptr<ingest::Ingest> ingest_;
-  std::unique_ptr<instant::Timelines> timelines_;
+  std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<points::PointDeletion> deletion_;
   std::unique_ptr<retention::RetentionService> retention_;

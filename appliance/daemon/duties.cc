@@ -12,9 +12,9 @@ constexpr std::chrono::minutes kPatience{15}, kAlertsPatience{2};
 class VerifiedBoots : public schedule::TestBoots {
  public:
   explicit VerifiedBoots(verify::VerifyService& verification) : verification_(verification) {}
-  void order(const std::string& tenant, const std::string& machine, const char* why) override {
-    verification_.request(access::TenantName(tenant), machine + "@latest", why,
-                          access::Requester::schedule());
+  void order(const access::TenantName& tenant, const std::string& machine,
+             const char* why) override {
+    verification_.request(tenant, machine + "@latest", why, access::Requester::schedule());
   }
 
  private:
@@ -39,7 +39,7 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
     std::vector<alerts::Condition> found;
     std::string problem = boots_->isolation_problem();
     if (!problem.empty()) {
-      found.push_back({alerts::kIsolationLost, std::string(catalog::kDefaultTenant),
+      found.push_back({alerts::kIsolationLost, access::TenantName(catalog::kDefaultTenant),
                        "isolated networks", problem});
     }
     return found;

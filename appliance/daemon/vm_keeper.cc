@@ -29,7 +29,7 @@ bool VmKeeper::adopt() {
     for (const boot::InstantVm& vm : report.resting) {
       base::log().info("the writes of {} ({}) are kept", vm.id.hex(), vm.machine_name);
     }
-    for (const boot::InstantVm& vm : report.cut_off) {
+    for (const boot::InstantVm& vm : report.interrupted) {
       base::log().info("the instant VM {} of {} was interrupted", vm.id.hex(), vm.machine_name);
     }
     for (const boot::InstantVm& vm : report.of_other_nodes) {

@@ -60,7 +60,7 @@ void AgentSession::authorize(const std::string& machine_name) {
     throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it again");
   if (holder_for_us(machine_name)) return;
   auto machine = ingest_.catalog_.find_machine(host_.tenant, machine_name);
-  if (machine) catalog::expect_writable(*machine, host_.id);
+  if (machine) catalog::require_writable(*machine, host_.id);
 }
 
 std::optional<TimelineHolder> AgentSession::holder_for_us(const std::string& machine_name) {
@@ -123,7 +123,7 @@ std::optional<images::Point> AgentSession::point_with_definition(const std::stri
 }
 
 std::unique_ptr<images::StoreSink> AgentSession::begin(const images::SyncPlan& plan) {
-  writer_ = ingest_.stores_.expect_writable(host_.tenant);
+  writer_ = ingest_.stores_.require_writable(host_.tenant);
   if (ingest_.space_ != nullptr) ingest_.space_->claim(host_, 0);
   images::MachineId id = writer().reader().hasher().machine_id(plan.machine_name);
   std::optional<TimelineHolder> holder = holder_for_us(plan.machine_name);

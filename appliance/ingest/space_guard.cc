@@ -104,7 +104,7 @@ uint64_t SpaceGuard::sum(Volume& volume, uint64_t hour) {
   return sum;
 }
 
-uint64_t SpaceGuard::store_size(const std::string& tenant) {
+uint64_t SpaceGuard::store_size(const catalog::TenantName& tenant) {
   {
     auto state = state_.lock();
     auto known = state->stores.find(tenant);
@@ -116,7 +116,7 @@ uint64_t SpaceGuard::store_size(const std::string& tenant) {
   return bytes;
 }
 
-void SpaceGuard::expect_reserve(uint64_t size) {
+void SpaceGuard::require_reserve(uint64_t size) {
   uint64_t claimed = *claimed_.lock();
   for (const std::string& directory : directories_) {
     DiskSpace space = sources_.space(directory);
@@ -133,7 +133,7 @@ void SpaceGuard::expect_reserve(uint64_t size) {
 
 std::unique_ptr<SpaceGuard::Claim> SpaceGuard::claim(const catalog::Host& host, uint64_t size) {
   try {
-    expect_reserve(size);
+    require_reserve(size);
   } catch (const Error&) {
     auto state = state_.lock();
     state->refused_size = std::max(state->refused_size, size);
@@ -177,7 +177,7 @@ void SpaceGuard::stored(const catalog::Host& host, uint64_t size) {
   if (store != state->stores.end()) store->second.bytes += size;
 }
 
-std::string SpaceGuard::busiest_host(const std::string& tenant) {
+std::string SpaceGuard::busiest_host(const catalog::TenantName& tenant) {
   uint64_t most = 0;
   std::string name;
   auto state = state_.lock();
@@ -198,7 +198,7 @@ std::vector<alerts::Condition> SpaceGuard::conditions() {
   try {
     // What was refused would be refused again, even if a little space is left: no sync can continue
     // with that.
-    expect_reserve(refused_size);
+    require_reserve(refused_size);
     if (refused_size > 0) state_.lock()->refused_size = 0;
   } catch (const Error& error) {
     for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {

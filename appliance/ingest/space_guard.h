@@ -46,7 +46,7 @@ class SpaceGuard {
   // What the functions below query; tests pass answers of their own.
   struct Sources {
     std::function<DiskSpace(const std::string& directory)> space = disk_space_of;
-    std::function<uint64_t(const std::string& tenant)> store_size;  // bytes on the disk
+    std::function<uint64_t(const catalog::TenantName& tenant)> store_size;  // bytes on the disk
     std::function<Clock::time_point()> now = &Clock::now;
   };
 
@@ -79,7 +79,8 @@ class SpaceGuard {
  private:
   static constexpr size_t kHours = 24;
   struct Volume {
-    std::string tenant, name;
+    catalog::TenantName tenant;
+    std::string name;
     std::array<uint64_t, kHours> stored{};  // bytes per hour, as a ring
     uint64_t hour = 0;                      // the newest one
   };
@@ -89,7 +90,7 @@ class SpaceGuard {
   };
   struct State {
     std::map<catalog::HostId, Volume> volumes;
-    std::map<std::string, StoreSize> stores;  // by tenant
+    std::map<catalog::TenantName, StoreSize> stores;  // by tenant
     // Bytes: the largest request that was refused because of the reserve, until there is room for
     // it.
     uint64_t refused_size = 0;
@@ -97,9 +98,10 @@ class SpaceGuard {
 
   uint64_t hour_now() const;
   static uint64_t sum(Volume& volume, uint64_t hour);
-  uint64_t store_size(const std::string& tenant);
-  void expect_reserve(uint64_t size);
-  std::string busiest_host(const std::string& tenant);  // "; most of late came from …", or empty
+  uint64_t store_size(const catalog::TenantName& tenant);
+  void require_reserve(uint64_t size);
+  std::string busiest_host(
+      const catalog::TenantName& tenant);  // "; most of late came from …", or empty
 
   catalog::TenantRecords& catalog_;
   const std::vector<std::string> directories_;

@@ -14,7 +14,7 @@ class SyncOrders {
   virtual ~SyncOrders() = default;
 
   // The job of the order that this sync fulfils; null if it was not ordered.
-  virtual std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant,
+  virtual std::unique_ptr<jobs::AttachedJob> adopt(const catalog::TenantName& tenant,
                                                    const std::string& machine,
                                                    const catalog::HostId& host) = 0;
 };
@@ -25,7 +25,7 @@ class CommitListener {
   virtual ~CommitListener() = default;
 
   // A point of the machine is durable and in the catalog, whether ordered or not.
-  virtual void committed(const std::string& tenant, const std::string& machine) = 0;
+  virtual void committed(const catalog::TenantName& tenant, const std::string& machine) = 0;
 };
 
 }  // namespace appliance::ingest

@@ -24,10 +24,10 @@ class Timelines {
  public:
   virtual ~Timelines() = default;
 
-  virtual std::optional<TimelineHolder> holder(const std::string& tenant,
+  virtual std::optional<TimelineHolder> holder(const catalog::TenantName& tenant,
                                                const std::string& machine) = 0;
   // For all machines of the tenant that have a holder: the host that syncs it.
-  virtual std::map<std::string, catalog::HostId> holders(const std::string& tenant) = 0;
+  virtual std::map<std::string, catalog::HostId> holders(const catalog::TenantName& tenant) = 0;
 };
 
 }  // namespace appliance::ingest

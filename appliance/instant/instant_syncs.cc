@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kRound{500};
 // folder contains sockets, whose paths must be short. Earlier versions had 8 for both.
 constexpr size_t kStateDigits = 32, kRunDigits = 16, kOldDigits = 8;
 
-std::string hash_of(const std::string& tenant) {
+std::string hash_of(const access::TenantName& tenant) {
   return base::to_hex(base::sha256(base::as_bytes(tenant)));
 }
 
@@ -40,7 +40,7 @@ std::string agent_program() {
 
 InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catalog,
                            const pki::Authority& authority, boot::BootService& boots,
-                           Timelines& timelines, schedule::Scheduler& scheduler)
+                           VmTimelines& timelines, schedule::Scheduler& scheduler)
     : settings_(std::move(settings)), catalog_(catalog), authority_(authority), boots_(boots),
       timelines_(timelines), scheduler_(scheduler),
       thread_("instant syncs", base::AfterFailure::begin_again,
@@ -48,7 +48,7 @@ InstantSyncs::InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catal
 
 InstantSyncs::~InstantSyncs() = default;
 
-InternalHostPlaces InstantSyncs::places_of(const std::string& tenant) const {
+InternalHostPaths InstantSyncs::places_of(const access::TenantName& tenant) const {
   std::string hash = hash_of(tenant);
   return {settings_.state_directory + "/instant/" + hash.substr(0, kStateDigits),
           settings_.run_directory + "/instant/" + hash.substr(0, kRunDigits)};
@@ -72,16 +72,17 @@ void InstantSyncs::take_over_old_folders() const {
 }
 
 void InstantSyncs::run(const std::stop_token& stop) {
-  std::map<std::string, Tenant> tenants;
+  std::map<catalog::TenantName, Tenant> tenants;
   bool took_over = false;
   base::RepeatedLog log;
   // Errors of one tenant end here, so that they do not affect the others.
-  auto guarded = [&](const std::string& name, const std::function<void()>& action) {
+  auto guarded = [&](const catalog::TenantName& name, const std::function<void()>& action) {
     try {
       action();
     } catch (const std::exception& error) {
       log.warn(fmt::format("instant VMs{} cannot be synced now: {}",
-                           name.empty() ? "" : " of the tenant '" + name + "'", error.what()));
+                           name.empty() ? "" : " of the tenant '" + name.text() + "'",
+                           error.what()));
     }
   };
   while (!stop.stop_requested()) {
@@ -105,10 +106,10 @@ void InstantSyncs::run(const std::stop_token& stop) {
   }
 }
 
-bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
+bool InstantSyncs::look(const catalog::TenantName& name, Tenant& tenant) {
   tenant.running.clear();
   bool any = false;
-  for (const boot::InstantVm& vm : timelines_.vms(access::TenantName(name))) {
+  for (const boot::InstantVm& vm : timelines_.vms(name)) {
     if (!boots_.is_own(vm)) continue;  // its own node syncs it
     any = true;
     try {
@@ -133,9 +134,9 @@ bool InstantSyncs::look(const std::string& name, Tenant& tenant) {
   return tenant.host.has_value();
 }
 
-void InstantSyncs::poll(const std::string& name, Tenant& tenant) {
+void InstantSyncs::poll(const catalog::TenantName& name, Tenant& tenant) {
   if (!tenant.syncs) {
-    InternalHostPlaces places = places_of(name);
+    InternalHostPaths places = places_of(name);
     base::make_passable_directory(places.run_directory);  // QEMU makes its sockets there
     tenant.syncs.emplace(places.run_directory + "/orders", "the instant VM of ");
   }
@@ -152,7 +153,8 @@ void InstantSyncs::poll(const std::string& name, Tenant& tenant) {
   for (const schedule::Order& order : answer.orders) begin(tenant, name, order);
 }
 
-void InstantSyncs::begin(Tenant& tenant, const std::string& name, const schedule::Order& order) {
+void InstantSyncs::begin(Tenant& tenant, const catalog::TenantName& name,
+                         const schedule::Order& order) {
   auto vm = tenant.running.find(order.machine);
   if (vm == tenant.running.end()) {
     tenant.syncs->refuse(order.id, "the instant VM does not run any more");

@@ -15,7 +15,7 @@
 #include "appliance/boot/boot_service.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/instant/internal_host.h"
-#include "appliance/instant/timelines.h"
+#include "appliance/instant/vm_timelines.h"
 #include "appliance/pki/authority.h"
 #include "appliance/schedule/scheduler.h"
 #include "base/guarded_thread.h"
@@ -33,7 +33,7 @@ class InstantSyncs {
  public:
   // Everything must outlive it.
   InstantSyncs(InstantSyncSettings settings, catalog::Catalog& catalog,
-               const pki::Authority& authority, boot::BootService& boots, Timelines& timelines,
+               const pki::Authority& authority, boot::BootService& boots, VmTimelines& timelines,
                schedule::Scheduler& scheduler);
   ~InstantSyncs();  // ends the thread, and the running syncs
 
@@ -47,17 +47,17 @@ class InstantSyncs {
 
   void run(const std::stop_token& stop);
   // True if there is anything to do.
-  bool look(const std::string& name, Tenant& tenant);
-  void poll(const std::string& name, Tenant& tenant);
-  void begin(Tenant& tenant, const std::string& name, const schedule::Order& order);
-  InternalHostPlaces places_of(const std::string& tenant) const;
+  bool look(const catalog::TenantName& name, Tenant& tenant);
+  void poll(const catalog::TenantName& name, Tenant& tenant);
+  void begin(Tenant& tenant, const catalog::TenantName& name, const schedule::Order& order);
+  InternalHostPaths places_of(const catalog::TenantName& tenant) const;
   void take_over_old_folders() const;
 
   const InstantSyncSettings settings_;
   catalog::Catalog& catalog_;
   const pki::Authority& authority_;
   boot::BootService& boots_;
-  Timelines& timelines_;
+  VmTimelines& timelines_;
   schedule::Scheduler& scheduler_;
   base::GuardedThread thread_;
 };

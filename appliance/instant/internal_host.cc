@@ -19,11 +19,11 @@ using nlohmann::json;
 constexpr size_t kMaxFile = 4 * base::kMaxPemSize;
 
 // The file of agent/enrollment.h: an enrolled host's identity.
-std::string enrollment_path(const InternalHostPlaces& places) {
+std::string enrollment_path(const InternalHostPaths& places) {
   return places.state_directory + "/enrollment.json";
 }
 
-json read_enrollment(const InternalHostPlaces& places) {
+json read_enrollment(const InternalHostPaths& places) {
   try {
     return base::find_json(base::read_private_file(enrollment_path(places), kMaxFile))
         .value_or(json());
@@ -46,9 +46,9 @@ std::optional<catalog::Host> known_host(catalog::HostRecords& catalog, const jso
 }
 
 json enroll(catalog::HostRecords& catalog, const pki::Authority& authority,
-            const std::string& tenant, catalog::Host& host) {
+            const catalog::TenantName& tenant, catalog::Host& host) {
   host.id = catalog::HostId::random();
-  host.tenant = catalog::TenantName(tenant);
+  host.tenant = tenant;
   host.name = catalog::kInternalHostName;
   host.version = MULETTO_VERSION;
   std::string key = base::generate_key();
@@ -61,11 +61,11 @@ json enroll(catalog::HostRecords& catalog, const pki::Authority& authority,
           {"key", key},
           {"host_id", host.id.hex()},
           {"host_name", host.name},
-          {"tenant", tenant}};
+          {"tenant", tenant.text()}};
 }
 
 // JSON strings are also valid TOML strings.
-std::string config_text(const InternalHostPlaces& places, const InternalHostSettings& settings) {
+std::string config_text(const InternalHostPaths& places, const InternalHostSettings& settings) {
   return "libvirt_uri = " + base::dump_text(settings.libvirt_uri) +
          "\nstate_directory = " + base::dump_text(places.state_directory) +
          "\nrun_directory = " + base::dump_text(places.run_directory) + "\n";
@@ -74,7 +74,8 @@ std::string config_text(const InternalHostPlaces& places, const InternalHostSett
 }  // namespace
 
 catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
-                                   const std::string& tenant, const InternalHostPlaces& places,
+                                   const catalog::TenantName& tenant,
+                                   const InternalHostPaths& places,
                                    const InternalHostSettings& settings) {
   // Not the state folder itself: its disk may be unmounted. QEMU writes to a scratch folder inside
   // it.

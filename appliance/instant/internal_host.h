@@ -14,7 +14,7 @@
 
 namespace appliance::instant {
 
-struct InternalHostPlaces {
+struct InternalHostPaths {
   std::string state_directory;  // the agent's
   std::string run_directory;    // the agent's: for sockets
   std::string config_path() const { return state_directory + "/agent.toml"; }
@@ -28,7 +28,8 @@ struct InternalHostSettings {
 // The tenant's internal host; creates it at the first call, and again if it was revoked. Its files
 // contain `settings` when this returns. Throws as the catalog and the authority.
 catalog::Host ensure_internal_host(catalog::HostRecords& catalog, const pki::Authority& authority,
-                                   const std::string& tenant, const InternalHostPlaces& places,
+                                   const catalog::TenantName& tenant,
+                                   const InternalHostPaths& places,
                                    const InternalHostSettings& settings);
 
 }  // namespace appliance::instant

@@ -72,7 +72,7 @@ std::shared_ptr<JobContext> JobRunner::make_context(const JobSpec& spec) {
   return std::make_shared<JobContext>(catalog_, std::move(job), spec.unit);
 }
 
-void JobRunner::expect_room(State& state, Lane lane, const TenantName& tenant) const {
+void JobRunner::require_room(State& state, Lane lane, const TenantName& tenant) const {
   if (state.stopping)
     throw Error(ErrorCode::busy, "the daemon is stopping and accepts no more jobs");
   std::map<std::string, size_t> of_all, of_tenant;
@@ -124,7 +124,7 @@ JobId JobRunner::rowless_id(const Job& job, const Error& reason) {
 JobId JobRunner::submit(const JobSpec& spec, Work work) {
   Lane lane = lane_of(spec.kind);
   return submit_once(spec, [&] {
-    expect_room(*state_.lock(), lane, spec.tenant);
+    require_room(*state_.lock(), lane, spec.tenant);
     auto context = make_context(spec);
     enqueue(lane, {context, spec.tenant, spec.kind, std::move(work)});
     return context->id_;
@@ -133,7 +133,7 @@ JobId JobRunner::submit(const JobSpec& spec, Work work) {
 
 JobId JobRunner::submit_steps(const JobSpec& spec, Step step) {
   return submit_once(spec, [&] {
-    expect_room(*state_.lock(), Lane::steps, spec.tenant);
+    require_room(*state_.lock(), Lane::steps, spec.tenant);
     auto job = std::make_shared<SteppedJob>();
     job->context = make_context(spec);
     job->tenant = spec.tenant;
@@ -150,7 +150,7 @@ JobId JobRunner::submit_steps(const JobSpec& spec, Step step) {
 
 std::future<void> JobRunner::run_part(Lane lane, const TenantName& tenant,
                                       std::function<void()> work) {
-  expect_room(*state_.lock(), lane, tenant);
+  require_room(*state_.lock(), lane, tenant);
   auto part = std::make_shared<std::packaged_task<void()>>(std::move(work));
   std::future<void> done = part->get_future();
   enqueue(lane, {nullptr, tenant, "part", [part](JobContext&) { (*part)(); }});

@@ -198,7 +198,7 @@ class JobRunner {
   JobId submit_once(const JobSpec& spec, const std::function<JobId()>& add);
   std::shared_ptr<JobContext> make_context(const JobSpec& spec);
   JobId rowless_id(const Job& job, const base::Error& reason);
-  void expect_room(State& state, Lane lane, const TenantName& tenant) const;
+  void require_room(State& state, Lane lane, const TenantName& tenant) const;
   void enqueue(Lane lane, Task task);
   void add_thread(State& state, Lane lane);
   void run_lane(Lane lane);

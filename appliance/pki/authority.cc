@@ -133,7 +133,7 @@ ServerNames local_server_names(const std::string& public_host) {
   return names;
 }
 
-void expect_authority(const std::string& directory, const std::string& fingerprint) {
+void require_authority(const std::string& directory, const std::string& fingerprint) {
   std::string found;
   try {
     Credentials kept = read_credentials(directory, "ca.crt", "ca.key");

@@ -38,7 +38,7 @@ struct HostCertificate {
 
 // Throws unavailable if the folder's authority is missing, cannot be read, or is not the one with
 // that fingerprint (empty: any). Changes nothing.
-void expect_authority(const std::string& directory, const std::string& fingerprint);
+void require_authority(const std::string& directory, const std::string& fingerprint);
 // Enrolment is done once. An agent that fell silent because a date passed would be the very failure
 // that this product exists to prevent; certificates are ended early by revocation.
 constexpr uint64_t kHostLifetime_ms = 10ull * 365 * 24 * 3600 * 1000;

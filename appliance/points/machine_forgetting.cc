@@ -48,7 +48,7 @@ jobs::JobId submit_forgetting(catalog::Catalog& catalog, PointDeletion& deletion
                             order.machine, base::format_count(traces.point_count, "point")));
   }
   for (const catalog::PointRow& row : catalog.points(order.tenant, order.machine))
-    deletion.expect_deletable(order.tenant, row.summary.id);
+    deletion.require_deletable(order.tenant, row.summary.id);
   return jobs.submit({"forget", order.tenant, order.machine, order.requested_by},
                      [&catalog, &deletion, order](jobs::JobContext& context) {
                        forget(catalog, deletion, order, context);

@@ -16,7 +16,8 @@ PointDeletion::PointDeletion(catalog::Catalog& catalog, stores::TenantStores& st
                              boot::PointPins& pins, Options options)
     : catalog_(catalog), stores_(stores), pins_(pins), options_(std::move(options)) {}
 
-void PointDeletion::expect_deletable(const std::string& tenant, const images::PointId& point) {
+void PointDeletion::require_deletable(const catalog::TenantName& tenant,
+                                      const images::PointId& point) {
   auto holds = catalog_.holds(tenant, base::now_ms());
   if (auto hold = holds.find(point); hold != holds.end()) {
     std::string reason = hold->second.reason.empty() ? "" : " (" + hold->second.reason + ")";
@@ -30,15 +31,15 @@ void PointDeletion::expect_deletable(const std::string& tenant, const images::Po
   if (!uses.unreadable.empty()) throw Error(ErrorCode::busy, uses.unreadable.front());
 }
 
-void PointDeletion::hold(const std::string& tenant, const catalog::Hold& hold) {
+void PointDeletion::hold(const catalog::TenantName& tenant, const catalog::Hold& hold) {
   boot::PointPins::Lease pin = pins_.pin(hold.point);
   catalog_.hold_point(tenant, hold);
 }
 
-void PointDeletion::remove(const std::string& tenant, const images::PointId& point) {
+void PointDeletion::remove(const catalog::TenantName& tenant, const images::PointId& point) {
   boot::PointPins::Lease claim = pins_.claim(point);
-  expect_deletable(tenant, point);
-  auto writer = stores_.expect_writable(tenant);
+  require_deletable(tenant, point);
+  auto writer = stores_.require_writable(tenant);
   auto owner = catalog_.find_owner(tenant, point);
   try {
     catalog_.intend_removal(tenant, point);  // so that it does not look lost if we die in between

@@ -30,16 +30,16 @@ class PointDeletion {
                 Options options);
 
   // Throws busy, with who holds or needs the point, or that this cannot be determined.
-  void expect_deletable(const std::string& tenant, const images::PointId& point);
+  void require_deletable(const catalog::TenantName& tenant, const images::PointId& point);
 
   // Like Catalog::hold_point(), and throws busy while the point is being deleted.
-  void hold(const std::string& tenant, const catalog::Hold& hold);
+  void hold(const catalog::TenantName& tenant, const catalog::Hold& hold);
 
   // When it returns the point is deleted from store and catalog, including any hold. A point that
-  // only the catalog knew is removed there. Throws as expect_deletable(); busy while a boot of it
+  // only the catalog knew is removed there. Throws as require_deletable(); busy while a boot of it
   // starts, a reader has it open or a sync is relative to it; and what opening or writing the store
   // throws.
-  void remove(const std::string& tenant, const images::PointId& point);
+  void remove(const catalog::TenantName& tenant, const images::PointId& point);
 
  private:
   catalog::Catalog& catalog_;

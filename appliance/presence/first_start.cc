@@ -52,7 +52,7 @@ std::optional<std::string> unmounted_above(std::string_view path, std::string_vi
   return std::nullopt;
 }
 
-void expect_state_folder(const Config& config) {
+void require_state_folder(const Config& config) {
   base::FileSystem& files = base::real_file_system();
   if (config.make_missing || files.exists(config.catalog_path())) return;
   auto unmounted =
@@ -73,12 +73,12 @@ void expect_state_folder(const Config& config) {
   }
 }
 
-void expect_known_authority(const Config& config, catalog::Catalog& catalog) {
+void require_known_authority(const Config& config, catalog::Catalog& catalog) {
   if (config.make_missing) return;
   auto known = catalog.find_fact("authority");
   if (!known && catalog.hosts(catalog::TenantScope::all()).empty()) return;
   try {
-    pki::expect_authority(config.pki_directory(), known.value_or(""));
+    pki::require_authority(config.pki_directory(), known.value_or(""));
   } catch (const Error& error) {
     throw Error(error.code(), error.message() +
                                   "; if they are lost for good, start once with --init and enroll "

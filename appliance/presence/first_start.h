@@ -21,11 +21,11 @@
 namespace appliance::presence {
 
 // Throws unavailable with the reason if it must not. Call it before anything is created.
-void expect_state_folder(const Config& config);
+void require_state_folder(const Config& config);
 
 // Throws unavailable if the catalog knows an authority, or hosts that needed one, and it is not in
 // its folder. Call it before the authority is opened.
-void expect_known_authority(const Config& config, catalog::Catalog& catalog);
+void require_known_authority(const Config& config, catalog::Catalog& catalog);
 
 // The mount point at or above `path` that `fstab` lists and `mounts` (/proc/self/mounts) does not.
 std::optional<std::string> unmounted_above(std::string_view path, std::string_view fstab,

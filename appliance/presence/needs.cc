@@ -22,12 +22,12 @@ using base::ErrorCode;
 
 constexpr uint64_t kLibvirtGraceMs = 10'000;
 
-void expect_file(const std::string& path, std::string_view remedy) {
+void require_file(const std::string& path, std::string_view remedy) {
   if (::access(path.c_str(), R_OK) == 0) return;
   throw Error(ErrorCode::unavailable, fmt::format("{} cannot be read; {}", path, remedy));
 }
 
-void expect_program(std::string_view name, std::string_view package) {
+void require_program(std::string_view name, std::string_view package) {
   const char* path = std::getenv("PATH");
   std::string folders = path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path;
   for (const std::string& folder : base::split(folders, ':')) {
@@ -41,7 +41,7 @@ void expect_program(std::string_view name, std::string_view package) {
 Need program(std::string name, std::string purpose, std::string package) {
   Need need{name, std::move(purpose), 30'000, 0, {}};
   need.check = [name = std::move(name), package = std::move(package)] {
-    expect_program(name, package);
+    require_program(name, package);
   };
   return need;
 }
@@ -71,15 +71,15 @@ std::vector<Need> files_and_programs(const NeedSources& sources) {
   needs.push_back(folder("run folder", config.run_directory, "instant VMs and the local API"));
   Need keys{"keys", "enrolment of hosts, and no restart", 10'000, 0, {}};
   keys.check = [directory = config.pki_directory(), fingerprint = sources.fingerprint] {
-    pki::expect_authority(directory, fingerprint);
+    pki::require_authority(directory, fingerprint);
   };
   needs.push_back(std::move(keys));
   Need plugin{"nbdkit plugin", "instant VMs, test boots and restores over NBD", 30'000, 0, {}};
-  plugin.check = [] { expect_file(images::default_plugin_path(), "install Muletto again"); };
+  plugin.check = [] { require_file(images::default_plugin_path(), "install Muletto again"); };
   needs.push_back(std::move(plugin));
   Need console{"noVNC", "consoles in the browser", 30'000, 0, {}, false};
   console.check = [path = config.novnc_directory + "/core/rfb.js"] {
-    expect_file(path, "install the package novnc, or set console.novnc_directory");
+    require_file(path, "install the package novnc, or set console.novnc_directory");
   };
   needs.push_back(std::move(console));
   needs.push_back(program("nbdkit", "instant VMs and test boots", "nbdkit"));

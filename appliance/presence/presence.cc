@@ -134,7 +134,7 @@ std::vector<alerts::Condition> Presence::conditions() {
       if (standing.failing_ms == 0 || standing.failing_ms <= row.need.grace_ms) continue;
       std::string message = fmt::format("{}: {}. Without it: no {}", row.need.name,
                                         standing.problem, row.need.purpose);
-      found.push_back({alerts::kDependencyMissing, std::string(catalog::kDefaultTenant),
+      found.push_back({alerts::kDependencyMissing, catalog::TenantName(catalog::kDefaultTenant),
                        row.need.name, message});
     }
   }

@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kPause{100}, kLongPause{1000};
 constexpr uint64_t kEagerForMs = 10 * 60'000;  // after that, one look per second is enough
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 
-void expect_still_running(const boot::InstantVm& vm) {
+void require_still_running(const boot::InstantVm& vm) {
   if (vm.state == boot::VmState::ended || vm.state == boot::VmState::kept) {
     throw base::Error(
         base::ErrorCode::busy,
@@ -40,9 +40,9 @@ AnswerWait::AnswerWait(const Recovery& recovery, const boot::BootId& id, const W
 
 std::optional<Answered> AnswerWait::look() {
   boot::InstantVm vm = recovery_.boots.get(id_);
-  expect_still_running(vm);
+  require_still_running(vm);
   if (auto words = answer()) {
-    recovery_.boots.served(id_);
+    recovery_.boots.mark_boot_complete(id_);
     uint64_t now = base::now_ms();
     return Answered{*words, waited_ms(), now > vm.started_ms ? now - vm.started_ms : 0};
   }
@@ -69,7 +69,7 @@ std::optional<std::string> AnswerWait::answer() {
   for (Question& question : asked_) {
     if (!question.answer.valid()) continue;
     if (question.answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
-    boot::Answer answer = question.answer.get();
+    boot::ServiceAnswer answer = question.answer.get();
     if (answer.answered) {
       return fmt::format("{} port {} answered: {}", question.address, plan_.service->port,
                          answer.detail);

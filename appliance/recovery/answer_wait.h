@@ -37,7 +37,7 @@ class AnswerWait {
  private:
   struct Question {
     std::string address;
-    std::future<boot::Answer> answer;
+    std::future<boot::ServiceAnswer> answer;
   };
   std::optional<std::string> answer();
   uint64_t waited_ms() const;

@@ -37,7 +37,7 @@ struct ReportedMachine {
 };
 
 struct TenantReport {
-  std::string tenant;
+  catalog::TenantName tenant;
   uint64_t from_ms = 0, to_ms = 0;  // to_ms is exclusive
   uint64_t made_ms = 0;
   std::string timezone = "UTC";

@@ -44,7 +44,7 @@ std::vector<std::string> sentences_of(const std::string& text) {
 }
 
 // File names keep tenants apart without containing the tenants' names, which may be anything.
-std::string prefix_of(const std::string& tenant) {
+std::string prefix_of(const access::TenantName& tenant) {
   base::Sha256 hash = base::sha256(base::as_bytes(tenant));
   ReportId id;
   std::copy_n(hash.begin(), id.bytes.size(), id.bytes.begin());
@@ -81,7 +81,7 @@ ReportService::ReportService(std::string directory, catalog::Catalog& catalog,
 
 jobs::JobId ReportService::request(const ReportOrder& order,
                                    const access::Requester& requested_by) {
-  catalog_.expect_tenant(order.tenant);
+  catalog_.require_tenant(order.tenant);
   policy::TimeZone zone(order.timezone);
   if (order.from_ms >= order.to_ms)
     throw Error(ErrorCode::invalid_argument, "the period is empty: 'from' must be before 'to'");

@@ -30,7 +30,7 @@ struct Surroundings {
 Surroundings complete(Surroundings surroundings);
 
 struct MachinePlan {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string machine;
   std::string policy;               // its name
   std::string keep;                 // the rule, as people write it

@@ -25,7 +25,7 @@ std::string machine_of(const std::string& file_name) {
 size_t forget_orphaned_traces(catalog::Catalog& catalog, const std::string& directory) {
   std::set<std::string> machines;
   for (const catalog::Tenant& tenant : catalog.tenants(catalog::TenantScope::all())) {
-    for (const catalog::Machine& machine : catalog.machines(catalog::TenantName(tenant.name)))
+    for (const catalog::Machine& machine : catalog.machines(tenant.name))
       machines.insert(machine.id.hex());
   }
   size_t removed = 0;

@@ -164,7 +164,7 @@ std::vector<MachinePlan> RetentionService::preview(const Selection& selection,
   return plans;
 }
 
-std::map<images::PointId, Decision> RetentionService::decisions(const std::string& tenant,
+std::map<images::PointId, Decision> RetentionService::decisions(const access::TenantName& tenant,
                                                                 const std::string& machine) {
   std::map<images::PointId, Decision> found;
   for (const catalog::Protection& protection : catalog_.protections(tenant)) {
@@ -217,9 +217,8 @@ std::optional<jobs::JobId> RetentionService::submit(const MachinePlan& plan, Has
   if (haste == Haste::now) standing.is_hasty = true;
   if (is_under_way(standing.job)) return standing.job;
   if (around_.steady_ms() < standing.next_try_ms) return std::nullopt;
-  standing.job =
-      jobs_.submit({"retention", access::TenantName(plan.tenant), plan.machine, requested_by},
-                   [this, key](jobs::JobContext& context) { work(key, context); });
+  standing.job = jobs_.submit({"retention", plan.tenant, plan.machine, requested_by},
+                              [this, key](jobs::JobContext& context) { work(key, context); });
   return standing.job;
 }
 
@@ -297,7 +296,7 @@ void RetentionService::failed(const Key& key, const std::string& problem) {
 
 std::vector<alerts::Condition> RetentionService::conditions() {
   std::vector<alerts::Condition> found;
-  std::map<std::string, std::vector<std::pair<std::string, Standing>>> failing;  // by tenant
+  std::map<access::TenantName, std::vector<std::pair<std::string, Standing>>> failing;  // by tenant
   auto state = state_.lock();
   for (const auto& [key, standing] : state->machines) {
     std::string held = standing.held.empty() ? standing.beyond : standing.held;
@@ -323,7 +322,8 @@ std::vector<alerts::Condition> RetentionService::conditions() {
                      base::format_time_ms(since), names, machines.front().second.failure)});
   }
   if (state->round_ms && around_.steady_ms() > *state->round_ms + kLateAfterMs) {
-    found.push_back({alerts::kRetentionFailing, std::string(catalog::kDefaultTenant), "appliance",
+    found.push_back({alerts::kRetentionFailing, access::TenantName(catalog::kDefaultTenant),
+                     "appliance",
                      fmt::format("retention has not examined all machines since {}",
                                  base::format_time_ms(state->round_wall_ms))});
   }

@@ -30,7 +30,7 @@ namespace appliance::retention {
 
 // Protected machines of a tenant.
 struct Selection {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string policy{};   // empty: of any policy
   std::string machine{};  // empty: all
 };
@@ -61,7 +61,7 @@ class RetentionService {
 
   // The same for each point of the tenant's protected machines, for lists; for one machine, or for
   // all if it is empty.
-  std::map<images::PointId, Decision> decisions(const std::string& tenant,
+  std::map<images::PointId, Decision> decisions(const catalog::TenantName& tenant,
                                                 const std::string& machine);
 
   enum class Haste {
@@ -75,7 +75,7 @@ class RetentionService {
   std::vector<alerts::Condition> conditions();
 
  private:
-  using Key = std::pair<std::string, std::string>;  // tenant, machine
+  using Key = std::pair<catalog::TenantName, std::string>;  // tenant, machine
   struct Standing {
     jobs::JobId job;                // its last one; 0: none
     bool is_hasty = false;          // the job is to remove everything at once

@@ -16,7 +16,8 @@ constexpr std::chrono::seconds kToldAfter{30};
 constexpr uint64_t kInternalErrorOpenMs = 24ull * 3'600'000;  // after the last one
 
 alerts::Condition of_the_appliance(const char* kind, std::string subject, std::string message) {
-  return {kind, std::string(catalog::kDefaultTenant), std::move(subject), std::move(message)};
+  return {kind, catalog::TenantName(catalog::kDefaultTenant), std::move(subject),
+          std::move(message)};
 }
 
 std::vector<alerts::Condition> internal_error_conditions(uint64_t now_ms) {

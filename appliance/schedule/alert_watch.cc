@@ -25,7 +25,7 @@ void AlertWatch::round(uint64_t now_ms) {
     try {
       found = source.look(now_ms);
     } catch (...) {
-      failures.push_back({alerts::kDutyFailing, std::string(catalog::kDefaultTenant),
+      failures.push_back({alerts::kDutyFailing, catalog::TenantName(catalog::kDefaultTenant),
                           "watch " + source.name,
                           fmt::format("it is not known what is wrong with {}: {}", source.name,
                                       base::describe_exception(std::current_exception()))});

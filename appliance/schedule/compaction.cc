@@ -16,7 +16,7 @@ jobs::JobId submit_compaction(jobs::JobRunner& jobs, stores::TenantStores& store
   return jobs.submit(spec, [&stores, tenant](jobs::JobContext& context) {
     images::CompactOptions options;
     options.stop = context.stop();
-    images::CompactResult result = stores.expect_writable(tenant)->compact(options);
+    images::CompactResult result = stores.require_writable(tenant)->compact(options);
     nlohmann::json figures{{"packs_rewritten", result.packs_rewritten},
                            {"bytes_freed", result.bytes_freed}};
     context.set_figures(base::dump_text(figures));

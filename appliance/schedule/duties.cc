@@ -66,7 +66,7 @@ void DutyRunner::run_round(Entry& entry) {
   standing->failing_since_ms = base::now_ms();
 }
 
-void DutyRunner::expect_done(const std::string& name) {
+void DutyRunner::require_done(const std::string& name) {
   for (const DutyFailure& each : failures()) {
     if (each.name == name) throw base::Error(base::ErrorCode::unavailable, each.error);
   }

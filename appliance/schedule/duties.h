@@ -42,7 +42,7 @@ class DutyRunner {
 
   std::vector<DutyFailure> failures();
   // Throws unavailable while the duty of that name fails.
-  void expect_done(const std::string& name);
+  void require_done(const std::string& name);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -19,9 +19,9 @@ void OldRows::round() {
   forgotten_ms_ = steady;
   if (!clock_trust_.look().trusted) return;
   const uint64_t now_ms = clock_.wall_ms();
-  constexpr std::chrono::milliseconds kTestBootAge = catalog::VerificationRecords::kTestBootAge;
+  constexpr std::chrono::milliseconds kRetention = catalog::VerificationRecords::kTestBootRetention;
   catalog_.forget_gaps(ago(now_ms, kKeepGapsMs));
-  catalog_.forget_test_boots(ago(now_ms, static_cast<uint64_t>(kTestBootAge.count())));
+  catalog_.forget_test_boots(ago(now_ms, static_cast<uint64_t>(kRetention.count())));
 }
 
 }  // namespace appliance::schedule

@@ -82,8 +82,8 @@ bool Scheduler::is_named_by_another(const State& state, const catalog::Host& hos
                                     const std::string& machine) const {
   return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& each) {
     const auto& [id, other] = each;
-    return id != host.id && other.tenant == host.tenant.text() &&
-           other.machines.contains(machine) && !is_silent(other);
+    return id != host.id && other.tenant == host.tenant && other.machines.contains(machine) &&
+           !is_silent(other);
   });
 }
 
@@ -91,7 +91,7 @@ void Scheduler::take_back_orders(State& state, const catalog::Host& internal) {
   Holders holders = holders_of(internal.tenant);
   for (auto order = state.orders.begin(); order != state.orders.end();) {
     auto holder = holders.find(order->first.second);
-    bool ours = order->first.first != internal.tenant.text() || holder == holders.end() ||
+    bool ours = order->first.first != internal.tenant || holder == holders.end() ||
                 order->second.host == holder->second;
     if (ours) {
       ++order;

@@ -9,7 +9,7 @@ namespace appliance::schedule {
 using base::Error;
 using base::ErrorCode;
 
-policy::PolicyText Policies::text(const std::string& tenant, const std::string& name) {
+policy::PolicyText Policies::text(const catalog::TenantName& tenant, const std::string& name) {
   for (const auto& [other, body] : records_.policies(tenant)) {
     if (other == name) return policy::policy_from_json(name, body);
   }
@@ -20,7 +20,7 @@ policy::PolicyText Policies::text(const std::string& tenant, const std::string& 
   return text;
 }
 
-std::shared_ptr<const policy::Policy> Policies::find(const std::string& tenant,
+std::shared_ptr<const policy::Policy> Policies::find(const catalog::TenantName& tenant,
                                                      const std::string& name) {
   policy::PolicyText wanted;
   wanted.name = name.empty() ? std::string(policy::kDefaultPolicy) : name;

@@ -20,16 +20,17 @@ class Policies {
 
   // A machine's compiled policy; an empty name, one that was removed, and one that cannot be read
   // count as the default one. Throws what the catalog throws.
-  std::shared_ptr<const policy::Policy> find(const std::string& tenant, const std::string& name);
+  std::shared_ptr<const policy::Policy> find(const catalog::TenantName& tenant,
+                                             const std::string& name);
   // The text of a policy; the default one always exists. Throws not_found.
-  policy::PolicyText text(const std::string& tenant, const std::string& name);
+  policy::PolicyText text(const catalog::TenantName& tenant, const std::string& name);
 
  private:
   struct Compiled {
     std::string body;
     std::shared_ptr<const policy::Policy> meaning;
   };
-  using Key = std::pair<std::string, std::string>;  // tenant, name
+  using Key = std::pair<catalog::TenantName, std::string>;  // tenant, name
 
   catalog::ProtectionRecords& records_;
   base::Guarded<std::map<Key, Compiled>> compiled_;

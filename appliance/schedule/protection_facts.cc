@@ -111,10 +111,10 @@ std::optional<alerts::HostFacts> host_of(const catalog::Protection& protection,
   return std::nullopt;
 }
 
-void add_machines(const FactSources& sources, const std::string& tenant, const SeenHosts& seen,
-                  uint64_t now_ms, Hosts& hosts, alerts::Facts& facts) {
+void add_machines(const FactSources& sources, const catalog::TenantName& tenant,
+                  const SeenHosts& seen, uint64_t now_ms, Hosts& hosts, alerts::Facts& facts) {
   std::map<std::string, catalog::Machine> machines;
-  for (catalog::Machine& machine : sources.catalog.machines(catalog::TenantName(tenant)))
+  for (catalog::Machine& machine : sources.catalog.machines(tenant))
     machines[machine.name] = std::move(machine);
   add_host_clocks(machines, hosts);
   std::map<std::string, catalog::Protection> protections;
@@ -146,7 +146,7 @@ void add_machines(const FactSources& sources, const std::string& tenant, const S
   }
 }
 
-alerts::StoreFacts store_facts(const FactSources& sources, const std::string& tenant,
+alerts::StoreFacts store_facts(const FactSources& sources, const catalog::TenantName& tenant,
                                bool is_readable) {
   alerts::StoreFacts store{.tenant = tenant};
   // If the store is missing, the space would be that of another disk.
@@ -170,7 +170,7 @@ alerts::StoreFacts store_facts(const FactSources& sources, const std::string& te
 alerts::Facts protection_facts(const FactSources& sources, uint64_t now_ms) {
   const SeenHosts seen = sources.scheduler.seen_hosts();
   Hosts hosts = host_facts(sources, seen, now_ms);
-  std::set<std::string> readable;
+  std::set<catalog::TenantName> readable;
   for (const stores::StoreStanding& standing : sources.stores.standings()) {
     if (standing.can_be_read()) readable.insert(standing.tenant);
   }

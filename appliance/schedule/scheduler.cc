@@ -111,7 +111,7 @@ std::optional<uint64_t> Scheduler::due_of(const catalog::Protection& protection,
   return static_cast<uint64_t>(*due);
 }
 
-void Scheduler::protect(const std::string& tenant, const std::string& machine, bool wanted,
+void Scheduler::protect(const access::TenantName& tenant, const std::string& machine, bool wanted,
                         const std::optional<std::string>& policy) {
   auto state = state_.lock();
   auto protection = catalog_.find_protection(tenant, machine);
@@ -130,7 +130,7 @@ void Scheduler::protect(const std::string& tenant, const std::string& machine, b
   catalog_.save_protection(*protection);
 }
 
-Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& machine) {
+Standing Scheduler::standing(const access::TenantName& tenant, const catalog::Machine& machine) {
   auto state = state_.lock();
   uint64_t now = clock_.wall_ms();
   catalog::Protection protection =
@@ -158,7 +158,7 @@ Standing Scheduler::standing(const std::string& tenant, const catalog::Machine& 
   return standing;
 }
 
-jobs::JobId Scheduler::request(const std::string& tenant, const std::string& machine,
+jobs::JobId Scheduler::request(const access::TenantName& tenant, const std::string& machine,
                                const access::Requester& requested_by) {
   auto state = state_.lock();
   auto before = state->orders.find({tenant, machine});
@@ -181,7 +181,7 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
     LiveOrder order;
     order.id = ++state->next_order;
     order.host = id;
-    order.waiting = jobs_.attach({"sync", access::TenantName(tenant), machine, requested_by});
+    order.waiting = jobs_.attach({"sync", tenant, machine, requested_by});
     order.waiting->context().set_progress({0, 0, "waiting for the agent"});
     order.job = order.waiting->id();
     jobs::JobId job = order.job;
@@ -203,7 +203,7 @@ jobs::JobId Scheduler::request(const std::string& tenant, const std::string& mac
                   machine));
 }
 
-std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const std::string& tenant,
+std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const access::TenantName& tenant,
                                                     const std::string& machine,
                                                     const catalog::HostId& host) {
   auto state = state_.lock();
@@ -213,7 +213,7 @@ std::unique_ptr<jobs::AttachedJob> Scheduler::adopt(const std::string& tenant,
   return std::move(found->second.waiting);
 }
 
-void Scheduler::committed(const std::string& tenant, const std::string& machine) {
+void Scheduler::committed(const access::TenantName& tenant, const std::string& machine) {
   auto state = state_.lock();
   auto protection = catalog_.find_protection(tenant, machine);
   if (!protection || protection->failures == 0) return;
@@ -236,7 +236,7 @@ bool Scheduler::is_silent(const LiveHost& host) const {
   return clock_.steady_ms() > host.polled_ms + alerts::kSilentAfterMs;
 }
 
-Scheduler::Holders Scheduler::holders_of(const std::string& tenant) const {
+Scheduler::Holders Scheduler::holders_of(const access::TenantName& tenant) const {
   return links_.timelines != nullptr ? links_.timelines->holders(tenant) : Holders{};
 }
 

@@ -78,7 +78,7 @@ struct Standing {
 
 // A host that has polled since the daemon started.
 struct SeenHost {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::set<std::string> machines;
   std::set<std::string> running_machines;  // those of them that run, as it says
   uint64_t polled_ms = 0;                  // by the steady clock
@@ -121,13 +121,13 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
 
   // Orders a sync now; it waits for one whose agent has not yet reported its end. Throws not_found,
   // busy (one is running), unavailable (no agent that could).
-  jobs::JobId request(const std::string& tenant, const std::string& machine,
+  jobs::JobId request(const catalog::TenantName& tenant, const std::string& machine,
                       const access::Requester& requested_by);
 
   // Throws not_found for an unknown machine or policy.
-  void protect(const std::string& tenant, const std::string& machine, bool wanted,
+  void protect(const catalog::TenantName& tenant, const std::string& machine, bool wanted,
                const std::optional<std::string>& policy);
-  Standing standing(const std::string& tenant, const catalog::Machine& machine);
+  Standing standing(const catalog::TenantName& tenant, const catalog::Machine& machine);
   // The hosts that have polled since the daemon started.
   std::map<catalog::HostId, SeenHost> seen_hosts();
   // None if no agent says so: the machine, its host or the network between may have failed.
@@ -137,14 +137,15 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
   std::optional<ingest::TimelineHolder> timeline_holder(const access::TenantName& tenant,
                                                         const std::string& machine);
 
-  std::unique_ptr<jobs::AttachedJob> adopt(const std::string& tenant, const std::string& machine,
+  std::unique_ptr<jobs::AttachedJob> adopt(const catalog::TenantName& tenant,
+                                           const std::string& machine,
                                            const catalog::HostId& host) override;
   // Ends the pause after failures.
-  void committed(const std::string& tenant, const std::string& machine) override;
+  void committed(const catalog::TenantName& tenant, const std::string& machine) override;
 
  private:
   static constexpr uint64_t kLongestRetryMs = 15 * 60'000;
-  using Key = std::pair<std::string, std::string>;  // tenant, machine
+  using Key = std::pair<catalog::TenantName, std::string>;  // tenant, machine
   using PolicyPointer = std::shared_ptr<const policy::Policy>;
   using Holders = std::map<std::string, catalog::HostId>;  // by machine
 
@@ -188,7 +189,7 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
   bool may_adopt(State& state, const catalog::Host& host, const SyncUnderWay& sync);
   void complain(const catalog::Host& host, const char* what, const std::string& sentence) const;
   void take_running(State& state, const catalog::Host& host, const Poll& poll, uint64_t now_ms);
-  Holders holders_of(const std::string& tenant) const;
+  Holders holders_of(const catalog::TenantName& tenant) const;
   // Takes back orders that a host has for machines that now run as instant VMs.
   void take_back_orders(State& state, const catalog::Host& internal);
   std::vector<Candidate> candidates(State& state, const catalog::Host& host, uint64_t now_ms,

@@ -33,7 +33,7 @@ images::CheckReport check(stores::TenantStores& stores, const StoreCheckOrder& o
   options.on_progress = [&](uint64_t done, uint64_t total) {
     context.set_progress({done, total, "reading packs"});
   };
-  return stores.expect_writable(order.tenant)->check(options);
+  return stores.require_writable(order.tenant)->check(options);
 }
 
 void remember(catalog::PointRecords& catalog, const StoreCheckOrder& order,

@@ -55,7 +55,7 @@ void TestBootSchedule::round(uint64_t now_ms) {
                         : fmt::format("{} (and {} more machines)", problem, due_.size() - 1));
 }
 
-void TestBootSchedule::committed(const std::string& tenant, const std::string& machine) {
+void TestBootSchedule::committed(const catalog::TenantName& tenant, const std::string& machine) {
   auto protection = catalog_.find_protection(tenant, machine);
   if (!protection || !protection->wanted) return;
   auto policy = policies_.find(tenant, protection->policy);

@@ -20,7 +20,8 @@ class TestBoots {
 
   // Orders a test boot of the machine's newest point; `why` is "sync" or "nightly". Throws if that
   // is impossible now.
-  virtual void order(const std::string& tenant, const std::string& machine, const char* why) = 0;
+  virtual void order(const catalog::TenantName& tenant, const std::string& machine,
+                     const char* why) = 0;
 };
 
 class TestBootSchedule : public ingest::CommitListener {
@@ -37,10 +38,10 @@ class TestBootSchedule : public ingest::CommitListener {
 
   // Orders a test if the machine's policy wants one after each sync. A failure to order it is only
   // logged: if no test passes for long, that is an alert.
-  void committed(const std::string& tenant, const std::string& machine) override;
+  void committed(const catalog::TenantName& tenant, const std::string& machine) override;
 
  private:
-  using Key = std::pair<std::string, std::string>;  // tenant, machine
+  using Key = std::pair<catalog::TenantName, std::string>;  // tenant, machine
   void find_due(uint64_t now_ms);
 
   catalog::Catalog& catalog_;

@@ -32,13 +32,12 @@ void StoreUpkeep::round(uint64_t now_ms) {
 void StoreUpkeep::keep_up(const catalog::Tenant& tenant, uint64_t now_ms) {
   Upkeep& last = upkeep_[tenant.name];
   if (is_due(last.compacted_ms, tenant, "compact", kCompactEveryMs, now_ms)) {
-    submit_compaction(jobs_, stores_, access::TenantName(tenant.name),
-                      access::Requester::schedule());
+    submit_compaction(jobs_, stores_, tenant.name, access::Requester::schedule());
     last.compacted_ms = now_ms;
   }
   if (is_due(last.checked_ms, tenant, "check", kCheckEveryMs, now_ms) && !is_check_under_way()) {
     submit_store_check(jobs_, stores_, catalog_,
-                       {.tenant = access::TenantName(tenant.name),
+                       {.tenant = tenant.name,
                         .requested_by = access::Requester::schedule(),
                         .in_background = true});
     last.checked_ms = now_ms;
@@ -62,8 +61,7 @@ bool StoreUpkeep::is_due(uint64_t& last_ms, const catalog::Tenant& tenant, const
     uint64_t counts_from_ms = ago(job.created_ms, was_cut_off ? every_ms - kDayMs : 0);
     last_ms = std::max(last_ms, counts_from_ms);
   }
-  return now_ms >= last_ms + every_ms &&
-         !catalog_.machines(catalog::TenantName(tenant.name)).empty();
+  return now_ms >= last_ms + every_ms && !catalog_.machines(tenant.name).empty();
 }
 
 bool StoreUpkeep::is_check_under_way() {

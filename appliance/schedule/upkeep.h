@@ -36,7 +36,7 @@ class StoreUpkeep {
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
-  std::map<std::string, Upkeep> upkeep_;  // by tenant
+  std::map<catalog::TenantName, Upkeep> upkeep_;  // by tenant
 };
 
 }  // namespace appliance::schedule

@@ -30,7 +30,7 @@ images::KeySource key_from(std::string_view content) {
 }  // namespace
 
 // The key first: if the key of a store is lost, so is the store.
-void TenantStores::make_store(const std::string& tenant, const std::string& directory,
+void TenantStores::make_store(const catalog::TenantName& tenant, const std::string& directory,
                               bool encrypted) {
   images::InitOptions options;
   if (encrypted) {
@@ -47,7 +47,7 @@ void TenantStores::make_store(const std::string& tenant, const std::string& dire
   base::log().info("created a store for tenant {} at {}", tenant, directory);
 }
 
-void TenantStores::create_tenant(const std::string& tenant, bool encrypted) {
+void TenantStores::create_tenant(const catalog::TenantName& tenant, bool encrypted) {
   std::string directory = default_directory(tenant);
   if (has_tenant(tenant))
     throw Error(ErrorCode::already_exists, fmt::format("there is a tenant '{}' already", tenant));
@@ -96,7 +96,7 @@ Adoption TenantStores::adopt(const AdoptOrder& given) {
   if (order.directory.empty()) order.directory = directory_of(order.tenant);
   StoreSeen seen = look_at_store(files_, order.directory, {}, key_path_of(order.tenant));
   if (!seen.identity) throw Error(ErrorCode::not_found, seen.trouble->error.message());
-  for (const std::string& other : catalog_.tenants_with_store(seen.identity->id)) {
+  for (const catalog::TenantName& other : catalog_.tenants_with_store(seen.identity->id)) {
     if (other == order.tenant) continue;
     throw Error(ErrorCode::busy,
                 fmt::format("the store in {} is that of tenant '{}'", order.directory, other));
@@ -143,7 +143,7 @@ void TenantStores::take_over(const AdoptOrder& order, const images::StoreIdentit
   note(order.tenant, *place, now);
 }
 
-bool TenantStores::has_tenant(const std::string& name) {
+bool TenantStores::has_tenant(const catalog::TenantName& name) {
   std::vector<catalog::Tenant> all = catalog_.tenants(catalog::TenantScope::all());
   return std::any_of(all.begin(), all.end(),
                      [&](const catalog::Tenant& tenant) { return tenant.name == name; });

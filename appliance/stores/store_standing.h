@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "appliance/catalog/records.h"
 #include "images/ids.h"
 
 namespace appliance::stores {
@@ -25,7 +26,7 @@ enum class StoreState {
 std::string_view store_state_name(StoreState state);
 
 struct StoreStanding {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string directory;
   StoreState state = StoreState::missing;
   std::string problem;  // a sentence that says what to do; empty if it is ready

@@ -32,23 +32,24 @@ TenantStores::TenantStores(base::FileSystem& files, std::string directory,
     : files_(files), directory_(std::move(directory)),
       keys_directory_(base::join_path(base::parent_path(directory_), "keys")), catalog_(catalog) {}
 
-void TenantStores::set_on_lost(std::function<void(const std::string&)> on_lost) {
+void TenantStores::set_on_lost(std::function<void(const catalog::TenantName&)> on_lost) {
   on_lost_ = std::move(on_lost);
 }
 
-std::string TenantStores::default_directory(std::string_view tenant) const {
-  if (tenant.empty() || tenant.starts_with('.') || tenant.find('/') != std::string_view::npos) {
+std::string TenantStores::default_directory(const catalog::TenantName& tenant) const {
+  const std::string& name = tenant.text();
+  if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("'{}' cannot be the name of a tenant", tenant.substr(0, 80)));
+                fmt::format("'{}' cannot be the name of a tenant", name.substr(0, 80)));
   }
-  base::check_name(tenant, "tenant's name");
-  return base::join_path(directory_, std::string(tenant));
+  base::check_name(name, "tenant's name");
+  return base::join_path(directory_, name);
 }
 
 catalog::TenantName TenantStores::tenant_of(std::string_view directory) {
   try {
     for (const catalog::Tenant& tenant : catalog_.tenants(catalog::TenantScope::all())) {
-      if (directory_of(tenant.name) == directory) return catalog::TenantName(tenant.name);
+      if (directory_of(tenant.name) == directory) return tenant.name;
     }
   } catch (const base::Error& error) {
     base::log().warn("whose store {} is cannot be found out now: {}", directory, error.message());
@@ -56,11 +57,11 @@ catalog::TenantName TenantStores::tenant_of(std::string_view directory) {
   return catalog::TenantName(catalog::kDefaultTenant);
 }
 
-std::string TenantStores::directory_of(std::string_view tenant) {
+std::string TenantStores::directory_of(const catalog::TenantName& tenant) {
   std::string directory = default_directory(tenant);
   {
     auto standings = standings_.lock();
-    auto known = standings->find(std::string(tenant));
+    auto known = standings->find(tenant);
     if (known != standings->end()) return known->second.directory;
   }
   try {
@@ -72,19 +73,19 @@ std::string TenantStores::directory_of(std::string_view tenant) {
   }
 }
 
-std::string TenantStores::key_path_of(std::string_view tenant) const {
-  return base::join_path(keys_directory_, std::string(tenant));
+std::string TenantStores::key_path_of(const catalog::TenantName& tenant) const {
+  return base::join_path(keys_directory_, tenant.text());
 }
 
-std::string TenantStores::key_file_of(const std::string& tenant) {
+std::string TenantStores::key_file_of(const catalog::TenantName& tenant) {
   auto standings = standings_.lock();
   auto known = standings->find(tenant);
   bool encrypted = known != standings->end() && known->second.encrypted;
   return encrypted ? key_path_of(tenant) : std::string();
 }
 
-std::shared_ptr<TenantStores::Place> TenantStores::place_of(const std::string& tenant) {
-  catalog_.expect_tenant(tenant);
+std::shared_ptr<TenantStores::Place> TenantStores::place_of(const catalog::TenantName& tenant) {
+  catalog_.require_tenant(tenant);
   auto places = places_.lock();
   auto& place = (*places)[tenant];
   if (!place) place = std::make_shared<Place>();
@@ -100,7 +101,7 @@ void TenantStores::look() {
   }
 }
 
-std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& tenant) {
+std::shared_ptr<images::StoreWriter> TenantStores::writer(const catalog::TenantName& tenant) {
   auto place = place_of(tenant);
   std::lock_guard lock(place->mutex);
   settle(tenant, *place);
@@ -108,7 +109,8 @@ std::shared_ptr<images::StoreWriter> TenantStores::writer(const std::string& ten
   return place->writer;
 }
 
-std::shared_ptr<images::StoreWriter> TenantStores::expect_writable(const std::string& tenant) {
+std::shared_ptr<images::StoreWriter> TenantStores::require_writable(
+    const catalog::TenantName& tenant) {
   auto place = place_of(tenant);
   std::lock_guard lock(place->mutex);
   settle(tenant, *place);
@@ -116,7 +118,7 @@ std::shared_ptr<images::StoreWriter> TenantStores::expect_writable(const std::st
   return place->writer;
 }
 
-StoreStanding TenantStores::standing(const std::string& tenant) {
+StoreStanding TenantStores::standing(const catalog::TenantName& tenant) {
   auto place = place_of(tenant);
   {
     std::lock_guard lock(place->mutex);
@@ -134,7 +136,7 @@ std::vector<StoreStanding> TenantStores::standings() {
 
 // Brings the place up to date. Afterwards it has a writer, or the trouble that explains why not;
 // both if the store can only be read.
-void TenantStores::settle(const std::string& tenant, Place& place) {
+void TenantStores::settle(const catalog::TenantName& tenant, Place& place) {
   let_go_of_what_is_gone(tenant, place);
   if (place.writer && !place.is_reading) {
     StoreSeen seen;
@@ -151,7 +153,7 @@ void TenantStores::settle(const std::string& tenant, Place& place) {
 // If the folder is no longer the same, it is released at once, even if it is still in use: writes
 // to it then fail (StoreWriter). A writer that failed permanently is closed once it is no longer in
 // use, and the next one repairs the store.
-void TenantStores::let_go_of_what_is_gone(const std::string& tenant, Place& place) {
+void TenantStores::let_go_of_what_is_gone(const catalog::TenantName& tenant, Place& place) {
   if (!place.writer || place.writer->usable()) return;
   if (!place.folder->is_current()) {
     base::log().error("the store of tenant {} is gone from {}", tenant, place.folder->path());
@@ -178,7 +180,7 @@ std::optional<StoreTrouble> TenantStores::trouble_while_open(const Place& place)
   return look_whether_writable(directory);
 }
 
-void TenantStores::open(const std::string& tenant, Place& place) {
+void TenantStores::open(const catalog::TenantName& tenant, Place& place) {
   std::string directory = directory_of(tenant);
   StoreSeen seen;
   try {
@@ -195,10 +197,10 @@ void TenantStores::open(const std::string& tenant, Place& place) {
 
 // The tenant's store id is not known: it is created, if there never was one; a catalog of an older
 // version learns its id.
-StoreSeen TenantStores::claim(const std::string& tenant, const std::string& directory) {
+StoreSeen TenantStores::claim(const catalog::TenantName& tenant, const std::string& directory) {
   auto record = catalog_.find_store(tenant);
   StoreSeen seen = look_at_store(files_, directory, {}, key_path_of(tenant));
-  bool never_had_one = !record || catalog_.machines(catalog::TenantName(tenant)).empty();
+  bool never_had_one = !record || catalog_.machines(tenant).empty();
   if (!seen.identity && seen.folder_is_vacant && never_had_one) {
     make_store(tenant, directory, false);
     return look_at_store(files_, directory, {}, key_path_of(tenant));
@@ -230,8 +232,8 @@ StoreSeen TenantStores::claim(const std::string& tenant, const std::string& dire
 
 // Opens it for writing or, if that is not possible, for reading. `seen` gets the trouble that is
 // found.
-void TenantStores::open_seen(const std::string& tenant, Place& place, const std::string& directory,
-                             StoreSeen& seen) {
+void TenantStores::open_seen(const catalog::TenantName& tenant, Place& place,
+                             const std::string& directory, StoreSeen& seen) {
   if (seen.trouble && seen.trouble->state != StoreState::read_only) return place.writer.reset();
   if (!place.let_go.expired()) {
     seen.trouble.emplace(StoreTrouble{
@@ -259,7 +261,8 @@ void TenantStores::open_seen(const std::string& tenant, Place& place, const std:
           true, *seen.identity);
 }
 
-void TenantStores::take_up(const std::string& tenant, Place& place, const std::string& directory,
+void TenantStores::take_up(const catalog::TenantName& tenant, Place& place,
+                           const std::string& directory,
                            std::shared_ptr<images::StoreWriter> writer, bool is_reading,
                            const images::StoreIdentity& identity) {
   set_points(tenant, *writer, catalog::LostPoints::keep_in_mind);
@@ -274,7 +277,7 @@ void TenantStores::take_up(const std::string& tenant, Place& place, const std::s
 }
 
 // standings() reports the new state, and it is logged once.
-void TenantStores::note(const std::string& tenant, Place& place, const StoreSeen& seen) {
+void TenantStores::note(const catalog::TenantName& tenant, Place& place, const StoreSeen& seen) {
   StoreStanding standing;
   standing.tenant = tenant;
   auto record = catalog_.find_store(tenant).value_or(catalog::StoreRecord{});
@@ -300,13 +303,14 @@ void TenantStores::note(const std::string& tenant, Place& place, const StoreSeen
   (*standings)[tenant] = std::move(standing);
 }
 
-images::KeySource TenantStores::key_of(std::string_view tenant,
+images::KeySource TenantStores::key_of(const catalog::TenantName& tenant,
                                        const images::StoreIdentity& identity) const {
   if (!identity.encrypted) return {};
   return images::read_key_source("", key_path_of(tenant));
 }
 
-uint64_t TenantStores::recompute_points(const std::string& tenant, catalog::LostPoints lost) {
+uint64_t TenantStores::recompute_points(const catalog::TenantName& tenant,
+                                        catalog::LostPoints lost) {
   auto writer = this->writer(tenant);
   uint64_t count = set_points(tenant, *writer, catalog::LostPoints::keep_in_mind);
   size_t missing = catalog_.missing_points(tenant).size();
@@ -324,7 +328,7 @@ uint64_t TenantStores::recompute_points(const std::string& tenant, catalog::Lost
   return count;
 }
 
-uint64_t TenantStores::set_points(const std::string& tenant, images::StoreWriter& writer,
+uint64_t TenantStores::set_points(const catalog::TenantName& tenant, images::StoreWriter& writer,
                                   catalog::LostPoints lost) {
   std::vector<images::PointSummary> points = writer.reader().points();
   catalog_.set_points(tenant, points, lost);

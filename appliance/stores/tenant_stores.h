@@ -31,7 +31,7 @@
 namespace appliance::stores {
 
 struct AdoptOrder {
-  std::string tenant;
+  catalog::TenantName tenant;
   std::string directory{};  // absolute; empty: the present folder of the tenant's store
   std::string key{};        // content of the key file of an encrypted store; empty: unchanged
   bool is_confirmed = false;
@@ -56,7 +56,7 @@ class TenantStores {
 
   // Called if the store of a tenant is found to be gone while it was open, on the thread that found
   // it: ends what still writes to it.
-  void set_on_lost(std::function<void(const std::string& tenant)> on_lost);
+  void set_on_lost(std::function<void(const catalog::TenantName& tenant)> on_lost);
 
   // Opens every store, and creates those that do not exist yet. A store that cannot be opened is
   // logged and does not affect the others.
@@ -68,27 +68,27 @@ class TenantStores {
 
   // The tenant's store, at least for reading. Throws not_found (no such tenant), unavailable (with
   // what is wrong and what to do). The result keeps the store open.
-  std::shared_ptr<images::StoreWriter> writer(const std::string& tenant);
+  std::shared_ptr<images::StoreWriter> writer(const catalog::TenantName& tenant);
   // The same for writers: throws unavailable for a store that can only be read.
-  std::shared_ptr<images::StoreWriter> expect_writable(const std::string& tenant);
+  std::shared_ptr<images::StoreWriter> require_writable(const catalog::TenantName& tenant);
 
-  StoreStanding standing(const std::string& tenant);  // throws not_found
-  std::vector<StoreStanding> standings();             // at the last check, for all tenants, by name
+  StoreStanding standing(const catalog::TenantName& tenant);  // throws not_found
+  std::vector<StoreStanding> standings();  // at the last check, for all tenants, by name
 
   // The path of a tenant's store, whether or not it exists. Throws invalid_argument for a tenant
   // whose name cannot be a folder's.
-  std::string directory_of(std::string_view tenant);
+  std::string directory_of(const catalog::TenantName& tenant);
   // The tenant whose store that is now; the default one if it is nobody's, or if this cannot be
   // found out, which is logged. Never throws.
   catalog::TenantName tenant_of(std::string_view directory);
   // The path of its key if it is encrypted, whether or not it exists.
-  std::string key_path_of(std::string_view tenant) const;
+  std::string key_path_of(const catalog::TenantName& tenant) const;
   // The path of the key; empty for a store without one.
-  std::string key_file_of(const std::string& tenant);
+  std::string key_file_of(const catalog::TenantName& tenant);
 
   // Creates a tenant and its store; both are durable when it returns. Encrypted under a new key,
   // which is in key_path_of(). Throws already_exists: the tenant, or something in its folder.
-  void create_tenant(const std::string& tenant, bool encrypted);
+  void create_tenant(const catalog::TenantName& tenant, bool encrypted);
 
   // The store in the given folder becomes the tenant's, and its points replace the catalog's; the
   // tenant is created if there is none. If that would forget points, or another id was known,
@@ -98,7 +98,7 @@ class TenantStores {
 
   // Rebuilds the catalog's points of the tenant from its store, on an operator's request. Returns
   // how many there are. Throws busy if points would be forgotten and `lost` does not allow it.
-  uint64_t recompute_points(const std::string& tenant,
+  uint64_t recompute_points(const catalog::TenantName& tenant,
                             catalog::LostPoints lost = catalog::LostPoints::keep_in_mind);
 
   // Closes all stores that are no longer in use. After this, writer() opens them again.
@@ -116,37 +116,38 @@ class TenantStores {
     std::unique_ptr<StoreTrouble> trouble;      // why it is missing, or cannot be written
     uint64_t tried_ms = 0;                      // when opening last failed; monotonic
   };
-  using Places = std::map<std::string, std::shared_ptr<Place>>;
+  using Places = std::map<catalog::TenantName, std::shared_ptr<Place>>;
 
-  std::string default_directory(std::string_view tenant) const;
-  std::shared_ptr<Place> place_of(const std::string& tenant);
-  void settle(const std::string& tenant, Place& place);
-  void let_go_of_what_is_gone(const std::string& tenant, Place& place);
+  std::string default_directory(const catalog::TenantName& tenant) const;
+  std::shared_ptr<Place> place_of(const catalog::TenantName& tenant);
+  void settle(const catalog::TenantName& tenant, Place& place);
+  void let_go_of_what_is_gone(const catalog::TenantName& tenant, Place& place);
   std::optional<StoreTrouble> trouble_while_open(const Place& place) const;
-  void open(const std::string& tenant, Place& place);
-  StoreSeen claim(const std::string& tenant, const std::string& directory);
-  void open_seen(const std::string& tenant, Place& place, const std::string& directory,
+  void open(const catalog::TenantName& tenant, Place& place);
+  StoreSeen claim(const catalog::TenantName& tenant, const std::string& directory);
+  void open_seen(const catalog::TenantName& tenant, Place& place, const std::string& directory,
                  StoreSeen& seen);
-  void take_up(const std::string& tenant, Place& place, const std::string& directory,
+  void take_up(const catalog::TenantName& tenant, Place& place, const std::string& directory,
                std::shared_ptr<images::StoreWriter> writer, bool is_reading,
                const images::StoreIdentity& identity);
-  void note(const std::string& tenant, Place& place, const StoreSeen& seen);
-  images::KeySource key_of(std::string_view tenant, const images::StoreIdentity& identity) const;
-  void make_store(const std::string& tenant, const std::string& directory, bool encrypted);
-  uint64_t set_points(const std::string& tenant, images::StoreWriter& writer,
+  void note(const catalog::TenantName& tenant, Place& place, const StoreSeen& seen);
+  images::KeySource key_of(const catalog::TenantName& tenant,
+                           const images::StoreIdentity& identity) const;
+  void make_store(const catalog::TenantName& tenant, const std::string& directory, bool encrypted);
+  uint64_t set_points(const catalog::TenantName& tenant, images::StoreWriter& writer,
                       catalog::LostPoints lost);
   Adoption weigh(const AdoptOrder& order, const StoreSeen& seen,
                  const std::vector<images::PointSummary>& points);
   void take_over(const AdoptOrder& order, const images::StoreIdentity& identity);
-  bool has_tenant(const std::string& name);
+  bool has_tenant(const catalog::TenantName& name);
 
   base::FileSystem& files_;
   const std::string directory_;
   const std::string keys_directory_;
   catalog::Catalog& catalog_;
-  std::function<void(const std::string&)> on_lost_;
+  std::function<void(const catalog::TenantName&)> on_lost_;
   base::Guarded<Places> places_;
-  base::Guarded<std::map<std::string, StoreStanding>> standings_;
+  base::Guarded<std::map<catalog::TenantName, StoreStanding>> standings_;
 };
 
 }  // namespace appliance::stores

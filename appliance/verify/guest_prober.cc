@@ -78,7 +78,7 @@ GuestProber::GuestProber(ProbeTarget target)
 
 GuestProber::~GuestProber() = default;
 
-std::vector<Answer> GuestProber::take() {
+std::vector<TimedObservation> GuestProber::take() {
   auto answers = answers_.lock();
   return std::exchange(*answers, {});
 }
@@ -150,7 +150,7 @@ void GuestProber::ask_services(const std::vector<std::string>& checks,
     services.push_back(*service);
   }
   auto asked = Clock::now();
-  std::vector<boot::Answer> answers = guest.ask(services, kAskTimeout);
+  std::vector<boot::ServiceAnswer> answers = guest.ask(services, kAskTimeout);
   for (size_t i = 0; i < names.size(); ++i) {
     put(asked, {.signal = Signal::service,
                 .good = answers[i].answered,

@@ -32,7 +32,7 @@ struct ProbeTarget {
 };
 
 // A probe started before a restart says nothing about what runs after it, however late the answer.
-struct Answer {
+struct TimedObservation {
   std::chrono::steady_clock::time_point asked, answered;
   Observation observation;  // without its time
 };
@@ -43,7 +43,7 @@ class GuestProber {
   ~GuestProber();                            // ends, within seconds
 
   // Answers since the last call, in the order of `answered`.
-  std::vector<Answer> take();
+  std::vector<TimedObservation> take();
 
  private:
   void run(const std::stop_token& stop);
@@ -55,7 +55,7 @@ class GuestProber {
 
   ProbeTarget target_;
   uint32_t silent_count_ = 0;  // used by the thread: rounds in which no address answered
-  base::Guarded<std::vector<Answer>> answers_;
+  base::Guarded<std::vector<TimedObservation>> answers_;
   base::GuardedThread thread_;
 };
 

@@ -109,7 +109,7 @@ class Watcher {
       if (verdict && !passed) {
         passed = std::move(verdict);
         judged_ms = watched_from_ms = now();
-        boots_.served(vm_.id);
+        boots_.mark_boot_complete(vm_.id);
         if (plan_.on_pass) plan_.on_pass(result_of(*passed, judged_ms));
       }
       if (passed && seen_ms_ >= watched_from_ms + plan_.limits.watch_on_ms)

@@ -226,12 +226,12 @@ void VerifyService::clean(Worker& worker) {
   watch_.remove_network(worker.settings.isolated_network);
 }
 
-std::vector<Expectation> VerifyService::expectations(const std::string& tenant,
+std::vector<Expectation> VerifyService::expectations(const access::TenantName& tenant,
                                                      const std::string& machine_name) {
   return expectations_of(tenant, machine_name, std::numeric_limits<uint64_t>::max());
 }
 
-std::vector<Expectation> VerifyService::expectations_of(const std::string& tenant,
+std::vector<Expectation> VerifyService::expectations_of(const access::TenantName& tenant,
                                                         const std::string& machine_name,
                                                         uint64_t point_order) {
   std::vector<Expectation> expected;
@@ -240,8 +240,7 @@ std::vector<Expectation> VerifyService::expectations_of(const std::string& tenan
   for (const std::string& check : asked) expected.push_back({check, false});
   std::vector<std::string> common;
   uint32_t count = 0;
-  for (const auto& seen :
-       catalog_.verifications(access::TenantName(tenant), machine_name, kLookedAt)) {
+  for (const auto& seen : catalog_.verifications(tenant, machine_name, kLookedAt)) {
     if (seen.verdict != verdict_name(VerdictKind::pass)) continue;
     if (seen.started_ms < known.learn_from_ms || seen.point_order > point_order) continue;
     std::vector<std::string> answered = texts_of(seen.checks);
@@ -262,7 +261,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const access::
   auto writer = stores_.writer(tenant);
   images::Point manifest = writer->reader().read_point(point);
   catalog::Verification seen;
-  seen.tenant = tenant.text();
+  seen.tenant = tenant;
   seen.machine_name = manifest.machine_name;
   seen.point = point;
   seen.point_time_ms = manifest.time_ms;
@@ -347,7 +346,7 @@ void VerifyService::bisect(Worker& worker, const access::TenantName& tenant,
   context.set_figures(base::dump_text({{"point", newest->hex()}, {"verdict", "pass"}}));
 }
 
-void VerifyService::set_checks(const std::string& tenant, const std::string& machine_name,
+void VerifyService::set_checks(const access::TenantName& tenant, const std::string& machine_name,
                                const std::vector<std::string>& checks) {
   catalog_.machine(tenant, machine_name);
   for (const std::string& each : checks) check_expectation(each);
@@ -356,14 +355,14 @@ void VerifyService::set_checks(const std::string& tenant, const std::string& mac
   catalog_.set_machine_checks(tenant, machine_name, known);
 }
 
-void VerifyService::relearn(const std::string& tenant, const std::string& machine_name) {
+void VerifyService::relearn(const access::TenantName& tenant, const std::string& machine_name) {
   catalog_.machine(tenant, machine_name);
   catalog::MachineChecks known = catalog_.machine_checks(tenant, machine_name);
   known.learn_from_ms = base::now_ms();
   catalog_.set_machine_checks(tenant, machine_name, known);
 }
 
-catalog::ProvedRecovery VerifyService::recovery(const std::string& tenant,
+catalog::ProvedRecovery VerifyService::recovery(const access::TenantName& tenant,
                                                 const std::string& machine_name) {
   return catalog::proved_recovery(
       catalog_.recovery_times(tenant, machine_name, catalog::kRecoveryFrom));

@@ -52,14 +52,16 @@ class VerifyService {
 
   // What the newest point's test boot requires: what operators configured, and what answered in
   // each of the last passes.
-  std::vector<Expectation> expectations(const std::string& tenant, const std::string& machine_name);
+  std::vector<Expectation> expectations(const access::TenantName& tenant,
+                                        const std::string& machine_name);
   // Throws not_found, invalid_argument.
-  void set_checks(const std::string& tenant, const std::string& machine_name,
+  void set_checks(const access::TenantName& tenant, const std::string& machine_name,
                   const std::vector<std::string>& checks);
   // Forgets what past test boots taught: what the machine lost, it lost on purpose. Throws
   // not_found.
-  void relearn(const std::string& tenant, const std::string& machine_name);
-  catalog::ProvedRecovery recovery(const std::string& tenant, const std::string& machine_name);
+  void relearn(const access::TenantName& tenant, const std::string& machine_name);
+  catalog::ProvedRecovery recovery(const access::TenantName& tenant,
+                                   const std::string& machine_name);
 
   void stop();  // ends running test boots, and waits
 
@@ -81,7 +83,7 @@ class VerifyService {
   void run_worker(uint32_t number, const std::stop_token& stop);
   void clean(Worker& worker);
   // A point is not expected to have what the machine showed only later.
-  std::vector<Expectation> expectations_of(const std::string& tenant,
+  std::vector<Expectation> expectations_of(const access::TenantName& tenant,
                                            const std::string& machine_name, uint64_t point_order);
   catalog::Verification verify_point(Worker& worker, const access::TenantName& tenant,
                                      const images::PointId& point, const std::string& why,

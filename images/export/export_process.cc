@@ -81,7 +81,7 @@ std::optional<std::string> socket_of(pid_t pid) {
   return std::nullopt;
 }
 
-std::vector<std::string> plugin_words(const ExportOptions& options) {
+std::vector<std::string> plugin_arguments(const ExportOptions& options) {
   if (!options.plugin_command.empty()) return options.plugin_command;
   std::vector<std::string> words{
       options.plugin_path.empty() ? default_plugin_path() : options.plugin_path,
@@ -108,7 +108,7 @@ std::vector<std::string> plugin_words(const ExportOptions& options) {
 std::vector<std::string> nbdkit_command(const ExportOptions& options) {
   std::vector<std::string> command{
       "nbdkit", "-f", "-r", "-t", std::to_string(options.thread_count), "-U", options.socket_path};
-  for (std::string& word : plugin_words(options)) command.push_back(std::move(word));
+  for (std::string& word : plugin_arguments(options)) command.push_back(std::move(word));
   return command;
 }
 

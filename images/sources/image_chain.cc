@@ -108,7 +108,7 @@ class ChainFinder {
   json image(OpenFile file, const std::string& format, size_t depth) {
     std::string driver = checked_format(format);
     std::string path = file.path;
-    expect_new(file, depth);
+    require_new(file, depth);
     ImageReferences references = read_references(file.fd.get(), driver, path);
     json node{{"driver", driver}, {"file", keep(std::move(file), path)}};
     if (references.qcow2_cluster_size != 0) set_table_cache(node, references.qcow2_cluster_size);
@@ -136,7 +136,7 @@ class ChainFinder {
     return node;
   }
 
-  void expect_new(const OpenFile& file, size_t depth) {
+  void require_new(const OpenFile& file, size_t depth) {
     if (depth >= kMaxDepth || !seen_.insert(file.path).second) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("{} comes twice in the chain of its images, or the chain is longer "

@@ -86,7 +86,7 @@ class Compaction {
   bool is_small(const PackEntry& row) const { return row.size < store_.pack_size / 4; }
 
   std::vector<Candidate> start() {
-    timeline_.expect_sound();
+    timeline_.require_sound();
     std::vector<Candidate> candidates;
     auto transaction = store_.index().write();
     if (transaction->number("recount", 0) != 0) {
@@ -127,7 +127,7 @@ class Compaction {
       new_size = copy_records(group, new_pack, moves, directory);
       // No change of the timelines is partly counted, or failed, while something is freed.
       std::lock_guard timeline(timeline_.mutex);
-      timeline_.expect_sound();
+      timeline_.require_sound();
       std::unique_lock lock(registry_.freeing);
       publish(group, new_pack, new_size, moves);
     } catch (const Error& error) {

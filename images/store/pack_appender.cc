@@ -260,7 +260,7 @@ void PackAppender::persist(State& state, bool at_end) {
 
 void PackAppender::start_pack(State& state) {
   // A pack is created by name: never in a folder that was mounted over this store.
-  lease_.expect_held();
+  lease_.require_held();
   OpenPack pack;
   pack.id = PackId::random();
   pack.writer = packs_.create(pack.id, NameDurable::at_flush);

@@ -26,7 +26,7 @@ std::shared_ptr<const format::Node> PointDiskReader::leaf(uint64_t number) {
 }
 
 void PointDiskReader::read(uint64_t offset, base::MutableByteView out) {
-  lease_->expect_held();
+  lease_->require_held();
   if (disk_cache_ && disk_cache_->read(offset, out)) return;
   const uint64_t chunk_size = store_->shape.chunk_size;
   try {

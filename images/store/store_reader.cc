@@ -63,7 +63,7 @@ std::unique_ptr<StoreReader> StoreReader::open(std::shared_ptr<StorePlace> place
                       false);
   } catch (const base::Error& error) {
     throw base::Error(error.code(), error.message() + "; 'muletto store rebuild " +
-                                        store->directory + "' makes it anew");
+                                        store->directory + "' rebuilds it");
   }
   return reader_over(std::move(store), options);
 }

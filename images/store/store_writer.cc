@@ -120,7 +120,7 @@ class IndexedWriter : public StoreWriter {
   StoreReader& reader() override { return *reader_; }
 
   std::unique_ptr<StoreSink> begin(const SyncPlan& plan) override {
-    expect_sound();
+    require_sound();
     if (!store_->codec.can_open_chunks()) {
       throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
     }
@@ -130,13 +130,13 @@ class IndexedWriter : public StoreWriter {
   }
 
   void delete_point(const PointId& id) override {
-    expect_sound();
+    require_sound();
     auto point = store_->index().read()->find_point(id);
     const MachineId machine = point ? point->machine : find_unlisted(id);
     const std::string name = layout::manifest_file("", machine, id);
     auto alone = lease_for_deletion(id, name);
     std::lock_guard timeline(timeline_.mutex);
-    expect_sound();
+    require_sound();
     store_->blobs.remove(name);
     change_index([&](ReferenceCounter& counter) {
       store_->blobs.sync_names(layout::machine_directory("", machine));
@@ -150,7 +150,7 @@ class IndexedWriter : public StoreWriter {
     list_what_was_refused();
     {
       std::lock_guard timeline(timeline_.mutex);
-      expect_sound();
+      require_sound();
       ReferenceCounter(*store_).count_departures();
     }
     return compact_store(*store_, registry_, timeline_, options);
@@ -179,9 +179,9 @@ class IndexedWriter : public StoreWriter {
     }
   }
 
-  void expect_sound() const {
-    timeline_.expect_sound();
-    lease_->expect_held();
+  void require_sound() const {
+    timeline_.require_sound();
+    lease_->require_held();
   }
 
   // The machine whose manifest has this id, even one that is not in the index because it cannot be
@@ -211,10 +211,10 @@ class IndexedWriter : public StoreWriter {
 
   void publish(Point point, Dating dating) {
     std::lock_guard timeline(timeline_.mutex);
-    expect_sound();
+    require_sound();
     if (!is_up_to_date_) bring_up_to_date(*store_->place);
     is_up_to_date_ = true;
-    if (dating == Dating::kept) expect_new(point.id);
+    if (dating == Dating::kept) require_new(point.id);
     else date(point, dating);
     base::Bytes manifest = format::encode_manifest(point, store_->manifest_key());
     if (manifest.size() > format::kMaxManifestSize) {
@@ -231,7 +231,7 @@ class IndexedWriter : public StoreWriter {
 
   // A copy comes with its id. If a point with that id was deleted, its references are counted first:
   // its row would be mistaken for that of the copy. The timeline lock is held.
-  void expect_new(const PointId& id) {
+  void require_new(const PointId& id) {
     if (store_->index().read()->find_point(id) || find_machine(id)) {
       throw Error(ErrorCode::already_exists,
                   "point " + id.hex() + " is already in the store in " + store_->directory);

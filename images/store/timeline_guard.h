@@ -19,7 +19,7 @@ struct TimelineGuard {
   // written; the next opening brings the index up to date. Changed with `mutex` held.
   std::atomic<bool> sound{true};
 
-  void expect_sound() const {
+  void require_sound() const {
     if (sound) return;
     throw base::Error(base::ErrorCode::io,
                       "the store's index could not be brought up to date; open the store again");

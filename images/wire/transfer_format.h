@@ -20,10 +20,6 @@
 
 namespace images::wire {
 
-// How HTTP switches to the protocol: GET kUpgradePath with "Upgrade: kUpgradeProtocol".
-constexpr const char* kUpgradePath = "/api/v1/transfer";
-constexpr const char* kUpgradeProtocol = "muletto-transfer";
-
 constexpr uint16_t kVersion = 2;  // the newest this program speaks
 constexpr uint16_t kOldestVersion = 1;
 

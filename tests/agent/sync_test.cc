@@ -55,7 +55,7 @@ class FakeTarget : public Target {
  public:
   explicit FakeTarget(std::vector<Turn> turns) : turns_(std::move(turns)) {}
   std::string description() const override { return "appliance fake:1"; }
-  std::optional<LastPoint> last_point(const std::string&) override { return std::nullopt; }
+  std::optional<BasePoint> last_point(const std::string&) override { return std::nullopt; }
   std::unique_ptr<images::PointSink> begin(const images::SyncPlan&) override {
     Turn turn = begun < turns_.size() ? turns_[begun] : Turn{};
     ++begun;

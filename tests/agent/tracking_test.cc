@@ -13,7 +13,7 @@ namespace {
 TrackingEvidence good_evidence() {
   TrackingEvidence evidence;
   images::PointId point = images::PointId::random();
-  evidence.last = LastPoint{point, 1, {{"vda", 512000}}};
+  evidence.last = BasePoint{point, 1, {{"vda", 512000}}};
   evidence.record = TrackingRecord{.point = point,
                                    .origin = images::PointId::random(),
                                    .domain_uuid = "uuid",

@@ -74,11 +74,11 @@ TEST_CASE("a raw restore is the disk, byte for byte", "[restore]") {
     ModelDisk disk(size, seed);
     for (uint32_t threads : {1u, 2u, 5u}) {
       base::UniqueFd fresh = target(size, 0);
-      CopyProgress last;
+      RestoreProgress last;
       RawOptions options;
       options.thread_count = threads;
-      options.on_progress = [&](const CopyProgress& progress) { last = progress; };
-      CopyProgress result = write_raw(disk, fresh.get(), options);
+      options.on_progress = [&](const RestoreProgress& progress) { last = progress; };
+      RestoreProgress result = write_raw(disk, fresh.get(), options);
       CHECK(content_of(fresh.get(), size) == disk.content());
       CHECK(last.bytes_done == size);
       CHECK(result.bytes_written <= size);

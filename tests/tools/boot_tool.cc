@@ -163,7 +163,7 @@ int wait(const base::Arguments& arguments) {
   auto deadline = std::chrono::steady_clock::now() +
                   std::chrono::milliseconds(base::parse_duration_ms(arguments.get("timeout")));
   std::string address = "-";
-  Answer answer{false, "the guest has no address yet"};
+  ServiceAnswer answer{false, "the guest has no address yet"};
   while (!answer.answered && std::chrono::steady_clock::now() < deadline) {
     for (const FoundGuest& guest : session.service->search(id).found) {
       if (answer.answered) break;

@@ -104,7 +104,7 @@ std::vector<std::vector<std::string>> BodyFields::text_lists(const char* name, s
   return lists;
 }
 
-void BodyFields::expect_no_more() const {
+void BodyFields::require_no_more() const {
   for (const auto& [name, value] : fields_->items()) {
     if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
       refuse(fmt::format("the body has an unknown field '{}'", name.substr(0, 80)));

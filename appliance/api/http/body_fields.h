@@ -28,7 +28,7 @@ class BodyFields {
   std::vector<std::vector<std::string>> text_lists(const char* name, size_t max_count);
 
   // Refuses unknown fields: a misspelt option must not be silently ignored. Call it last.
-  void expect_no_more() const;
+  void require_no_more() const;
 
   static constexpr size_t kMaxText = 64 * 1024;
 

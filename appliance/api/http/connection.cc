@@ -15,6 +15,7 @@
 #include "appliance/api/http/errors.h"
 #include "appliance/api/http/takeover.h"
 #include "base/log.h"
+#include "base/transfer_upgrade.h"
 
 namespace appliance::api {
 namespace {
@@ -116,7 +117,7 @@ std::string key_of(const Principal& principal) {
 }
 
 // A route's answer, and the principal it is for; none: anonymous or refused.
-struct Answer {
+struct RoutedResponse {
   Response response;
   std::string principal;
 };
@@ -154,8 +155,9 @@ void keep_record(const Request& request, const std::string& line, const PeerFact
 }
 
 // Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
-Answer answer(ConnectionServices& services, const PeerFacts& peer, const std::string& address,
-              const std::string& authorization, Request request) {
+RoutedResponse answer(ConnectionServices& services, const PeerFacts& peer,
+                      const std::string& address, const std::string& authorization,
+                      Request request) {
   try {
     request.principal = services.authenticator.authenticate(peer, authorization);
   } catch (const Error& error) {
@@ -243,12 +245,12 @@ asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::funct
 }
 
 bool wants_transfer(const Parser& parser) {
-  return beast::iequals(parser.get()[http::field::upgrade], kTransferProtocol) &&
-         parser.get().target() == kTransferPath;
+  return beast::iequals(parser.get()[http::field::upgrade], base::kTransferProtocol) &&
+         parser.get().target() == base::kTransferPath;
 }
 
 // The principal that upgrades. Throws the reason if it is refused.
-asio::awaitable<Principal> expect_agent(Connection& connection, const Parser& parser) {
+asio::awaitable<Principal> require_agent(Connection& connection, const Parser& parser) {
   std::string authorization = field_text(parser, http::field::authorization);
   auto authenticate = [&]() -> asio::awaitable<Principal> {
     co_return connection.services.authenticator.authenticate(connection.peer, authorization);
@@ -268,7 +270,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   ConnectionServices& services = connection.services;
   Principal principal;
   try {
-    principal = co_await expect_agent(connection, parser);
+    principal = co_await require_agent(connection, parser);
   } catch (const Error& error) {
     base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
     bool is_stranger = dynamic_cast<const MissingCredentials*>(&error) != nullptr;
@@ -293,7 +295,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   connection.transport.set_deadline(services.limits.request_timeout);
   std::string message =
       fmt::format("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n",
-                  kTransferProtocol);
+                  base::kTransferProtocol);
   co_await connection.transport.write_all(base::as_bytes(message));
   connection.slot.transport = nullptr;
   hand_over(connection.transport.detach(), std::move(principal));
@@ -353,12 +355,12 @@ asio::awaitable<Next> serve_request(Connection& connection) {
 
   bool keep_alive = parser.get().keep_alive();
   std::string authorization = field_text(parser, http::field::authorization);
-  auto work = [&]() -> asio::awaitable<Answer> {
+  auto work = [&]() -> asio::awaitable<RoutedResponse> {
     co_return answer(connection.services, connection.peer, connection.slot.address, authorization,
                      make_request(parser));
   };
   connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own
-  Answer answered =
+  RoutedResponse answered =
       co_await asio::co_spawn(connection.services.handlers, work(), asio::use_awaitable);
   Response& response = answered.response;
   if (connection.slot.principal != answered.principal) {

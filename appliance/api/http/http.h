@@ -25,9 +25,6 @@ constexpr size_t kMaxBodySize = 1024 * 1024;  // bytes
 constexpr size_t kMaxTargetSize = 4096;       // bytes, path and query
 constexpr size_t kMaxQueryFields = 32;
 
-constexpr const char* kTransferProtocol = "muletto-transfer";
-constexpr const char* kTransferPath = "/api/v1/transfer";
-
 struct Request {
   std::string method;                              // "GET"
   std::string target;                              // as sent: path and query, percent-encoded

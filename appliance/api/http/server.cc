@@ -248,7 +248,7 @@ class Server::Implementation {
   struct Sessions {
     size_t count = 0;
     std::map<catalog::HostId, size_t> of_host;
-    std::map<std::string, size_t> of_tenant;
+    std::map<access::TenantName, size_t> of_tenant;
   };
 
   // The slots beyond the shared ones are for hosts and tenants without a session: no host and no
@@ -271,7 +271,7 @@ class Server::Implementation {
     ++sessions->of_tenant[host.tenant];
   }
 
-  void give_place_back(const catalog::HostId& host, const std::string& tenant) {
+  void give_place_back(const catalog::HostId& host, const catalog::TenantName& tenant) {
     auto sessions = sessions_.lock();
     --sessions->count;
     if (--sessions->of_host[host] == 0) sessions->of_host.erase(host);

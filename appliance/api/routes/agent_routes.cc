@@ -31,7 +31,7 @@ Response poll_orders(Services& services, const Request& request) {
 Response renew_certificate(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string signing_request = body.required_text("request");
-  body.expect_no_more();
+  body.require_no_more();
   const catalog::Host& host = *request.principal.host;
   uint64_t now = base::now_ms(), from = host.certified_ms + pki::kHostRenewal_ms;
   if (now < from) {

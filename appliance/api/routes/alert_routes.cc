@@ -89,7 +89,7 @@ void run_test(Services& services, jobs::JobContext& context) {
 }
 
 Response test_channels(Services& services, const Request& request) {
-  BodyFields(request.body).expect_no_more();
+  BodyFields(request.body).require_no_more();
   jobs::JobSpec spec{"alert-test", request.tenant(), "channels", request.requester(), "alert-test"};
   return accepted(services, services.jobs.submit(spec, [&services](jobs::JobContext& context) {
     run_test(services, context);

@@ -16,7 +16,7 @@ enum class Original {
   replaced,  // the VM takes its place
 };
 
-// Reads the fields of BootOptions and "original", all optional; does not call expect_no_more().
+// Reads the fields of BootOptions and "original", all optional; does not call require_no_more().
 // Throws invalid_argument.
 boot::BootOptions parse_boot_options(BodyFields& body, std::optional<Original>& original);
 

@@ -10,7 +10,7 @@ constexpr uint64_t kMaxBandwidth = 1ull << 40;  // bytes per second
 Response pull_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   uint64_t bandwidth = body.natural("bandwidth", 1, kMaxBandwidth).value_or(0);
-  body.expect_no_more();
+  body.require_no_more();
   boot::InstantVm vm = find_boot(services, request);
   return accepted(services,
                   recovery::submit_pull(services.recovery(), vm, bandwidth, request.requester()));

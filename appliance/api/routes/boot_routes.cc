@@ -79,7 +79,7 @@ struct BootOrder {
     BodyFields body(request.body);
     std::string selector = body.required_text("point");
     options = parse_boot_options(body, original);
-    body.expect_no_more();
+    body.require_no_more();
     writer = services.stores.writer(tenant);
     point = writer->reader().find_point(selector);
   }
@@ -144,7 +144,7 @@ Response stop_boot(Services& services, const Request& request) {
   options.keep_overlay = body.required_flag("keep_overlay");
   options.shutdown_timeout_s = static_cast<uint32_t>(
       body.natural("shutdown_timeout_s", 0, kMaxShutdownTimeoutS).value_or(0));
-  body.expect_no_more();
+  body.require_no_more();
   boot::InstantVm vm = find_boot(services, request);
   return accepted(services,
                   recovery::submit_stop(services.recovery(), vm, options, request.requester()));
@@ -153,7 +153,7 @@ Response stop_boot(Services& services, const Request& request) {
 Response change_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   boot::BootChanges changes = boot_changes(body);
-  body.expect_no_more();
+  body.require_no_more();
   boot::InstantVm vm = services.boots.change(find_boot(services, request).id, changes);
   return json_response({{"boot", boot_json(vm)}});
 }
@@ -161,7 +161,7 @@ Response change_boot(Services& services, const Request& request) {
 Response power_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   boot::PowerAction action = boot::power_action_from_name(body.required_text("action"));
-  body.expect_no_more();
+  body.require_no_more();
   boot::InstantVm vm = find_boot(services, request);
   services.boots.power(vm.id, action);
   return json_response({{"boot", boot_json(services.boots.get(vm.id))}});
@@ -170,7 +170,7 @@ Response power_boot(Services& services, const Request& request) {
 Response wait_for_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   recovery::WaitPlan plan = parse_wait_plan(body);
-  body.expect_no_more();
+  body.require_no_more();
   boot::InstantVm vm = find_boot(services, request);
   return accepted(services,
                   recovery::submit_wait(services.recovery(), vm, plan, request.requester()));

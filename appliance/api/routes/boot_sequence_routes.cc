@@ -67,7 +67,7 @@ Response start_boot_sequence(Services& services, const Request& request) {
   plan.max_concurrent =
       static_cast<uint32_t>(body.natural("at_once", 1, recovery::kMaxConcurrent).value_or(0));
   plan.keep_going = body.flag("keep_going");
-  body.expect_no_more();
+  body.require_no_more();
   access::TenantName tenant = request.tenant();
   name_members(services, tenant, selectors, all, plan);
   // Before any of them is started.

@@ -63,7 +63,7 @@ Response show_serial(Services& services, const Request& request) {
 
 // The ticket follows '#', which browsers do not send: it is in no log.
 Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request& request) {
-  BodyFields(request.body).expect_no_more();
+  BodyFields(request.body).require_no_more();
   boot::InstantVm vm = require_console(find_boot(services, request));
   std::string ticket = tickets.issue(vm.id);
   json result{

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/transfer_upgrade.h"
 
 namespace appliance::api {
 namespace {
@@ -24,7 +25,7 @@ Response enroll(Services& services, const Request& request) {
   std::string name = body.required_text("name");
   std::string signing_request = body.required_text("request");
   std::string version = body.text("version").value_or("");
-  body.expect_no_more();
+  body.require_no_more();
   base::check_name(name, "host's name");
   if (name == catalog::kInternalHostName)
     throw base::Error(base::ErrorCode::invalid_argument,
@@ -63,19 +64,19 @@ Response ask_for_upgrade(Services&, const Request&) {
       error_response(base::Error(base::ErrorCode::invalid_argument,
                                  "this route requires the header 'Upgrade: muletto-transfer'"));
   response.status = 426;
-  response.headers["Upgrade"] = kTransferProtocol;
+  response.headers["Upgrade"] = base::kTransferProtocol;
   return response;
 }
 
 }  // namespace
 
 void add_enroll_routes(Router& router, Services& services) {
-  add_routes(
-      router, services,
-      {
-          {"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, enroll},
-          {"GET", kTransferPath, Privilege::host_work, Resource::host_itself, ask_for_upgrade},
-      });
+  add_routes(router, services,
+             {
+                 {"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, enroll},
+                 {"GET", base::kTransferPath, Privilege::host_work, Resource::host_itself,
+                  ask_for_upgrade},
+             });
 }
 
 }  // namespace appliance::api

@@ -49,7 +49,7 @@ json machine_json(const catalog::Machine& machine) {
   }
   return {{"name", machine.name},
           {"id", machine.id.hex()},
-          {"tenant", machine.tenant},
+          {"tenant", machine.tenant.text()},
           {"host", text_or_null(machine.host_name)},
           {"created", time_json(machine.created_ms)},
           {"point_count", machine.point_count},
@@ -104,7 +104,7 @@ json job_log_line_json(const catalog::JobLogLine& line) {
 json point_row_json(const catalog::PointRow& row) {
   return {{"id", row.summary.id.hex()},
           {"machine", row.summary.machine_name},
-          {"tenant", row.tenant},
+          {"tenant", row.tenant.text()},
           {"time", time_json(row.summary.time_ms)},
           {"host_time", time_json(row.summary.dates.host_time_ms)},
           {"clock_note", text_or_null(images::clock_note(row.summary.time_ms, row.summary.dates))},
@@ -179,13 +179,13 @@ json console_json(const boot::VmConsole& console) {
 json boot_check_json(const boot::BootCheck& check) {
   const boot::MachinePlan& plan = check.plan;
   json disks = json::array(), cards = json::array();
-  for (const boot::PlannedDisk& disk : plan.disks) {
+  for (const boot::GuestDisk& disk : plan.disks) {
     disks.push_back({{"name", disk.name},
                      {"bus", boot::disk_bus_name(disk.bus)},
                      {"target", disk.target},
                      {"boot_order", disk.boot_order}});
   }
-  for (const boot::PlannedCard& card : plan.cards) {
+  for (const boot::GuestCard& card : plan.cards) {
     std::string mode = boot::network_choice_name(
         {card.mode, card.mode == boot::NetworkMode::bridge ? card.source : ""});
     cards.push_back({{"mac", card.mac},

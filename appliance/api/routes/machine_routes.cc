@@ -60,7 +60,7 @@ Response show_machine(Services& services, const Request& request) {
 Response assign_machine(Services& services, const Request& request) {
   BodyFields body(request.body);
   auto selector = body.text("host");
-  body.expect_no_more();
+  body.require_no_more();
   std::optional<catalog::HostId> host_id;
   if (selector) {
     catalog::Host host = services.catalog.host(*selector, request.scope());

@@ -58,9 +58,9 @@ Response show_point(Services& services, const Request& request) {
 // Refuses at once what is held or in use; the job checks again.
 Response delete_point(Services& services, const Request& request) {
   access::TenantName tenant = request.tenant();
-  auto writer = services.stores.expect_writable(tenant);
+  auto writer = services.stores.require_writable(tenant);
   images::PointId id = writer->reader().find_point(request.path_value("point"));
-  services.deletion->expect_deletable(tenant, id);
+  services.deletion->require_deletable(tenant, id);
   return accepted(services, services.jobs.submit({"delete", tenant, id.hex(), request.requester()},
                                                  [&services, tenant, id](jobs::JobContext&) {
                                                    services.deletion->remove(tenant, id);

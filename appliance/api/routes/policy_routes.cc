@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-json policy_json(Services& services, const std::string& tenant, const std::string& name) {
+json policy_json(Services& services, const access::TenantName& tenant, const std::string& name) {
   return base::parse_json(policy::policy_to_json(services.policies->text(tenant, name)),
                           "the policy");
 }

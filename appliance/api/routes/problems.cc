@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 // From the last check: a list must not wait for a disk that hangs.
-void add_store(json& problems, Services& services, const std::string& tenant) {
+void add_store(json& problems, Services& services, const catalog::TenantName& tenant) {
   bool is_known = false;
   for (const stores::StoreStanding& store : services.stores.standings()) {
     if (store.tenant != tenant) continue;
@@ -35,7 +35,7 @@ void add_duties(json& problems, Services& services) {
 
 }  // namespace
 
-json problems_json(Services& services, const std::string& tenant, Asked asked) {
+json problems_json(Services& services, const catalog::TenantName& tenant, Asked asked) {
   json problems = json::array();
   if (asked != Asked::libvirt) add_store(problems, services, tenant);
   if (asked == Asked::store || services.presence == nullptr) return problems;

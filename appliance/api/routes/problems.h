@@ -17,7 +17,7 @@ enum class Asked {
 };
 
 // A list of sentences; empty: everything could be queried.
-nlohmann::json problems_json(Services& services, const std::string& tenant, Asked asked);
+nlohmann::json problems_json(Services& services, const catalog::TenantName& tenant, Asked asked);
 
 // {"state", "problem", "since", "directory", "id", "encrypted", "missing_point_count"}
 nlohmann::json store_standing_json(const stores::StoreStanding& standing);

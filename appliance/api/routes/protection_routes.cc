@@ -16,7 +16,7 @@ Response protect_machine(Services& services, const Request& request) {
   BodyFields body(request.body);
   bool wanted = body.flag("wanted");
   auto policy = body.text("policy");
-  body.expect_no_more();
+  body.require_no_more();
   const access::TenantName tenant = request.tenant();
   const std::string& name = request.path_value("name");
   services.scheduler.protect(tenant, name, wanted, policy);
@@ -28,7 +28,7 @@ Response protect_machine(Services& services, const Request& request) {
 }
 
 Response sync_machine(Services& services, const Request& request) {
-  BodyFields(request.body).expect_no_more();
+  BodyFields(request.body).require_no_more();
   return accepted(services, services.scheduler.request(request.tenant(), request.path_value("name"),
                                                        request.requester()));
 }

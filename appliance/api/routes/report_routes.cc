@@ -18,7 +18,7 @@ Response create_report(Services& services, const Request& request) {
       from ? base::parse_time_ms(*from) : order.to_ms - std::min(order.to_ms, kDefaultPeriodMs);
   order.timezone = body.text("timezone").value_or(order.timezone);
   order.format = report::report_format_from_name(body.text("format").value_or("html"));
-  body.expect_no_more();
+  body.require_no_more();
   return accepted(services, services.reports->request(order, request.requester()));
 }
 

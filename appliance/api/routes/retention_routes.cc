@@ -52,7 +52,7 @@ Response apply(Services& services, const Request& request) {
   retention::Selection selection{request.tenant(), body.text("policy").value_or(""),
                                  body.text("machine").value_or("")};
   bool now = body.flag("now");
-  body.expect_no_more();
+  body.require_no_more();
   using Haste = retention::RetentionService::Haste;
   retention::Applied applied = services.retention->apply(
       selection, now ? Haste::now : Haste::within_bounds, request.requester());
@@ -73,7 +73,7 @@ Response hold_point(Services& services, const Request& request) {
   catalog::Hold hold;
   hold.reason = body.text("reason").value_or("");
   auto until = body.text("until");
-  body.expect_no_more();
+  body.require_no_more();
   if (hold.reason.size() > kMaxReason || !base::is_valid_utf8(hold.reason)) {
     throw base::Error(base::ErrorCode::invalid_argument,
                       "the reason is too long: at most 1000 bytes of UTF-8");

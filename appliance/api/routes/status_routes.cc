@@ -38,7 +38,7 @@ json boots_json(Services& services, const Request& request) {
   }
 }
 
-json store_json(Services& services, const std::string& tenant) {
+json store_json(Services& services, const catalog::TenantName& tenant) {
   for (const stores::StoreStanding& store : services.stores.standings()) {
     if (store.tenant == tenant) return store_standing_json(store);
   }
@@ -58,7 +58,7 @@ json failing_duties_json(Services& services) {
 }
 
 // Machines that are synced but not verified by test boots.
-size_t not_verified_count(Services& services, const std::string& tenant) {
+size_t not_verified_count(Services& services, const catalog::TenantName& tenant) {
   size_t count = 0;
   for (const catalog::Protection& each : services.catalog.protections(tenant)) {
     auto policy = services.policies->find(tenant, each.policy);

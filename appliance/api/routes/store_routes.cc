@@ -38,9 +38,9 @@ Response show_store(Services& services, const Request& request) {
 Response check_store(Services& services, const Request& request) {
   BodyFields body(request.body);
   bool deep = body.flag("deep");
-  body.expect_no_more();
+  body.require_no_more();
   access::TenantName tenant = request.tenant();
-  services.stores.expect_writable(tenant);
+  services.stores.require_writable(tenant);
   return accepted(services,
                   schedule::submit_store_check(
                       services.jobs, services.stores, services.catalog,
@@ -48,9 +48,9 @@ Response check_store(Services& services, const Request& request) {
 }
 
 Response compact_store(Services& services, const Request& request) {
-  BodyFields(request.body).expect_no_more();
+  BodyFields(request.body).require_no_more();
   access::TenantName tenant = request.tenant();
-  services.stores.expect_writable(tenant);
+  services.stores.require_writable(tenant);
   return accepted(services, schedule::submit_compaction(services.jobs, services.stores, tenant,
                                                         request.requester()));
 }
@@ -59,7 +59,7 @@ Response compact_store(Services& services, const Request& request) {
 Response recompute_points(Services& services, const Request& request) {
   BodyFields body(request.body);
   auto lost = body.flag("forget") ? catalog::LostPoints::forget : catalog::LostPoints::keep_in_mind;
-  body.expect_no_more();
+  body.require_no_more();
   return json_response({{"point_count", services.stores.recompute_points(request.tenant(), lost)}});
 }
 

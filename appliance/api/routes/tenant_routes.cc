@@ -16,17 +16,17 @@ constexpr uint64_t kMaxQuota = 1ull << 60;  // bytes
 
 json tenant_json(Services& services, const catalog::Tenant& tenant) {
   auto quota = services.catalog.tenant_quota(tenant.name);
-  return {{"name", tenant.name},
+  return {{"name", tenant.name.text()},
           {"created", base::format_time_ms(tenant.created_ms)},
           {"quota", quota ? json(*quota) : json(nullptr)},
           {"store", store_standing_json(services.stores.standing(tenant.name))}};
 }
 
-json tenant_json(Services& services, const std::string& name) {
-  for (const catalog::Tenant& tenant : services.catalog.tenants(access::TenantName(name))) {
+json tenant_json(Services& services, const access::TenantName& name) {
+  for (const catalog::Tenant& tenant : services.catalog.tenants(name)) {
     if (tenant.name == name) return tenant_json(services, tenant);
   }
-  throw base::Error(base::ErrorCode::not_found, "there is no tenant '" + name + "'");
+  throw base::Error(base::ErrorCode::not_found, "there is no tenant '" + name.text() + "'");
 }
 
 Response list_tenants(Services& services, const Request& request) {
@@ -42,9 +42,9 @@ Response list_tenants(Services& services, const Request& request) {
 // {"name": NAME, "encrypted": bool}
 Response create_tenant(Services& services, const Request& request) {
   BodyFields body(request.body);
-  std::string name = body.required_text("name");
+  access::TenantName name(body.required_text("name"));
   bool encrypted = body.flag("encrypted");
-  body.expect_no_more();
+  body.require_no_more();
   services.stores.create_tenant(name, encrypted);
   json tenant = tenant_json(services, name);
   tenant["key_file"] = encrypted ? json(services.stores.key_path_of(name)) : json(nullptr);
@@ -53,10 +53,10 @@ Response create_tenant(Services& services, const Request& request) {
 
 // {"quota": bytes, or null for no limit}
 Response set_tenant(Services& services, const Request& request) {
-  const std::string& name = request.path_value("name");
+  access::TenantName name(request.path_value("name"));
   BodyFields body(request.body);
   auto quota = body.natural("quota", 1, kMaxQuota);
-  body.expect_no_more();
+  body.require_no_more();
   services.catalog.set_tenant_quota(name, quota);
   return json_response({{"tenant", tenant_json(services, name)}});
 }
@@ -65,15 +65,14 @@ Response set_tenant(Services& services, const Request& request) {
 Response adopt_store(Services& services, const Request& request) {
   BodyFields body(request.body);
   stores::AdoptOrder order;
-  order.tenant = request.path_value("name");
+  order.tenant = access::TenantName(request.path_value("name"));
   order.directory = body.text("directory").value_or("");
   order.key = body.text("key").value_or("");
   order.is_confirmed = body.flag("confirm");
-  body.expect_no_more();
+  body.require_no_more();
   if (!order.directory.empty() && order.directory.front() != '/')
     throw base::Error(base::ErrorCode::invalid_argument, "directory must be an absolute path");
-  for (const boot::InstantVm& vm :
-       services.boots.timeline_holders(access::TenantName(order.tenant))) {
+  for (const boot::InstantVm& vm : services.boots.timeline_holders(order.tenant)) {
     if (vm.store.location != services.stores.directory_of(order.tenant)) continue;
     throw base::Error(base::ErrorCode::busy,
                       "the instant VM " + vm.id.hex() + " of " + vm.machine_name +

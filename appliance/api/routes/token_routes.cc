@@ -30,7 +30,7 @@ Response create_token(Services& services, const Request& request) {
   token.kind = catalog::token_kind_from_name(body.text("kind").value_or("enrolment"));
   auto expires = body.text("expires");
   token.note = body.text("note").value_or("");
-  body.expect_no_more();
+  body.require_no_more();
   if (!token.note.empty()) base::check_name(token.note.substr(0, kMaxNote + 1), "token's note");
   token.id = catalog::TokenId::random();
   token.tenant = request.tenant();

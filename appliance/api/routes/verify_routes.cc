@@ -60,7 +60,7 @@ json verification_json(const catalog::Verification& seen) {
 Response start_verification(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::string point = body.required_text("point");
-  body.expect_no_more();
+  body.require_no_more();
   return accepted(services, services.verification->request(request.tenant(), point, "order",
                                                            request.requester()));
 }
@@ -118,19 +118,19 @@ Response show_checks(Services& services, const Request& request) {
 Response set_checks(Services& services, const Request& request) {
   BodyFields body(request.body);
   std::vector<std::string> checks = body.texts("checks", kMaxChecks);
-  body.expect_no_more();
+  body.require_no_more();
   services.verification->set_checks(request.tenant(), request.path_value("name"), checks);
   return show_checks(services, request);
 }
 
 Response relearn(Services& services, const Request& request) {
-  BodyFields(request.body).expect_no_more();
+  BodyFields(request.body).require_no_more();
   services.verification->relearn(request.tenant(), request.path_value("name"));
   return show_checks(services, request);
 }
 
 Response start_bisect(Services& services, const Request& request) {
-  BodyFields(request.body).expect_no_more();
+  BodyFields(request.body).require_no_more();
   return accepted(services, services.verification->request_bisect(
                                 request.tenant(), request.path_value("name"), request.requester()));
 }

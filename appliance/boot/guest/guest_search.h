@@ -18,13 +18,13 @@ struct FoundGuest {
   std::string address;  // IPv4, dotted decimals
   std::shared_ptr<GuestNetwork> network;
 
-  std::vector<Answer> ask(const std::vector<Service>& services,
-                          std::chrono::milliseconds timeout) const {
+  std::vector<ServiceAnswer> ask(const std::vector<Service>& services,
+                                 std::chrono::milliseconds timeout) const {
     return ask_all(address, services, timeout, [this] { return network->open_socket(); });
   }
   // Does not wait. Throws as Asker::ask().
-  std::future<Answer> ask(Asker& asker, const Service& service,
-                          std::chrono::milliseconds timeout) const {
+  std::future<ServiceAnswer> ask(Asker& asker, const Service& service,
+                                 std::chrono::milliseconds timeout) const {
     return asker.ask(address, service, timeout, [this] { return network->open_socket(); });
   }
 };

@@ -28,8 +28,8 @@ namespace http = beast::http;
 constexpr auto kQuietTime = std::chrono::seconds(1);
 constexpr uint64_t kBodyLimit = 1 << 20;
 
-asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& address,
-                                 const Service& service) {
+asio::awaitable<ServiceAnswer> ask_http(beast::tcp_stream& stream, const std::string& address,
+                                        const Service& service) {
   http::request<http::empty_body> request(http::verb::get, service.path, 11);
   request.set(http::field::host, address);
   request.set(http::field::user_agent, "muletto");
@@ -40,21 +40,21 @@ asio::awaitable<Answer> ask_http(beast::tcp_stream& stream, const std::string& a
   parser.body_limit(kBodyLimit);
   co_await http::async_read_header(stream, buffer, parser, asio::use_awaitable);
   unsigned int status = parser.get().result_int();
-  co_return Answer{status < 500, fmt::format("HTTP {}", status)};
+  co_return ServiceAnswer{status < 500, fmt::format("HTTP {}", status)};
 }
 
 // A forwarder without a listener closes at once; a service greets, or waits for the client.
-asio::awaitable<Answer> ask_tcp(beast::tcp_stream& stream) {
+asio::awaitable<ServiceAnswer> ask_tcp(beast::tcp_stream& stream) {
   std::array<char, 128> greeting{};
   stream.expires_after(kQuietTime);
   auto [error, count] =
       co_await stream.async_read_some(asio::buffer(greeting), asio::as_tuple(asio::use_awaitable));
-  if (error == beast::error::timeout) co_return Answer{true, "connected"};
-  if (error) co_return Answer{false, error.message()};
+  if (error == beast::error::timeout) co_return ServiceAnswer{true, "connected"};
+  if (error) co_return ServiceAnswer{false, error.message()};
   std::string line(greeting.data(),
                    std::find_if(greeting.begin(), greeting.begin() + static_cast<ptrdiff_t>(count),
                                 [](char c) { return c < ' '; }));
-  co_return Answer{true, line};
+  co_return ServiceAnswer{true, line};
 }
 
 asio::ip::address_v4 parse_address(const std::string& text) {
@@ -64,9 +64,9 @@ asio::ip::address_v4 parse_address(const std::string& text) {
   return address;
 }
 
-asio::awaitable<Answer> ask_once(asio::ip::address_v4 address, Service service,
-                                 std::chrono::milliseconds timeout,
-                                 std::shared_ptr<base::UniqueFd> socket) {
+asio::awaitable<ServiceAnswer> ask_once(asio::ip::address_v4 address, Service service,
+                                        std::chrono::milliseconds timeout,
+                                        std::shared_ptr<base::UniqueFd> socket) {
   beast::tcp_stream stream(co_await asio::this_coro::executor);
   try {
     stream.socket().assign(asio::ip::tcp::v4(), socket->release());
@@ -77,21 +77,21 @@ asio::awaitable<Answer> ask_once(asio::ip::address_v4 address, Service service,
       co_return co_await ask_http(stream, address.to_string(), service);
     co_return co_await ask_tcp(stream);
   } catch (const boost::system::system_error& error) {
-    co_return Answer{false, error.code().message()};
+    co_return ServiceAnswer{false, error.code().message()};
   }
 }
 
 }  // namespace
 
-std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
-                            std::chrono::milliseconds timeout, const OpenSocket& open) {
+std::vector<ServiceAnswer> ask_all(const std::string& address, const std::vector<Service>& services,
+                                   std::chrono::milliseconds timeout, const OpenSocket& open) {
   asio::ip::address_v4 place = parse_address(address);
   asio::io_context context;
-  std::vector<Answer> answers(services.size(), Answer{false, "no answer"});
+  std::vector<ServiceAnswer> answers(services.size(), ServiceAnswer{false, "no answer"});
   for (size_t i = 0; i < services.size(); ++i) {
     asio::co_spawn(context,
                    ask_once(place, services[i], timeout, std::make_shared<base::UniqueFd>(open())),
-                   [&answer = answers[i]](std::exception_ptr failure, Answer result) {
+                   [&answer = answers[i]](std::exception_ptr failure, ServiceAnswer result) {
                      if (!failure) answer = std::move(result);
                    });
   }
@@ -106,14 +106,14 @@ class Asker::Implementation {
     context_.stop();
   }
 
-  std::future<Answer> ask(const std::string& address, const Service& service,
-                          std::chrono::milliseconds timeout, const OpenSocket& open) {
+  std::future<ServiceAnswer> ask(const std::string& address, const Service& service,
+                                 std::chrono::milliseconds timeout, const OpenSocket& open) {
     asio::ip::address_v4 place = parse_address(address);
     auto socket = std::make_shared<base::UniqueFd>(open());
-    auto promise = std::make_shared<std::promise<Answer>>();
-    std::future<Answer> answer = promise->get_future();
+    auto promise = std::make_shared<std::promise<ServiceAnswer>>();
+    std::future<ServiceAnswer> answer = promise->get_future();
     asio::co_spawn(context_, ask_once(place, service, timeout, std::move(socket)),
-                   [promise](const std::exception_ptr& failure, Answer result) {
+                   [promise](const std::exception_ptr& failure, ServiceAnswer result) {
                      if (failure) result = {false, "it could not be probed"};
                      promise->set_value(std::move(result));
                    });
@@ -133,8 +133,8 @@ class Asker::Implementation {
 Asker::Asker() : implementation_(std::make_unique<Implementation>()) {}
 Asker::~Asker() = default;
 
-std::future<Answer> Asker::ask(const std::string& address, const Service& service,
-                               std::chrono::milliseconds timeout, const OpenSocket& open) {
+std::future<ServiceAnswer> Asker::ask(const std::string& address, const Service& service,
+                                      std::chrono::milliseconds timeout, const OpenSocket& open) {
   return implementation_->ask(address, service, timeout, open);
 }
 

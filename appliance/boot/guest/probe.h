@@ -26,7 +26,7 @@ struct Service {
   std::string path = "/";
 };
 
-struct Answer {
+struct ServiceAnswer {
   bool answered = false;
   std::string detail;  // "HTTP 200", "SSH-2.0-…", or why not
 };
@@ -37,8 +37,8 @@ using OpenSocket = std::function<base::UniqueFd()>;
 
 // All at the same time; the answers are in the order of `services`. Throws invalid_argument if
 // `address` is not an IPv4 address, and what `open` throws.
-std::vector<Answer> ask_all(const std::string& address, const std::vector<Service>& services,
-                            std::chrono::milliseconds timeout, const OpenSocket& open);
+std::vector<ServiceAnswer> ask_all(const std::string& address, const std::vector<Service>& services,
+                                   std::chrono::milliseconds timeout, const OpenSocket& open);
 
 // Probes without waiting: answers arrive on one thread for all probes, so that many silent guests
 // cost neither threads nor each other's time. Thread-safe.
@@ -47,8 +47,8 @@ class Asker {
   Asker();
   ~Asker();  // running probes are dropped: their futures throw std::future_error
   // Throws as ask_all().
-  std::future<Answer> ask(const std::string& address, const Service& service,
-                          std::chrono::milliseconds timeout, const OpenSocket& open);
+  std::future<ServiceAnswer> ask(const std::string& address, const Service& service,
+                                 std::chrono::milliseconds timeout, const OpenSocket& open);
 
  private:
   class Implementation;

@@ -7,7 +7,7 @@
 
 namespace appliance::boot::libvirt {
 
-std::string last_words() {
+std::string last_error_message() {
   virErrorPtr error = virGetLastError();
   return error == nullptr || error->message == nullptr ? "libvirt gave no reason" : error->message;
 }
@@ -22,7 +22,7 @@ Connection KeptConnection::now() {
   if (fresh == nullptr) {
     throw base::Error(base::ErrorCode::unavailable,
                       fmt::format("libvirt at {} does not answer (is libvirtd running?): {}", uri_,
-                                  last_words()));
+                                  last_error_message()));
   }
   connection = Connection(fresh, [](virConnectPtr old) { virConnectClose(old); });
   ++state->opened_count;

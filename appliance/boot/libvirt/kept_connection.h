@@ -16,7 +16,7 @@ namespace appliance::boot::libvirt {
 using Connection = std::shared_ptr<virConnect>;
 
 // libvirt's error message for the last failed call of this thread.
-std::string last_words();
+std::string last_error_message();
 
 class KeptConnection {
  public:

@@ -101,7 +101,7 @@ class LibvirtGuestWatch : public GuestWatch {
     virDomainBlockStatsStruct stats{};
     // The empty path is the sum of all disks.
     if (virDomainBlockStats(domain.get(), "", &stats, sizeof stats) != 0)
-      throw Error(ErrorCode::io, fmt::format("the disks of {}: {}", name, last_words()));
+      throw Error(ErrorCode::io, fmt::format("the disks of {}: {}", name, last_error_message()));
     sum.read_size = stats.rd_bytes < 0 ? 0 : static_cast<uint64_t>(stats.rd_bytes);
     sum.written_size = stats.wr_bytes < 0 ? 0 : static_cast<uint64_t>(stats.wr_bytes);
     return sum;
@@ -139,7 +139,7 @@ class LibvirtGuestWatch : public GuestWatch {
     std::unique_ptr<virNetwork, int (*)(virNetworkPtr)> network(
         virNetworkLookupByName(connection.get(), name.c_str()), virNetworkFree);
     if (network != nullptr && virNetworkDestroy(network.get()) != 0)
-      throw Error(ErrorCode::io, fmt::format("the network {}: {}", name, last_words()));
+      throw Error(ErrorCode::io, fmt::format("the network {}: {}", name, last_error_message()));
     release_isolated_bridges();
   }
 

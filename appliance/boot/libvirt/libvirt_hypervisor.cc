@@ -34,7 +34,7 @@ constexpr int kAgentTimeout = 2;  // s
 
 // With libvirt's error message for the last failed call of this thread.
 Error last_error(const std::string& action) {
-  std::string words = last_words();
+  std::string words = last_error_message();
   virErrorPtr error = virGetLastError();
   ErrorCode code = ErrorCode::io;
   switch (error == nullptr ? VIR_ERR_OK : static_cast<virErrorNumber>(error->code)) {

@@ -99,7 +99,7 @@ void read_disk(const xml_node& node, const images::Point& point, bool boots_by_d
         fmt::format("Disk {} of the definition is not in the point; it is left out.", name));
     return;
   }
-  PlannedDisk disk;
+  GuestDisk disk;
   disk.name = disk.target = name;
   disk.bus = read_bus(attribute(target, "bus"), plan.is_q35, plan, name);
   disk.boot_order = node.child("boot").attribute("order").as_uint();
@@ -124,7 +124,7 @@ void read_card(const xml_node& node, MachinePlan& plan) {
                                              "ne2k_pci",
                                              "vmxnet3",
                                              "i82551"};
-  PlannedCard card;
+  GuestCard card;
   card.mac = attribute(node.child("mac"), "address");
   card.model = attribute(node.child("model"), "type");
   if (attribute(node, "type") == "hostdev") {

@@ -121,7 +121,7 @@ void add_controllers(xml_node devices, const MachinePlan& plan) {
   }
   // For a definition without controllers whose disks are moved to SCSI: the one made for VMs.
   bool has_scsi_disk = false, has_scsi = false;
-  for (const PlannedDisk& disk : plan.disks) has_scsi_disk |= disk.bus == DiskBus::scsi;
+  for (const GuestDisk& disk : plan.disks) has_scsi_disk |= disk.bus == DiskBus::scsi;
   for (const PlannedController& each : plan.controllers) has_scsi |= each.type == "scsi";
   if (has_scsi_disk && !has_scsi)
     add(devices, "controller", {{"type", "scsi"}, {"index", "0"}, {"model", "virtio-scsi"}});
@@ -130,7 +130,7 @@ void add_controllers(xml_node devices, const MachinePlan& plan) {
 // The overlay is listed with its backing export, so that libvirt need not probe either of them. A
 // failed request pauses the guest instead of reaching it: the export is restarted and the guest
 // continues.
-void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPaths& paths) {
+void add_disk(xml_node devices, const GuestDisk& disk, const DomainPaths& paths) {
   xml_node node = add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
   add(node, "driver",
       {{"name", "qemu"},
@@ -159,7 +159,7 @@ void add_disk(xml_node devices, const PlannedDisk& disk, const DomainPaths& path
   add_address(node, "address", disk.address);
 }
 
-void add_card(xml_node devices, const PlannedCard& card) {
+void add_card(xml_node devices, const GuestCard& card) {
   bool bridged = card.mode == NetworkMode::bridge;
   xml_node node = add(devices, "interface", {{"type", bridged ? "bridge" : "network"}});
   add(node, "mac", {{"address", card.mac}});
@@ -222,8 +222,8 @@ std::string domain_xml(const MachinePlan& plan, const BootRecord& record, const 
   add_text(domain, "on_crash", "destroy");
   xml_node devices = add(domain, "devices");
   add_controllers(devices, plan);
-  for (const PlannedDisk& disk : plan.disks) add_disk(devices, disk, paths);
-  for (const PlannedCard& card : plan.cards) add_card(devices, card);
+  for (const GuestDisk& disk : plan.disks) add_disk(devices, disk, paths);
+  for (const GuestCard& card : plan.cards) add_card(devices, card);
   add_consoles(devices, plan, record, paths);
   if (plan.has_tpm) {
     std::string model =

@@ -102,9 +102,9 @@ std::string target_name(DiskBus bus, size_t number) {
 
 void add_missing_disks(const images::Point& point, DiskBus bus, MachinePlan& plan) {
   for (const images::PointDisk& each : point.disks) {
-    auto same = [&](const PlannedDisk& disk) { return disk.name == each.name; };
+    auto same = [&](const GuestDisk& disk) { return disk.name == each.name; };
     if (std::any_of(plan.disks.begin(), plan.disks.end(), same)) continue;
-    PlannedDisk disk;
+    GuestDisk disk;
     disk.name = each.name;
     disk.bus = bus;
     plan.disks.push_back(std::move(disk));
@@ -115,7 +115,7 @@ void add_missing_disks(const images::Point& point, DiskBus bus, MachinePlan& pla
 // fit on IDE.
 void place_disks(bool keep_names, MachinePlan& plan) {
   size_t ide_count = 0;
-  for (PlannedDisk& disk : plan.disks) {
+  for (GuestDisk& disk : plan.disks) {
     if (disk.bus == DiskBus::ide && ++ide_count > kIdeDiskLimit) {
       disk.bus = DiskBus::sata;
       disk.address.clear();
@@ -123,10 +123,10 @@ void place_disks(bool keep_names, MachinePlan& plan) {
     }
   }
   std::set<std::string> used;
-  for (const PlannedDisk& disk : plan.disks) {
+  for (const GuestDisk& disk : plan.disks) {
     if (keep_names) used.insert(disk.target);
   }
-  for (PlannedDisk& disk : plan.disks) {
+  for (GuestDisk& disk : plan.disks) {
     if (keep_names && !disk.target.empty()) continue;
     size_t number = 0;
     while (used.contains(target_name(disk.bus, number))) ++number;
@@ -140,19 +140,19 @@ void settle_disks(const images::Point& point, const BootOptions& options, Machin
       plan.disks.empty() ? (plan.is_q35 ? DiskBus::sata : DiskBus::ide) : plan.disks.front().bus;
   add_missing_disks(point, options.disk_bus.value_or(fallback), plan);
   bool moved = false;
-  for (PlannedDisk& disk : plan.disks) {
+  for (GuestDisk& disk : plan.disks) {
     if (!options.disk_bus || disk.bus == *options.disk_bus) continue;
     disk.bus = *options.disk_bus;
     moved = true;
   }
   if (moved) {
     // Also those that were on that bus already: their places may be those of the ones that come.
-    for (PlannedDisk& disk : plan.disks) disk.address.clear();
+    for (GuestDisk& disk : plan.disks) disk.address.clear();
     std::erase_if(plan.controllers,
                   [](const PlannedController& each) { return each.type != "pci"; });
   }
   place_disks(!moved, plan);
-  auto ordered = [](const PlannedDisk& disk) { return disk.boot_order != 0; };
+  auto ordered = [](const GuestDisk& disk) { return disk.boot_order != 0; };
   if (std::none_of(plan.disks.begin(), plan.disks.end(), ordered)) {
     for (size_t i = 0; i < plan.disks.size(); ++i)
       plan.disks[i].boot_order = static_cast<uint32_t>(i + 1);
@@ -163,7 +163,7 @@ void settle_disks(const images::Point& point, const BootOptions& options, Machin
 void settle_sectors(const DiskInspection& inspection, MachinePlan& plan) {
   constexpr uint32_t kLarge = 4096;
   if (inspection.sector_size != kLarge) return;
-  for (PlannedDisk& disk : plan.disks) {
+  for (GuestDisk& disk : plan.disks) {
     if (disk.name != inspection.disk_name || disk.logical_block_size == kLarge) continue;
     disk.logical_block_size = disk.physical_block_size = kLarge;
     plan.notes.push_back(fmt::format(
@@ -181,7 +181,7 @@ void settle_cards(const images::Point& point, const BootOptions& options, Machin
   }
   const char* default_model = !plan.is_windows ? "virtio" : plan.is_q35 ? "e1000e" : "e1000";
   for (size_t i = 0; i < plan.cards.size(); ++i) {
-    PlannedCard& card = plan.cards[i];
+    GuestCard& card = plan.cards[i];
     NetworkChoice choice;
     if (!options.networks.empty())
       choice = options.networks[std::min(i, options.networks.size() - 1)];
@@ -195,7 +195,7 @@ void settle_cards(const images::Point& point, const BootOptions& options, Machin
                                        base::format_count(options.networks.size(), "network"),
                                        base::format_count(plan.cards.size(), "network card")));
   }
-  std::erase_if(plan.cards, [](const PlannedCard& card) { return card.mode == NetworkMode::none; });
+  std::erase_if(plan.cards, [](const GuestCard& card) { return card.mode == NetworkMode::none; });
 }
 
 void settle_size(const images::Point& point, const BootOptions& options,
@@ -303,7 +303,7 @@ void check_plan(const HypervisorFacts& facts, MachinePlan& plan) {
     plan.reasons.push_back(
         "it boots by UEFI, and no UEFI firmware is installed: install the package ovmf");
   }
-  for (const PlannedDisk& disk : plan.disks) {
+  for (const GuestDisk& disk : plan.disks) {
     if (disk.bus == DiskBus::ide && plan.is_q35) {
       plan.reasons.push_back(
           fmt::format("disk {} cannot be on IDE in a q35 machine: choose sata", disk.name));

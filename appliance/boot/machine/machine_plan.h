@@ -29,7 +29,7 @@ namespace appliance::boot {
 // Attributes of an XML element, in order: a place on a bus as the old host assigned it.
 using Address = std::vector<std::pair<std::string, std::string>>;
 
-struct PlannedDisk {
+struct GuestDisk {
   std::string name;    // in the point, and of the export
   std::string target;  // "vda": names the disk inside the domain
   DiskBus bus = DiskBus::ide;
@@ -41,7 +41,7 @@ struct PlannedDisk {
   Address address;  // empty: anywhere
 };
 
-struct PlannedCard {
+struct GuestCard {
   std::string mac;
   std::string model;
   NetworkMode mode = NetworkMode::isolated;
@@ -82,8 +82,8 @@ struct MachinePlan {
   bool tpm_is_readable = true;  // false: its captured state cannot be used here
   base::Bytes tpm_state;        // permanent state captured with the point; empty: a new TPM
   std::vector<PlannedController> controllers;
-  std::vector<PlannedDisk> disks;
-  std::vector<PlannedCard> cards;
+  std::vector<GuestDisk> disks;
+  std::vector<GuestCard> cards;
   std::vector<std::string> notes;    // sentences
   std::vector<std::string> reasons;  // why it cannot be booted, sentences; empty: it can
 };

@@ -44,7 +44,7 @@ bool SqliteAlertRecords::open_alert(const Alert& alert) {
   return true;
 }
 
-bool SqliteAlertRecords::close_alert(std::string_view tenant, std::string_view kind,
+bool SqliteAlertRecords::close_alert(const TenantName& tenant, std::string_view kind,
                                      std::string_view subject, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)

@@ -12,7 +12,7 @@ class SqliteAlertRecords : public virtual AlertRecords {
   explicit SqliteAlertRecords(Connection& database) : database_(database) {}
 
   bool open_alert(const Alert& alert) override;
-  bool close_alert(std::string_view tenant, std::string_view kind, std::string_view subject,
+  bool close_alert(const TenantName& tenant, std::string_view kind, std::string_view subject,
                    uint64_t now_ms) override;
   Alert acknowledge_alert(int64_t id, const TenantScope& scope, uint64_t now_ms) override;
   std::optional<Alert> find_alert(int64_t id, const TenantScope& scope) override;

@@ -39,7 +39,7 @@ base::ErrorCode code_of(int result) {
                     fmt::format("catalog {}: {}", path != nullptr ? path : "", reason));
 }
 
-void expect_ok(sqlite3* connection, int result) {
+void require_ok(sqlite3* connection, int result) {
   if (result != SQLITE_OK) fail(connection, result);
 }
 
@@ -62,8 +62,8 @@ void Statement::Finalizer::operator()(sqlite3_stmt* statement) const {
 
 Statement::Statement(sqlite3* connection, std::string_view sql) : connection_(connection) {
   sqlite3_stmt* statement = nullptr;
-  expect_ok(connection, sqlite3_prepare_v2(connection, sql.data(), static_cast<int>(sql.size()),
-                                           &statement, nullptr));
+  require_ok(connection, sqlite3_prepare_v2(connection, sql.data(), static_cast<int>(sql.size()),
+                                            &statement, nullptr));
   statement_.reset(statement);
 }
 
@@ -110,21 +110,21 @@ bool Statement::is_null(int column) const {
 // SQLITE_TRANSIENT: the bytes are copied, so that a caller may bind temporaries.
 void Statement::bind_one(int place, std::string_view text) {
   const char* data = text.data() == nullptr ? "" : text.data();
-  expect_ok(connection_, sqlite3_bind_text64(statement_.get(), place, data, text.size(),
-                                             SQLITE_TRANSIENT, SQLITE_UTF8));
+  require_ok(connection_, sqlite3_bind_text64(statement_.get(), place, data, text.size(),
+                                              SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 void Statement::bind_one(int place, base::ByteView blob) {
-  expect_ok(connection_, sqlite3_bind_blob64(statement_.get(), place, blob.data(), blob.size(),
-                                             SQLITE_TRANSIENT));
+  require_ok(connection_, sqlite3_bind_blob64(statement_.get(), place, blob.data(), blob.size(),
+                                              SQLITE_TRANSIENT));
 }
 
 void Statement::bind_one(int place, std::nullopt_t) {
-  expect_ok(connection_, sqlite3_bind_null(statement_.get(), place));
+  require_ok(connection_, sqlite3_bind_null(statement_.get(), place));
 }
 
 void Statement::bind_integer(int place, int64_t value) {
-  expect_ok(connection_, sqlite3_bind_int64(statement_.get(), place, value));
+  require_ok(connection_, sqlite3_bind_int64(statement_.get(), place, value));
 }
 
 void Database::Closer::operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
@@ -151,8 +151,8 @@ Database::Database(const std::string& path) {
 }
 
 void Database::execute(const std::string& sql) {
-  expect_ok(connection_.get(),
-            sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr));
+  require_ok(connection_.get(),
+             sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr));
 }
 
 int64_t Database::changed_rows() const { return sqlite3_changes64(connection_.get()); }

@@ -56,7 +56,7 @@ Noticed SqliteProtectionRecords::notice_machines(const Host& host,
   return noticed;
 }
 
-void SqliteProtectionRecords::save_order(std::string_view tenant, std::string_view machine,
+void SqliteProtectionRecords::save_order(const TenantName& tenant, std::string_view machine,
                                          const HostId& host, uint64_t order, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)
@@ -68,7 +68,7 @@ void SqliteProtectionRecords::save_order(std::string_view tenant, std::string_vi
       .run();
 }
 
-bool SqliteProtectionRecords::was_ordered(std::string_view tenant, std::string_view machine,
+bool SqliteProtectionRecords::was_ordered(const TenantName& tenant, std::string_view machine,
                                           const HostId& host, uint64_t order) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(

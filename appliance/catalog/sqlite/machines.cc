@@ -23,7 +23,7 @@ LEFT JOIN points l ON l.tenant = m.tenant AND l.id = (
 Machine read_machine(Statement& row) {
   Machine machine;
   machine.id = images::MachineId::from_hex(row.text(0));
-  machine.tenant = row.text(1);
+  machine.tenant = TenantName(row.text(1));
   machine.name = row.text(2);
   if (!row.is_null(3)) machine.host = HostId::from_hex(row.text(3));
   machine.host_name = row.text(4);
@@ -48,7 +48,7 @@ std::optional<Machine> select_machine(Database& database, int64_t tenant, std::s
 }
 
 // Each name that a host syncs under is a row forever: one host must not create them without limit.
-void expect_room_for_machine(Database& database, const HostId& host) {
+void require_room_for_machine(Database& database, const HostId& host) {
   constexpr uint64_t kDayMs = 24ull * 3'600'000;
   auto since = [&](uint64_t since_ms) {
     Statement statement =
@@ -92,21 +92,21 @@ std::vector<Machine> SqliteMachineRecords::machines(const TenantScope& scope) {
   return machines;
 }
 
-std::optional<Machine> SqliteMachineRecords::find_machine(std::string_view tenant,
+std::optional<Machine> SqliteMachineRecords::find_machine(const TenantName& tenant,
                                                           std::string_view name) {
   auto database = database_.lock();
   return select_machine(**database, tenant_id(**database, tenant), name);
 }
 
-Machine SqliteMachineRecords::claim_machine(std::string_view tenant, const images::MachineId& id,
+Machine SqliteMachineRecords::claim_machine(const TenantName& tenant, const images::MachineId& id,
                                             std::string_view name, const HostId& host) {
   base::check_name(name, "machine's name");
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
   auto existing = select_machine(**database, tenant_number, name);
-  if (existing) expect_writable(*existing, host);
-  else expect_room_for_machine(**database, host);
+  if (existing) require_writable(*existing, host);
+  else require_room_for_machine(**database, host);
   (*database)
       ->prepare(
           "INSERT INTO machines(tenant, id, name, host, created_ms) VALUES (?, ?, ?, ?, ?) "
@@ -117,7 +117,7 @@ Machine SqliteMachineRecords::claim_machine(std::string_view tenant, const image
   return *select_machine(**database, tenant_number, name);
 }
 
-void SqliteMachineRecords::assign_machine(std::string_view tenant, std::string_view name,
+void SqliteMachineRecords::assign_machine(const TenantName& tenant, std::string_view name,
                                           const std::optional<HostId>& host) {
   auto database = database_.lock();
   std::optional<std::string> host_hex;
@@ -132,7 +132,7 @@ void SqliteMachineRecords::assign_machine(std::string_view tenant, std::string_v
   }
 }
 
-MachineTraces SqliteMachineRecords::machine_traces(std::string_view tenant,
+MachineTraces SqliteMachineRecords::machine_traces(const TenantName& tenant,
                                                    std::string_view machine_name) {
   auto database = database_.lock();
   int64_t number = tenant_id(**database, tenant);
@@ -152,7 +152,7 @@ MachineTraces SqliteMachineRecords::machine_traces(std::string_view tenant,
   return traces;
 }
 
-void SqliteMachineRecords::forget_machine(std::string_view tenant, std::string_view machine_name,
+void SqliteMachineRecords::forget_machine(const TenantName& tenant, std::string_view machine_name,
                                           uint64_t now_ms) {
   auto database = database_.lock();
   Transaction transaction(**database);

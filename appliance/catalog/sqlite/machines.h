@@ -12,13 +12,13 @@ class SqliteMachineRecords : public virtual MachineRecords {
   explicit SqliteMachineRecords(Connection& database) : database_(database) {}
 
   std::vector<Machine> machines(const TenantScope& scope) override;
-  std::optional<Machine> find_machine(std::string_view tenant, std::string_view name) override;
-  Machine claim_machine(std::string_view tenant, const images::MachineId& id, std::string_view name,
-                        const HostId& host) override;
-  void assign_machine(std::string_view tenant, std::string_view name,
+  std::optional<Machine> find_machine(const TenantName& tenant, std::string_view name) override;
+  Machine claim_machine(const TenantName& tenant, const images::MachineId& id,
+                        std::string_view name, const HostId& host) override;
+  void assign_machine(const TenantName& tenant, std::string_view name,
                       const std::optional<HostId>& host) override;
-  MachineTraces machine_traces(std::string_view tenant, std::string_view machine_name) override;
-  void forget_machine(std::string_view tenant, std::string_view machine_name,
+  MachineTraces machine_traces(const TenantName& tenant, std::string_view machine_name) override;
+  void forget_machine(const TenantName& tenant, std::string_view machine_name,
                       uint64_t now_ms) override;
 
  private:

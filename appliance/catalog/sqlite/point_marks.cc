@@ -7,7 +7,7 @@
 
 namespace appliance::catalog::sqlite {
 
-void SqlitePointRecords::hold_point(std::string_view tenant, const Hold& hold) {
+void SqlitePointRecords::hold_point(const TenantName& tenant, const Hold& hold) {
   auto database = database_.lock();
   int64_t tenant_number = tenant_id(**database, tenant);
   Statement known = (*database)->prepare("SELECT 1 FROM points WHERE tenant = ? AND id = ?");
@@ -21,7 +21,7 @@ void SqlitePointRecords::hold_point(std::string_view tenant, const Hold& hold) {
       .run();
 }
 
-bool SqlitePointRecords::release_point(std::string_view tenant, const images::PointId& point) {
+bool SqlitePointRecords::release_point(const TenantName& tenant, const images::PointId& point) {
   auto database = database_.lock();
   (*database)
       ->prepare("DELETE FROM holds WHERE tenant = ? AND point = ?")
@@ -30,7 +30,7 @@ bool SqlitePointRecords::release_point(std::string_view tenant, const images::Po
   return (*database)->changed_rows() > 0;
 }
 
-std::map<images::PointId, Hold> SqlitePointRecords::holds(std::string_view tenant,
+std::map<images::PointId, Hold> SqlitePointRecords::holds(const TenantName& tenant,
                                                           uint64_t now_ms) {
   auto database = database_.lock();
   Statement statement =
@@ -48,7 +48,7 @@ std::map<images::PointId, Hold> SqlitePointRecords::holds(std::string_view tenan
   return found;
 }
 
-void SqlitePointRecords::save_store_check(std::string_view tenant, const StoreCheck& check,
+void SqlitePointRecords::save_store_check(const TenantName& tenant, const StoreCheck& check,
                                           const std::vector<images::PointId>& damaged) {
   auto database = database_.lock();
   Transaction transaction(**database);
@@ -67,7 +67,7 @@ void SqlitePointRecords::save_store_check(std::string_view tenant, const StoreCh
   transaction.commit();
 }
 
-std::optional<StoreCheck> SqlitePointRecords::last_store_check(std::string_view tenant) {
+std::optional<StoreCheck> SqlitePointRecords::last_store_check(const TenantName& tenant) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT checked_ms, deep, problem_count, first_problem FROM store_checks WHERE tenant = ?");
@@ -77,7 +77,7 @@ std::optional<StoreCheck> SqlitePointRecords::last_store_check(std::string_view 
                     statement.text(3)};
 }
 
-std::map<images::PointId, uint64_t> SqlitePointRecords::damaged_points(std::string_view tenant) {
+std::map<images::PointId, uint64_t> SqlitePointRecords::damaged_points(const TenantName& tenant) {
   auto database = database_.lock();
   Statement statement =
       (*database)->prepare("SELECT point, found_ms FROM damaged_points WHERE tenant = ?");

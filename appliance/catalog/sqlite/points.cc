@@ -84,7 +84,7 @@ void settle_missing(Database& database, int64_t tenant,
 
 }  // namespace
 
-void SqlitePointRecords::set_points(std::string_view tenant,
+void SqlitePointRecords::set_points(const TenantName& tenant,
                                     const std::vector<images::PointSummary>& points,
                                     LostPoints lost) {
   auto database = database_.lock();
@@ -98,7 +98,7 @@ void SqlitePointRecords::set_points(std::string_view tenant,
   transaction.commit();
 }
 
-void SqlitePointRecords::add_point(std::string_view tenant, const images::PointSummary& point) {
+void SqlitePointRecords::add_point(const TenantName& tenant, const images::PointSummary& point) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
@@ -107,7 +107,7 @@ void SqlitePointRecords::add_point(std::string_view tenant, const images::PointS
   transaction.commit();
 }
 
-void SqlitePointRecords::remove_point(std::string_view tenant, const images::PointId& id) {
+void SqlitePointRecords::remove_point(const TenantName& tenant, const images::PointId& id) {
   auto database = database_.lock();
   Transaction transaction(**database);
   int64_t tenant_number = tenant_id(**database, tenant);
@@ -121,7 +121,7 @@ void SqlitePointRecords::remove_point(std::string_view tenant, const images::Poi
   transaction.commit();
 }
 
-std::vector<PointRow> SqlitePointRecords::points(std::string_view tenant,
+std::vector<PointRow> SqlitePointRecords::points(const TenantName& tenant,
                                                  std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
@@ -134,7 +134,7 @@ std::vector<PointRow> SqlitePointRecords::points(std::string_view tenant,
   std::vector<PointRow> rows;
   while (statement.step()) {
     PointRow row;
-    row.tenant = std::string(tenant);
+    row.tenant = tenant;
     row.summary.id = images::PointId::from_hex(statement.text(0));
     row.summary.machine = images::MachineId::from_hex(statement.text(1));
     row.summary.machine_name = statement.text(2);
@@ -149,7 +149,7 @@ std::vector<PointRow> SqlitePointRecords::points(std::string_view tenant,
   return rows;
 }
 
-std::vector<MissingPoint> SqlitePointRecords::missing_points(std::string_view tenant) {
+std::vector<MissingPoint> SqlitePointRecords::missing_points(const TenantName& tenant) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT point, machine_name, time_ms, size, consistency, noticed_ms FROM missing_points "
@@ -164,7 +164,7 @@ std::vector<MissingPoint> SqlitePointRecords::missing_points(std::string_view te
   return points;
 }
 
-void SqlitePointRecords::intend_removal(std::string_view tenant, const images::PointId& id) {
+void SqlitePointRecords::intend_removal(const TenantName& tenant, const images::PointId& id) {
   auto database = database_.lock();
   (*database)
       ->insert_if_absent("removals", {"tenant", "point"}, {})
@@ -172,7 +172,7 @@ void SqlitePointRecords::intend_removal(std::string_view tenant, const images::P
       .run();
 }
 
-std::optional<PointOwner> SqlitePointRecords::find_owner(std::string_view tenant,
+std::optional<PointOwner> SqlitePointRecords::find_owner(const TenantName& tenant,
                                                          const images::PointId& id) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(

@@ -14,7 +14,7 @@ constexpr std::string_view kSelect =
 
 Protection read_protection(Statement& row) {
   Protection protection;
-  protection.tenant = row.text(0);
+  protection.tenant = TenantName(row.text(0));
   protection.machine = row.text(1);
   protection.wanted = row.integer(2) != 0;
   protection.policy = row.text(3);
@@ -39,7 +39,7 @@ uint64_t worst_gap_in(Database& database, int64_t tenant, std::string_view machi
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> SqliteProtectionRecords::policies(
-    std::string_view tenant) {
+    const TenantName& tenant) {
   auto database = database_.lock();
   Statement statement =
       (*database)->prepare("SELECT name, body FROM policies WHERE tenant = ? ORDER BY name");
@@ -49,7 +49,7 @@ std::vector<std::pair<std::string, std::string>> SqliteProtectionRecords::polici
   return policies;
 }
 
-void SqliteProtectionRecords::set_policy(std::string_view tenant, std::string_view name,
+void SqliteProtectionRecords::set_policy(const TenantName& tenant, std::string_view name,
                                          std::string_view body) {
   auto database = database_.lock();
   (*database)
@@ -58,7 +58,7 @@ void SqliteProtectionRecords::set_policy(std::string_view tenant, std::string_vi
       .run();
 }
 
-void SqliteProtectionRecords::remove_policy(std::string_view tenant, std::string_view name) {
+void SqliteProtectionRecords::remove_policy(const TenantName& tenant, std::string_view name) {
   auto database = database_.lock();
   int64_t tenant_number = tenant_id(**database, tenant);
   Statement users = (*database)->prepare(
@@ -79,7 +79,7 @@ void SqliteProtectionRecords::remove_policy(std::string_view tenant, std::string
   }
 }
 
-std::vector<Protection> SqliteProtectionRecords::protections(std::string_view tenant) {
+std::vector<Protection> SqliteProtectionRecords::protections(const TenantName& tenant) {
   auto database = database_.lock();
   Statement statement =
       (*database)->prepare(fmt::format("{} WHERE p.tenant = ? ORDER BY p.machine", kSelect));
@@ -89,7 +89,7 @@ std::vector<Protection> SqliteProtectionRecords::protections(std::string_view te
   return protections;
 }
 
-std::optional<Protection> SqliteProtectionRecords::find_protection(std::string_view tenant,
+std::optional<Protection> SqliteProtectionRecords::find_protection(const TenantName& tenant,
                                                                    std::string_view machine) {
   auto database = database_.lock();
   Statement statement =
@@ -112,7 +112,7 @@ void SqliteProtectionRecords::save_protection(const Protection& protection) {
       .run();
 }
 
-RecoveryGaps SqliteProtectionRecords::recovery_gaps(std::string_view tenant,
+RecoveryGaps SqliteProtectionRecords::recovery_gaps(const TenantName& tenant,
                                                     std::string_view machine, uint64_t now_ms) {
   constexpr uint64_t kDay = 24ull * 3'600'000;
   auto database = database_.lock();
@@ -123,13 +123,13 @@ RecoveryGaps SqliteProtectionRecords::recovery_gaps(std::string_view tenant,
           worst_gap_in(**database, number, machine, since(7 * kDay), kAlways)};
 }
 
-uint64_t SqliteProtectionRecords::worst_gap(std::string_view tenant, std::string_view machine,
+uint64_t SqliteProtectionRecords::worst_gap(const TenantName& tenant, std::string_view machine,
                                             uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
   return worst_gap_in(**database, tenant_id(**database, tenant), machine, from_ms, to_ms);
 }
 
-RetentionMark SqliteProtectionRecords::retention_mark(std::string_view tenant,
+RetentionMark SqliteProtectionRecords::retention_mark(const TenantName& tenant,
                                                       std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
@@ -140,7 +140,7 @@ RetentionMark SqliteProtectionRecords::retention_mark(std::string_view tenant,
   return {statement.text(0), statement.text(1), statement.natural(2)};
 }
 
-void SqliteProtectionRecords::save_retention_mark(std::string_view tenant,
+void SqliteProtectionRecords::save_retention_mark(const TenantName& tenant,
                                                   std::string_view machine_name,
                                                   const RetentionMark& mark) {
   auto database = database_.lock();

@@ -11,25 +11,25 @@ class SqliteProtectionRecords : public virtual ProtectionRecords {
   // `database` outlives it.
   explicit SqliteProtectionRecords(Connection& database) : database_(database) {}
 
-  std::vector<std::pair<std::string, std::string>> policies(std::string_view tenant) override;
-  void set_policy(std::string_view tenant, std::string_view name, std::string_view body) override;
-  void remove_policy(std::string_view tenant, std::string_view name) override;
-  std::vector<Protection> protections(std::string_view tenant) override;
-  std::optional<Protection> find_protection(std::string_view tenant,
+  std::vector<std::pair<std::string, std::string>> policies(const TenantName& tenant) override;
+  void set_policy(const TenantName& tenant, std::string_view name, std::string_view body) override;
+  void remove_policy(const TenantName& tenant, std::string_view name) override;
+  std::vector<Protection> protections(const TenantName& tenant) override;
+  std::optional<Protection> find_protection(const TenantName& tenant,
                                             std::string_view machine) override;
   void save_protection(const Protection& protection) override;
-  RetentionMark retention_mark(std::string_view tenant, std::string_view machine_name) override;
-  void save_retention_mark(std::string_view tenant, std::string_view machine_name,
+  RetentionMark retention_mark(const TenantName& tenant, std::string_view machine_name) override;
+  void save_retention_mark(const TenantName& tenant, std::string_view machine_name,
                            const RetentionMark& mark) override;
   Noticed notice_machines(const Host& host, const std::vector<std::string>& names, bool wanted,
                           uint64_t now_ms) override;
-  void save_order(std::string_view tenant, std::string_view machine, const HostId& host,
+  void save_order(const TenantName& tenant, std::string_view machine, const HostId& host,
                   uint64_t order, uint64_t now_ms) override;
-  bool was_ordered(std::string_view tenant, std::string_view machine, const HostId& host,
+  bool was_ordered(const TenantName& tenant, std::string_view machine, const HostId& host,
                    uint64_t order) override;
-  RecoveryGaps recovery_gaps(std::string_view tenant, std::string_view machine,
+  RecoveryGaps recovery_gaps(const TenantName& tenant, std::string_view machine,
                              uint64_t now_ms) override;
-  uint64_t worst_gap(std::string_view tenant, std::string_view machine, uint64_t from_ms,
+  uint64_t worst_gap(const TenantName& tenant, std::string_view machine, uint64_t from_ms,
                      uint64_t to_ms) override;
   void forget_gaps(uint64_t before_ms) override;
 

@@ -6,11 +6,11 @@
 
 namespace appliance::catalog::sqlite {
 
-void SqliteTenantRecords::expect_tenant(std::string_view name) {
+void SqliteTenantRecords::require_tenant(const TenantName& name) {
   tenant_id(**database_.lock(), name);
 }
 
-void SqliteTenantRecords::add_tenant(std::string_view name, uint64_t now_ms) {
+void SqliteTenantRecords::add_tenant(const TenantName& name, uint64_t now_ms) {
   auto database = database_.lock();
   (*database)->insert_if_absent("tenants", {"name"}, {"created_ms"}).bind(name, now_ms).run();
   if ((*database)->changed_rows() == 1) return;
@@ -18,7 +18,7 @@ void SqliteTenantRecords::add_tenant(std::string_view name, uint64_t now_ms) {
                     fmt::format("there is already a tenant '{}'", name));
 }
 
-std::optional<uint64_t> SqliteTenantRecords::tenant_quota(std::string_view name) {
+std::optional<uint64_t> SqliteTenantRecords::tenant_quota(const TenantName& name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare("SELECT quota FROM tenants WHERE id = ?");
   statement.bind(tenant_id(**database, name));
@@ -26,7 +26,7 @@ std::optional<uint64_t> SqliteTenantRecords::tenant_quota(std::string_view name)
   return statement.natural(0);
 }
 
-void SqliteTenantRecords::set_tenant_quota(std::string_view name, std::optional<uint64_t> quota) {
+void SqliteTenantRecords::set_tenant_quota(const TenantName& name, std::optional<uint64_t> quota) {
   auto database = database_.lock();
   (*database)
       ->prepare("UPDATE tenants SET quota = ? WHERE id = ?")
@@ -40,11 +40,11 @@ std::vector<Tenant> SqliteTenantRecords::tenants(const TenantScope& scope) {
       "SELECT name, created_ms FROM tenants WHERE ?1 IS NULL OR name = ?1 ORDER BY name");
   statement.bind(tenant_filter(**database, scope));
   std::vector<Tenant> tenants;
-  while (statement.step()) tenants.push_back({statement.text(0), statement.natural(1)});
+  while (statement.step()) tenants.push_back({TenantName(statement.text(0)), statement.natural(1)});
   return tenants;
 }
 
-std::optional<StoreRecord> SqliteTenantRecords::find_store(std::string_view tenant) {
+std::optional<StoreRecord> SqliteTenantRecords::find_store(const TenantName& tenant) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare("SELECT id, directory FROM stores WHERE tenant = ?");
   statement.bind(tenant_id(**database, tenant));
@@ -55,7 +55,7 @@ std::optional<StoreRecord> SqliteTenantRecords::find_store(std::string_view tena
   return record;
 }
 
-void SqliteTenantRecords::save_store(std::string_view tenant, const StoreRecord& store) {
+void SqliteTenantRecords::save_store(const TenantName& tenant, const StoreRecord& store) {
   auto database = database_.lock();
   (*database)
       ->upsert("stores", {"tenant"}, {"id", "directory"})
@@ -64,13 +64,13 @@ void SqliteTenantRecords::save_store(std::string_view tenant, const StoreRecord&
       .run();
 }
 
-std::vector<std::string> SqliteTenantRecords::tenants_with_store(const images::StoreId& id) {
+std::vector<TenantName> SqliteTenantRecords::tenants_with_store(const images::StoreId& id) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT t.name FROM stores s JOIN tenants t ON t.id = s.tenant WHERE s.id = ?");
   statement.bind(id.hex());
-  std::vector<std::string> names;
-  while (statement.step()) names.push_back(statement.text(0));
+  std::vector<TenantName> names;
+  while (statement.step()) names.emplace_back(statement.text(0));
   return names;
 }
 

@@ -12,13 +12,13 @@ class SqliteTenantRecords : public virtual TenantRecords {
   explicit SqliteTenantRecords(Connection& database) : database_(database) {}
 
   std::vector<Tenant> tenants(const TenantScope& scope) override;
-  void expect_tenant(std::string_view name) override;
-  void add_tenant(std::string_view name, uint64_t now_ms) override;
-  std::optional<uint64_t> tenant_quota(std::string_view name) override;
-  void set_tenant_quota(std::string_view name, std::optional<uint64_t> quota) override;
-  std::optional<StoreRecord> find_store(std::string_view tenant) override;
-  void save_store(std::string_view tenant, const StoreRecord& store) override;
-  std::vector<std::string> tenants_with_store(const images::StoreId& id) override;
+  void require_tenant(const TenantName& name) override;
+  void add_tenant(const TenantName& name, uint64_t now_ms) override;
+  std::optional<uint64_t> tenant_quota(const TenantName& name) override;
+  void set_tenant_quota(const TenantName& name, std::optional<uint64_t> quota) override;
+  std::optional<StoreRecord> find_store(const TenantName& tenant) override;
+  void save_store(const TenantName& tenant, const StoreRecord& store) override;
+  std::vector<TenantName> tenants_with_store(const images::StoreId& id) override;
 
  private:
   Connection& database_;

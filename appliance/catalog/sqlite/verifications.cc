@@ -19,7 +19,7 @@ constexpr std::string_view kSelect =
 Verification read_verification(Statement& row) {
   Verification seen;
   seen.number = row.integer(0);
-  seen.tenant = row.text(1);
+  seen.tenant = TenantName(row.text(1));
   seen.machine_name = row.text(2);
   seen.point = images::PointId::from_hex(row.text(3));
   seen.point_time_ms = row.natural(4);
@@ -61,7 +61,8 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
       "LIMIT -1 OFFSET ?)";
   auto run = [&](const std::string& words) {
     return database.prepare(words)
-        .bind(tenant, std::string_view(newest.machine_name), VerificationRecords::kWholeTestBoots)
+        .bind(tenant, std::string_view(newest.machine_name),
+              VerificationRecords::kFullTestBootsKept)
         .run();
   };
   run(fmt::format("DELETE FROM verification_pictures WHERE verification IN {}", kOlder));
@@ -109,7 +110,7 @@ void SqliteVerificationRecords::forget_test_boots(uint64_t before_ms) {
           "WHERE n.tenant = verifications.tenant AND n.machine = verifications.machine AND "
           "n.id > verifications.id) >= ? AND NOT EXISTS (SELECT 1 FROM points p WHERE p.tenant = "
           "verifications.tenant AND p.id = verifications.point)")
-      .bind(before_ms, VerificationRecords::kWholeTestBoots)
+      .bind(before_ms, VerificationRecords::kFullTestBootsKept)
       .run();
 }
 
@@ -135,7 +136,7 @@ void SqliteVerificationRecords::replace_verification(
   transaction.commit();
 }
 
-std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(std::string_view tenant,
+std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(const TenantName& tenant,
                                                                     std::string_view machine_name,
                                                                     uint32_t limit) {
   auto database = database_.lock();
@@ -149,7 +150,7 @@ std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(std::string_
 }
 
 std::optional<NewestVerdict> SqliteVerificationRecords::newest_verdict(
-    std::string_view tenant, std::string_view machine_name) {
+    const TenantName& tenant, std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format(
       "SELECT verdict, {}, point_time_ms, started_ms FROM verifications WHERE tenant = ? "
@@ -161,7 +162,7 @@ std::optional<NewestVerdict> SqliteVerificationRecords::newest_verdict(
                        statement.natural(3)};
 }
 
-std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(std::string_view tenant,
+std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(const TenantName& tenant,
                                                                   std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
@@ -172,7 +173,7 @@ std::optional<uint64_t> SqliteVerificationRecords::last_passed_ms(std::string_vi
   return statement.natural(0);
 }
 
-VerdictCounts SqliteVerificationRecords::verdict_counts(std::string_view tenant,
+VerdictCounts SqliteVerificationRecords::verdict_counts(const TenantName& tenant,
                                                         std::string_view machine_name,
                                                         uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
@@ -185,7 +186,7 @@ VerdictCounts SqliteVerificationRecords::verdict_counts(std::string_view tenant,
 }
 
 std::optional<Verification> SqliteVerificationRecords::last_verification(
-    std::string_view tenant, std::string_view machine_name, uint64_t from_ms, uint64_t to_ms) {
+    const TenantName& tenant, std::string_view machine_name, uint64_t from_ms, uint64_t to_ms) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       fmt::format("{} WHERE v.tenant = ? AND v.machine = ? AND v.started_ms >= ? AND "
@@ -234,7 +235,7 @@ std::vector<VerificationPicture> SqliteVerificationRecords::verification_picture
   return pictures;
 }
 
-MachineChecks SqliteVerificationRecords::machine_checks(std::string_view tenant,
+MachineChecks SqliteVerificationRecords::machine_checks(const TenantName& tenant,
                                                         std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
@@ -244,7 +245,7 @@ MachineChecks SqliteVerificationRecords::machine_checks(std::string_view tenant,
   return {statement.text(0), statement.natural(1)};
 }
 
-void SqliteVerificationRecords::set_machine_checks(std::string_view tenant,
+void SqliteVerificationRecords::set_machine_checks(const TenantName& tenant,
                                                    std::string_view machine_name,
                                                    const MachineChecks& checks) {
   auto database = database_.lock();
@@ -255,7 +256,7 @@ void SqliteVerificationRecords::set_machine_checks(std::string_view tenant,
 }
 
 std::map<images::PointId, std::string> SqliteVerificationRecords::test_verdicts(
-    std::string_view tenant, std::string_view machine_name) {
+    const TenantName& tenant, std::string_view machine_name) {
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT point, verdict FROM verifications WHERE tenant = ? AND machine = ? AND settled != 0 "

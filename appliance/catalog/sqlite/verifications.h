@@ -20,21 +20,21 @@ class SqliteVerificationRecords : public virtual VerificationRecords {
   std::vector<VerificationPicture> verification_pictures(int64_t number) override;
   std::vector<Verification> verifications(const TenantScope& scope, std::string_view machine_name,
                                           uint32_t limit) override;
-  std::vector<RecoveryTime> recovery_times(std::string_view tenant, std::string_view machine_name,
+  std::vector<RecoveryTime> recovery_times(const TenantName& tenant, std::string_view machine_name,
                                            uint32_t limit) override;
-  std::optional<NewestVerdict> newest_verdict(std::string_view tenant,
+  std::optional<NewestVerdict> newest_verdict(const TenantName& tenant,
                                               std::string_view machine_name) override;
-  std::map<images::PointId, std::string> test_verdicts(std::string_view tenant,
+  std::map<images::PointId, std::string> test_verdicts(const TenantName& tenant,
                                                        std::string_view machine_name) override;
-  std::optional<uint64_t> last_passed_ms(std::string_view tenant,
+  std::optional<uint64_t> last_passed_ms(const TenantName& tenant,
                                          std::string_view machine_name) override;
-  VerdictCounts verdict_counts(std::string_view tenant, std::string_view machine_name,
+  VerdictCounts verdict_counts(const TenantName& tenant, std::string_view machine_name,
                                uint64_t from_ms, uint64_t to_ms) override;
-  std::optional<Verification> last_verification(std::string_view tenant,
+  std::optional<Verification> last_verification(const TenantName& tenant,
                                                 std::string_view machine_name, uint64_t from_ms,
                                                 uint64_t to_ms) override;
-  MachineChecks machine_checks(std::string_view tenant, std::string_view machine_name) override;
-  void set_machine_checks(std::string_view tenant, std::string_view machine_name,
+  MachineChecks machine_checks(const TenantName& tenant, std::string_view machine_name) override;
+  void set_machine_checks(const TenantName& tenant, std::string_view machine_name,
                           const MachineChecks& checks) override;
 
  private:

@@ -68,7 +68,7 @@ class Walk {
     return page;
   }
 
-  void expect_found(MDB_dbi table, MDB_val key, const void* value) {
+  void require_found(MDB_dbi table, MDB_val key, const void* value) {
     MDB_val found;
     bool good = mdb_get(txn_, table, &key, &found) == MDB_SUCCESS && found.mv_data == value;
     if (!good) damaged("an entry is not found from the root");
@@ -85,13 +85,13 @@ class Walk {
         damaged("the keys of a table do not ascend");
       }
       if (page != last_page) {
-        if (last_page != nullptr) expect_found(table, last_key, last_value.mv_data);
-        expect_found(table, key, value.mv_data);
+        if (last_page != nullptr) require_found(table, last_key, last_value.mv_data);
+        require_found(table, key, value.mv_data);
       }
       last_page = page, last_key = key, last_value = value;
     });
-    if (last_page != nullptr) expect_found(table, last_key, last_value.mv_data);
-    expect_count(table, count);
+    if (last_page != nullptr) require_found(table, last_key, last_value.mv_data);
+    require_count(table, count);
   }
 
   // A list is a count and page numbers, largest first; its key is the transaction that freed them.
@@ -105,7 +105,7 @@ class Walk {
         damaged("a list of free pages has a bad length");
       lists.push_back(view_of(value));
     });
-    expect_count(table, count);
+    require_count(table, count);
     for (ByteView list : lists) {
       uint64_t length = base::load_u64(list.data());
       if (length > list.size() / 8 - 1) damaged("a list of free pages has a bad length");
@@ -120,7 +120,7 @@ class Walk {
     }
   }
 
-  void expect_count(MDB_dbi table, uint64_t count) {
+  void require_count(MDB_dbi table, uint64_t count) {
     MDB_stat stat;
     check(mdb_stat(txn_, table, &stat), "examine");
     if (stat.ms_entries != count)

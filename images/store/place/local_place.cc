@@ -135,7 +135,7 @@ class BlobLease : public Lease {
  public:
   explicit BlobLease(std::unique_ptr<base::FileLock> lock) : lock_(std::move(lock)) {}
   bool is_held() const override { return true; }
-  void expect_held() const override {}
+  void require_held() const override {}
 
  private:
   std::unique_ptr<base::FileLock> lock_;
@@ -149,7 +149,7 @@ class WriterLease : public Lease {
       : lock_(std::move(lock)), place_(path), directory_(std::move(directory)) {}
 
   bool is_held() const override { return place_.is_current(); }
-  void expect_held() const override {
+  void require_held() const override {
     if (is_held()) return;
     throw Error(ErrorCode::unavailable,
                 "the store in " + directory_ +

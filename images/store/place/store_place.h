@@ -95,7 +95,7 @@ class Lease {
   // Cheap: asks nobody over a network.
   virtual bool is_held() const = 0;
   // Throws unavailable, with a sentence that says why, if it is no longer held.
-  virtual void expect_held() const = 0;
+  virtual void require_held() const = 0;
 };
 
 // None of these waits: each throws busy if another holder is in the way.

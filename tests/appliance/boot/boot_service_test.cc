@@ -244,7 +244,7 @@ TEST_CASE("the instant VM of another node is listed and left alone", "[boot]") {
   AdoptReport report = appliance.service().adopt();
   REQUIRE(report.of_other_nodes.size() == 1);
   CHECK(report.of_other_nodes[0].node == elsewhere);
-  CHECK((report.running.empty() && report.resting.empty() && report.cut_off.empty()));
+  CHECK((report.running.empty() && report.resting.empty() && report.interrupted.empty()));
   CHECK((report.cleaned.empty() && report.problems.empty()));
   CHECK(appliance.service().tend().empty());
   std::vector<InstantVm> listed = appliance.service().list(access::TenantScope::all());
@@ -287,7 +287,7 @@ TEST_CASE("a VM that was cut off is started again, one that ended is not", "[boo
   SECTION("after a loss of power") {
     cut_off();
     AdoptReport report = appliance.service().adopt();
-    REQUIRE(report.cut_off.size() == 1);
+    REQUIRE(report.interrupted.size() == 1);
     appliance.service().tend();
     InstantVm again = appliance.service().get(vm.id);
     CHECK(again.state == VmState::running);

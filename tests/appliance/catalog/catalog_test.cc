@@ -72,7 +72,7 @@ TEST_CASE("a catalog knows which store is whose, also one of an older version") 
   catalog->save_store("new", {id, "/mnt/new"});
   CHECK(catalog->find_store("new")->id == id);
   CHECK(catalog->find_store("new")->directory == "/mnt/new");
-  CHECK(catalog->tenants_with_store(id) == std::vector<std::string>{"new"});
+  CHECK(catalog->tenants_with_store(id) == std::vector<TenantName>{"new"});
   CHECK_FALSE(catalog->find_fact("authority"));
   catalog->save_fact("authority", "abc");
   CHECK(catalog->find_fact("authority") == "abc");

@@ -23,7 +23,7 @@ TEST_CASE("records of points keep the contract", "[catalog]") {
     CHECK(rows[0].summary.id == a.id);
     CHECK(rows[0].summary.dates == a.dates);
     CHECK(rows[0].summary.size == a.size);
-    CHECK(rows[0].tenant == tenant.text());
+    CHECK(rows[0].tenant == tenant);
     CHECK(rows[1].summary.id == late.id);
     CHECK(rows[2].summary.id == b.id);
     CHECK(records->find_owner(tenant, b.id)->machine_name == "b");

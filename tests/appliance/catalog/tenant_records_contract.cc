@@ -12,9 +12,9 @@ TEST_CASE("records of tenants keep the contract", "[catalog]") {
   SECTION("there is the default tenant, and those that are added, by name") {
     REQUIRE(records->tenants(TenantScope::all()).size() == 1);
     CHECK(records->tenants(TenantScope::all()).front().name == kDefaultTenant);
-    CHECK(code_of([&] { records->expect_tenant("acme"); }) == base::ErrorCode::not_found);
+    CHECK(code_of([&] { records->require_tenant("acme"); }) == base::ErrorCode::not_found);
     records->add_tenant("acme", 7);
-    CHECK_NOTHROW(records->expect_tenant("acme"));
+    CHECK_NOTHROW(records->require_tenant("acme"));
     CHECK(code_of([&] { records->add_tenant("acme", 8); }) == base::ErrorCode::already_exists);
     fresh->reopen();
     records = &fresh->get();

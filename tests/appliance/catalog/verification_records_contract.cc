@@ -13,7 +13,7 @@ constexpr uint64_t kDay = 24 * 3'600'000ull;
 Verification make_verification(const std::string& machine, const std::string& verdict,
                                uint64_t started_ms) {
   Verification seen;
-  seen.tenant = std::string(kDefaultTenant);
+  seen.tenant = kDefaultTenant;
   seen.machine_name = machine;
   seen.point = images::PointId::random();
   seen.why = "nightly";
@@ -134,7 +134,7 @@ TEST_CASE("old test boots of a machine grow thin, and end; those of others stay"
   };
   int64_t other = add("other", kDay);
   int64_t first = add("web", kDay), second = add("web", 300 * kDay);
-  for (int64_t i = 0; i + 1 < VerificationRecords::kWholeTestBoots; ++i) add("web", 400 * kDay);
+  for (int64_t i = 0; i + 1 < VerificationRecords::kFullTestBootsKept; ++i) add("web", 400 * kDay);
   CHECK(records.verification_pictures(first).empty());
   CHECK(records.verification(tenant, first).evidence == "[]");
   CHECK(records.verification(tenant, first).serial.empty());

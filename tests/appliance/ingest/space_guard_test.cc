@@ -25,7 +25,7 @@ struct Setup {
   explicit Setup(const SpaceLimits& limits = {})
       : guard(*catalog, {"/store", "/state"}, limits,
               {[this](const std::string&) { return space; },
-               [this](const std::string&) { return store_size; }, [this] { return now; }}) {
+               [this](const catalog::TenantName&) { return store_size; }, [this] { return now; }}) {
     host.id = catalog::HostId::random();
     host.tenant = catalog::TenantName(catalog::kDefaultTenant);
     host.name = "noisy";

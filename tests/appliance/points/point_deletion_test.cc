@@ -15,7 +15,7 @@
 namespace appliance::points {
 namespace {
 
-const std::string kTenant(catalog::kDefaultTenant);
+const catalog::TenantName kTenant(catalog::kDefaultTenant);
 
 struct Appliance {
   base::ScratchDirectory scratch{"/tmp", "muletto-deletion-test"};
@@ -115,7 +115,7 @@ TEST_CASE("a record that cannot be read keeps every point", "[points]") {
   images::PointId point = appliance.sync("web");
   std::string folder = appliance.scratch.path() + "/vms/" + boot::BootId::random().hex();
   std::filesystem::create_directories(folder);
-  appliance.deletion.expect_deletable(kTenant, point);  // it has not begun
+  appliance.deletion.require_deletable(kTenant, point);  // it has not begun
   std::ofstream(folder + "/boot.json") << "{\"version\": 1, tru";
   CHECK_THROWS_WITH(appliance.deletion.remove(kTenant, point), Catch::Contains("cannot be read"));
   std::filesystem::remove_all(appliance.scratch.path() + "/vms");

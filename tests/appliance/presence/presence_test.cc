@@ -95,30 +95,30 @@ TEST_CASE("no appliance is made where a part of one is, and no authority where o
   base::ScratchDirectory scratch("/tmp", "muletto-first-start");
   Config config;
   config.state_directory = scratch.path();
-  expect_state_folder(config);
+  require_state_folder(config);
   auto catalog = catalog::Catalog::open(config.catalog_path());
-  expect_known_authority(config, *catalog);
+  require_known_authority(config, *catalog);
   std::string fingerprint = pki::Authority::open(config.pki_directory(), {})->fingerprint();
   catalog->save_fact("authority", fingerprint);
-  expect_known_authority(config, *catalog);
-  expect_state_folder(config);
+  require_known_authority(config, *catalog);
+  require_state_folder(config);
 
   SECTION("the keys are gone") {
     std::filesystem::rename(config.pki_directory(), scratch.path() + "/away");
-    CHECK_THROWS_WITH(expect_known_authority(config, *catalog), Contains("--init"));
+    CHECK_THROWS_WITH(require_known_authority(config, *catalog), Contains("--init"));
     CHECK_FALSE(std::filesystem::exists(config.pki_directory()));
     config.make_missing = true;
-    expect_known_authority(config, *catalog);
+    require_known_authority(config, *catalog);
   }
   SECTION("the keys are another's") {
     catalog->save_fact("authority", std::string(64, 'a'));
-    CHECK_THROWS_WITH(expect_known_authority(config, *catalog), Contains("another appliance"));
+    CHECK_THROWS_WITH(require_known_authority(config, *catalog), Contains("another appliance"));
   }
   SECTION("the catalog is gone") {
     catalog.reset();
     for (const char* tail : {"", "-wal", "-shm"})
       std::filesystem::remove(config.catalog_path() + tail);
-    CHECK_THROWS_WITH(expect_state_folder(config), Contains("but not its catalog"));
+    CHECK_THROWS_WITH(require_state_folder(config), Contains("but not its catalog"));
   }
 }
 

@@ -21,7 +21,7 @@
 
 namespace appliance::retention {
 
-inline const std::string kTenant(catalog::kDefaultTenant);
+inline const catalog::TenantName kTenant(catalog::kDefaultTenant);
 constexpr uint64_t kHour = 3'600'000, kDay = 24 * kHour;
 
 // One protected machine in a real store, with clocks that the test moves.

@@ -48,7 +48,7 @@ struct TestsOnOrder : TestBoots {
   bool full = true;
   std::vector<std::string> ordered;  // "MACHINE WHY"
 
-  void order(const std::string&, const std::string& machine, const char* why) override {
+  void order(const catalog::TenantName&, const std::string& machine, const char* why) override {
     if (full) throw base::Error(base::ErrorCode::busy, "the queue is full");
     ordered.push_back(machine + " " + why);
   }

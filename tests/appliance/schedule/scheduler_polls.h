@@ -8,7 +8,7 @@
 
 namespace appliance::schedule {
 
-inline const std::string kTenant(catalog::kDefaultTenant);
+inline const catalog::TenantName kTenant(catalog::kDefaultTenant);
 
 inline Poll report(const std::vector<std::string>& machines) {
   Poll poll;

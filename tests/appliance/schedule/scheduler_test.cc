@@ -23,10 +23,13 @@ using catalog::Host;
 struct Holders : ingest::Timelines {
   std::map<std::string, catalog::HostId> hosts;  // by machine
 
-  std::optional<ingest::TimelineHolder> holder(const std::string&, const std::string&) override {
+  std::optional<ingest::TimelineHolder> holder(const catalog::TenantName&,
+                                               const std::string&) override {
     return std::nullopt;
   }
-  std::map<std::string, catalog::HostId> holders(const std::string&) override { return hosts; }
+  std::map<std::string, catalog::HostId> holders(const catalog::TenantName&) override {
+    return hosts;
+  }
 };
 
 // A scheduler of one appliance, with agents that the test plays.
@@ -335,7 +338,7 @@ TEST_CASE("a tenant's store is compacted once a day, and checked once a week") {
   auto catalog = Catalog::open(path);
   stores::TenantStores stores(base::real_file_system(), scratch.path() + "/stores", *catalog);
   for (const char* tenant : {"young", "checked", "hurt", "cut"})
-    catalog->add_tenant(tenant, base::now_ms());
+    catalog->add_tenant(catalog::TenantName(tenant), base::now_ms());
   for (const catalog::Tenant& tenant : catalog->tenants(catalog::TenantScope::all())) {
     images::PointSummary point;
     point.id = images::PointId::random();

@@ -18,14 +18,14 @@ using base::ErrorCode;
 using catalog::Catalog;
 using Catch::Contains;
 
-const std::string kTenant(catalog::kDefaultTenant);
+const catalog::TenantName kTenant(catalog::kDefaultTenant);
 
 // An appliance's stores on a real disk, which the test takes away and puts back.
 struct Appliance {
   base::ScratchDirectory scratch{"/tmp", "muletto-stores-test"};
   std::unique_ptr<Catalog> catalog = Catalog::open(scratch.path() + "/catalog.sqlite");
   std::unique_ptr<TenantStores> stores = make();
-  std::string folder = scratch.path() + "/stores/" + kTenant;
+  std::string folder = scratch.path() + "/stores/" + kTenant.text();
 
   std::unique_ptr<TenantStores> make() {
     return std::make_unique<TenantStores>(base::real_file_system(), scratch.path() + "/stores",
@@ -118,8 +118,8 @@ TEST_CASE("a store whose folder is mounted over while it is open takes nothing a
   plan.machine_name = "web";
   plan.disks.push_back({"vda", 1 << 20, {}});
   auto sink = writer->begin(plan);
-  std::vector<std::string> lost;
-  appliance.stores->set_on_lost([&](const std::string& tenant) { lost.push_back(tenant); });
+  std::vector<catalog::TenantName> lost;
+  appliance.stores->set_on_lost([&](const catalog::TenantName& tenant) { lost.push_back(tenant); });
   fs::rename(appliance.folder, appliance.folder + ".away");
   images::init_store(base::real_file_system(), appliance.folder);
 
@@ -127,7 +127,7 @@ TEST_CASE("a store whose folder is mounted over while it is open takes nothing a
   details.time_ms = 5000;
   CHECK(code_of([&] { sink->commit(details); }) == ErrorCode::unavailable);
   CHECK(appliance.standing().state == StoreState::foreign);
-  CHECK(lost == std::vector<std::string>{kTenant});
+  CHECK(lost == std::vector<catalog::TenantName>{kTenant});
   CHECK(appliance.known() == 1);
   sink.reset();
   writer.reset();
@@ -149,10 +149,10 @@ TEST_CASE("a store that is back while something still uses it is read, then take
   CHECK(standing.state == StoreState::held);
   CHECK_THAT(standing.problem, Contains("has not ended"));
   CHECK(appliance.stores->writer(kTenant)->reader().points().size() == 1);
-  CHECK(code_of([&] { appliance.stores->expect_writable(kTenant); }) == ErrorCode::unavailable);
+  CHECK(code_of([&] { appliance.stores->require_writable(kTenant); }) == ErrorCode::unavailable);
   user.reset();
   CHECK(appliance.standing().state == StoreState::ready);
-  appliance.stores->expect_writable(kTenant);
+  appliance.stores->require_writable(kTenant);
 }
 
 TEST_CASE("a store that another process writes to can be read, and is taken up afterwards") {
@@ -166,10 +166,10 @@ TEST_CASE("a store that another process writes to can be read, and is taken up a
     auto points = writer->reader().points();
     REQUIRE(points.size() == 1);
     CHECK(code_of([&] { writer->delete_point(points[0].id); }) == ErrorCode::unavailable);
-    CHECK(code_of([&] { appliance.stores->expect_writable(kTenant); }) == ErrorCode::unavailable);
+    CHECK(code_of([&] { appliance.stores->require_writable(kTenant); }) == ErrorCode::unavailable);
   }
   CHECK(appliance.standing().state == StoreState::ready);
-  appliance.stores->expect_writable(kTenant);
+  appliance.stores->require_writable(kTenant);
 }
 
 TEST_CASE("points that a store has lost stay in mind until an operator has them forgotten") {

@@ -33,7 +33,7 @@ TEST_CASE("a lease ends by itself, and only then another takes its place", "[sto
   objects.advance(kTime_ms - ObjectLeases::kMargin_ms);
   // Its holder stops before others may begin.
   CHECK_FALSE(lease->is_held());
-  CHECK(code_of([&] { lease->expect_held(); }) == base::ErrorCode::unavailable);
+  CHECK(code_of([&] { lease->require_held(); }) == base::ErrorCode::unavailable);
   CHECK(code_of([&] { second.leases().writer(); }) == base::ErrorCode::busy);
   objects.advance(ObjectLeases::kMargin_ms);
   auto next = second.leases().writer();

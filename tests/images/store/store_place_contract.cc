@@ -157,7 +157,7 @@ TEST_CASE("every place of a store keeps the contract", "[store]") {
     std::shared_ptr<StorePlace> other = candidate.open();
     auto writer = place->leases().writer();
     CHECK(writer->is_held());
-    CHECK_NOTHROW(writer->expect_held());
+    CHECK_NOTHROW(writer->require_held());
     CHECK(code_of([&] { other->leases().writer(); }) == ErrorCode::busy);
     writer.reset();
     writer = other->leases().writer();

@@ -77,7 +77,7 @@ class ObjectLeases::HeldLease : public Lease {
 
   bool is_held() const override { return hold_->is_held(objects_.now_ms()); }
 
-  void expect_held() const override {
+  void require_held() const override {
     if (is_held()) return;
     throw Error(ErrorCode::unavailable,
                 "the lease on the store in " + objects_.location() +
@@ -126,7 +126,7 @@ std::shared_ptr<ObjectLeases::Hold> ObjectLeases::acquire(const std::string& nam
   if (!info) throw Error(ErrorCode::busy, refusal);
   *hold->standing.lock() = {info->version, end_of(*info), false};
   try {
-    expect_no_other(folder_of(name), *hold, refusal);
+    require_no_other(folder_of(name), *hold, refusal);
   } catch (...) {
     objects_.remove(hold->object);
     throw;
@@ -137,8 +137,8 @@ std::shared_ptr<ObjectLeases::Hold> ObjectLeases::acquire(const std::string& nam
   return hold;
 }
 
-void ObjectLeases::expect_no_other(const std::string& folder, const Hold& mine,
-                                   const std::string& refusal) {
+void ObjectLeases::require_no_other(const std::string& folder, const Hold& mine,
+                                    const std::string& refusal) {
   for (const ObjectInfo& other : list_all(objects_, folder)) {
     if (other.name == mine.object) continue;
     if (mine.kind == Kind::shared && !other.name.ends_with(kExclusive)) continue;
@@ -204,7 +204,7 @@ void ObjectLeases::number_writer(const std::shared_ptr<Hold>& hold) {
   *writer_.lock() = std::move(writer);
 }
 
-uint64_t ObjectLeases::expect_writer() const {
+uint64_t ObjectLeases::require_writer() const {
   auto writer = writer_.lock();
   auto hold = writer->hold.lock();
   if (!hold) return 0;

@@ -48,7 +48,7 @@ class ObjectLeases : public Leases {
 
   // The number of the writer's lease that was got here and still exists. Throws unavailable if that
   // has ended; 0 if there is none.
-  uint64_t expect_writer() const;
+  uint64_t require_writer() const;
   // Whether the object came after a later writer had begun. `info` is from find().
   bool is_late(const ObjectInfo& info) const;
   // Whether that is possible at all, by the date alone.
@@ -65,7 +65,7 @@ class ObjectLeases : public Leases {
   };
 
   std::shared_ptr<Hold> acquire(const std::string& name, Kind kind, const std::string& refusal);
-  void expect_no_other(const std::string& folder, const Hold& mine, const std::string& refusal);
+  void require_no_other(const std::string& folder, const Hold& mine, const std::string& refusal);
   // Whether it can never be renewed again.
   bool end(const ObjectInfo& lease);
   void renew(Hold& hold);

@@ -82,7 +82,7 @@ class ObjectBlobs : public BlobStore {
   }
 
   void remove(const std::string& name) override {
-    leases_.expect_writer();
+    leases_.require_writer();
     objects_.remove(name);
   }
 
@@ -90,10 +90,10 @@ class ObjectBlobs : public BlobStore {
 
   // False if the condition does not hold.
   bool put(const std::string& name, base::ByteView bytes, PutOptions options) {
-    options.writer = leases_.expect_writer();
+    options.writer = leases_.require_writer();
     bool done = objects_.put(name, bytes, options).has_value();
     // What arrived after the end of the lease is taken for late by the next writer.
-    if (leases_.expect_writer() != options.writer)
+    if (leases_.require_writer() != options.writer)
       throw Error(ErrorCode::unavailable, "the lease of the writer of " + location() + " ended");
     return done;
   }

@@ -115,7 +115,7 @@ TEST_CASE("the fields of a body are checked one by one") {
         base::ErrorCode::invalid_argument);
   CHECK(code([] { BodyFields("{\"f\":1}").flag("f"); }) == base::ErrorCode::invalid_argument);
   CHECK(code([] { BodyFields("{\"l\":[1]}").texts("l", 4); }) == base::ErrorCode::invalid_argument);
-  CHECK(code([] { BodyFields("{\"typo\":1}").expect_no_more(); }) ==
+  CHECK(code([] { BodyFields("{\"typo\":1}").require_no_more(); }) ==
         base::ErrorCode::invalid_argument);
   BodyFields body(R"({"point":"x","n":3,"f":true,"l":["a"],"gone":null})");
   CHECK(body.required_text("point") == "x");
@@ -123,7 +123,7 @@ TEST_CASE("the fields of a body are checked one by one") {
   CHECK(body.flag("f"));
   CHECK(body.texts("l", 4) == std::vector<std::string>{"a"});
   CHECK_FALSE(body.text("gone"));
-  body.expect_no_more();
+  body.require_no_more();
 }
 
 TEST_CASE("a token for one tenant speaks of that tenant alone") {

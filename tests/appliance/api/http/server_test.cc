@@ -14,6 +14,7 @@
 #include "base/http_client.h"
 #include "base/scratch_directory.h"
 #include "base/tls_stream.h"
+#include "base/transfer_upgrade.h"
 
 namespace appliance::api {
 namespace {
@@ -59,11 +60,12 @@ class Fixture {
   base::HttpClient agent() const { return over_tls({certificate_, key_}); }
   std::unique_ptr<base::ByteStream> upgrade() const {
     base::HttpRequest request;
-    request.path = kTransferPath;
-    return agent().upgrade(request, kTransferProtocol, [](const base::HttpResponse& response) {
-      return base::Error(response.status == 503 ? base::ErrorCode::busy : base::ErrorCode::io,
-                         response.body);
-    });
+    request.path = base::kTransferPath;
+    return agent().upgrade(
+        request, base::kTransferProtocol, [](const base::HttpResponse& response) {
+          return base::Error(response.status == 503 ? base::ErrorCode::busy : base::ErrorCode::io,
+                             response.body);
+        });
   }
   Server& server() { return *server_; }
   catalog::Catalog& catalog() { return *catalog_; }

@@ -188,12 +188,12 @@ class TwoTenants {
   TenantThings make_tenant(const std::string& name) {
     TenantThings things;
     things.tenant = access::TenantName(name);
-    stores_.create_tenant(name, false);
+    stores_.create_tenant(things.tenant, false);
     things.machine = name + "-web";
     things.policy = name + "-gold";
     policy::PolicyText policy;
     policy.name = things.policy;
-    catalog->set_policy(name, things.policy, policy::policy_to_json(policy));
+    catalog->set_policy(things.tenant, things.policy, policy::policy_to_json(policy));
     enroll(things);
     add_point(things);
     add_boot(things);
@@ -216,7 +216,7 @@ class TwoTenants {
                          .message = name});
     things.alert = std::to_string(catalog->alerts(things.tenant, false, 1).at(0).id);
     catalog::Verification seen;
-    seen.tenant = name;
+    seen.tenant = things.tenant;
     seen.machine_name = things.machine;
     seen.point = images::PointId::from_hex(things.point);
     seen.verdict = "pass";

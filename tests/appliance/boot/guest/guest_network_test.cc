@@ -217,7 +217,7 @@ TEST_CASE("a copy with a static address is asked itself, never its original", "[
     CHECK(original->count == 0);
 
     copy.run([&] { served = std::make_unique<Server>(204); });
-    Answer answer = ask();
+    ServiceAnswer answer = ask();
     CHECK(answer.answered);
     CHECK(answer.detail == "HTTP 204");
     CHECK(original->count == 0);

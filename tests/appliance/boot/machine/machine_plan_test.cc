@@ -71,7 +71,7 @@ std::string translate(const MachinePlan& plan, Accelerator accelerator) {
 // Networks get their libvirt names from the service; here a fixed one.
 MachinePlan plan_with_networks(const images::Point& point, const BootOptions& options = {}) {
   MachinePlan plan = plan_machine(point, {}, options, usual_facts());
-  for (PlannedCard& card : plan.cards) {
+  for (GuestCard& card : plan.cards) {
     if (card.source.empty()) card.source = "some-network";
   }
   return plan;

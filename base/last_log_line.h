@@ -9,6 +9,6 @@ namespace base {
 
 // The last line in the file that is not empty, without "PROGRAM: " before it and without control
 // characters, at most 400 bytes. Empty if there is none.
-std::string last_words(const std::string& path, std::string_view program);
+std::string last_log_line(const std::string& path, std::string_view program);
 
 }  // namespace base

@@ -1,11 +1,11 @@
-#include "base/last_words.h"
+#include "base/last_log_line.h"
 
 #include <algorithm>
 #include <fstream>
 
 namespace base {
 
-std::string last_words(const std::string& path, std::string_view program) {
+std::string last_log_line(const std::string& path, std::string_view program) {
   constexpr size_t kMaxSentence = 400;  // bytes
   std::ifstream file(path);
   std::string line, last;

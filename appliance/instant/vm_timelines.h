@@ -9,14 +9,14 @@
 
 namespace appliance::instant {
 
-class Timelines : public ingest::Timelines {
+class VmTimelines : public ingest::Timelines {
  public:
   // Must outlive it.
-  explicit Timelines(boot::BootService& boots) : boots_(boots) {}
+  explicit VmTimelines(boot::BootService& boots) : boots_(boots) {}
 
-  std::optional<ingest::TimelineHolder> holder(const std::string& tenant,
+  std::optional<ingest::TimelineHolder> holder(const access::TenantName& tenant,
                                                const std::string& machine) override;
-  std::map<std::string, catalog::HostId> holders(const std::string& tenant) override;
+  std::map<std::string, catalog::HostId> holders(const access::TenantName& tenant) override;
 
   // The VMs of a tenant that hold a timeline.
   std::vector<boot::InstantVm> vms(const access::TenantName& tenant);
@@ -25,13 +25,13 @@ class Timelines : public ingest::Timelines {
   std::vector<alerts::Condition> conditions();
 
   // From now on this host syncs the tenant's instant VMs.
-  void set_host(const std::string& tenant, const catalog::HostId& host);
+  void set_host(const access::TenantName& tenant, const catalog::HostId& host);
 
  private:
-  catalog::HostId host_of(const std::string& tenant);
+  catalog::HostId host_of(const access::TenantName& tenant);
 
   boot::BootService& boots_;
-  base::Guarded<std::map<std::string, catalog::HostId>> hosts_;  // by tenant
+  base::Guarded<std::map<access::TenantName, catalog::HostId>> hosts_;  // by tenant
 };
 
 }  // namespace appliance::instant

@@ -1,16 +1,16 @@
-#include "appliance/instant/timelines.h"
+#include "appliance/instant/vm_timelines.h"
 
 #include <fmt/format.h>
 
 namespace appliance::instant {
 
-std::vector<boot::InstantVm> Timelines::vms(const access::TenantName& tenant) {
+std::vector<boot::InstantVm> VmTimelines::vms(const access::TenantName& tenant) {
   return boots_.timeline_holders(tenant);
 }
 
-std::optional<ingest::TimelineHolder> Timelines::holder(const std::string& tenant,
-                                                        const std::string& machine) {
-  for (const boot::InstantVm& vm : vms(access::TenantName(tenant))) {
+std::optional<ingest::TimelineHolder> VmTimelines::holder(const access::TenantName& tenant,
+                                                          const std::string& machine) {
+  for (const boot::InstantVm& vm : vms(tenant)) {
     if (vm.machine_name != machine) continue;
     ingest::TimelineHolder holder{vm.id.hex(), host_of(tenant), vm.point, {}};
     for (const boot::VmDisk& disk : vm.disks) holder.disk_names[disk.target] = disk.name;
@@ -19,16 +19,15 @@ std::optional<ingest::TimelineHolder> Timelines::holder(const std::string& tenan
   return std::nullopt;
 }
 
-std::map<std::string, catalog::HostId> Timelines::holders(const std::string& tenant) {
+std::map<std::string, catalog::HostId> VmTimelines::holders(const access::TenantName& tenant) {
   std::map<std::string, catalog::HostId> hosts;
-  for (const boot::InstantVm& vm : vms(access::TenantName(tenant)))
-    hosts.emplace(vm.machine_name, host_of(tenant));
+  for (const boot::InstantVm& vm : vms(tenant)) hosts.emplace(vm.machine_name, host_of(tenant));
   return hosts;
 }
 
-std::vector<alerts::Condition> Timelines::conditions() {
+std::vector<alerts::Condition> VmTimelines::conditions() {
   std::vector<alerts::Condition> found;
-  for (const boot::InstantVm& vm : boots_.cut_off(access::TenantScope::all())) {
+  for (const boot::InstantVm& vm : boots_.interrupted(access::TenantScope::all())) {
     found.push_back({alerts::kInstantVmDown, vm.tenant, vm.machine_name,
                      fmt::format("the instant VM {} of '{}' does not run: {}", vm.id.hex(),
                                  vm.machine_name, vm.problem)});
@@ -36,11 +35,11 @@ std::vector<alerts::Condition> Timelines::conditions() {
   return found;
 }
 
-void Timelines::set_host(const std::string& tenant, const catalog::HostId& host) {
+void VmTimelines::set_host(const access::TenantName& tenant, const catalog::HostId& host) {
   (*hosts_.lock())[tenant] = host;
 }
 
-catalog::HostId Timelines::host_of(const std::string& tenant) {
+catalog::HostId VmTimelines::host_of(const access::TenantName& tenant) {
   auto hosts = hosts_.lock();
   auto known = hosts->find(tenant);
   return known == hosts->end() ? catalog::HostId{} : known->second;
