@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -151,6 +152,44 @@ HttpResponse HttpClient::send(const HttpRequest& request) const {
   beast::flat_buffer buffer;
   HttpResponse response = read_answer(stream, buffer, message.method(), connection->peer());
   connection->finish();
+  return response;
+}
+
+HttpResponse HttpClient::follow(const HttpRequest& request,
+                                const std::function<bool(std::string_view)>& on_piece) const {
+  http::request<http::string_body> message = to_beast(request, host_);
+  message.keep_alive(false);
+  std::unique_ptr<ByteStream> connection = connect_();
+  BeastStream stream(*connection, timeout_);
+  beast::error_code problem;
+  http::write(stream, message, problem);
+  beast::flat_buffer buffer;
+  http::response_parser<http::empty_body> head;
+  head.header_limit(kMaxHttpHeader);
+  head.body_limit(boost::none);
+  http::read_header(stream, buffer, head, problem);
+  if (problem) fail_answer(problem, connection->peer());
+  if (head.get().result_int() >= 400) {
+    http::response_parser<http::string_body> whole(std::move(head));
+    whole.body_limit(kMaxHttpBody);
+    http::read(stream, buffer, whole, problem);
+    if (problem) fail_answer(problem, connection->peer());
+    return to_response(whole.release());
+  }
+  http::response_parser<http::buffer_body> body(std::move(head));
+  std::array<char, 16 << 10> block;
+  while (!body.is_done()) {
+    body.get().body().data = block.data();
+    body.get().body().size = block.size();
+    http::read_some(stream, buffer, body, problem);
+    if (problem == http::error::need_buffer) problem = {};
+    if (problem) fail_answer(problem, connection->peer());
+    std::string_view piece(block.data(), block.size() - body.get().body().size);
+    if (!piece.empty() && !on_piece(piece)) break;
+  }
+  HttpResponse response;
+  response.status = static_cast<int>(body.get().result_int());
+  response.content_type = std::string(body.get()[http::field::content_type]);
   return response;
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,12 @@ class HttpClient {
                               std::chrono::milliseconds timeout = kStreamTimeout);
 
   HttpResponse send(const HttpRequest& request) const;
+
+  // For an answer that may have no end: each piece of its body goes to `on_piece` as it arrives,
+  // until the answer ends or `on_piece` returns false. The result has no body then. The body of an
+  // answer with status 4xx or 5xx is in the result, and `on_piece` is not called.
+  HttpResponse follow(const HttpRequest& request,
+                      const std::function<bool(std::string_view)>& on_piece) const;
 
   // Requests the protocol and, if the server agrees (101), returns the connection. If it does not,
   // `refusal` gets the server's answer and returns the error to throw.

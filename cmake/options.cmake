@@ -38,14 +38,21 @@ add_custom_target(programs)
 set(MULETTO_SHARE ${CMAKE_BINARY_DIR}/share)
 install(DIRECTORY ${MULETTO_SHARE}/ DESTINATION share)
 
-# muletto_program(name [DOCUMENTED] SOURCES... LIBRARIES...): a program in build/bin, named as the user types
-# it. A documented one is described by base::Program.
+# What programs run and people do not is installed apart: nbdkit's plugin, the sandbox, the parser.
+set(MULETTO_HELPERS lib/muletto)
+
+# muletto_program(name [DOCUMENTED|HELPER] SOURCES... LIBRARIES...): a program in build/bin, named as the user
+# types it. A documented one is described by base::Program; a helper is only run by other programs.
 function(muletto_program name)
-  cmake_parse_arguments(ARG "DOCUMENTED" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "DOCUMENTED;HELPER" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE muletto_options ${ARG_LIBRARIES})
   precompile_headers_of(${name})
-  install(TARGETS ${name} RUNTIME DESTINATION bin)
+  if(ARG_HELPER)
+    install(TARGETS ${name} RUNTIME DESTINATION ${MULETTO_HELPERS})
+  else()
+    install(TARGETS ${name} RUNTIME DESTINATION bin)
+  endif()
   add_dependencies(programs ${name})
   if(ARG_DOCUMENTED)
     add_custom_command(OUTPUT ${MULETTO_SHARE}/bash-completion/completions/${name}
@@ -54,4 +61,18 @@ function(muletto_program name)
     add_custom_target(${name}-documents ALL DEPENDS ${MULETTO_SHARE}/bash-completion/completions/${name})
     add_dependencies(programs ${name}-documents)
   endif()
+endfunction()
+
+# muletto_unit(file): a unit of systemd that starts a program of the folder bin/, wherever that is installed.
+function(muletto_unit file)
+  get_filename_component(name ${file} NAME)
+  set(unit ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  install(CODE "
+    get_filename_component(prefix \"\${CMAKE_INSTALL_PREFIX}\" ABSOLUTE)
+    set(place \"\${prefix}/lib/systemd/system/${name}\")
+    message(STATUS \"Installing: \$ENV{DESTDIR}\${place}\")
+    file(READ \"${unit}\" text)
+    string(REPLACE \"=/usr/bin/\" \"=\${prefix}/bin/\" text \"\${text}\")
+    file(WRITE \"\$ENV{DESTDIR}\${place}\" \"\${text}\")
+    file(CHMOD \"\$ENV{DESTDIR}\${place}\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)")
 endfunction()

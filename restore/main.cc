@@ -22,6 +22,9 @@ int main(int argc, char** argv) {
   program.description =
       "Writes recovery points of machines to files or block devices. It needs a store and nothing "
       "else: no appliance, no daemon. The store may be in use meanwhile.";
+  program.files = {{"/var/lib/muletto/stores/TENANT",
+                    "the store of an appliance's tenant (the first one is 'default'), unless it "
+                    "has another place"}};
   program.see_also = {"muletto(1)", "muletto-store(1)", "qemu-img(1)"};
   program.names = names;
   return base::run_program(program, argc, argv);

@@ -1,6 +1,6 @@
 // The life cycle of an instant VM, and why a crash at any line leaves nothing behind:
 //
-//   start   boot.json says "starting" (durable) → export → overlays → domain →
+//   start   boot.json says "starting" (durable, with its folder) → export → overlays → domain →
 //           boot.json says "started"
 //   stop    boot.json says "stopping" (durable) → domain → export → run folder → overlays →
 //           boot.json
@@ -118,7 +118,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
     }
     record = new_record(paths, id, source, options, settings_, prepared, verdict);
     yield_timeline(record);
-    write_first_record(paths, record);
+    make_recorded_boot_folders(paths, hypervisor_.qemu_user(), record);
   }
   try {
     bring_up(record, prepared, step);
@@ -208,17 +208,6 @@ std::unique_ptr<BlockPull> BootOperations::begin_pull(const BootId& id, uint64_t
 }
 
 // ---- start
-
-void BootOperations::write_first_record(const BootPaths& paths, const BootRecord& record) {
-  try {
-    make_boot_folders(paths, hypervisor_.qemu_user());
-    write_record(base::real_file_system(), paths, record);
-    base::real_file_system().sync_directory(base::parent_path(paths.folder));
-  } catch (const Error&) {
-    remove_boot_folders(paths);
-    throw;
-  }
-}
 
 void BootOperations::bring_up(BootRecord& record, const Preparation& prepared,
                               const StepCallback& step) {

@@ -75,7 +75,6 @@ class BootOperations {
   // ---- start
 
   // Creates folders and boot.json, durably; if it throws, neither exists.
-  void write_first_record(const BootPaths& paths, const BootRecord& record);
   // From the export to the running domain.
   void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step);
   // Networks and the domain; used for the first start and for switching on again.

@@ -98,7 +98,7 @@ std::vector<InstantVm> BootService::interrupted(const access::TenantScope& scope
 }
 
 Screenshot BootService::screenshot(const BootId& id) {
-  BootRecord record = implementation_->lookup.open_record(id);
+  BootRecord record = implementation_->lookup.open_own_record(id);
   if (implementation_->hypervisor.state(record.vm.domain_name) == DomainState::off) {
     throw Error(ErrorCode::busy, record.vm.domain_name + " does not run");
   }
@@ -106,7 +106,7 @@ Screenshot BootService::screenshot(const BootId& id) {
 }
 
 std::vector<std::string> BootService::addresses(const BootId& id) {
-  BootRecord record = implementation_->lookup.open_record(id);
+  BootRecord record = implementation_->lookup.open_own_record(id);
   std::vector<std::string> addresses;
   for (ClaimSource source : {ClaimSource::leases, ClaimSource::agent}) {
     for (const AddressClaim& claim :
@@ -122,7 +122,7 @@ std::vector<std::string> BootService::addresses(const BootId& id) {
 }
 
 GuestSearch BootService::search(const BootId& id) {
-  BootRecord record = implementation_->lookup.open_record(id);
+  BootRecord record = implementation_->lookup.open_own_record(id);
   return search_guest(record.vm, implementation_->hypervisor, implementation_->networks);
 }
 

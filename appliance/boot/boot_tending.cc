@@ -11,8 +11,10 @@
 // A VM whose record names another node is left alone, whatever its phase: only that node's libvirt
 // knows whether it runs.
 //
-// A run folder without a state folder was left by a stop, or by a start that was interrupted before
-// boot.json.
+// A folder appears together with its boot.json (vm_files.h), so one without is what a stop left at
+// its very end, or a start of an older version at its very beginning: it is removed if it is empty,
+// and otherwise left alone and told. A run folder without a state folder was left by a stop, or by a
+// start that was interrupted before boot.json.
 #include "appliance/boot/boot_tending.h"
 
 #include <fmt/format.h>
@@ -69,6 +71,7 @@ AdoptReport BootTending::adopt() {
       report.problems.push_back(fmt::format("Boot {}: {}", id.hex(), error.what()));
     }
   }
+  clean_unfinished(report.cleaned);
   std::vector<BootId> known = boots_in(settings_.state_directory);
   for (const DomainSummary& each : hypervisor_.list()) {
     bool ours = each.state_directory == settings_.state_directory;
@@ -93,6 +96,12 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   bool runs = domain != DomainState::off;
   std::optional<BootRecord> record = lookup_.find_record(id);
   if (!record && !runs && !base::real_file_system().exists(paths.record_path)) {
+    if (!is_bare_folder(paths)) {
+      throw Error(ErrorCode::corrupt,
+                  fmt::format("{} has no boot.json, so nobody knows which node's it is; remove it "
+                              "if no appliance uses it",
+                              paths.folder));
+    }
     operations_.end_export(paths);
     remove_boot_folders(paths);
     report.cleaned.push_back(fmt::format("Boot {}: a start that had just begun.", id.hex()));
@@ -130,6 +139,16 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   operations_.end_export(paths);
   remove_run_folder(paths);
   report.resting.push_back(lookup_.describe(*record, domain));
+}
+
+// What a crash left of starts of this node before their first record.
+void BootTending::clean_unfinished(std::vector<std::string>& done) {
+  for (const BootId& id : unfinished_boots(settings_.state_directory, settings_.node)) {
+    auto lock = operations_.try_lock_of(id);
+    if (!lock) continue;  // it is being started at this moment
+    remove_unfinished_boot(lookup_.paths_of(id), settings_.node);
+    done.push_back(fmt::format("Boot {}: a start that had just begun.", id.hex()));
+  }
 }
 
 // Exports and sockets of boots that no longer have a folder.

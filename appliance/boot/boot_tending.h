@@ -42,6 +42,7 @@ class BootTending {
   // One attempt; a failure is written into the record, not thrown.
   void restart(BootRecord& record, const BootPaths& paths, std::vector<std::string>& done);
   void finish_what_failed(BootRecord& record, std::vector<std::string>& done);
+  void clean_unfinished(std::vector<std::string>& done);
   void clean_run_folders(const std::map<BootId, DomainState>& domains,
                          std::vector<std::string>& done);
   // Every few seconds; reports what it did, or why it could not.

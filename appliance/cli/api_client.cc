@@ -20,6 +20,7 @@ using base::options::value;
 constexpr uint16_t kDefaultPort = 7443;
 constexpr uint64_t kMaxTokenFile = 4096;  // bytes
 constexpr int kFirstFailure = 400;
+constexpr size_t kMaxLine = 1 << 20;  // bytes, of a followed answer
 
 std::string read_token(const std::string& path) {
   base::Bytes bytes = base::read_file(base::real_file_system(), path, kMaxTokenFile);
@@ -96,8 +97,7 @@ nlohmann::json ApiClient::request(const std::string& method, const std::string& 
   return answer;
 }
 
-base::HttpResponse ApiClient::send(const std::string& method, const std::string& path,
-                                   const std::string& body) const {
+base::HttpRequest ApiClient::request_of(const std::string& method, const std::string& path) const {
   base::HttpRequest request;
   request.method = method;
   request.path = "/api/v1" + path;
@@ -106,10 +106,13 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
                     base::encode_percent(tenant_);
   }
   if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
-  request.body = body;
+  return request;
+}
+
+base::HttpResponse ApiClient::expect_answer(const std::function<base::HttpResponse()>& call) const {
   base::HttpResponse response;
   try {
-    response = client_->send(request);
+    response = call();
   } catch (const Error& error) {
     bool no_socket = error.code() == ErrorCode::not_found;
     if (!no_socket) throw;
@@ -120,6 +123,33 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
   }
   if (response.status >= kFirstFailure) throw answered_error(response, place_);
   return response;
+}
+
+base::HttpResponse ApiClient::send(const std::string& method, const std::string& path,
+                                   const std::string& body) const {
+  base::HttpRequest request = request_of(method, path);
+  request.body = body;
+  return expect_answer([&] { return client_->send(request); });
+}
+
+void ApiClient::follow(const std::string& path,
+                       const std::function<bool(const nlohmann::json&)>& on_line) const {
+  std::string rest;  // of a line that has not arrived in full
+  bool goes_on = true;
+  auto take = [&](std::string_view piece) {
+    rest += piece;
+    for (size_t end; goes_on && (end = rest.find('\n')) != std::string::npos;) {
+      auto line = base::find_json(std::string_view(rest).substr(0, end));
+      rest.erase(0, end + 1);
+      if (!line || !line->is_object())
+        throw Error(ErrorCode::corrupt, place_ + " sent a line that is not JSON");
+      goes_on = on_line(*line);
+    }
+    if (rest.size() > kMaxLine)
+      throw Error(ErrorCode::corrupt, place_ + " sent a line that does not end");
+    return goes_on;
+  };
+  expect_answer([&] { return client_->follow(request_of("GET", path), take); });
 }
 
 }  // namespace appliance::cli

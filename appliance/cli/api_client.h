@@ -2,6 +2,7 @@
 // over TLS with an operator's token. Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -33,11 +34,19 @@ class ApiClient {
   // An answer that is not JSON.
   base::HttpResponse download(const std::string& path) const { return send("GET", path, ""); }
 
+  // An answer of JSON lines that may have no end: each line as it arrives, until the answer ends or
+  // `on_line` returns false.
+  void follow(const std::string& path,
+              const std::function<bool(const nlohmann::json&)>& on_line) const;
+
  private:
   nlohmann::json request(const std::string& method, const std::string& path,
                          const std::string& body) const;
   base::HttpResponse send(const std::string& method, const std::string& path,
                           const std::string& body) const;
+  base::HttpRequest request_of(const std::string& method, const std::string& path) const;
+  // Calls the client; throws as the functions above.
+  base::HttpResponse expect_answer(const std::function<base::HttpResponse()>& call) const;
 
   std::unique_ptr<base::HttpClient> client_;
   std::string place_;  // for messages

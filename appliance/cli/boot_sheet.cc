@@ -15,6 +15,7 @@ void print_boot(const nlohmann::json& boot) {
   if (!boot["problem"].is_null()) sheet.add("Problem", text_of(boot, "problem"));
   sheet.add("Point", text_of(boot, "point"));
   sheet.add("Tenant", text_of(boot, "tenant"));
+  if (!boot["node"].is_null()) sheet.add("Node", text_of(boot, "node"));
   sheet.add("Requested by", text_of(boot, "requested_by"));
   sheet.add("Started", fmt::format("{}, within {}", text_of(boot, "started"),
                                    duration_of(boot, "start_duration_ms")));

@@ -6,6 +6,7 @@
 namespace appliance::cli {
 
 base::Command status_command();
+base::Command events_command();
 base::Command machine_list_command();
 base::Command machine_show_command();
 base::Command machine_assign_command();

@@ -26,6 +26,7 @@ int run(const base::Arguments& arguments) {
   for (const nlohmann::json& point : answer["points"]) {
     bool missing = point.contains("missing_since") && !point["missing_since"].is_null();
     std::string remarks = missing ? "MISSING" : point["damage_found"].is_null() ? "" : "DAMAGED";
+    if (!point["origin"].is_null()) remarks += remarks.empty() ? "copy" : "; copy";
     if (!point["clock_note"].is_null())
       remarks += (remarks.empty() ? "" : "; ") + text_of(point, "clock_note");
     table.add(point, {short_id(point, "id"), text_of(point, "machine"), text_of(point, "time"),

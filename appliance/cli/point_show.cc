@@ -19,6 +19,10 @@ void print_point(const nlohmann::json& point) {
   if (!point["clock_note"].is_null()) sheet.add("Clock", text_of(point, "clock_note"));
   sheet.add("Captured on", text_of(point, "host"));
   sheet.add("Consistency", text_of(point, "consistency"));
+  if (!point["parent"].is_null()) sheet.add("Changes since point", text_of(point, "parent"));
+  if (const nlohmann::json& origin = point["origin"]; !origin.is_null()) {
+    sheet.add("Copy from store", text_of(origin, "store"));
+  }
   for (const nlohmann::json& disk : point["disks"]) {
     sheet.add("Disk", fmt::format("{}, {}", text_of(disk, "name"), size_of(disk, "size")));
   }

@@ -6,6 +6,7 @@
 #include <climits>
 #include <filesystem>
 
+#include "appliance/api/routes/event_routes.h"
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
@@ -22,7 +23,9 @@ namespace {
 
 // Deleted when the disk is completely full, so that deletions and stops still work.
 constexpr uint64_t kMaxBallast = 64ull << 20;  // bytes
-constexpr uint64_t kBallastShare = 50;         // divisor: at most this fraction of the disk
+// No daemon has more events than that, so the next one's numbers are higher.
+constexpr uint64_t kEventsPerMs = 1000;
+constexpr uint64_t kBallastShare = 50;  // divisor: at most this fraction of the disk
 
 std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const char* option) {
   try {
@@ -42,7 +45,7 @@ std::string host_of(const std::string& public_address) {
 
 }  // namespace
 
-Daemon::Daemon(const Config& config) : config_(config) {
+Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() * kEventsPerMs) {
   presence::require_state_folder(config_);
   bool is_new = !base::real_file_system().exists(config_.catalog_path());
   // QEMU's user must reach sockets and overlays inside, so others may pass through but not list the
@@ -74,7 +77,8 @@ Daemon::Daemon(const Config& config) : config_(config) {
                                              std::min(kMaxBallast, disk_size / kBallastShare));
   ballast_->restore();
   job_limits.make_room = [this] { ballast_->ease(); };
-  jobs_ = std::make_unique<jobs::JobRunner>(*catalog_, job_limits);
+  watched_jobs_ = std::make_unique<events::WatchedJobs>(*catalog_, events_);
+  jobs_ = std::make_unique<jobs::JobRunner>(*watched_jobs_, job_limits);
   // First: connections opened before libvirt's event loop exists get no events.
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);
   hypervisor_ = boot::libvirt::connect(config_.libvirt_uri);
@@ -110,6 +114,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
       schedule::SchedulerLinks{timelines_.get(), &conduct_});
   ingest_->set_orders(*scheduler_);
   ingest_->add_listener(*scheduler_);
+  watch_points();
   stores_->set_on_lost([this](const access::TenantName& tenant) {
     for (const catalog::Host& host : catalog_->hosts(tenant)) ingest_->cut_host(host.id);
   });
@@ -131,6 +136,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   services_->retention = retention_.get();
   services_->policies = policies_.get();
   api::add_all_routes(router_, *services_);
+  api::add_event_routes(router_, events_);
   api::ServerOptions options;
   options.listen = config_.listen;
   options.socket_path = config_.api_socket_path();
@@ -193,10 +199,13 @@ std::string Daemon::local_address() const {
 
 void Daemon::run(const base::StopSignals& signals) {
   stores_->open_existing();
-  VmKeeper keeper(*boots_, [this](const boot::InstantVm& vm) {
-    recovery::submit_pull(services_->recovery(), vm, vm.pull_bandwidth,
-                          access::Requester::schedule());
-  });
+  VmKeeper keeper(
+      *boots_,
+      [this](const boot::InstantVm& vm) {
+        recovery::submit_pull(services_->recovery(), vm, vm.pull_bandwidth,
+                              access::Requester::schedule());
+      },
+      [this] { watch_vms(); });
   presence_->start();
   server_->start();
   retention_->start();

@@ -11,6 +11,9 @@
 #include "appliance/catalog/catalog.h"
 #include "appliance/config.h"
 #include "appliance/daemon/vm_keeper.h"
+#include "appliance/events/event_log.h"
+#include "appliance/events/vm_watch.h"
+#include "appliance/events/watched_jobs.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
 #include "appliance/points/point_deletion.h"
@@ -49,12 +52,18 @@ class Daemon {
   std::vector<schedule::AlertSource> limit_alerts();
   // Call after everything that the duties use exists.
   void add_duties();
+  // In event_sources.cc: what becomes an event of the log.
+  void watch_points();
+  void watch_vms();  // on the VM keeper's thread; never throws
+  alerts::AlertHook alert_events();
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT at which this machine reaches the daemon
   boot::BootSettings boot_settings();
 
   const Config config_;
   alerts::HostConduct conduct_;
+  events::EventLog events_;
+  events::VmWatch vm_watch_{events_};
   std::unique_ptr<base::FileLock> state_lock_;
   std::unique_ptr<base::FileLock> run_lock_;
   access::NodeId node_;
@@ -62,6 +71,7 @@ class Daemon {
   std::unique_ptr<pki::Authority> authority_;
   std::unique_ptr<stores::TenantStores> stores_;
   std::unique_ptr<base::Ballast> ballast_;
+  std::unique_ptr<events::WatchedJobs> watched_jobs_;
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;
   boot::PointPins pins_;
@@ -71,6 +81,7 @@ class Daemon {
   std::unique_ptr<report::ReportService> reports_;
   std::unique_ptr<verify::VerifyService> verification_;
   std::unique_ptr<ingest::SpaceGuard> space_;
+  std::unique_ptr<ingest::CommitListener> point_events_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;

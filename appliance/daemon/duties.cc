@@ -83,7 +83,7 @@ void Daemon::add_duties() {
   old_rows_ = std::make_unique<schedule::OldRows>(*catalog_, *clock_trust_);
   alert_loop_ = std::make_unique<schedule::AlertLoop>(
       *catalog_, alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
-      alert_sources(), duties_);
+      alert_sources(), duties_, alert_events());
   services_->duties = &duties_;
   services_->channels = &alert_loop_->channels();
 

@@ -14,8 +14,9 @@ constexpr std::chrono::seconds kRetryEvery{3};
 }  // namespace
 
 VmKeeper::VmKeeper(boot::BootService& boots,
-                   std::function<void(const boot::InstantVm&)> go_on_pulling)
-    : boots_(boots), go_on_pulling_(std::move(go_on_pulling)),
+                   std::function<void(const boot::InstantVm&)> go_on_pulling,
+                   std::function<void()> after_round)
+    : boots_(boots), go_on_pulling_(std::move(go_on_pulling)), after_round_(std::move(after_round)),
       thread_("VM keeper", base::AfterFailure::begin_again,
               [this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -54,6 +55,7 @@ void VmKeeper::run(const std::stop_token& stop) {
     }
     if (adopted_) {
       for (const std::string& sentence : boots_.tend()) log_.info(sentence);
+      after_round_();
     }
     log_.end_round();
     base::sleep_unless_stopped(stop, adopted_ ? kTendEvery : kRetryEvery);

@@ -15,8 +15,10 @@ namespace appliance::daemon {
 class VmKeeper {
  public:
   // Starts the thread; the destructor ends it. `boots` must outlive the keeper. `go_on_pulling` is
-  // called on it for each VM whose move to local storage the last daemon left unfinished.
-  VmKeeper(boot::BootService& boots, std::function<void(const boot::InstantVm&)> go_on_pulling);
+  // called on it for each VM whose move to local storage the last daemon left unfinished;
+  // `after_round` each time that the VMs were tended.
+  VmKeeper(boot::BootService& boots, std::function<void(const boot::InstantVm&)> go_on_pulling,
+           std::function<void()> after_round);
 
  private:
   void run(const std::stop_token& stop);
@@ -24,6 +26,7 @@ class VmKeeper {
 
   boot::BootService& boots_;
   const std::function<void(const boot::InstantVm&)> go_on_pulling_;
+  const std::function<void()> after_round_;
   // Used only by the thread.
   bool adopted_ = false;
   base::RepeatedLog log_;

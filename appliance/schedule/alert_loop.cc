@@ -46,10 +46,13 @@ std::vector<alerts::Condition> channel_conditions(alerts::AlertChannels& channel
 }  // namespace
 
 AlertLoop::AlertLoop(catalog::AlertRecords& records, const alerts::ChannelSettings& channels,
-                     std::vector<AlertSource> sources, DutyRunner& duties)
-    : channels_(channels),
-      book_(records, [this](const catalog::Alert& alert,
-                            alerts::AlertChange change) { channels_.tell(alert, change); }),
+                     std::vector<AlertSource> sources, DutyRunner& duties, alerts::AlertHook hook)
+    : channels_(channels), book_(records,
+                                 [this, hook = std::move(hook)](const catalog::Alert& alert,
+                                                                alerts::AlertChange change) {
+                                   channels_.tell(alert, change);
+                                   if (hook) hook(alert, change);
+                                 }),
       watch_(book_, with_own(std::move(sources)), [&duties] { return duty_conditions(duties); }) {}
 
 std::vector<AlertSource> AlertLoop::with_own(std::vector<AlertSource> sources) {

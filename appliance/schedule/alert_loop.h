@@ -18,9 +18,10 @@ namespace appliance::schedule {
 class AlertLoop {
  public:
   // `records` and `duties` must outlive it. In addition to the sources it watches the channels of
-  // alerts, internal errors of the daemon, and the duties.
+  // alerts, internal errors of the daemon, and the duties. `hook` may be empty; it is called for each
+  // change, besides the channels.
   AlertLoop(catalog::AlertRecords& records, const alerts::ChannelSettings& channels,
-            std::vector<AlertSource> sources, DutyRunner& duties);
+            std::vector<AlertSource> sources, DutyRunner& duties, alerts::AlertHook hook = {});
 
   // Throws if alerts cannot be recorded; then only the channels report that, once.
   void round(uint64_t now_ms);

@@ -98,7 +98,6 @@ for page in man1/muletto.1 man1/muletto-boot.1 man1/muletto-store.1 man1/muletto
   man8/muletto-agent.8; do
   [ -s "$share/man/$page" ] || fail "there is no manual page $page"
   for section in NAME SYNOPSIS DESCRIPTION OPTIONS "EXIT STATUS" FILES "SEE ALSO"; do
-    [ "$page $section" != "man1/muletto-restore.1 FILES" ] || continue
     grep -qx ".SH $section" "$share/man/$page" || fail "$page has no section $section"
   done
 done

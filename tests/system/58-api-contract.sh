@@ -9,9 +9,10 @@ require_commands qemu-img jq curl nbdkit virsh openssl
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
-# Left to other tests: connections that stop being HTTP (45-wire, 48-console), a certificate that is renewed after
-# years (85-renewal), and a test boot's picture, which needs a machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openConsole,renewCertificate,getVerificationPicture
+# Left to other tests: connections that stop being HTTP (45-wire, 48-console), an answer without an end (57-events), a
+# certificate that is renewed after years (85-renewal), and a test boot's picture, which needs a machine that is not too
+# busy (70-verify).
+record_api --all-but openTransfer,openConsole,renewCertificate,getVerificationPicture,streamEvents
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {
@@ -69,6 +70,10 @@ for path in /status /machines /machines/web /machines/web/traces /machines/web/c
 done
 job=$(v1 GET "/jobs?subject=web" | json '.jobs[0].id')
 v1 GET "/jobs/$job/log?after=0" > /dev/null
+v1 GET "/jobs/$job/log?follow=true" | tail -1 | jq -e '.job.state == "succeeded"' > /dev/null
+v1 GET /events | jq -e '[.events[] | .event] | index("point-arrived") and index("job-ended")' > /dev/null
+v1 GET "/points?machine=web" | jq -e ".points[0] | has(\"parent\") and .origin == null" > /dev/null
+v1 GET "/points/web@latest" | jq -e ".point | has(\"parent\") and .origin == null" > /dev/null
 
 # ---- what can be changed
 v1 PUT /machines/web/host '{"host": "hv1"}' > /dev/null

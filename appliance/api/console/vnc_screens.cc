@@ -334,9 +334,9 @@ class ScreenTakeover : public Takeover {
   ScreenTakeover(std::shared_ptr<VncLoginQueues> queues, VncAddress address)
       : queues_(std::move(queues)), address_(std::move(address)) {}
 
-  asio::awaitable<void> serve(Transport& transport, asio::any_io_executor executor,
+  asio::awaitable<void> serve(Transport& transport, const TakeoverTools& tools,
                               const UpgradeRequest& request) override {
-    co_await serve_screen(transport, executor, request, *queues_, address_);
+    co_await serve_screen(transport, tools.executor, request, *queues_, address_);
   }
 
  private:

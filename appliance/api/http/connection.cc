@@ -304,28 +304,91 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
 
 enum class Next { another, close, gone };
 
+// Why the connection cannot be taken over; none: it can.
+std::optional<Response> obstacle_to(const Connection& connection, const Parser& parser,
+                                    TakeoverKind kind) {
+  const ConnectionServices& services = connection.services;
+  const ServerLimits& limits = services.limits;
+  const TakenOver& taken = *services.taken_over;
+  if (!connection.pending.empty()) {
+    return error_response(
+        Error(ErrorCode::invalid_argument, "send nothing before the answer has begun"));
+  }
+  if (kind == TakeoverKind::live_answer) {
+    auto own = taken.live_of.find(connection.slot.principal);
+    bool is_full = taken.live_count >= limits.live_answers ||
+                   (own != taken.live_of.end() && own->second >= limits.live_answers_of_principal);
+    if (!is_full) return std::nullopt;
+    return error_response(
+        Error(ErrorCode::unavailable, "too many live answers are open already: close one first"));
+  }
+  if (!beast::websocket::is_upgrade(parser.get())) {
+    Response refusal =
+        error_response(Error(ErrorCode::invalid_argument, "this is only for WebSockets"));
+    refusal.status = 426;
+    refusal.headers["Upgrade"] = "websocket";
+    return refusal;
+  }
+  if (taken.websocket_count < limits.websockets) return std::nullopt;
+  return error_response(
+      Error(ErrorCode::unavailable,
+            fmt::format("{} consoles are already open: close one first", limits.websockets)));
+}
+
+// Counts a connection that was taken over, for as long as it exists.
+class TakenPlace {
+ public:
+  TakenPlace(std::shared_ptr<TakenOver> all, TakeoverKind kind, std::string principal)
+      : all_(std::move(all)), kind_(kind), principal_(std::move(principal)) {
+    if (kind_ == TakeoverKind::websocket) {
+      ++all_->websocket_count;
+      return;
+    }
+    ++all_->live_of[principal_];
+    ++all_->live_count;
+  }
+  ~TakenPlace() {
+    if (kind_ == TakeoverKind::websocket) {
+      --all_->websocket_count;
+      return;
+    }
+    --all_->live_count;
+    auto own = all_->live_of.find(principal_);
+    if (--own->second == 0) all_->live_of.erase(own);
+  }
+  TakenPlace(const TakenPlace&) = delete;
+  TakenPlace& operator=(const TakenPlace&) = delete;
+
+ private:
+  const std::shared_ptr<TakenOver> all_;
+  const TakeoverKind kind_;
+  const std::string principal_;
+};
+
+// Throws unauthorized if the peer is no longer who it was when its request was answered.
+asio::awaitable<void> expect_same_principal(Connection& connection,
+                                            const std::string& authorization) {
+  auto authenticate = [&]() -> asio::awaitable<Principal> {
+    co_return connection.services.authenticator.authenticate(connection.peer, authorization);
+  };
+  Principal now =
+      co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
+  if (key_of(now) != connection.slot.principal)
+    throw Error(ErrorCode::unauthorized, "its credentials no longer count");
+}
+
 // Leaves the connection to what takes it over, to its end.
 asio::awaitable<Next> take_over(Connection& connection, const Parser& parser, Takeover& takeover) {
   ConnectionServices& services = connection.services;
-  Response refusal;
-  if (!beast::websocket::is_upgrade(parser.get())) {
-    refusal = error_response(Error(ErrorCode::invalid_argument, "this is only for WebSockets"));
-    refusal.status = 426;
-    refusal.headers["Upgrade"] = "websocket";
-  } else if (!connection.pending.empty()) {
-    refusal = error_response(
-        Error(ErrorCode::invalid_argument, "send nothing before the answer to the upgrade"));
-  } else if (services.websocket_count >= services.limits.websockets) {
-    refusal = error_response(Error(
-        ErrorCode::unavailable,
-        fmt::format("{} consoles are already open: close one first", services.limits.websockets)));
-  } else {
-    ++services.websocket_count;
-    std::unique_ptr<size_t, void (*)(size_t*)> slot(&services.websocket_count,
-                                                    [](size_t* count) { --*count; });
+  std::optional<Response> refusal = obstacle_to(connection, parser, takeover.kind());
+  if (!refusal) {
+    TakenPlace place(services.taken_over, takeover.kind(), connection.slot.principal);
+    std::string authorization = field_text(parser, http::field::authorization);
+    asio::any_io_executor executor = co_await asio::this_coro::executor;
+    TakeoverTools tools{executor, services.handlers, services.limits.request_timeout,
+                        [&] { return expect_same_principal(connection, authorization); }};
     try {
-      co_await takeover.serve(connection.transport, co_await asio::this_coro::executor,
-                              parser.get());
+      co_await takeover.serve(connection.transport, tools, parser.get());
       co_return Next::gone;
     } catch (const Error& error) {
       base::log().warn("a WebSocket for {} was not opened: {}", connection.peer.address,
@@ -333,7 +396,7 @@ asio::awaitable<Next> take_over(Connection& connection, const Parser& parser, Ta
       refusal = error_response(error);
     }
   }
-  co_await write_response(connection, refusal, false);
+  co_await write_response(connection, *refusal, false);
   co_return Next::close;
 }
 

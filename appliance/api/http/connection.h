@@ -4,7 +4,9 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "appliance/api/http/rate_limit.h"
 #include "appliance/api/http/server.h"
@@ -23,6 +25,13 @@ struct ConnectionSlot {
   Transport* transport = nullptr;  // null when the connection has left Asio
 };
 
+// How many connections were taken over and are open. Used by the network thread alone.
+struct TakenOver {
+  size_t websocket_count = 0;
+  size_t live_count = 0;
+  std::map<std::string, size_t> live_of;  // by principal; only those that have one
+};
+
 // Shared by all connections of a server. Must outlive them.
 struct ConnectionServices {
   const Router& router;
@@ -35,9 +44,10 @@ struct ConnectionServices {
   // Whether one more connection of this principal is within its limit.
   std::function<bool(const ConnectionSlot&)> has_room;
   const std::function<void(const catalog::Host&, const alerts::Misconduct&)>& misconduct;
-  RateLimit agents;            // by host
-  RateLimit strangers;         // by address
-  size_t websocket_count = 0;  // that are open; used by the network thread alone
+  RateLimit agents;     // by host
+  RateLimit strangers;  // by address
+  // Shared with the connections: those that are open when the server ends are destroyed after this.
+  std::shared_ptr<TakenOver> taken_over = std::make_shared<TakenOver>();
 };
 
 // Ends without throwing: a failure affects only its own connection.

@@ -123,8 +123,7 @@ class Server::Implementation {
                   [this](const ConnectionSlot& slot) { return has_room(slot); },
                   options_.misconduct,
                   RateLimit(options.limits.agent_burst, options.limits.agent_rate),
-                  RateLimit(options.limits.stranger_burst, options.limits.stranger_rate),
-                  0} {}
+                  RateLimit(options.limits.stranger_burst, options.limits.stranger_rate)} {}
 
   ~Implementation() { stop(); }
 

@@ -31,8 +31,10 @@ struct ServerLimits {
   // Sessions of agents, each with a thread; further ones are told to retry. In addition there is
   // one slot for a host that has no session, and one for a tenant that has none.
   size_t upgraded_connections = 8;
-  size_t host_sessions = 4;  // of one host
-  size_t websockets = 64;    // to the screens of VMs; they count as connections, too
+  size_t host_sessions = 4;               // of one host
+  size_t websockets = 64;                 // to the screens of VMs; they count as connections, too
+  size_t live_answers = 64;               // that have no end; they count as connections, too
+  size_t live_answers_of_principal = 16;  // of one token, or of root
   std::chrono::seconds handshake_timeout{10};
   std::chrono::seconds request_timeout{
       30};  // from a request's first byte to its last, and for the answer

@@ -126,14 +126,16 @@ Response list_boots(Services& services, const Request& request) {
   json list = json::array();
   for (const boot::InstantVm& vm : services.boots.list(request.scope()))
     list.push_back(boot_json(vm));
-  return json_response(
-      {{"boots", list}, {"problems", problems_json(services, request.tenant(), Asked::libvirt)}});
+  return json_response({{"boots", list},
+                        {"node", services.node.hex()},
+                        {"problems", problems_json(services, request.tenant(), Asked::libvirt)}});
 }
 
 Response show_boot(Services& services, const Request& request) {
   boot::InstantVm vm = find_boot(services, request);
   json result = boot_json(vm);
-  bool up = vm.state == boot::VmState::running || vm.state == boot::VmState::paused;
+  bool up = (vm.state == boot::VmState::running || vm.state == boot::VmState::paused) &&
+            services.boots.is_own(vm);  // another node's guest cannot be asked from here
   result["addresses"] = up ? services.boots.addresses(vm.id) : std::vector<std::string>{};
   return json_response({{"boot", result}});
 }

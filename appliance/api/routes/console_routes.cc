@@ -34,15 +34,20 @@ Response take_screenshot(Services& services, const Request& request) {
   return response;
 }
 
-boot::InstantVm require_console(boot::InstantVm vm) {
+boot::InstantVm require_console(Services& services, boot::InstantVm vm) {
   if (vm.console.vnc_port != 0) return vm;
+  if (!services.boots.is_own(vm)) {
+    throw Error(ErrorCode::busy,
+                fmt::format("{} belongs to node {}, and this is node {}: open its console there",
+                            vm.machine_name, vm.node.hex(), services.node.hex()));
+  }
   throw Error(ErrorCode::busy,
               fmt::format("{} is not running, so it has no console", vm.machine_name));
 }
 
 Response show_console(Services& services, const Request& request) {
   return json_response(
-      {{"console", console_json(require_console(find_boot(services, request)).console)}});
+      {{"console", console_json(require_console(services, find_boot(services, request)).console)}});
 }
 
 Response show_serial(Services& services, const Request& request) {
@@ -64,7 +69,7 @@ Response show_serial(Services& services, const Request& request) {
 // The ticket follows '#', which browsers do not send: it is in no log.
 Response issue_ticket(Services& services, ConsoleTickets& tickets, const Request& request) {
   BodyFields(request.body).require_no_more();
-  boot::InstantVm vm = require_console(find_boot(services, request));
+  boot::InstantVm vm = require_console(services, find_boot(services, request));
   std::string ticket = tickets.issue(vm.id);
   json result{
       {"ticket", ticket},
@@ -97,9 +102,9 @@ Response open_socket(Services& services, ConsoleTickets& tickets, const VncScree
   bool is_by_right = request.principal.privileges.has(Privilege::vm_console);
   bool has_ticket = !request.query_value("ticket").empty();
   if (!is_by_right && !has_ticket) require_privilege(request.principal, Privilege::vm_console);
-  boot::VmConsole console = require_console(is_by_right ? find_boot(services, request)
-                                                        : redeem(services, tickets, request))
-                                .console;
+  boot::InstantVm vm =
+      is_by_right ? find_boot(services, request) : redeem(services, tickets, request);
+  boot::VmConsole console = require_console(services, std::move(vm)).console;
   Response response;
   response.takeover = screens.open({console.host, console.vnc_port, console.password});
   return response;

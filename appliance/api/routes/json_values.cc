@@ -17,6 +17,16 @@ json time_json(std::optional<uint64_t> time_ms) {
 
 json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
+// Null: none, or unknown.
+json parent_json(const images::PointLineage& lineage) {
+  return lineage.parent ? json(lineage.parent->hex()) : json(nullptr);
+}
+
+json origin_json(const images::PointLineage& lineage) {
+  if (!lineage.origin) return nullptr;
+  return {{"store", lineage.origin->store.hex()}, {"point", lineage.origin->point.hex()}};
+}
+
 }  // namespace
 
 json host_json(const catalog::Host& host) {
@@ -110,6 +120,8 @@ json point_row_json(const catalog::PointRow& row) {
           {"clock_note", text_or_null(images::clock_note(row.summary.time_ms, row.summary.dates))},
           {"size", row.summary.size},
           {"consistency", images::consistency_name(row.summary.consistency)},
+          {"parent", parent_json(row.summary.lineage)},
+          {"origin", origin_json(row.summary.lineage)},
           {"damage_found", time_json(row.damage_found_ms)}};
 }
 
@@ -151,6 +163,8 @@ json point_json(const images::Point& point) {
           {"clock_note", text_or_null(images::clock_note(point.time_ms, point.dates))},
           {"size", size},
           {"consistency", images::consistency_name(point.consistency)},
+          {"parent", parent_json(point.lineage)},
+          {"origin", origin_json(point.lineage)},
           {"disks", disks_json(point.disks)},
           {"definition", definition_json(point.definition)},
           {"figures",

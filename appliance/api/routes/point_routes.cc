@@ -42,6 +42,8 @@ Response list_points(Services& services, const Request& request) {
                     {"clock_note", nullptr},
                     {"size", point.size},
                     {"consistency", images::consistency_name(point.consistency)},
+                    {"parent", nullptr},
+                    {"origin", nullptr},
                     {"damage_found", nullptr},
                     {"missing_since", base::format_time_ms(point.noticed_ms)}});
   }

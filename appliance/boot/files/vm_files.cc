@@ -36,6 +36,35 @@ void let_pass(const std::string& path) {
   if (::stat(path.c_str(), &status) == 0) ::chmod(path.c_str(), status.st_mode | S_IXOTH);
 }
 
+// While a boot's folder is made: a name that is no boot's, and that says whose it is.
+std::string staged_ending(const access::NodeId& node) { return "." + node.hex() + ".new"; }
+std::string staged_folder(const BootPaths& paths, const access::NodeId& node) {
+  return paths.folder + staged_ending(node);
+}
+
+std::optional<BootId> find_boot_id(const std::string& name) {
+  try {
+    return BootId::from_hex(name);
+  } catch (const Error&) {
+    return std::nullopt;  // not ours
+  }
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code failure;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure))
+    names.push_back(entry->path().filename().string());
+  if (failure) {
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("the instant VMs are unknown: {} cannot be read ({}); is its disk mounted?",
+                    folder, failure.message()));
+  }
+  return names;
+}
+
 }  // namespace
 
 void make_base_folders(const std::string& state_directory, const std::string& run_directory) {
@@ -74,6 +103,52 @@ void make_boot_folders(const BootPaths& paths, const QemuUser& qemu) {
   }
 }
 
+void make_recorded_boot_folders(const BootPaths& paths, const QemuUser& qemu,
+                                const BootRecord& record) {
+  BootPaths staged = paths;
+  staged.folder = staged_folder(paths, record.vm.node);
+  staged.record_path =
+      base::join_path(staged.folder, fs::path(paths.record_path).filename().string());
+  base::FileSystem& files = base::real_file_system();
+  try {
+    make_boot_folders(staged, qemu);
+    write_record(files, staged, record);
+    files.rename(staged.folder, paths.folder);
+    files.sync_directory(base::parent_path(paths.folder));
+  } catch (...) {
+    remove_boot_folders(staged);
+    remove_boot_folders(paths);
+    throw;
+  }
+}
+
+std::vector<BootId> unfinished_boots(const std::string& state_directory,
+                                     const access::NodeId& node) {
+  const std::string ending = staged_ending(node);
+  std::vector<BootId> ids;
+  for (const std::string& name : names_in(base::join_path(state_directory, "vms"))) {
+    if (!name.ends_with(ending)) continue;
+    if (auto id = find_boot_id(name.substr(0, name.size() - ending.size()))) ids.push_back(*id);
+  }
+  return ids;
+}
+
+void remove_unfinished_boot(const BootPaths& paths, const access::NodeId& node) {
+  std::error_code error;
+  const std::string folder = staged_folder(paths, node);
+  fs::remove_all(folder, error);
+  if (error) throw base::system_error(error.value(), "cannot remove " + folder);
+}
+
+bool is_bare_folder(const BootPaths& paths) {
+  const std::string record = fs::path(paths.record_path).filename().string();
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(paths.folder, error)) {
+    if (!entry.path().filename().string().starts_with(record)) return false;
+  }
+  return !error || error == std::errc::no_such_file_or_directory;
+}
+
 void make_uefi_variables(const BootPaths& paths, const MachinePlan& plan,
                          const UefiFirmware& firmware) {
   base::Bytes variables = plan.uefi_variables;
@@ -110,21 +185,8 @@ void remove_boot_folders(const BootPaths& paths) {
 
 std::vector<BootId> boots_in(const std::string& directory) {
   std::vector<BootId> ids;
-  std::string folder = base::join_path(directory, "vms");
-  std::error_code failure;
-  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    try {
-      ids.push_back(BootId::from_hex(entry->path().filename().string()));
-    } catch (const Error&) {
-      continue;  // not ours
-    }
-  }
-  if (failure) {
-    throw Error(
-        ErrorCode::unavailable,
-        fmt::format("the instant VMs are unknown: {} cannot be read ({}); is its disk mounted?",
-                    folder, failure.message()));
+  for (const std::string& name : names_in(base::join_path(directory, "vms"))) {
+    if (auto id = find_boot_id(name)) ids.push_back(*id);
   }
   return ids;
 }

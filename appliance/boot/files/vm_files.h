@@ -24,6 +24,18 @@ std::optional<std::string> obstacle_on(const std::string& path, const QemuUser& 
 // Creates the two folders of one boot. QEMU's group may pass through them.
 void make_boot_folders(const BootPaths& paths, const QemuUser& qemu);
 
+// The same for a new boot, with its record in it: the folder appears all at once, so that no other
+// node ever sees one without a record. Durable when it returns; after a failure nothing is left.
+void make_recorded_boot_folders(const BootPaths& paths, const QemuUser& qemu,
+                                const BootRecord& record);
+// The boots of this node of which a crash left the folder that make_recorded_boot_folders() was
+// making. Throws unavailable as boots_in().
+std::vector<BootId> unfinished_boots(const std::string& state_directory,
+                                     const access::NodeId& node);
+void remove_unfinished_boot(const BootPaths& paths, const access::NodeId& node);
+// Whether the boot's folder is empty, but for what an interrupted write of boot.json leaves.
+bool is_bare_folder(const BootPaths& paths);
+
 // Creates the UEFI variables the VM starts with: those of the point, or the firmware's own.
 void make_uefi_variables(const BootPaths& paths, const MachinePlan& plan,
                          const UefiFirmware& firmware);

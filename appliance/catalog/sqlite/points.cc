@@ -9,19 +9,37 @@
 namespace appliance::catalog::sqlite {
 namespace {
 
+std::optional<std::string> hex_of(const std::optional<images::PointId>& id) {
+  return id ? std::optional(id->hex()) : std::nullopt;
+}
+
+images::PointLineage lineage_of(const Statement& row, int parent, int origin_store,
+                                int origin_point) {
+  images::PointLineage lineage;
+  if (!row.is_null(parent)) lineage.parent = images::PointId::from_hex(row.text(parent));
+  if (!row.is_null(origin_store)) {
+    lineage.origin = {images::StoreId::from_hex(row.text(origin_store)),
+                      images::PointId::from_hex(row.text(origin_point))};
+  }
+  return lineage;
+}
+
 void insert_point(Database& database, int64_t tenant, const images::PointSummary& point,
                   uint64_t now_ms) {
+  const std::optional<images::PointOrigin>& origin = point.lineage.origin;
   database.insert_if_absent("machines", {"tenant", "id"}, {"name", "created_ms"})
       .bind(tenant, point.machine.hex(), point.machine_name, now_ms)
       .run();
   database
       .upsert("points", {"tenant", "id"},
               {"machine", "time_ms", "size", "consistency", "host_time_ms", "timeline_order",
-               "dated_by_host", "host_clock_wrong"})
+               "dated_by_host", "host_clock_wrong", "parent", "origin_store", "origin_point"})
       .bind(tenant, point.id.hex(), point.machine.hex(), point.time_ms, point.size,
             images::consistency_name(point.consistency), point.dates.host_time_ms,
             point.dates.order, point.dates.dated_by_host ? 1 : 0,
-            point.dates.host_clock_wrong ? 1 : 0)
+            point.dates.host_clock_wrong ? 1 : 0, hex_of(point.lineage.parent),
+            origin ? std::optional(origin->store.hex()) : std::nullopt,
+            origin ? std::optional(origin->point.hex()) : std::nullopt)
       .run();
 }
 
@@ -126,7 +144,8 @@ std::vector<PointRow> SqlitePointRecords::points(const TenantName& tenant,
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT p.id, p.machine, m.name, p.time_ms, p.size, p.consistency, d.found_ms, "
-      "p.host_time_ms, p.timeline_order, p.dated_by_host, p.host_clock_wrong "
+      "p.host_time_ms, p.timeline_order, p.dated_by_host, p.host_clock_wrong, "
+      "p.parent, p.origin_store, p.origin_point "
       "FROM points p JOIN machines m ON m.tenant = p.tenant AND m.id = p.machine "
       "LEFT JOIN damaged_points d ON d.tenant = p.tenant AND d.point = p.id "
       "WHERE p.tenant = ?1 AND (?2 = '' OR m.name = ?2) ORDER BY m.name, p.timeline_order, p.id");
@@ -144,6 +163,7 @@ std::vector<PointRow> SqlitePointRecords::points(const TenantName& tenant,
     if (!statement.is_null(6)) row.damage_found_ms = statement.natural(6);
     row.summary.dates = {statement.natural(7), statement.natural(8), statement.integer(9) != 0,
                          statement.integer(10) != 0};
+    row.summary.lineage = lineage_of(statement, 11, 12, 13);
     rows.push_back(std::move(row));
   }
   return rows;

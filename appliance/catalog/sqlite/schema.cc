@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 12> kMigrations{
+constexpr std::array<const char*, 13> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -307,6 +307,12 @@ UPDATE hosts SET certified_ms = enrolled_ms;
     R"sql(
 ALTER TABLE jobs ADD COLUMN requested_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN node TEXT;
+)sql",
+    // 13: where a point comes from. Opening a store fills it in, as all that is said of points.
+    R"sql(
+ALTER TABLE points ADD COLUMN parent TEXT;
+ALTER TABLE points ADD COLUMN origin_store TEXT;
+ALTER TABLE points ADD COLUMN origin_point TEXT;
 )sql",
 };
 

@@ -31,6 +31,46 @@ TEST_CASE("a start or stop that failed half-way is finished while the daemon run
   CHECK(appliance.nothing_left());
 }
 
+TEST_CASE("a folder without a record is removed only if it is ours or empty", "[boot]") {
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
+  Appliance appliance;
+  const std::string vms =
+      fs::path(appliance.paths(BootId::random()).folder).parent_path().string() + "/";
+  const access::NodeId elsewhere = access::NodeId::random();
+  auto make = [&](const std::string& name, const std::string& file) {
+    fs::create_directory(vms + name);
+    if (!file.empty()) std::ofstream(vms + name + "/" + file) << "x";
+    return vms + name;
+  };
+  const std::string id = BootId::random().hex();
+  std::string ours =
+      make(BootId::random().hex() + "." + access::NodeId{}.hex() + ".new", "boot.json.tmp");
+  std::string theirs = make(id + "." + elsewhere.hex() + ".new", "boot.json.tmp");
+  std::string bare = make(BootId::random().hex(), "boot.json.tmp");
+  std::string strange = make(BootId::random().hex(), "vda.qcow2");
+  std::string foreign = make("not-a-boot", "file");
+
+  CHECK(appliance.service().list(access::TenantScope::all()).empty());
+  AdoptReport report = appliance.service().adopt();
+  CHECK(report.cleaned.size() == 2);
+  REQUIRE(report.problems.size() == 1);
+  CHECK_THAT(report.problems[0], Catch::Contains("no boot.json"));
+  CHECK_FALSE(fs::exists(ours));
+  CHECK_FALSE(fs::exists(bare));
+  CHECK(fs::exists(theirs + "/boot.json.tmp"));
+  CHECK(fs::exists(strange + "/vda.qcow2"));
+  CHECK(fs::exists(foreign + "/file"));
+  appliance.service().tend();
+  CHECK(fs::exists(theirs + "/boot.json.tmp"));
+  for (const std::string& each : {theirs, strange, foreign}) fs::remove_all(each);
+
+  // Our own start leaves nothing of the kind.
+  InstantVm vm = appliance.start();
+  CHECK(std::distance(fs::directory_iterator(vms), fs::directory_iterator()) == 1);
+  appliance.service().stop(vm.id);
+  CHECK(appliance.nothing_left());
+}
+
 TEST_CASE("an export whose VM has no folder any more is ended", "[boot]") {
   SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;

@@ -172,7 +172,12 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
     CHECK(appliance.service().get(vm.id).state == VmState::running);
   }
   SECTION("at a start, before boot.json") {
-    fs::remove(appliance.paths(vm.id).record_path);
+    // Nothing else is made before it.
+    for (const VmDisk& disk : vm.disks) fs::remove(disk.overlay_path);
+    for (const std::string& path :
+         {appliance.paths(vm.id).domain_path, appliance.paths(vm.id).log_path,
+          appliance.paths(vm.id).record_path})
+      fs::remove(path);
     appliance.hypervisor().defined.clear();
     appliance.hypervisor().domains.clear();
     appliance.restart();
@@ -255,6 +260,9 @@ TEST_CASE("the instant VM of another node is listed and left alone", "[boot]") {
   CHECK_THROWS_WITH(appliance.service().stop(vm.id), Catch::Contains(elsewhere.hex()));
   CHECK_THROWS_WITH(appliance.service().power(vm.id, PowerAction::power_on),
                     Catch::Contains("its own node"));
+  CHECK_THROWS_WITH(appliance.service().screenshot(vm.id), Catch::Contains("its own node"));
+  CHECK_THROWS_WITH(appliance.service().addresses(vm.id), Catch::Contains("its own node"));
+  CHECK_THROWS_WITH(appliance.service().search(vm.id), Catch::Contains("its own node"));
   CHECK(record_bytes() == before);
   CHECK(fs::exists(vm.disks.at(0).overlay_path));
   CHECK(appliance.exports().empty());

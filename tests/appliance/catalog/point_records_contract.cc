@@ -36,6 +36,25 @@ TEST_CASE("records of points keep the contract", "[catalog]") {
     CHECK(records->points(tenant, "").empty());
     CHECK(code_of([&] { records->points("gone", ""); }) == ErrorCode::not_found);
   }
+  SECTION("they say where they come from") {
+    images::PointSummary first = make_point("web", 100), next = make_point("web", 200),
+                         copy = make_point("web", 300);
+    next.lineage.parent = first.id;
+    copy.lineage = {next.id, images::PointOrigin{images::StoreId::random(), copy.id}};
+    records->set_points(tenant, {first, next});
+    records->add_point(tenant, copy);
+    fresh->reopen();
+    records = &fresh->get();
+    auto rows = records->points(tenant, "web");
+    REQUIRE(rows.size() == 3);
+    CHECK(rows[0].summary.lineage == images::PointLineage{});
+    CHECK(rows[1].summary.lineage == next.lineage);
+    CHECK(rows[2].summary.lineage == copy.lineage);
+    // Without: what was said before is not kept.
+    copy.lineage = {};
+    records->add_point(tenant, copy);
+    CHECK(records->points(tenant, "web")[2].summary.lineage == images::PointLineage{});
+  }
   SECTION("one that is lost is missing until it comes back, is deleted, or is forgotten") {
     images::PointSummary kept = make_point("web", 100), lost = make_point("web", 200),
                          deleted = make_point("web", 300);

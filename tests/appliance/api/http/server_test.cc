@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "appliance/api/http/live_answer.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/pki/authority.h"
 #include "base/error.h"
@@ -30,6 +31,8 @@ class Fixture {
     router_.add({"GET", "/api/v1/status", Privilege::machine_view, Resource::tenant, answer});
     router_.add(
         {"GET", "/api/v1/download/{pieces}", Privilege::machine_view, Resource::tenant, download});
+    router_.add({"GET", "/api/v1/live/{kind}", Privilege::machine_view, Resource::tenant,
+                 [this](const Request& request) { return live(request); }});
     enroll();
     ServerOptions options;
     options.listen = {"127.0.0.1", 0};
@@ -72,8 +75,27 @@ class Fixture {
   const catalog::Host& host() const { return host_; }
   std::atomic<int> echoes{0};
   std::set<std::string> complaints;
+  std::atomic<int> pieces{0};  // taken for live answers
 
  private:
+  // "endless": pieces without end; "silent": nothing, ever; "three": three pieces; "torn": one, and
+  // then a failure.
+  Response live(const Request& request) {
+    std::string kind = request.path_value("kind");
+    auto count = std::make_shared<int>(0);
+    auto take = [this, kind, count]() -> std::optional<std::string> {
+      if (kind == "silent") return "";
+      ++pieces;
+      if (kind == "endless") return std::string(100'000, 'x');
+      if (kind == "torn" && *count == 1) throw base::Error(base::ErrorCode::io, "the disk is gone");
+      if (*count == 3) return std::nullopt;
+      return "piece " + std::to_string(++*count) + "\n";
+    };
+    Response response;
+    response.takeover = make_live_answer({"text/plain", take, [] { return std::string("."); }});
+    return response;
+  }
+
   // As many pieces as the path says, "?size=" bytes as it says; "?fail" breaks off before the end.
   static Response download(const Request& request) {
     Response response;
@@ -176,6 +198,80 @@ TEST_CASE("an answer can be longer than memory would hold: it is streamed") {
   // A client never takes a part for the whole.
   for (const char* path : {"3?fail=1", "2?size=300000&fail=1", "3?size=400000", "3?size=250000"})
     CHECK_THROWS_AS(get(path), base::Error);
+}
+
+TEST_CASE("a live answer comes piece by piece, and its end is told") {
+  Fixture fixture;
+  auto get = [&](const std::string& kind, const std::function<bool(std::string_view)>& on_piece) {
+    base::HttpRequest request;
+    request.path = "/api/v1/live/" + kind;
+    return fixture.local().follow(request, on_piece);
+  };
+  std::string all;
+  base::HttpResponse answer = get("three", [&](std::string_view piece) {
+    all += piece;
+    return true;
+  });
+  CHECK(answer.status == 200);
+  CHECK(answer.content_type == "text/plain");
+  CHECK(all == "piece 1\npiece 2\npiece 3\n");
+  // A client never takes a part for the whole.
+  CHECK_THROWS_AS(get("torn", [](std::string_view) { return true; }), base::Error);
+  size_t taken = 0;
+  get("endless", [&](std::string_view piece) { return (taken += piece.size()) < 1'000'000; });
+  CHECK(taken >= 1'000'000);
+  base::HttpRequest wrong;
+  wrong.path = "/api/v1/nothing";
+  base::HttpResponse refusal = fixture.local().follow(wrong, [](std::string_view) {
+    FAIL("a refusal is not followed");
+    return true;
+  });
+  CHECK(refusal.status == 404);
+  CHECK_THAT(refusal.body, Catch::Contains("nothing at"));
+}
+
+TEST_CASE("a client that does not read its live answer is dropped, and costs nothing meanwhile") {
+  ServerLimits limits = Fixture::quick_limits();
+  limits.live_answers = 1;
+  Fixture fixture(limits);
+  base::SocketStream stalled(base::connect_unix(fixture.socket_path()));
+  stalled.write_all(base::as_bytes("GET /api/v1/live/endless HTTP/1.1\r\nHost: x\r\n\r\n"), 5s);
+  CHECK(stalled.wait_readable(5s));
+  std::this_thread::sleep_for(300ms);
+  int pieces = fixture.pieces;
+  CHECK(pieces < 100);  // what the sockets' buffers hold, and one more
+  auto status = [&] {
+    base::HttpRequest request;
+    request.path = "/api/v1/live/three";
+    return fixture.local().follow(request, [](std::string_view) { return true; }).status;
+  };
+  CHECK(status() == 503);  // the only place is taken
+  CHECK(fixture.local().send(get_status()).status == 200);
+  // After the write's timeout (1 s) the place is free again.
+  int now = 503;
+  for (int i = 0; i < 250 && now == 503; ++i) {
+    std::this_thread::sleep_for(20ms);
+    now = status();
+  }
+  CHECK(now == 200);
+  CHECK(fixture.pieces <= pieces + 10);  // the last one asked for three
+}
+
+TEST_CASE("one principal does not take all places for live answers") {
+  ServerLimits limits = Fixture::quick_limits();
+  limits.live_answers_of_principal = 2;
+  Fixture fixture(limits);
+  auto open = [&] {
+    auto client = std::make_unique<base::SocketStream>(base::connect_unix(fixture.socket_path()));
+    client->write_all(base::as_bytes("GET /api/v1/live/silent HTTP/1.1\r\nHost: x\r\n\r\n"), 5s);
+    base::Bytes head(12);
+    CHECK(base::read_exactly(*client, head, 5s));
+    return std::pair(std::move(client), std::string(base::as_text(head)));
+  };
+  auto first = open(), second = open(), third = open();
+  CHECK(first.second == "HTTP/1.1 200");
+  CHECK(second.second == "HTTP/1.1 200");
+  CHECK(third.second == "HTTP/1.1 503");
 }
 
 TEST_CASE("an agent's connection is handed over to the transfer protocol") {

@@ -10,6 +10,7 @@
 
 #include "appliance/alerts/channels.h"
 #include "appliance/api/http/server.h"
+#include "appliance/api/routes/event_routes.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/catalog/catalog.h"
@@ -48,6 +49,7 @@ class TwoTenants {
     alpha = make_tenant("alpha");
     bravo = make_tenant("bravo");
     add_all_routes(router, services_);
+    add_event_routes(router, events);
     ServerOptions options;
     options.listen = {"127.0.0.1", 0};
     options.socket_path = config_.api_socket_path();
@@ -74,6 +76,12 @@ class TwoTenants {
   base::HttpResponse as_operator(const TenantThings& of, base::HttpRequest request) {
     request.headers.emplace_back("Authorization", "Bearer " + of.token_secret);
     return over_tls({}, request);
+  }
+  // The pieces of a live answer, until `on_piece` returns false.
+  base::HttpResponse follow_as_operator(const TenantThings& of, base::HttpRequest request,
+                                        const std::function<bool(std::string_view)>& on_piece) {
+    request.headers.emplace_back("Authorization", "Bearer " + of.token_secret);
+    return client({}).follow(request, on_piece);
   }
 
   // All that could change of a tenant's things.
@@ -108,6 +116,7 @@ class TwoTenants {
  public:
   std::unique_ptr<catalog::Catalog> catalog = catalog::Catalog::open(config_.catalog_path());
   TenantThings alpha, bravo;
+  events::EventLog events{1000};
   Router router;
 
  private:
@@ -137,11 +146,15 @@ class TwoTenants {
 
   base::HttpResponse over_tls(const base::Credentials& credentials,
                               const base::HttpRequest& request) {
+    return client(credentials).send(request);
+  }
+
+  base::HttpClient client(const base::Credentials& credentials) {
     base::TlsClientOptions options;
     options.authority_fingerprint = authority_->fingerprint();
     options.credentials = credentials;
     base::Endpoint endpoint{"127.0.0.1", server_->port()};
-    return base::HttpClient::over_tls(endpoint, base::TlsContext::client(options)).send(request);
+    return base::HttpClient::over_tls(endpoint, base::TlsContext::client(options));
   }
 
   void enroll(TenantThings& things) {
