@@ -72,13 +72,15 @@ std::vector<std::string> list_of_words(const toml::table& table, const char* nam
 }
 
 MachineConfig parse_machine(const toml::table& table, const std::string& path) {
-  static constexpr std::array<std::string_view, 8> kKnown{
-      "allow", "domain", "exclude_disks", "freeze", "hooks", "images", "image_format", "physical"};
+  static constexpr std::array<std::string_view, 9> kKnown{
+      "allow",  "domain",       "exclude_disks", "freeze",      "hooks",
+      "images", "image_format", "physical",      "raw_tracking"};
   refuse_unknown(table, kKnown, path);
   MachineConfig machine;
   machine.domain = value_of<std::string>(table, "domain", "", path);
   machine.freeze = value_of<bool>(table, "freeze", true, path);
   machine.hooks = value_of<bool>(table, "hooks", false, path);
+  machine.raw_tracking = value_of<bool>(table, "raw_tracking", true, path);
   machine.physical = value_of<bool>(table, "physical", false, path);
   const toml::node* format = table.get("image_format");
   if (format != nullptr && format->is_table())

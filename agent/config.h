@@ -13,6 +13,7 @@
 //   exclude_disks = ["vdb", "sd*"]         rules: agent/capture.h
 //   freeze = true
 //   hooks = true                           the guest's freeze hooks report: docs/capture.md
+//   raw_tracking = false                   leave QEMU's monitor alone: raw disks are read in full
 //   images = { vda = "/dev/sda" }          a machine that is no domain: its disks
 //   image_format = "raw"                   of all, or { vda = "qcow2" }; without it they are raw
 //   allow = ["/srv/base"]                  files, or folders, that images outside them build on
@@ -35,6 +36,7 @@ struct MachineConfig {
   std::vector<std::string> exclude_disks;
   bool freeze = true;
   bool hooks = false;
+  bool raw_tracking = true;
   std::map<std::string, std::string> images;  // disk: image file; then the machine is no domain
   std::string image_format;                   // of those without one of their own; empty: raw
   std::map<std::string, std::string> image_formats;  // disk: format

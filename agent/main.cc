@@ -2,7 +2,8 @@
 #include <cstring>
 
 #include "agent/cli/commands.h"
-#include "agent/libvirt/sync_guard.h"
+#include "agent/libvirt/guarded_domain.h"
+#include "agent/sync_guard.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/stop_signals.h"
@@ -10,8 +11,8 @@
 int main(int argc, char** argv) {
   base::settle_process();
   base::settle_service();  // also for its one-shot commands, which hold the same keys
-  if (argc > 1 && std::strcmp(argv[1], agent::libvirt::kGuardWord) == 0) {
-    return agent::libvirt::run_sync_guard(argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], agent::kGuardWord) == 0) {
+    return agent::run_sync_guard(argc, argv, agent::libvirt::guarded_domain);
   }
   base::start_log("muletto-agent", "info");
   base::StopSignals signals;

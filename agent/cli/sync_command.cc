@@ -80,6 +80,7 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
   settings.scratch_limit = arguments.has("scratch-limit")
                                ? base::parse_size(arguments.get("scratch-limit"))
                                : config.scratch_limit;
+  settings.raw_tracking = machine.raw_tracking;
   settings.freeze = machine.freeze && !arguments.has("no-freeze");
   settings.origin = origin_of(arguments);
   settings.excluded_disks = machine.exclude_disks;
