@@ -21,7 +21,8 @@ namespace agent {
 constexpr char kGuardWord[] = "--sync-guard";
 constexpr auto kLongestFreeze = std::chrono::seconds(10);
 
-// A running machine as the guard needs it. Implementation: libvirt/guarded_domain.h.
+// A running machine as the guard needs it. Implementations: libvirt/guarded_domain.h,
+// monitor/monitored_machine.h.
 class GuardedMachine {
  public:
   virtual ~GuardedMachine() = default;

@@ -1,5 +1,6 @@
-// QEMU's monitor, as the agent uses it: one command, one answer. Implementation: through libvirt
-// (agent/libvirt/domain_monitor.h). The protocol is QEMU's docs/interop/qmp-spec.txt. Not thread-safe.
+// QEMU's monitor, as the agent uses it: one command, one answer. Implementations: through libvirt
+// (agent/libvirt/domain_monitor.h), and QEMU's own socket (qmp_socket.h). The protocol is QEMU's
+// docs/interop/qmp-spec.txt. Not thread-safe.
 #pragma once
 
 #include <nlohmann/json.hpp>
