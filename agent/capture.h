@@ -53,6 +53,7 @@ struct CaptureSettings {
   std::string run_directory;    // absolute, and short enough for sockets in it
   bool full = false;            // do not use change tracking
   bool freeze = true;           // freeze through the guest agent, if there is one
+  bool raw_tracking = true;     // track raw disks of a running domain through QEMU's monitor
   // Rules: a disk's name, a pattern of names ("vd[b-d]", "sd*"), or, if it contains a slash, a
   // pattern of image paths ("/srv/scratch/*").
   std::vector<std::string> excluded_disks;

@@ -72,13 +72,22 @@ std::vector<std::string> list_of_words(const toml::table& table, const char* nam
 }
 
 MachineConfig parse_machine(const toml::table& table, const std::string& path) {
-  static constexpr std::array<std::string_view, 8> kKnown{
-      "allow", "domain", "exclude_disks", "freeze", "hooks", "images", "image_format", "physical"};
+  static constexpr std::array<std::string_view, 13> kKnown{
+      "allow", "definition", "guest_agent",  "monitor",  "domain",       "exclude_disks", "freeze",
+      "hooks", "images",     "image_format", "physical", "raw_tracking", "tpm_state"};
   refuse_unknown(table, kKnown, path);
   MachineConfig machine;
   machine.domain = value_of<std::string>(table, "domain", "", path);
   machine.freeze = value_of<bool>(table, "freeze", true, path);
+  machine.monitor = value_of<std::string>(table, "monitor", "", path);
+  machine.definition = value_of<std::string>(table, "definition", "", path);
+  machine.guest_agent = value_of<std::string>(table, "guest_agent", "", path);
+  machine.tpm_state = value_of<std::string>(table, "tpm_state", "", path);
+  if (machine.monitor.empty() &&
+      !(machine.definition + machine.guest_agent + machine.tpm_state).empty())
+    refuse(path, "definition, guest_agent and tpm_state are of a machine with a monitor");
   machine.hooks = value_of<bool>(table, "hooks", false, path);
+  machine.raw_tracking = value_of<bool>(table, "raw_tracking", true, path);
   machine.physical = value_of<bool>(table, "physical", false, path);
   const toml::node* format = table.get("image_format");
   if (format != nullptr && format->is_table())

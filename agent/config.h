@@ -1,6 +1,6 @@
 // The agent's settings: /etc/muletto/agent.toml, every key optional.
 //
-//   libvirt_uri = "qemu:///system"
+//   libvirt_uri = "qemu:///system"               empty: this host has no libvirt
 //   state_directory = "/var/lib/muletto-agent"   tracking, scratch files: room for what guests overwrite
 //   run_directory = "/run/muletto-agent"         sockets
 //   tpm_directory = "/var/lib/libvirt/swtpm"     where libvirt keeps emulated TPMs
@@ -13,6 +13,11 @@
 //   exclude_disks = ["vdb", "sd*"]         rules: agent/capture.h
 //   freeze = true
 //   hooks = true                           the guest's freeze hooks report: docs/capture.md
+//   raw_tracking = false                   leave QEMU's monitor alone: raw disks are read in full
+//   monitor = "/run/qemu-server/101.qmp"   the monitor socket of its QEMU, on hosts without libvirt
+//   definition = "/etc/pve/qemu-server/101.conf"   … its definition, or a libvirt domain's XML
+//   guest_agent = "/run/qemu-server/101.qga"       … and the socket of its guest agent
+//   tpm_state = "/dev/pve/vm-101-disk-2"   … and where swtpm keeps its TPM (its file backend)
 //   images = { vda = "/dev/sda" }          a machine that is no domain: its disks
 //   image_format = "raw"                   of all, or { vda = "qcow2" }; without it they are raw
 //   allow = ["/srv/base"]                  files, or folders, that images outside them build on
@@ -35,6 +40,8 @@ struct MachineConfig {
   std::vector<std::string> exclude_disks;
   bool freeze = true;
   bool hooks = false;
+  bool raw_tracking = true;
+  std::string monitor, definition, guest_agent, tpm_state;  // agent/monitor/monitored_machine.h
   std::map<std::string, std::string> images;  // disk: image file; then the machine is no domain
   std::string image_format;                   // of those without one of their own; empty: raw
   std::map<std::string, std::string> image_formats;  // disk: format

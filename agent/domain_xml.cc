@@ -52,6 +52,7 @@ DomainDisk disk_of(const pugi::xml_node& node, const std::string& name) {
   disk.name = name;
   disk.kind = node.attribute("type").as_string("file");
   disk.format = node.child("driver").attribute("type").as_string("raw");
+  disk.alias = node.child("alias").attribute("name").as_string();
   pugi::xml_node source = node.child("source");
   if (disk.kind == "file") disk.path = source.attribute("file").as_string();
   if (disk.kind == "block") disk.path = source.attribute("dev").as_string();

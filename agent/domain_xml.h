@@ -20,6 +20,7 @@ struct DomainDisk {
   std::string pool{}, volume{};
   // The files that the definition itself says it is built on.
   std::vector<std::string> base_paths{};
+  std::string alias{};  // the device's id in QEMU; only of a running domain
 };
 
 struct DomainFacts {

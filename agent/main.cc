@@ -2,16 +2,27 @@
 #include <cstring>
 
 #include "agent/cli/commands.h"
-#include "agent/libvirt/sync_guard.h"
+#include "agent/libvirt/guarded_domain.h"
+#include "agent/monitor/monitored_machine.h"
+#include "agent/sync_guard.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/stop_signals.h"
 
+namespace {
+
+std::unique_ptr<agent::GuardedMachine> guarded_machine(const std::vector<std::string>& words) {
+  if (words[0] == agent::libvirt::kGuardedDomain) return agent::libvirt::guarded_domain(words);
+  return agent::monitor::guarded_machine(words);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   base::settle_process();
   base::settle_service();  // also for its one-shot commands, which hold the same keys
-  if (argc > 1 && std::strcmp(argv[1], agent::libvirt::kGuardWord) == 0) {
-    return agent::libvirt::run_sync_guard(argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], agent::kGuardWord) == 0) {
+    return agent::run_sync_guard(argc, argv, guarded_machine);
   }
   base::start_log("muletto-agent", "info");
   base::StopSignals signals;

@@ -51,6 +51,14 @@ std::string frozen_path(const std::string& state_directory, std::string_view mac
   return machine_path(state_directory, machine_name, ".frozen");
 }
 
+std::string bitmaps_path(const std::string& state_directory, std::string_view machine_name) {
+  return machine_path(state_directory, machine_name, ".bitmaps");
+}
+
+std::string server_path(const std::string& state_directory, std::string_view machine_name) {
+  return machine_path(state_directory, machine_name, ".server");
+}
+
 std::string lock_path(const std::string& state_directory, std::string_view machine_name) {
   return machine_path(state_directory, machine_name, ".lock");
 }

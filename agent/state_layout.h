@@ -5,6 +5,8 @@
 //   STATE/contact.json             when and why the appliance does not answer (agent/contact.h)
 //   STATE/machines/HASH.tracking   which checkpoint belongs to the machine's last point
 //   STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
+//   STATE/machines/HASH.bitmaps    exists while QEMU may hold bitmaps of syncs in its memory
+//   STATE/machines/HASH.server     exists while QEMU's NBD server may be a sync's (without libvirt)
 //   STATE/machines/HASH.lock       held by the sync of the machine
 //   STATE/scratch/HASH-XXXXXX/     where QEMU saves blocks that a guest overwrites during a sync
 //   RUN/HASH-XXXXXX/               the socket of a running backup
@@ -21,6 +23,8 @@ std::string contact_path(const std::string& state_directory);
 std::string machine_file_name(std::string_view machine_name);
 std::string tracking_path(const std::string& state_directory, std::string_view machine_name);
 std::string frozen_path(const std::string& state_directory, std::string_view machine_name);
+std::string bitmaps_path(const std::string& state_directory, std::string_view machine_name);
+std::string server_path(const std::string& state_directory, std::string_view machine_name);
 std::string lock_path(const std::string& state_directory, std::string_view machine_name);
 std::string scratch_parent(const std::string& state_directory);
 

@@ -85,7 +85,10 @@ void StoppedCapture::open_disk(const DomainDisk& disk, TrackingEvidence& evidenc
   auto image = images::open_image_source(disk.path, options);
   for (const std::string& file : image.files) detectors_.emplace_back(file);
   uint64_t size = image.disk->size();
-  DiskDecision decision = decide(evidence, {disk.name, disk.format, size});
+  std::string obstacle;
+  if (disk.format == "raw")
+    obstacle = "the record of changes of a raw disk ends when the machine is switched off";
+  DiskDecision decision = decide(evidence, {disk.name, disk.format, size, obstacle});
   if (decision.incremental) {
     if (images::has_sound_bitmap(disk.path, record_->checkpoint, options)) {
       options.dirty_bitmap = record_->checkpoint;
@@ -135,6 +138,7 @@ void StoppedCapture::committed(const images::PointId& point) noexcept {
     if (record_) next = *record_;
     next.point = point;
     next.disks.clear();
+    next.monitor.reset();  // it ended with QEMU
     for (const CapturedDisk& disk : disks_) {
       if (disk.decision.incremental) next.disks.push_back(disk.name);
     }

@@ -36,6 +36,12 @@ TrackingRecord parse_record(std::string_view text, std::string* machine_name = n
     record.domain_uuid = json.at("domain_uuid");
     record.checkpoint = json.at("checkpoint");
     record.disks = json.at("disks").get<std::vector<std::string>>();
+    if (json.contains("monitor")) {
+      const auto& monitor = json["monitor"];
+      record.monitor = {monitor.at("bitmap").get<std::string>(),
+                        monitor.at("witness").get<std::string>(),
+                        monitor.at("files").get<std::map<std::string, std::string>>()};
+    }
     if (machine_name != nullptr) *machine_name = json.at("machine");
     return record;
   } catch (const nlohmann::json::exception& error) {
@@ -47,6 +53,15 @@ TrackingRecord parse_record(std::string_view text, std::string* machine_name = n
 
 namespace {
 
+// Of a record that is the machine's: its checkpoint and its bitmaps were made at the last point.
+DiskDecision decide_by_monitor(const TrackingEvidence& evidence, const TrackedDisk& disk) {
+  auto obstacle = evidence.monitor_obstacles.find(disk.name);
+  if (!evidence.record->monitor || obstacle == evidence.monitor_obstacles.end())
+    return full("the disk was not tracked at the last point");
+  if (!obstacle->second.empty()) return full(obstacle->second);
+  return {true, "", evidence.record->point, ""};
+}
+
 DiskDecision decide_by_record(const TrackingEvidence& evidence, const TrackedDisk& disk) {
   if (!evidence.record)
     return full("this agent has no record of what changed since the last point");
@@ -57,6 +72,7 @@ DiskDecision decide_by_record(const TrackingEvidence& evidence, const TrackedDis
   }
   if (record.domain_uuid != evidence.domain_uuid)
     return full("the domain was replaced by another of its name");
+  if (disk.by_monitor) return decide_by_monitor(evidence, disk);
   if (!contains(record.disks, disk.name)) return full("the disk was not tracked at the last point");
   if (!evidence.checkpoint_exists) return full("the checkpoint of the last point was deleted");
   if (!contains(evidence.checkpoint_disks, disk.name))
@@ -77,11 +93,11 @@ DiskDecision decide(const TrackingEvidence& evidence, const TrackedDisk& disk) {
     return full(fmt::format("the disk was resized from {} to {} bytes", in_last->size, disk.size));
   }
   if (evidence.full_wanted) return full("a full read was asked for");
-  if (!can_track(disk.format)) {
+  if (!disk.obstacle.empty()) return full(disk.obstacle);
+  if (!can_track(disk.format) && !disk.by_monitor) {
     return full(
         fmt::format("a {} disk cannot hold a record of its changes; qcow2 can", disk.format));
   }
-  if (!disk.obstacle.empty()) return full(disk.obstacle);
   DiskDecision decision = decide_by_record(evidence, disk);
   if (!decision.incremental && evidence.origin && contains(evidence.origin_disks, disk.name))
     return {true, "", evidence.origin->point, evidence.origin->checkpoint};
@@ -128,6 +144,11 @@ void save_tracking(const std::string& state_directory, std::string_view machine_
                       {"domain_uuid", record.domain_uuid},
                       {"checkpoint", record.checkpoint},
                       {"disks", record.disks}};
+  if (record.monitor) {
+    json["monitor"] = {{"bitmap", record.monitor->bitmap},
+                       {"witness", record.monitor->witness},
+                       {"files", record.monitor->files}};
+  }
   base::write_file_durably(base::real_file_system(), tracking_path(state_directory, machine_name),
                            base::as_bytes(base::dump_text(json, 2) + "\n"));
 }

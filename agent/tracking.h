@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,14 @@
 #include "images/ids.h"
 
 namespace agent {
+
+// The bitmaps that QEMU keeps in memory, of disks whose images cannot hold one: two of each disk,
+// made shortly before the instant of the record's newest point (agent/monitor/raw_tracking.h).
+struct MonitorRecord {
+  std::string bitmap;
+  std::string witness;
+  std::map<std::string, std::string> files;  // disk: what QEMU said it consists of
+};
 
 // The checkpoint was made at the instant of `origin`: a disk differs from that point at most where
 // the bitmap in its image says so. This holds whatever happens to the image, since content and
@@ -33,6 +42,7 @@ struct TrackingRecord {
   std::string domain_uuid;
   std::string checkpoint;
   std::vector<std::string> disks;  // those that have a bitmap in it
+  std::optional<MonitorRecord> monitor{};
 };
 
 // A checkpoint that another program made and guarantees: for an instant VM, it was made when the
@@ -49,6 +59,8 @@ struct TrackedDisk {
   std::string format;
   uint64_t size = 0;       // bytes
   std::string obstacle{};  // why it cannot be tracked although its format can be; empty: none
+  // QEMU's memory holds its record of changes, not its image.
+  bool by_monitor = false;
 };
 
 // What a decision is based on.
@@ -61,13 +73,16 @@ struct TrackingEvidence {
   std::vector<std::string> checkpoint_disks;  // which libvirt says have a bitmap in it
   std::optional<Origin> origin;
   std::vector<std::string> origin_disks;  // which libvirt says have a bitmap in the origin's
+  // Of each disk that is tracked by QEMU's monitor: why the record's bitmaps do not count; empty if
+  // they do (agent/monitor/raw_tracking.h).
+  std::map<std::string, std::string> monitor_obstacles{};
 };
 
 struct DiskDecision {
   bool incremental = false;
   std::string reason;        // for a full read, as a phrase
   images::PointId since{};   // of an incremental one: the point the bitmap continues from
-  std::string checkpoint{};  // and the checkpoint it was made at
+  std::string checkpoint{};  // and the checkpoint it was made at; empty: QEMU's memory has it
 };
 
 // A bitmap can only be kept inside such an image.

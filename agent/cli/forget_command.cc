@@ -5,6 +5,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/common_options.h"
 #include "agent/libvirt/forget_domain.h"
+#include "agent/monitor/monitored_machine.h"
 #include "agent/state_layout.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -24,7 +25,12 @@ int run(const base::Arguments& arguments) {
   const std::string& of_settings = config.machines[name].domain;
   std::string domain = arguments.get_or("domain", of_settings.empty() ? name : of_settings);
   MachineLock lock(config.state_directory, name);
-  auto removed = libvirt::forget_domain(config.libvirt_uri, domain, lock, settings);
+  const MachineConfig& machine = config.machines[name];
+  auto removed =
+      machine.monitor.empty() || arguments.has("domain")
+          ? libvirt::forget_domain(config.libvirt_uri, domain, lock, settings)
+          : monitor::forget_machine({machine.monitor, machine.guest_agent, machine.definition},
+                                    {name, config.state_directory, config.run_directory});
   if (arguments.json()) {
     fmt::print("{}\n", base::dump_text(nlohmann::json{{"machine", name}, {"removed", removed}}, 2));
     return 0;

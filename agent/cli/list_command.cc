@@ -5,6 +5,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/common_options.h"
 #include "agent/libvirt/domain.h"
+#include "agent/monitor/monitored_machine.h"
 #include "base/json_access.h"
 
 namespace agent::cli {
@@ -12,7 +13,15 @@ namespace {
 
 int run(const base::Arguments& arguments) {
   Config config = common_config(arguments);
-  auto domains = libvirt::Connection(config.libvirt_uri).domains();
+  std::vector<libvirt::DomainSummary> domains;
+  for (const auto& [name, machine] : config.machines) {
+    if (machine.monitor.empty()) continue;
+    domains.push_back({.name = name, .running = monitor::is_running(machine.monitor)});
+  }
+  if (!config.libvirt_uri.empty()) {
+    for (auto& domain : libvirt::Connection(config.libvirt_uri).domains())
+      domains.push_back(std::move(domain));
+  }
   if (arguments.json()) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& domain : domains) {
@@ -36,7 +45,9 @@ int run(const base::Arguments& arguments) {
 base::Command list_command() {
   base::Command command;
   command.name = "list";
-  command.summary = "List the machines that can be protected: the domains of this host's libvirt";
+  command.summary =
+      "List the machines that can be protected: the domains of this host's libvirt, and those "
+      "reached by QEMU's monitor";
   command.declare_options = declare_common_options;
   command.run = run;
   return command;

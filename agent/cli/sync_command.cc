@@ -8,6 +8,7 @@
 #include "agent/cli/common_options.h"
 #include "agent/image_capture.h"
 #include "agent/libvirt/domain_capture.h"
+#include "agent/monitor/monitor_capture.h"
 #include "agent/physical_capture.h"
 #include "agent/rate_limit.h"
 #include "agent/service_files.h"
@@ -80,6 +81,7 @@ CaptureSettings capture_settings(const Arguments& arguments, const Config& confi
   settings.scratch_limit = arguments.has("scratch-limit")
                                ? base::parse_size(arguments.get("scratch-limit"))
                                : config.scratch_limit;
+  settings.raw_tracking = machine.raw_tracking;
   settings.freeze = machine.freeze && !arguments.has("no-freeze");
   settings.origin = origin_of(arguments);
   settings.excluded_disks = machine.exclude_disks;
@@ -169,6 +171,10 @@ int run(const Arguments& arguments, std::stop_token stop) {
   if (arguments.has("physical") || machine.physical) {
     capture = capture_physical(images, arguments.get_or<std::string>("sysroot", ""),
                                std::move(lock), settings);
+  } else if (images.empty() && !machine.monitor.empty() && !arguments.has("domain")) {
+    monitor::MonitoredMachine monitored{machine.monitor, machine.guest_agent, machine.definition,
+                                        machine.tpm_state};
+    capture = monitor::capture_monitored(monitored, last, std::move(lock), settings);
   } else if (!images.empty()) {
     capture = capture_images(images, settings);
   } else {
@@ -254,7 +260,8 @@ base::Command sync_command(std::stop_token stop) {
     declare_common_options(add);
   };
   command.notes =
-      "MACHINE is a libvirt domain, running or shut off, a machine of the settings, or, with "
+      "MACHINE is a libvirt domain, running or shut off, a machine of the settings (also one whose "
+      "QEMU is reached by its monitor socket, as on Proxmox VE), or, with "
       "--image, --disk or --physical, image files or this server.\n\n"
       "Of a running domain, only what changed since the last point is read, if QEMU's record of "
       "changes continues from that very point. Otherwise everything is read, what the appliance "

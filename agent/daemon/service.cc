@@ -17,6 +17,7 @@
 #include "agent/contact.h"
 #include "agent/enrollment.h"
 #include "agent/libvirt/domain.h"
+#include "agent/monitor/monitored_machine.h"
 #include "agent/orders/sync_processes.h"
 #include "agent/state_layout.h"
 #include "base/error.h"
@@ -57,10 +58,15 @@ json machines_of(const Config& config, json& problem) {
            {"kind", machine.physical ? "physical" : "images"},
            {"running", machine.physical}});  // it is the machine that this agent runs on
       told.insert(name);
+    } else if (!machine.monitor.empty()) {
+      bool running = monitor::is_running(machine.monitor);
+      machines.push_back({{"name", name}, {"kind", "domain"}, {"running", running}});
+      told.insert(name);
     } else if (!machine.domain.empty()) {
       names[machine.domain] = name;
     }
   }
+  if (config.libvirt_uri.empty()) return machines;
   try {
     for (const auto& domain : libvirt::Connection(config.libvirt_uri).domains()) {
       if (domain.is_instant_vm) continue;

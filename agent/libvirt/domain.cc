@@ -238,6 +238,26 @@ std::string Domain::agent_command(const std::string& command) const {
   return take_string(answer, "the guest agent of " + name_ + " did not carry out the command");
 }
 
+std::string Domain::monitor_command(const std::string& command) const {
+  char* answer = nullptr;
+  if (::virDomainQemuMonitorCommand(domain_.get(), command.c_str(), &answer, 0) != 0)
+    throw last_error("the monitor of " + name_ + " did not carry out a command");
+  return take_string(answer, "the monitor of " + name_ + " gave no answer");
+}
+
+std::string Domain::block_job(const std::string& disk) const {
+  virDomainBlockJobInfo info{};
+  if (::virDomainGetBlockJobInfo(domain_.get(), disk.c_str(), &info, 0) != 1) return "";
+  switch (info.type) {
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_PULL: return "a pull of its bases";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COPY: return "a copy";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT:
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT: return "a commit into its base";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP: return "a backup";
+    default: return "a block job";
+  }
+}
+
 std::string Domain::backup_xml() const {
   char* xml = ::virDomainBackupGetXMLDesc(domain_.get(), 0);
   if (xml == nullptr &&

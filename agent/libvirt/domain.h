@@ -78,6 +78,13 @@ class Domain {
   // as tainted by it.
   std::string agent_command(const std::string& command) const;
 
+  // Sends one command to QEMU's monitor and returns its answer, both JSON. libvirt marks the domain
+  // as tainted by it.
+  std::string monitor_command(const std::string& command) const;
+
+  // What a block job does to the disk, as a noun ("a copy of it"); empty if none runs.
+  std::string block_job(const std::string& disk) const;
+
   // Starts a pull backup into existing scratch files, and makes the checkpoint at the same instant;
   // `checkpoint_xml` may be empty. On `bitmap_unusable`, `why` gets libvirt's reason.
   BackupOutcome begin_backup(const std::string& backup_xml, const std::string& checkpoint_xml,

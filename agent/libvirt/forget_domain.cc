@@ -69,6 +69,9 @@ std::vector<std::string> forget_domain(const std::string& uri, const std::string
       removed.push_back("checkpoint " + checkpoint.name);
     }
     if (!domain->running()) remove_bitmaps(*domain, removed);
+    if (forget_bitmaps(*domain,
+                       {settings.machine_name, settings.state_directory, settings.run_directory}))
+      removed.emplace_back("the records of changes that QEMU held in its memory");
   }
   if (load_tracking(settings.state_directory, settings.machine_name))
     removed.emplace_back("the record of what changed since its last point");

@@ -3,10 +3,11 @@
 #include <exception>
 #include <functional>
 
+#include "agent/libvirt/domain_monitor.h"
+#include "agent/monitor/raw_tracking.h"
 #include "agent/state_layout.h"
 #include "agent/tracking.h"
 #include "base/error.h"
-#include "base/file_system.h"
 #include "base/log.h"
 #include "base/scratch_directory.h"
 
@@ -14,8 +15,7 @@ namespace agent::libvirt {
 namespace {
 
 void thaw_if_marked(const Domain& domain, const SyncPlace& place) {
-  std::string marker = frozen_path(place.state_directory, place.machine_name);
-  if (!base::real_file_system().exists(marker)) return;
+  if (!is_marked_frozen(place)) return;
   if (domain.running()) {
     base::log().warn("{} may still be frozen by an interrupted sync: thawing it", domain.name());
     domain.thaw();
@@ -46,17 +46,25 @@ void delete_unknown_checkpoints(const Domain& domain, const SyncPlace& place) {
   delete_other_checkpoints(domain, record ? record->checkpoint : "");
 }
 
-}  // namespace
-
-void mark_frozen(const SyncPlace& place) {
-  // Not made durable: if the host crashes, so do its guests.
-  std::string marker = frozen_path(place.state_directory, place.machine_name);
-  if (!base::real_file_system().exists(marker)) base::real_file_system().create(marker);
+// The monitor is asked only if a sync has used it, since that taints the domain.
+void remove_unknown_bitmaps(const Domain& domain, const SyncPlace& place) {
+  if (!are_bitmaps_marked(place)) return;
+  if (!domain.running()) return unmark_bitmaps(place);
+  auto record = load_tracking(place.state_directory, place.machine_name);
+  DomainMonitor monitor(domain);
+  monitor::remove_bitmaps(monitor, monitor::bitmaps_of(record ? record->monitor : std::nullopt));
 }
 
-void unmark_frozen(const SyncPlace& place) {
-  std::string marker = frozen_path(place.state_directory, place.machine_name);
-  if (base::real_file_system().exists(marker)) base::real_file_system().remove(marker);
+}  // namespace
+
+bool forget_bitmaps(const Domain& domain, const SyncPlace& place) {
+  if (!are_bitmaps_marked(place)) return false;
+  if (domain.running()) {
+    DomainMonitor monitor(domain);
+    if (!monitor::remove_bitmaps(monitor, {})) return false;
+  }
+  unmark_bitmaps(place);
+  return true;
 }
 
 void delete_other_checkpoints(const Domain& domain, const std::string& kept) noexcept {
@@ -86,6 +94,7 @@ void remove_leftovers(const Domain& domain, const SyncPlace& place) {
   attempt([&] { thaw_if_marked(domain, place); });
   attempt([&] { end_own_backup(domain, place); });
   attempt([&] { delete_unknown_checkpoints(domain, place); });
+  attempt([&] { remove_unknown_bitmaps(domain, place); });
   std::string prefix = machine_file_name(place.machine_name);
   base::remove_abandoned_directories(scratch_parent(place.state_directory), prefix);
   base::remove_abandoned_directories(place.run_directory, prefix);

@@ -2,6 +2,7 @@
 //
 //   guard starts          → nothing to do
 //   scratch files made    → the guard removes them
+//   bitmaps of raw disks  → the guard removes the new ones
 //   freeze                → the guard thaws
 //   backup-begin          → the guard thaws, ends the job, deletes the new checkpoint
 //   thaw, copy            → the guard ends the job, deletes the new checkpoint
@@ -16,30 +17,26 @@
 #include "agent/libvirt/running_capture.h"
 
 #include <fmt/format.h>
-#include <pwd.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 
 #include "agent/domain_xml.h"
 #include "agent/host_name.h"
 #include "agent/libvirt/backup_xml.h"
+#include "agent/libvirt/guarded_domain.h"
 #include "agent/libvirt/hook_report.h"
 #include "agent/libvirt/leftovers.h"
-#include "agent/libvirt/sync_guard.h"
+#include "agent/libvirt/raw_disks.h"
 #include "agent/machine_state_files.h"
+#include "agent/monitor/mapped_source.h"
+#include "agent/scratch_space.h"
 #include "agent/state_layout.h"
+#include "agent/sync_guard.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/error.h"
-#include "base/file_system.h"
 #include "base/log.h"
-#include "base/scratch_directory.h"
-#include "base/subprocess.h"
 #include "base/text.h"
 #include "images/sources/image_headers.h"
 #include "images/sources/nbd_disk_source.h"
@@ -47,30 +44,17 @@
 namespace agent::libvirt {
 namespace {
 
-// A full scratch disk makes QEMU fail the guest's writes: the sync is abandoned before that.
-constexpr uint64_t kScratchReserve = 256u << 20;
-constexpr uint64_t kStatBlock = 512;
 constexpr uint32_t kConnectionCount = 4;
 
-// Gives a folder or file to QEMU's user, who creates the socket and writes the scratch files.
-// `label` is the domain's DAC label, "+UID:+GID".
-void give_to_qemu(const std::string& path, const std::string& label) {
-  uid_t user = 0;
-  gid_t group = 0;
-  std::string_view text(label);
-  size_t colon = text.find(':');
-  if (!text.starts_with('+') || colon == std::string_view::npos || colon + 2 > text.size()) return;
-  std::from_chars(text.data() + 1, text.data() + colon, user);
-  std::from_chars(text.data() + colon + 2, text.data() + text.size(), group);
-  if (::chown(path.c_str(), user, group) != 0)
-    throw base::system_error(errno, "cannot give " + path + " to QEMU");
-}
-
-uint64_t free_size(const std::string& directory) {
-  struct statvfs status;
-  if (::statvfs(directory.c_str(), &status) != 0)
-    throw base::system_error(errno, "cannot examine " + directory);
-  return uint64_t{status.f_bavail} * status.f_frsize;
+// QEMU's user and group, from the domain's DAC label, "+UID:+GID"; none if libvirt does not tell.
+std::optional<FileOwner> owner_of(std::string_view label) {
+  FileOwner owner;
+  size_t colon = label.find(':');
+  if (!label.starts_with('+') || colon == std::string_view::npos || colon + 2 > label.size())
+    return std::nullopt;
+  std::from_chars(label.data() + 1, label.data() + colon, owner.user);
+  std::from_chars(label.data() + colon + 2, label.data() + label.size(), owner.group);
+  return owner;
 }
 
 // Why a disk of a format that could be tracked cannot be; empty if it can.
@@ -94,7 +78,7 @@ class RunningCapture : public Capture {
                                     settings.run_directory},
         lock_(std::move(lock)), facts_(domain_facts(domain.live_xml())),
         checkpoint_(kCheckpointPrefix + base::to_hex(base::random_array<8>())),
-        guard_(uri, domain, place_, lock_.fd()) {}
+        guard_(guard_words(uri, domain, place_), lock_.fd()), raw_(domain, place_) {}
 
   ~RunningCapture() override { abandon(); }
 
@@ -108,9 +92,7 @@ class RunningCapture : public Capture {
 
  private:
   void decide_all(const std::optional<BasePoint>& last);
-  void prepare_folders();
   void make_scratch_files();
-  void check_room() const;
   void note_hooks(const std::string& before);
   bool freeze();
   void after_failed_freeze(const base::Error& error);
@@ -118,14 +100,12 @@ class RunningCapture : public Capture {
   BackupOutcome switch_over(std::string& why);
   void distrust(const std::string& why);
   std::vector<BackupDisk> backup_disks() const;
+  std::unique_ptr<images::DiskSource> open_source(CapturedDisk& disk);
   void open_sources();
+  void explain_block_jobs(const base::Error& error) const;
   void describe();
   void abandon() noexcept;
   bool tracks_any() const;
-  std::string socket_path() const { return run_->path() + "/nbd.sock"; }
-  std::string scratch_path(const std::string& disk) const {
-    return scratch_->path() + "/" + disk + ".qcow2";
-  }
 
   Domain domain_;
   CaptureSettings settings_;
@@ -134,8 +114,8 @@ class RunningCapture : public Capture {
   DomainFacts facts_;
   std::string checkpoint_;  // the new one
   SyncGuard guard_;
-  std::optional<base::ScratchDirectory> run_;
-  std::optional<base::ScratchDirectory> scratch_;
+  RawDisks raw_;
+  std::optional<ScratchSpace> scratch_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
   std::string freeze_note_;
@@ -144,8 +124,8 @@ class RunningCapture : public Capture {
 
 void RunningCapture::begin(const std::optional<BasePoint>& last) {
   decide_all(last);
-  prepare_folders();
-  check_room();
+  scratch_.emplace(place_, owner_of(facts_.owner_label), settings_.scratch_limit);
+  raw_.begin();
   std::string why;
   // Each iteration excludes at least one disk's bitmap, so this ends.
   while (true) {
@@ -180,55 +160,29 @@ void RunningCapture::decide_all(const std::optional<BasePoint>& last) {
     if (evidence.origin && checkpoint.name == evidence.origin->checkpoint)
       evidence.origin_disks = checkpoint.disks;
   }
+  if (settings_.raw_tracking) {
+    std::vector<DomainDisk> captured;
+    std::copy_if(facts_.disks.begin(), facts_.disks.end(), std::back_inserter(captured),
+                 [&](const DomainDisk& disk) {
+                   return std::find(wanted.begin(), wanted.end(), disk.name) != wanted.end();
+                 });
+    raw_.examine(captured, evidence.record ? evidence.record->monitor : std::nullopt);
+    evidence.monitor_obstacles = raw_.obstacles();
+  }
   for (const DomainDisk& disk : facts_.disks) {
     if (std::find(wanted.begin(), wanted.end(), disk.name) == wanted.end()) {
       facts_.unprotected.push_back(disk.name + " (excluded)");
       continue;
     }
     uint64_t size = domain_.disk_size(disk.name);
-    TrackedDisk tracked{disk.name, disk.format, size, tracking_obstacle(disk)};
+    TrackedDisk tracked{disk.name, disk.format, size,
+                        tracking_obstacle(disk) + raw_.problem(disk.name), raw_.tracks(disk.name)};
     disks_.push_back({disk.name, size, decide(evidence, tracked), nullptr});
   }
 }
 
-void RunningCapture::prepare_folders() {
-  std::string prefix = machine_file_name(place_.machine_name);
-  run_.emplace(place_.run_directory, prefix);
-  scratch_.emplace(scratch_parent(place_.state_directory), prefix);
-  give_to_qemu(run_->path(), facts_.owner_label);
-  give_to_qemu(scratch_->path(), facts_.owner_label);
-}
-
 void RunningCapture::make_scratch_files() {
-  for (const CapturedDisk& disk : disks_) {
-    std::string path = scratch_path(disk.name);
-    base::run_checked({"qemu-img", "create", "-q", "-f", "qcow2", path, std::to_string(disk.size)});
-    give_to_qemu(path, facts_.owner_label);
-  }
-}
-
-void RunningCapture::check_room() const {
-  uint64_t used = 0;
-  struct stat status;
-  for (const CapturedDisk& disk : disks_) {
-    if (::stat(scratch_path(disk.name).c_str(), &status) == 0)
-      used += static_cast<uint64_t>(status.st_blocks) * kStatBlock;
-  }
-  if (settings_.scratch_limit != 0 && used > settings_.scratch_limit) {
-    throw base::Error(
-        base::ErrorCode::no_space,
-        fmt::format("the guest overwrote more than scratch_limit ({}) before its disks were "
-                    "read: this sync of {} was abandoned; the guest is not affected",
-                    base::format_size(settings_.scratch_limit), place_.machine_name));
-  }
-  uint64_t room = free_size(scratch_->path());
-  if (room >= kScratchReserve) return;
-  throw base::Error(
-      base::ErrorCode::no_space,
-      fmt::format("only {} are free in {} for blocks the guest overwrites during a sync; {} "
-                  "must stay free",
-                  base::format_size(room), scratch_parent(place_.state_directory),
-                  base::format_size(kScratchReserve)));
+  for (const CapturedDisk& disk : disks_) scratch_->make(disk.name, disk.size);
 }
 
 // At the limit the backup job ends at once, whatever the copy is waiting for: the guest comes
@@ -241,7 +195,7 @@ void RunningCapture::check() {
                                   place_.machine_name));
   }
   try {
-    check_room();
+    scratch_->check();
   } catch (const base::Error&) {
     domain_.end_backup();
     throw;
@@ -303,7 +257,7 @@ void RunningCapture::thaw(bool frozen) {
 // The instant: freeze, backup and checkpoint in one step, thaw.
 BackupOutcome RunningCapture::switch_over(std::string& why) {
   std::vector<BackupDisk> disks = backup_disks();
-  std::string backup = backup_xml(socket_path(), disks);
+  std::string backup = backup_xml(scratch_->socket_path(), disks);
   std::string checkpoint = tracks_any() ? checkpoint_xml(checkpoint_, disks) : "";
   freeze_note_.clear();
   std::string hooks_before = settings_.hooks ? read_hook_report(domain_) : "";
@@ -313,8 +267,9 @@ BackupOutcome RunningCapture::switch_over(std::string& why) {
   BackupOutcome outcome = BackupOutcome::bitmap_unusable;
   try {
     outcome = domain_.begin_backup(backup, checkpoint, why);
-  } catch (...) {
+  } catch (const base::Error& error) {
     if (frozen) thaw(true);
+    explain_block_jobs(error);
     throw;
   }
   if (!frozen) return outcome;
@@ -336,15 +291,17 @@ void RunningCapture::note_hooks(const std::string& before) {
 }
 
 // libvirt refused a bitmap: the disks that its message names are read in full, or all if it names
-// none.
+// none. Those that QEMU's memory tracks are not concerned.
 void RunningCapture::distrust(const std::string& why) {
+  auto concerned = [](const CapturedDisk& disk) {
+    return disk.decision.incremental && !disk.decision.checkpoint.empty();
+  };
   bool named = false;
   for (CapturedDisk& disk : disks_)
-    named |= disk.decision.incremental && why.find("'" + disk.name + "'") != why.npos;
+    named |= concerned(disk) && why.find("'" + disk.name + "'") != why.npos;
   bool changed = false;
   for (CapturedDisk& disk : disks_) {
-    if (!disk.decision.incremental || (named && why.find("'" + disk.name + "'") == why.npos))
-      continue;
+    if (!concerned(disk) || (named && why.find("'" + disk.name + "'") == why.npos)) continue;
     disk.decision = {false, "its record of changes is lost or broken (" + why + ")"};
     changed = true;
   }
@@ -359,7 +316,7 @@ std::vector<BackupDisk> RunningCapture::backup_disks() const {
     BackupDisk backup{.name = disk.name};
     if (captured != disks_.end()) {
       backup.captured = true;
-      backup.scratch_path = scratch_path(disk.name);
+      backup.scratch_path = scratch_->path(disk.name);
       if (captured->decision.incremental) backup.since = captured->decision.checkpoint;
       backup.tracked =
           can_track(disk.format) && tracking_obstacle(disk).empty() && domain_.persistent();
@@ -375,14 +332,40 @@ bool RunningCapture::tracks_any() const {
                      [](const BackupDisk& disk) { return disk.tracked; });
 }
 
+// libvirt's block jobs are whoever began them's, and are left alone.
+void RunningCapture::explain_block_jobs(const base::Error& error) const {
+  for (const CapturedDisk& disk : disks_) {
+    std::string job = domain_.block_job(disk.name);
+    if (job.empty()) continue;
+    throw base::Error(base::ErrorCode::busy,
+                      fmt::format("{} of disk {} of {} is under way (virsh blockjob) and was left "
+                                  "alone; sync again when it is over: {}",
+                                  job, disk.name, place_.machine_name, error.message()));
+  }
+}
+
+std::unique_ptr<images::DiskSource> RunningCapture::open_source(CapturedDisk& disk) {
+  images::NbdOptions options;
+  options.socket_path = scratch_->socket_path();
+  options.export_name = disk.name;
+  options.connection_count = kConnectionCount;
+  bool by_checkpoint = disk.decision.incremental && !disk.decision.checkpoint.empty();
+  if (by_checkpoint) options.dirty_bitmap = kExportedBitmap;
+  auto content = std::make_unique<images::NbdDiskSource>(options);
+  if (!disk.decision.incremental || by_checkpoint) return content;
+  std::unique_ptr<images::DiskSource> map;
+  try {
+    map = raw_.map_of(disk.name, scratch_->socket_path());
+  } catch (const base::Error& error) {
+    disk.decision = {false, "its record of changes cannot be read: " + error.message()};
+    return content;
+  }
+  return monitor::mapped_source(std::move(content), std::move(map));
+}
+
 void RunningCapture::open_sources() {
   for (CapturedDisk& disk : disks_) {
-    images::NbdOptions options;
-    options.socket_path = socket_path();
-    options.export_name = disk.name;
-    if (disk.decision.incremental) options.dirty_bitmap = kExportedBitmap;
-    options.connection_count = kConnectionCount;
-    disk.source = std::make_unique<images::NbdDiskSource>(options);
+    disk.source = open_source(disk);
     if (disk.source->size() == disk.size) continue;
     throw base::Error(base::ErrorCode::busy,
                       fmt::format("disk {} was resized while the sync started", disk.name));
@@ -405,7 +388,6 @@ void RunningCapture::end_reading() {
   for (CapturedDisk& disk : disks_) disk.source.reset();
   domain_.end_backup();
   scratch_.reset();
-  run_.reset();
 }
 
 void RunningCapture::committed(const images::PointId& point) noexcept {
@@ -414,12 +396,14 @@ void RunningCapture::committed(const images::PointId& point) noexcept {
     for (const BackupDisk& disk : backup_disks()) {
       if (disk.tracked) record.disks.push_back(disk.name);
     }
-    if (record.disks.empty()) {
+    record.monitor = raw_.record();
+    if (record.disks.empty() && !record.monitor) {
       forget_tracking(place_.state_directory, place_.machine_name);
     } else {
       save_tracking(place_.state_directory, place_.machine_name, record);
     }
     delete_other_checkpoints(domain_, checkpoint_);
+    raw_.keep_new();
     guard_.finished();
     settled_ = true;
   } catch (const base::Error& error) {
@@ -433,7 +417,6 @@ void RunningCapture::abandon() noexcept {
   try {
     for (CapturedDisk& disk : disks_) disk.source.reset();
     scratch_.reset();
-    run_.reset();
     remove_leftovers(domain_, place_);
     guard_.finished();
   } catch (const base::Error& error) {

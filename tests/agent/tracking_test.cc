@@ -102,6 +102,27 @@ TEST_CASE("anything that does not fit is a full read, with its reason") {
   CHECK_THAT(reason(evidence), Contains("not tracked"));
 }
 
+TEST_CASE("a raw disk counts when the record is the machine's and its bitmaps are whole") {
+  using Catch::Matchers::Contains;
+  TrackingEvidence evidence = good_evidence();
+  const TrackedDisk disk{"vda", "raw", 512000, "", true};
+  CHECK_THAT(reason(evidence, disk), Contains("not tracked"));
+  evidence.record->monitor = MonitorRecord{"muletto.1", "muletto.2", {{"vda", "/d"}}};
+  CHECK_THAT(reason(evidence, disk), Contains("not tracked"));
+  evidence.monitor_obstacles["vda"] = "";
+  DiskDecision decision = decide(evidence, disk);
+  CHECK(decision.incremental);
+  CHECK(decision.since == evidence.record->point);
+  CHECK(decision.checkpoint.empty());
+  evidence.monitor_obstacles["vda"] = "QEMU forgot";
+  CHECK_THAT(reason(evidence, disk), Contains("QEMU forgot"));
+  evidence.monitor_obstacles["vda"] = "";
+  evidence.domain_uuid = "another";
+  CHECK_THAT(reason(evidence, disk), Contains("replaced"));
+  evidence = good_evidence();
+  CHECK_THAT(reason(evidence, {"vda", "raw", 512000, "no monitor"}), Contains("no monitor"));
+}
+
 TEST_CASE("a note names disks with one reason together") {
   CHECK(full_read_note({}) == "");
   CHECK(full_read_note({{"vda", {true, ""}}}) == "");
@@ -120,7 +141,8 @@ TEST_CASE("records survive, and damaged ones do not count") {
                         .origin = images::PointId::random(),
                         .domain_uuid = "uuid",
                         .checkpoint = "muletto-1",
-                        .disks = {"vda", "vdb"}};
+                        .disks = {"vda", "vdb"},
+                        .monitor = MonitorRecord{"muletto.1", "muletto.2", {{"vdc", "/d"}}}};
   save_tracking(state, machine, record);
   auto loaded = load_tracking(state, machine);
   REQUIRE(loaded);
@@ -129,6 +151,9 @@ TEST_CASE("records survive, and damaged ones do not count") {
   CHECK(loaded->domain_uuid == record.domain_uuid);
   CHECK(loaded->checkpoint == record.checkpoint);
   CHECK(loaded->disks == record.disks);
+  REQUIRE(loaded->monitor);
+  CHECK(loaded->monitor->witness == "muletto.2");
+  CHECK(loaded->monitor->files == record.monitor->files);
   REQUIRE(list_tracking(state).size() == 1);
   CHECK(list_tracking(state)[0].first == machine);
   CHECK_FALSE(load_tracking(state, "other"));

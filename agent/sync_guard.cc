@@ -1,4 +1,4 @@
-#include "agent/libvirt/sync_guard.h"
+#include "agent/sync_guard.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 
-namespace agent::libvirt {
+namespace agent {
 namespace {
 
 // Messages on the socket, one byte each.
@@ -48,9 +48,8 @@ std::optional<char> hear(int fd, std::chrono::milliseconds timeout, bool& timed_
 // The guard's side.
 class Guard {
  public:
-  Guard(const std::string& uri, const std::string& uuid, SyncPlace place, base::UniqueFd socket)
-      : domain_(Connection(uri).domain(uuid)), place_(std::move(place)),
-        socket_(std::move(socket)) {}
+  Guard(std::unique_ptr<GuardedMachine> machine, base::UniqueFd socket)
+      : machine_(std::move(machine)), socket_(std::move(socket)) {}
 
   int run() {
     say(kReady);
@@ -60,7 +59,7 @@ class Guard {
           clock_runs_ ? std::chrono::milliseconds(kLongestFreeze) : std::chrono::milliseconds(-1);
       auto word = hear(socket_.get(), patience, timed_out);
       if (timed_out) {
-        base::log().warn("{} was frozen for too long: thawing it", domain_.name());
+        base::log().warn("{} was frozen for too long: thawing it", machine_->name());
         thaw();
         late_ = true;
         clock_runs_ = false;
@@ -84,30 +83,29 @@ class Guard {
   void thaw() {
     for (int attempt = 0; attempt < kThawAttempts; ++attempt) {
       try {
-        domain_.thaw();
+        machine_->thaw();
         return;
       } catch (const base::Error& error) {
         base::log().warn("{}", error.message());
-        if (!domain_.running()) return;
+        if (!machine_->running()) return;
       }
       std::this_thread::sleep_for(kThawPause);
     }
   }
 
   int tidy_up() {
-    base::log().warn("the sync of {} died: cleaning up", place_.machine_name);
+    base::log().warn("the sync of {} died: cleaning up", machine_->name());
     if (may_be_frozen_) {
       thaw();
       // The dead agent's freeze may still have been on its way through libvirt when we thawed.
       std::this_thread::sleep_for(kThawPause);
       thaw();
     }
-    remove_leftovers(domain_, place_);
+    machine_->remove_leftovers();
     return 0;
   }
 
-  Domain domain_;
-  SyncPlace place_;
+  std::unique_ptr<GuardedMachine> machine_;
   base::UniqueFd socket_;
   bool may_be_frozen_ = false;
   bool clock_runs_ = false;
@@ -116,17 +114,15 @@ class Guard {
 
 }  // namespace
 
-SyncGuard::SyncGuard(const std::string& uri, const Domain& domain, const SyncPlace& place,
-                     int lock_fd) {
+SyncGuard::SyncGuard(const std::vector<std::string>& machine, int lock_fd) {
   std::array<int, 2> ends;
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     throw base::system_error(errno, "cannot make a socket");
   }
   socket_.reset(ends[0]);
   base::UniqueFd theirs(ends[1]);
-  std::vector<std::string> command{
-      "/proc/self/exe", kGuardWord,         std::to_string(theirs.get()), uri,
-      domain.uuid(),    place.machine_name, place.state_directory,        place.run_directory};
+  std::vector<std::string> command{"/proc/self/exe", kGuardWord, std::to_string(theirs.get())};
+  command.insert(command.end(), machine.begin(), machine.end());
   base::SubprocessOptions options{.lifetime = base::Lifetime::independent,
                                   .inherited_fds = {theirs.get(), lock_fd}};
   process_ = std::make_unique<base::Subprocess>(command, options);
@@ -161,9 +157,9 @@ void SyncGuard::finished() {
   process_->wait_for(kEndTimeout);
 }
 
-int run_sync_guard(int argc, char** argv) {
-  constexpr int kArgumentCount = 8;
-  if (argc != kArgumentCount) return 2;
+int run_sync_guard(int argc, char** argv, const GuardedMachineMaker& make) {
+  constexpr int kFirstWord = 3;
+  if (argc <= kFirstWord) return 2;
   // A terminal's Ctrl-C and a service's stop reach the whole process group; the guard ends after
   // the agent.
   for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
@@ -172,11 +168,13 @@ int run_sync_guard(int argc, char** argv) {
     int fd = -1;
     std::string_view number(argv[2]);
     std::from_chars(number.data(), number.data() + number.size(), fd);
-    return Guard(argv[3], argv[4], SyncPlace{argv[5], argv[6], argv[7]}, base::UniqueFd(fd)).run();
+    base::UniqueFd socket(fd);
+    std::vector<std::string> words(argv + kFirstWord, argv + argc);
+    return Guard(make(words), std::move(socket)).run();
   } catch (const std::exception& error) {
     base::log().error("{}", error.what());
     return 1;
   }
 }
 
-}  // namespace agent::libvirt
+}  // namespace agent
