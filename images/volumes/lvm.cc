@@ -123,7 +123,7 @@ class Group {
       std::string name = clean_name(name_ + "/" + key);
       if (found.volumes.size() + found.unread.size() == kMaxVolumes) return;
       try {
-        found.volumes.push_back({name, layer_of(key, each)});
+        found.volumes.push_back({{name, layer_of(key, each)}, present_});
       } catch (const Error& error) {
         if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported) throw;
         found.unread.push_back({.name = name, .why = error.message()});
@@ -156,6 +156,7 @@ class Group {
       ++count;
     }
     if (count > 1) physical.source = kNoSource;  // nobody knows which one is meant
+    if (physical.source != kNoSource) present_.push_back(physical.source);
     physicals_[key] = physical;
   }
 
@@ -329,6 +330,7 @@ class Group {
   uint64_t extent_size_ = 0;
   size_t attempt_count_ = 0;
   std::map<std::string, Physical> physicals_;
+  std::vector<Source> present_;
   std::map<std::string, Source> layers_;
 };
 

@@ -22,8 +22,13 @@ struct PhysicalVolume {
 // and what the disks throw.
 std::optional<PhysicalVolume> read_physical_volume(const LayeredDisks& disks, const Block& block);
 
+struct LogicalVolume {
+  Block block;
+  std::vector<Source> group;  // the physical volumes of its group that are there
+};
+
 struct LogicalVolumes {
-  std::vector<Block> volumes;
+  std::vector<LogicalVolume> volumes;
   std::vector<Unread> unread;
 };
 

@@ -69,7 +69,7 @@ Cipher cipher_of(const std::string& name) {
   return cipher;
 }
 
-// The ciphers here are what AES needs.
+// Whether AES in this mode has keys of that length, in bytes.
 bool fits(const Cipher& cipher, uint64_t key_size) {
   return key_size == 32 || key_size == (cipher.mode == CipherMode::xts ? 64 : 16);
 }

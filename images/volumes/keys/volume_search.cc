@@ -115,7 +115,7 @@ class Search {
     if (auto volume = read_physical_volume(disks_, step.block)) {
       use(step);
       physical_.push_back(*volume);
-      physical_origins_.insert(origin_of(step));
+      physical_origins_[step.block.source] = origin_of(step);
       are_groups_new_ = true;
     } else if (step.part.empty() && found_.volumes.size() < kMaxFound) {
       found_.volumes.push_back(
@@ -153,11 +153,13 @@ class Search {
     if (!are_groups_new_) return false;
     are_groups_new_ = false;
     LogicalVolumes volumes = assemble_groups(disks_, physical_);
-    for (const Block& each : volumes.volumes) {
-      if (!known_volumes_.insert(each.name).second) continue;
+    for (const LogicalVolume& each : volumes.volumes) {
+      if (!known_volumes_.insert(each.block.name).second) continue;
+      std::set<std::string> origins;
+      for (Source source : each.group) origins.insert(physical_origins_[source]);
       Step step;
-      step.block = each;
-      step.origin = fmt::format("LVM on {}", fmt::join(physical_origins_, ", "));
+      step.block = each.block;
+      step.origin = fmt::format("LVM on {}", fmt::join(origins, ", "));
       waiting_.push_back(std::move(step));
     }
     for (Unread& each : volumes.unread) {
@@ -179,7 +181,7 @@ class Search {
   std::deque<Step> waiting_;
   std::map<std::array<uint8_t, 16>, Array> arrays_;
   std::vector<PhysicalVolume> physical_;
-  std::set<std::string> physical_origins_;
+  std::map<Source, std::string> physical_origins_;
   std::set<std::string> known_volumes_;
   bool are_groups_new_ = false;
   FoundVolumes found_;
