@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "appliance/boot/encrypted_volumes.h"
 #include "appliance/boot/files/boot_trace_cache.h"
 #include "appliance/boot/files/tpm_state.h"
 #include "appliance/boot/files/vm_files.h"
@@ -42,9 +43,10 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 }
 
 // The disk the machine boots from is the most informative: the first with an EFI system partition,
-// otherwise the first. A disk that is damaged where a boot begins is listed among the damages.
+// otherwise the first. A disk that is damaged where a boot begins is listed among the damages, what
+// is encrypted among the notes.
 DiskInspection inspect_point(images::StoreReader& reader, const images::Point& point,
-                             std::vector<std::string>& damages) {
+                             std::vector<std::string>& damages, std::vector<std::string>& notes) {
   std::optional<DiskInspection> best;
   for (const images::PointDisk& disk : point.disks) {
     DiskInspection inspection;
@@ -54,6 +56,7 @@ DiskInspection inspect_point(images::StoreReader& reader, const images::Point& p
       inspection = inspect_disk(*disk_reader);
       inspection.disk_name = disk.name;
       damage = damage_where_boot_begins(*disk_reader, inspection);
+      append(notes, encryption_notes(*disk_reader, inspection));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
       damage = error.message();
@@ -181,8 +184,8 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
                          Hypervisor& hypervisor, const std::vector<InstantVm>& active) {
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
-  std::vector<std::string> damages;
-  DiskInspection inspection = inspect_point(*source.reader, prepared.point, damages);
+  std::vector<std::string> damages, notes;
+  DiskInspection inspection = inspect_point(*source.reader, prepared.point, damages, notes);
   prepared.facts = hypervisor.facts();
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
@@ -190,6 +193,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   prepared.plan =
       plan_machine(prepared.point, inspection, options, prepared.facts, pack_xml_without_rights);
   MachinePlan& plan = prepared.plan;
+  append(plan.notes, notes);
   // An existing TPM with this name belongs to another machine, or to this one on its old host.
   if (plan.has_tpm &&
       base::real_file_system().exists(tpm_folder(settings.tpm_directory, plan.uuid)))
@@ -209,6 +213,16 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
                                                        forwarding_entries);
                            }));
   return prepared;
+}
+
+std::optional<images::Firmware> other_firmware_of_point(images::StoreReader& reader,
+                                                        const images::PointId& point) {
+  images::Point manifest = reader.read_point(point);
+  bool is_told = manifest.definition.firmware != images::Firmware::unknown ||
+                 !manifest.definition.libvirt_xml.empty();
+  if (is_told) return std::nullopt;
+  std::vector<std::string> ignored;
+  return other_firmware_of(inspect_point(reader, manifest, ignored, ignored));
 }
 
 std::vector<std::string> conflicts_of(const BootRecord& record,

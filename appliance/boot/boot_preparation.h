@@ -2,6 +2,8 @@
 // every reason why it cannot start. Functions without state; thread-safe.
 #pragma once
 
+#include <optional>
+
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/model/boot_record.h"
@@ -21,6 +23,11 @@ struct Preparation {
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
                          Hypervisor& hypervisor, const std::vector<InstantVm>& active);
+
+// Of a machine whose definition does not name its firmware: the kind that prepare_boot() does not
+// choose, if the disks could boot with it as well.
+std::optional<images::Firmware> other_firmware_of_point(images::StoreReader& reader,
+                                                        const images::PointId& point);
 
 // The reasons why an ended VM may not join its networks again now.
 std::vector<std::string> conflicts_of(const BootRecord& record,

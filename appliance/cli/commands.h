@@ -43,6 +43,7 @@ base::Command verify_start_command();
 base::Command verify_list_command();
 base::Command verify_show_command();
 base::Command verify_checks_command();
+base::Command verify_key_command();
 base::Command verify_bisect_command();
 base::Command policy_list_command();
 base::Command policy_show_command();

@@ -1,80 +1,271 @@
+// First every disk is looked at, then the volumes that lie on them, and only then is anything
+// checked: a volume group may lie on several disks.
 #include "appliance/verify/disk_checker.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
+#include <optional>
+#include <set>
 
+#include "appliance/verify/check_cost.h"
+#include "appliance/verify/disk_layout.h"
 #include "appliance/verify/disk_view.h"
 #include "appliance/verify/file_system_check.h"
-#include "base/clean_text.h"
+#include "appliance/verify/found_system.h"
 #include "base/error.h"
-#include "base/json_access.h"
 #include "base/scratch_directory.h"
-#include "base/text.h"
 
 namespace appliance::verify {
 namespace {
 
-using nlohmann::json;
+using base::Error;
+using base::ErrorCode;
+namespace volumes = images::volumes;
 
-constexpr std::chrono::minutes kLookTimeout{5};  // runs at the lowest priority on a busy machine
-constexpr std::chrono::minutes kCheckTimeout{10};
-constexpr size_t kMaxParts = 64;
-constexpr size_t kMaxPartName = 20;  // bytes after the disk's name
-constexpr uint64_t kLargestSector = 4096;
+// Beside what the check itself needs: its program and libraries.
+constexpr uint64_t kProgramMemory = 512ull << 20;
+constexpr uint64_t kLeastMemory = 1ull << 30;
+constexpr size_t kMaxFound = 512;
 
-// Containers of partitions, and partitions that hold no file system: a BIOS boot loader's, and
-// Microsoft's reserved one.
-bool is_skipped_type(std::string type) {
-  for (char& c : type) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  constexpr std::array<std::string_view, 5> kSkipped{"5", "F", "85",
-                                                     "21686148-6449-6E6F-744E-656564454649",
-                                                     "E3C9E316-0B5C-4DB8-817D-F92DF00215AE"};
-  return std::find(kSkipped.begin(), kSkipped.end(), type) != kSkipped.end();
-}
+// The programs run at the lowest priority on a busy machine, for which RunLimits has time enough.
+constexpr RunLimits kLook{};
 
-struct Part {
-  std::string name;  // "vda1"
-  uint64_t offset = 0, size = 0;
+// Something that may hold a file system.
+struct Found {
+  FoundPart part;  // of the disk or the volume
+  FoundType content;
+  ViewedPart view;     // all of what the part is in
+  std::string origin;  // of a volume: "LVM on vda2"
+
+  std::string subject() const {
+    std::string words = content.type;
+    if (!origin.empty()) words += (words.empty() ? "" : "; ") + origin;
+    return words.empty() ? part.name : fmt::format("{} ({})", part.name, words);
+  }
 };
 
-// Parses the output of sfdisk --json, whose numbers come from the disk. Nothing if it is not a
-// table.
-std::vector<Part> parts_in(const std::string& text, const std::string& path,
-                           const std::string& disk) {
-  std::vector<Part> parts;
-  std::optional<json> parsed = base::find_json(text);
-  const json* table = parsed ? base::find_field(*parsed, "partitiontable") : nullptr;
-  if (table == nullptr) return parts;
-  uint64_t sector = base::find_natural(*table, "sectorsize").value_or(512);
-  if (sector == 0 || sector > kLargestSector) return parts;
-  for (const json& each : base::find_list(*table, "partitions")) {
-    std::string node = base::find_text(each, "node").value_or("");
-    uint64_t start = base::find_natural(each, "start").value_or(0);
-    uint64_t size = base::find_natural(each, "size").value_or(0);
-    constexpr uint64_t kLimit = uint64_t{1} << 50;
-    if (!node.starts_with(path) || start == 0 || size == 0 || start > kLimit || size > kLimit)
-      continue;
-    if (is_skipped_type(base::find_text(each, "type").value_or(""))) continue;
-    parts.push_back({disk + base::clean_text(node.substr(path.size()), kMaxPartName),
-                     start * sector, size * sector});
-    if (parts.size() == kMaxParts) break;
-  }
-  return parts;
-}
+// One look at all disks.
+class Examination {
+ public:
+  using Put = std::function<void(Observation)>;
 
-// blkid(8): nothing was found.
-constexpr int kNothingThere = 2;
+  Examination(const DiskCheckPlan& plan, const std::stop_token& stop, Put put)
+      : plan_(plan), stop_(stop), put_(std::move(put)), scratch_("/var/tmp", "muletto-look") {}
 
-// blkid's TYPE; empty if there is none.
-std::string type_in(const std::string& text) {
-  for (const std::string& line : base::split(text, '\n')) {
-    if (line.starts_with("TYPE=")) return base::clean_text(base::trim(line.substr(5)), 40);
+  void run() {
+    for (const NamedDisk& disk : plan_.disks) {
+      attempt(disk.name, [&] {
+        ViewedPart view;
+        view.disks = {disk.name};
+        look_at(view, disk.name, "");
+      });
+    }
+    look_into_volumes();
+    is_looking_ = false;
+    std::erase_if(found_, [](const Found& each) { return is_uninteresting(each.content.type); });
+    for (const Found& each : found_) {
+      if (!each.content.is_blank && each.content.type.empty()) continue;
+      put_({.signal = Signal::volume,
+            .good = !each.content.is_blank,
+            .subject = each.part.name,
+            .detail = each.content.type});
+    }
+    for (const Found& each : found_) attempt(each.subject(), [&] { check(each); });
+    report_missing_mounts();
   }
-  return "";
-}
+
+ private:
+  template <typename Action>
+  void attempt(const std::string& subject, Action action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      bool is_cancelled = error.code() == ErrorCode::cancelled;
+      skip(subject,
+           is_cancelled ? "its check had not finished when the test boot ended" : error.message());
+      if (is_cancelled) throw;
+    } catch (const std::exception& error) {
+      skip(subject, error.what());
+    }
+  }
+
+  void skip(const std::string& subject, std::string why) {
+    if (is_looking_) is_incomplete_ = true;
+    put_({.signal = Signal::file_system_skipped, .subject = subject, .detail = std::move(why)});
+  }
+
+  DiskView open(const ViewedPart& part) {
+    return DiskView(plan_.source, plan_.point, part, plan_.plugin_path, scratch_.path(), stop_);
+  }
+
+  // Adds what is on a disk, or on a volume that may have partitions.
+  void look_at(const ViewedPart& whole, const std::string& name, const std::string& origin) {
+    DiskView view = open(whole);
+    std::vector<FoundPart> parts = parts_in(
+        view.run({"sfdisk", "--json", view.path()}, kLook, stop_).output, view.path(), name);
+    if (parts.empty()) parts.push_back({name});
+    for (const FoundPart& part : parts) add(view, part, whole, origin);
+  }
+
+  void add(DiskView& view, const FoundPart& part, const ViewedPart& whole,
+           const std::string& origin) {
+    if (found_.size() == kMaxFound) return;
+    std::vector<std::string> words{"blkid", "-p", "-o", "export"};
+    if (part.size != 0) {
+      words.insert(words.end(),
+                   {"--offset", std::to_string(part.offset), "--size", std::to_string(part.size)});
+    }
+    words.push_back(view.path());
+    FinishedCommand done = view.run(words, kLook, stop_);
+    found_.push_back({part, type_in(done.output, done.status), whole, origin});
+  }
+
+  void look_into_volumes() {
+    VolumeLookPlan plan{plan_.source, plan_.point, plan_.disks, {}, plan_.keys, plan_.plugin_path};
+    for (const Found& each : found_) {
+      if (is_container(each.content.type)) plan.parts.push_back(as_part(each));
+    }
+    if (plan.parts.empty()) return;
+    attempt("what is in its volumes", [&] {
+      volumes_.emplace(plan, scratch_.path(), stop_);
+      const volumes::FoundVolumes& found = volumes_->found();
+      report_unread(found, plan.parts);
+      for (const std::string& note : found.notes) put_({.signal = Signal::remark, .detail = note});
+      for (const volumes::FoundVolume& volume : found.volumes) {
+        attempt(volume.name, [&] { look_at_volume(volume); });
+      }
+    });
+  }
+
+  volumes::Part as_part(const Found& found) const {
+    auto disk = std::find_if(plan_.disks.begin(), plan_.disks.end(), [&](const NamedDisk& each) {
+      return each.name == found.view.disks.front();
+    });
+    volumes::Part part{found.part.name, static_cast<uint32_t>(disk - plan_.disks.begin()),
+                       found.part.offset, found.part.size};
+    // A table may name more than the disk has.
+    part.offset = std::min(part.offset, disk->size);
+    part.size = std::min(part.size == 0 ? disk->size : part.size, disk->size - part.offset);
+    return part;
+  }
+
+  void report_unread(const volumes::FoundVolumes& found, const std::vector<volumes::Part>& parts) {
+    std::set<std::string> told(found.used.begin(), found.used.end());
+    for (const volumes::Unread& each : found.unread) {
+      told.insert(each.name);
+      skip(each.name,
+           each.needs_key ? each.why + "; 'muletto verify key' gives the appliance one" : each.why);
+    }
+    for (const volumes::Part& part : parts) {
+      if (!told.contains(part.name))
+        skip(part.name, "it belongs to a volume, but its description cannot be read");
+    }
+  }
+
+  void look_at_volume(const volumes::FoundVolume& volume) {
+    ViewedPart whole;
+    for (const NamedDisk& disk : plan_.disks) whole.disks.push_back(disk.name);
+    whole.volume = volumes_->view_of(volume);
+    if (volume.is_partitioned) return look_at(whole, volume.name, volume.origin);
+    DiskView view = open(whole);
+    add(view, {volume.name}, whole, volume.origin);
+  }
+
+  void check(const Found& found) {
+    const std::string& type = found.content.type;
+    // Its volumes are reported instead.
+    if (is_container(type)) return;
+    if (!check_for(type, "", 0)) {
+      return skip(found.subject(),
+                  type.empty() ? "it holds no known file system" : "no program checks this type");
+    }
+    CheckCost cost = look_inside(found);
+    uint64_t memory = std::max(cost.memory_size + kProgramMemory, kLeastMemory);
+    if (memory > most_check_memory()) {
+      return skip(found.subject(),
+                  fmt::format("its check would need about {} MiB of memory, more than the {} MiB "
+                              "that one check may use on this appliance",
+                              memory >> 20, most_check_memory() >> 20));
+    }
+    auto plan = check_for(type, "", cost.memory_size);
+    ViewedPart part = part_of(found);
+    part.writable = plan->writes;
+    part.bounded_files = plan->bounded_files;
+    DiskView view = open(part);
+    FinishedCommand done = view.run(check_for(type, view.path(), cost.memory_size)->command,
+                                    {.timeout = cost.timeout, .memory_size = memory}, stop_);
+    CheckOutcome outcome = outcome_of(type, view.path(), done.status, done.output);
+    if (outcome.result == CheckResult::unknown) return skip(found.subject(), outcome.words);
+    put_({.signal = Signal::file_system,
+          .good = outcome.result == CheckResult::whole,
+          .subject = found.subject(),
+          .detail = outcome.words});
+  }
+
+  static ViewedPart part_of(const Found& found) {
+    ViewedPart part = found.view;
+    part.offset = found.part.offset;
+    part.size = found.part.size;
+    return part;
+  }
+
+  // What its check will cost, and which operating system it holds.
+  CheckCost look_inside(const Found& found) {
+    const std::string& type = found.content.type;
+    DiskView view = open(part_of(found));
+    FinishedCommand start =
+        view.run({"dd", "if=" + view.path(), fmt::format("bs={}", kSizesBlock),
+                  fmt::format("skip={}", sizes_block_of(type)), "count=1", "status=none"},
+                 kLook, stop_);
+    std::string system = first_words(view, system_commands(type, view.path()), system_in);
+    if (!system.empty()) {
+      put_({.signal = Signal::system, .subject = found.part.name, .detail = system});
+      std::string fstab = first_words(view, fstab_commands(type, view.path()),
+                                      [](const std::string& output) { return output; });
+      for (WantedMount& mount : mounts_in(fstab))
+        wanted_.push_back({found.part.name, std::move(mount)});
+    }
+    return cost_of(type, base::as_bytes(start.output));
+  }
+
+  template <typename Reader>
+  std::string first_words(DiskView& view, const std::vector<std::vector<std::string>>& commands,
+                          Reader reader) {
+    for (const std::vector<std::string>& command : commands) {
+      FinishedCommand done = view.run(command, kLook, stop_);
+      std::string words = done.status == 0 ? reader(done.output) : "";
+      if (!words.empty()) return words;
+    }
+    return "";
+  }
+
+  // What a system mounts at its start, and no disk of the point has; if all of them could be looked
+  // into.
+  void report_missing_mounts() {
+    if (is_incomplete_) return;
+    for (const auto& [part, mount] : wanted_) {
+      bool is_there = std::any_of(
+          found_.begin(), found_.end(),
+          [&, &wanted = mount](const Found& f) { return f.content.uuid == wanted.uuid; });
+      if (is_there) continue;
+      put_({.signal = Signal::remark,
+            .detail = fmt::format("The system on {} mounts the file system {} at {}, which was not "
+                                  "found on the point's disks: its start may wait for it.",
+                                  part, mount.uuid, mount.mount_point)});
+    }
+  }
+
+  const DiskCheckPlan& plan_;
+  const std::stop_token& stop_;
+  const Put put_;
+  base::ScratchDirectory scratch_;
+  std::vector<Found> found_;
+  bool is_looking_ = true;      // nothing is checked yet
+  bool is_incomplete_ = false;  // something could not be looked into
+  std::optional<VolumeLook> volumes_;
+  std::vector<std::pair<std::string, WantedMount>> wanted_;  // and who wants it
+};
 
 }  // namespace
 
@@ -90,88 +281,20 @@ std::vector<Observation> DiskChecker::take() {
 }
 
 void DiskChecker::run(const std::stop_token& stop) {
-  for (const std::string& disk : plan_.disks) {
-    if (stop.stop_requested()) break;
-    try {
-      look_at_disk(disk, stop);
-    } catch (const base::Error& error) {
-      if (error.code() != base::ErrorCode::cancelled)
-        put({.signal = Signal::file_system_skipped, .subject = disk, .detail = error.message()});
-    } catch (const std::exception& error) {
-      put({.signal = Signal::file_system_skipped, .subject = disk, .detail = error.what()});
+  try {
+    Examination(plan_, stop, [this](Observation seen) { put(std::move(seen)); }).run();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::cancelled) {
+      put({.signal = Signal::file_system_skipped,
+           .subject = "the machine's disks",
+           .detail = error.message()});
     }
+  } catch (const std::exception& error) {
+    put({.signal = Signal::file_system_skipped,
+         .subject = "the machine's disks",
+         .detail = error.what()});
   }
   over_ = true;
-}
-
-void DiskChecker::look_at_disk(const std::string& disk, const std::stop_token& stop) {
-  struct Found {
-    Part part;
-    std::string type;
-    bool is_blank = false;  // nothing is recognised there
-  };
-  std::vector<Found> found;
-  base::ScratchDirectory scratch("/var/tmp", "muletto-look");
-  {
-    DiskView whole(plan_.source, plan_.point, {.disk = disk}, plan_.plugin_path, scratch.path(),
-                   stop);
-    auto look_at = [&](const Part& part) -> Found {
-      std::vector<std::string> words{"blkid", "-p", "-o", "export"};
-      if (part.size != 0) {
-        words.insert(words.end(), {"--offset", std::to_string(part.offset), "--size",
-                                   std::to_string(part.size)});
-      }
-      words.push_back(whole.path());
-      FinishedCommand done = whole.run(words, kLookTimeout, stop);
-      return {part, type_in(done.output), done.status == kNothingThere};
-    };
-    std::vector<Part> parts =
-        parts_in(whole.run({"sfdisk", "--json", whole.path()}, kLookTimeout, stop).output,
-                 whole.path(), disk);
-    if (parts.empty()) parts.push_back({disk});
-    for (const Part& part : parts) found.push_back(look_at(part));
-  }
-  std::erase_if(found, [](const Found& each) { return is_uninteresting(each.type); });
-  for (const Found& each : found) {
-    if (each.is_blank || !each.type.empty()) {
-      put({.signal = Signal::volume,
-           .good = !each.is_blank,
-           .subject = each.part.name,
-           .detail = each.type});
-    }
-  }
-  for (const Found& each : found) {
-    std::string subject =
-        each.type.empty() ? each.part.name : fmt::format("{} ({})", each.part.name, each.type);
-    auto skipped = [&](std::string why) {
-      put({.signal = Signal::file_system_skipped, .subject = subject, .detail = std::move(why)});
-    };
-    auto check = check_for(each.type, "");
-    if (!check) {
-      skipped(each.type.empty() ? "it holds no known file system" : "no program checks this type");
-      continue;
-    }
-    try {
-      DiskView view(plan_.source, plan_.point,
-                    {disk, each.part.offset, each.part.size, check->writes, check->bounded_files},
-                    plan_.plugin_path, scratch.path(), stop);
-      FinishedCommand done =
-          view.run(check_for(each.type, view.path())->command, kCheckTimeout, stop);
-      CheckOutcome outcome = outcome_of(each.type, view.path(), done.status, done.output);
-      if (outcome.result == CheckResult::unknown) {
-        skipped(outcome.words);
-      } else {
-        put({.signal = Signal::file_system,
-             .good = outcome.result == CheckResult::whole,
-             .subject = subject,
-             .detail = outcome.words});
-      }
-    } catch (const base::Error& error) {
-      bool cancelled = error.code() == base::ErrorCode::cancelled;
-      skipped(cancelled ? "its check had not finished when the test boot ended" : error.message());
-      if (cancelled) throw;
-    }
-  }
 }
 
 }  // namespace appliance::verify

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -25,9 +26,9 @@ constexpr size_t kMaxOutput = 64 << 10;
 constexpr uint64_t kMaxLayer = 4ull << 30;  // bytes that a check may write
 constexpr uint64_t kCacheSize = 16ull << 20;
 
-std::string start_of(const std::string& path) {
+std::string start_of(const std::string& path, size_t limit = kMaxOutput) {
   std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxOutput, '\0');
+  std::string text(limit, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   return text;
@@ -71,8 +72,12 @@ std::vector<std::string> server_command(const boot::PointSource& source,
   add({part.writable ? "--filter=cow" : "-r"});
   if (part.size != 0) add({"--filter=offset"});
   add({plugin_path.empty() ? images::default_plugin_path() : plugin_path,
-       "store=" + source.store.location, "point=" + point.hex(), "disk=" + part.disk,
+       "store=" + source.store.location, "point=" + point.hex(),
        fmt::format("cache-size={}", kCacheSize)});
+  for (const std::string& disk : part.disks) add({"disk=" + disk});
+  if (part.volume) {
+    add({"volume-map=" + part.volume->map_path, fmt::format("volume={}", part.volume->source)});
+  }
   if (!source.store.key_file.empty()) add({"key-file=" + source.store.key_file});
   if (!source.store.passphrase_file.empty())
     add({"passphrase-file=" + source.store.passphrase_file});
@@ -111,25 +116,31 @@ DiskView::~DiskView() {
   std::remove((directory_ + "/ready").c_str());
 }
 
-FinishedCommand DiskView::run(const std::vector<std::string>& command,
-                              std::chrono::milliseconds timeout, const std::stop_token& stop) {
+FinishedCommand DiskView::run(const std::vector<std::string>& command, const RunLimits& limits,
+                              const std::stop_token& stop) {
   base::Confinement confinement;
   confinement.namespaces_of = server_->pid();
+  confinement.memory_size = limits.memory_size;
+  confinement.processor_time = std::max(
+      confinement.processor_time, std::chrono::duration_cast<std::chrono::seconds>(limits.timeout));
+  confinement.input_path = limits.input_path;
   if (part_.writable) confinement.writable_path = base::join_path(directory_, "view");
   // The limit also applies to the file.
   if (part_.writable || !part_.bounded_files) confinement.file_size = 0;
   base::SubprocessOptions options;
-  options.output_path = directory_ + "/output";
+  options.output_path =
+      (limits.output_directory.empty() ? directory_ : limits.output_directory) + "/output";
   std::remove(options.output_path.c_str());
   base::Subprocess child(base::confined(command, confinement), options);
-  auto deadline = Clock::now() + timeout;
+  auto deadline = Clock::now() + limits.timeout;
   while (true) {
     throw_if_stopped(stop);
-    if (auto status = child.wait_for(kLook)) return {*status, start_of(options.output_path)};
+    if (auto status = child.wait_for(kLook))
+      return {*status, start_of(options.output_path, limits.output_size)};
     if (Clock::now() >= deadline) {
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("{} did not end within {}", command.front(),
-                              base::format_duration_ms(static_cast<uint64_t>(timeout.count()))));
+      auto timeout_ms = static_cast<uint64_t>(limits.timeout.count());
+      throw Error(ErrorCode::unavailable, fmt::format("{} did not end within {}", command.front(),
+                                                      base::format_duration_ms(timeout_ms)));
     }
   }
 }

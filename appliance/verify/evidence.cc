@@ -21,6 +21,8 @@ constexpr auto kSignals = base::enum_names<Signal>(
                  {Signal::volume, "volume"},
                  {Signal::file_system, "file system"},
                  {Signal::file_system_skipped, "file system not looked at"},
+                 {Signal::system, "operating system"},
+                 {Signal::remark, "remark"},
                  {Signal::complaint, "complaint"},
                  {Signal::trouble, "trouble"}});
 
@@ -76,6 +78,8 @@ bool is_kept(const Observation& seen) {
     case Signal::volume:
     case Signal::file_system:
     case Signal::file_system_skipped: return true;
+    case Signal::system:
+    case Signal::remark:
     case Signal::complaint: return true;
     default: return false;
   }

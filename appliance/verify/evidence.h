@@ -29,6 +29,8 @@ enum class Signal {
   volume,
   file_system,          // a file system was checked: `subject` is "vda1 (ext4)"
   file_system_skipped,  // one was not checked: `detail` says why
+  system,               // `subject` holds the operating system `detail`
+  remark,     // a sentence, `detail`, for the reasons: what the disks say, what the appliance did
   complaint,  // the system reports a problem that does not keep it from starting: `detail`
   trouble,    // a problem of the appliance's own, which says nothing about the machine
 };
@@ -69,8 +71,13 @@ struct Evidence {
   std::vector<Observation> observations;
   uint64_t last_change_ms = 0;  // when screen, serial line or disks were last active
   uint64_t last_read_ms = 0;    // when the disks were last active
-  bool disks_pending = false;   // file systems are still being checked
-  uint64_t disks_over_ms = 0;   // when the last of them was finished
+  uint64_t last_news_ms = 0;    // when any of these was last new (novelty.h)
+  // How long one of the VM's threads was ready to run, and waited for a processor, since
+  // `last_change_ms`; of the one that waited longest.
+  uint64_t starved_ms = 0;
+  std::string screen;          // what the screen shows, for people: "is dark", "reads \"…\""
+  bool disks_pending = false;  // file systems are still being checked
+  uint64_t disks_over_ms = 0;  // when the last of them was finished
 
   static constexpr size_t kMaxObservations = 1000;
   static constexpr size_t kMaxWithKept = 2000;  // including failures, restarts and trouble

@@ -127,18 +127,26 @@ CheckOutcome outcome_of_btrfs(const std::string& path, int status, const std::st
 
 }  // namespace
 
-std::optional<FileSystemCheck> check_for(std::string_view type, const std::string& path) {
+std::optional<FileSystemCheck> check_for(std::string_view type, const std::string& path,
+                                         uint64_t memory_size) {
   if (is_ext(type)) return FileSystemCheck{{"e2fsck", "-p", "-f", path}, true};
   // xfs_repair takes back the limit of what it may write, and gives up where it may not. So it gets
   // none, and writes into a pipe.
   if (type == "xfs") {
-    return FileSystemCheck{
-        {"bash", "-c", kIntoPipe, "xfs_repair", "-n", "-f", "-m", "512", path}, false, false};
+    return FileSystemCheck{{"bash", "-c", kIntoPipe, "xfs_repair", "-n", "-f", "-m",
+                            std::to_string(std::max<uint64_t>(memory_size >> 20, 512)), path},
+                           false,
+                           false};
   }
   if (type == "ntfs") return FileSystemCheck{{"ntfsfix", "-n", path}};
   if (type == "vfat") return FileSystemCheck{{"fsck.fat", "-n", path}};
   if (type == "btrfs") return FileSystemCheck{{"btrfs", "check", "--readonly", path}};
   return std::nullopt;
+}
+
+bool is_container(std::string_view type) {
+  return type == "LVM2_member" || type == "linux_raid_member" || type == "crypto_LUKS" ||
+         type == "BitLocker";
 }
 
 bool is_uninteresting(std::string_view type) { return type == "swap"; }

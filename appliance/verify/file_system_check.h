@@ -7,6 +7,7 @@
 // journal (XFS), findings with a journal that is not empty mean nothing.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,8 +22,12 @@ struct FileSystemCheck {
 };
 
 // `type` is blkid's: "ext4", "xfs", "ntfs", "vfat", "btrfs". Nothing for a type that no program
-// here knows.
-std::optional<FileSystemCheck> check_for(std::string_view type, const std::string& path);
+// here knows. `memory_size` is what the program may need, in bytes (check_cost.h).
+std::optional<FileSystemCheck> check_for(std::string_view type, const std::string& path,
+                                         uint64_t memory_size);
+
+// What makes other volumes of it: LVM, RAID, encryption, by blkid's type.
+bool is_container(std::string_view type);
 
 // There is no file system in it that could be damaged: "swap".
 bool is_uninteresting(std::string_view type);

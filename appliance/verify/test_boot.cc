@@ -1,29 +1,27 @@
 #include "appliance/verify/test_boot.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <charconv>
 #include <deque>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
-#include <sstream>
 
+#include "appliance/boot/boot_preparation.h"
 #include "appliance/verify/console_text.h"
 #include "appliance/verify/disk_checker.h"
 #include "appliance/verify/guest_prober.h"
+#include "appliance/verify/novelty.h"
 #include "appliance/verify/picture.h"
 #include "appliance/verify/screen_reader.h"
+#include "appliance/verify/vm_processes.h"
 #include "base/clean_text.h"
 #include "base/error.h"
 #include "base/guarded_thread.h"
 #include "base/log.h"
 #include "base/scratch_directory.h"
+#include "base/text.h"
 
 namespace appliance::verify {
 namespace {
@@ -41,45 +39,16 @@ constexpr uint64_t kQuietSerialMs = 5000;
 constexpr uint64_t kPausedLimitMs = 15'000;
 constexpr uint64_t kTendEveryMs = 1000;
 constexpr size_t kMaxWords = 300;  // bytes of evidence
-constexpr int kNice = 10;
-constexpr int kLowestBestEffort = 2 << 13 | 7;  // the I/O priority, as encoded by ioprio_set(2)
-
-// The process id that a folder of /proc is named after.
-std::optional<pid_t> process_id(const std::filesystem::path& folder) {
-  std::string name = folder.filename();
-  pid_t id = 0;
-  auto result = std::from_chars(name.data(), name.data() + name.size(), id);
-  return result.ec == std::errc() ? std::optional(id) : std::nullopt;
-}
-
-// Every process that works for this VM gets a low priority: QEMU and the export, found by the id in
-// their arguments. The kernel compares nice values only within a session if it groups tasks by
-// session, and within a control group: QEMU has its own of both.
-void lower_priority(const boot::InstantVm& vm, boot::GuestWatch& watch) {
-  watch.lower_cpu_share(vm.domain_name);
-  std::error_code ignored;
-  for (const auto& process : std::filesystem::directory_iterator("/proc", ignored)) {
-    std::ifstream file(process.path() / "cmdline");
-    std::stringstream arguments;
-    arguments << file.rdbuf();
-    if (arguments.str().find(vm.id.hex()) == std::string::npos) continue;
-    auto id = process_id(process.path());
-    if (!id) continue;
-    if (::getsid(*id) != ::getsid(0)) std::ofstream(process.path() / "autogroup") << kNice;
-    for (const auto& task : std::filesystem::directory_iterator(process.path() / "task", ignored)) {
-      auto thread = process_id(task.path());
-      if (!thread) continue;
-      ::setpriority(PRIO_PROCESS, static_cast<id_t>(*thread), kNice);
-      ::syscall(SYS_ioprio_set, 1, *thread, kLowestBestEffort);
-    }
-  }
-}
+// A screen that has been dark for this long, while nothing else happened, is woken.
+constexpr uint64_t kWakeAfterMs = 20'000;
 
 class Watcher {
  public:
   Watcher(boot::BootService& boots, boot::GuestWatch& watch, const boot::InstantVm& vm,
           const TestBootPlan& plan)
-      : boots_(boots), watch_(watch), vm_(vm), plan_(plan), scratch_("/var/tmp", "muletto-screen") {
+      : boots_(boots), watch_(watch), vm_(vm), plan_(plan), scratch_("/var/tmp", "muletto-screen"),
+        processes_(vm.id) {
+    processes_.lower_priority();
     gap_count_ = watch_.reboots(vm.domain_name).gap_count;
   }
 
@@ -124,8 +93,8 @@ class Watcher {
 
  private:
   DiskCheckPlan disk_plan() const {
-    DiskCheckPlan plan{plan_.source, plan_.point, {}, plan_.plugin_path};
-    for (const boot::VmDisk& disk : vm_.disks) plan.disks.push_back(disk.name);
+    DiskCheckPlan plan{plan_.source, plan_.point, {}, plan_.volume_keys, plan_.plugin_path};
+    for (const boot::VmDisk& disk : vm_.disks) plan.disks.push_back({disk.name, disk.size});
     return plan;
   }
 
@@ -162,7 +131,9 @@ class Watcher {
       look_at_reboots();  // after an answer from the hypervisor, so that its events have arrived
       look_at_serial();
       take_picture(false);
+      wake_dark_screen();
       take_answers(prober);
+      note_starvation();
       answering_ms_ = now();
       seen_ms_ = began_ms;
     } catch (const Error& error) {
@@ -212,7 +183,9 @@ class Watcher {
     unknown_words_.clear();
     disk_error_ = false;
     shown_ = {};
-    evidence_.last_change_ms = now();
+    woken_ = false;
+    novelty_.forget();
+    evidence_.last_change_ms = evidence_.last_news_ms = now();
   }
 
   void look_at_disks() {
@@ -221,6 +194,7 @@ class Watcher {
     uint64_t sum = counters.read_size + counters.written_size;
     if (sum == disk_sum_) return;
     evidence_.last_read_ms = evidence_.last_change_ms = now();
+    if (novelty_.is_new_on_disks(sum, now())) evidence_.last_news_ms = now();
     disk_sum_ = sum;
   }
 
@@ -246,6 +220,7 @@ class Watcher {
       serial_reads_.push_back({Clock::now(), serial_end_});
       if (serial_reads_.size() > kSerialReads) serial_reads_.pop_front();
       serial_change_ms_ = evidence_.last_change_ms = now();
+      if (novelty_.is_new_on_serial(piece)) evidence_.last_news_ms = now();
     }
     note_unknown_words();
     if (serial_judged_ == serial_end_ && serial_judged_from_ == serial_begin_) return;
@@ -309,6 +284,10 @@ class Watcher {
       bool stands_still = is_blank(picture) || (!words.empty() && words == last_text_);
       if (!stands_still) evidence_.last_change_ms = at_ms;
       if (!words.empty()) last_text_ = std::move(words);
+      if (!is_blank(picture) && novelty_.is_new_on_screen(picture, text))
+        evidence_.last_news_ms = at_ms;
+      evidence_.screen = screen_words(picture, text);
+      dark_since_ms_ = is_blank(picture) ? std::optional(at_ms) : std::nullopt;
       TextReading reading = read_console(text);
       // Until the firmware clears the screen, it still shows what was there before the restart.
       bool is_old = before_reboot_ == reading.meaning;
@@ -331,6 +310,37 @@ class Watcher {
     if (error.code() == ErrorCode::not_found && error.message().find("tesseract") == 0) throw;
     base::log().debug("no picture of {}: {}", vm_.machine_name, error.message());
     note_unread_screen(error.message());
+  }
+
+  static std::string screen_words(const Picture& picture, const std::string& text) {
+    if (is_blank(picture)) return "is dark, or has a single colour";
+    std::string last;
+    for (const std::string& line : base::split(text, '\n')) {
+      if (!base::trim(line).empty()) last = base::trim(line);
+    }
+    if (last.empty()) return "shows a picture without words that can be read";
+    return fmt::format("reads: \"{}\"", base::clean_text(last, kMaxWords));
+  }
+
+  // Once after each restart. Whether it helped is seen by the next pictures.
+  void wake_dark_screen() {
+    bool is_quiet = now() >= evidence_.last_change_ms + kWakeAfterMs;
+    if (woken_ || ended_ || !dark_since_ms_ || !is_quiet || now() < *dark_since_ms_ + kWakeAfterMs)
+      return;
+    woken_ = true;
+    watch_.press_shift(vm_.domain_name);
+    note({.signal = Signal::remark,
+          .detail = fmt::format("The screen was dark for {}; the appliance pressed the Shift key "
+                                "once to wake it.",
+                                base::format_duration_ms(now() - *dark_since_ms_))});
+  }
+
+  void note_starvation() {
+    if (evidence_.last_change_ms != starved_since_ms_) {
+      starved_since_ms_ = evidence_.last_change_ms;
+      processes_.begin_waiting();
+    }
+    evidence_.starved_ms = processes_.waited_ms();
   }
 
   // Once for each reason: a screen that could not be examined is no evidence, and that is recorded.
@@ -375,6 +385,11 @@ class Watcher {
   std::string unknown_words_;  // the newest line of the serial log, if it means nothing known
   uint64_t serial_change_ms_ = 0;
   std::string unread_;  // why the last screen could not be examined
+  VmProcesses processes_;
+  Novelty novelty_;
+  uint64_t starved_since_ms_ = 0;  // which change was the last
+  std::optional<uint64_t> dark_since_ms_;
+  bool woken_ = false;  // since the last restart
   Picture shown_;
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;
@@ -402,13 +417,12 @@ TestBootResult not_started(const Error& error) {
   return result;
 }
 
-}  // namespace
-
-TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
-                             const TestBootPlan& plan, jobs::JobContext& context) {
+TestBootResult run_once(boot::BootService& boots, boot::GuestWatch& watch, const TestBootPlan& plan,
+                        std::optional<images::Firmware> firmware, jobs::JobContext& context) {
   boot::BootOptions options;
   options.purpose = boot::Purpose::test;
   options.requested_by = plan.requested_by;
+  options.firmware = firmware;
   boot::InstantVm vm;
   try {
     vm = boots.start(plan.source, plan.point, options,
@@ -433,7 +447,7 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
     }
   } ending{boots, watch, vm};
   try {
-    lower_priority(vm, watch);
+    watch.lower_cpu_share(vm.domain_name);
     return Watcher(boots, watch, vm, plan).run(context);
   } catch (const Error&) {
     throw;
@@ -444,6 +458,51 @@ TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
                                                  base::clean_text(error.what(), kMaxWords)));
     return result;
   }
+}
+
+// Whether the firmware found nothing that it could start.
+bool found_nothing(const TestBootResult& result) {
+  const auto& seen = result.evidence.observations;
+  return result.verdict.kind == VerdictKind::fail &&
+         std::any_of(seen.begin(), seen.end(), [](const Observation& each) {
+           return each.meaning == TextMeaning::no_system;
+         });
+}
+
+std::string_view shown_name(images::Firmware firmware) {
+  return firmware == images::Firmware::uefi ? "UEFI" : "BIOS";
+}
+
+}  // namespace
+
+TestBootResult run_test_boot(boot::BootService& boots, boot::GuestWatch& watch,
+                             const TestBootPlan& plan, jobs::JobContext& context) {
+  std::optional<images::Firmware> other;
+  try {
+    other = boot::other_firmware_of_point(*plan.source.reader, plan.point);
+  } catch (const Error&) {
+    // What is wrong with the point is said by the start.
+  }
+  TestBootResult first = run_once(boots, watch, plan, std::nullopt, context);
+  if (!other || !plan.reopen || !found_nothing(first)) return first;
+  context.log(fmt::format("the firmware found nothing to start; the disks may also boot with {}",
+                          shown_name(*other)));
+  TestBootPlan again = plan;
+  again.source.reader = plan.reopen();
+  TestBootResult second = run_once(boots, watch, again, *other, context);
+  images::Firmware chosen =
+      *other == images::Firmware::uefi ? images::Firmware::bios : images::Firmware::uefi;
+  std::string both = fmt::format(
+      "Its definition names no firmware, and both kinds can boot from its disks: with {} the "
+      "firmware found nothing to start, so this was tried with {}",
+      shown_name(chosen), shown_name(*other));
+  if (found_nothing(second)) {
+    first.verdict.reasons.push_back(both + ", with the same result.");
+    return first;
+  }
+  second.verdict.reasons.push_back(
+      fmt::format("{}: start it with --firmware {}.", both, images::firmware_name(*other)));
+  return second;
 }
 
 }  // namespace appliance::verify

@@ -12,6 +12,7 @@
 #include "appliance/jobs/job_runner.h"
 #include "appliance/verify/evidence.h"
 #include "appliance/verify/verdict.h"
+#include "images/volumes/keys/volume_key.h"
 
 namespace appliance::verify {
 
@@ -21,10 +22,14 @@ struct TestBootPlan {
   std::string requested_by;  // as access::Requester
   std::vector<Expectation> expected;
   VerdictLimits limits;
-  std::string scripts_directory;  // of "appliance:NAME" checks
-  std::string plugin_path;        // as boot::BootSettings
+  std::string scripts_directory;                        // of "appliance:NAME" checks
+  std::string plugin_path;                              // as boot::BootSettings
+  std::vector<images::volumes::VolumeKey> volume_keys;  // of the machine's encrypted volumes
   // The VM is running: `source.reader` is no longer used. May be empty.
   std::function<void()> on_start;
+  // Opens the store again for a second start, with the other firmware; on_start follows. May be
+  // empty: there is no second start.
+  std::function<images::StoreReader*()> reopen;
   // Called with a pass as soon as it is certain; the VM is observed further, and the result that is
   // finally returned counts. May be empty.
   std::function<void(const struct TestBootResult&)> on_pass;

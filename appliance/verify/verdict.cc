@@ -9,7 +9,7 @@
 //   7  does it wait for a person?                                inconclusive
 //   8  has all activity stopped?                                 fail if its text shows a hanging
 //                                                                start, else inconclusive
-//   9  is the time over?                                         inconclusive
+//   9  does it only repeat itself, or is the time over?          inconclusive
 //
 // A pass waits for the check of the disks, for a while: it runs during the start, and is mostly
 // finished before the guest is up. Every verdict says what was found intact and what was not
@@ -207,6 +207,19 @@ bool is_of_busy_appliance(const Observation& seen) {
   return panicked || hangs;
 }
 
+// How long it must stand still. Time in which it was ready to run and had no processor does not
+// count; but nobody waits for more than a few minutes.
+uint64_t still_time(const Evidence& evidence, const Summary& summary, const VerdictLimits& limits) {
+  uint64_t usual_ms = summary.address == nullptr ? limits.still_ms : limits.still_on_network_ms;
+  return std::min(usual_ms + evidence.starved_ms, std::max(usual_ms, limits.stale_ms));
+}
+
+// Whether that time was not enough for an appliance as busy as this one.
+bool is_starved(const Evidence& evidence, const Summary& summary, const VerdictLimits& limits) {
+  uint64_t usual_ms = summary.address == nullptr ? limits.still_ms : limits.still_on_network_ms;
+  return still_time(evidence, summary, limits) < usual_ms + evidence.starved_ms;
+}
+
 std::string busy_sentence(const Observation& seen) {
   return fmt::format(
       "The kernel found no working timer{}: the appliance had too little processor "
@@ -351,9 +364,37 @@ std::vector<const Observation*> last_texts(const Summary& summary) {
   return texts;
 }
 
-Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t now_ms) {
+void add_screen(Verdict& verdict, const Evidence& evidence) {
+  if (!evidence.screen.empty())
+    verdict.reasons.push_back(fmt::format("The screen {}.", evidence.screen));
+}
+
+void add_texts(Verdict& verdict, const std::vector<const Observation*>& texts) {
+  for (const Observation* each : texts) {
+    verdict.reasons.push_back(
+        fmt::format("The {} reads{}.", each->signal == Signal::screen ? "screen" : "serial console",
+                    each->detail.empty() ? " nothing known" : quoted(*each)));
+  }
+}
+
+// What is known of a machine that gave no sign of life in all that time.
+Verdict judge_stale(const Evidence& evidence, const Summary& summary, std::string reason) {
+  Verdict verdict;
+  verdict.reasons.push_back(std::move(reason));
+  auto texts = last_texts(summary);
+  add_texts(verdict, texts);
+  bool has_screen = std::any_of(texts.begin(), texts.end(), [](const Observation* each) {
+    return each->signal == Signal::screen;
+  });
+  if (!has_screen) add_screen(verdict, evidence);
+  return verdict;
+}
+
+Verdict judge_still(const Evidence& evidence, const Summary& summary, const VerdictLimits& limits,
+                    uint64_t now_ms) {
   uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
   Verdict verdict;
+  bool starved = is_starved(evidence, summary, limits);
   std::string standing = fmt::format(
       "there has been no activity on screen, serial console and disks for {}", after(still));
   auto texts = last_texts(summary);
@@ -361,21 +402,22 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
     return each->meaning == TextMeaning::booting;
   });
   if (texts.empty()) {
-    verdict.reasons.push_back(
-        fmt::format("There is no sign of life, and the screen cannot be read; {}.", standing));
+    verdict.reasons.push_back(fmt::format("There is no sign of life; {}.", standing));
+    add_screen(verdict, evidence);
   } else if (only_boots && is_of_busy_appliance(*texts.back())) {
     verdict.reasons.push_back(busy_sentence(*texts.back()));
+  } else if (only_boots && starved) {
+    verdict.reasons.push_back(fmt::format(
+        "The start stands still{}, but the appliance had too little processor time to spare: in {} "
+        "the machine's processes waited {} for a processor. That says nothing about the machine.",
+        quoted(*texts.back()), after(still), after(evidence.starved_ms)));
   } else if (only_boots && summary.address == nullptr) {
     verdict.kind = VerdictKind::fail;
     verdict.reasons.push_back(
         fmt::format("The start hangs: {}{}.", standing, quoted(*texts.back())));
   } else {
     verdict.reasons.push_back(fmt::format("There is no certain sign of life; {}.", standing));
-    for (const Observation* each : texts) {
-      verdict.reasons.push_back(fmt::format(
-          "The {} reads{}.", each->signal == Signal::screen ? "screen" : "serial console",
-          each->detail.empty() ? " nothing known" : quoted(*each)));
-    }
+    add_texts(verdict, texts);
   }
   if (summary.address != nullptr) {
     verdict.reasons.push_back(
@@ -390,16 +432,20 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, uint64_t n
 // What is known about the disks, after the reasons.
 void add_disk_sentences(Verdict& verdict, const Evidence& evidence) {
   std::string whole;
-  std::vector<std::string> skipped;
+  std::vector<std::string> skipped, known;
   for (const Observation& seen : evidence.observations) {
     if (seen.signal == Signal::file_system && seen.good)
       whole += (whole.empty() ? "" : ", ") + seen.subject;
     if (seen.signal == Signal::file_system_skipped)
       skipped.push_back(fmt::format("{} was not checked: {}.", seen.subject, seen.detail));
+    if (seen.signal == Signal::system)
+      known.push_back(fmt::format("{} holds {}.", seen.subject, seen.detail));
+    if (seen.signal == Signal::remark) known.push_back(seen.detail);
     if (seen.signal == Signal::complaint)
       skipped.push_back(fmt::format("The system reports a problem{}.", quoted(seen)));
   }
   if (!whole.empty()) verdict.reasons.push_back(fmt::format("Checked and whole: {}.", whole));
+  verdict.reasons.insert(verdict.reasons.end(), known.begin(), known.end());
   verdict.reasons.insert(verdict.reasons.end(), skipped.begin(), skipped.end());
   if (evidence.disks_pending) {
     verdict.reasons.emplace_back(
@@ -416,17 +462,20 @@ std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Exp
     if (auto verdict = judge_up(evidence, summary, expected, limits, now_ms)) return verdict;
   } else if (auto verdict = judge_waiting(summary, limits, now_ms)) {
     return verdict;
-  } else if (uint64_t over_ms =
-                 evidence.last_change_ms +
-                 (summary.address == nullptr ? limits.still_ms : limits.still_on_network_ms);
+  } else if (uint64_t over_ms = evidence.last_change_ms + still_time(evidence, summary, limits);
              now_ms >= over_ms && !waits_for_disks(evidence, limits, over_ms, now_ms)) {
-    return judge_still(evidence, summary, now_ms);
+    return judge_still(evidence, summary, limits, now_ms);
+  }
+  if (summary.signs.empty() && now_ms >= evidence.last_news_ms + limits.stale_ms) {
+    return judge_stale(evidence, summary,
+                       fmt::format("There is no certain sign of life, and for {} nothing new on "
+                                   "screen, serial console and disks: what still changes repeats "
+                                   "itself.",
+                                   after(limits.stale_ms)));
   }
   if (now_ms < limits.total_ms) return std::nullopt;
-  return Verdict{VerdictKind::inconclusive,
-                 {fmt::format("Nothing was certain after {}.", after(limits.total_ms))},
-                 std::nullopt,
-                 std::nullopt};
+  return judge_stale(evidence, summary,
+                     fmt::format("Nothing was certain after {}.", after(limits.total_ms)));
 }
 
 }  // namespace

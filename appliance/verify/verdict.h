@@ -24,6 +24,8 @@ struct VerdictLimits {
   uint64_t still_ms = 45'000;       // no activity and no sign of life: it will not come up
   // The same for a guest that is on the network: systemd waits 90 s for a disk, and prints nothing.
   uint64_t still_on_network_ms = 100'000;
+  // No sign of life, and nothing new: what still changes repeats itself.
+  uint64_t stale_ms = 180'000;
   uint64_t total_ms = 900'000;
   uint32_t reboot_count = 3;  // an update restarts a machine once or twice
   // How long a passed test boot is still observed: a restart, an end or a panic revokes the pass.

@@ -87,7 +87,7 @@ VerifyService::VerifyService(VerifySettings settings, boot::Hypervisor& hypervis
                              boot::GuestWatch& watch, catalog::Catalog& catalog,
                              stores::TenantStores& stores, jobs::JobRunner& jobs)
     : settings_(std::move(settings)), hypervisor_(hypervisor), watch_(watch), catalog_(catalog),
-      stores_(stores), jobs_(jobs) {
+      stores_(stores), jobs_(jobs), keys_(settings_.boot.state_directory + "/volume-keys") {
   for (uint32_t number = 1; number <= settings_.worker_count; ++number) {
     workers_.emplace_back(
         fmt::format("test boots {}", number), base::AfterFailure::begin_again,
@@ -282,6 +282,11 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const access::
   plan.plugin_path = settings_.boot.plugin_path;
   // Watching for minutes must not keep the store open: its disk may go away and come back.
   plan.on_start = [&writer] { writer.reset(); };
+  plan.reopen = [&] {
+    writer = stores_.writer(tenant);
+    return &writer->reader();
+  };
+  plan.volume_keys = keys_.of(tenant, manifest.machine_name);
   plan.on_pass = [&](const TestBootResult& result) { record(seen, result, false, context); };
   TestBootResult result;
   try {

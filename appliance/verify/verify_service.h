@@ -21,6 +21,7 @@
 #include "appliance/stores/tenant_stores.h"
 #include "appliance/verify/test_boot.h"
 #include "appliance/verify/verdict.h"
+#include "appliance/verify/volume_keys.h"
 #include "base/guarded.h"
 #include "base/guarded_thread.h"
 #include "base/repeated_log.h"
@@ -60,6 +61,8 @@ class VerifyService {
   // Forgets what past test boots taught: what the machine lost, it lost on purpose. Throws
   // not_found.
   void relearn(const access::TenantName& tenant, const std::string& machine_name);
+  // The keys of machines' encrypted volumes.
+  VolumeKeys& volume_keys() { return keys_; }
   catalog::ProvedRecovery recovery(const access::TenantName& tenant,
                                    const std::string& machine_name);
 
@@ -100,6 +103,7 @@ class VerifyService {
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;
   jobs::JobRunner& jobs_;
+  VolumeKeys keys_;
   base::Guarded<State> state_;
   base::Guarded<base::RepeatedLog> waiting_log_;  // of all workers, which wait for the same thing
   std::condition_variable changed_;

@@ -1,8 +1,10 @@
 // nbdkit-muletto-plugin.so: the disks of one point as read-only NBD exports, named like the disks.
 //   nbdkit -U SOCKET …/nbdkit-muletto-plugin.so store=DIR point=ID [disk=NAME …] [key-file=PATH]
 //          [passphrase-file=PATH] [cache-size=BYTES] [disk-cache-size=BYTES] [cache-dir=DIR]
-//          [record-trace=PATH] [prefetch-trace=PATH]
-// Without disk= all disks are served; a client that names no export gets the first. Requests run in
+//          [record-trace=PATH] [prefetch-trace=PATH] [volume-map=PATH volume=NUMBER]
+// Without disk= all disks are served; a client that names no export gets the first. With a map
+// (images/volumes/volume_map.h) only one of its volumes is served, which lies on the disks that were
+// named, in that order. Requests run in
 // parallel. Errors become errno only here; nothing is thrown into nbdkit.
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -19,6 +21,7 @@
 #include "images/export/trace_recorder.h"
 #include "images/store/place/open_place.h"
 #include "images/store/store_reader.h"
+#include "images/volumes/mapped_volume.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -33,6 +36,8 @@ struct Configuration {
   std::vector<std::string> disks;
   std::string record_trace;
   std::string prefetch_trace;
+  std::string volume_map;
+  uint64_t volume = 0;  // a source of the map
   images::ReadOptions options{
       .chunk_cache_size = 64ull << 20, .disk_cache_size = 0, .cache_directory = "/var/tmp"};
 };
@@ -47,6 +52,8 @@ struct ServedDisk {
   std::shared_ptr<images::DiskReader> reader;
 };
 std::vector<ServedDisk> g_disks;
+images::volumes::VolumeMap g_map;
+std::unique_ptr<images::volumes::MappedVolume> g_volume;  // served in place of the disks
 std::unique_ptr<images::TraceRecorder> g_recorder;
 std::unique_ptr<images::Prefetcher> g_prefetcher;
 
@@ -109,6 +116,10 @@ void set_parameter(const std::string& key, const std::string& value) {
     configuration.record_trace = absolute_path(value);
   } else if (key == "prefetch-trace") {
     configuration.prefetch_trace = absolute_path(value);
+  } else if (key == "volume-map") {
+    configuration.volume_map = absolute_path(value);
+  } else if (key == "volume") {
+    configuration.volume = base::parse_size(value);
   } else {
     throw Error(ErrorCode::invalid_argument, "unknown parameter '" + key + "'");
   }
@@ -156,6 +167,19 @@ void start_recording(uint32_t chunk_size) {
       base::real_file_system(), g_configuration.record_trace, chunk_size, std::move(names));
 }
 
+// The map was made from what a guest wrote: unpack_map() refuses one that does not fit.
+void open_volume() {
+  constexpr size_t kMaxMap = 64 << 20;
+  base::Bytes bytes =
+      base::read_file(base::real_file_system(), g_configuration.volume_map, kMaxMap);
+  base::ByteReader reader(bytes, "the map of volumes");
+  g_map = images::volumes::unpack_map(reader);
+  std::vector<images::DiskSource*> disks;
+  for (const ServedDisk& disk : g_disks) disks.push_back(disk.reader.get());
+  g_volume = std::make_unique<images::volumes::MappedVolume>(
+      g_map, std::move(disks), static_cast<images::volumes::Source>(g_configuration.volume));
+}
+
 // The store is opened here, after the fork into the background: LMDB must not be carried across a
 // fork.
 int after_fork() {
@@ -173,6 +197,7 @@ int after_fork() {
       auto number = static_cast<uint16_t>(g_disks.size());
       g_disks.push_back({name, number, g_store->open_disk(point, name)});
     }
+    if (!configuration.volume_map.empty()) open_volume();
     uint32_t chunk_size = g_store->hasher().chunk_size();
     if (!configuration.record_trace.empty()) start_recording(chunk_size);
     if (!configuration.prefetch_trace.empty()) start_prefetch(chunk_size);
@@ -182,6 +207,7 @@ int after_fork() {
 void unload() {
   g_prefetcher.reset();
   g_recorder.reset();
+  g_volume.reset();
   g_disks.clear();
   g_store.reset();
 }
@@ -207,7 +233,10 @@ void* open_export(int) {
   return nullptr;
 }
 
-images::DiskReader& reader_of(void* handle) { return *static_cast<ServedDisk*>(handle)->reader; }
+images::DiskSource& reader_of(void* handle) {
+  if (g_volume) return *g_volume;
+  return *static_cast<ServedDisk*>(handle)->reader;
+}
 
 int64_t get_size(void* handle) { return static_cast<int64_t>(reader_of(handle).size()); }
 int can_multi_conn(void*) { return 1; }
@@ -258,7 +287,9 @@ nbdkit_plugin make_plugin() {
       "disk-cache-size=<SIZE> Room on disk for decoded chunks, for each disk. Default: none.\n"
       "cache-dir=<DIR>        Where that room is. Default: /var/tmp.\n"
       "record-trace=<FILE>    Where to write what a boot reads, once it is over.\n"
-      "prefetch-trace=<FILE>  Such a file: what it names is read ahead of the guest.\n";
+      "prefetch-trace=<FILE>  Such a file: what it names is read ahead of the guest.\n"
+      "volume-map=<FILE>      How volumes lie on the disks; one of them is served instead.\n"
+      "volume=<NUMBER>        Which one.\n";
   plugin.unload = unload;
   plugin.config = config;
   plugin.config_complete = config_complete;

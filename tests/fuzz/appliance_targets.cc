@@ -25,6 +25,9 @@
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
+#include "images/volumes/keys/volume_search.h"
+#include "images/volumes/mapped_volume.h"
+#include "tests/images/volumes/volume_images.h"
 
 namespace tests {
 namespace {
@@ -217,10 +220,66 @@ void read_screen_text(ByteView bytes) {
   expect(base::is_valid_utf8(reading.line) && reading.line.size() <= 160);
 }
 
+// ---- volumes
+
+// The bytes are put on a disk where the descriptions of volumes are, and all that is found is read.
+void look_into(ByteView bytes) {
+  constexpr size_t kDisk = 4 << 20;
+  if (bytes.size() > kDisk) return;
+  Bytes disk(kDisk);
+  std::copy(bytes.begin(), bytes.end(), disk.begin());
+  MemoryDisk memory(std::move(disk));
+  images::volumes::Question question{{kDisk}, {{"vda", 0, 0, kDisk}}, {}};
+  images::volumes::FoundVolumes found =
+      images::volumes::unpack_found(pack_found(find_volumes({&memory}, question)));
+  for (const auto& each : found.volumes) {
+    images::volumes::MappedVolume volume(found.map, {&memory}, each.source);
+    Bytes start(std::min<uint64_t>(volume.size(), 4096));
+    volume.read(0, start);
+  }
+}
+
+// The first sectors of a disk with a physical volume of LVM, and of a member of an array.
+Bytes sample_volume() {
+  Bytes disk(4 << 20);
+  std::string id(32, 'A');
+  make_physical_volume(
+      disk, id,
+      group_text("vg0", 1, physical_text("pv0", id, 3),
+                 logical_text("root", 2, "type = \"striped\"\nstripes = [\"pv0\", 1]")));
+  disk.resize(8192);
+  return disk;
+}
+
+Bytes sample_member() {
+  Bytes disk(4 << 20);
+  make_raid_member(disk, 2, {.used_size = 1 << 20});
+  disk.resize(8192);
+  return disk;
+}
+
+void read_answer(ByteView bytes) {
+  images::volumes::FoundVolumes found = images::volumes::unpack_found(bytes);
+  images::volumes::validate(found.map, "the map");
+}
+
+Bytes sample_answer() {
+  images::volumes::FoundVolumes found;
+  found.map.disk_sizes = {1 << 20};
+  found.map.layers.push_back(
+      {1 << 19, {{.length = 1 << 19, .places = {{0, 1 << 18}}}}, images::volumes::Cipher{}});
+  found.map.layers.back().cipher->key.resize(64);
+  found.volumes.push_back({"vg0/root", "LVM on vda", 1, false});
+  found.unread.push_back({"vg0/data", "it is thin"});
+  return pack_found(found);
+}
+
 }  // namespace
 
 std::vector<FuzzTarget> appliance_targets() {
   return {
+      {"volumes", quietly(look_into), {sample_volume(), sample_member()}},
+      {"volume_answer", quietly(read_answer), {sample_answer()}},
       {"definition", quietly(plan), {bytes_of(kDefinition)}},
       {"xml_tree",
        quietly([](ByteView bytes) {

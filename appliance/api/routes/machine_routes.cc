@@ -6,6 +6,7 @@
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/points/machine_forgetting.h"
+#include "appliance/verify/verify_service.h"
 #include "base/error.h"
 
 namespace appliance::api {
@@ -93,8 +94,11 @@ Response show_traces(Services& services, const Request& request) {
 Response forget_machine(Services& services, const Request& request) {
   points::ForgetOrder order{request.tenant(), request.path_value("name"),
                             request.query_value("points") == "true", request.requester()};
-  return accepted(services, points::submit_forgetting(services.catalog, *services.deletion,
-                                                      services.jobs, order));
+  jobs::JobId job =
+      points::submit_forgetting(services.catalog, *services.deletion, services.jobs, order);
+  if (services.verification != nullptr)
+    services.verification->volume_keys().forget(order.tenant, order.machine);
+  return accepted(services, job);
 }
 
 }  // namespace

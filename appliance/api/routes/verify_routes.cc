@@ -129,6 +129,42 @@ Response relearn(Services& services, const Request& request) {
   return show_checks(services, request);
 }
 
+// Never the secrets.
+Response show_keys(Services& services, const Request& request) {
+  const std::string& machine = request.path_value("name");
+  services.catalog.machine(request.tenant(), machine);
+  json keys = json::array();
+  for (const auto& each : services.verification->volume_keys().list(request.tenant(), machine))
+    keys.push_back({{"name", each.name}, {"added", base::format_time_ms(each.added_ms)}});
+  return json_response({{"keys", keys}});
+}
+
+// {"name", "secret" | "secret_hex"}: a text as it is typed, or bytes.
+Response add_key(Services& services, const Request& request) {
+  const std::string& machine = request.path_value("name");
+  services.catalog.machine(request.tenant(), machine);
+  BodyFields body(request.body);
+  images::volumes::VolumeKey key;
+  key.name = body.required_text("name");
+  auto text = body.text("secret"), hex = body.text("secret_hex");
+  body.require_no_more();
+  if (text.has_value() == hex.has_value()) {
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "give either 'secret', a text, or 'secret_hex', bytes");
+  }
+  if (hex) key.secret = base::from_hex(*hex, hex->size() / 2);
+  else key.secret.assign(text->begin(), text->end());
+  services.verification->volume_keys().add(request.tenant(), machine, key);
+  return show_keys(services, request);
+}
+
+Response remove_key(Services& services, const Request& request) {
+  const std::string& machine = request.path_value("name");
+  services.catalog.machine(request.tenant(), machine);
+  services.verification->volume_keys().remove(request.tenant(), machine, request.path_value("key"));
+  return show_keys(services, request);
+}
+
 Response start_bisect(Services& services, const Request& request) {
   BodyFields(request.body).require_no_more();
   return accepted(services, services.verification->request_bisect(
@@ -165,6 +201,12 @@ void add_verify_routes(Router& router, Services& services) {
                   Resource::machine, set_checks},
                  {"POST", "/api/v1/machines/{name}/checks/relearn", Privilege::verification_change,
                   Resource::machine, relearn},
+                 {"GET", "/api/v1/machines/{name}/volume-keys", Privilege::verification_view,
+                  Resource::machine, show_keys},
+                 {"POST", "/api/v1/machines/{name}/volume-keys", Privilege::verification_change,
+                  Resource::machine, add_key},
+                 {"DELETE", "/api/v1/machines/{name}/volume-keys/{key}",
+                  Privilege::verification_change, Resource::machine, remove_key},
                  {"POST", "/api/v1/machines/{name}/bisect", Privilege::verification_start,
                   Resource::machine, start_bisect},
              });

@@ -34,6 +34,9 @@ class GuestWatch {
                                                std::chrono::seconds timeout) = 0;
   virtual DiskCounters disk_counters(const std::string& domain_name) = 0;
   virtual Reboots reboots(const std::string& domain_name) = 0;
+  // Presses and releases the left Shift key: it wakes a screen, and types nothing. Throws io if the
+  // hypervisor refuses.
+  virtual void press_shift(const std::string& domain_name) = 0;
   // Lowers it to a tenth of the processor time that others get, if control groups share it out. No
   // error if it does not exist.
   virtual void lower_cpu_share(const std::string& domain_name) = 0;

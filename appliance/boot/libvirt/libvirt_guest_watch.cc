@@ -29,6 +29,7 @@ using RebootCounts = base::Guarded<std::map<std::string, SeenReboots>>;
 // A restarting kernel tries several ways, and QEMU reports each: together they are one restart.
 constexpr std::chrono::milliseconds kOneReboot{2500};
 constexpr unsigned long long kLeastShares = 2;
+constexpr unsigned int kLeftShift = 42, kHoldKey = 100;  // KEY_LEFTSHIFT of Linux; ms
 constexpr std::chrono::seconds kAfterFailure{1};
 constexpr int kWakeEvery = 500;  // ms: how soon the thread notices that it must end
 
@@ -112,6 +113,14 @@ class LibvirtGuestWatch : public GuestWatch {
     uint32_t gap_count = domains_.opened_count() - 1;
     const SeenReboots& seen = (*counts_.lock())[name];
     return {seen.count, seen.last_began, gap_count};
+  }
+
+  void press_shift(const std::string& name) override {
+    Connection connection = domains_.now();
+    Domain domain = open(connection, name);
+    unsigned int key = kLeftShift;
+    if (virDomainSendKey(domain.get(), VIR_KEYCODE_SET_LINUX, kHoldKey, &key, 1, 0) != 0)
+      throw Error(ErrorCode::io, fmt::format("a key for {}: {}", name, last_error_message()));
   }
 
   // If libvirt does not assign shares, QEMU is not in a control group of its own.

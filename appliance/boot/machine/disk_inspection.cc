@@ -151,13 +151,25 @@ DiskInspection inspect_disk(images::DiskReader& disk) {
   return inspection;
 }
 
+namespace {
+
+bool has_bios_loader(const DiskInspection& inspection) {
+  return inspection.has_boot_code && (!inspection.has_gpt || inspection.has_bios_boot_partition);
+}
+
+}  // namespace
+
 images::Firmware firmware_of(const DiskInspection& inspection) {
   if (!inspection.has_efi_system_partition) return images::Firmware::bios;
   bool is_empty = inspection.efi && inspection.efi->is_readable &&
                   !inspection.efi->has_default_loader && inspection.efi->loader.empty();
-  bool has_bios_loader =
-      inspection.has_boot_code && (!inspection.has_gpt || inspection.has_bios_boot_partition);
-  return is_empty && has_bios_loader ? images::Firmware::bios : images::Firmware::uefi;
+  return is_empty && has_bios_loader(inspection) ? images::Firmware::bios : images::Firmware::uefi;
+}
+
+std::optional<images::Firmware> other_firmware_of(const DiskInspection& inspection) {
+  if (!inspection.has_efi_system_partition || !has_bios_loader(inspection)) return std::nullopt;
+  bool is_uefi = firmware_of(inspection) == images::Firmware::uefi;
+  return is_uefi ? images::Firmware::bios : images::Firmware::uefi;
 }
 
 }  // namespace appliance::boot

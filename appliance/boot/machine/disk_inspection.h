@@ -46,4 +46,7 @@ DiskInspection inspect_disk(images::DiskReader& disk);
 // presence.
 images::Firmware firmware_of(const DiskInspection& inspection);
 
+// The other one, if that could boot as well: boot code for a BIOS beside a loader for UEFI.
+std::optional<images::Firmware> other_firmware_of(const DiskInspection& inspection);
+
 }  // namespace appliance::boot

@@ -71,9 +71,9 @@ TEST_CASE("what is damage and what every power cut leaves", "[verify]") {
     CHECK(outcome.result == each.result);
     CHECK(outcome.words == each.words);
   }
-  CHECK_FALSE(check_for("LVM2_member", "/v/disk"));
-  CHECK(check_for("ext3", "/v/disk")->writes);
-  CHECK_FALSE(check_for("xfs", "/v/disk")->writes);
+  CHECK_FALSE(check_for("LVM2_member", "/v/disk", 0));
+  CHECK(check_for("ext3", "/v/disk", 0)->writes);
+  CHECK_FALSE(check_for("xfs", "/v/disk", 0)->writes);
 }
 
 }  // namespace appliance::verify

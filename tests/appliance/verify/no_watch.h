@@ -13,6 +13,7 @@ class NoWatch : public boot::GuestWatch {
   }
   boot::DiskCounters disk_counters(const std::string&) override { return {}; }
   boot::Reboots reboots(const std::string&) override { return {}; }
+  void press_shift(const std::string&) override {}
   void lower_cpu_share(const std::string&) override {}
   void forget(const std::string&) override {}
   void remove_network(const std::string&) override {}

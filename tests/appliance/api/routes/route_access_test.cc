@@ -45,6 +45,11 @@ void add_machines(Table& table, const TenantThings& b) {
   table["PUT " + machine + "/checks"] = {P::verification_change, Kind::foreign, b.machine,
                                          R"({"checks": ["tcp:22"]})"};
   table["POST " + machine + "/checks/relearn"] = {P::verification_change, Kind::foreign, b.machine};
+  table["GET " + machine + "/volume-keys"] = {P::verification_view, Kind::foreign, b.machine};
+  table["POST " + machine + "/volume-keys"] = {P::verification_change, Kind::foreign, b.machine,
+                                               R"({"name": "root", "secret": "x"})"};
+  table["DELETE " + machine + "/volume-keys/{key}"] = {P::verification_change, Kind::foreign,
+                                                       b.machine};
   table["POST " + machine + "/bisect"] = {P::verification_start, Kind::foreign, b.machine};
   std::string point = "/api/v1/points/{point}";
   table["GET /api/v1/points"] = {P::point_view, Kind::list};
