@@ -381,6 +381,13 @@ void add_texts(Verdict& verdict, const std::vector<const Observation*>& texts) {
 Verdict judge_stale(const Evidence& evidence, const Summary& summary, std::string reason) {
   Verdict verdict;
   verdict.reasons.push_back(std::move(reason));
+  constexpr uint64_t kLong_ms = 20'000;
+  if (evidence.starved_ms >= kLong_ms) {
+    verdict.reasons.push_back(
+        fmt::format("The appliance had too little processor time to spare: since the last change "
+                    "the machine's processes waited {} for a processor.",
+                    after(evidence.starved_ms)));
+  }
   auto texts = last_texts(summary);
   add_texts(verdict, texts);
   bool has_screen = std::any_of(texts.begin(), texts.end(), [](const Observation* each) {
