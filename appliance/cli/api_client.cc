@@ -9,6 +9,7 @@
 #include "base/file_system.h"
 #include "base/json_access.h"
 #include "base/text.h"
+#include "images/wire/transfer_format.h"
 
 namespace appliance::cli {
 namespace {
@@ -38,6 +39,13 @@ Error answered_error(const base::HttpResponse& response, const std::string& plac
   }
   return Error(ErrorCode::unavailable,
                fmt::format("{} answered {} without a reason", place, response.status));
+}
+
+Error no_answer(const std::string& place) {
+  return Error(ErrorCode::unavailable,
+               fmt::format("no appliance answers at {}: is mulettod running? (--socket and "
+                           "--appliance choose another)",
+                           place));
 }
 
 }  // namespace
@@ -96,8 +104,8 @@ nlohmann::json ApiClient::request(const std::string& method, const std::string& 
   return answer;
 }
 
-base::HttpResponse ApiClient::send(const std::string& method, const std::string& path,
-                                   const std::string& body) const {
+base::HttpRequest ApiClient::make_request(const std::string& method,
+                                          const std::string& path) const {
   base::HttpRequest request;
   request.method = method;
   request.path = "/api/v1" + path;
@@ -106,20 +114,34 @@ base::HttpResponse ApiClient::send(const std::string& method, const std::string&
                     base::encode_percent(tenant_);
   }
   if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+  return request;
+}
+
+base::HttpResponse ApiClient::send(const std::string& method, const std::string& path,
+                                   const std::string& body) const {
+  base::HttpRequest request = make_request(method, path);
   request.body = body;
   base::HttpResponse response;
   try {
     response = client_->send(request);
   } catch (const Error& error) {
     bool no_socket = error.code() == ErrorCode::not_found;
-    if (!no_socket) throw;
-    throw Error(ErrorCode::unavailable,
-                fmt::format("no appliance answers at {}: is mulettod running? (--socket and "
-                            "--appliance choose another)",
-                            place_));
+    if (no_socket) throw no_answer(place_);
+    throw;
   }
   if (response.status >= kFirstFailure) throw answered_error(response, place_);
   return response;
+}
+
+std::unique_ptr<base::ByteStream> ApiClient::open_transfer() const {
+  try {
+    return client_->upgrade(
+        make_request("GET", "/imports"), images::wire::kUpgradeProtocol,
+        [this](const base::HttpResponse& answer) { return answered_error(answer, place_); });
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) throw no_answer(place_);
+    throw;
+  }
 }
 
 }  // namespace appliance::cli

@@ -30,10 +30,13 @@ class ApiClient {
   nlohmann::json post(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json put(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json remove(const std::string& path) const { return request("DELETE", path, ""); }
+  // A new connection that speaks the transfer protocol, into the tenant that is meant.
+  std::unique_ptr<base::ByteStream> open_transfer() const;
   // An answer that is not JSON.
   base::HttpResponse download(const std::string& path) const { return send("GET", path, ""); }
 
  private:
+  base::HttpRequest make_request(const std::string& method, const std::string& path) const;
   nlohmann::json request(const std::string& method, const std::string& path,
                          const std::string& body) const;
   base::HttpResponse send(const std::string& method, const std::string& path,

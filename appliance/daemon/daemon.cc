@@ -43,6 +43,7 @@ std::string host_of(const std::string& public_address) {
 
 // The HTTP layer knows nothing of the protocol that it hands connections over to.
 static_assert(std::string_view(api::kTransferPath) == images::wire::kUpgradePath);
+static_assert(std::string_view(api::kImportPath) == images::wire::kImportPath);
 static_assert(std::string_view(api::kTransferProtocol) == images::wire::kUpgradeProtocol);
 
 }  // namespace
@@ -118,6 +119,7 @@ Daemon::Daemon(const Config& config) : config_(config) {
   stores_->set_on_lost([this](const std::string& tenant) {
     for (const catalog::Host& host : catalog_->hosts(access::TenantName(tenant)))
       ingest_->cut_host(host.id);
+    ingest_->cut_imports(access::TenantName(tenant));
   });
   presence_ = std::make_unique<presence::Presence>(presence::needs_of(
       {config_, [this] { stores_->look(); },
@@ -148,8 +150,9 @@ Daemon::Daemon(const Config& config) : config_(config) {
   // Revoked hosts are refused by the authenticator, with an explanation instead of a TLS alert.
   server_ = std::make_unique<api::Server>(
       options, router_, *authenticator_, authority_->server_context({}),
-      [this](base::ByteStream& stream, const api::Principal& agent) {
-        ingest_->serve(stream, *agent.host);
+      [this](base::ByteStream& stream, const api::Principal& sender) {
+        if (sender.host) ingest_->serve(stream, *sender.host);
+        else ingest_->serve_import(stream, *sender.imports_into, access::Requester(sender.name));
       });
   // Last: its workers start at once, and a daemon that cannot bind its port must start nothing.
   verify::VerifySettings verify_settings;

@@ -55,9 +55,7 @@ std::optional<std::string> descriptor_in(const std::string& folder) {
   return found.front();
 }
 
-}  // namespace
-
-MachineExport open_machine_export(const std::string& given, const MachineExportOptions& options) {
+MachineExport open_any(const std::string& given, const MachineExportOptions& options) {
   std::error_code failed;
   fs::path real = fs::canonical(given, failed);
   if (failed) throw base::system_error(failed.value(), "cannot find " + given);
@@ -87,6 +85,16 @@ MachineExport open_machine_export(const std::string& given, const MachineExportO
               path +
                   " is not an export that is known: OVA, OVF, VMX, VMA, a folder of Hyper-V, or "
                   "a VHD or VHDX file; single images are imported by --disk NAME=FILE");
+}
+
+}  // namespace
+
+MachineExport open_machine_export(const std::string& path, const MachineExportOptions& options) {
+  try {
+    return open_any(path, options);
+  } catch (const fs::filesystem_error& error) {
+    throw base::system_error(error.code().value(), "cannot look into " + error.path1().string());
+  }
 }
 
 std::string note_of(const MachineExport& machine) {

@@ -154,7 +154,9 @@ std::optional<fs::path> find_in(const fs::path& folder, const std::string& name)
 // Where parents may be: the child's folder, then what a person allowed.
 std::string find_parent(const std::string& child, const ParentLink& link, const std::string& format,
                         const std::vector<std::string>& allowed) {
-  fs::path folder = fs::canonical(child).parent_path();
+  std::error_code unknown;
+  fs::path folder = fs::canonical(child, unknown).parent_path();
+  if (unknown) throw base::system_error(unknown.value(), "cannot find " + child);
   std::vector<fs::path> folders{folder};
   for (const std::string& name : link.names) {
     std::string last = last_part(name);
@@ -169,9 +171,9 @@ std::string find_parent(const std::string& child, const ParentLink& link, const 
     for (const fs::path& each : folders) {
       auto found = find_in(each, last);
       if (!found) continue;
-      fs::path real = fs::canonical(*found);
+      fs::path real = fs::canonical(*found, unknown);
       // A link that leads elsewhere is not what lies beside the child.
-      if (real.parent_path() == each) return real.string();
+      if (!unknown && real.parent_path() == each) return real.string();
     }
   }
   throw Error(

@@ -21,7 +21,8 @@
 namespace images::wire {
 
 // How HTTP switches to the protocol: GET kUpgradePath with "Upgrade: kUpgradeProtocol".
-constexpr const char* kUpgradePath = "/api/v1/transfer";
+constexpr const char* kUpgradePath = "/api/v1/transfer";  // of hosts
+constexpr const char* kImportPath = "/api/v1/imports";    // of operators
 constexpr const char* kUpgradeProtocol = "muletto-transfer";
 
 constexpr uint16_t kVersion = 2;  // the newest this program speaks

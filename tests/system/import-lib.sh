@@ -21,13 +21,13 @@ change_disk() {
   dd if=/dev/zero of="$2" bs=512 seek=200 count=300 conv=notrunc status=none
 }
 
-# write_ovf FILE [--controller KIND] [--firmware efi] DISK:BYTES...   a descriptor as VMware writes it.
+# write_ovf FILE [--controller KIND] [--firmware efi] [--card MODEL] DISK:BYTES...   a descriptor as VMware writes it.
 # KIND: scsi (a paravirtual one, the default), or ide.
 write_ovf() {
-  local file=$1 controller=scsi firmware=bios number=0 each name size files='' disks='' items=''
+  local file=$1 controller=scsi firmware=bios card=VmxNet3 number=0 each name size files='' disks='' items=''
   shift
   while [[ $1 == --* ]]; do
-    case $1 in --controller) controller=$2 ;; --firmware) firmware=$2 ;; esac
+    case $1 in --controller) controller=$2 ;; --firmware) firmware=$2 ;; --card) card=$2 ;; esac
     shift 2
   done
   for each in "$@"; do
@@ -64,7 +64,7 @@ write_ovf() {
         <rasd:ResourceType>$kind</rasd:ResourceType></Item>
       $items
       <Item><rasd:Address>00:50:56:AB:CD:EF</rasd:Address><rasd:Connection>Office</rasd:Connection>
-        <rasd:InstanceID>20</rasd:InstanceID><rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType>
+        <rasd:InstanceID>20</rasd:InstanceID><rasd:ResourceSubType>$card</rasd:ResourceSubType>
         <rasd:ResourceType>10</rasd:ResourceType></Item>
       <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="$firmware"/>
     </VirtualHardwareSection>

@@ -26,7 +26,8 @@ constexpr size_t kMaxTargetSize = 4096;       // bytes, path and query
 constexpr size_t kMaxQueryFields = 32;
 
 constexpr const char* kTransferProtocol = "muletto-transfer";
-constexpr const char* kTransferPath = "/api/v1/transfer";
+constexpr const char* kTransferPath = "/api/v1/transfer";  // of hosts
+constexpr const char* kImportPath = "/api/v1/imports";     // of operators; ?tenant=
 
 struct Request {
   std::string method;                              // "GET"

@@ -75,6 +75,7 @@ void add_enroll_routes(Router& router, Services& services) {
       {
           {"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, enroll},
           {"GET", kTransferPath, Privilege::host_work, Resource::host_itself, ask_for_upgrade},
+          {"GET", kImportPath, Privilege::machine_import, Resource::tenant, ask_for_upgrade},
       });
 }
 
