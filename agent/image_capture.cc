@@ -3,6 +3,7 @@
 #include "agent/host_name.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "images/sources/file_change_detector.h"
 #include "images/sources/image_file_source.h"
 
 namespace agent {
@@ -32,7 +33,7 @@ class ImageCapture : public Capture {
   const std::vector<CapturedDisk>& disks() const override { return disks_; }
   const images::PointDetails& details() const override { return details_; }
   void check() override {
-    for (const FileChangeDetector& detector : detectors_) detector.check();
+    for (const images::FileChangeDetector& detector : detectors_) detector.check();
   }
   void end_reading() override {
     check();
@@ -41,7 +42,7 @@ class ImageCapture : public Capture {
   void committed(const images::PointId&) noexcept override {}
 
  private:
-  std::vector<FileChangeDetector> detectors_;
+  std::vector<images::FileChangeDetector> detectors_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
 };

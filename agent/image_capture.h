@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "agent/capture.h"
-#include "agent/file_change_detector.h"
 
 namespace agent {
 

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/file_change_detector.h"
 #include "agent/host_name.h"
 #include "agent/machine_state_files.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "images/sources/file_change_detector.h"
 #include "images/sources/image_file_source.h"
 
 namespace agent {
@@ -44,7 +44,7 @@ class StoppedCapture : public Capture {
   MachineLock lock_;
   DomainFacts facts_;
   std::optional<TrackingRecord> record_;
-  std::vector<FileChangeDetector> detectors_;
+  std::vector<images::FileChangeDetector> detectors_;
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
 };
@@ -124,7 +124,7 @@ void StoppedCapture::check() {
         fmt::format("machine {} was started during the sync; nothing was saved, try again",
                     settings_.machine_name));
   }
-  for (const FileChangeDetector& detector : detectors_) detector.check();
+  for (const images::FileChangeDetector& detector : detectors_) detector.check();
 }
 
 void StoppedCapture::end_reading() {

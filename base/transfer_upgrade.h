@@ -1,11 +1,12 @@
 // How an HTTP connection of the API switches to the transfer protocol (docs/protocol.md):
-// GET kTransferPath with "Upgrade: kTransferProtocol". The agent asks for it, and the HTTP layer
+// GET kTransferPath or kImportPath with "Upgrade: kTransferProtocol". The agent asks for it, and the HTTP layer
 // hands the connection over without knowing the protocol. Constants; thread-safe.
 #pragma once
 
 namespace base {
 
-constexpr const char* kTransferPath = "/api/v1/transfer";
+constexpr const char* kTransferPath = "/api/v1/transfer";  // of hosts
+constexpr const char* kImportPath = "/api/v1/imports";     // of operators; ?tenant=
 constexpr const char* kTransferProtocol = "muletto-transfer";
 
 }  // namespace base

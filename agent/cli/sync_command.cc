@@ -6,6 +6,7 @@
 #include "agent/appliance_target.h"
 #include "agent/cli/commands.h"
 #include "agent/cli/common_options.h"
+#include "agent/export_capture.h"
 #include "agent/image_capture.h"
 #include "agent/libvirt/domain_capture.h"
 #include "agent/monitor/monitor_capture.h"
@@ -162,6 +163,11 @@ int run(const Arguments& arguments, std::stop_token stop) {
   MachineConfig machine = config.machines[name];
   CaptureSettings settings = capture_settings(arguments, config, machine);
   std::vector<ImageDisk> images = image_disks(arguments, machine);
+  if (arguments.has("export") && (!images.empty() || arguments.has("physical"))) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        "--export is a whole machine: it goes without --image, --disk and --physical");
+  }
   make_agent_directories(config.state_directory, config.run_directory);
 
   MachineLock lock(config.state_directory, name);
@@ -171,6 +177,8 @@ int run(const Arguments& arguments, std::stop_token stop) {
   if (arguments.has("physical") || machine.physical) {
     capture = capture_physical(images, arguments.get_or<std::string>("sysroot", ""),
                                std::move(lock), settings);
+  } else if (arguments.has("export")) {
+    capture = capture_export(arguments.get("export"), settings, stop);
   } else if (images.empty() && !machine.monitor.empty() && !arguments.has("domain")) {
     monitor::MonitoredMachine monitored{machine.monitor, machine.guest_agent, machine.definition,
                                         machine.tpm_state};
@@ -222,6 +230,10 @@ base::Command sync_command(std::stop_token stop) {
         "capture this image as disk vda, instead of a domain");
     add("disk", value<Words>()->value_name("NAME=FILE"),
         "capture this image as the disk NAME, instead of a domain");
+    add("export", value<std::string>()->value_name("EXPORT"),
+        "capture a machine that another hypervisor exported (OVA, OVF, VMX, VMA, VHD, or a folder "
+        "of "
+        "Hyper-V), instead of a domain");
     add("physical",
         "capture this server itself: all its fixed disks, or those of --disk; LVM volumes from a "
         "snapshot");
@@ -261,8 +273,8 @@ base::Command sync_command(std::stop_token stop) {
   };
   command.notes =
       "MACHINE is a libvirt domain, running or shut off, a machine of the settings (also one whose "
-      "QEMU is reached by its monitor socket, as on Proxmox VE), or, with "
-      "--image, --disk or --physical, image files or this server.\n\n"
+      "QEMU is reached by its monitor socket, as on Proxmox VE), or, with --image, --disk, --export "
+      "or --physical, image files, another hypervisor's export, or this server.\n\n"
       "Of a running domain, only what changed since the last point is read, if QEMU's record of "
       "changes continues from that very point. Otherwise everything is read, what the appliance "
       "has is not sent again, and the point's note says why. An interrupted sync leaves nothing "

@@ -18,6 +18,7 @@ enum class Privilege {
   machine_protect,
   machine_assign,
   machine_forget,
+  machine_import,
   point_view,
   point_hold,
   point_delete,

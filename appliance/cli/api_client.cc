@@ -9,6 +9,8 @@
 #include "base/file_system.h"
 #include "base/json_access.h"
 #include "base/text.h"
+#include "base/transfer_upgrade.h"
+#include "images/wire/transfer_format.h"
 
 namespace appliance::cli {
 namespace {
@@ -39,6 +41,13 @@ Error answered_error(const base::HttpResponse& response, const std::string& plac
   }
   return Error(ErrorCode::unavailable,
                fmt::format("{} answered {} without a reason", place, response.status));
+}
+
+Error no_answer(const std::string& place) {
+  return Error(ErrorCode::unavailable,
+               fmt::format("no appliance answers at {}: is mulettod running? (--socket and "
+                           "--appliance choose another)",
+                           place));
 }
 
 }  // namespace
@@ -97,7 +106,8 @@ nlohmann::json ApiClient::request(const std::string& method, const std::string& 
   return answer;
 }
 
-base::HttpRequest ApiClient::request_of(const std::string& method, const std::string& path) const {
+base::HttpRequest ApiClient::make_request(const std::string& method,
+                                          const std::string& path) const {
   base::HttpRequest request;
   request.method = method;
   request.path = "/api/v1" + path;
@@ -109,17 +119,15 @@ base::HttpRequest ApiClient::request_of(const std::string& method, const std::st
   return request;
 }
 
-base::HttpResponse ApiClient::expect_answer(const std::function<base::HttpResponse()>& call) const {
+base::HttpResponse ApiClient::require_answer(
+    const std::function<base::HttpResponse()>& call) const {
   base::HttpResponse response;
   try {
     response = call();
   } catch (const Error& error) {
     bool no_socket = error.code() == ErrorCode::not_found;
-    if (!no_socket) throw;
-    throw Error(ErrorCode::unavailable,
-                fmt::format("no appliance answers at {}: is mulettod running? (--socket and "
-                            "--appliance choose another)",
-                            place_));
+    if (no_socket) throw no_answer(place_);
+    throw;
   }
   if (response.status >= kFirstFailure) throw answered_error(response, place_);
   return response;
@@ -127,9 +135,9 @@ base::HttpResponse ApiClient::expect_answer(const std::function<base::HttpRespon
 
 base::HttpResponse ApiClient::send(const std::string& method, const std::string& path,
                                    const std::string& body) const {
-  base::HttpRequest request = request_of(method, path);
+  base::HttpRequest request = make_request(method, path);
   request.body = body;
-  return expect_answer([&] { return client_->send(request); });
+  return require_answer([&] { return client_->send(request); });
 }
 
 void ApiClient::follow(const std::string& path,
@@ -149,7 +157,18 @@ void ApiClient::follow(const std::string& path,
       throw Error(ErrorCode::corrupt, place_ + " sent a line that does not end");
     return goes_on;
   };
-  expect_answer([&] { return client_->follow(request_of("GET", path), take); });
+  require_answer([&] { return client_->follow(make_request("GET", path), take); });
+}
+
+std::unique_ptr<base::ByteStream> ApiClient::open_transfer() const {
+  try {
+    return client_->upgrade(
+        make_request("GET", "/imports"), base::kTransferProtocol,
+        [this](const base::HttpResponse& answer) { return answered_error(answer, place_); });
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) throw no_answer(place_);
+    throw;
+  }
 }
 
 }  // namespace appliance::cli

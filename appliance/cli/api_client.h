@@ -31,6 +31,8 @@ class ApiClient {
   nlohmann::json post(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json put(const std::string& path, const nlohmann::json& body) const;
   nlohmann::json remove(const std::string& path) const { return request("DELETE", path, ""); }
+  // A new connection that speaks the transfer protocol, into the tenant that is meant.
+  std::unique_ptr<base::ByteStream> open_transfer() const;
   // An answer that is not JSON.
   base::HttpResponse download(const std::string& path) const { return send("GET", path, ""); }
 
@@ -40,13 +42,13 @@ class ApiClient {
               const std::function<bool(const nlohmann::json&)>& on_line) const;
 
  private:
+  base::HttpRequest make_request(const std::string& method, const std::string& path) const;
   nlohmann::json request(const std::string& method, const std::string& path,
                          const std::string& body) const;
   base::HttpResponse send(const std::string& method, const std::string& path,
                           const std::string& body) const;
-  base::HttpRequest request_of(const std::string& method, const std::string& path) const;
   // Calls the client; throws as the functions above.
-  base::HttpResponse expect_answer(const std::function<base::HttpResponse()>& call) const;
+  base::HttpResponse require_answer(const std::function<base::HttpResponse()>& call) const;
 
   std::unique_ptr<base::HttpClient> client_;
   std::string place_;  // for messages

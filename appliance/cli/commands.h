@@ -11,6 +11,7 @@ base::Command machine_list_command();
 base::Command machine_show_command();
 base::Command machine_assign_command();
 base::Command machine_forget_command();
+base::Command machine_import_command();
 base::Command point_list_command();
 base::Command point_show_command();
 base::Command point_delete_command();

@@ -117,6 +117,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   watch_points();
   stores_->set_on_lost([this](const access::TenantName& tenant) {
     for (const catalog::Host& host : catalog_->hosts(tenant)) ingest_->cut_host(host.id);
+    ingest_->cut_imports(tenant);
   });
   presence_ = std::make_unique<presence::Presence>(presence::needs_of(
       {config_, [this] { stores_->look(); },
@@ -148,8 +149,9 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   // Revoked hosts are refused by the authenticator, with an explanation instead of a TLS alert.
   server_ = std::make_unique<api::Server>(
       options, router_, *authenticator_, authority_->server_context({}),
-      [this](base::ByteStream& stream, const api::Principal& agent) {
-        ingest_->serve(stream, *agent.host);
+      [this](base::ByteStream& stream, const api::Principal& sender) {
+        if (sender.host) ingest_->serve(stream, *sender.host);
+        else ingest_->serve_import(stream, *sender.imports_into, access::Requester(sender.name));
       });
   // Last: its workers start at once, and a daemon that cannot bind its port must start nothing.
   verify::VerifySettings verify_settings;

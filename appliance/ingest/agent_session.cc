@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "appliance/ingest/instant_sink.h"
 #include "base/error.h"
-#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -15,36 +13,6 @@ namespace appliance::ingest {
 
 using base::Error;
 using base::ErrorCode;
-
-namespace {
-
-images::PointSummary summarize(const images::Point& point) {
-  images::PointSummary summary;
-  summary.id = point.id;
-  summary.machine = point.machine;
-  summary.machine_name = point.machine_name;
-  summary.time_ms = point.time_ms;
-  summary.consistency = point.consistency;
-  summary.dates = point.dates;
-  summary.lineage = point.lineage;
-  for (const images::PointDisk& disk : point.disks) summary.size += disk.size;
-  return summary;
-}
-
-std::string sync_figures(const images::Point& point) {
-  nlohmann::json figures{{"point", point.id.hex()},
-                         {"time", base::format_time_ms(point.time_ms)},
-                         {"host_time", base::format_time_ms(point.dates.host_time_ms)},
-                         {"consistency", images::consistency_name(point.consistency)},
-                         {"bytes_read", point.figures.bytes_read},
-                         {"bytes_sent", point.figures.bytes_sent},
-                         {"bytes_stored", point.figures.bytes_stored},
-                         {"duration_ms", point.figures.duration_ms},
-                         {"frozen_ms", point.figures.frozen_ms}};
-  return base::dump_text(figures);
-}
-
-}  // namespace
 
 AgentSession::AgentSession(Ingest& ingest, base::ByteStream& stream, catalog::Host host)
     : ingest_(ingest), stream_(stream), host_(std::move(host)) {}
@@ -162,16 +130,8 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
   committed_ = true;
   try {
     images::Point point = writer().reader().read_point(id);
-    ingest_.catalog_.add_point(host_.tenant, summarize(point));
     ingest_.catalog_.touch_host(host_.id, "", base::now_ms());
-    for (CommitListener* each : ingest_.listeners_)
-      each->committed(host_.tenant, point.machine_name);
-    job_->context().set_figures(sync_figures(point));
-    job_->context().set_progress({point.figures.bytes_sent, point.figures.bytes_sent, "committed"});
-    job_->context().log(
-        fmt::format("committed point {} of {}", id.hex(), base::format_time_ms(point.time_ms)));
-    std::string note = images::clock_note(point.time_ms, point.dates);
-    if (!note.empty()) job_->context().log(note);
+    ingest_.record_commit(host_.tenant, point, job_->context());
   } catch (const std::exception& error) {
     base::log().error("point {} of host {} is committed, but the catalog does not have it yet: {}",
                       id.hex(), host_.name, error.what());

@@ -1,12 +1,13 @@
-// Receives syncs from agents into the tenants' stores: decides which machines an agent may write,
-// makes a job for each sync with live progress, and adds the catalog's row when the point is
-// committed. Thread-safe: serve() runs on one thread per session.
+// Receives syncs from agents, and imports from operators, into the tenants' stores: decides which
+// machines an agent may write, makes a job for each sync with live progress, and adds the catalog's
+// row when the point is committed. Thread-safe: serve() runs on one thread per session.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
+#include "appliance/access/requester.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/ingest/space_guard.h"
 #include "appliance/ingest/sync_orders.h"
@@ -41,17 +42,31 @@ class Ingest {
   // cleanly.
   void serve(base::ByteStream& stream, const catalog::Host& host);
 
+  // The same for an operator who imports a machine into a tenant.
+  void serve_import(base::ByteStream& stream, const access::TenantName& tenant,
+                    const access::Requester& requester);
+
   // Closes the sessions of a host.
   void cut_host(const catalog::HostId& id);
+  // Closes the imports into a tenant.
+  void cut_imports(const access::TenantName& tenant);
 
  private:
   friend class AgentSession;
+  friend class ImportSession;
   struct Session {
     catalog::HostId host;
-    std::string machine;  // being synced; empty before that
+    std::string machine;                // being synced; empty before that
+    access::TenantName imports_into{};  // of an import, which has no host; else empty
   };
   // An agent that lost its connection may reconnect before we notice: its newer session wins.
   void begin_machine(base::ByteStream& stream, const std::string& machine);
+  // Serves a session, and tells it how it failed.
+  template <typename AnySession>
+  void run(base::ByteStream& stream, Session entry, AnySession& session);
+  // What every committed point needs: its row, the listeners, the job's figures.
+  void record_commit(const access::TenantName& tenant, const images::Point& point,
+                     jobs::JobContext& job);
 
   catalog::Catalog& catalog_;
   stores::TenantStores& stores_;

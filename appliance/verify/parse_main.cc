@@ -2,14 +2,14 @@
 // standard output. The appliance runs it confined (base/confinement.h). It can do no harm because
 // it has no privileges, not because its libraries are free of bugs.
 //   muletto-parse picture MIME-TYPE     a screenshot in, a packed picture out (picture.h)
-//   muletto-parse xml                   a definition in, its tree out (boot/xml_tree.h)
+//   muletto-parse xml                   a definition in, its tree out (base/xml/xml_tree.h)
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "appliance/boot/machine/xml_tree.h"
 #include "appliance/verify/picture.h"
 #include "base/error.h"
+#include "base/xml/xml_tree.h"
 
 namespace {
 
@@ -30,7 +30,7 @@ base::Bytes read_input() {
 base::Bytes decode(const std::vector<std::string>& words) {
   if (words[0] == "xml") {
     base::Bytes input = read_input();
-    return appliance::boot::pack_xml(base::as_text(input));
+    return base::xml::pack_xml(base::as_text(input));
   }
   using namespace appliance::verify;
   return pack_picture(reduced(decode_picture(words[1], read_input()), kMaxWidth, kMaxHeight));

@@ -13,8 +13,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "images/sources/image_headers.h"
+#include "images/sources/vmdk_check.h"
 
 namespace images {
 namespace {
@@ -27,6 +29,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxDepth = 64;   // an image, its base, that one's base, …
 constexpr size_t kMaxFiles = 512;  // each is an open descriptor
 constexpr size_t kMaxPath = 4096;  // bytes
+constexpr size_t kMaxShown = 200;  // bytes of a name
 
 constexpr std::array<std::string_view, 9> kFormats{"raw", "qcow2", "qcow", "qed",      "vmdk",
                                                    "vpc", "vhdx",  "vdi",  "parallels"};
@@ -109,11 +112,22 @@ class ChainFinder {
     std::string driver = checked_format(format);
     std::string path = file.path;
     require_new(file, depth);
-    ImageReferences references = read_references(file.fd.get(), driver, path);
+    FilePart part{file.fd.get()};
+    bool is_member = depth == 0 && options_.part_size != 0;
+    if (is_member) part = {file.fd.get(), options_.part_offset, options_.part_size};
+    ImageReferences references = read_references(part, driver, path);
+    if (is_member) require_no_references(references, path);
     json node{{"driver", driver}, {"file", keep(std::move(file), path)}};
+    if (is_member) {
+      node["file"] = {{"driver", "raw"},
+                      {"offset", options_.part_offset},
+                      {"size", options_.part_size},
+                      {"file", node["file"]}};
+    }
     if (references.qcow2_cluster_size != 0) set_table_cache(node, references.qcow2_cluster_size);
-    for (const std::string& name : references.extents) {
-      auto [extent, place] = open_reference(path, name, "has its content in");
+    for (size_t i = 0; i < references.extents.size(); ++i) {
+      auto [extent, place] = open_reference(path, references.extents[i], "has its content in");
+      require_whole_extent(extent, references.extent_sizes[i]);
       keep(std::move(extent), place);
     }
     if (!references.data_file.empty()) {
@@ -134,6 +148,29 @@ class ChainFinder {
     node["backing"] = image(open_reference(path, references.base, "is built on").first,
                             references.base_format, depth + 1);
     return node;
+  }
+
+  // Names in an archive's member would be looked for in the folder of the archive.
+  static void require_no_references(const ImageReferences& found, const std::string& path) {
+    const std::string* other = !found.base.empty()        ? &found.base
+                               : !found.data_file.empty() ? &found.data_file
+                               : !found.extents.empty()   ? &found.extents.front()
+                                                          : nullptr;
+    if (other == nullptr) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("a disk in {} has its content in another file, {}; extract the archive "
+                            "and import what is in it",
+                            path, base::clean_text(*other, kMaxShown)));
+  }
+
+  // QEMU reads what is missing at the end of an extent as zeros.
+  static void require_whole_extent(const OpenFile& extent, uint64_t size) {
+    FilePart part{extent.fd.get()};
+    if (size == 0) return require_whole_sparse_vmdk(part, extent.path);
+    if (size_of(part) >= size) return;
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{} is cut off: it has {} bytes of {}. Copy or export it again",
+                            extent.path, size_of(part), size));
   }
 
   void require_new(const OpenFile& file, size_t depth) {

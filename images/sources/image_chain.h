@@ -21,6 +21,10 @@ struct ImageChainOptions {
   // Files, or folders with everything below; absolute or relative.
   std::vector<std::string> allowed{};
   bool share_with_writers = false;
+  // The image is this part of the file: an archive's member. It may refer to no other file.
+  // size 0: the whole file.
+  uint64_t part_offset = 0;  // bytes
+  uint64_t part_size = 0;
 };
 
 struct ImageChain {
@@ -34,8 +38,8 @@ struct ImageChain {
 std::string known_image_formats();
 
 // `format` of the file itself, which is never guessed; "vhd" is another name of "vpc". Throws
-// not_found, unauthorized; unsupported (no such format; encrypted; a differencing VHD, by its
-// parent's name); invalid_argument for a file that does not belong to the chain, for a base whose
+// not_found, unauthorized; unsupported (no such format; encrypted; a differencing VHD or VHDX, by
+// its parent's name; a VMDK that QEMU would not read rightly), corrupt (a VMDK that is cut off); invalid_argument for a file that does not belong to the chain, for a base whose
 // format the image does not state, and for more files than a chain can have.
 ImageChain find_image_chain(const std::string& path, const std::string& format,
                             const ImageChainOptions& options = {});

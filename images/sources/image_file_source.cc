@@ -19,6 +19,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "images/sources/differencing_chain.h"
 #include "images/sources/image_chain.h"
 #include "images/sources/image_headers.h"
 #include "images/sources/nbd_disk_source.h"
@@ -69,8 +70,11 @@ std::string format_to_read(const std::string& path, const ImageOptions& options)
 
 ImageChain find_chain(const std::string& path, const std::string& format,
                       const ImageOptions& options) {
-  return find_image_chain(
-      path, format, {.allowed = options.allowed, .share_with_writers = options.share_with_writers});
+  return find_image_chain(path, format,
+                          {.allowed = options.allowed,
+                           .share_with_writers = options.share_with_writers,
+                           .part_offset = options.part_offset,
+                           .part_size = options.part_size});
 }
 
 // On a kernel that does not allow users to create user namespaces, a user other than root runs it
@@ -177,7 +181,15 @@ class ServedImage : public DiskSource {
 ImageSource open_image_source(const std::string& path, const ImageOptions& options) {
   ImageSource source;
   source.format = format_to_read(path, options);
-  if (source.format == "raw") {
+  bool is_whole_file = options.part_size == 0;
+  if (is_whole_file && (source.format == "vpc" || source.format == "vhdx")) {
+    if (auto chain = open_differencing_chain(path, source.format, options.allowed)) {
+      source.disk = std::move(chain->disk);
+      source.files = std::move(chain->files);
+      return source;
+    }
+  }
+  if (source.format == "raw" && is_whole_file) {
     auto disk = std::make_unique<RawDiskSource>(path);
     if (!options.share_with_writers && disk->has_writer()) refuse_busy(path);
     source.disk = std::move(disk);

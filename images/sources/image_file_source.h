@@ -1,5 +1,6 @@
-// Image files as disks: raw files and block devices are read directly, every other format that QEMU
-// knows through a private, read-only qemu-nbd that sees only the image's own files.
+// Image files as disks: raw files and block devices are read directly, differencing VHD and VHDX
+// files by a reader of our own (differencing_chain.h), every other format that QEMU knows through a
+// private, read-only qemu-nbd that sees only the image's own files.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,10 @@ struct ImageOptions {
   // Reads even if another program may be writing: the caller finds out afterwards whether one was.
   bool share_with_writers = false;
   uint32_t connection_count = 4;
+  // The image is this part of the file, an archive's member; size 0: the whole file. The format
+  // must be stated then.
+  uint64_t part_offset = 0;  // bytes
+  uint64_t part_size = 0;
 };
 
 struct ImageSource {

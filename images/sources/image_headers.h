@@ -10,18 +10,34 @@
 
 namespace images {
 
+// A file, or the part of one that an archive keeps an image in. The descriptor belongs to someone
+// else.
+struct FilePart {
+  int fd = -1;
+  uint64_t offset = 0;         // bytes
+  uint64_t size = UINT64_MAX;  // bytes; ends earlier if the file does
+};
+// Bytes of it that there are.
+uint64_t size_of(const FilePart& part);
+// At most `size` bytes from `offset` in it; fewer, or none, at its end. Throws io.
+std::string read_text(const FilePart& part, uint64_t offset, uint64_t size);
+
 struct ImageReferences {
   std::string base;                  // backing file or parent; empty: none
   std::string base_format;           // empty: the image does not state it
   std::string data_file;             // of a qcow2 image: where its content is; empty: in itself
   std::vector<std::string> extents;  // of a VMDK descriptor, in order
-  uint64_t qcow2_cluster_size = 0;   // bytes; 0: not a qcow2 image, or an impossible one
+  // For each of these, the bytes that its file must have; 0: it is checked by its own header.
+  std::vector<uint64_t> extent_sizes;
+  uint64_t qcow2_cluster_size = 0;  // bytes; 0: not a qcow2 image, or an impossible one
 };
 
-// Throws unsupported for an encrypted image and a differencing VHD, corrupt for a header that
-// contradicts itself. A file that is not of the format has no references: QEMU reports that better.
-// `path` is for messages.
-ImageReferences read_references(int fd, const std::string& format, const std::string& path);
+// Throws unsupported for an encrypted image, a differencing VHD or VHDX, and a VMDK of a kind that
+// QEMU cannot read or would read wrongly; corrupt for a header that contradicts itself and for a
+// VMDK that is cut off. A file that is not of the format has no references: QEMU reports that
+// better. `path` is for messages.
+ImageReferences read_references(const FilePart& part, const std::string& format,
+                                const std::string& path);
 
 // The version of a qcow2 image's header; 0 for other files, and for one that cannot be read. Opens
 // the file without locks, so that a running QEMU is not disturbed.

@@ -17,7 +17,6 @@
 #include "appliance/boot/host/arp.h"
 #include "appliance/boot/machine/domain_translation.h"
 #include "appliance/boot/machine/machine_plan.h"
-#include "appliance/boot/machine/xml_tree.h"
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/config.h"
 #include "appliance/verify/console_text.h"
@@ -25,6 +24,7 @@
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
+#include "base/xml/xml_tree.h"
 #include "images/volumes/keys/volume_search.h"
 #include "images/volumes/mapped_volume.h"
 #include "tests/images/volumes/volume_images.h"
@@ -284,9 +284,9 @@ std::vector<FuzzTarget> appliance_targets() {
       {"xml_tree",
        quietly([](ByteView bytes) {
          pugi::xml_document document;
-         boot::unpack_xml(bytes, document);
+         base::xml::unpack_xml(bytes, document);
        }),
-       {boot::pack_xml(kDefinition)}},
+       {base::xml::pack_xml(kDefinition)}},
       {"boot_record",
        quietly([](ByteView b) { boot::record_from_json(base::as_text(b), "the record"); }),
        {sample_record()}},

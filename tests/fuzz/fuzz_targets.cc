@@ -231,7 +231,7 @@ std::vector<FuzzTarget> image_targets() {
       if (::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
         return;
       image_format_it_looks_like(file.get());
-      read_references(file.get(), format, "image");
+      read_references({file.get()}, format, "image");
     });
   };
   Bytes qcow2 = image_header({{0, "QFI\xfb\0\0\0\3"sv},

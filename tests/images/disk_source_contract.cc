@@ -1,5 +1,5 @@
-// What every DiskSource promises, run on each of them: a raw file, an image behind an NBD server,
-// and a disk of a point; and what a DiskReader promises beyond that.
+// What every DiskSource promises, run on each of them: a raw file, an image behind an NBD server, a
+// chain of differencing files, an archive, and a disk of a point; and what a DiskReader promises beyond that.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -11,6 +11,7 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/unique_fd.h"
+#include "images/imports/vma_archive.h"
 #include "images/sources/image_file_source.h"
 #include "images/sources/raw_disk_source.h"
 #include "images/store/store_reader.h"
@@ -22,6 +23,7 @@ namespace {
 
 constexpr uint64_t kSize = (4u << 20) + 3 * 512;  // no multiple of a chunk
 constexpr uint32_t kChunk = 4096;
+const std::string kTool = std::string(MULETTO_TEST_DATA) + "/tools/foreign-images";
 
 // Data, written zeros, and holes.
 base::Bytes sample_content() {
@@ -51,10 +53,34 @@ struct Candidate {
       base::run_checked({"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, qcow2});
       ImageOptions options{.format = "qcow2", .runtime_directory = scratch.path()};
       disk = open_image_source(qcow2, options).disk;
+    } else if (name == "chain of VHD" || name == "chain of VHDX") {
+      disk = chain_of(raw, name == "chain of VHD" ? "vhd" : "vhdx");
+    } else if (name == "archive of Proxmox") {
+      disk = archive_of(raw);
     } else {
       disk = point_of(raw);
     }
   }
+
+  // A child of a disk of zeros, made by the tool that writes as Hyper-V and Proxmox do.
+  std::unique_ptr<DiskSource> chain_of(const std::string& raw, const std::string& kind) {
+    std::string parent = scratch.path() + "/parent." + kind, child = scratch.path() + "/x." + kind;
+    std::string format = kind == "vhd" ? "vpc" : kind;
+    base::run_checked({"qemu-img", "create", "-q", "-f", format, "-o",
+                       kind == "vhd" ? "force_size=on" : "block_size=2097152", parent,
+                       std::to_string(kSize)});
+    base::run_checked({kTool, kind, parent, child, raw});
+    return open_image_source(child, {.format = format}).disk;
+  }
+
+  std::unique_ptr<DiskSource> archive_of(const std::string& raw) {
+    std::string path = scratch.path() + "/x.vma";
+    base::run_checked({kTool, "vma", path, "-", "drive-scsi0=" + raw});
+    archive = base::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    return VmaArchive::open({archive.get()}, path, {})->disk(0);
+  }
+
+  base::UniqueFd archive;
 
   std::string write_raw() {
     std::string path = scratch.path() + "/disk.raw";
@@ -111,8 +137,9 @@ std::string wrong_extents(DiskSource& disk, const base::Bytes& content, uint64_t
 }  // namespace
 
 TEST_CASE("every disk source keeps the contract", "[nbd]") {
-  const std::string name = GENERATE(std::string("raw file"), std::string("image behind NBD"),
-                                    std::string("disk of a point"));
+  const std::string name = GENERATE(
+      std::string("raw file"), std::string("image behind NBD"), std::string("disk of a point"),
+      std::string("chain of VHD"), std::string("chain of VHDX"), std::string("archive of Proxmox"));
   CAPTURE(name);
   Candidate candidate(name);
   DiskSource& disk = *candidate.disk;

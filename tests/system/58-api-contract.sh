@@ -9,10 +9,10 @@ require_commands qemu-img jq curl nbdkit virsh openssl
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
-# Left to other tests: connections that stop being HTTP (45-wire, 48-console), an answer without an end (57-events), a
-# certificate that is renewed after years (85-renewal), and a test boot's picture, which needs a machine that is not too
-# busy (70-verify).
-record_api --all-but openTransfer,openConsole,renewCertificate,getVerificationPicture,streamEvents
+# Left to other tests: connections that stop being HTTP (45-wire, 38-import-appliance, 48-console), an answer without an
+# end (57-events), a certificate that is renewed after years (85-renewal), and a test boot's picture, which needs a
+# machine that is not too busy (70-verify).
+record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {
@@ -150,9 +150,12 @@ over_tls 200 POST /agent/poll '{"report": {"version": "1", "machines": [{"name":
 over_tls 409 POST /agent/renew "$(jq -n --rawfile request "$WORK/hv2.csr" '{$request}')" "${as_hv2[@]}"
 over_tls 403 POST /boots '{}' "${as_hv2[@]}"
 over_tls 426 GET /transfer '' "${as_hv2[@]}"
+over_tls 403 GET /imports '' "${as_hv2[@]}"
 operator=$(v1 POST "/tokens?tenant=bakery" '{"kind": "operator", "expires": "never"}')
 as_bakery=(-H "Authorization: Bearer $(json .token.token <<< "$operator")")
 over_tls 200 GET /machines '' "${as_bakery[@]}"
+over_tls 426 GET /imports '' "${as_bakery[@]}"
+over_tls 403 GET '/imports?tenant=default' '' "${as_bakery[@]}"
 over_tls 403 GET "/machines?tenant=default" '' "${as_bakery[@]}"
 over_tls 403 POST /tenants '{"name": "mill"}' "${as_bakery[@]}"
 v1 DELETE "/tokens/$(json .token.id <<< "$operator")" > /dev/null

@@ -244,20 +244,37 @@ asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::funct
   co_return Parsed::complete;
 }
 
+bool wants_import(const Parser& parser) {
+  return path_of(std::string_view(parser.get().target().data(), parser.get().target().size())) ==
+         base::kImportPath;
+}
+
 bool wants_transfer(const Parser& parser) {
   return beast::iequals(parser.get()[http::field::upgrade], base::kTransferProtocol) &&
-         parser.get().target() == base::kTransferPath;
+         (parser.get().target() == base::kTransferPath || wants_import(parser));
+}
+
+// Throws unauthorized for a tenant outside of the operator's scope.
+access::TenantName tenant_of_import(const Parser& parser, const Principal& principal) {
+  Request request;
+  request.target = std::string(parser.get().target());
+  request.query = parse_target(request.target).query;
+  request.principal = principal;
+  return request.tenant();
 }
 
 // The principal that upgrades. Throws the reason if it is refused.
-asio::awaitable<Principal> require_agent(Connection& connection, const Parser& parser) {
+asio::awaitable<Principal> require_sender(Connection& connection, const Parser& parser) {
   std::string authorization = field_text(parser, http::field::authorization);
   auto authenticate = [&]() -> asio::awaitable<Principal> {
     co_return connection.services.authenticator.authenticate(connection.peer, authorization);
   };
   Principal principal =
       co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
-  require_privilege(principal, access::Privilege::host_work);
+  bool is_import = wants_import(parser);
+  require_privilege(principal,
+                    is_import ? access::Privilege::machine_import : access::Privilege::host_work);
+  if (is_import) principal.imports_into = tenant_of_import(parser, principal);
   if (parser.get().method() != http::verb::get || !connection.pending.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 "upgrade with GET, and send nothing before the answer 101");
@@ -270,7 +287,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   ConnectionServices& services = connection.services;
   Principal principal;
   try {
-    principal = co_await require_agent(connection, parser);
+    principal = co_await require_sender(connection, parser);
   } catch (const Error& error) {
     base::log().warn("transfer from {} refused: {}", connection.peer.address, error.message());
     bool is_stranger = dynamic_cast<const MissingCredentials*>(&error) != nullptr;
@@ -279,7 +296,7 @@ asio::awaitable<std::optional<Response>> upgrade(Connection& connection, const P
   HandOver hand_over;
   std::optional<Response> refusal;
   try {
-    if (!services.agents.admit(principal.host->id.hex())) {
+    if (principal.host && !services.agents.admit(principal.host->id.hex())) {
       if (services.misconduct)
         services.misconduct(*principal.host,
                             {"requests", "it sends requests faster than they are answered"});

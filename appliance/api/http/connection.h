@@ -38,7 +38,7 @@ struct ConnectionServices {
   Authenticator& authenticator;
   const ServerLimits& limits;
   boost::asio::thread_pool& handlers;
-  // Reserves a slot for a session of this agent. Throws busy if there is none for it. The result is
+  // Reserves a slot for a session of this agent, or of an operator that imports. Throws busy if there is none for it. The result is
   // called once, or destroyed, which releases the slot.
   std::function<HandOver(const Principal&)> reserve_upgrade;
   // Whether one more connection of this principal is within its limit.

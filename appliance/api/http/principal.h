@@ -26,6 +26,8 @@ struct Principal {
   std::optional<catalog::Host> host;  // of an agent
   access::TenantScope scope;          // the tenants it may see and change; anonymous: none
   std::string name;                   // "root", "token 1a2b…", "host alpha"; anonymous: empty
+  // Of an operator whose connection was handed over for an import: into which tenant.
+  std::optional<access::TenantName> imports_into{};
 };
 
 // The request has no credentials: the answer (401) asks for them.

@@ -252,22 +252,24 @@ class Server::Implementation {
 
   // The slots beyond the shared ones are for hosts and tenants without a session: no host and no
   // tenant can take all.
-  void take_place(const catalog::Host& host) {
+  // All imports count as one host.
+  void take_place(const catalog::HostId& host, const catalog::TenantName& tenant) {
     auto sessions = sessions_.lock();
-    size_t of_host = sessions->of_host[host.id], of_tenant = sessions->of_tenant[host.tenant];
+    size_t of_host = sessions->of_host[host], of_tenant = sessions->of_tenant[tenant];
     size_t places =
         options_.limits.upgraded_connections + (of_host == 0 ? 1 : 0) + (of_tenant == 0 ? 1 : 0);
     if (of_host >= options_.limits.host_sessions) {
       throw Error(ErrorCode::busy,
-                  fmt::format("this host already has {} sessions; try again later", of_host));
+                  fmt::format("{} sessions of this host, or imports, already run; try again later",
+                              of_host));
     }
     if (stopped_ || sessions->count >= places) {
       throw Error(ErrorCode::busy,
                   fmt::format("{} agents are already streaming; try again later", sessions->count));
     }
     ++sessions->count;
-    ++sessions->of_host[host.id];
-    ++sessions->of_tenant[host.tenant];
+    ++sessions->of_host[host];
+    ++sessions->of_tenant[tenant];
   }
 
   void give_place_back(const catalog::HostId& host, const catalog::TenantName& tenant) {
@@ -277,10 +279,12 @@ class Server::Implementation {
     if (--sessions->of_tenant[tenant] == 0) sessions->of_tenant.erase(tenant);
   }
 
-  HandOver reserve_upgrade(const Principal& agent) {
-    take_place(*agent.host);
-    std::shared_ptr<void> slot(nullptr, [this, host = agent.host->id, tenant = agent.host->tenant](
-                                            void*) { give_place_back(host, tenant); });
+  HandOver reserve_upgrade(const Principal& sender) {
+    catalog::HostId host = sender.host ? sender.host->id : catalog::HostId{};
+    catalog::TenantName tenant = sender.host ? sender.host->tenant : sender.imports_into.value();
+    take_place(host, tenant);
+    std::shared_ptr<void> slot(nullptr,
+                               [this, host, tenant](void*) { give_place_back(host, tenant); });
     return [this, slot](std::unique_ptr<base::ByteStream> stream, Principal principal) {
       std::shared_ptr<base::ByteStream> shared(std::move(stream));
       asio::post(transfers_, [this, slot, shared, principal = std::move(principal)] {

@@ -71,12 +71,14 @@ Response ask_for_upgrade(Services&, const Request&) {
 }  // namespace
 
 void add_enroll_routes(Router& router, Services& services) {
-  add_routes(router, services,
-             {
-                 {"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, enroll},
-                 {"GET", base::kTransferPath, Privilege::host_work, Resource::host_itself,
-                  ask_for_upgrade},
-             });
+  add_routes(
+      router, services,
+      {
+          {"POST", "/api/v1/enroll", Privilege::none, Resource::nothing, enroll},
+          {"GET", base::kTransferPath, Privilege::host_work, Resource::host_itself,
+           ask_for_upgrade},
+          {"GET", base::kImportPath, Privilege::machine_import, Resource::tenant, ask_for_upgrade},
+      });
 }
 
 }  // namespace appliance::api

@@ -9,9 +9,9 @@
 #include <set>
 #include <string_view>
 
-#include "appliance/boot/machine/xml_tree.h"
 #include "base/clean_text.h"
 #include "base/error.h"
+#include "base/xml/xml_tree.h"
 
 namespace appliance::boot {
 namespace {
@@ -316,7 +316,7 @@ void read_definition(const images::Point& point, const BootOptions& options,
                      const HypervisorFacts& facts, const XmlPacker& packer, MachinePlan& plan) {
   pugi::xml_document document;
   try {
-    unpack_xml(packer(point.definition.libvirt_xml, plan), document);
+    base::xml::unpack_xml(packer(point.definition.libvirt_xml, plan), document);
   } catch (const Error& error) {
     throw Error(ErrorCode::corrupt, fmt::format("the definition of {} is not a libvirt domain: {}",
                                                 point.machine_name, error.message()));

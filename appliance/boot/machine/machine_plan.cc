@@ -9,12 +9,12 @@
 #include <set>
 
 #include "appliance/boot/machine/definition_reading.h"
-#include "appliance/boot/machine/xml_tree.h"
 #include "base/clean_text.h"
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/xml/xml_tree.h"
 
 namespace appliance::boot {
 namespace {
@@ -352,11 +352,11 @@ std::string fresh_uuid() {
                      hex.substr(16, 4), hex.substr(20));
 }
 
-base::Bytes pack_xml_here(std::string_view xml, MachinePlan&) { return pack_xml(xml); }
+base::Bytes pack_xml_here(std::string_view xml, MachinePlan&) { return base::xml::pack_xml(xml); }
 
 base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
   try {
-    return pack_xml_confined(xml);
+    return base::xml::pack_xml_confined(xml);
   } catch (const base::Error& error) {
     if (error.code() != base::ErrorCode::unavailable) throw;
     plan.notes.push_back(
@@ -364,7 +364,7 @@ base::Bytes pack_xml_without_rights(std::string_view xml, MachinePlan& plan) {
                     "could not be parsed without: {}.",
                     error.message()));
     base::log().warn("a definition is parsed unconfined: {}", error.message());
-    return pack_xml(xml);
+    return base::xml::pack_xml(xml);
   }
 }
 

@@ -142,6 +142,7 @@ void add_appliance(Table& table, const TenantThings& b) {
   table["POST " + host + "/revoke"] = {P::host_revoke, Kind::foreign, b.host.name};
   table["POST /api/v1/enroll"] = {P::none, Kind::open, "", "{}"};
   table["GET /api/v1/transfer"] = {P::host_work, Kind::of_host};
+  table["GET /api/v1/imports"] = {P::machine_import, Kind::own};
   table["POST /api/v1/agent/poll"] = {P::host_work, Kind::of_host, "", "{}"};
   table["POST /api/v1/agent/renew"] = {P::host_work, Kind::of_host, "", R"({"request": "x"})"};
 }

@@ -1,4 +1,4 @@
-#include "agent/file_change_detector.h"
+#include "images/sources/file_change_detector.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "images/sources/image_locks.h"
 
-namespace agent {
+namespace images {
 
 FileChangeDetector::FileChangeDetector(std::string path)
     : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)),
@@ -31,7 +31,7 @@ FileChangeDetector::Look FileChangeDetector::look() const {
 }
 
 void FileChangeDetector::check() const {
-  if (images::has_qemu_writer(fd_.get())) {
+  if (has_qemu_writer(fd_.get())) {
     throw base::Error(
         base::ErrorCode::busy,
         fmt::format(
@@ -45,4 +45,4 @@ void FileChangeDetector::check() const {
       fmt::format("{} was written to while it was read; nothing was saved, try again", path_));
 }
 
-}  // namespace agent
+}  // namespace images

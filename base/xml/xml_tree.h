@@ -11,7 +11,7 @@ namespace pugi {
 class xml_document;
 }
 
-namespace appliance::boot {
+namespace base::xml {
 
 constexpr size_t kMaxXml = 1 << 20;  // bytes of a definition
 constexpr uint32_t kMaxXmlDepth = 64;
@@ -27,4 +27,4 @@ base::Bytes pack_xml_confined(std::string_view xml);
 // Unpacks into an empty document. Throws corrupt for what pack_xml() never produces.
 void unpack_xml(base::ByteView packed, pugi::xml_document& document);
 
-}  // namespace appliance::boot
+}  // namespace base::xml

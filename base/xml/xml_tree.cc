@@ -1,4 +1,4 @@
-#include "appliance/boot/machine/xml_tree.h"
+#include "base/xml/xml_tree.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 #include "base/subprocess.h"
 #include "base/unique_fd.h"
 
-namespace appliance::boot {
+namespace base::xml {
 namespace {
 
 using base::Error;
@@ -143,4 +143,4 @@ void unpack_xml(base::ByteView packed, pugi::xml_document& document) {
   if (depth != 0) reader.fail("it ends inside an element");
 }
 
-}  // namespace appliance::boot
+}  // namespace base::xml

@@ -1,4 +1,4 @@
-#include "appliance/boot/machine/xml_tree.h"
+#include "base/xml/xml_tree.h"
 
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "tests/skip.h"
 
-namespace appliance::boot {
+namespace base::xml {
 namespace {
 
 const std::string kDefinition =
@@ -85,4 +85,4 @@ TEST_CASE("a definition is parsed without rights", "[boot]") {
   }
 }
 
-}  // namespace appliance::boot
+}  // namespace base::xml

@@ -9,7 +9,7 @@
 
 #include "base/unique_fd.h"
 
-namespace agent {
+namespace images {
 
 class FileChangeDetector {
  public:
@@ -34,4 +34,4 @@ class FileChangeDetector {
   Look before_;
 };
 
-}  // namespace agent
+}  // namespace images
