@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/subprocess.h"
+#include "base/text.h"
 
 namespace appliance::verify {
 namespace {
@@ -90,6 +91,16 @@ std::string ScreenReader::recognise(const Picture& picture) {
                             base::clean_text(done.errors, kMaxWords)));
   }
   return done.output;
+}
+
+std::string screen_words(const Picture& picture, const std::string& text) {
+  if (is_blank(picture)) return "is dark, or has a single colour";
+  std::string last;
+  for (const std::string& line : base::split(text, '\n')) {
+    if (!base::trim(line).empty()) last = base::trim(line);
+  }
+  if (last.empty()) return "shows a picture without words that can be read";
+  return fmt::format("reads: \"{}\"", base::clean_text(last, kMaxWords));
 }
 
 }  // namespace appliance::verify

@@ -28,4 +28,8 @@ class ScreenReader {
   std::string directory_;
 };
 
+// What the screen shows, for people, with the text that was read from it: "is dark, or has a single
+// colour", "reads: \"…\"".
+std::string screen_words(const Picture& picture, const std::string& text);
+
 }  // namespace appliance::verify

@@ -312,16 +312,6 @@ class Watcher {
     note_unread_screen(error.message());
   }
 
-  static std::string screen_words(const Picture& picture, const std::string& text) {
-    if (is_blank(picture)) return "is dark, or has a single colour";
-    std::string last;
-    for (const std::string& line : base::split(text, '\n')) {
-      if (!base::trim(line).empty()) last = base::trim(line);
-    }
-    if (last.empty()) return "shows a picture without words that can be read";
-    return fmt::format("reads: \"{}\"", base::clean_text(last, kMaxWords));
-  }
-
   // Once after each restart. Whether it helped is seen by the next pictures.
   void wake_dark_screen() {
     bool is_quiet = now() >= evidence_.last_change_ms + kWakeAfterMs;

@@ -214,12 +214,6 @@ uint64_t still_time(const Evidence& evidence, const Summary& summary, const Verd
   return std::min(usual_ms + evidence.starved_ms, std::max(usual_ms, limits.stale_ms));
 }
 
-// Whether that time was not enough for an appliance as busy as this one.
-bool is_starved(const Evidence& evidence, const Summary& summary, const VerdictLimits& limits) {
-  uint64_t usual_ms = summary.address == nullptr ? limits.still_ms : limits.still_on_network_ms;
-  return still_time(evidence, summary, limits) < usual_ms + evidence.starved_ms;
-}
-
 std::string busy_sentence(const Observation& seen) {
   return fmt::format(
       "The kernel found no working timer{}: the appliance had too little processor "
@@ -379,21 +373,16 @@ void add_texts(Verdict& verdict, const std::vector<const Observation*>& texts) {
 
 // What is known of a machine that gave no sign of life in all that time.
 Verdict judge_stale(const Evidence& evidence, const Summary& summary, std::string reason) {
-  Verdict verdict;
-  verdict.reasons.push_back(std::move(reason));
-  constexpr uint64_t kLong_ms = 20'000;
-  if (evidence.starved_ms >= kLong_ms) {
+  Verdict verdict{VerdictKind::inconclusive, {std::move(reason)}, {}, {}};
+  if (evidence.starved_ms >= 20'000) {
     verdict.reasons.push_back(
         fmt::format("The appliance had too little processor time to spare: since the last change "
                     "the machine's processes waited {} for a processor.",
                     after(evidence.starved_ms)));
   }
-  auto texts = last_texts(summary);
-  add_texts(verdict, texts);
-  bool has_screen = std::any_of(texts.begin(), texts.end(), [](const Observation* each) {
-    return each->signal == Signal::screen;
-  });
-  if (!has_screen) add_screen(verdict, evidence);
+  add_texts(verdict, last_texts(summary));
+  if (summary.screen == nullptr || summary.screen->meaning == TextMeaning::nothing)
+    add_screen(verdict, evidence);
   return verdict;
 }
 
@@ -401,7 +390,8 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, const Verd
                     uint64_t now_ms) {
   uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
   Verdict verdict;
-  bool starved = is_starved(evidence, summary, limits);
+  // More was needed than anybody waits for.
+  bool starved = still_time(evidence, summary, limits) == limits.stale_ms;
   std::string standing = fmt::format(
       "there has been no activity on screen, serial console and disks for {}", after(still));
   auto texts = last_texts(summary);

@@ -158,7 +158,7 @@ muletto verify key web --add "other" --passphrase-file "$WORK/secret" > /dev/nul
 muletto verify key web | grep -q "^root disk  added" || fail "the key is not listed"
 ! muletto verify key web -o json | grep -q "horse" || fail "a key is shown"
 [ "$(stat -c %a "$state/volume-keys")" = 700 ] && [ "$(stat -c %a "$state"/volume-keys/*)" = 600 ] || fail "keys are readable by others"
-(for _ in {1..400}; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null | tr '\0' ' ' | grep -aF "$secret" && break; sleep 0.1; done) \
+(for _ in {1..400}; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null | tr '\0' ' ' | grep -aFf "$WORK/secret" && break; sleep 0.1; done) \
   > "$WORK/leaked" &
 watcher=$!
 verdict web@latest pass
