@@ -28,7 +28,7 @@ namespace agent {
 struct MonitorRecord {
   std::string bitmap;
   std::string witness;
-  std::map<std::string, std::string> files;  // disk: what QEMU said it consists of
+  std::map<std::string, std::string> files;  // disk: a hash of what QEMU says it is
 };
 
 // The checkpoint was made at the instant of `origin`: a disk differs from that point at most where
