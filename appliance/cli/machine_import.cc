@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/import_source.h"
@@ -23,9 +26,15 @@ void declare_options(base::options::options_description_easy_init add) {
 // closed: the job says why.
 [[noreturn]] void fail_with_reason(const ApiClient& client, const std::string& machine,
                                    const base::Error& seen) {
+  constexpr int kAttempts = 20;  // the connection is closed before the job has ended
   json jobs;
   try {
-    jobs = client.get("/jobs?kind=import&limit=1&subject=" + base::encode_percent(machine))["jobs"];
+    for (int i = 0; i < kAttempts; ++i) {
+      jobs =
+          client.get("/jobs?kind=import&limit=1&subject=" + base::encode_percent(machine))["jobs"];
+      if (!jobs.is_array() || jobs.empty() || jobs[0].value("state", "") != "running") break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
   } catch (const base::Error&) {
     throw seen;
   }

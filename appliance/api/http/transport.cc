@@ -6,6 +6,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 
+#include "base/socket_stream.h"
 #include "base/tls_stream.h"
 
 namespace appliance::api {
@@ -109,7 +110,11 @@ class LocalTransport : public Transport {
 
   asio::awaitable<void> close() override { co_return; }
   void cut() noexcept override { beast::close_socket(stream_); }
-  std::unique_ptr<base::ByteStream> detach() override { return nullptr; }
+  std::unique_ptr<base::ByteStream> detach() override {
+    set_deadline(std::nullopt);
+    base::UniqueFd socket(stream_.release_socket().release());
+    return std::make_unique<base::SocketStream>(std::move(socket));
+  }
 
  private:
   LocalLayer stream_;

@@ -34,8 +34,7 @@ class Transport {
   virtual boost::asio::awaitable<void> close() = 0;
   // Ends it at once: everything that is waiting fails.
   virtual void cut() noexcept = 0;
-  // Takes the connection out of Asio; the transport is unusable afterwards. None if it cannot be
-  // upgraded.
+  // Takes the connection out of Asio; the transport is unusable afterwards.
   virtual std::unique_ptr<base::ByteStream> detach() = 0;
 };
 
