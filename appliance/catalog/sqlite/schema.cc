@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 12> kMigrations{
+constexpr std::array<const char*, 13> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -307,6 +307,10 @@ UPDATE hosts SET certified_ms = enrolled_ms;
     R"sql(
 ALTER TABLE jobs ADD COLUMN requested_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN node TEXT;
+)sql",
+    // 13: which hosts are to remove what syncs of a machine keep there.
+    R"sql(
+ALTER TABLE protections ADD COLUMN to_forget INTEGER NOT NULL DEFAULT 0;
 )sql",
 };
 
