@@ -76,8 +76,9 @@ class PhysicalCapture : public Capture {
     std::string how;
     if (!live_.empty()) {
       how = fmt::format(
-          "{} read without a snapshot: writes made during the read may be in the point in part, "
-          "which is less than after a power cut",
+          "{} read without a snapshot, while the server wrote: writes made during the read may be "
+          "in "
+          "the point in part, which is less than after a power cut",
           live);
     } else if (snapshots_.size() > 1) {
       how = "the volumes' snapshots were taken one after the other";

@@ -1,9 +1,12 @@
-// A snapshot of an LVM volume, by LVM's own commands (lvs, lvcreate, lvremove in PATH). The kernel
-// freezes the file system on the volume for the instant of the snapshot and thaws it by itself, so
-// that nothing can stay frozen. Not thread-safe.
+// A block device as it was at one instant, by the volume manager that it belongs to: LVM (thick and
+// thin volumes) or ZFS (volumes, not file systems). Their own commands are used (lvs, lvcreate,
+// lvremove; zfs), found in PATH. The kernel freezes a mounted file system on the volume for the
+// instant of the snapshot and thaws it by itself, so that nothing can stay frozen. Not thread-safe.
+//
+// The snapshots of Btrfs and of ZFS file systems are trees of files, not images of a disk, and are not
+// used: docs/capture.md says why.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 
@@ -11,27 +14,22 @@ namespace agent {
 
 class VolumeSnapshot {
  public:
-  // None if `path` is not an LVM volume, or LVM is not installed. `prefix` begins the snapshot's
-  // name. Throws io with LVM's message if the snapshot cannot be made, for example if the group has
-  // no free space.
+  // None if `path` is not a volume that can be snapshotted, or its manager is not installed. `prefix`
+  // begins the snapshot's name. Throws io with the manager's message if the snapshot cannot be made,
+  // for example if the group has no free space.
   static std::unique_ptr<VolumeSnapshot> of(const std::string& path, const std::string& prefix);
-  // Removes it; a failure is logged.
-  ~VolumeSnapshot();
+
+  virtual ~VolumeSnapshot() = default;  // removes it; a failure is logged
   VolumeSnapshot(const VolumeSnapshot&) = delete;
   VolumeSnapshot& operator=(const VolumeSnapshot&) = delete;
 
-  const std::string& path() const { return path_; }  // the device to read
-  // Throws no_space when its room for overwritten blocks is nearly used up: LVM then drops the
-  // snapshot, and the volume keeps working. Asks LVM every two seconds at most.
-  void check();
+  virtual const std::string& path() const = 0;  // the device to read
+  // Throws no_space when its room for overwritten blocks is nearly used up. Asks every two seconds at
+  // most.
+  virtual void check() = 0;
 
- private:
-  VolumeSnapshot(std::string group, std::string name);
-
-  std::string group_;
-  std::string name_;
-  std::string path_;
-  std::chrono::steady_clock::time_point next_look_;
+ protected:
+  VolumeSnapshot() = default;
 };
 
 // Removes snapshots whose names begin with `prefix`: those of a killed sync. Failures are logged.

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/progress.h"
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "restore/commands.h"
 #include "restore/file_names.h"
+#include "restore/host_definition.h"
 #include "restore/point_help.h"
 #include "restore/restore_disk.h"
 
@@ -17,6 +19,8 @@ namespace restore {
 namespace {
 
 using base::options::value;
+
+constexpr size_t kMaxListed = 400;  // bytes of a line for people
 
 void declare_options(base::options::options_description_easy_init add) {
   declare_store(add);
@@ -43,19 +47,39 @@ void put_file(const std::string& path, base::ByteView bytes, Overwrite overwrite
   base::write_file_durably(base::real_file_system(), path, bytes);
 }
 
-// The definition as its host had it, and what does not lie on disks.
-std::vector<std::string> write_definition(const images::Point& point, FileNames& names,
-                                          Overwrite overwrite) {
+// Absolute, for the definition: libvirt takes no other.
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
+
+// What does not lie on disks: the firmware's variables, the state of a TPM. `nvram_path` is where the
+// former are.
+std::vector<std::string> write_state(const images::Point& point, FileNames& names,
+                                     Overwrite overwrite, std::string& nvram_path) {
   std::vector<std::string> paths;
-  if (!point.definition.libvirt_xml.empty()) {
-    paths.push_back(names.path_of(point.machine_name, ".xml"));
-    put_file(paths.back(), base::as_bytes(point.definition.libvirt_xml), overwrite);
-  }
   for (const auto& [name, content] : point.definition.state_files) {
     paths.push_back(names.path_of(name));
     put_file(paths.back(), content, overwrite);
+    if (name == "nvram") nvram_path = absolute(paths.back());
   }
   return paths;
+}
+
+void print_definition_help(const std::string& path, const HostDefinition& definition) {
+  std::string adapted;
+  for (const std::string& each : definition.adapted)
+    adapted += (adapted.empty() ? "" : ", ") + each;
+  if (!adapted.empty()) {
+    fmt::print(stderr, "{}: these use the restored files now: {}.\n", path,
+               base::clean_text(adapted, kMaxListed));
+  }
+  if (!definition.host_paths.empty()) {
+    fmt::print(stderr, "Before 'virsh define', change or remove what is still its host's:\n");
+    for (const std::string& each : definition.host_paths)
+      fmt::print(stderr, "  {}\n", base::clean_text(each, kMaxListed));
+    if (definition.has_more_paths) fmt::print(stderr, "  … and more\n");
+  }
+  fmt::print(stderr,
+             "Check its networks, bridges and host devices too, and define it where the original "
+             "does not run: it has the original's identity.\n");
 }
 
 int run(const base::Arguments& arguments) {
@@ -78,7 +102,18 @@ int run(const base::Arguments& arguments) {
   std::vector<std::string> targets;
   for (const images::PointDisk& disk : point.disks)
     targets.push_back(names.path_of(disk.name, "." + extension(options.format)));
-  std::vector<std::string> paths = write_definition(point, names, options.overwrite);
+  std::string xml_path, nvram_path;
+  if (!point.definition.libvirt_xml.empty()) xml_path = names.path_of(point.machine_name, ".xml");
+  std::vector<std::string> paths = write_state(point, names, options.overwrite, nvram_path);
+  HostDefinition definition;
+  if (!xml_path.empty()) {
+    std::map<std::string, RestoredFile> files;
+    for (size_t i = 0; i < targets.size(); ++i)
+      files[point.disks[i].name] = {absolute(targets[i]), options.format};
+    definition = adapt_definition(point.definition.libvirt_xml, files, nvram_path);
+    put_file(xml_path, base::as_bytes(definition.xml), options.overwrite);
+    paths.insert(paths.begin(), xml_path);
+  }
   for (size_t i = 0; i < point.disks.size(); ++i) {
     const images::PointDisk& disk = point.disks[i];
     options.disk_name = disk.name;
@@ -91,17 +126,13 @@ int run(const base::Arguments& arguments) {
     paths.push_back(options.target);
   }
   if (arguments.json()) {
-    fmt::print("{}\n",
-               base::dump_text(
-                   {{"point", point.id.hex()}, {"machine", point.machine_name}, {"files", paths}}));
+    fmt::print("{}\n", base::dump_text({{"point", point.id.hex()},
+                                        {"machine", point.machine_name},
+                                        {"files", paths},
+                                        {"host_paths", definition.host_paths}}));
   } else {
     for (const std::string& path : paths) fmt::print("{}\n", path);
-    if (!point.definition.libvirt_xml.empty()) {
-      fmt::print(
-          stderr,
-          "The .xml is what the host said of its machine, with its host's paths and devices: read "
-          "it before 'virsh define'.\n");
-    }
+    if (!xml_path.empty()) print_definition_help(xml_path, definition);
   }
   return 0;
 }
@@ -115,7 +146,10 @@ base::Command machine_command() {
   command.positional = {"POINT"};
   command.declare_options = declare_options;
   command.run = run;
-  command.notes = kPointHelp;
+  command.notes =
+      std::string(kPointHelp) +
+      "\n\nThe .xml is libvirt's definition of the machine. Its disks and its UEFI variables are "
+      "the restored files; every other path of its old host is listed, to be changed by hand.";
   return command;
 }
 

@@ -9,18 +9,20 @@ namespace {
 
 int run(const base::Arguments& arguments, std::stop_token stop) {
   Config config = common_config(arguments);
-  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "sync",
-                                   "--quiet"};
+  std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  daemon::ServiceCommands commands{{program, "sync", "--quiet"}, {program, "forget"}};
   auto forward = [&](const char* option, const std::string& value) {
-    command.push_back(option);
-    command.push_back(value);
+    for (auto* command : {&commands.sync, &commands.forget}) {
+      command->push_back(option);
+      command->push_back(value);
+    }
   };
   if (arguments.has("config"))
     forward("--config", std::filesystem::absolute(arguments.get("config")).string());
   forward("--state-directory", config.state_directory);
   forward("--run-directory", config.run_directory);
   forward("--libvirt-uri", config.libvirt_uri);
-  daemon::run_service(config, command, stop);
+  daemon::run_service(config, commands, stop);
   return 0;
 }
 

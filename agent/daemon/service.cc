@@ -20,10 +20,12 @@
 #include "agent/monitor/monitored_machine.h"
 #include "agent/orders/sync_processes.h"
 #include "agent/state_layout.h"
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/json_access.h"
 #include "base/log.h"
+#include "base/subprocess.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 
@@ -43,7 +45,11 @@ constexpr milliseconds kLongestRefusedPause{150'000};
 constexpr milliseconds kLongestWait{60'000};  // whatever the appliance says
 constexpr std::chrono::seconds kReportEvery{60};
 constexpr std::chrono::hours kRenewalEvery{24};
-constexpr size_t kMaxOrders = 64;        // in one answer
+constexpr size_t kMaxOrders = 64;     // in one answer
+constexpr size_t kMaxForgotten = 16;  // the same
+// The appliance calls an agent silent after three minutes.
+constexpr std::chrono::milliseconds kForgetTimeout{30'000};
+constexpr size_t kMaxForgetWords = 400;  // bytes
 constexpr size_t kMaxMachineName = 255;  // bytes
 
 // The machines of the settings, and libvirt's domains under the names the settings give them.
@@ -102,9 +108,9 @@ struct Revoked : Error {
 
 class Service {
  public:
-  Service(const Config& config, const std::vector<std::string>& sync_command, std::stop_token stop)
-      : config_(config), contact_(config.state_directory), sync_command_(sync_command),
-        orders_(config.run_directory + "/orders"), stop_(stop),
+  Service(const Config& config, const ServiceCommands& commands, std::stop_token stop)
+      : config_(config), contact_(config.state_directory), sync_command_(commands.sync),
+        forget_command_(commands.forget), orders_(config.run_directory + "/orders"), stop_(stop),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
           uint64_t one = 1;
           (void)!::write(wake_.get(), &one, sizeof one);
@@ -170,6 +176,7 @@ class Service {
                                     {"done", sync.done},
                                     {"total", sync.total}});
     }
+    if (!forgotten_.empty()) message["forgotten"] = forgotten_;
     json report = report_of(config_);
     bool wanted = report != reported_ || Clock::now() - reported_at_ > kReportEvery;
     if (wanted) message["report"] = report;
@@ -187,6 +194,7 @@ class Service {
       reported_at_ = Clock::now();
     }
     outcomes_.clear();
+    forgotten_ = json::array();
     return obey(answer.body);
   }
 
@@ -218,6 +226,10 @@ class Service {
       }
       orders_.set_rate(base::find_natural(answer, "rate"));
       for (const auto& [order, machine] : orders) orders_.begin({order, machine, sync_command_});
+      for (const json& machine : base::find_list(answer, "to_forget")) {
+        if (machine.is_string() && forgotten_.size() < kMaxForgotten)
+          forget(machine.get<std::string>());
+      }
       if (base::find_flag(answer, "wants_report").value_or(false)) reported_ = nullptr;
       uint64_t longest = static_cast<uint64_t>(kLongestWait.count());
       return std::max(milliseconds(std::min(wait_ms, longest)), milliseconds(50));
@@ -225,6 +237,30 @@ class Service {
       if (error.code() != ErrorCode::invalid_argument) throw;
       throw Error(ErrorCode::corrupt, "the appliance's answer cannot be read: " + error.message());
     }
+  }
+
+  // Removes what syncs keep of a machine that is no longer protected. In a process of its own, as a
+  // sync is: libvirt may hang.
+  void forget(const std::string& machine) {
+    base::check_name(machine, "machine's name");
+    std::string problem;
+    try {
+      std::vector<std::string> command = forget_command_;
+      command.insert(command.end(), {"--", machine});
+      base::CommandResult told = base::run_command(command, kForgetTimeout);
+      if (told.status != 0) problem = base::clean_text(base::trim(told.errors), kMaxForgetWords);
+      if (told.status != 0 && problem.empty()) problem = "it ended without a word";
+    } catch (const Error& error) {
+      problem = error.message();
+    }
+    json entry{{"machine", machine}};
+    if (problem.empty()) {
+      base::log().info("{} is no longer protected: what its syncs kept here is removed", machine);
+    } else {
+      entry["error"] = problem;
+      base::log().warn("what syncs of {} keep here could not be removed: {}", machine, problem);
+    }
+    forgotten_.push_back(std::move(entry));
   }
 
   // Until the time is over, a sync ends, or the service is stopped.
@@ -239,12 +275,13 @@ class Service {
   const Config& config_;
   Contact contact_;
   std::string host_id_;  // of the last attempt; empty: there was none
-  const std::vector<std::string> sync_command_;
+  const std::vector<std::string> sync_command_, forget_command_;
   orders::SyncProcesses orders_;
   std::stop_token stop_;
   base::UniqueFd wake_;
   std::stop_callback<std::function<void()>> on_stop_;
   std::vector<orders::SyncOutcome> outcomes_;  // not reported yet
+  json forgotten_ = json::array();             // not reported yet
   json reported_ = nullptr;
   Clock::time_point reported_at_{};
   std::optional<Clock::time_point> renewal_tried_;
@@ -253,8 +290,7 @@ class Service {
 
 }  // namespace
 
-void run_service(const Config& config, const std::vector<std::string>& sync_command,
-                 std::stop_token stop) {
+void run_service(const Config& config, const ServiceCommands& commands, std::stop_token stop) {
   if (!is_enrolled(config.state_directory)) load_enrollment(config.state_directory);  // throws
   make_agent_directories(config.state_directory, config.run_directory);
   std::unique_ptr<base::FileLock> lock;
@@ -265,7 +301,7 @@ void run_service(const Config& config, const std::vector<std::string>& sync_comm
     throw Error(ErrorCode::busy,
                 "muletto-agent is already running as a service in " + config.run_directory);
   }
-  Service(config, sync_command, std::move(stop)).run();
+  Service(config, commands, std::move(stop)).run();
 }
 
 }  // namespace agent::daemon

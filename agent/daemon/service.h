@@ -10,11 +10,15 @@
 
 namespace agent::daemon {
 
-// Runs until `stop`. `sync_command` starts a sync when a machine's name is appended to it. Throws
-// not_found (not enrolled), busy (another service runs here), and unauthorized if the appliance has
+// Programs with their arguments, to which "--" and a machine's name are appended.
+struct ServiceCommands {
+  std::vector<std::string> sync;    // syncs it
+  std::vector<std::string> forget;  // removes what syncs keep of it on this host
+};
+
+// Runs until `stop`. Throws not_found (not enrolled), busy (another service runs here), and unauthorized if the appliance has
 // said for hours that it revoked this host. Every other problem with the contact is reported
 // (agent/contact.h) and retried.
-void run_service(const Config& config, const std::vector<std::string>& sync_command,
-                 std::stop_token stop);
+void run_service(const Config& config, const ServiceCommands& commands, std::stop_token stop);
 
 }  // namespace agent::daemon

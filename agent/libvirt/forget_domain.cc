@@ -11,23 +11,29 @@
 #include "agent/libvirt/leftovers.h"
 #include "agent/tracking.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/subprocess.h"
+#include "images/sources/image_file_source.h"
 
 namespace agent::libvirt {
 namespace {
 
-// The names of our bitmaps in a qcow2 image that no QEMU has open.
+// The image as QEMU is told to open it for writing: not what it is built on.
+std::string alone(const std::string& path) {
+  nlohmann::json node{{"driver", "qcow2"},
+                      {"backing", nullptr},
+                      {"file", {{"driver", "file"}, {"filename", path}}}};
+  return "json:" + base::dump_text(node);
+}
+
+// The names of our bitmaps in a qcow2 image that no QEMU has open. Its header is read in a jail, by a
+// program that may only read, whatever the image is built on.
 std::vector<std::string> own_bitmaps(const std::string& path) {
-  std::string told = base::run_checked({"qemu-img", "info", "-f", "qcow2", "--output=json", path});
-  auto json = nlohmann::json::parse(told, nullptr, false);
-  std::vector<std::string> names;
-  if (!json.is_object()) return names;
-  auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
-  for (const auto& bitmap : bitmaps) {
-    auto name = bitmap.is_object() ? bitmap.value("name", nlohmann::json()) : nlohmann::json();
-    if (name.is_string() && name.get<std::string>().starts_with(kCheckpointPrefix))
-      names.push_back(name);
-  }
+  images::ImageOptions options;
+  options.allowed = {"/"};
+  std::vector<std::string> names = images::bitmap_names(path, options);
+  std::erase_if(names,
+                [](const std::string& name) { return !name.starts_with(kCheckpointPrefix); });
   return names;
 }
 
@@ -38,7 +44,7 @@ void remove_bitmaps(const Domain& domain, std::vector<std::string>& removed) {
     std::string path = disk.volume.empty() ? disk.path : domain.volume_path(disk.pool, disk.volume);
     if (path.empty()) continue;
     for (const std::string& bitmap : own_bitmaps(path)) {
-      base::run_checked({"qemu-img", "bitmap", "-f", "qcow2", "--remove", path, bitmap});
+      base::run_checked({"qemu-img", "bitmap", "--remove", alone(path), bitmap});
       removed.push_back(fmt::format("bitmap {} of {}", bitmap, disk.name));
     }
   }

@@ -20,6 +20,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <thread>
 
 #include "agent/domain_xml.h"
 #include "agent/host_name.h"
@@ -45,6 +47,9 @@ namespace agent::libvirt {
 namespace {
 
 constexpr uint32_t kConnectionCount = 4;
+// How long a guest agent that froze the guest and died may take to come back.
+constexpr auto kThawPatience = std::chrono::seconds(60);
+constexpr auto kThawPause = std::chrono::seconds(1);
 
 // QEMU's user and group, from the domain's DAC label, "+UID:+GID"; none if libvirt does not tell.
 std::optional<FileOwner> owner_of(std::string_view label) {
@@ -96,6 +101,7 @@ class RunningCapture : public Capture {
   void note_hooks(const std::string& before);
   bool freeze();
   void after_failed_freeze(const base::Error& error);
+  bool try_thaw();
   void thaw(bool frozen);
   BackupOutcome switch_over(std::string& why);
   void distrust(const std::string& why);
@@ -119,7 +125,8 @@ class RunningCapture : public Capture {
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
   std::string freeze_note_;
-  bool settled_ = false;  // nothing left to undo
+  std::string thaw_note_;  // the guest may still be frozen
+  bool settled_ = false;   // nothing left to undo
 };
 
 void RunningCapture::begin(const std::optional<BasePoint>& last) {
@@ -239,18 +246,37 @@ void RunningCapture::after_failed_freeze(const base::Error& error) {
   guard_.thawed();
 }
 
-void RunningCapture::thaw(bool frozen) {
+bool RunningCapture::try_thaw() {
   try {
     domain_.thaw();
     unmark_frozen(place_);
+    return true;
   } catch (const base::Error& error) {
     // The mark stays: abandon(), the guard or the next sync tries again.
     base::log().error("{}", error.message());
+    return false;
   }
+}
+
+void RunningCapture::thaw(bool frozen) {
+  bool thawed = try_thaw();
   bool in_time = guard_.thawed();
-  if (frozen && !in_time) {
+  if (!frozen) return;
+  if (!in_time) {
     freeze_note_ =
         fmt::format("thawed after {} s, before the point's instant", kLongestFreeze.count());
+  }
+  // A guest agent that died meanwhile is started again by its system within seconds, and knows that
+  // it has frozen. Reading for hours before the next attempt would leave the guest frozen.
+  const auto until = std::chrono::steady_clock::now() + kThawPatience;
+  while (!thawed && std::chrono::steady_clock::now() < until && domain_.running()) {
+    std::this_thread::sleep_for(kThawPause);
+    thawed = try_thaw();
+  }
+  if (!thawed && domain_.running()) {
+    thaw_note_ =
+        "the guest agent has not answered since it froze the guest, which may still be frozen: "
+        "start the agent again, or restart the guest";
   }
 }
 
@@ -381,7 +407,8 @@ void RunningCapture::describe() {
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
   std::vector<std::string> missing = facts_.unprotected;
   missing.insert(missing.end(), state.missing.begin(), state.missing.end());
-  details_.note = joined_note({full_read_note(decisions), freeze_note_, missing_note(missing)});
+  details_.note =
+      joined_note({full_read_note(decisions), freeze_note_, thaw_note_, missing_note(missing)});
 }
 
 void RunningCapture::end_reading() {

@@ -36,10 +36,11 @@ constexpr std::array kKinds{
               "an agent that runs as a service was not heard for 3 minutes",
               "Check on the host whether muletto-agent runs and reaches the appliance: "
               "muletto-agent status."},
-    AlertKind{kVerificationFailed, Severity::critical,
-              "the newest tested point failed its test boot, with the reason",
-              "Look at its screen with 'muletto verify show', then find the newest good point with "
-              "'muletto verify bisect MACHINE'."},
+    AlertKind{
+        kVerificationFailed, Severity::critical,
+        "the newest tested point failed its test boot, with the reason",
+        "See why with 'muletto verify explain NUMBER', then find the newest good point with "
+        "'muletto verify bisect MACHINE'. If the verdict is wrong: 'muletto verify correct'."},
     AlertKind{kVerificationOverdue, Severity::critical,
               "no test boot of the machine has passed for the policy's 'verify-within', whether "
               "they failed, were inconclusive, or did not run",

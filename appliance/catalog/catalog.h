@@ -1,5 +1,5 @@
 // The appliance's memory, by aggregates: tenants, hosts, machines, points, jobs, alerts, test
-// boots, protections, and the appliance itself. Whoever needs one or two of them takes those
+// boots, their corrections, protections, and the appliance itself. Whoever needs one or two of them takes those
 // interfaces; a Catalog is all of them over one database.
 //
 // All are thread-safe. What a function changed is durable when it returns. Every function throws
@@ -18,6 +18,7 @@
 
 #include "appliance/catalog/alert_records.h"
 #include "appliance/catalog/appliance_records.h"
+#include "appliance/catalog/correction_records.h"
 #include "appliance/catalog/host_records.h"
 #include "appliance/catalog/job_records.h"
 #include "appliance/catalog/machine_records.h"
@@ -51,6 +52,7 @@ class Catalog : public virtual TenantRecords,
                 public virtual JobRecords,
                 public virtual AlertRecords,
                 public virtual VerificationRecords,
+                public virtual CorrectionRecords,
                 public virtual ProtectionRecords,
                 public virtual ApplianceRecords {
  public:

@@ -167,6 +167,8 @@ struct Protection {
   uint32_t failures = 0;    // in a row
   uint64_t retry_ms = 0;    // not before, after a failure
   std::string last_error;
+  // It is no longer wanted, and its host has not yet removed what syncs keep there.
+  bool to_forget = false;
 };
 
 // The result of recording the names that a host's agent reported.

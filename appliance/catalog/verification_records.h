@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "appliance/access/tenant_scope.h"
+#include "appliance/catalog/correction_records.h"
 #include "base/bytes.h"
 #include "images/ids.h"
 
@@ -27,11 +28,14 @@ struct Verification {
   uint64_t point_time_ms = 0;  // when it was received
   uint64_t point_order = 0;    // on its machine's timeline (images::PointDates)
   std::string why;             // "order", "sync", "nightly", "bisect"
-  std::string verdict;         // "pass", "fail", "inconclusive"
+  std::string verdict;         // "pass", "fail", "inconclusive"; a correction has replaced it
   std::string reasons;         // JSON: an array of sentences, the decisive one first
   std::string checks;          // JSON: an array of what answered, "agent", "tcp:22", …
   std::string evidence;        // JSON: an array of what was observed, in the order it was learned
   std::string serial;          // the end of the serial console's log
+  // JSON: what the verdict was judged by besides the evidence (verify/judging.h). Empty if an older
+  // version judged it, or if it is no longer among its machine's newest.
+  std::string judging;
   std::optional<uint64_t> recovery_ms;  // from the order until everything required answered
   uint64_t started_ms = 0;
   uint64_t begun_steady_ms = 0;  // started_ms by the steady clock; not kept
@@ -42,6 +46,7 @@ struct Verification {
   uint64_t judged_ms = 0;
   bool settled = true;  // false: a pass that is still being observed, and may be revoked
   uint32_t picture_count = 0;
+  std::optional<Correction> correction;  // a person's; changed only by CorrectionRecords
 };
 
 // What the machine must show in a test boot, besides being up.
@@ -90,7 +95,7 @@ class VerificationRecords {
   // Returns its number. Thins out what is no longer among the newest of the same machine.
   virtual int64_t add_verification(const Verification& seen,
                                    const std::vector<VerificationPicture>& pictures) = 0;
-  // Replaces everything of the test boot with this number.
+  // Replaces everything of the test boot with this number, which is not settled yet.
   virtual void replace_verification(const Verification& seen,
                                     const std::vector<VerificationPicture>& pictures) = 0;
   // Those that began before that time, are not among their machine's newest, and whose point no

@@ -55,6 +55,11 @@ std::string recovery_of(const nlohmann::json& recovery) {
                      std::abs(recovery.value("change_percent", int64_t{0})));
 }
 
+std::string verdict_of(const nlohmann::json& verification) {
+  const nlohmann::json correction = verification.value("correction", nlohmann::json());
+  return text_of(verification, "verdict") + (correction.is_null() ? "" : " (corrected)");
+}
+
 std::string reasons_of(const nlohmann::json& point) {
   std::string text;
   if (!point.contains("reasons") || !point["reasons"].is_array()) return "-";

@@ -16,6 +16,8 @@ std::string size_of(const nlohmann::json& object, const char* field);      // "1
 std::string duration_of(const nlohmann::json& object, const char* field);  // from milliseconds
 // "38 s last, 40 s median of 12 (slower by 35 %)", from the API's `recovery`.
 std::string recovery_of(const nlohmann::json& recovery);
+// Of a test boot: "pass", or "pass (corrected)".
+std::string verdict_of(const nlohmann::json& verification);
 // "last 24, daily 14": what keeps a point, or why it is removed, from the API's `reasons`.
 std::string reasons_of(const nlohmann::json& point);
 // An id shortened for a table but long enough to be typed.

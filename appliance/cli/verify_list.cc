@@ -34,7 +34,7 @@ int run(const base::Arguments& arguments) {
   for (const nlohmann::json& each : answer["verifications"]) {
     std::string reason = each["reasons"].empty() ? "" : each["reasons"][0].get<std::string>();
     table.add({text_of(each, "number"), text_of(each, "machine"), text_of(each, "point_time"),
-               text_of(each, "verdict"), duration_of(each, "recovery_ms"), text_of(each, "started"),
+               verdict_of(each), duration_of(each, "recovery_ms"), text_of(each, "started"),
                text_of(each, "why"), printable(reason)});
   }
   table.print(when_empty(answer, "There were no test boots."));

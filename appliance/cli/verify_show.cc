@@ -29,7 +29,7 @@ void print_seen(const nlohmann::json& seen) {
   sheet.add("Test boot", text_of(seen, "number"));
   sheet.add("Machine", text_of(seen, "machine"));
   sheet.add("Point", fmt::format("{} of {}", short_id(seen, "point"), text_of(seen, "point_time")));
-  sheet.add("Verdict", text_of(seen, "verdict"));
+  sheet.add("Verdict", verdict_of(seen));
   for (const nlohmann::json& reason : seen["reasons"])
     sheet.add("Reason", printable(reason.get<std::string>()));
   sheet.add("Up after", duration_of(seen, "recovery_ms"));

@@ -20,6 +20,7 @@ constexpr uint64_t kShortestWaitMs = 100;
 constexpr uint64_t kProgressWaitMs = 1000;  // while a sync is running
 constexpr uint64_t kShortestRetryMs = 10'000;
 constexpr size_t kMaxMachines = 2000;  // of a host
+constexpr size_t kMaxForgotten = 16;   // in one answer
 
 uint64_t retry_pause(uint32_t failures, uint64_t longest_ms) {
   return std::min(longest_ms, kShortestRetryMs << std::min(failures - 1, 10u));
@@ -165,6 +166,8 @@ void Scheduler::take_running(State& state, const catalog::Host& host, const Poll
       order.host = host.id;
       order.given = true;
       order.adopted = true;
+      if (auto protection = catalog_.find_protection(host.tenant, sync.machine))
+        order.policy = protection->policy;
       found = state.orders.emplace(Key{host.tenant, sync.machine}, std::move(order)).first;
     }
     if (found->second.id != sync.order || found->second.job.number == 0 || sync.total == 0)
@@ -187,6 +190,34 @@ void Scheduler::take_running(State& state, const catalog::Host& host, const Poll
     }
     order = end_order(state, order,
                       Error(ErrorCode::unavailable, "the agent ended before the sync started"));
+  }
+}
+
+// Only of machines that this host has itself reported. What could not be removed is shown with the
+// machine; asking again and again would not help.
+void Scheduler::take_forgotten(const State& state, const catalog::Host& host, const Poll& poll) {
+  auto live = state.hosts.find(host.id);
+  for (const Forgotten& each : poll.forgotten) {
+    if (live == state.hosts.end() || !live->second.machines.contains(each.machine)) continue;
+    auto protection = catalog_.find_protection(host.tenant, each.machine);
+    if (!protection || !protection->to_forget) continue;
+    protection->to_forget = false;
+    if (!each.error.empty()) {
+      protection->last_error = fmt::format(
+          "what syncs keep on host {} could not be removed ({}); run 'muletto-agent forget {}' "
+          "there",
+          host.name, each.error, each.machine);
+    }
+    catalog_.save_protection(*protection);
+  }
+}
+
+void Scheduler::order_to_forget(const State& state, const catalog::Host& host, PollAnswer& answer) {
+  const std::set<std::string>& seen = state.hosts.at(host.id).machines;
+  for (const catalog::Protection& each : catalog_.protections(host.tenant)) {
+    bool is_synced = state.orders.contains({host.tenant, each.machine});
+    if (!each.to_forget || is_synced || !seen.contains(each.machine)) continue;
+    if (answer.to_forget.size() < kMaxForgotten) answer.to_forget.push_back(each.machine);
   }
 }
 
@@ -244,7 +275,9 @@ PollAnswer Scheduler::poll(const catalog::Host& host, const Poll& poll) {
   notice(*state, host, poll, now);
   for (const SyncOutcome& outcome : poll.outcomes) take_outcome(*state, host, outcome, now);
   take_running(*state, host, poll, now);
+  if (!poll.internal) take_forgotten(*state, host, poll);
   give_orders(*state, host, now, answer);
+  if (!poll.internal) order_to_forget(*state, host, answer);
   if (answer.wants_report) answer.wait_ms = kShortestWaitMs;
   return answer;
 }

@@ -126,6 +126,7 @@ void Scheduler::protect(const access::TenantName& tenant, const std::string& mac
     if (!policy->empty()) policies_.text(tenant, *policy);
     protection->policy = *policy;
   }
+  protection->to_forget = !wanted && (protection->wanted || protection->to_forget);
   protection->wanted = wanted;
   catalog_.save_protection(*protection);
 }
@@ -172,7 +173,8 @@ jobs::JobId Scheduler::request(const access::TenantName& tenant, const std::stri
     }
   }
   auto known = catalog_.find_machine(tenant, machine);
-  if (!known && !catalog_.find_protection(tenant, machine)) catalog_.machine(tenant, machine);
+  auto protection = catalog_.find_protection(tenant, machine);
+  if (!known && !protection) catalog_.machine(tenant, machine);
   Holders holders = holders_of(tenant);
   for (auto& [id, host] : state->hosts) {
     if (host.tenant != tenant || !host.machines.contains(machine)) continue;
@@ -181,6 +183,7 @@ jobs::JobId Scheduler::request(const access::TenantName& tenant, const std::stri
     LiveOrder order;
     order.id = ++state->next_order;
     order.host = id;
+    if (protection) order.policy = protection->policy;  // its bandwidth
     order.waiting = jobs_.attach({"sync", tenant, machine, requested_by});
     order.waiting->context().set_progress({0, 0, "waiting for the agent"});
     order.job = order.waiting->id();

@@ -36,6 +36,11 @@ struct SyncUnderWay {
   uint64_t done = 0;   // bytes of all disks processed
   uint64_t total = 0;  // bytes; 0: not known yet
 };
+// The agent has removed what syncs of a machine keep on its host, or could not.
+struct Forgotten {
+  std::string machine;
+  std::string error;  // a sentence; empty: it did
+};
 struct Poll {
   // The appliance's own host, which has the machines that run as instant VMs: it reports nothing
   // else.
@@ -46,6 +51,7 @@ struct Poll {
   size_t left_out = 0;                        // number of machines in it that cannot be accepted
   std::vector<SyncOutcome> outcomes;
   std::vector<SyncUnderWay> running;
+  std::vector<Forgotten> forgotten;
 };
 
 struct Order {
@@ -54,8 +60,9 @@ struct Order {
 };
 struct PollAnswer {
   std::vector<Order> orders;
-  std::optional<uint64_t> rate;  // bytes per second, for all syncs of the host together
-  uint64_t wait_ms = 0;          // until the next poll, unless a sync ends earlier
+  std::vector<std::string> to_forget;  // machines that are no longer protected
+  std::optional<uint64_t> rate;        // bytes per second, for all syncs of the host together
+  uint64_t wait_ms = 0;                // until the next poll, unless a sync ends earlier
   bool wants_report = false;
 };
 
@@ -124,7 +131,8 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
   jobs::JobId request(const catalog::TenantName& tenant, const std::string& machine,
                       const access::Requester& requested_by);
 
-  // Throws not_found for an unknown machine or policy.
+  // A machine that is no longer wanted is to be forgotten by its host's agent: the next polls say so
+  // until it has answered. Throws not_found for an unknown machine or policy.
   void protect(const catalog::TenantName& tenant, const std::string& machine, bool wanted,
                const std::optional<std::string>& policy);
   Standing standing(const catalog::TenantName& tenant, const catalog::Machine& machine);
@@ -194,6 +202,8 @@ class Scheduler : public ingest::SyncOrders, public ingest::CommitListener {
   void take_back_orders(State& state, const catalog::Host& internal);
   std::vector<Candidate> candidates(State& state, const catalog::Host& host, uint64_t now_ms,
                                     uint64_t& next_ms);
+  void take_forgotten(const State& state, const catalog::Host& host, const Poll& poll);
+  void order_to_forget(const State& state, const catalog::Host& host, PollAnswer& answer);
   void give_orders(State& state, const catalog::Host& host, uint64_t now_ms, PollAnswer& answer);
   void failed(const Key& key, const std::string& error, uint64_t now_ms);
 

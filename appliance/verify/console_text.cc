@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <set>
 
 #include "base/text.h"
 
@@ -235,6 +236,45 @@ std::string plain_text(std::string_view text) {
     if (static_cast<unsigned char>(c) >= 0x80) c = '?';
   }
   return plain;
+}
+
+namespace {
+
+void add_words(std::set<std::string, std::less<>>& words, std::string_view phrase) {
+  std::string word;
+  for (char c : folded(phrase)) {
+    bool is_letter =
+        std::isalpha(static_cast<unsigned char>(c)) != 0 || (static_cast<unsigned char>(c) & 0x80);
+    if (is_letter) {
+      word += c;
+    } else if (!word.empty()) {
+      words.insert(std::move(word));
+      word.clear();
+    }
+  }
+  if (!word.empty()) words.insert(std::move(word));
+}
+
+std::set<std::string, std::less<>> phrase_words() {
+  std::set<std::string, std::less<>> words;
+  for (const Phrase& each : kPhrases) add_words(words, each.words);
+  for (std::string_view each : kPrompts) add_words(words, each);
+  for (std::string_view each : kSecureKeys) add_words(words, each);
+  for (std::string_view each : kRestartWords) add_words(words, each);
+  for (std::string_view each : kDiskErrors) add_words(words, each);
+  for (std::string_view each : kComplaints) add_words(words, each);
+  for (std::string_view each :
+       {"root@ (none)", "xfs ( corruption", "i/o error, dev fd sr", "IO-APIC + timer",
+        "timer not connected to IO-APIC", "UEFI Interactive Shell"})
+    add_words(words, each);
+  return words;
+}
+
+}  // namespace
+
+bool is_phrase_word(std::string_view word) {
+  static const std::set<std::string, std::less<>> words = phrase_words();
+  return words.contains(folded(word));
 }
 
 std::string without_clock(std::string_view text) {

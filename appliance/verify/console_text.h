@@ -3,6 +3,7 @@
 // ignoring case and that difference. Pure functions.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ struct TextReading {
   // The first that report a problem that does not keep the system from starting: failed units, an
   // oops. At most kMaxComplaints.
   std::vector<std::string> complaints;
+  int64_t rule = 0;  // the taught rule that decided, or 0 (taught_text.h)
 };
 constexpr size_t kMaxComplaints = 5;
 
@@ -28,6 +30,10 @@ TextReading read_console(std::string_view text);
 
 // The text without digits and what separates them: two screens that differ only in a clock are one.
 std::string without_clock(std::string_view text);
+
+// Whether the word is part of a phrase that read_console() knows: another word in its place could
+// change what a text means. Letters only, in any case.
+bool is_phrase_word(std::string_view word);
 
 // Without control characters and terminal escapes, lines kept; valid UTF-8.
 std::string plain_text(std::string_view text);

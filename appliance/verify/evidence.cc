@@ -26,6 +26,21 @@ constexpr auto kSignals = base::enum_names<Signal>(
                  {Signal::complaint, "complaint"},
                  {Signal::trouble, "trouble"}});
 
+constexpr auto kRules = base::enum_names<VerdictRule>(
+    "a rule of verdicts", {{VerdictRule::not_started, "not-started"},
+                           {VerdictRule::appliance_trouble, "appliance-trouble"},
+                           {VerdictRule::busy_appliance, "busy-appliance"},
+                           {VerdictRule::failure_text, "failure-text"},
+                           {VerdictRule::power_off, "power-off"},
+                           {VerdictRule::restarts, "restarts"},
+                           {VerdictRule::damage, "damage"},
+                           {VerdictRule::lost_volume, "lost-volume"},
+                           {VerdictRule::up, "up"},
+                           {VerdictRule::silent_check, "silent-check"},
+                           {VerdictRule::waiting, "waiting"},
+                           {VerdictRule::still, "still"},
+                           {VerdictRule::time_over, "time-over"}});
+
 }  // namespace
 
 bool means_failure(TextMeaning meaning) { return meaning >= TextMeaning::no_system; }
@@ -52,6 +67,48 @@ std::string_view meaning_sentence(TextMeaning meaning) {
     case TextMeaning::emergency: return "The system stopped starting and asks for help";
     case TextMeaning::kernel_panic: return "The kernel panicked";
     case TextMeaning::blue_screen: return "Windows stopped with an error";
+    case TextMeaning::taught_up: return "A person taught that this text means that it is up";
+    case TextMeaning::taught_down: return "A person taught that this text means that it is down";
+  }
+  return "";
+}
+
+std::optional<TextMeaning> find_meaning(std::string_view sentence) {
+  for (int value = 0; value <= static_cast<int>(TextMeaning::taught_down); ++value) {
+    auto meaning = static_cast<TextMeaning>(value);
+    if (meaning_sentence(meaning) == sentence) return meaning;
+  }
+  return std::nullopt;
+}
+
+std::string_view rule_name(VerdictRule rule) { return kRules.name(rule); }
+VerdictRule rule_from_name(std::string_view name) { return kRules.value(name); }
+
+std::string_view rule_sentence(VerdictRule rule) {
+  switch (rule) {
+    case VerdictRule::not_started:
+      return "The test boot could not be started or completed: no rule was asked.";
+    case VerdictRule::appliance_trouble:
+      return "A problem of the appliance itself says nothing about the machine: inconclusive.";
+    case VerdictRule::busy_appliance:
+      return "A kernel that found no working timer had too little processor time: inconclusive.";
+    case VerdictRule::failure_text:
+      return "A text that means failure stood on a console until it was certain: fail.";
+    case VerdictRule::power_off: return "A machine that powers itself off is not up: fail.";
+    case VerdictRule::restarts: return "A machine that restarts again and again is not up: fail.";
+    case VerdictRule::damage: return "A damaged file system is a fail, even if the machine starts.";
+    case VerdictRule::lost_volume:
+      return "A volume that was there in the last passes holds nothing known now: fail.";
+    case VerdictRule::up:
+      return "There is a sign of life, and everything that is required answers: pass.";
+    case VerdictRule::silent_check:
+      return "There is a sign of life, but something that is required stays silent: fail.";
+    case VerdictRule::waiting:
+      return "The start waits for a person, whom the appliance does not have: inconclusive.";
+    case VerdictRule::still:
+      return "Nothing happens any more, and there was no sign of life: fail if the last text shows "
+             "a start that hangs, else inconclusive.";
+    case VerdictRule::time_over: return "The time is over, and nothing was certain: inconclusive.";
   }
   return "";
 }
@@ -59,6 +116,7 @@ std::string_view meaning_sentence(TextMeaning meaning) {
 std::string_view verdict_name(VerdictKind kind) { return kVerdicts.name(kind); }
 VerdictKind verdict_from_name(std::string_view name) { return kVerdicts.value(name); }
 std::string_view signal_name(Signal signal) { return kSignals.name(signal); }
+std::optional<Signal> find_signal(std::string_view name) { return kSignals.find(name); }
 
 namespace {
 

@@ -44,6 +44,7 @@ enum class TextMeaning {
   question,      // the start waits for another answer of a person: a menu, e2fsck's questions
   other_system,  // an installer or a memory tester: not the machine's own system
   login,         // the system is up and asks for a user
+  taught_up,     // a person taught that this text means up, for this machine (taught_text.h)
   no_system,     // no bootable device, no boot code
   boot_loader,   // the boot loader is lost: GRUB rescue, BOOTMGR is missing
   no_root,       // the root file system is missing or cannot be mounted; an initramfs shell
@@ -51,16 +52,18 @@ enum class TextMeaning {
   emergency,     // the system stopped starting: emergency or recovery mode
   kernel_panic,  // the kernel panicked
   blue_screen,   // Windows stopped with an error
+  taught_down,   // a person taught that this text means down, for this machine
 };
 bool means_failure(TextMeaning meaning);
 bool waits_for_person(TextMeaning meaning);              // it will not continue by itself
 std::string_view meaning_sentence(TextMeaning meaning);  // "The kernel panicked", for reasons
+std::optional<TextMeaning> find_meaning(std::string_view sentence);
 
 struct Observation {
   uint64_t at_ms = 0;
   Signal signal = Signal::screen;
   bool good = false;    // of agent, service, script, volume, file_system
-  std::string subject;  // which one of several
+  std::string subject;  // which one of several; of a taught text: "rule 3"
   std::string detail;   // for people: "SSH-2.0-…", the line of text that decided
   TextMeaning meaning = TextMeaning::nothing;  // of screen and serial
 };
@@ -101,14 +104,37 @@ enum class VerdictKind { pass, fail, inconclusive };
 std::string_view verdict_name(VerdictKind kind);
 VerdictKind verdict_from_name(std::string_view name);  // throws invalid_argument
 
+// Which of the questions of verdict.cc was decisive.
+enum class VerdictRule {
+  not_started,        // the test boot could not be started or completed
+  appliance_trouble,  // the appliance had a problem of its own
+  busy_appliance,     // the guest got too little processor time
+  failure_text,
+  power_off,
+  restarts,
+  damage,        // of a file system
+  lost_volume,   // nothing is where a volume was in earlier test boots
+  up,            // a sign of life, and everything required answers
+  silent_check,  // a sign of life, but something required does not answer
+  waiting,       // the start waits for a person
+  still,         // nothing happens any more
+  time_over,
+};
+std::string_view rule_name(VerdictRule rule);       // "failure-text"
+VerdictRule rule_from_name(std::string_view name);  // throws invalid_argument
+std::string_view rule_sentence(VerdictRule rule);   // what the rule says, for people
+
 struct Verdict {
   VerdictKind kind = VerdictKind::inconclusive;
   std::vector<std::string> reasons;    // sentences, the decisive one first
   std::optional<uint64_t> service_ms;  // until everything required had answered
   // When the decisive signal was seen; nothing if the verdict rests on the absence of signals.
   std::optional<uint64_t> decisive_ms;
+  VerdictRule rule = VerdictRule::not_started;
+  std::vector<size_t> decided_by;  // of Evidence::observations; none if their absence decided
 };
 
 std::string_view signal_name(Signal signal);
+std::optional<Signal> find_signal(std::string_view name);
 
 }  // namespace appliance::verify

@@ -104,6 +104,7 @@ class Watcher {
     TestBootResult result;
     result.verdict = verdict;
     result.judged_ms = judged_ms;
+    result.seen_ms = seen_ms_;
     result.start_ms = vm_.start_duration_ms;
     result.evidence = evidence_;
     result.pictures = pictures_;
@@ -229,13 +230,16 @@ class Watcher {
     uint64_t kept_from = serial_end_ - serial_.size();
     uint64_t begin = std::max(
         {serial_begin_, kept_from, serial_end_ - std::min<uint64_t>(serial_end_, kSerialReadBack)});
-    TextReading reading =
-        read_console(std::string_view(serial_).substr(static_cast<size_t>(begin - kept_from)));
+    TextReading reading = read_with_rules(
+        std::string_view(serial_).substr(static_cast<size_t>(begin - kept_from)), plan_.taught);
     note_problems(reading, Signal::serial);
     unknown_words_ = reading.meaning == TextMeaning::other ? reading.line : "";
     if (reading.meaning == last_serial_ || reading.meaning <= TextMeaning::other) return;
     last_serial_ = reading.meaning;
-    note({.signal = Signal::serial, .detail = reading.line, .meaning = reading.meaning});
+    note({.signal = Signal::serial,
+          .subject = rule_subject(reading),
+          .detail = reading.line,
+          .meaning = reading.meaning});
   }
 
   // Words that mean nothing known count only once nothing follows them: a start prints many.
@@ -288,7 +292,7 @@ class Watcher {
         evidence_.last_news_ms = at_ms;
       evidence_.screen = screen_words(picture, text);
       dark_since_ms_ = is_blank(picture) ? std::optional(at_ms) : std::nullopt;
-      TextReading reading = read_console(text);
+      TextReading reading = read_with_rules(text, plan_.taught);
       // Until the firmware clears the screen, it still shows what was there before the restart.
       bool is_old = before_reboot_ == reading.meaning;
       if (!is_old) before_reboot_.reset();
@@ -298,6 +302,7 @@ class Watcher {
         last_line_ = reading.line;
         evidence_.add({.at_ms = at_ms,
                        .signal = Signal::screen,
+                       .subject = rule_subject(reading),
                        .detail = reading.line,
                        .meaning = reading.meaning});
       }

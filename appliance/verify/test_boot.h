@@ -11,6 +11,7 @@
 #include "appliance/catalog/verification_records.h"
 #include "appliance/jobs/job_runner.h"
 #include "appliance/verify/evidence.h"
+#include "appliance/verify/taught_text.h"
 #include "appliance/verify/verdict.h"
 #include "images/volumes/keys/volume_key.h"
 
@@ -22,6 +23,7 @@ struct TestBootPlan {
   std::string requested_by;  // as access::Requester
   std::vector<Expectation> expected;
   VerdictLimits limits;
+  TaughtTexts taught;
   std::string scripts_directory;                        // of "appliance:NAME" checks
   std::string plugin_path;                              // as boot::BootSettings
   std::vector<images::volumes::VolumeKey> volume_keys;  // of the machine's encrypted volumes
@@ -43,6 +45,7 @@ struct TestBootResult {
   std::string serial;      // the end of the serial log
   uint64_t start_ms = 0;   // from the order until QEMU ran
   uint64_t judged_ms = 0;  // when the verdict was given
+  uint64_t seen_ms = 0;    // up to when the evidence is complete
 };
 
 constexpr size_t kMaxPictures = 12;

@@ -37,6 +37,7 @@ std::string quoted(const Observation& seen) {
 
 // The evidence that counts: since the last restart.
 struct Summary {
+  const Observation* first = nullptr;  // of the evidence, for indices
   const Observation* trouble = nullptr;
   const Observation* power_off = nullptr;
   const Observation* damage = nullptr;
@@ -58,7 +59,8 @@ bool is_sign(const Observation& seen) {
     case Signal::agent:
     case Signal::service: return seen.good;
     case Signal::screen:
-    case Signal::serial: return seen.meaning == TextMeaning::login;
+    case Signal::serial:
+      return seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::taught_up;
     default: return false;
   }
 }
@@ -96,8 +98,8 @@ void note_text(Summary& summary, const Observation& seen) {
     if (!same && !panic) summary.failure = &seen;
     return;
   }
-  bool takes_back = seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::booting ||
-                    waits_for_person(seen.meaning);
+  bool takes_back = seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::taught_up ||
+                    seen.meaning == TextMeaning::booting || waits_for_person(seen.meaning);
   if (summary.failure != nullptr && takes_back && summary.failure->signal == seen.signal &&
       !is_final(summary.failure))
     summary.failure = nullptr;
@@ -124,6 +126,7 @@ void note_answer(Summary& summary, const Observation& seen) {
 
 Summary summarize(const Evidence& evidence) {
   Summary summary;
+  summary.first = evidence.observations.data();
   for (const Observation& seen : evidence.observations) {
     switch (seen.signal) {
       case Signal::trouble: summary.trouble = &seen; break;
@@ -180,6 +183,11 @@ std::string last_words_of(const Evidence& evidence, const std::string& check) {
 }
 
 std::string sign_sentence(const Observation& seen) {
+  if (seen.meaning == TextMeaning::taught_up) {
+    return fmt::format("The {} shows after {} what a person called up ({}){}.",
+                       seen.signal == Signal::screen ? "screen" : "serial console",
+                       after(seen.at_ms), seen.subject, quoted(seen));
+  }
   switch (seen.signal) {
     case Signal::agent: return fmt::format("The guest agent answered after {}.", after(seen.at_ms));
     case Signal::service:
@@ -192,8 +200,22 @@ std::string sign_sentence(const Observation& seen) {
   }
 }
 
-Verdict failed(const Observation& seen, std::string reason) {
-  return {VerdictKind::fail, {std::move(reason)}, std::nullopt, seen.at_ms};
+// Decided by one observation.
+Verdict decided(VerdictKind kind, VerdictRule rule, const Summary& summary, const Observation& seen,
+                std::string reason) {
+  return {kind,         {std::move(reason)},
+          std::nullopt, seen.at_ms,
+          rule,         {static_cast<size_t>(&seen - summary.first)}};
+}
+
+Verdict failed(VerdictRule rule, const Summary& summary, const Observation& seen,
+               std::string reason) {
+  return decided(VerdictKind::fail, rule, summary, seen, std::move(reason));
+}
+
+std::string failure_sentence(const Observation& seen) {
+  std::string rule = seen.subject.empty() ? "" : fmt::format(" ({})", seen.subject);
+  return fmt::format("{}{}{}.", meaning_sentence(seen.meaning), rule, quoted(seen));
 }
 
 // A kernel tests its timer within a few milliseconds, in which an emulated machine on a busy
@@ -232,46 +254,46 @@ uint64_t settle_time(const Observation& failure, const VerdictLimits& limits) {
 std::optional<Verdict> judge_ends(const Summary& summary, const std::vector<Expectation>& expected,
                                   const VerdictLimits& limits, uint64_t now_ms) {
   if (summary.trouble != nullptr) {
-    return Verdict{
-        VerdictKind::inconclusive, {summary.trouble->detail}, std::nullopt, summary.trouble->at_ms};
+    return decided(VerdictKind::inconclusive, VerdictRule::appliance_trouble, summary,
+                   *summary.trouble, summary.trouble->detail);
   }
   if (summary.failure != nullptr && is_of_busy_appliance(*summary.failure)) {
-    return Verdict{VerdictKind::inconclusive,
-                   {busy_sentence(*summary.failure)},
-                   std::nullopt,
-                   summary.failure->at_ms};
+    return decided(VerdictKind::inconclusive, VerdictRule::busy_appliance, summary,
+                   *summary.failure, busy_sentence(*summary.failure));
   }
   if (summary.failure != nullptr) {
     uint64_t settle_ms = settle_time(*summary.failure, limits);
     if (now_ms >= summary.failure->at_ms + settle_ms || summary.power_off != nullptr) {
-      Verdict verdict =
-          failed(*summary.failure, fmt::format("{}{}.", meaning_sentence(summary.failure->meaning),
-                                               quoted(*summary.failure)));
+      Verdict verdict = failed(VerdictRule::failure_text, summary, *summary.failure,
+                               failure_sentence(*summary.failure));
       if (settle_ms > limits.settle_failure_ms)
         *verdict.decisive_ms += settle_ms - limits.settle_failure_ms;
       return verdict;
     }
   }
   if (summary.power_off != nullptr) {
-    return failed(*summary.power_off, fmt::format("The machine powered itself off after {}.",
-                                                  after(summary.power_off->at_ms)));
+    return failed(
+        VerdictRule::power_off, summary, *summary.power_off,
+        fmt::format("The machine powered itself off after {}.", after(summary.power_off->at_ms)));
   }
   if (summary.reboot_count >= limits.reboot_count) {
-    Verdict verdict{VerdictKind::fail, {}, std::nullopt, summary.last_reboot_ms};
+    Verdict verdict{VerdictKind::fail,     {}, std::nullopt, summary.last_reboot_ms,
+                    VerdictRule::restarts, {}};
     verdict.reasons.push_back(fmt::format("The machine restarted itself {} times within {}.",
                                           summary.reboot_count, after(summary.last_reboot_ms)));
     return verdict;
   }
   if (summary.damage != nullptr) {
-    return failed(*summary.damage, fmt::format("The file system on {} is damaged{}.",
-                                               summary.damage->subject, quoted(*summary.damage)));
+    return failed(VerdictRule::damage, summary, *summary.damage,
+                  fmt::format("The file system on {} is damaged{}.", summary.damage->subject,
+                              quoted(*summary.damage)));
   }
   for (const Expectation& each : expected) {
     if (!is_of_volume(each)) continue;
     std::string volume = each.check.substr(kVolumeCheck.size());
     if (const Observation* loss = loss_of(summary, volume)) {
       return failed(
-          *loss,
+          VerdictRule::lost_volume, summary, *loss,
           fmt::format("{} holds nothing that can be recognised; in earlier test boots it held a "
                       "file system or a volume.",
                       volume));
@@ -297,11 +319,13 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
                                 const VerdictLimits& limits, uint64_t now_ms) {
   uint64_t up_ms = summary.signs.front()->at_ms, service_ms = up_ms;
   std::vector<std::string> reasons, missing;
+  std::vector<size_t> decided_by;
   for (const Expectation& each : expected) {
     if (is_of_volume(each)) continue;
     const Observation* answer = answer_of(summary, each.check);
     if (answer != nullptr) {
       service_ms = std::max(service_ms, answer->at_ms);
+      decided_by.push_back(static_cast<size_t>(answer - summary.first));
       if (answer->signal == Signal::script)
         reasons.push_back(
             fmt::format("The check {} succeeded after {}.", each.check, after(answer->at_ms)));
@@ -313,7 +337,10 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
                                   each.learned ? "; it did in earlier test boots" : ""));
   }
   std::vector<std::string> signs;
-  for (const Observation* sign : summary.signs) signs.push_back(sign_sentence(*sign));
+  for (const Observation* sign : summary.signs) {
+    signs.push_back(sign_sentence(*sign));
+    decided_by.push_back(static_cast<size_t>(sign - summary.first));
+  }
   if (missing.empty()) {
     bool settled = now_ms >= service_ms + (service_ms > up_ms ? 0 : limits.settle_up_ms) &&
                    now_ms >= up_ms + limits.settle_up_ms && summary.failure == nullptr;
@@ -321,14 +348,16 @@ std::optional<Verdict> judge_up(const Evidence& evidence, const Summary& summary
     uint64_t disks_ms = evidence.disks_pending
                             ? service_ms + limits.disk_grace_ms
                             : std::min(evidence.disks_over_ms, service_ms + limits.disk_grace_ms);
-    Verdict verdict{VerdictKind::pass, std::move(signs), service_ms,
-                    std::max(service_ms, disks_ms)};
+    Verdict verdict{VerdictKind::pass, std::move(signs),
+                    service_ms,        std::max(service_ms, disks_ms),
+                    VerdictRule::up,   std::move(decided_by)};
     verdict.reasons.insert(verdict.reasons.end(), reasons.begin(), reasons.end());
     return verdict;
   }
   bool idle = now_ms >= std::max(evidence.last_read_ms, up_ms) + limits.idle_grace_ms;
   if (!idle && now_ms < up_ms + limits.service_grace_ms) return std::nullopt;
-  Verdict verdict{VerdictKind::fail, std::move(missing), std::nullopt, std::nullopt};
+  Verdict verdict{VerdictKind::fail, std::move(missing),        std::nullopt,
+                  std::nullopt,      VerdictRule::silent_check, {}};
   if (summary.unreachable != nullptr) {
     if (summary.unreachable->subject.empty()) verdict.kind = VerdictKind::inconclusive;
     verdict.reasons.push_back(reach_sentence(*summary.unreachable));
@@ -343,9 +372,9 @@ std::optional<Verdict> judge_waiting(const Summary& summary, const VerdictLimits
   if (summary.waiting == nullptr || now_ms < summary.waiting->at_ms + limits.waiting_ms)
     return std::nullopt;
   const Observation& seen = *summary.waiting;
-  Verdict verdict;
+  Verdict verdict = decided(VerdictKind::inconclusive, VerdictRule::waiting, summary, seen,
+                            fmt::format("{}{}.", meaning_sentence(seen.meaning), quoted(seen)));
   verdict.decisive_ms = seen.at_ms + limits.waiting_ms;
-  verdict.reasons.push_back(fmt::format("{}{}.", meaning_sentence(seen.meaning), quoted(seen)));
   return verdict;
 }
 
@@ -372,8 +401,9 @@ void add_texts(Verdict& verdict, const std::vector<const Observation*>& texts) {
 }
 
 // What is known of a machine that gave no sign of life in all that time.
-Verdict judge_stale(const Evidence& evidence, const Summary& summary, std::string reason) {
-  Verdict verdict{VerdictKind::inconclusive, {std::move(reason)}, {}, {}};
+Verdict judge_stale(VerdictRule rule, const Evidence& evidence, const Summary& summary,
+                    std::string reason) {
+  Verdict verdict{VerdictKind::inconclusive, {std::move(reason)}, {}, {}, rule, {}};
   if (evidence.starved_ms >= 20'000) {
     verdict.reasons.push_back(
         fmt::format("The appliance had too little processor time to spare: since the last change "
@@ -390,11 +420,14 @@ Verdict judge_still(const Evidence& evidence, const Summary& summary, const Verd
                     uint64_t now_ms) {
   uint64_t still = now_ms - std::min(now_ms, evidence.last_change_ms);
   Verdict verdict;
+  verdict.rule = VerdictRule::still;
   // More was needed than anybody waits for.
   bool starved = still_time(evidence, summary, limits) == limits.stale_ms;
   std::string standing = fmt::format(
       "there has been no activity on screen, serial console and disks for {}", after(still));
   auto texts = last_texts(summary);
+  for (const Observation* each : texts)
+    verdict.decided_by.push_back(static_cast<size_t>(each - summary.first));
   bool only_boots = std::all_of(texts.begin(), texts.end(), [](const Observation* each) {
     return each->meaning == TextMeaning::booting;
   });
@@ -464,14 +497,14 @@ std::optional<Verdict> judge_all(const Evidence& evidence, const std::vector<Exp
     return judge_still(evidence, summary, limits, now_ms);
   }
   if (summary.signs.empty() && now_ms >= evidence.last_news_ms + limits.stale_ms) {
-    return judge_stale(evidence, summary,
+    return judge_stale(VerdictRule::still, evidence, summary,
                        fmt::format("There is no certain sign of life, and for {} nothing new on "
                                    "screen, serial console and disks: what still changes repeats "
                                    "itself.",
                                    after(limits.stale_ms)));
   }
   if (now_ms < limits.total_ms) return std::nullopt;
-  return judge_stale(evidence, summary,
+  return judge_stale(VerdictRule::time_over, evidence, summary,
                      fmt::format("Nothing was certain after {}.", after(limits.total_ms)));
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/verify/guest_prober.h"
+#include "appliance/verify/judging.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/internal_errors.h"
@@ -42,20 +43,15 @@ bool contains(const std::vector<std::string>& texts, const std::string& text) {
   return std::find(texts.begin(), texts.end(), text) != texts.end();
 }
 
-std::string evidence_json(const Evidence& evidence) {
-  json list = json::array();
-  for (const Observation& seen : evidence.observations) {
-    json each{{"at_ms", seen.at_ms}, {"signal", signal_name(seen.signal)}};
-    bool answer = seen.signal == Signal::agent || seen.signal == Signal::service ||
-                  seen.signal == Signal::script || seen.signal == Signal::file_system;
-    if (answer) each["good"] = seen.good;
-    if (!seen.subject.empty()) each["subject"] = seen.subject;
-    if (!seen.detail.empty()) each["detail"] = seen.detail;
-    if (seen.signal == Signal::screen || seen.signal == Signal::serial)
-      each["meaning"] = meaning_sentence(seen.meaning);
-    list.push_back(std::move(each));
+// What was taught about the machine, newest first.
+TaughtTexts taught_texts(catalog::Catalog& catalog, const access::TenantName& tenant,
+                         const std::string& machine_name) {
+  TaughtTexts taught{{}, names_of_machine(machine_name)};
+  for (const catalog::TaughtRule& each : catalog.taught_rules(tenant, machine_name)) {
+    taught.rules.push_back(
+        {each.number, each.means_up, texts_of(each.lines), texts_of(each.tolerated)});
   }
-  return base::dump_text(list);
+  return taught;
 }
 
 boot::BootSettings worker_settings(const boot::BootSettings& common, uint32_t number) {
@@ -278,6 +274,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const access::
   plan.point = point;
   plan.expected = expectations_of(tenant, manifest.machine_name, manifest.dates.order);
   plan.limits = settings_.limits;
+  plan.taught = taught_texts(catalog_, tenant, manifest.machine_name);
   plan.scripts_directory = settings_.boot.state_directory + "/checks";
   plan.plugin_path = settings_.boot.plugin_path;
   // Watching for minutes must not keep the store open: its disk may go away and come back.
@@ -287,7 +284,7 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const access::
     return &writer->reader();
   };
   plan.volume_keys = keys_.of(tenant, manifest.machine_name);
-  plan.on_pass = [&](const TestBootResult& result) { record(seen, result, false, context); };
+  plan.on_pass = [&](const TestBootResult& result) { record(seen, plan, result, false, context); };
   TestBootResult result;
   try {
     result = run_test_boot(*worker.boots, watch_, plan, context);
@@ -296,17 +293,19 @@ catalog::Verification VerifyService::verify_point(Worker& worker, const access::
     throw;
   }
   watch_.remove_network(worker.settings.isolated_network);
-  record(seen, result, true, context);
+  record(seen, plan, result, true, context);
   return seen;
 }
 
-void VerifyService::record(catalog::Verification& seen, const TestBootResult& result, bool settled,
-                           jobs::JobContext& context) {
+void VerifyService::record(catalog::Verification& seen, const TestBootPlan& plan,
+                           const TestBootResult& result, bool settled, jobs::JobContext& context) {
   seen.settled = settled;
   seen.verdict = verdict_name(result.verdict.kind);
   seen.reasons = base::dump_text(result.verdict.reasons);
   seen.checks = base::dump_text(good_checks(result.evidence));
-  seen.evidence = evidence_json(result.evidence);
+  seen.evidence = observations_text(result.evidence);
+  seen.judging = judging_text({result.evidence, plan.expected, plan.limits, plan.taught,
+                               result.seen_ms, result.verdict.rule});
   seen.serial = result.serial;
   seen.recovery_ms.reset();
   if (result.verdict.service_ms) seen.recovery_ms = result.start_ms + *result.verdict.service_ms;

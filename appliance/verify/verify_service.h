@@ -92,8 +92,8 @@ class VerifyService {
                                      const images::PointId& point, const std::string& why,
                                      jobs::JobContext& context);
   // Writes what is known now: once for a pass that is still being observed, and at the end.
-  void record(catalog::Verification& seen, const TestBootResult& result, bool settled,
-              jobs::JobContext& context);
+  void record(catalog::Verification& seen, const TestBootPlan& plan, const TestBootResult& result,
+              bool settled, jobs::JobContext& context);
   void bisect(Worker& worker, const access::TenantName& tenant, const std::string& machine_name,
               jobs::JobContext& context);
 

@@ -202,12 +202,10 @@ ImageSource open_image_source(const std::string& path, const ImageOptions& optio
   return source;
 }
 
-bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
-                      const ImageOptions& options) {
-  ImageChain chain = find_chain(path, "qcow2", options);
-  // In an image that builds on another, the bitmap that QEMU finds may be the lower one's, which
-  // does not include the upper one's writes.
-  if (chain.has_base) return false;
+namespace {
+
+// As qemu-img, which runs in a jail, describes the bitmaps of the first image of the chain: an array.
+nlohmann::json bitmaps_of(const std::string& path, const ImageChain& chain) {
   base::FileJail jail(chain.files);
   base::CommandResult told =
       base::run_command({"qemu-img", "info", "--output=json", chain.name}, kInfoTimeout,
@@ -217,9 +215,28 @@ bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
                       fmt::format("cannot examine {}: {}", path, base::trim(told.errors)));
   }
   auto json = nlohmann::json::parse(told.output, nullptr, false);
-  if (!json.is_object()) return false;
-  auto bitmaps = json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
-  for (const auto& entry : bitmaps) {
+  if (!json.is_object()) return nlohmann::json::array();
+  return json.value("/format-specific/data/bitmaps"_json_pointer, nlohmann::json::array());
+}
+
+}  // namespace
+
+std::vector<std::string> bitmap_names(const std::string& path, const ImageOptions& options) {
+  std::vector<std::string> names;
+  for (const auto& entry : bitmaps_of(path, find_chain(path, "qcow2", options))) {
+    auto name = entry.is_object() ? entry.value("name", nlohmann::json()) : nlohmann::json();
+    if (name.is_string()) names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
+bool has_sound_bitmap(const std::string& path, const std::string& bitmap,
+                      const ImageOptions& options) {
+  ImageChain chain = find_chain(path, "qcow2", options);
+  // In an image that builds on another, the bitmap that QEMU finds may be the lower one's, which
+  // does not include the upper one's writes.
+  if (chain.has_base) return false;
+  for (const auto& entry : bitmaps_of(path, chain)) {
     if (!entry.is_object() || entry.value("name", nlohmann::json()) != bitmap) continue;
     auto flags = entry.value("flags", nlohmann::json::array());
     auto has = [&](const char* flag) {

@@ -47,6 +47,10 @@ struct ImageSource {
 // calling thread: call it from a thread that lives as long as the disk.
 ImageSource open_image_source(const std::string& path, const ImageOptions& options = {});
 
+// The names of the bitmaps in the qcow2 image at `path` itself, not in one it is built on. Throws as
+// open_image_source() and io.
+std::vector<std::string> bitmap_names(const std::string& path, const ImageOptions& options);
+
 // True if the qcow2 image at `path` itself, not one it is built on, has the dirty bitmap, intact
 // and switched on. Throws as open_image_source() and io.
 bool has_sound_bitmap(const std::string& path, const std::string& bitmap,

@@ -16,11 +16,15 @@
 #include "appliance/boot/guest/agent_replies.h"
 #include "appliance/boot/host/arp.h"
 #include "appliance/boot/machine/domain_translation.h"
+#include "appliance/boot/machine/fat_reader.h"
 #include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/config.h"
+#include "appliance/verify/anonymizer.h"
 #include "appliance/verify/console_text.h"
 #include "appliance/verify/picture.h"
+#include "appliance/verify/taught_text.h"
+#include "appliance/verify/verdict_case.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -274,6 +278,83 @@ Bytes sample_answer() {
   return pack_found(found);
 }
 
+// What a person teaches comes from a guest's screen, and is compared with others.
+void learn_screen_text(ByteView bytes) {
+  std::string_view text = base::as_text(bytes);
+  verify::Lesson lesson = verify::lesson_of(text, {true, true, "", {"web"}});
+  expect(lesson.lines.size() <= verify::kTaughtLines);
+  expect(lesson.tolerated.size() <= verify::kToleratedLines);
+  verify::TaughtTexts taught{{{1, true, lesson.lines, lesson.tolerated}}, {"web"}};
+  verify::TextReading reading = verify::read_with_rules(text, taught);
+  expect(base::is_valid_utf8(reading.line));
+  expect(reading.rule == 0 || !lesson.lines.empty());
+  verify::Anonymizer anonymizer({"web"});
+  anonymizer.clean(text);
+}
+
+void read_and_replay(ByteView bytes) {
+  verify::VerdictCase seen = verify::read_case(base::as_text(bytes));
+  verify::read_case(verify::case_text(seen));
+  verify::replay(seen, verify::Replay::taught);
+}
+
+Bytes sample_case() {
+  verify::VerdictCase seen;
+  seen.label = "pass";
+  seen.said = "inconclusive";
+  seen.judging.evidence.observations = {{.at_ms = 5, .detail = "Till ready"}};
+  seen.judging.limits.total_ms = 1000;
+  seen.lesson = {{1, true, {"till ready"}, {}}};
+  seen.screens = {{5, "Till ready\n"}};
+  return bytes_of(verify::case_text(seen));
+}
+
+// ---- disks of points
+
+class ViewedDisk : public images::DiskSource {
+ public:
+  explicit ViewedDisk(ByteView content) : content_(content) {}
+  uint64_t size() const override { return content_.size(); }
+  std::vector<images::Extent> extents(uint64_t, uint64_t) override { return {}; }
+  void read(uint64_t offset, base::MutableByteView out) override {
+    expect(offset <= content_.size() && out.size() <= content_.size() - offset);
+    std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
+  }
+
+ private:
+  ByteView content_;
+};
+
+void read_fat(ByteView bytes) {
+  ViewedDisk disk(bytes);
+  auto reader = boot::FatReader::open(disk, 0);
+  if (!reader) return;
+  for (const char* folder : {"", "EFI", "EFI/BOOT"}) {
+    auto entries = reader->list(folder);
+    expect(entries.size() <= boot::FatReader::kMaxEntries);
+    for (const boot::FatEntry& each : entries) expect(base::is_valid_utf8(each.name));
+  }
+}
+
+// FAT12 with 64 sectors: the folder EFI with one file.
+Bytes sample_fat() {
+  constexpr size_t kSector = 512, kSectors = 64;
+  Bytes disk(kSector * kSectors);
+  auto put = [&](size_t at, std::string_view bytes) {
+    std::copy(bytes.begin(), bytes.end(), disk.begin() + static_cast<ptrdiff_t>(at));
+  };
+  // 512 bytes a sector, 1 a cluster, 1 reserved, 1 table of 1 sector, 16 entries in the root.
+  put(11, std::string_view("\x00\x02\x01\x01\x00\x01\x10\x00\x40\x00\xf8\x01\x00", 13));
+  put(54, "FAT12   ");
+  put(510, "\x55\xaa");
+  put(kSector, std::string_view("\xf8\xff\xff\xff\xff\x0f", 6));  // clusters 2 and 3 end
+  put(2 * kSector, std::string_view("EFI        \x10", 12));
+  put(2 * kSector + 26, std::string_view("\x02", 1));
+  put(3 * kSector, std::string_view("GRUBX64 EFI\x20", 12));
+  put(3 * kSector + 26, std::string_view("\x03", 1));
+  return disk;
+}
+
 }  // namespace
 
 std::vector<FuzzTarget> appliance_targets() {
@@ -310,6 +391,12 @@ std::vector<FuzzTarget> appliance_targets() {
       {"screen_text",
        quietly(read_screen_text),
        {bytes_of("\x1b[2J\x1b[1;1Hweb login: _\n"), bytes_of("Kernel panic - not syncing\n")}},
+      {"taught_text",
+       quietly(learn_screen_text),
+       {bytes_of("ACME till 4  10:21:33\nReady for the next customer.\n"),
+        bytes_of("EXT4-fs error (device sda1): bad entry\nkai@example.org 10.0.0.5\n")}},
+      {"case", quietly(read_and_replay), {sample_case()}},
+      {"fat", quietly(read_fat), {sample_fat()}},
       {"vnc_vm",
        quietly([](ByteView b) { log_in(b, true); }),
        {bytes_of(std::string_view("RFB 003.008\n\x01\x02"

@@ -48,6 +48,7 @@ cat > "$WORK/bin/lvs" << LVS
 [ ! -e "$WORK/lvm/broken" ] || exit 5
 for last; do :; done
 case "\$*" in
+  *pool_lv*) [ -e "$WORK/lvm/.thin" ] && echo "  pool0" || exit 5 ;;
   *lv_path*) echo "  $WORK/lvm/\${last#vg0/}" ;;
   *data_percent*) cat "$WORK/lvm/.percent" 2> /dev/null || echo "  3.10" ;;
   *vg_name,lv_name) for f in "$WORK"/lvm/*; do [ -f "\$f" ] && echo "  vg0|\${f##*/}"; done; true ;;
@@ -57,7 +58,9 @@ esac
 LVS
 cat > "$WORK/bin/lvcreate" << LVCREATE
 #!/bin/bash
+all="\$*"
 while [ \$# -gt 1 ]; do [ "\$1" = --name ] && name=\$2; shift; done
+echo "\$all" > "$WORK/lvcreate.words"
 [ "\$1" = vg0/data ] && cp "$WORK/volume" "$WORK/lvm/\$name" && echo "\$name" >> "$WORK/created"
 # The server goes on.
 head -c 100000 /dev/urandom | dd of="$WORK/volume" conv=notrunc status=none
@@ -79,6 +82,63 @@ echo 99.00 > "$WORK/lvm/.percent"
 cp "$WORK/volume" "$WORK/lvm/$(sed 's/-[0-9a-f]*$/-00000000/' "$WORK/created" | head -n 1)"
 PATH=$WORK/bin:$PATH expect_failure 7 "snapshot .* is full" physical_sync --disk "data=$WORK/volume"
 [ -z "$(ls "$WORK/lvm")" ] || fail "a snapshot is left: $(ls "$WORK/lvm")"
+
+echo "a thin volume: no room of its own, a device at once, and the pool's limit counts"
+touch "$WORK/lvm/.thin"
+echo 96.00 > "$WORK/lvm/.percent"
+cp "$WORK/volume" "$WORK/volume.before"
+PATH=$WORK/bin:$PATH physical_sync --disk "data=$WORK/volume" > "$WORK/result"
+point_disk "$(json .point < "$WORK/result")" data "$WORK/point"
+cmp "$WORK/point" "$WORK/volume.before" || fail "the thin volume is not what it was at the snapshot"
+grep -q -- "--setactivationskip n" "$WORK/lvcreate.words" || fail "LVM would give it no device: $(cat "$WORK/lvcreate.words")"
+! grep -q -- "--extents" "$WORK/lvcreate.words" || fail "a thin snapshot takes room of the group: $(cat "$WORK/lvcreate.words")"
+echo 99.00 > "$WORK/lvm/.percent"
+PATH=$WORK/bin:$PATH expect_failure 7 "thin pool vg0/pool0 is 99.00 % full" physical_sync --disk "data=$WORK/volume"
+[ -z "$(ls "$WORK/lvm")" ] || fail "a snapshot is left: $(ls "$WORK/lvm")"
+rm "$WORK/lvm/.thin" "$WORK/lvm/.percent"
+
+if [ -e /dev/zvol ]; then
+  echo "  /dev/zvol exists: ZFS is not played here"
+else
+  echo "a ZFS volume (zfs is played by a script): its snapshot is read, and everything is put back"
+  mkdir -p /dev/zvol/tank "$WORK/zfs"
+  on_exit rm -rf /dev/zvol
+  cp "$WORK/volume" /dev/zvol/tank/data
+  cat > "$WORK/bin/zfs" << ZFS
+#!/bin/bash
+echo "\$*" >> "$WORK/zfs/words"
+for last; do :; done
+case "\$*" in
+  "list -H -o type tank/data") echo volume ;;
+  "list -H -o name -t snapshot") for f in /dev/zvol/tank/*@*; do [ -f "\$f" ] && echo "\${f#/dev/zvol/}"; done; true ;;
+  "get -H -o value,source snapdev tank/data") printf 'hidden\tdefault\n' ;;
+  "set snapdev=visible tank/data" | "inherit snapdev tank/data") ;;
+  "snapshot tank/data@"*)
+    [ ! -e "$WORK/zfs/broken" ] || { echo "out of space" >&2; exit 1; }
+    cp /dev/zvol/tank/data "/dev/zvol/\$last"
+    head -c 100000 /dev/urandom | dd of=/dev/zvol/tank/data conv=notrunc status=none ;;
+  "destroy tank/data@"*) rm "/dev/zvol/\$last" ;;
+  *) exit 1 ;;
+esac
+ZFS
+  chmod +x "$WORK/bin/zfs"
+  cp /dev/zvol/tank/data "$WORK/volume.before"
+  PATH=$WORK/bin:$PATH physical_sync --disk data=/dev/zvol/tank/data > "$WORK/result"
+  [ "$(json .consistency < "$WORK/result")" = file-system ] || fail "a snapshot is consistent: $(cat "$WORK/result")"
+  point_disk "$(json .point < "$WORK/result")" data "$WORK/point"
+  cmp "$WORK/point" "$WORK/volume.before" || fail "the ZFS volume is not what it was at the snapshot"
+  [ "$(ls /dev/zvol/tank)" = data ] || fail "a snapshot is left: $(ls /dev/zvol/tank)"
+  [ "$(tail -n 1 "$WORK/zfs/words")" = "inherit snapdev tank/data" ] || fail "snapdev was not put back: $(cat "$WORK/zfs/words")"
+  touch "$WORK/zfs/broken"
+  PATH=$WORK/bin:$PATH expect_failure 1 "out of space" physical_sync --disk data=/dev/zvol/tank/data
+  [ "$(tail -n 1 "$WORK/zfs/words")" = "inherit snapdev tank/data" ] || fail "snapdev was not put back: $(cat "$WORK/zfs/words")"
+  # One that a killed sync left.
+  rm "$WORK/zfs/broken"
+  name=$(sed -n 's/^snapshot tank.data@//p' "$WORK/zfs/words" | head -n 1)
+  cp /dev/zvol/tank/data "/dev/zvol/tank/data@${name%-*}-00000000"
+  PATH=$WORK/bin:$PATH physical_sync --disk data=/dev/zvol/tank/data > "$WORK/result"
+  [ "$(ls /dev/zvol/tank)" = data ] || fail "an abandoned snapshot stays: $(ls /dev/zvol/tank)"
+fi
 
 echo "every fixed disk, without a snapshot"
 physical_sync > "$WORK/result"

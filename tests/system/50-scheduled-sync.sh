@@ -135,6 +135,7 @@ id=$(muletto alert list -o json | json '.alerts[] | select(.subject == "web") | 
 muletto alert ack "$id"
 muletto machine unprotect web
 wait_until 20 "unprotected" has_alert machine-unprotected web "not protected"
+wait_until 30 "its host removes what syncs kept" grep -q "web is no longer protected: what its syncs kept here is removed" "$WORK/agent.log"
 
 # ---- a revoked host syncs nothing more and says so; it ends only after hours (tests/agent/contact_test.cc)
 muletto host revoke alpha

@@ -132,6 +132,20 @@ number=$(json .verification < "$WORK/figures")
 v1 GET "/verifications?machine=empty&limit=10" > /dev/null
 v1 GET "/verifications/$number" > /dev/null
 refused 404 GET "/verifications/$number/pictures/99"
+# What a person says about it.
+v1 GET "/verifications/$number/explanation" > /dev/null
+refused 400 PUT "/verifications/$number/correction" '{"verdict": "perhaps", "reason": "x"}'
+refused 400 PUT "/verifications/$number/correction" '{"verdict": "pass"}'
+refused 400 PUT "/verifications/$number/correction" '{"verdict": "pass", "reason": "x", "teach": true}'
+refused 404 PUT "/verifications/999999/correction" '{"verdict": "pass", "reason": "x"}'
+refused 404 DELETE "/verifications/$number/correction"
+v1 PUT "/verifications/$number/correction" '{"verdict": "pass", "reason": "a try", "without_teaching": true}' > /dev/null
+v1 PUT "/verifications/$number/correction" '{"verdict": "fail", "reason": "it is empty", "only_text": "bootable"}' > /dev/null
+v1 GET "/verifications/$number/case" > /dev/null
+rule=$(v1 GET /machines/empty/rules | json '.rules[0].number')
+v1 DELETE "/machines/empty/rules/$rule" > /dev/null
+refused 404 DELETE "/machines/empty/rules/$rule"
+v1 DELETE "/verifications/$number/correction" > /dev/null
 bisect=$(v1 POST /machines/empty/bisect | json .job.id)
 v1 POST "/jobs/$bisect/cancel" > /dev/null
 for path in /status /machines/web "/jobs?limit=1000"; do v1 GET "$path" > /dev/null; done

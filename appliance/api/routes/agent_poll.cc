@@ -86,6 +86,15 @@ schedule::Poll read_poll(std::string_view body) {
       poll.running.push_back(std::move(known));
     }
   }
+  if (base::find_field(fields, "forgotten") != nullptr) {
+    for (const json& forgotten : base::expect_list(fields, "forgotten", kMaxPolledOrders)) {
+      schedule::Forgotten known{
+          base::expect_text(forgotten, "machine", 255),
+          cut(base::find_text(forgotten, "error").value_or(""), kMaxReportedSentence)};
+      base::check_name(known.machine, "machine's name");
+      poll.forgotten.push_back(std::move(known));
+    }
+  }
   return poll;
 }
 

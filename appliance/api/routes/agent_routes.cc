@@ -22,6 +22,7 @@ Response poll_orders(Services& services, const Request& request) {
   for (const schedule::Order& order : answer.orders)
     orders.push_back({{"order", order.id}, {"machine", order.machine}});
   return json_response({{"orders", orders},
+                        {"to_forget", answer.to_forget},
                         {"rate", answer.rate ? json(*answer.rate) : json(nullptr)},
                         {"wait_ms", answer.wait_ms},
                         {"wants_report", answer.wants_report}});

@@ -100,6 +100,7 @@ void add_token_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
+void add_review_routes(Router& router, Services& services);
 void add_report_routes(Router& router, Services& services);
 void add_tenant_routes(Router& router, Services& services);
 void add_retention_routes(Router& router, Services& services);
@@ -113,6 +114,8 @@ void add_all_routes(Router& router, Services& services);
 // The instant VM that the path's {boot} refers to, if the principal may see it. Throws not_found,
 // invalid_argument.
 boot::InstantVm find_boot(Services& services, const Request& request);
+// A number in the path: of a test boot, a picture, a rule; at least 1. Throws invalid_argument.
+int64_t number_in(const Request& request, const char* name);
 // {"job": {...}} with status 202: the work was accepted and has started.
 Response accepted(Services& services, jobs::JobId id);
 

@@ -125,6 +125,7 @@ void add_all_routes(Router& router, Services& services) {
   add_host_routes(router, services);
   add_enroll_routes(router, services);
   add_verify_routes(router, services);
+  add_review_routes(router, services);
   add_report_routes(router, services);
   add_retention_routes(router, services);
   add_policy_routes(router, services);

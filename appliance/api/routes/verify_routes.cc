@@ -21,40 +21,18 @@ using nlohmann::json;
 constexpr uint64_t kMaxListed = 1000;
 constexpr size_t kMaxChecks = 50;
 
-int64_t number_in(const Request& request, const char* name) {
-  const std::string& text = request.path_value(name);
-  int64_t number = 0;
-  auto result = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || number < 1) {
-    throw base::Error(
-        base::ErrorCode::invalid_argument,
-        fmt::format("'{}' is not a number; see 'muletto verify list'", text.substr(0, 80)));
-  }
-  return number;
-}
-
 // From the catalog: a value that can no longer be read counts as an empty list, and hides nothing
 // else.
 json kept_list(const std::string& text) {
   return base::find_json(text, base::kOwnJsonLimits).value_or(json::array());
 }
 
-json verification_json(const catalog::Verification& seen) {
-  return {{"number", seen.number},
-          {"machine", seen.machine_name},
-          {"point", seen.point.hex()},
-          {"point_time", base::format_time_ms(seen.point_time_ms)},
-          {"why", seen.why},
-          {"verdict", seen.verdict},
-          {"reasons", kept_list(seen.reasons)},
-          {"checks", kept_list(seen.checks)},
-          {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
-          {"started", base::format_time_ms(seen.started_ms)},
-          {"duration_ms", seen.duration_ms},
-          {"decisive_ms", seen.decisive_ms ? json(*seen.decisive_ms) : json(nullptr)},
-          {"judged_ms", seen.judged_ms},
-          {"settled", seen.settled},
-          {"picture_count", seen.picture_count}};
+json correction_json(const catalog::Verification& seen) {
+  if (!seen.correction) return nullptr;
+  return {{"given_verdict", seen.correction->given_verdict},
+          {"reason", seen.correction->reason},
+          {"corrected_by", seen.correction->corrected_by},
+          {"corrected", base::format_time_ms(seen.correction->corrected_ms)}};
 }
 
 Response start_verification(Services& services, const Request& request) {
@@ -172,6 +150,37 @@ Response start_bisect(Services& services, const Request& request) {
 }
 
 }  // namespace
+
+int64_t number_in(const Request& request, const char* name) {
+  const std::string& text = request.path_value(name);
+  int64_t number = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || number < 1) {
+    throw base::Error(
+        base::ErrorCode::invalid_argument,
+        fmt::format("'{}' is not a number; see 'muletto verify list'", text.substr(0, 80)));
+  }
+  return number;
+}
+
+json verification_json(const catalog::Verification& seen) {
+  return {{"number", seen.number},
+          {"machine", seen.machine_name},
+          {"point", seen.point.hex()},
+          {"point_time", base::format_time_ms(seen.point_time_ms)},
+          {"why", seen.why},
+          {"verdict", seen.verdict},
+          {"reasons", kept_list(seen.reasons)},
+          {"checks", kept_list(seen.checks)},
+          {"recovery_ms", seen.recovery_ms ? json(*seen.recovery_ms) : json(nullptr)},
+          {"started", base::format_time_ms(seen.started_ms)},
+          {"duration_ms", seen.duration_ms},
+          {"decisive_ms", seen.decisive_ms ? json(*seen.decisive_ms) : json(nullptr)},
+          {"judged_ms", seen.judged_ms},
+          {"settled", seen.settled},
+          {"picture_count", seen.picture_count},
+          {"correction", correction_json(seen)}};
+}
 
 json recovery_json(const catalog::ProvedRecovery& proved) {
   bool known = proved.trend != catalog::Trend::unknown;

@@ -168,8 +168,8 @@ void SqliteMachineRecords::forget_machine(const TenantName& tenant, std::string_
   auto run = [&](const std::string& words) {
     (*database)->prepare(words).bind(number, machine_name).run();
   };
-  for (const char* table : {"verifications", "machine_checks", "protections", "recovery_gaps",
-                            "retention_marks", "host_machines"})
+  for (const char* table : {"verifications", "machine_checks", "taught_rules", "protections",
+                            "recovery_gaps", "retention_marks", "host_machines"})
     run(fmt::format("DELETE FROM {} WHERE tenant = ? AND machine = ?", table));
   run(
       fmt::format("DELETE FROM jobs WHERE tenant = ? AND subject = ? AND ended_ms IS NOT NULL AND "

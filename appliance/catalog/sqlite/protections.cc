@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::string_view kSelect =
     "SELECT t.name, p.machine, p.wanted, p.policy, p.noticed_ms, p.begun_ms, p.in_flight, "
-    "p.failures, p.retry_ms, p.last_error FROM protections p JOIN tenants t ON t.id = p.tenant ";
+    "p.failures, p.retry_ms, p.last_error, p.to_forget FROM protections p JOIN tenants t ON t.id = "
+    "p.tenant ";
 
 Protection read_protection(Statement& row) {
   Protection protection;
@@ -24,6 +25,7 @@ Protection read_protection(Statement& row) {
   protection.failures = static_cast<uint32_t>(row.natural(7));
   protection.retry_ms = row.natural(8);
   protection.last_error = row.text(9);
+  protection.to_forget = row.integer(10) != 0;
   return protection;
 }
 
@@ -104,11 +106,11 @@ void SqliteProtectionRecords::save_protection(const Protection& protection) {
   (*database)
       ->upsert("protections", {"tenant", "machine"},
                {"wanted", "policy", "noticed_ms", "begun_ms", "in_flight", "failures", "retry_ms",
-                "last_error"})
+                "last_error", "to_forget"})
       .bind(tenant_id(**database, protection.tenant), protection.machine, protection.wanted ? 1 : 0,
             protection.policy, protection.noticed_ms, protection.begun_ms,
             protection.in_flight ? 1 : 0, protection.failures, protection.retry_ms,
-            protection.last_error)
+            protection.last_error, protection.to_forget ? 1 : 0)
       .run();
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 13> kMigrations{
+constexpr std::array<const char*, 15> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -313,6 +313,36 @@ ALTER TABLE jobs ADD COLUMN node TEXT;
 ALTER TABLE points ADD COLUMN parent TEXT;
 ALTER TABLE points ADD COLUMN origin_store TEXT;
 ALTER TABLE points ADD COLUMN origin_point TEXT;
+)sql",
+    // 14: which hosts are to remove what syncs of a machine keep there.
+    R"sql(
+ALTER TABLE protections ADD COLUMN to_forget INTEGER NOT NULL DEFAULT 0;
+)sql",
+    // 15: what a verdict was judged by; what people say about verdicts, and what that teaches.
+    R"sql(
+ALTER TABLE verifications ADD COLUMN judging TEXT NOT NULL DEFAULT '';
+CREATE TABLE corrections (
+  verification INTEGER PRIMARY KEY REFERENCES verifications(id) ON DELETE CASCADE,
+  verdict TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  corrected_by TEXT NOT NULL,
+  corrected_ms INTEGER NOT NULL,
+  given_verdict TEXT NOT NULL,
+  given_reasons TEXT NOT NULL
+) STRICT;
+CREATE TABLE taught_rules (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  verification INTEGER NOT NULL,
+  means_up INTEGER NOT NULL,
+  lines TEXT NOT NULL,
+  tolerated TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  taught_by TEXT NOT NULL,
+  taught_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX taught_rules_by_machine ON taught_rules(tenant, machine);
 )sql",
 };
 

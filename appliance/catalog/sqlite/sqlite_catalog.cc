@@ -31,8 +31,8 @@ SqliteCatalog::SqliteCatalog(std::unique_ptr<Database> database)
     : ConnectionOwner(std::move(database)), SqliteTenantRecords(connection),
       SqliteHostRecords(connection), SqliteMachineRecords(connection),
       SqlitePointRecords(connection), SqliteJobRecords(connection), SqliteAlertRecords(connection),
-      SqliteVerificationRecords(connection), SqliteProtectionRecords(connection),
-      SqliteApplianceRecords(connection) {}
+      SqliteVerificationRecords(connection), SqliteCorrectionRecords(connection),
+      SqliteProtectionRecords(connection), SqliteApplianceRecords(connection) {}
 
 PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
   auto database = connection.lock();

@@ -6,6 +6,7 @@
 #include "appliance/catalog/catalog.h"
 #include "appliance/catalog/sqlite/alerts.h"
 #include "appliance/catalog/sqlite/appliance.h"
+#include "appliance/catalog/sqlite/corrections.h"
 #include "appliance/catalog/sqlite/database.h"
 #include "appliance/catalog/sqlite/hosts.h"
 #include "appliance/catalog/sqlite/jobs.h"
@@ -32,6 +33,7 @@ class SqliteCatalog final : private ConnectionOwner,
                             public SqliteJobRecords,
                             public SqliteAlertRecords,
                             public SqliteVerificationRecords,
+                            public SqliteCorrectionRecords,
                             public SqliteProtectionRecords,
                             public SqliteApplianceRecords {
  public:

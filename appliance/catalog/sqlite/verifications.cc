@@ -13,8 +13,10 @@ constexpr std::string_view kSelect =
     "SELECT v.id, t.name, v.machine, v.point, v.point_time_ms, v.why, v.verdict, v.reasons, "
     "v.checks, v.evidence, v.serial, v.recovery_ms, v.started_ms, v.duration_ms, "
     "v.decisive_ms, v.judged_ms, v.settled, v.point_order, "
-    "(SELECT count(*) FROM verification_pictures p WHERE p.verification = v.id) "
-    "FROM verifications v JOIN tenants t ON t.id = v.tenant ";
+    "(SELECT count(*) FROM verification_pictures p WHERE p.verification = v.id), v.judging, "
+    "c.verdict, c.reason, c.corrected_by, c.corrected_ms, c.given_verdict, c.given_reasons "
+    "FROM verifications v JOIN tenants t ON t.id = v.tenant "
+    "LEFT JOIN corrections c ON c.verification = v.id ";
 
 Verification read_verification(Statement& row) {
   Verification seen;
@@ -37,6 +39,11 @@ Verification read_verification(Statement& row) {
   seen.settled = row.natural(16) != 0;
   seen.point_order = row.natural(17);
   seen.picture_count = static_cast<uint32_t>(row.natural(18));
+  seen.judging = row.text(19);
+  if (!row.is_null(20)) {
+    seen.correction = {row.text(20),    row.text(21), row.text(22),
+                       row.natural(23), row.text(24), row.text(25)};
+  }
   return seen;
 }
 
@@ -67,8 +74,8 @@ void thin_out(Database& database, int64_t tenant, const Verification& newest) {
   };
   run(fmt::format("DELETE FROM verification_pictures WHERE verification IN {}", kOlder));
   run(
-      fmt::format("UPDATE verifications SET evidence = '[]', serial = '' "
-                  "WHERE id IN {} AND (evidence != '[]' OR serial != '')",
+      fmt::format("UPDATE verifications SET evidence = '[]', serial = '', judging = '' "
+                  "WHERE id IN {} AND (evidence != '[]' OR serial != '' OR judging != '')",
                   kOlder));
   database
       .prepare(
@@ -90,11 +97,12 @@ int64_t SqliteVerificationRecords::add_verification(
   Statement statement = (*database)->insert(
       "verifications", {"tenant", "machine", "point", "point_time_ms", "why", "verdict", "reasons",
                         "checks", "evidence", "serial", "recovery_ms", "started_ms", "duration_ms",
-                        "decisive_ms", "judged_ms", "settled", "point_order"});
+                        "decisive_ms", "judged_ms", "settled", "point_order", "judging"});
   statement.bind(tenant_id(**database, seen.tenant), seen.machine_name, seen.point.hex(),
                  seen.point_time_ms, seen.why, seen.verdict, seen.reasons, seen.checks,
                  seen.evidence, seen.serial, seen.recovery_ms, seen.started_ms, seen.duration_ms,
-                 seen.decisive_ms, seen.judged_ms, seen.settled ? 1 : 0, seen.point_order);
+                 seen.decisive_ms, seen.judged_ms, seen.settled ? 1 : 0, seen.point_order,
+                 seen.judging);
   int64_t number = statement.run_for_id();
   insert_pictures(**database, number, pictures);
   thin_out(**database, tenant_id(**database, seen.tenant), seen);
@@ -122,10 +130,11 @@ void SqliteVerificationRecords::replace_verification(
       ->prepare(
           "UPDATE verifications SET verdict = ?, reasons = ?, checks = ?, evidence = ?, serial = "
           "?, "
-          "recovery_ms = ?, duration_ms = ?, decisive_ms = ?, judged_ms = ?, settled = ? "
-          "WHERE id = ?")
+          "recovery_ms = ?, duration_ms = ?, decisive_ms = ?, judged_ms = ?, settled = ?, "
+          "judging = ? WHERE id = ?")
       .bind(seen.verdict, seen.reasons, seen.checks, seen.evidence, seen.serial, seen.recovery_ms,
-            seen.duration_ms, seen.decisive_ms, seen.judged_ms, seen.settled ? 1 : 0, seen.number)
+            seen.duration_ms, seen.decisive_ms, seen.judged_ms, seen.settled ? 1 : 0, seen.judging,
+            seen.number)
       .run();
   (*database)
       ->prepare("DELETE FROM verification_pictures WHERE verification = ?")
@@ -142,7 +151,7 @@ std::vector<RecoveryTime> SqliteVerificationRecords::recovery_times(const Tenant
   auto database = database_.lock();
   Statement statement = (*database)->prepare(
       "SELECT started_ms, recovery_ms FROM verifications WHERE tenant = ? AND machine = ? AND "
-      "recovery_ms IS NOT NULL ORDER BY id DESC LIMIT ?");
+      "recovery_ms IS NOT NULL AND verdict = 'pass' ORDER BY id DESC LIMIT ?");
   statement.bind(tenant_id(**database, tenant), machine_name, limit);
   std::vector<RecoveryTime> times;
   while (statement.step()) times.push_back({statement.natural(0), statement.natural(1)});

@@ -45,6 +45,7 @@ TEST_CASE("records of protections keep the contract", "[catalog]") {
     web.last_error = "no route";
     web.begun_ms = 7;
     web.in_flight = true;
+    web.to_forget = true;
     records->save_protection(web);
     fresh->reopen();
     records = &fresh->get();
@@ -54,6 +55,7 @@ TEST_CASE("records of protections keep the contract", "[catalog]") {
     CHECK(known.noticed_ms == 5);
     CHECK(known.begun_ms == 7);
     CHECK(known.in_flight);
+    CHECK(known.to_forget);
     CHECK(known.failures == 3);
     CHECK(known.retry_ms == 99);
     CHECK(known.last_error == "no route");

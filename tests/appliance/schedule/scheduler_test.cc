@@ -216,6 +216,56 @@ TEST_CASE("a host is told the bandwidth of the policies whose machines it syncs"
   CHECK_FALSE(appliance.scheduler.poll(alpha, running(answer)).rate);
 }
 
+TEST_CASE("a sync by hand, and one of an earlier daemon, obey the policy's bandwidth") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha");
+  appliance.set_policy("default", R"({"schedule": ["off"]})");
+  appliance.set_policy("slow", R"({"schedule": ["off"], "bandwidth": "5M"})");
+  appliance.scheduler.poll(alpha, report({"web", "db"}));
+  appliance.scheduler.protect(kTenant, "web", false, "slow");
+  appliance.scheduler.request(kTenant, "web", access::Requester("root"));
+  PollAnswer answer = appliance.scheduler.poll(alpha, {});
+  CHECK(names(answer) == Names{"web"});
+  CHECK(answer.rate == base::parse_size("5M"));
+  CHECK_FALSE(appliance.scheduler.poll(alpha, {}).rate);  // it is over
+  appliance.catalog->save_order(kTenant, "web", alpha.id, 77, 1);
+  Poll poll = report({"web", "db"});
+  poll.running.push_back({77, "web", 1, 2});
+  CHECK(appliance.scheduler.poll(alpha, poll).rate == base::parse_size("5M"));
+}
+
+TEST_CASE("a machine that is no longer protected is forgotten by its host, once and for sure") {
+  Appliance appliance({});
+  Host alpha = appliance.enroll("alpha"), beta = appliance.enroll("beta");
+  appliance.set_policy("default", R"({"protect_new": true})");
+  PollAnswer first = appliance.scheduler.poll(alpha, report({"web"}));
+  appliance.scheduler.poll(beta, report({"db"}));
+  appliance.scheduler.protect(kTenant, "web", false, std::nullopt);
+  // Not while it is being synced, and not by another host.
+  CHECK(appliance.scheduler.poll(alpha, running(first)).to_forget.empty());
+  Poll done;
+  done.outcomes.push_back({first.orders[0].id, true, ""});
+  CHECK(appliance.scheduler.poll(alpha, done).to_forget == Names{"web"});
+  CHECK(appliance.scheduler.poll(beta, {}).to_forget.empty());
+  Poll claim;
+  claim.forgotten.push_back({"web", ""});
+  appliance.scheduler.poll(beta, claim);
+  // Until it has answered.
+  CHECK(appliance.scheduler.poll(alpha, {}).to_forget == Names{"web"});
+  claim.forgotten[0].error = "libvirt is away";
+  CHECK(appliance.scheduler.poll(alpha, claim).to_forget.empty());
+  CHECK_THAT(appliance.catalog->find_protection(kTenant, "web")->last_error,
+             Catch::Contains("libvirt is away") && Catch::Contains("muletto-agent forget web"));
+  // A machine that was not protected is not forgotten: syncs by hand stay incremental.
+  appliance.scheduler.protect(kTenant, "web", false, std::nullopt);
+  CHECK(appliance.scheduler.poll(alpha, {}).to_forget.empty());
+  // One that is protected again is kept.
+  appliance.scheduler.protect(kTenant, "web", true, std::nullopt);
+  appliance.scheduler.protect(kTenant, "web", false, std::nullopt);
+  appliance.scheduler.protect(kTenant, "web", true, std::nullopt);
+  CHECK(appliance.scheduler.poll(alpha, {}).to_forget.empty());
+}
+
 TEST_CASE("an order that an earlier daemon gave is taken over") {
   Appliance appliance({});
   Host alpha = appliance.enroll("alpha");

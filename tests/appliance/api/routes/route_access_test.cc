@@ -50,6 +50,8 @@ void add_machines(Table& table, const TenantThings& b) {
                                                R"({"name": "root", "secret": "x"})"};
   table["DELETE " + machine + "/volume-keys/{key}"] = {P::verification_change, Kind::foreign,
                                                        b.machine};
+  table["GET " + machine + "/rules"] = {P::verification_view, Kind::foreign, b.machine};
+  table["DELETE " + machine + "/rules/{rule}"] = {P::verification_change, Kind::foreign, b.machine};
   table["POST " + machine + "/bisect"] = {P::verification_start, Kind::foreign, b.machine};
   std::string point = "/api/v1/points/{point}";
   table["GET /api/v1/points"] = {P::point_view, Kind::list};
@@ -107,6 +109,11 @@ void add_work(Table& table, const TenantThings& b) {
   table["GET " + seen] = {P::verification_view, Kind::foreign, b.verification};
   table["GET " + seen + "/pictures/{picture}"] = {P::verification_view, Kind::foreign,
                                                   b.verification};
+  table["GET " + seen + "/explanation"] = {P::verification_view, Kind::foreign, b.verification};
+  table["PUT " + seen + "/correction"] = {P::verification_change, Kind::foreign, b.verification,
+                                          R"({"verdict": "fail", "reason": "it was down"})"};
+  table["DELETE " + seen + "/correction"] = {P::verification_change, Kind::foreign, b.verification};
+  table["GET " + seen + "/case"] = {P::verification_view, Kind::foreign, b.verification};
   table["POST /api/v1/reports"] = {P::report_create, Kind::own};
   table["GET /api/v1/reports/{id}"] = {P::report_view, Kind::foreign, b.report};
   std::string policy = "/api/v1/policies/{name}";
@@ -166,7 +173,8 @@ class Walk {
         continue;
       }
       size_t end = route.pattern.find('}', at) + 1;
-      path += route.pattern.substr(at, end - at) == "{picture}" ? "1" : expected.id;
+      std::string word = route.pattern.substr(at, end - at);
+      path += word == "{picture}" || word == "{rule}" ? "1" : expected.id;
       at = end;
     }
     std::string all = query;
