@@ -120,16 +120,30 @@ BootRecord BootLookup::open_record(const BootId& id) const {
 
 BootRecord BootLookup::open_own_record(const BootId& id) const {
   BootRecord record = open_record(id);
-  if (is_own(record.vm)) return record;
-  throw Error(
-      ErrorCode::busy,
-      fmt::format("the instant VM {} of {} belongs to node {}, and this is node {}: give "
-                  "the order to its own node",
-                  id.hex(), record.vm.machine_name, record.vm.node.hex(), settings_.node.hex()));
+  std::string owner = owner_elsewhere(record.vm);
+  if (owner.empty()) return record;
+  throw Error(ErrorCode::busy, fmt::format("the instant VM {} of {} belongs to {}", id.hex(),
+                                           record.vm.machine_name, owner));
 }
 
-bool BootLookup::is_own(const InstantVm& vm) const {
-  return vm.node.is_zero() || vm.node == settings_.node;
+bool BootLookup::is_own(const InstantVm& vm) const { return owner_elsewhere(vm).empty(); }
+
+std::string BootLookup::owner_elsewhere(const InstantVm& vm) const {
+  if (!vm.node.is_zero() && vm.node != settings_.node) {
+    return fmt::format("node {}, and this is node {}: give the order to its own node",
+                       vm.node.hex(), settings_.node.hex());
+  }
+  // libvirt's domain and the overlays name the folder that they were made in.
+  const std::string folder = paths_of(vm.id).folder;
+  for (const VmDisk& disk : vm.disks) {
+    std::string made_in = base::parent_path(disk.overlay_path);
+    if (made_in == folder) continue;
+    return fmt::format(
+        "the state folder that made it, with its files in {}. If that folder was moved, move it "
+        "back; if this is a copy of it, the VM is still the original's: remove {}",
+        made_in, folder);
+  }
+  return {};
 }
 
 std::optional<BootRecord> BootLookup::find_record(const BootId& id) const {
@@ -153,6 +167,8 @@ InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) con
   if (!is_own(vm)) {
     vm.state = recorded_state(record.phase);
     vm.problem = record.problem;
+    if (vm.node.is_zero() || vm.node == settings_.node)
+      vm.problem = fmt::format("It belongs to {}.", owner_elsewhere(vm));
     for (VmDisk& disk : vm.disks) disk.overlay_size = used_bytes(disk.overlay_path);
     return vm;
   }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,7 +39,7 @@ class BootLookup {
 
   BootPaths paths_of(const BootId& id) const;
   BootRecord open_record(const BootId& id) const;  // throws not_found
-  // For operations on the VM. Throws not_found; busy if it is another node's.
+  // For operations on the VM. Throws not_found; busy if it is not our own.
   BootRecord open_own_record(const BootId& id) const;
   // With its tenant, whatever version wrote it. None also if it cannot be read, which is logged.
   std::optional<BootRecord> find_record(const BootId& id) const;
@@ -47,8 +48,11 @@ class BootLookup {
   // The other VM of its machine that holds the machine's timeline.
   std::optional<InstantVm> other_holder(const InstantVm& vm) const;
 
-  // False only for a VM that another installation's process has (access::NodeId).
+  // False for a VM that another installation's process has (access::NodeId), and for one that was
+  // made in another state folder, of which ours is a copy, or which was moved here.
   bool is_own(const InstantVm& vm) const;
+  // Whose it is, and what to do, to follow "belongs to"; empty if it is our own.
+  std::string owner_elsewhere(const InstantVm& vm) const;
 
   // ---- all VMs
 

@@ -73,6 +73,9 @@ std::vector<InstantVm> BootService::list(const access::TenantScope& scope) {
 }
 InstantVm BootService::get(const BootId& id) { return implementation_->lookup.get(id); }
 bool BootService::is_own(const InstantVm& vm) { return implementation_->lookup.is_own(vm); }
+std::string BootService::owner_elsewhere(const InstantVm& vm) {
+  return implementation_->lookup.owner_elsewhere(vm);
+}
 
 BootId BootService::find(std::string_view selector, const access::TenantScope& scope) {
   return implementation_->lookup.find(selector, scope);

@@ -6,8 +6,9 @@
 // what to continue and what to clean up. The truth about running VMs is libvirt's (each domain
 // carries its boot id in its metadata); nothing is cached here.
 //
-// A VM whose record names another node (BootSettings::node) is listed and nothing else: adopt() and
-// tend() pass over it, and operations on it throw busy.
+// A VM belongs to the node (BootSettings::node) and to the state folder that made it. One whose
+// record names another is listed and nothing else: adopt() and tend() pass over it, and operations
+// on it throw busy. So a copy of a state folder cannot end the original's VMs.
 //
 // Thread-safe: calls for different VMs run concurrently, calls for one VM one after the other.
 #pragma once
@@ -114,7 +115,9 @@ class BootService {
   // without console.
   std::vector<InstantVm> list(const access::TenantScope& scope);
   InstantVm get(const BootId& id);   // throws not_found
-  bool is_own(const InstantVm& vm);  // false only if its record names another node
+  bool is_own(const InstantVm& vm);  // false only if its record names another node or state folder
+  // Whose it is, and what to do, to follow "belongs to"; empty if it is our own.
+  std::string owner_elsewhere(const InstantVm& vm);
   // The VM in the scope that a person refers to: a boot id, a unique prefix of one, or the name of a
   // machine with just one. Throws not_found, invalid_argument.
   BootId find(std::string_view selector, const access::TenantScope& scope);

@@ -8,9 +8,11 @@ namespace appliance::catalog {
 
 void require_writable(const Machine& machine, const HostId& host) {
   if (machine.host && *machine.host != host) {
-    throw base::Error(base::ErrorCode::unauthorized,
-                      fmt::format("the machine '{}' belongs to another host, '{}'", machine.name,
-                                  machine.host_name));
+    throw base::Error(
+        base::ErrorCode::unauthorized,
+        fmt::format("the machine '{}' belongs to another host, '{}'; if this host takes "
+                    "its place, an operator says so: muletto host replace '{}' HOST",
+                    machine.name, machine.host_name, machine.host_name));
   }
   if (!machine.host && machine.point_count > 0) {
     throw base::Error(

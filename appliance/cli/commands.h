@@ -39,6 +39,7 @@ base::Command token_revoke_command();
 base::Command host_list_command();
 base::Command host_revoke_command();
 base::Command host_forget_command();
+base::Command host_replace_command();
 base::Command report_create_command();
 base::Command verify_start_command();
 base::Command verify_list_command();

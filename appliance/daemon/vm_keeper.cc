@@ -34,8 +34,8 @@ bool VmKeeper::adopt() {
       base::log().info("the instant VM {} of {} was interrupted", vm.id.hex(), vm.machine_name);
     }
     for (const boot::InstantVm& vm : report.of_other_nodes) {
-      base::log().info("the instant VM {} of {} belongs to node {} and is left alone", vm.id.hex(),
-                       vm.machine_name, vm.node.hex());
+      base::log().warn("the instant VM {} of {} is left alone: it belongs to {}", vm.id.hex(),
+                       vm.machine_name, boots_.owner_elsewhere(vm));
     }
     for (const std::string& sentence : report.cleaned) base::log().info("{}", sentence);
     for (const std::string& sentence : report.problems) base::log().warn("{}", sentence);

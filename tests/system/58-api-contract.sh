@@ -9,7 +9,7 @@ require_commands qemu-img jq curl nbdkit virsh openssl
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
-# Left to other tests: connections that stop being HTTP (45-wire, 38-import-appliance, 48-console), an answer without an
+# Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 48-console), an answer without an
 # end (57-events), a certificate that is renewed after years (85-renewal), and a test boot's picture, which needs a
 # machine that is not too busy (70-verify).
 record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents

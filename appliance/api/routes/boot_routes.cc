@@ -135,7 +135,7 @@ Response show_boot(Services& services, const Request& request) {
   boot::InstantVm vm = find_boot(services, request);
   json result = boot_json(vm);
   bool up = (vm.state == boot::VmState::running || vm.state == boot::VmState::paused) &&
-            services.boots.is_own(vm);  // another node's guest cannot be asked from here
+            services.boots.is_own(vm);  // another's guest cannot be asked from here
   result["addresses"] = up ? services.boots.addresses(vm.id) : std::vector<std::string>{};
   return json_response({{"boot", result}});
 }

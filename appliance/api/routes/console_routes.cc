@@ -36,11 +36,9 @@ Response take_screenshot(Services& services, const Request& request) {
 
 boot::InstantVm require_console(Services& services, boot::InstantVm vm) {
   if (vm.console.vnc_port != 0) return vm;
-  if (!services.boots.is_own(vm)) {
-    throw Error(ErrorCode::busy,
-                fmt::format("{} belongs to node {}, and this is node {}: open its console there",
-                            vm.machine_name, vm.node.hex(), services.node.hex()));
-  }
+  std::string owner = services.boots.owner_elsewhere(vm);
+  if (!owner.empty())
+    throw Error(ErrorCode::busy, fmt::format("{} belongs to {}", vm.machine_name, owner));
   throw Error(ErrorCode::busy,
               fmt::format("{} is not running, so it has no console", vm.machine_name));
 }

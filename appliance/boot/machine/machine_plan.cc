@@ -194,6 +194,9 @@ void settle_cards(const images::Point& point, const BootOptions& options, Machin
     plan.reasons.push_back(fmt::format("{} are given, and it has {}",
                                        base::format_count(options.networks.size(), "network"),
                                        base::format_count(plan.cards.size(), "network card")));
+  } else if (plan.cards.empty() && !options.networks.empty() &&
+             options.networks.front().mode != NetworkMode::none) {
+    plan.notes.push_back("It has no network card, so the network that is given connects nothing.");
   }
   std::erase_if(plan.cards, [](const GuestCard& card) { return card.mode == NetworkMode::none; });
 }

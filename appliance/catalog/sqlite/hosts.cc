@@ -123,8 +123,12 @@ void SqliteHostRecords::enroll_host(const base::Sha256& secret_hash, const Host&
   if (same_name.bind(tenant, host.name).step()) {
     throw base::Error(
         base::ErrorCode::already_exists,
-        fmt::format("a host '{0}' is already enrolled; revoke it first: muletto host revoke {0}",
-                    host.name));
+        fmt::format(
+            "a host '{0}' is already enrolled. If this is another one, give it a name of its "
+            "own: muletto-agent enroll --name NAME. If it is the same one again, an operator "
+            "revokes the old one first (muletto host revoke {0}) and, when it is enrolled, "
+            "gives it its machines back: muletto host replace {0} {0}",
+            host.name));
   }
   insert_host(**database, tenant, host, now_ms);
   transaction.commit();

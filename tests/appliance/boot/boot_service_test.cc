@@ -227,6 +227,35 @@ TEST_CASE("after a crash every VM is taken up, finished or cleaned away", "[boot
   }
 }
 
+TEST_CASE("the instant VM of another state folder is listed and left alone", "[boot]") {
+  SKIP_UNLESS(tests::is_root(), kNeedsRoot);
+  Appliance appliance;
+  InstantVm vm = appliance.start();
+  const Phase phase = GENERATE(Phase::starting, Phase::started, Phase::stopping, Phase::kept);
+  appliance.set_phase(vm.id, phase);
+  CHECK(appliance.service().is_own(vm));
+  // As in a copy of /elsewhere: its record names the files there, and the original's domain runs.
+  BootRecord record = read_record(base::real_file_system(), appliance.paths(vm.id));
+  record.vm.disks.at(0).overlay_path = "/elsewhere/vms/" + vm.id.hex() + "/vda.qcow2";
+  write_record(base::real_file_system(), appliance.paths(vm.id), record);
+  appliance.restart();
+
+  AdoptReport report = appliance.service().adopt();
+  CHECK(report.of_other_nodes.size() == 1);
+  CHECK((report.running.empty() && report.resting.empty() && report.interrupted.empty()));
+  CHECK(report.cleaned.empty());
+  CHECK(appliance.service().tend().empty());
+  InstantVm listed = appliance.service().list(access::TenantScope::all()).at(0);
+  CHECK_FALSE(appliance.service().is_own(listed));
+  CHECK_THAT(listed.problem, Catch::Contains("with its files in /elsewhere/vms/"));
+  CHECK_THROWS_WITH(appliance.service().stop(vm.id), Catch::Contains("/elsewhere/vms/"));
+  CHECK_THROWS_WITH(appliance.service().power(vm.id, PowerAction::power_off),
+                    Catch::Contains("state folder that made it"));
+  CHECK(appliance.hypervisor().domains.size() == 1);
+  CHECK(appliance.exports().size() == 1);
+  CHECK(fs::exists(vm.disks.at(0).overlay_path));
+}
+
 TEST_CASE("the instant VM of another node is listed and left alone", "[boot]") {
   SKIP_UNLESS(tests::is_root(), kNeedsRoot);
   Appliance appliance;

@@ -283,6 +283,14 @@ TEST_CASE("clock, SMBIOS texts and networks are kept, named or refused", "[boot]
   two.networks = {{NetworkMode::isolated, ""}, {NetworkMode::isolated, ""}};
   REQUIRE(plan_of("", two).reasons.size() == 1);
   CHECK_THAT(plan_of("", two).reasons[0], Catch::Contains("2 networks are given"));
+  two.networks.pop_back();
+  CHECK_FALSE(has_note(plan_of("", two), "connects nothing"));
+  MachinePlan bare =
+      plan_machine(point_of("<domain><os><type machine='pc'>hvm</type></os><devices><disk>"
+                            "<target dev='vda' bus='virtio'/></disk></devices></domain>",
+                            {"vda"}),
+                   {}, two, usual_facts());
+  CHECK(has_note(bare, "connects nothing"));
 }
 
 TEST_CASE("new UEFI variables get an entry for a loader that firmware would not find", "[boot]") {
