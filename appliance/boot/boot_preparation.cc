@@ -44,7 +44,7 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 // The disk the machine boots from is the most informative: the first with an EFI system partition,
 // otherwise the first. A disk that is damaged where a boot begins is listed among the damages.
 DiskInspection inspect_point(images::StoreReader& reader, const images::Point& point,
-                             std::vector<std::string>& damages) {
+                             std::vector<std::string>& damages, std::vector<NtfsPartition>& ntfs) {
   std::optional<DiskInspection> best;
   for (const images::PointDisk& disk : point.disks) {
     DiskInspection inspection;
@@ -54,6 +54,8 @@ DiskInspection inspect_point(images::StoreReader& reader, const images::Point& p
       inspection = inspect_disk(*disk_reader);
       inspection.disk_name = disk.name;
       damage = damage_where_boot_begins(*disk_reader, inspection);
+      for (NtfsPartition& each : ntfs_partitions(*disk_reader, inspection))
+        ntfs.push_back(std::move(each));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
       damage = error.message();
@@ -92,6 +94,17 @@ void judge_damages(const PointSource& source, const BootOptions& options,
   }
   prepared.is_refused_for_damage = !damages.empty();
   append(prepared.plan.reasons, damages);
+}
+
+// Windows that gets the hardware it had needs nothing.
+void settle_windows(const BootOptions& options, Preparation& prepared) {
+  bool same_hardware = !prepared.point.definition.libvirt_xml.empty() && !options.disk_bus;
+  if (same_hardware) prepared.ntfs_partitions.clear();
+  if (prepared.plan.is_windows && !prepared.ntfs_partitions.empty()) {
+    prepared.plan.notes.push_back(
+        "Before it starts, the drivers of its new controllers are switched on in the registry of "
+        "its Windows, in the instant VM only.");
+  }
 }
 
 void check_networks(const BootOptions& options, Bridges* bridges, MachinePlan& plan) {
@@ -182,7 +195,8 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
   std::vector<std::string> damages;
-  DiskInspection inspection = inspect_point(*source.reader, prepared.point, damages);
+  DiskInspection inspection =
+      inspect_point(*source.reader, prepared.point, damages, prepared.ntfs_partitions);
   prepared.facts = hypervisor.facts();
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
@@ -197,6 +211,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   // The network of a test boot is its own already.
   name_networks(settings, options.purpose == Purpose::test ? access::TenantName() : source.tenant,
                 plan);
+  settle_windows(options, prepared);
   judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor.bridges(), plan);
   check_folders(settings, hypervisor.qemu_user(), plan);
