@@ -119,7 +119,9 @@ void find_host_paths(HostDefinition& definition, const std::vector<std::string>&
   std::string_view xml = definition.xml;
   for (size_t at = xml.find('/'); at != npos; at = xml.find('/', at + 1)) {
     char before = at == 0 ? ' ' : xml[at - 1];
-    if (before != '\'' && before != '"' && before != '>') continue;
+    // A quote opens a value after '=', and closes one elsewhere.
+    bool opens = (before == '\'' || before == '"') && at > 1 && xml[at - 2] == '=';
+    if (!opens && before != '>') continue;
     char closing = before == '>' ? '<' : before;
     size_t end = std::min(xml.find(closing, at), xml.size());
     std::string path(xml.substr(at, std::min(end - at, kMaxPathSize)));

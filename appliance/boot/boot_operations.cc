@@ -17,7 +17,10 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -33,6 +36,7 @@
 #include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "images/export/export_process.h"
@@ -220,6 +224,10 @@ void BootOperations::bring_up(BootRecord& record, const Preparation& prepared,
     make_overlay(disk.overlay_path, paths.socket_path, disk.name, disk.size,
                  is_instant(record) ? Tracking::on : Tracking::off);
   }
+  if (!prepared.ntfs_partitions.empty()) {
+    step("Preparing Windows");
+    prepare_guest(record, prepared, paths);
+  }
   const UefiFirmware* firmware = firmware_for(plan, prepared.facts);
   if (firmware != nullptr) make_uefi_variables(paths, plan, *firmware);
   if (!plan.tpm_state.empty()) install_tpm_state(record.tpm_folder, plan.tpm_state);
@@ -228,6 +236,33 @@ void BootOperations::bring_up(BootRecord& record, const Preparation& prepared,
   if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::fresh);
   step("Starting QEMU");
   run_domain(record, paths, xml);
+}
+
+void BootOperations::prepare_guest(BootRecord& record, const Preparation& prepared,
+                                   const BootPaths& paths) {
+  std::vector<nlohmann::json> taken;
+  std::set<std::string> given_up;
+  for (const NtfsPartition& each : prepared.ntfs_partitions) {
+    if (given_up.contains(each.disk)) continue;
+    std::string overlay = paths.overlay_path(each.disk);
+    WindowsOutcome outcome = prepare_windows(overlay, each);
+    if (outcome.must_discard) {
+      given_up.insert(each.disk);
+      std::erase_if(taken, [&](const nlohmann::json& entry) { return entry["disk"] == each.disk; });
+      base::real_file_system().remove(overlay);
+      make_overlay(overlay, paths.socket_path, each.disk, prepared.point.disk(each.disk).size,
+                   is_instant(record) ? Tracking::on : Tracking::off);
+    }
+    for (std::string& note : outcome.notes) record.vm.notes.push_back(std::move(note));
+    if (outcome.changes.empty()) continue;
+    taken.push_back({{"disk", each.disk},
+                     {"offset", each.offset},
+                     {"size", each.size},
+                     {"changes", nlohmann::json::parse(outcome.changes)}});
+  }
+  if (taken.empty()) return;
+  base::write_file_durably(base::real_file_system(), base::join_path(paths.folder, "windows.json"),
+                           base::as_bytes(base::dump_text(nlohmann::json(taken), 1)));
 }
 
 void BootOperations::run_domain(BootRecord& record, const BootPaths& paths,

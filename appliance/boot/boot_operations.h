@@ -77,6 +77,9 @@ class BootOperations {
   // Creates folders and boot.json, durably; if it throws, neither exists.
   // From the export to the running domain.
   void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step);
+  // Of a Windows, in the new overlays, with notes in the record and windows.json beside it. Throws
+  // only if an overlay cannot be made anew after that failed.
+  void prepare_guest(BootRecord& record, const Preparation& prepared, const BootPaths& paths);
   // Networks and the domain; used for the first start and for switching on again.
   void run_domain(BootRecord& record, const BootPaths& paths, const std::string& xml);
   void power_on(BootRecord& record);   // throws busy if it may not join its networks now

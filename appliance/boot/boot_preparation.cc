@@ -46,7 +46,8 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 // otherwise the first. A disk that is damaged where a boot begins is listed among the damages, what
 // is encrypted among the notes.
 DiskInspection inspect_point(images::StoreReader& reader, const images::Point& point,
-                             std::vector<std::string>& damages, std::vector<std::string>& notes) {
+                             std::vector<std::string>& damages, std::vector<std::string>& notes,
+                             std::vector<NtfsPartition>& ntfs) {
   std::optional<DiskInspection> best;
   for (const images::PointDisk& disk : point.disks) {
     DiskInspection inspection;
@@ -57,6 +58,8 @@ DiskInspection inspect_point(images::StoreReader& reader, const images::Point& p
       inspection.disk_name = disk.name;
       damage = damage_where_boot_begins(*disk_reader, inspection);
       append(notes, encryption_notes(*disk_reader, inspection));
+      for (NtfsPartition& each : ntfs_partitions(*disk_reader, inspection))
+        ntfs.push_back(std::move(each));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
       damage = error.message();
@@ -95,6 +98,17 @@ void judge_damages(const PointSource& source, const BootOptions& options,
   }
   prepared.is_refused_for_damage = !damages.empty();
   append(prepared.plan.reasons, damages);
+}
+
+// Windows that gets the hardware it had needs nothing.
+void settle_windows(const BootOptions& options, Preparation& prepared) {
+  bool same_hardware = !prepared.point.definition.libvirt_xml.empty() && !options.disk_bus;
+  if (same_hardware) prepared.ntfs_partitions.clear();
+  if (prepared.plan.is_windows && !prepared.ntfs_partitions.empty()) {
+    prepared.plan.notes.push_back(
+        "Before it starts, the drivers of its new controllers are switched on in the registry of "
+        "its Windows, in the instant VM only.");
+  }
 }
 
 void check_networks(const BootOptions& options, Bridges* bridges, MachinePlan& plan) {
@@ -185,7 +199,8 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
   std::vector<std::string> damages, notes;
-  DiskInspection inspection = inspect_point(*source.reader, prepared.point, damages, notes);
+  DiskInspection inspection =
+      inspect_point(*source.reader, prepared.point, damages, notes, prepared.ntfs_partitions);
   prepared.facts = hypervisor.facts();
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
@@ -201,6 +216,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   // The network of a test boot is its own already.
   name_networks(settings, options.purpose == Purpose::test ? access::TenantName() : source.tenant,
                 plan);
+  settle_windows(options, prepared);
   judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor.bridges(), plan);
   check_folders(settings, hypervisor.qemu_user(), plan);
@@ -222,7 +238,8 @@ std::optional<images::Firmware> other_firmware_of_point(images::StoreReader& rea
                  !manifest.definition.libvirt_xml.empty();
   if (is_told) return std::nullopt;
   std::vector<std::string> ignored;
-  return other_firmware_of(inspect_point(reader, manifest, ignored, ignored));
+  std::vector<NtfsPartition> not_needed;
+  return other_firmware_of(inspect_point(reader, manifest, ignored, ignored, not_needed));
 }
 
 std::vector<std::string> conflicts_of(const BootRecord& record,

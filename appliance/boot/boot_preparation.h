@@ -7,6 +7,7 @@
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/model/boot_record.h"
+#include "appliance/boot/windows/windows_preparation.h"
 
 namespace appliance::boot {
 
@@ -15,6 +16,8 @@ struct Preparation {
   HypervisorFacts facts;
   MachinePlan plan;  // its reasons are complete: machine, memory, networks, folders
   bool is_refused_for_damage = false;  // of the image; it is also in the reasons
+  // Where a Windows may have to be prepared for its new hardware; empty: not wanted, or not needed.
+  std::vector<NtfsPartition> ntfs_partitions{};
 };
 
 // `active` are the VMs that run or are being started: they may use all the memory they were

@@ -87,7 +87,7 @@ for name in 'json:{"driver":"file","filename":"/etc/shadow"}' nbd://127.0.0.1:1/
 done
 qemu-img create -q -f vpc "$folder/child.vhd" 4M
 printf '\0\0\0\4' | dd of="$folder/child.vhd" bs=1 seek=60 conv=notrunc status=none
-expect_failure 2 "differencing VHD" import five --disk "vda=$folder/child.vhd" --format vhd
+expect_failure 8 "differencing VHD" import five --disk "vda=$folder/child.vhd" --format vhd
 
 echo "no point holds the secret"
 for machine in one three four device device2; do

@@ -101,8 +101,8 @@ TEST_CASE("tar archives are listed where they lie") {
   for (const char* format : {"ustar", "gnu", "pax"}) {
     if (std::string_view(format) == "ustar") std::filesystem::remove(samples.at(long_name));
     else samples.disk(long_name, 'b');
-    base::run_checked({"tar", "-C", samples.scratch.path(), std::string("--format=") + format,
-                       "-cf", samples.at("x.tar"), "one",
+    base::run_checked({"tar", "-C", samples.scratch.path(), "--hard-dereference",
+                       std::string("--format=") + format, "-cf", samples.at("x.tar"), "one",
                        std::string_view(format) == "ustar" ? "one" : long_name});
     Bytes bytes = samples.bytes("x.tar");
     INFO(format);

@@ -364,7 +364,7 @@ TEST_CASE("one host cannot take all sessions") {
   limits.host_sessions = 2;
   Fixture fixture(limits);
   auto first = fixture.upgrade(), second = fixture.upgrade();
-  CHECK_THROWS_WITH(fixture.upgrade(), Catch::Contains("has 2 sessions"));
+  CHECK_THROWS_WITH(fixture.upgrade(), Catch::Contains("2 sessions of this host"));
 }
 
 TEST_CASE("stopping cuts sessions that are under way") {

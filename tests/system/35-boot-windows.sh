@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# timeout: 500
+# Windows on hardware it did not have: the drivers of its new controllers are switched on in the instant VM's overlay,
+# never in the point, and what cannot be done is said. The disks are NTFS with hives made by hivex's own tools in the
+# shape of Windows 10 and Server 2019; the judge is hivexregedit. No Windows starts here.
+. "$(dirname "$0")/lib.sh"
+
+require_root
+require_commands qemu-img jq curl nbdkit virsh sfdisk mkntfs ntfs-3g ntfscat hivexregedit python3 qemu-storage-daemon
+require_programs muletto mulettod muletto-windows muletto-sandbox nbdkit-muletto-plugin.so
+ensure_libvirt
+start_appliance --libvirt-uri "$LIBVIRT_DEFAULT_URI"
+stop_background mulettod
+store=$WORK/state/stores/default
+prefix='HKEY_LOCAL_MACHINE\SYSTEM'
+
+# key NAME [VALUE...]   of the .reg file that is being written
+key() {
+  printf '\n[%s\\%s]\n' "$prefix" "$1"
+  shift
+  [ $# -eq 0 ] || printf '%s\n' "$@"
+}
+
+# control_set NAME   as on a machine that was installed on an Intel RAID controller
+control_set() {
+  local driver
+  key "$1" && key "$1\\Control" && key "$1\\Control\\Session Manager"
+  key "$1\\Control\\Session Manager\\Power" '"HiberbootEnabled"=dword:00000001'
+  key "$1\\Services"
+  for driver in storahci stornvme; do
+    key "$1\\Services\\$driver" '"Start"=dword:00000003' '"Type"=dword:00000001' '"ErrorControl"=dword:00000003'
+    key "$1\\Services\\$driver\\StartOverride" '"0"=dword:00000003'
+  done
+  for driver in intelide pciide atapi; do key "$1\\Services\\$driver" '"Start"=dword:00000003'; done
+  key "$1\\Services\\iaStorV" '"Start"=dword:00000000'
+  key "$1\\Services\\e1iexpress" '"Start"=dword:00000004'
+  key "$1\\Services\\Tcpip" '"Start"=dword:00000002'
+}
+
+python3 "$(dirname "$0")/make_hive.py" "$WORK/SYSTEM"
+{
+  echo 'Windows Registry Editor Version 5.00'
+  key Select '"Current"=dword:00000001' '"LastKnownGood"=dword:00000002'
+  control_set ControlSet001
+  control_set ControlSet002
+} > "$WORK/system.reg"
+hivexregedit --merge --prefix "$prefix" "$WORK/SYSTEM" "$WORK/system.reg"
+
+# disk NAME gpt|mbr HIVE [HIBERFIL]   NAME.img, whose NTFS has that hive
+start_bytes=$((34816 * 512))
+disk() {
+  local table='label: dos\nstart=2048, size=32768, type=7, bootable\nstart=34816, type=7\n'
+  [ "$2" = mbr ] || table='label: gpt\nstart=2048, size=16384, type=U\nstart=18432, size=16384, type=E3C9E316-0B5C-4DB8-817D-F92DF00215AE\nstart=34816, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7\n'
+  truncate -s 96M "$WORK/$1.img" && truncate -s 78M "$WORK/ntfs"
+  printf "$table" | sfdisk -q "$WORK/$1.img"
+  mkntfs -Q -F -q -p 34816 "$WORK/ntfs" > /dev/null 2>&1
+  mkdir -p "$WORK/tree"
+  ntfs-3g -o no_detach "$WORK/ntfs" "$WORK/tree" &
+  server=$!
+  wait_until 20 "the NTFS is mounted" mountpoint -q "$WORK/tree"
+  mkdir -p "$WORK/tree/Windows/System32/config" && cp "$3" "$WORK/tree/Windows/System32/config/SYSTEM"
+  [ -z "${4:-}" ] || { printf '%s' "$4" && head -c 8188 /dev/zero; } > "$WORK/tree/hiberfil.sys"
+  umount "$WORK/tree"
+  wait "$server"
+  dd if="$WORK/ntfs" of="$WORK/$1.img" bs=1M seek=17 conv=notrunc status=none
+  muletto store import "$store" --machine "$1" --disk "vda=$WORK/$1.img" --format raw > /dev/null
+}
+
+disk server mbr "$WORK/SYSTEM"
+disk desktop gpt "$WORK/SYSTEM"
+disk asleep mbr "$WORK/SYSTEM" hibr
+head -c 5000 "$WORK/SYSTEM" > "$WORK/torn" && disk torn mbr "$WORK/torn"
+# The root key lists itself as its child, over and over.
+python3 - "$WORK/SYSTEM" "$WORK/cyclic" << 'EOF'
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+(root,) = struct.unpack_from("<I", data, 36)
+(children,) = struct.unpack_from("<I", data, 4096 + root + 4 + 28)
+(count,) = struct.unpack_from("<H", data, 4096 + children + 6)
+for i in range(count):
+    struct.pack_into("<I", data, 4096 + children + 8 + i * 8, root)
+open(sys.argv[2], "wb").write(data)
+EOF
+disk cyclic gpt "$WORK/cyclic"
+truncate -s 40M "$WORK/huge" && dd if="$WORK/SYSTEM" of="$WORK/huge" conv=notrunc status=none && disk huge mbr "$WORK/huge"
+cp "$WORK/SYSTEM" "$WORK/unfinished" && printf '\x07' | dd of="$WORK/unfinished" bs=1 seek=4 conv=notrunc status=none
+disk unfinished mbr "$WORK/unfinished"
+# As Windows leaves a file system that it wants to check: the dirty flag in $Volume and its copy.
+cp "$WORK/server.img" "$WORK/dirty.img"
+python3 - "$WORK/dirty.img" "$start_bytes" << 'EOF'
+import struct, sys
+with open(sys.argv[1], "r+b") as file:
+    start = int(sys.argv[2])
+    file.seek(start)
+    boot = file.read(512)
+    cluster = boot[13] * struct.unpack_from("<H", boot, 11)[0]
+    for place in (0x30, 0x38):
+        record = start + struct.unpack_from("<Q", boot, place)[0] * cluster + 3 * 1024
+        file.seek(record)
+        data = file.read(1024)
+        (attribute,) = struct.unpack_from("<H", data, 20)
+        while struct.unpack_from("<I", data, attribute)[0] != 0x70:
+            attribute += struct.unpack_from("<I", data, attribute + 4)[0]
+        file.seek(record + attribute + struct.unpack_from("<H", data, attribute + 20)[0] + 10)
+        file.write(b"\x01\0")
+EOF
+muletto store import "$store" --machine dirty --disk "vda=$WORK/dirty.img" --format raw > /dev/null
+# A file system that is none behind its first sector.
+cp "$WORK/server.img" "$WORK/noise.img"
+head -c 40M /dev/urandom | dd of="$WORK/noise.img" bs=512 seek=34817 conv=notrunc status=none
+muletto store import "$store" --machine noise --disk "vda=$WORK/noise.img" --format raw > /dev/null
+
+start_appliance --libvirt-uri "$LIBVIRT_DEFAULT_URI"
+
+notes() { muletto boot show "$1" -o json | json '.boot.notes | join("\n")'; }
+
+# hive_of MACHINE   SYSTEM in the overlay of its VM, which finds nothing to start and so writes nothing
+hive_of() {
+  local overlay
+  overlay=$(find "$WORK/state/vms/$(cat "$WORK/$1.id")" -name '*.qcow2')
+  qemu-img convert -U -f qcow2 -O raw "$overlay" "$WORK/$1.after"
+  dd if="$WORK/$1.after" of="$WORK/$1.ntfs" bs=1M skip=17 status=none
+  ntfscat "$WORK/$1.ntfs" Windows/System32/config/SYSTEM > "$WORK/$1.hive"
+}
+
+start() { muletto boot start "$1@latest" --memory 64M "${@:2}" -o json | json .boot.id > "$WORK/$1.id"; }
+
+for machine in server desktop; do
+  echo "$machine"
+  start $machine
+  hive_of $machine
+  hivexregedit --export --prefix "$prefix" "$WORK/$machine.hive" '\' > "$WORK/$machine.reg"
+  hivexregedit --export --prefix "$prefix" "$WORK/SYSTEM" '\' > "$WORK/before.reg"
+  diff "$WORK/before.reg" "$WORK/$machine.reg" > "$WORK/changes" || true
+  [ "$(grep -c '^> "Start"=dword:00000000' "$WORK/changes")" = 10 ] || fail "drivers: $(cat "$WORK/changes")"
+  [ "$(grep -c '^> "Start"=dword:00000003' "$WORK/changes")" = 2 ] || fail "cards: $(cat "$WORK/changes")"
+  [ "$(grep -c '^>' "$WORK/changes")" = 12 ] || fail "more was changed: $(cat "$WORK/changes")"
+  ! grep -q StartOverride "$WORK/$machine.reg" || fail "a StartOverride is left"
+  notes $machine | grep -qF 'ControlSet002\Services\storahci starts with the boot loader (Start was 3, is 0)' || fail "the notes: $(notes $machine)"
+  notes $machine | grep -q 'fast startup' || fail "no word of fast startup: $(notes $machine)"
+  [ "$(json '.[0].changes | length' < "$WORK/state/vms/$(cat "$WORK/$machine.id")/windows.json")" = 16 ] || fail "what can be taken back: $(cat "$WORK/state/vms/$(cat "$WORK/$machine.id")/windows.json")"
+  muletto boot stop $machine --discard --yes > /dev/null
+  "$BIN/muletto-restore" disk --store "$store" $machine@latest --disk vda --to "$WORK/$machine.point" > /dev/null
+  cmp "$WORK/$machine.img" "$WORK/$machine.point" || fail "the point was changed"
+  rm "$WORK/$machine.point" "$WORK/$machine.after" "$WORK/$machine.ntfs"
+done
+
+echo "the changes can be taken back"
+dd if="$WORK/server.img" of="$WORK/back" bs=1M skip=17 status=none
+"$BIN/muletto-windows" prepare "$WORK/back" | json .changes > "$WORK/taken"
+"$BIN/muletto-windows" restore "$WORK/back" "$(cat "$WORK/taken")" | grep -q '"restored":16' || fail "not all was taken back"
+ntfscat "$WORK/back" Windows/System32/config/SYSTEM > "$WORK/back.hive"
+hivexregedit --export --prefix "$prefix" "$WORK/back.hive" '\' | diff "$WORK/before.reg" - || fail "it is not as it was"
+
+# refused MACHINE REGEX   it starts all the same, and a note says why it was not prepared
+refused() {
+  echo "$1: $2"
+  start "$1"
+  notes "$1" | grep -Eq "was not prepared.*$2" || fail "the notes: $(notes "$1")"
+  hive_of "$1" 2> /dev/null || true
+  cmp "$WORK/$1.img" "$WORK/$1.after" || fail "its disk was changed"
+  muletto boot stop "$1" --discard --yes > /dev/null
+  rm -f "$WORK/$1.after" "$WORK/$1.ntfs" "$WORK/$1.hive"
+}
+refused asleep "hibernated"
+refused dirty "not closed cleanly"
+refused torn "damaged"
+refused cyclic "damaged|ended|processor"
+refused huge "larger than"
+refused unfinished "only in its log"
+
+echo "noise"
+start noise
+muletto boot stop noise --discard --yes > /dev/null
+[ -z "$(find /var/tmp -maxdepth 1 -name 'muletto-windows*' -newer "$WORK/system.reg")" ] || fail "folders are left in /var/tmp"
+pass
