@@ -258,7 +258,8 @@ TEST_CASE("a VHD that is differencing by one of its headers alone is refused") {
   file.close();
   std::string message = refusal(path, {.format = "vpc", .runtime_directory = scratch.path()},
                                 base::ErrorCode::corrupt);
-  CHECK(says(message, "differencing VHD"));
+  CHECK(says(message, "child.vhd"));
+  CHECK(says(message, "damaged"));
 }
 
 TEST_CASE("the program that reads an image sees nothing but the image") {
