@@ -273,7 +273,8 @@ base::Command sync_command(std::stop_token stop) {
   };
   command.notes =
       "MACHINE is a libvirt domain, running or shut off, a machine of the settings (also one whose "
-      "QEMU is reached by its monitor socket, as on Proxmox VE), or, with --image, --disk, --export "
+      "QEMU is reached by its monitor socket, as on Proxmox VE), or, with --image, --disk, "
+      "--export "
       "or --physical, image files, another hypervisor's export, or this server.\n\n"
       "Of a running domain, only what changed since the last point is read, if QEMU's record of "
       "changes continues from that very point. Otherwise everything is read, what the appliance "
