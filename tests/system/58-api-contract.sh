@@ -79,6 +79,9 @@ v1 GET "/points/web@latest" | jq -e ".point | has(\"parent\") and .origin == nul
 v1 PUT /machines/web/host '{"host": "hv1"}' > /dev/null
 v1 PUT /machines/web/checks '{"checks": ["http:80/"]}' > /dev/null
 v1 POST /machines/web/checks/relearn > /dev/null
+v1 POST /machines/web/volume-keys '{"name": "root disk", "secret": "correct horse"}' > /dev/null
+v1 GET /machines/web/volume-keys | jq -e '.keys | length == 1' > /dev/null
+v1 DELETE "/machines/web/volume-keys/root%20disk" > /dev/null
 v1 PUT /policies/gold '{"schedule": ["off"], "keep": "last 1", "protect_new": false}' > /dev/null
 v1 PUT /machines/web/protection '{"wanted": true, "policy": "gold"}' > /dev/null
 v1 GET /retention > /dev/null
