@@ -181,5 +181,7 @@ for image in pv0 luks2 member stack; do
   done
 done
 disks=(--disk "vdb=$WORK/pv0.img" --disk "vde=$WORK/luks2.img" --disk "vdf=$WORK/stack.img" --disk "vdg=$WORK/member.img")
+stop_background mulettod
 import liar
+start_appliance --config "$WORK/mulettod.toml"
 verdict liar@latest pass
