@@ -61,28 +61,6 @@ guest_agent shop guest-fsfreeze-thaw > /dev/null
 agent_sync shop --quiet > "$WORK/result"
 consistency_is file-system ""
 
-echo "the guest agent is killed between freeze and thaw: the sync ends, and says that the guest may be frozen"
-# It freezes, and is dead before the thaw can reach it; nobody in this guest starts it again.
-cat > "$WORK/killer" << 'KILLER'
-#!/bin/sh
-n=0
-while [ ! -e /run/qga.state.isfrozen ] && [ $n -lt 3000 ]; do n=$((n + 1)); usleep 10000; done
-usleep 30000
-killall -9 qemu-ga
-KILLER
-run_in_guest shop "echo $(base64 -w0 < "$WORK/killer") | base64 -d > /run/killer; chmod +x /run/killer; (/run/killer > /dev/null 2>&1 &)"
-before_sync=$(date +%s)
-agent_sync shop --quiet > "$WORK/result"
-echo "  it took $(($(date +%s) - before_sync)) s: $(json .consistency < "$WORK/result") $(json .note < "$WORK/result")"
-[ $(($(date +%s) - before_sync)) -lt 200 ] || fail "the sync was held by a dead guest agent"
-json .note < "$WORK/result" | grep -q "may still be frozen" || fail "nobody is told that the guest may be frozen"
-virsh destroy shop > /dev/null
-virsh start shop > /dev/null
-guest_agent_ready shop 240
-agent_sync shop --quiet > "$WORK/result"
-consistency_is file-system ""
-expect_nothing_left shop 1
-
 echo "UEFI variables and TPM state are in the point"
 muletto-restore machine --store "$STORE" "$point" --to "$WORK/machine" > /dev/null
 cmp "$WORK/machine/nvram" "$WORK/shop.nvram"
