@@ -4,6 +4,7 @@
 # timeout: 1500
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/capture-lib.sh"
+RUN=$WORK/agent.run  # the appliance has $WORK/run
 
 # The socket's client, for the test: qmp COMMAND [ARGUMENTS], agent COMMAND [ARGUMENTS], hold SECONDS.
 cat > "$WORK/client.py" << 'PY'
