@@ -26,11 +26,14 @@ int run(const base::Arguments& arguments) {
   std::string domain = arguments.get_or("domain", of_settings.empty() ? name : of_settings);
   MachineLock lock(config.state_directory, name);
   const MachineConfig& machine = config.machines[name];
-  auto removed =
-      machine.monitor.empty() || arguments.has("domain")
-          ? libvirt::forget_domain(config.libvirt_uri, domain, lock, settings)
-          : monitor::forget_machine({machine.monitor, machine.guest_agent, machine.definition},
-                                    {name, config.state_directory, config.run_directory});
+  std::vector<std::string> removed;
+  bool is_domain = arguments.has("domain") || (machine.images.empty() && !machine.physical);
+  if (is_domain && (machine.monitor.empty() || arguments.has("domain"))) {
+    removed = libvirt::forget_domain(config.libvirt_uri, domain, lock, settings);
+  } else if (is_domain) {
+    removed = monitor::forget_machine({machine.monitor, machine.guest_agent, machine.definition},
+                                      {name, config.state_directory, config.run_directory});
+  }  // else: syncs of image files and of this server keep nothing
   if (arguments.json()) {
     fmt::print("{}\n", base::dump_text(nlohmann::json{{"machine", name}, {"removed", removed}}, 2));
     return 0;

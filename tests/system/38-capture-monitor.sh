@@ -268,7 +268,8 @@ stop_background mulettod
 
 muletto-agent forget web --config "$WORK/agent.toml" --state-directory "$STATE" --run-directory "$RUN" > "$WORK/forgotten"
 grep -q "in its memory" "$WORK/forgotten" || fail "not forgotten: $(cat "$WORK/forgotten")"
-[[ $(qmp query-named-block-nodes) != *muletto* ]] || fail "something is left in QEMU"
+found=$(qmp query-named-block-nodes | json '[.[] | ."node-name", ."dirty-bitmaps"[]?.name | select(startswith("muletto"))] | .[]')
+[ -z "$found" ] || fail "left in QEMU: $found"
 
 echo "any QEMU, without a definition"
 sed -i '/definition/d' "$WORK/agent.toml"
