@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 900
+# timeout: 1500
 # A machine that is up with a screen that nobody knows: its verdict is explained, corrected, and taught. The next test
 # boot passes because of that, another machine with the same screen does not, and a kernel's trouble still fails. The
 # case leaves the appliance without the client's words, and is judged the same when it is replayed.
