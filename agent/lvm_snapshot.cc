@@ -4,9 +4,9 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <sstream>
 #include <vector>
 
+#include "agent/command_rows.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/error.h"
@@ -28,23 +28,7 @@ std::vector<std::vector<std::string>> ask_lvm(const std::string& columns,
                                               const std::string& volume) {
   std::vector<std::string> command{"lvs", "--noheadings", "--separator", "|", "-o", columns};
   if (!volume.empty()) command.push_back(volume);
-  base::CommandResult result;
-  try {
-    result = base::run_command(command);
-  } catch (const base::Error& error) {
-    if (error.code() == base::ErrorCode::not_found) return {};
-    throw;
-  }
-  std::vector<std::vector<std::string>> rows;
-  if (result.status != 0) return rows;
-  std::istringstream lines(result.output);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(base::trim(line));
-    rows.emplace_back();
-    for (std::string field; std::getline(fields, field, '|');)
-      rows.back().push_back(base::trim(field));
-  }
-  return rows;
+  return command_rows(command, '|');
 }
 
 void remove_volume(const std::string& volume) noexcept {

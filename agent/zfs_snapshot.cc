@@ -6,10 +6,10 @@
 
 #include <chrono>
 #include <filesystem>
-#include <sstream>
 #include <thread>
 #include <vector>
 
+#include "agent/command_rows.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/error.h"
@@ -23,27 +23,6 @@ namespace {
 constexpr std::string_view kDevices = "/dev/zvol/";
 constexpr int kDeviceLooks = 100;
 constexpr auto kDevicePause = std::chrono::milliseconds(100);
-
-// The lines that zfs prints, split at tabs; none if it fails or is not installed.
-std::vector<std::vector<std::string>> ask_zfs(std::vector<std::string> command) {
-  base::CommandResult result;
-  try {
-    result = base::run_command(command);
-  } catch (const base::Error& error) {
-    if (error.code() == base::ErrorCode::not_found) return {};
-    throw;
-  }
-  std::vector<std::vector<std::string>> rows;
-  if (result.status != 0) return rows;
-  std::istringstream lines(result.output);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    rows.emplace_back();
-    for (std::string field; std::getline(fields, field, '\t');)
-      rows.back().push_back(base::trim(field));
-  }
-  return rows;
-}
 
 void try_zfs(const std::vector<std::string>& command, const std::string& what) noexcept {
   try {
@@ -59,7 +38,7 @@ std::string volume_of(const std::string& path) {
   std::error_code failed;
   std::string device = std::filesystem::canonical(path, failed).string();
   if (failed || !std::filesystem::path(device).filename().string().starts_with("zd")) return "";
-  for (const auto& row : ask_zfs({"zfs", "list", "-H", "-o", "name", "-t", "volume"})) {
+  for (const auto& row : command_rows({"zfs", "list", "-H", "-o", "name", "-t", "volume"}, '\t')) {
     if (row.empty()) continue;
     std::string link = std::string(kDevices) + row[0];
     if (std::filesystem::canonical(link, failed).string() == device && !failed) return row[0];
@@ -91,7 +70,7 @@ class ZfsSnapshot : public VolumeSnapshot {
 
  private:
   void make_visible() {
-    auto rows = ask_zfs({"zfs", "get", "-H", "-o", "value,source", "snapdev", volume_});
+    auto rows = command_rows({"zfs", "get", "-H", "-o", "value,source", "snapdev", volume_}, '\t');
     if (rows.size() != 1 || rows[0].size() != 2)
       throw base::Error(base::ErrorCode::io,
                         "zfs does not say how it shows snapshots of " + volume_);
@@ -138,13 +117,14 @@ std::unique_ptr<VolumeSnapshot> zfs_snapshot_of(const std::string& path,
                                                 const std::string& prefix) {
   std::string volume = volume_of(path);
   if (volume.empty()) return nullptr;
-  auto rows = ask_zfs({"zfs", "list", "-H", "-o", "type", volume});
+  auto rows = command_rows({"zfs", "list", "-H", "-o", "type", volume}, '\t');
   if (rows.size() != 1 || rows[0].size() != 1 || rows[0][0] != "volume") return nullptr;
   return std::make_unique<ZfsSnapshot>(volume, prefix + base::to_hex(base::random_array<4>()));
 }
 
 void remove_abandoned_zfs_snapshots(const std::string& prefix) {
-  for (const auto& row : ask_zfs({"zfs", "list", "-H", "-o", "name", "-t", "snapshot"})) {
+  for (const auto& row :
+       command_rows({"zfs", "list", "-H", "-o", "name", "-t", "snapshot"}, '\t')) {
     if (row.empty()) continue;
     size_t at = row[0].find('@');
     if (at == std::string::npos || !std::string_view(row[0]).substr(at + 1).starts_with(prefix))

@@ -7,6 +7,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/import_source.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -79,12 +80,8 @@ base::Command machine_import_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "EXPORT is an OVA, OVF, VMX or VMA file, a folder with one of these or with what Hyper-V "
-      "exported, or a VHD or VHDX file with its parents beside it. It becomes a whole machine: "
-      "disks "
-      "with their buses and order, firmware, CPUs, memory and network cards; what could not be "
-      "kept "
-      "is in the point's note.\n\n"
+      std::string(kExportHelp) +
+      "\n\n"
       "The files are read here, with the rights of whoever runs this command, and sent to the "
       "appliance as an agent would. There it is a job of the kind import, which can be cancelled. "
       "A "

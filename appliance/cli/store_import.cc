@@ -3,6 +3,7 @@
 #include "appliance/cli/commands.h"
 #include "appliance/cli/import_source.h"
 #include "appliance/cli/present.h"
+#include "appliance/cli/selectors.h"
 #include "appliance/cli/store_options.h"
 #include "appliance/cli/table.h"
 #include "base/error.h"
@@ -75,12 +76,8 @@ base::Command store_import_command() {
   command.declare_options = declare_options;
   command.run = run;
   command.notes =
-      "EXPORT is an OVA, OVF, VMX or VMA file, a folder with one of these or with what Hyper-V "
-      "exported, or a VHD or VHDX file with its parents beside it. It becomes a whole machine: "
-      "disks "
-      "with their buses and order, firmware, CPUs, memory and network cards; what could not be "
-      "kept "
-      "is in the point's note.\n\n"
+      std::string(kExportHelp) +
+      "\n\n"
       "Each point is complete. Chunks that the store has already are not stored again. While an "
       "appliance has the store, use 'muletto machine import'.";
   return command;

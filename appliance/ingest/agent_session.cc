@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "appliance/ingest/instant_sink.h"
+#include "appliance/ingest/newest_point.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -51,16 +52,11 @@ std::optional<TimelineHolder> AgentSession::holder_for_us(const std::string& mac
 }
 
 std::optional<images::wire::LastPoint> AgentSession::last_point(const std::string& machine_name) {
-  std::vector<images::PointSummary> points = writer().reader().points_of(machine_name);
-  if (points.empty()) return std::nullopt;
-  images::Point point = writer().reader().read_point(points.back().id);
-  images::wire::LastPoint last;
-  last.id = point.id;
-  last.time_ms = point.time_ms;
-  for (const images::PointDisk& disk : point.disks) last.disks.push_back({disk.name, disk.size});
+  auto last = newest_point(writer().reader(), machine_name);
+  if (!last) return std::nullopt;
   if (auto holder = holder_for_us(machine_name)) {
     for (const auto& [of_vm, of_machine] : holder->disk_names) {
-      for (auto& disk : last.disks) {
+      for (auto& disk : last->disks) {
         if (disk.name == of_machine) disk.name = of_vm;
       }
     }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "appliance/ingest/newest_point.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -42,14 +43,7 @@ void ImportSession::authorize(const std::string& machine_name) {
 }
 
 std::optional<images::wire::LastPoint> ImportSession::last_point(const std::string& machine_name) {
-  std::vector<images::PointSummary> points = writer().reader().points_of(machine_name);
-  if (points.empty()) return std::nullopt;
-  images::Point point = writer().reader().read_point(points.back().id);
-  images::wire::LastPoint last;
-  last.id = point.id;
-  last.time_ms = point.time_ms;
-  for (const images::PointDisk& disk : point.disks) last.disks.push_back({disk.name, disk.size});
-  return last;
+  return newest_point(writer().reader(), machine_name);
 }
 
 std::vector<images::PointSummary> ImportSession::points(const std::string& machine_name) {
