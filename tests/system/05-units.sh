@@ -9,7 +9,7 @@ service_section="Type ExecStart Restart RestartSec RestartPreventExitStatus Kill
   CapabilityBoundingSet ProtectKernelLogs SystemCallArchitectures LockPersonality RestrictRealtime RestrictSUIDSGID"
 install_section="WantedBy"
 
-has() {  # has UNIT LINE
+unit_has() {  # unit_has UNIT LINE
   grep -qx -- "$2" "$1" || fail "${1##*/} lacks '$2'"
 }
 for unit in "$SOURCE/appliance/dist/mulettod.service" "$SOURCE/agent/dist/muletto-agent.service"; do
@@ -26,7 +26,7 @@ for unit in "$SOURCE/appliance/dist/mulettod.service" "$SOURCE/agent/dist/mulett
     esac
   done < "$unit"
   for line in StartLimitIntervalSec=0 UMask=0077 LimitCORE=0 NoNewPrivileges=yes ProtectSystem=full PrivateTmp=yes; do
-    has "$unit" "$line"
+    unit_has "$unit" "$line"
   done
   grep -qE '^After=.*time-sync.target' "$unit" && grep -qE '^Wants=.*time-sync.target' "$unit" \
     || fail "${unit##*/} does not wait for the clock"
@@ -34,8 +34,8 @@ for unit in "$SOURCE/appliance/dist/mulettod.service" "$SOURCE/agent/dist/mulett
   ! grep -qE '^(PrivateDevices|DevicePolicy|DeviceAllow|ProtectClock|RestrictNamespaces|PrivateNetwork|PrivateUsers)=' \
     "$unit" || fail "${unit##*/} takes away what the program needs"
 done
-has "$SOURCE/appliance/dist/mulettod.service" KillMode=process
-has "$SOURCE/appliance/dist/mulettod.service" Restart=always
+unit_has "$SOURCE/appliance/dist/mulettod.service" KillMode=process
+unit_has "$SOURCE/appliance/dist/mulettod.service" Restart=always
 if command -v systemd-analyze > /dev/null; then
   ! systemd-analyze verify "$SOURCE/appliance/dist/mulettod.service" 2>&1 | grep -iE "unknown|invalid" \
     || fail "systemd does not take a unit"

@@ -128,8 +128,8 @@ source <($1 completion zsh)
 words=("$@") CURRENT=$# PREFIX=${@[-1]}
 _$1
 END
-  zsh -f "$WORK/ask.zsh" muletto boot sta | grep -q '^start:Start instant VMs' || fail "zsh does not offer boot start"
-  zsh -f "$WORK/ask.zsh" muletto boot start --network bri | grep -qx 'bridge\\:' || fail "zsh does not offer bridge:"
+  zsh -f "$WORK/ask.zsh" muletto boot sta | has '^start:Start instant VMs' || fail "zsh does not offer boot start"
+  zsh -f "$WORK/ask.zsh" muletto boot start --network bri | has -x 'bridge\\:' || fail "zsh does not offer bridge:"
   [ "$(zsh -f "$WORK/ask.zsh" muletto-restore disk --to x)" = files ] || fail "zsh offers no files"
 else
   echo "skipped: zsh is not installed"
@@ -139,10 +139,10 @@ if command -v fish > /dev/null; then
   for program in $programs; do fish --no-execute "$share/fish/vendor_completions.d/$program.fish"; done
   # ask_fish LINE: what fish offers at the end of the line.
   ask_fish() { fish --no-config -c "source $share/fish/vendor_completions.d/${1%% *}.fish; complete -C '$1'"; }
-  ask_fish "muletto boot sta" | grep -q '^start.Start instant VMs' || fail "fish does not offer boot start"
-  ask_fish "muletto boot start x --firmware=" | grep -qx -- '--firmware=uefi' || fail "fish does not offer uefi"
-  ask_fish "muletto store info fo" | grep -q '^folder/' || fail "fish offers no folders"
-  ask_fish "muletto-restore disk --store store shop@" | grep -q "^shop@$time" \
+  ask_fish "muletto boot sta" | has '^start.Start instant VMs' || fail "fish does not offer boot start"
+  ask_fish "muletto boot start x --firmware=" | has -x -- '--firmware=uefi' || fail "fish does not offer uefi"
+  ask_fish "muletto store info fo" | has '^folder/' || fail "fish offers no folders"
+  ask_fish "muletto-restore disk --store store shop@" | has "^shop@$time" \
     || fail "fish does not offer the points of a store"
 else
   echo "skipped: fish is not installed"

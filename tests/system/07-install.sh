@@ -11,21 +11,21 @@ cmake --install "$MULETTO_BUILD" --prefix "$prefix" > "$WORK/install.log" || fai
 
 # ---- where Debian expects it below /usr
 (cd "$prefix" && find . -type f -printf '%P %m\n' | sort) > "$WORK/files"
-has() {  # has MODE FILE...
+installed() {  # installed MODE FILE...
   local file
   for file in "${@:2}"; do grep -qx "$file $1" "$WORK/files" || fail "$file is not installed with mode $1"; done
 }
-has 755 bin/mulettod bin/muletto bin/muletto-agent bin/muletto-restore
-has 755 lib/muletto/muletto-sandbox lib/muletto/muletto-parse
-has 644 lib/systemd/system/mulettod.service lib/systemd/system/muletto-agent.service
-has 644 share/man/man1/muletto.1 share/man/man1/muletto-boot.1 share/man/man1/muletto-restore.1 \
+installed 755 bin/mulettod bin/muletto bin/muletto-agent bin/muletto-restore
+installed 755 lib/muletto/muletto-sandbox lib/muletto/muletto-parse
+installed 644 lib/systemd/system/mulettod.service lib/systemd/system/muletto-agent.service
+installed 644 share/man/man1/muletto.1 share/man/man1/muletto-boot.1 share/man/man1/muletto-restore.1 \
   share/man/man8/mulettod.8 share/man/man8/muletto-agent.8
 for program in mulettod muletto muletto-agent muletto-restore; do
-  has 644 "share/bash-completion/completions/$program" "share/zsh/vendor-completions/_$program" \
+  installed 644 "share/bash-completion/completions/$program" "share/zsh/vendor-completions/_$program" \
     "share/fish/vendor_completions.d/$program.fish"
 done
-has 644 share/doc/muletto/LICENSE share/doc/muletto/examples/mulettod.toml
-has 755 share/doc/muletto/examples/hooks/muletto-freeze-hook
+installed 644 share/doc/muletto/LICENSE share/doc/muletto/examples/mulettod.toml
+installed 755 share/doc/muletto/examples/hooks/muletto-freeze-hook
 grep -qE '^lib/muletto/nbdkit-muletto-plugin.so (755|644)$' "$WORK/files" || fail "the plugin is not installed"
 ! grep -E '(test|tool|fuzz|\.a |\.h |^include/)' "$WORK/files" || fail "that is not for users"
 ! grep -qE '^(etc|var)/' "$WORK/files" || fail "settings or state are installed"

@@ -79,7 +79,7 @@ cmp "$WORK/point" "$WORK/volume.before" || fail "the volume is not what it was a
 
 echo "a snapshot that fills up, and one that a killed sync left"
 echo 99.00 > "$WORK/lvm/.percent"
-cp "$WORK/volume" "$WORK/lvm/$(sed 's/-[0-9a-f]*$/-00000000/' "$WORK/created" | head -n 1)"
+cp "$WORK/volume" "$WORK/lvm/$(sed 's/-[0-9a-f]*$/-00000000/' "$WORK/created" | sed -n 1p)"
 PATH=$WORK/bin:$PATH expect_failure 7 "snapshot .* is full" physical_sync --disk "data=$WORK/volume"
 [ -z "$(ls "$WORK/lvm")" ] || fail "a snapshot is left: $(ls "$WORK/lvm")"
 
@@ -134,7 +134,7 @@ ZFS
   [ "$(tail -n 1 "$WORK/zfs/words")" = "inherit snapdev tank/data" ] || fail "snapdev was not put back: $(cat "$WORK/zfs/words")"
   # One that a killed sync left.
   rm "$WORK/zfs/broken"
-  name=$(sed -n 's/^snapshot tank.data@//p' "$WORK/zfs/words" | head -n 1)
+  name=$(sed -n 's/^snapshot tank.data@//p' "$WORK/zfs/words" | sed -n 1p)
   cp /dev/zvol/tank/data "/dev/zvol/tank/data@${name%-*}-00000000"
   PATH=$WORK/bin:$PATH physical_sync --disk data=/dev/zvol/tank/data > "$WORK/result"
   [ "$(ls /dev/zvol/tank)" = data ] || fail "an abandoned snapshot stays: $(ls /dev/zvol/tank)"

@@ -159,10 +159,10 @@ virsh destroy gone > /dev/null
 muletto-agent forget gone --state-directory "$STATE" --run-directory "$RUN" --libvirt-uri "$LIBVIRT_DEFAULT_URI" > "$WORK/forgotten"
 grep -q "removed checkpoint muletto-" "$WORK/forgotten" || fail "$(cat "$WORK/forgotten")"
 grep -q "removed bitmap muletto-.* of vda" "$WORK/forgotten" || fail "$(cat "$WORK/forgotten")"
-! qemu-img info "$WORK/gone.qcow2" | grep -q "name: muletto-" || fail "a bitmap is left"
+! qemu-img info "$WORK/gone.qcow2" | has "name: muletto-" || fail "a bitmap is left"
 agent_sync gone > "$WORK/result"
 [[ $(result note) =~ read\ in\ full ]] || fail "the note: $(result note)"
-muletto-agent forget gone --state-directory "$STATE" --run-directory "$RUN" --libvirt-uri "$LIBVIRT_DEFAULT_URI" | grep -q "nothing of it" || fail "forgotten twice"
+muletto-agent forget gone --state-directory "$STATE" --run-directory "$RUN" --libvirt-uri "$LIBVIRT_DEFAULT_URI" | has "nothing of it" || fail "forgotten twice"
 virsh undefine gone > /dev/null
 muletto-agent forget gone --state-directory "$STATE" --run-directory "$RUN" --libvirt-uri "$LIBVIRT_DEFAULT_URI" > /dev/null
 pass

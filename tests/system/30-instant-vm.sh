@@ -48,7 +48,7 @@ address=$(tool wait "$boot" --timeout 180s | cut -d' ' -f1)
 report=$(tool adopt)
 [ "$(json '.running[0]' <<< "$report")" = "$boot" ] || fail "it was not taken up: $report"
 [ "$(json '.cleaned | length' <<< "$report")" = 0 ] || fail "it cleaned a running VM: $report"
-curl -sf "http://$address/" | grep -q alpha || fail "the wrong page"
+curl -sf "http://$address/" | has alpha || fail "the wrong page"
 sum=$(curl -sf -m 60 "http://$address/cgi-bin/write?invoice:64")
 [ "$(field "$boot" state)" = running ] || fail "state $(field "$boot" state)"
 [ "$(field "$boot" websocket_port)" -gt 0 ] || fail "no websocket for the console"
@@ -60,7 +60,7 @@ tool screenshot "$boot" "$WORK/screen.png"
 kill -9 "$(exports)"
 wait_until 10 "the export is gone" test -z "$(exports)"
 tool tend
-curl -sf -m 90 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the file is damaged"
+curl -sf -m 90 "http://$address/cgi-bin/sum" | has "$sum" || fail "the file is damaged"
 [ "$(field "$boot" state)" = running ] || fail "not running after the export came back"
 
 # Kept and switched on again, it has what was written.
@@ -69,7 +69,7 @@ tool stop "$boot" --keep
 [ "$(field "$boot" state)" = kept ] || fail "state $(field "$boot" state), not kept"
 tool power "$boot" power-on
 address=$(tool wait "$boot" --timeout 180s | cut -d' ' -f1)
-curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the overlay was lost"
+curl -sf -m 60 "http://$address/cgi-bin/sum" | has "$sum" || fail "the overlay was lost"
 tool stop "$boot" --shutdown 30
 nothing_left || fail "something is left: $(find "$WORK/state" "$WORK/run"; exports; virsh list --all)"
 

@@ -37,20 +37,20 @@ muletto store import "$store" --machine large --disk "vda=$WORK/large.img" --for
 start_appliance --libvirt-uri "$LIBVIRT_DEFAULT_URI"
 check moved@latest
 [ -z "$(reasons)" ] || fail "it cannot be started: $(reasons)"
-json '.check.notes | join("; ")' < "$WORK/check" | grep -qF '\EFI\debian\grubx64.efi' || fail "no word of the loader: $(cat "$WORK/check")"
+json '.check.notes | join("; ")' < "$WORK/check" | has -F '\EFI\debian\grubx64.efi' || fail "no word of the loader: $(cat "$WORK/check")"
 muletto boot start moved@latest --network nat --wait --http / --timeout 4m > "$WORK/started"
 muletto boot stop moved --discard --yes > /dev/null
 check empty@latest
-json '.check.notes | join("; ")' < "$WORK/check" | grep -q "nothing to start" || fail "no word of the missing loader: $(cat "$WORK/check")"
+json '.check.notes | join("; ")' < "$WORK/check" | has "nothing to start" || fail "no word of the missing loader: $(cat "$WORK/check")"
 check large@latest
 [ -z "$(reasons)" ] || fail "it cannot be started: $(reasons)"
 check large@latest --disk-bus sata
-reasons | grep -q "sectors of 4096 bytes" || fail "the reasons: $(reasons)"
+reasons | has "sectors of 4096 bytes" || fail "the reasons: $(reasons)"
 muletto boot start large@latest > /dev/null
-virsh dumpxml "$(virsh list --name | grep muletto-large)" | grep -q "logical_block_size='4096'" || fail "the VM's disk has small sectors"
+virsh dumpxml "$(virsh list --name | grep muletto-large)" | has "logical_block_size='4096'" || fail "the VM's disk has small sectors"
 muletto boot stop large --discard --yes > /dev/null
 check moved@latest --network isolated --network nat
-reasons | grep -q "2 networks are given" || fail "the reasons: $(reasons)"
+reasons | has "2 networks are given" || fail "the reasons: $(reasons)"
 
 echo "what libvirt refuses is known before the start"
 check moved@latest --cpus 200 --disk-bus ide

@@ -136,8 +136,8 @@ for machine in server desktop; do
   [ "$(grep -c '^> "Start"=dword:00000003' "$WORK/changes")" = 2 ] || fail "cards: $(cat "$WORK/changes")"
   [ "$(grep -c '^>' "$WORK/changes")" = 12 ] || fail "more was changed: $(cat "$WORK/changes")"
   ! grep -q StartOverride "$WORK/$machine.reg" || fail "a StartOverride is left"
-  notes $machine | grep -qF 'ControlSet002\Services\storahci starts with the boot loader (Start was 3, is 0)' || fail "the notes: $(notes $machine)"
-  notes $machine | grep -q 'fast startup' || fail "no word of fast startup: $(notes $machine)"
+  notes $machine | has -F 'ControlSet002\Services\storahci starts with the boot loader (Start was 3, is 0)' || fail "the notes: $(notes $machine)"
+  notes $machine | has 'fast startup' || fail "no word of fast startup: $(notes $machine)"
   [ "$(json '.[0].changes | length' < "$WORK/state/vms/$(cat "$WORK/$machine.id")/windows.json")" = 16 ] || fail "what can be taken back: $(cat "$WORK/state/vms/$(cat "$WORK/$machine.id")/windows.json")"
   muletto boot stop $machine --discard --yes > /dev/null
   "$BIN/muletto-restore" disk --store "$store" $machine@latest --disk vda --to "$WORK/$machine.point" > /dev/null
@@ -148,7 +148,7 @@ done
 echo "the changes can be taken back"
 dd if="$WORK/server.img" of="$WORK/back" bs=1M skip=17 status=none
 "$BIN/muletto-windows" prepare "$WORK/back" | json .changes > "$WORK/taken"
-"$BIN/muletto-windows" restore "$WORK/back" "$(cat "$WORK/taken")" | grep -q '"restored":16' || fail "not all was taken back"
+"$BIN/muletto-windows" restore "$WORK/back" "$(cat "$WORK/taken")" | has '"restored":16' || fail "not all was taken back"
 ntfscat "$WORK/back" Windows/System32/config/SYSTEM > "$WORK/back.hive"
 hivexregedit --export --prefix "$prefix" "$WORK/back.hive" '\' | diff "$WORK/before.reg" - || fail "it is not as it was"
 
@@ -156,7 +156,7 @@ hivexregedit --export --prefix "$prefix" "$WORK/back.hive" '\' | diff "$WORK/bef
 refused() {
   echo "$1: $2"
   start "$1"
-  notes "$1" | grep -Eq "was not prepared.*$2" || fail "the notes: $(notes "$1")"
+  notes "$1" | has -E "was not prepared.*$2" || fail "the notes: $(notes "$1")"
   hive_of "$1" 2> /dev/null || true
   cmp "$WORK/$1.img" "$WORK/$1.after" || fail "its disk was changed"
   muletto boot stop "$1" --discard --yes > /dev/null

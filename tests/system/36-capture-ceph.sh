@@ -45,7 +45,7 @@ CONF
   ceph osd new "$uuid" > /dev/null
   ceph-osd -i 0 --mkfs --osd-uuid "$uuid" > /dev/null 2>&1
   start_background ceph-osd ceph-osd -i 0 -f
-  osd_is_up() { timeout 30 ceph osd stat | grep -q "1 up"; }
+  osd_is_up() { timeout 30 ceph osd stat | has "1 up"; }
   wait_until 150 "Ceph's store is up" osd_is_up
   ceph osd pool create data 8 > /dev/null 2>&1
   rbd create data/shop --size 64M --image-feature layering

@@ -191,7 +191,7 @@ echo "  $(json .bytes_read < "$WORK/result") bytes read, of $(json '[.disks[].si
 echo "the guest runs: frozen for an instant, and the monitor is free meanwhile"
 change
 start_sync running web --config "$WORK/agent.toml" --full --limit 8M
-exported() { qmp query-block-exports | grep -q muletto-vdb && [ -z "$(find "$STATE/machines" -name '*.frozen')" ]; }
+exported() { qmp query-block-exports | has muletto-vdb && [ -z "$(find "$STATE/machines" -name '*.frozen')" ]; }
 wait_until 60 "the exports of a sync" exported
 started=${EPOCHREALTIME/./}
 [ "$(qmp query-status | json .running)" = true ] || fail "the guest does not run"
@@ -275,5 +275,5 @@ echo "any QEMU, without a definition"
 sed -i '/definition/d' "$WORK/agent.toml"
 agent_sync web --config "$WORK/agent.toml" --quiet > "$WORK/result"
 [ "$(json '[.disks[].name] | join(" ")' < "$WORK/result")" = "scsi0 virtio1" ] || fail "the disks: $(cat "$WORK/result")"
-muletto-agent list --config "$WORK/agent.toml" | grep -q "^web *running" || fail "web is not listed"
+muletto-agent list --config "$WORK/agent.toml" | has "^web *running" || fail "web is not listed"
 pass

@@ -33,7 +33,7 @@ muletto machine import web.ova --cpus 1 --memory 256M > import.out
 grep -q "imported from OVA" import.out || fail "no note: $(cat import.out)"
 [ "$(last_job state)" = succeeded ] || fail "the job is $(last_job state)"
 [ "$(last_job requested_by)" = root ] || fail "the job was asked for by $(last_job requested_by)"
-muletto job show "$(last_job id)" | grep -q "committed point" || fail "the job's log does not name the point"
+muletto job show "$(last_job id)" | has "committed point" || fail "the job's log does not name the point"
 muletto-restore machine --store "$store" web@latest --to out > /dev/null 2>&1
 cmp out/*hda.img guest.img
 cmp out/*hdb.img data.raw
@@ -41,7 +41,7 @@ cmp out/*hdb.img data.raw
 echo "it boots: its disk on the bus that the export says, its card with its address"
 muletto boot check web@latest > check.out
 muletto boot start web@latest --network nat --wait --http / --timeout 5m -o json > boot.json
-curl -sf -m 30 "http://$(json '.boot.addresses[0]' < boot.json)/" | grep -q imported || fail "the wrong page"
+curl -sf -m 30 "http://$(json '.boot.addresses[0]' < boot.json)/" | has imported || fail "the wrong page"
 virsh dumpxml "$(virsh list --name | grep '^muletto-')" > domain.xml
 grep -q "<target dev='hda' bus='ide'" domain.xml || fail "not on IDE: $(cat domain.xml)"
 grep -q "00:50:56:ab:cd:ef" domain.xml || fail "another MAC address: $(cat domain.xml)"

@@ -101,7 +101,7 @@ muletto token create --expires 5m -o json > "$WORK/token.json"
 token=$(json .token.token < "$WORK/token.json")
 [ "$(json .token.command < "$WORK/token.json")" = \
   "muletto-agent enroll 127.0.0.1:$port --fingerprint $fingerprint" ] || fail "another enroll line"
-muletto token create | grep -q 'muletto-agent enroll' || fail "token create does not print the line for the host"
+muletto token create | has 'muletto-agent enroll' || fail "token create does not print the line for the host"
 ! grep -q "$token" "$state"/catalog.sqlite* || fail "the token's secret is in the catalog"
 enroll "$token" alpha > "$WORK/alpha.json"
 json .certificate < "$WORK/alpha.json" > "$WORK/alpha.crt"

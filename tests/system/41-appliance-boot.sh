@@ -31,10 +31,10 @@ expect_failure 4 "in use|writ" muletto store delete "$state/stores/default" alph
 muletto boot start alpha@latest --memory 256M --cpus 1 --network nat --wait --http / --timeout 4m -o json > "$WORK/boot.json"
 boot=$(json .boot.id < "$WORK/boot.json")
 address=$(json '.boot.addresses[0]' < "$WORK/boot.json")
-curl -sf "http://$address/" | grep -q alpha || fail "the wrong page"
+curl -sf "http://$address/" | has alpha || fail "the wrong page"
 [ "$(json .boot.state < "$WORK/boot.json")" = running ] || fail "it does not run"
-muletto boot list | grep -q "$boot"
-muletto boot show alpha | grep -q "$address"
+muletto boot list | has "$boot"
+muletto boot show alpha | has "$address"
 muletto boot console "$boot" -o json | jq -e '.console.vnc_port > 0 and (.console.password | length) == 8' > /dev/null
 muletto boot screenshot "$boot" "$WORK/screen.png"
 [ "$(file -b --mime-type "$WORK/screen.png")" = image/png ] || fail "no picture"
@@ -45,11 +45,11 @@ expect_failure 6 "did not answer" muletto boot wait "$boot" --tcp 9 --timeout 2s
 # The daemon dies; the VM does not notice. The next daemon finds it.
 sum=$(curl -sf -m 60 "http://$address/cgi-bin/write?invoice:64")
 stop_background mulettod KILL
-curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the VM suffered"
+curl -sf -m 60 "http://$address/cgi-bin/sum" | has "$sum" || fail "the VM suffered"
 start_daemon
 [ "$(muletto boot show "$boot" -o json | json .boot.state)" = running ] || fail "the VM is not taken up"
 wait_until 10 "the VM is taken up" grep -q "adopted the instant VM $boot" "$WORK/mulettod.log"
-muletto boot wait "$boot" --http /cgi-bin/sum --timeout 1m | grep -q 200
+muletto boot wait "$boot" --http /cgi-bin/sum --timeout 1m | has 200
 
 # libvirt goes away: the rest works, and the VM is found again. (Not for a libvirt that is not the test's.)
 if [ -z "${MULETTO_LIBVIRT_URI:-}" ]; then

@@ -103,7 +103,7 @@ restarted() {
 }
 wait_until 60 "it is started again" restarted
 muletto boot wait "$boot" --http / --timeout 4m > /dev/null
-curl -sf -m 60 "http://$address/" | grep -q two || fail "what was written is gone"
+curl -sf -m 60 "http://$address/" | has two || fail "what was written is gone"
 page three
 muletto boot power "$boot" pause > /dev/null
 synced 16000000
@@ -115,7 +115,7 @@ expect_failure 6 "is not running" muletto sync start acc
 expect_failure 2 "keep or --discard" muletto boot stop "$boot" < /dev/null
 muletto boot stop "$boot" --discard > /dev/null
 start "$first" --restart wait
-! curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q monday || fail "the wrong point"
+! curl -sf -m 60 "http://$address/cgi-bin/sum" | has monday || fail "the wrong point"
 page older
 muletto boot power "$boot" pause > /dev/null
 synced 16000000
@@ -129,15 +129,15 @@ muletto boot set "$boot" --timeline production > /dev/null
 virsh start acc > /dev/null
 wait_guest_http acc 120
 agent sync acc > /dev/null || fail "the old server is refused still"
-muletto machine show acc -o json | json .machine.point_count | grep -qx 9 || fail "points are missing"
+muletto machine show acc -o json | json .machine.point_count | has -x 9 || fail "points are missing"
 pid=$(pgrep -f "^[^ ]*qemu-system.*$state/vms/$boot")
 kill -KILL "$pid"
 waits() {
-  muletto boot list | grep -q "waits to be powered on"
+  muletto boot list | has "waits to be powered on"
 }
 wait_until 20 "the VM waits" waits
 has_alert() {
-  muletto alert list | grep -q instant-vm-down
+  muletto alert list | has instant-vm-down
 }
 wait_until 20 "there is an alert" has_alert
 muletto boot stop "$boot" --yes > /dev/null

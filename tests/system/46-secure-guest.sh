@@ -100,7 +100,7 @@ echo "the loader that nobody signed is refused"
 rogue=$(muletto boot start rogue@latest --network none -o json | json .boot.id)
 refused() { muletto boot serial "$rogue" | grep -aE "Access Denied|Security Violation"; }
 wait_until 120 "the firmware refuses the loader" refused
-! muletto boot serial "$rogue" | grep -qa READY || fail "an unsigned system runs"
+! muletto boot serial "$rogue" | has -a READY || fail "an unsigned system runs"
 muletto boot stop "$rogue" --discard --yes
 
 echo "the instant VM"

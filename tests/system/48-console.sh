@@ -32,7 +32,7 @@ client --socket "$run/api.sock" "$socket" --type 'echo typed by hand > /dev/ttyS
 wait_until 30 "the keys arrive in the guest" grep -q "typed by hand" "$WORK/follow.log"
 
 echo "tickets: once, and for this VM only"
-muletto boot console "$boot" | grep -q "https://.*/console/$boot#ticket=[0-9a-f]*&machine="
+muletto boot console "$boot" | has "https://.*/console/$boot#ticket=[0-9a-f]*&machine="
 ticket() { muletto boot console "$boot" -o json | json .ticket.ticket; }
 one=$(ticket)
 client --tls "$address" "$socket?ticket=$one" > "$WORK/seen"
@@ -49,8 +49,8 @@ refused "/api/v1/boots/ffffffffffffffff/console/ws?ticket=$(ticket)" 403
 [ "$(curl -sk -o /dev/null -w '%{http_code}' -X POST "https://$address/api/v1/boots/$boot/console/ticket")" = 401 ]
 
 echo "the page and noVNC"
-curl -skf "https://$address/console/$boot" | grep -q /assets/console.js
-curl -skf "https://$address/assets/console.js" | grep -q /novnc/core/rfb.js
+curl -skf "https://$address/console/$boot" | has /assets/console.js
+curl -skf "https://$address/assets/console.js" | has /novnc/core/rfb.js
 for bad in novnc/../../etc/passwd novnc/%2e%2e/%2e%2e/etc/passwd novnc/core/..%2f..%2f..%2fetc/passwd; do
   [ "$(curl -sk --path-as-is -o /dev/null -w '%{http_code}' "https://$address/$bad")" != 200 ] || fail "$bad was served"
 done

@@ -40,7 +40,7 @@ pulling() {
   muletto boot show "$boot" -o json | jq -e '.boot.pulling == true'
 }
 copying() {
-  virsh blockjob "$(json .boot.domain < "$WORK/boot.json")" "$state/vms/$boot/overlay-vdb.qcow2" --raw | grep -q cur=
+  virsh blockjob "$(json .boot.domain < "$WORK/boot.json")" "$state/vms/$boot/overlay-vdb.qcow2" --raw | has cur=
 }
 wait_until 20 "it is being moved" pulling
 wait_until 20 "QEMU copies" copying
@@ -59,14 +59,14 @@ start_daemon
 wait_until 30 "the pull is taken up" sh -c "muletto job list --kind pull -o json | jq -e '.jobs[0].state == \"running\"'"
 # At once, or begun again by the pull once the export is back.
 wait_until 20 "QEMU copies on" copying
-curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the guest suffered"
+curl -sf -m 60 "http://$address/cgi-bin/sum" | has "$sum" || fail "the guest suffered"
 wait_until 90 "it is local" sh -c "muletto boot show $boot -o json | jq -e .boot.local"
 [ -z "$(exports)" ] || fail "the export still runs"
 [ "$(muletto job list --kind pull -o json | json '.jobs[0].state')" = succeeded ] || fail "the job did not succeed"
 [ "$(muletto boot pull "$boot" -o json | json .job.state)" = succeeded ] || fail "a second pull fails"
 
 # It lives without export and point, also after its power was cut.
-curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "the guest has lost its disk"
+curl -sf -m 60 "http://$address/cgi-bin/sum" | has "$sum" || fail "the guest has lost its disk"
 muletto point delete "$point"
 muletto tenant compact > /dev/null
 [ -z "$(find "$state/traces" -name '*.trace')" ] || fail "the trace outlived the machine's last point"
@@ -74,7 +74,7 @@ muletto boot power "$boot" power-off > /dev/null
 muletto boot power "$boot" power-on > /dev/null
 muletto boot wait "$boot" --http /cgi-bin/sum --timeout 4m > /dev/null
 address=$(muletto boot show "$boot" -o json | json '.boot.addresses[0]')
-curl -sf -m 60 "http://$address/cgi-bin/sum" | grep -q "$sum" || fail "a flushed write is lost"
+curl -sf -m 60 "http://$address/cgi-bin/sum" | has "$sum" || fail "a flushed write is lost"
 muletto boot stop "$boot" --keep > /dev/null
 qemu-img info --output json "$state/vms/$boot/overlay-vdb.qcow2" | jq -e '."backing-filename" == null' > /dev/null \
   || fail "the overlay still has something below it"

@@ -118,7 +118,7 @@ mv "$WORK/db.away" "$WORK/db.raw"
 status=0
 muletto sync start db --follow > "$WORK/by-hand" 2>&1 || status=$?
 # The schedule may have begun one already.
-[ $status -eq 0 ] || grep -q "already being synced" "$WORK/by-hand" || fail "no sync by hand: $(cat "$WORK/by-hand")"
+[ $status -eq 0 ] || has "already being synced" "$WORK/by-hand" || fail "no sync by hand: $(cat "$WORK/by-hand")"
 wait_until 90 "the failures are over" no_alert sync-failing db
 
 # ---- a schedule that is switched off is an alert too
@@ -131,7 +131,7 @@ muletto policy apply --machine web --now
 muletto point list --machine web -o json | json '.points[].id' | cmp - "$WORK/newest" || fail "not the newest three were kept"
 [ "$(machine web .point_count)" = 3 ] || fail "the machine has not three points"
 
-id=$(muletto alert list -o json | json '.alerts[] | select(.subject == "web") | .id' | head -n 1)
+id=$(muletto alert list -o json | json '.alerts[] | select(.subject == "web") | .id' | sed -n 1p)
 muletto alert ack "$id"
 muletto machine unprotect web
 wait_until 20 "unprotected" has_alert machine-unprotected web "not protected"

@@ -40,8 +40,8 @@ muletto boot start controller@latest --then database@latest --network nat --http
 [ "$(states "$WORK/order.json")" = $'controller answered\ndatabase answered' ] \
   || fail "the outcome is $(states "$WORK/order.json")"
 muletto job show "$(muletto job list --kind boots -o json | json '.jobs[0].id')" > "$WORK/job"
-answered=$(grep -n "controller: .* answered" "$WORK/job" | head -n 1 | cut -d: -f1)
-begun=$(grep -n "database runs" "$WORK/job" | head -n 1 | cut -d: -f1)
+answered=$(grep -n "controller: .* answered" "$WORK/job" | sed -n 1p | cut -d: -f1)
+begun=$(grep -n "database runs" "$WORK/job" | sed -n 1p | cut -d: -f1)
 [ -n "$answered" ] && [ -n "$begun" ] && [ "$answered" -lt "$begun" ] || fail "the database did not wait"
 stop_all
 
@@ -50,7 +50,7 @@ expect_failure 1 "2 of 3 machines were not started" \
   muletto boot start huge@latest controller@latest --then web@latest --network none -o json
 [ "$(states "$WORK/stdout")" = $'huge failed\ncontroller started\nweb skipped' ] \
   || fail "the outcome is $(states "$WORK/stdout")"
-json '.boots[0].error' < "$WORK/stdout" | grep -q "4.0 TiB of memory" || fail "no reason is given"
+json '.boots[0].error' < "$WORK/stdout" | has "4.0 TiB of memory" || fail "no reason is given"
 stop_all
 
 # Unless it is told to; --all means all others. Nobody listens on port 9: they run, and are silent.

@@ -19,8 +19,8 @@ disk=$state/stores/default
 libvirt=$(libvirt_uri main) # which is started later
 
 alert_kinds() { muletto alert list -o json | json '.alerts[].kind'; }
-has_alert() { alert_kinds | grep -qx "$1"; }
-has_no_alert() { ! alert_kinds | grep -qx "$1"; }
+has_alert() { alert_kinds | has -x "$1"; }
+has_no_alert() { ! alert_kinds | has -x "$1"; }
 store_state() { [ "$(muletto status -o json | json .store.state)" = "$1" ]; }
 points() { muletto point list -o json | json '[.points[] | select(.missing_since == null)] | length'; }
 points_are() { [ "$(points)" = "$1" ]; }
@@ -59,15 +59,15 @@ id=$(muletto tenant info -o json | json .store.id)
 expect_unusable() { # STATE WORDS
   wait_until 10 "the store is $1" store_state "$1"
   wait_until 10 "an alert about it" has_alert store-unusable
-  muletto status | grep -q "$1 since" || fail "status does not say that it is $1"
-  muletto tenant list | grep -q "$1" || fail "tenant list does not say that it is $1"
+  muletto status | has "$1 since" || fail "status does not say that it is $1"
+  muletto tenant list | has "$1" || fail "tenant list does not say that it is $1"
   muletto tenant info > "$WORK/info"
   grep -q "$2" "$WORK/info" || fail "tenant info does not say '$2'"
   muletto point list > "$WORK/points"
   [ "$(grep -c ' web ' "$WORK/points")" = $count ] || fail "the points are forgotten while it is $1"
   grep -q "could not be asked" "$WORK/points" || fail "point list does not say that the store is $1"
-  muletto machine list | grep -q web || fail "the machine is forgotten while the store is $1"
-  muletto alert list | grep -q "could not be checked" || fail "alert list does not say what was not checked"
+  muletto machine list | has web || fail "the machine is forgotten while the store is $1"
+  muletto alert list | has "could not be checked" || fail "alert list does not say what was not checked"
 }
 expect_ready() {
   wait_until 15 "the store is taken up again" store_state ready
@@ -131,14 +131,14 @@ stop_background mulettod
 muletto store delete "$disk" web@latest > /dev/null
 start_appliance --libvirt-uri "$libvirt"
 wait_until 10 "an alert about the lost point" has_alert points-missing
-muletto point list | grep -q MISSING || fail "the lost point is not shown"
+muletto point list | has MISSING || fail "the lost point is not shown"
 expect_failure 4 "forget" muletto tenant recompute
 muletto tenant recompute --forget > /dev/null
 wait_until 10 "the alert is closed" has_no_alert points-missing
 points_are 2 || fail "points that are left are not there"
 
 # ---- libvirt is not there: said everywhere, an alert
-muletto status | grep -q "libvirt.*not since" || fail "status does not say that libvirt is gone"
+muletto status | has "libvirt.*not since" || fail "status does not say that libvirt is gone"
 wait_until 20 "an alert about libvirt" has_alert_of libvirt
 muletto boot list > "$WORK/boots" 2>&1 || true
 grep -q libvirt "$WORK/boots" || fail "boot list does not say that libvirt is gone"
@@ -163,6 +163,6 @@ points_are 0 || fail "the second appliance has points"
 muletto tenant adopt default --store "$disk" > "$WORK/adopted"
 grep -q "$id" "$WORK/adopted" || fail "another store was adopted"
 points_are 2 || fail "the adopted points are not listed"
-muletto machine list | grep -q web || fail "the adopted machine is not listed"
-muletto tenant create acme --encrypted | grep -q "Keep a copy" || fail "nothing is said of the key"
+muletto machine list | has web || fail "the adopted machine is not listed"
+muletto tenant create acme --encrypted | has "Keep a copy" || fail "nothing is said of the key"
 [ "$(muletto tenant info --tenant acme -o json | json .store.standing.encrypted)" = true ] || fail "acme is not encrypted"

@@ -36,10 +36,10 @@ muletto machine protect web --policy gold > /dev/null
 muletto policy preview --machine web > "$WORK/preview"
 [ "$(grep -c GOES "$WORK/preview")" -eq 6 ] || fail "the preview: $(cat "$WORK/preview")"
 grep -q "last 2" "$WORK/preview" || fail "the preview does not say what keeps a point"
-muletto policy preview gold --keep "last 5" | grep -q "3 of 8 points would be removed" || fail "no preview of another rule"
+muletto policy preview gold --keep "last 5" | has "3 of 8 points would be removed" || fail "no preview of another rule"
 expect_failure 3 "nobody" muletto policy preview --machine nobody
 expect_failure 2 "what to keep" muletto policy preview --keep rubbish
-muletto policy apply gold | grep -q "would remove 6 of 8 points" || fail "it did not wait"
+muletto policy apply gold | has "would remove 6 of 8 points" || fail "it did not wait"
 [ "$(points | wc -l)" -eq 8 ] || fail "a point went in its grace"
 wait_until 20 "the alert says what would go" has_alert retention-held "would remove 6 of 8 points"
 
@@ -56,7 +56,7 @@ jq -n --arg boot $boot --arg point "${id[3]}" --arg store "$WORK/state/stores/de
   restart: "automatic", timeline: "production", restart_count: 0, problem: "", failed_restarts: 0, next_restart_ms: 0
 }' > "$WORK/state/vms/$boot/boot.json"
 expect_failure 4 "$boot of web needs this point" muletto point delete "${id[3]}"
-muletto policy apply --machine web --now | grep -q "^4 points removed" || fail "not four points went"
+muletto policy apply --machine web --now | has "^4 points removed" || fail "not four points went"
 points > "$WORK/left"
 printf '%s\n' "${id[1]}" "${id[3]}" "${id[6]}" "${id[7]}" | cmp - "$WORK/left" || fail "wrong points are left"
 for number in 1 3 6 7; do
@@ -79,14 +79,14 @@ released() {
 }
 wait_until 20 "the released point goes by itself" released
 [ "$(retention_jobs)" -eq $((before + 1)) ] || fail "there are more jobs than deletions"
-muletto policy apply --machine web | grep -q "^0 points removed" || fail "something was left to remove"
+muletto policy apply --machine web | has "^0 points removed" || fail "something was left to remove"
 [ "$(retention_jobs)" -eq $((before + 1)) ] || fail "a job for nothing"
 
 # ---- what cannot be known keeps everything
 echo rubbish > "$WORK/state/vms/$boot/boot.json"
 muletto policy set gold --keep "last 1"
 expect_failure 4 "cannot be read" muletto point delete "${id[6]}"
-muletto policy apply --machine web --now | grep -q "cannot be read" || fail "it went on without the record"
+muletto policy apply --machine web --now | has "cannot be read" || fail "it went on without the record"
 released || fail "a point went though its use was not known"
 rm -r "$WORK/state/vms/$boot"
 muletto policy apply --machine web --now > /dev/null
@@ -101,7 +101,7 @@ expect_failure 4 "held" muletto machine forget web --with-points --yes
 muletto point release web@latest
 muletto machine forget web --with-points --yes
 expect_failure 3 "no machine" muletto machine show web
-muletto machine list -o json | json '.machines | length' | grep -qx 0 || fail "the machine is still listed"
+muletto machine list -o json | json '.machines | length' | has -x 0 || fail "the machine is still listed"
 no_alert machine-unprotected || fail "an alert of a machine that is gone"
 expect_failure 4 "revoke it first" muletto host forget alpha
 host=$(muletto host list -o json | json '.hosts[] | select(.name == "alpha") | .id')

@@ -66,7 +66,7 @@ expect_failure 2 "goes with --follow" muletto events --after 5
 ! seen other '.tenant == "default"' || fail "another tenant's events are shown: $(cat "$WORK/other.log")"
 ! grep -q web "$WORK/other.log" || fail "another tenant's machine is named"
 curl -sk -o "$WORK/answer" -w '%{http_code}' -H "Authorization: Bearer $(< "$WORK/bakery.token")" \
-  "https://$(appliance_address)/api/v1/events/stream?tenant=default" | grep -qx 403 || fail "not refused"
+  "https://$(appliance_address)/api/v1/events/stream?tenant=default" | has -x 403 || fail "not refused"
 
 # ---- a token that is revoked ends its streams
 background_alive other || fail "the stream has ended too early"
@@ -81,5 +81,5 @@ before=$SECONDS
 stop_background mulettod
 [ $((SECONDS - before)) -lt 10 ] || fail "the daemon waited for a stream"
 wait_until 10 "the stream ends with the daemon" gone all
-tail -n 1 "$WORK/plain.log" | grep -q "appliance" || fail "the end is not explained: $(tail -n 1 "$WORK/plain.log")"
+tail -n 1 "$WORK/plain.log" | has "appliance" || fail "the end is not explained: $(tail -n 1 "$WORK/plain.log")"
 kill -CONT "$(background_pid stalled)"

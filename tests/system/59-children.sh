@@ -122,7 +122,7 @@ shares_nothing "$(pgrep -f "nbdkit .*-U $run/vms/$boot")"
 # A sync of the instant VM: the agent's program, its guard, libvirt's backup.
 wait_until 30 "a sync can be ordered" muletto sync start web
 for try in {1..200}; do
-  guard=$(pgrep -f -- "--sync-guard .*$state/instant" | head -n 1) || { sleep 0.1; continue; }
+  guard=$(pgrep -f -- "--sync-guard .*$state/instant" | sed -n 1p) || { sleep 0.1; continue; }
   shares_nothing "$guard"
   break
 done

@@ -19,7 +19,7 @@ muletto tenant adopt default > /dev/null
 muletto boot start alpha@latest --memory 128M --cpus 1 --network none -o json > "$WORK/boot.json"
 boot=$(json .boot.id < "$WORK/boot.json")
 domain=$(virsh list --name | grep '^muletto-')
-runs() { virsh domstate "$domain" | grep -q running; }
+runs() { virsh domstate "$domain" | has running; }
 state_of() { muletto boot show "$boot" -o json | json .boot.state; }
 
 # Both at once, as after a copy that was meant for a trial.
@@ -51,7 +51,7 @@ MULETTO_SOCKET=$original
 stop_background mulettod
 mv "$WORK/state" "$WORK/moved.state"
 start_appliance --name moved
-muletto boot list | grep -q "If that folder was moved, move it back" || fail "no word about the move"
+muletto boot list | has "If that folder was moved, move it back" || fail "no word about the move"
 stop_background moved
 mv "$WORK/moved.state" "$WORK/state"
 start_appliance

@@ -26,7 +26,7 @@ expect_failure 2 "2 machines of the host alpha to the host alpha .db, web.*--yes
 expect_failure 5 "belongs to another host" muletto-agent sync web --config "$WORK/second.toml"
 expect_failure 3 "no machine belongs to a host 'nobody'" muletto host replace nobody alpha --yes
 expect_failure 3 "no host 'nobody'" muletto host replace alpha nobody --yes
-muletto host replace alpha alpha --yes | grep -q "db, web" || fail "nothing was said"
+muletto host replace alpha alpha --yes | has "db, web" || fail "nothing was said"
 for name in web db; do
   muletto-agent sync "$name" --config "$WORK/second.toml" > /dev/null || fail "$name cannot be synced"
   [ "$(muletto machine show "$name" -o json | json .machine.point_count)" = 2 ] || fail "$name has not two points"

@@ -57,7 +57,7 @@ done
 cp "$WORK/data.img" "$WORK/headless.img" && head -c 4096 /dev/zero | dd of="$WORK/headless.img" conv=notrunc status=none
 muletto store import "$state/stores/default" --machine web --disk "vda=$WORK/web.img" --disk "vdb=$WORK/headless.img" --format raw > /dev/null
 add_point web "$WORK/empty.img"
-table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); print $4; exit }')
+table=$(dumpe2fs "$WORK/data.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); if (!n++) print $4 }')
 head -c 4096 /dev/urandom | dd of="$WORK/data.img" bs=1024 seek="$table" conv=notrunc status=none
 muletto store import "$state/stores/default" --machine damaged --disk "vda=$WORK/web.img" --disk "vdb=$WORK/data.img" --format raw > /dev/null
 start_daemon
@@ -96,7 +96,7 @@ verdict web@latest fail
 reason "^vda1 holds nothing"
 # What was there in the last pass and is not any more is a fail, also when the system starts without it; unless it was
 # given up on purpose.
-muletto verify checks web | grep -qx "learned   volume:vdb" || fail "not learned: $(muletto verify checks web)"
+muletto verify checks web | has -x "learned   volume:vdb" || fail "not learned: $(muletto verify checks web)"
 verdict "$without_data" fail
 reason "^vdb holds nothing"
 # A point that is older need not have what came later.
@@ -132,13 +132,13 @@ reason "tcp:4444"
 muletto verify checks web --clear > /dev/null
 
 [ "$(muletto verify bisect web -o json | json .point)" = "$without_data" ] || fail "bisect found another point"
-muletto verify list --machine web | grep -q "Proved recovery time"
+muletto verify list --machine web | has "Proved recovery time"
 
 # What it means: alerts of a target that is missed and of points that fail, and the report.
 muletto policy set default --rto 1s > /dev/null
 _alerts() { muletto alert list -o json | jq -e '[.alerts[].kind] | index("recovery-slow") and index("verification-failed")'; }
 wait_until 15 "the alerts are there" _alerts
-muletto machine show web | grep -q "Proved recovery time" || fail "machine show does not tell the recovery time"
+muletto machine show web | has "Proved recovery time" || fail "machine show does not tell the recovery time"
 muletto report create --timezone Europe/Rome --out "$WORK/report.html" > /dev/null
 grep -q 'data:image/png;base64,' "$WORK/report.html" || fail "no screen in the report"
 ! grep -qE '(src|href)="?(https?:|//|file:)' "$WORK/report.html" || fail "the report refers to something outside"
@@ -150,12 +150,12 @@ expect_failure 2 "before" muletto report create --from 2026-02-01 --to 2026-01-0
 
 # Killed in the middle: the next daemon leaves nothing of it.
 curl -sf --unix-socket "$MULETTO_SOCKET" -X POST -d "{\"point\": \"$newest\"}" http://localhost/api/v1/verifications > /dev/null
-_runs() { virsh list --name | grep -q muletto-web; }
+_runs() { virsh list --name | has muletto-web; }
 wait_until 20 "the test boot runs" _runs
 stop_background mulettod KILL
 start_daemon
 _gone() {
-  ! virsh list --name | grep -q muletto- && ! virsh net-list --name | grep -q muletto-test &&
+  ! virsh list --name | has muletto- && ! virsh net-list --name | has muletto-test &&
     [ -z "$(find "$state/verify" -name 'overlay*' -o -name '*.qcow2')" ]
 }
 wait_until 20 "the test boot is cleaned away, its overlay too" _gone

@@ -76,7 +76,7 @@ cryptsetup luksFormat --batch-mode --type luks2 --pbkdf argon2id --pbkdf-memory 
   --pbkdf-force-iterations 4 --sector-size 512 --cipher aes-xts-plain64 --key-size 512 \
   --volume-key-file "$WORK/volume-key" "$WORK/luks2.img" "$WORK/secret"
 payload1=$(cryptsetup luksDump "$WORK/luks1.img" | awk '/Payload offset/ { print $3 }')
-payload2=$(cryptsetup luksDump "$WORK/luks2.img" | awk '/offset:/ { print $2; exit }')
+payload2=$(cryptsetup luksDump "$WORK/luks2.img" | awk '/offset:/ { if (!n++) print $2 }')
 dd if="$WORK/luks1.img" of="$WORK/luks2.img" bs=512 skip="$payload1" seek=$((payload2 / 512)) conv=notrunc status=none
 truncate -s 40M "$WORK/inner.img"
 loop2=$(losetup -f --show "$WORK/inner.img") && on_exit losetup -d "$loop2"
@@ -120,7 +120,7 @@ disks=(--disk "vdb=$WORK/pv0.img" --disk "vdc=$WORK/pv1.img" --disk "vdd=$WORK/l
 import() { muletto store import "$state/stores/default" --machine "$1" --disk "vda=$WORK/web.img" "${disks[@]}" --format raw > /dev/null; }
 import web
 # Another machine, whose logical volume is damaged inside.
-table=$(dumpe2fs "$WORK/fs.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); print $4; exit }')
+table=$(dumpe2fs "$WORK/fs.img" 2> /dev/null | awk '/Inode table at/ { sub(/-.*/, "", $4); if (!n++) print $4 }')
 head -c 4096 /dev/urandom | dd of="$WORK/pv0.img" bs=1024 seek=$(((1 + linear) * 1024 + table)) conv=notrunc status=none
 import damaged
 start_appliance --config "$WORK/mulettod.toml"
@@ -133,7 +133,7 @@ verdict() {
     || fail "$1: $(jq -c '.verification | {verdict, reasons}' < "$WORK/seen.json")"
 }
 reasons() { jq -r '.verification.reasons[]' < "$WORK/seen.json"; }
-expect_reason() { reasons | grep -qE "$1" || fail "no reason like '$1': $(reasons)"; }
+expect_reason() { reasons | has -E "$1" || fail "no reason like '$1': $(reasons)"; }
 checked() {
   jq -e --arg name "$1" '[.verification.evidence[] | select(.signal == "file system" and .good)
     | select(.subject | startswith($name + " ("))] | length == 1' < "$WORK/seen.json" > /dev/null \
@@ -155,8 +155,8 @@ expect_failure 2 "either --passphrase-file or --key-file" muletto verify key web
 expect_failure 3 "" muletto verify key web --remove "nothing"
 expect_failure 3 "" muletto verify key nobody
 muletto verify key web --add "other" --passphrase-file "$WORK/secret" > /dev/null
-muletto verify key web | grep -q "^root disk  added" || fail "the key is not listed"
-! muletto verify key web -o json | grep -q "horse" || fail "a key is shown"
+muletto verify key web | has "^root disk  added" || fail "the key is not listed"
+! muletto verify key web -o json | has "horse" || fail "a key is shown"
 [ "$(stat -c %a "$state/volume-keys")" = 700 ] && [ "$(stat -c %a "$state"/volume-keys/*)" = 600 ] || fail "keys are readable by others"
 (for _ in {1..400}; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null | tr '\0' ' ' | grep -aFf "$WORK/secret" && break; sleep 0.1; done) \
   > "$WORK/leaked" &
@@ -169,10 +169,10 @@ expect_reason "Checked and whole: .*in$group/home \(ext4; LVM on LUKS on vdf\)"
 ! grep -rqF "$secret" "$WORK"/*.log "$state"/catalog.sqlite || fail "the key is in a log or in the catalog"
 [ -z "$(find /run -maxdepth 1 -name 'muletto-volumes*')" ] || fail "keys were left in /run: $(ls /run)"
 muletto verify key web --remove other > /dev/null
-muletto verify key web --remove "root disk" | grep -q "no key of web" || fail "a key is left"
+muletto verify key web --remove "root disk" | has "no key of web" || fail "a key is left"
 
 verdict damaged@latest fail
-reasons | head -n 1 | grep -q "file system on $group/root .* is damaged" || fail "the wrong reason: $(reasons)"
+reasons | sed -n 1p | has "file system on $group/root .* is damaged" || fail "the wrong reason: $(reasons)"
 
 # Descriptions that lie: nothing of them is taken for damage, and the verdict is there.
 for image in pv0 luks2 member stack; do

@@ -65,11 +65,11 @@ wait_until 60 "the alert of the fail" open_alert verification-failed
 muletto verify correct "$wrong" pass --reason "the front desk works" > "$WORK/corrected"
 grep -q "Taught, for this machine only" "$WORK/corrected" || fail "nothing was taught: $(cat "$WORK/corrected")"
 wait_until 60 "the alert is closed" no_alert verification-failed
-muletto verify list | grep -q "pass (corrected)" || fail "the list does not show the correction"
-muletto verify list | grep -q "corrected this from inconclusive to pass" || fail "the list does not say who"
+muletto verify list | has "pass (corrected)" || fail "the list does not show the correction"
+muletto verify list | has "corrected this from inconclusive to pass" || fail "the list does not say who"
 muletto report create --out "$WORK/report.html" > /dev/null
 grep -q "corrected this from inconclusive to pass" "$WORK/report.html" || fail "the report does not show the correction"
-muletto verify rules praxis | grep -q "up .*behandlung" || fail "the rule is not listed: $(muletto verify rules praxis)"
+muletto verify rules praxis | has "up .*behandlung" || fail "the rule is not listed: $(muletto verify rules praxis)"
 
 # ---- the lesson: this machine passes, its twin and a machine in trouble do not
 verified praxis pass
@@ -108,5 +108,5 @@ muletto verify export "$wrong" --to "$WORK/pictured.json" --with-pictures --yes 
 rule=$(muletto verify rules praxis -o json | json '.rules[0].number')
 muletto verify forget praxis "$rule" > /dev/null
 expect_failure 3 "no taught rule" muletto verify forget praxis "$rule"
-muletto verify correct "$wrong" --withdraw | grep -q "inconclusive again" || fail "not withdrawn"
+muletto verify correct "$wrong" --withdraw | has "inconclusive again" || fail "not withdrawn"
 verified praxis inconclusive

@@ -141,7 +141,7 @@ for name in alive dead liar flood hurt; do
   eval "job_$name=$!"
 done
 # Meanwhile somebody reloads the firewall: our own chain is emptied, as far as it concerns nobody else.
-_isolated() { find /sys/class/net -maxdepth 1 -name 'muli*' | grep -q . && iptables -S MULETTO_ISOLATED; }
+_isolated() { find /sys/class/net -maxdepth 1 -name 'muli*' | has . && iptables -S MULETTO_ISOLATED; }
 _guarded() { [ "$(iptables -S MULETTO_ISOLATED | grep -c '^-A')" = 4 ] && iptables -C INPUT -i muli+ -j MULETTO_ISOLATED; }
 wait_until 60 "an isolated network is there" _isolated
 iptables -F MULETTO_ISOLATED

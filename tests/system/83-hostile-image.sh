@@ -111,7 +111,7 @@ qemu-img convert -f raw -O qcow2 "$WORK/random.raw" "$folder/large.qcow2"
 chmod 600 "$folder/large.qcow2"
 start_background reading muletto-agent sync large --image "$folder/large.qcow2" --format qcow2 --limit 1M \
   --store "$store" --state-directory "$WORK/agent" --run-directory "$WORK/agent.run" --quiet
-find_reader() { reader=$(pgrep -f -- "^qemu-nbd.*$folder/large.qcow2" | head -n 1) && [ -n "$reader" ]; }
+find_reader() { reader=$(pgrep -f -- "^qemu-nbd.*$folder/large.qcow2" | sed -n 1p) && [ -n "$reader" ]; }
 wait_until 20 "the image is being read" find_reader
 find_reader
 status_of() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$reader/status"; }

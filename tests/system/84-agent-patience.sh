@@ -38,7 +38,7 @@ wait_until 20 "the right clock brings contact" status_is 0 "in contact"
 echo "an appliance that goes away during a sync"
 muletto policy set default --bandwidth 4M > /dev/null
 muletto sync start web > /dev/null
-under_way() { [ "$(stat -c %s "$WORK/agent.run"/orders/*.position 2> /dev/null | head -n 1)" -gt 0 ] &&
+under_way() { [ "$(stat -c %s "$WORK/agent.run"/orders/*.position 2> /dev/null | sed -n 1p)" -gt 0 ] &&
   grep -q '[1-9][0-9]* [1-9]' "$WORK/agent.run"/orders/*.position; }
 wait_until 20 "the sync is under way" under_way
 stop_background mulettod KILL

@@ -59,7 +59,7 @@ renewed() {
 wait_until 30 "the agent renews its certificate" renewed
 wait_until 30 "the log says so" grep -q "this host's certificate is renewed" "$WORK/agent.log"
 stop_background agent
-openssl x509 -in "$WORK/second.crt" -noout -subject | grep -qi "$(jq -r .host_id "$enrollment")" \
+openssl x509 -in "$WORK/second.crt" -noout -subject | has -i "$(jq -r .host_id "$enrollment")" \
   || fail "the new certificate is another host's"
 made=$(muletto host list -o json | json '.hosts[] | select(.name == "alpha") | .certificate_made')
 [ "${made:0:4}" -ge $(($(/bin/date +%Y) + 5)) ] || fail "the list says that it was made $made"

@@ -154,5 +154,5 @@ expect_read() {
 
 # bitmap_of IMAGE   the name of the agent's bitmap in an image that is not in use.
 bitmap_of() {
-  qemu-img info --output json "$1" | json '."format-specific".data.bitmaps[]?.name' | grep muletto | head -n 1
+  qemu-img info --output json "$1" | json '."format-specific".data.bitmaps[]?.name' | grep muletto | sed -n 1p
 }

@@ -193,6 +193,12 @@ json() {
   jq -r "$1"
 }
 
+# COMMAND | has GREP-ARGUMENT...   whether a line matches. Unlike grep -q it reads to the end: a command
+# whose reader is gone dies of SIGPIPE, and under pipefail that looks like "no match".
+has() {
+  [ "$(grep -c "$@")" -gt 0 ]
+}
+
 # ---- background programs
 
 # start_background NAME COMMAND...   runs a program (not a shell function) with its output appended
@@ -217,7 +223,7 @@ background_pid() {
 # background_alive NAME   is true while the program runs.
 background_alive() {
   # The shell's own job list: the process id may already have been reused by another program.
-  [ -n "${_background[$1]:-}" ] && jobs -rp | grep -qx "${_background[$1]}"
+  [ -n "${_background[$1]:-}" ] && jobs -rp | has -x "${_background[$1]}"
 }
 
 # stop_background NAME [SIGNAL]   ends the program (default: TERM, and KILL after 10 s) and waits
@@ -314,7 +320,7 @@ ensure_network() {
   command -v iptables > /dev/null || skip "no NAT network here: iptables is missing"
   for try in {1..10}; do
     subnet=192.168.$((100 + RANDOM % 150))
-    ! ip -4 route list match $subnet.1 | grep -qv ^default || continue
+    ! ip -4 route list match $subnet.1 | has -v ^default || continue
     # libvirt refuses a subnet that has come into use in the meantime: then try the next one.
     if error=$(virsh net-create /dev/stdin 2>&1 <<XML
 <network>
@@ -551,7 +557,7 @@ remove_guest() {
 
 # guest_state NAME   prints the state as libvirt names it: running, paused, shut off, ...
 guest_state() {
-  virsh domstate "$1" | head -n 1
+  virsh domstate "$1" | sed -n 1p
 }
 
 # wait_guest_state NAME STATE SECONDS
@@ -596,7 +602,7 @@ _forwarded_endpoint() {
   host_port=$(awk -v port="$port" '/HOST_FORWARD/ && $6 == port && !found++ { print $4 }' \
     <<< "$forwards")
   if [ -z "$host_port" ]; then
-    netdev=$(sed -nE 's/^Hub [^(]*\((.*)\):.*/\1/p' <<< "$forwards" | head -n 1)
+    netdev=$(sed -nE 's/^Hub [^(]*\((.*)\):.*/\1/p' <<< "$forwards" | sed -n 1p)
     host_port=$(free_port)
     error=$(virsh qemu-monitor-command "$name" --hmp \
       "hostfwd_add $netdev tcp:127.0.0.1:$host_port-:$port" | tr -d '\r\n')
