@@ -22,6 +22,8 @@ wait_until 5 "the sleeper sleeps" background_alive sleeper
 start_background brief true
 wait_until 5 "the brief one ends" bash -c "! kill -0 $(background_pid brief)"
 if background_alive brief; then fail "a program that has ended counts as alive"; fi
+seq 100000 | has -x 1 || fail "a match in a long output is not seen"
+! seq 100000 | has -x 0 || fail "a match that is not there is seen"
 [ "$(free_port)" != "$(free_port)" ]
 [ "$(echo '{"a":"b"}' | json .a)" = b ]
 [ "$(sha256_of /dev/null)" = e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 ]
@@ -83,3 +85,38 @@ done
 [ -z "$(find "$OUTSIDE" -name 'muletto-*')" ] || fail "a test left its folder behind"
 
 expect_failure 2 "no test named 'nothing'" "$suite/run" nothing
+
+# ---- side by side
+rm "$suite"/[0-9]*.sh
+inner_test 11-meets <<'E2'
+touch "$OUTSIDE/first"
+wait_until 20 "the other runs beside this one" test -e "$OUTSIDE/second"
+E2
+inner_test 12-meets <<'E2'
+touch "$OUTSIDE/second"
+wait_until 20 "the other runs beside this one" test -e "$OUTSIDE/first"
+E2
+inner_test 13-apart <<'E2'
+# alone
+[ ! -e "$OUTSIDE/running" ] || fail "another test runs"
+E2
+inner_test 14-loaded <<'E2'
+on_exit rm -f "$OUTSIDE/running"
+touch "$OUTSIDE/running"
+[ -e "$OUTSIDE/again" ] || { touch "$OUTSIDE/again" && fail "the first time"; }
+E2
+inner_test 15-broken <<'E2'
+on_exit rm -f "$OUTSIDE/running"
+touch "$OUTSIDE/running"
+fail "each time"
+E2
+status=0
+TMPDIR=$OUTSIDE "$suite/run" --jobs 2 > "$WORK/output" 2>&1 || status=$?
+cp "$WORK/output" "$WORK/inner.log"
+[ $status -eq 1 ] || fail "the runner's exit code is $status"
+[ "$(tail -n 1 "$WORK/output")" = "4 passed, 1 failed, 0 skipped" ] || fail "wrong last line"
+for line in 'PASS 11-meets' 'PASS 12-meets' 'PASS 13-apart' 'PASS 14-loaded' 'FAIL 15-broken .*exit code 1' \
+  'LOAD 14-loaded \([0-9.]+ s, exit code 1\): failed beside others' 'LOAD 15-broken'; do
+  grep -qE "$line" "$WORK/output" || fail "the runner did not say: $line"
+done
+expect_failure 2 "a number from 1 to 99" "$suite/run" --jobs none

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # timeout: 400
+# alone
 # What is found out before a start, and who meets whom: damaged images, missing bridges and memory are refused with
 # reasons; two machines of one identity never share a network; two recoveries in isolated networks do not see each
 # other, nor the world.
@@ -61,7 +62,7 @@ reasons() {
   shift 2
   muletto boot check "$point" "$@" -o json > "$WORK/check.json" || status=$?
   [ $status -eq 2 ] || fail "boot check $point $*: exit code $status: $(cat "$WORK/check.json")"
-  json '.check.reasons | join("; ")' < "$WORK/check.json" | grep -qE "$regex" || fail "no '$regex': $(cat "$WORK/check.json")"
+  json '.check.reasons | join("; ")' < "$WORK/check.json" | has -E "$regex" || fail "no '$regex': $(cat "$WORK/check.json")"
   status=0
   muletto boot start "$point" "$@" > "$WORK/out" 2>&1 || status=$?
   [ $status -eq $refused ] && grep -qE "$regex" "$WORK/out" || fail "boot start $point $*: $status: $(cat "$WORK/out")"
@@ -77,7 +78,7 @@ reasons torn@latest "check of the store found its image damaged at .*choose anot
 status=0
 muletto verify start torn@latest > "$WORK/out" || status=$?
 [ $status -eq 20 ] && grep -q "found its image damaged" "$WORK/out" || fail "a test boot of it: $status: $(cat "$WORK/out")"
-muletto boot check torn@latest --memory 64M --accept-damage | grep -q "found its image damaged" || fail "nothing is noted"
+muletto boot check torn@latest --memory 64M --accept-damage | has "found its image damaged" || fail "nothing is noted"
 torn=$(muletto boot start torn@latest --accept-damage --memory 64M -o json | json .boot.id)
 muletto boot stop "$torn" --discard --yes > /dev/null
 reasons alpha@latest "no bridge 'nowhere0'" --network bridge:nowhere0
@@ -85,7 +86,7 @@ reasons alpha@latest "4.0 TiB of memory" --memory 4T
 reasons alpha@latest "500 CPUs" --cpus 500
 reasons alpha@latest "no bridge 'nowhere0'.*memory|memory.*no bridge 'nowhere0'" --memory 4T --network bridge:nowhere0
 expect_failure 2 "isolated:NAME" muletto boot start alpha@latest --network nat:x
-muletto boot check alpha@latest --memory 256M | grep -q "Can be started.*yes"
+muletto boot check alpha@latest --memory 256M | has "Can be started.*yes"
 [ "$(muletto boot list -o json | json '.boots | length')" = 0 ] || fail "a check or a refused start left something"
 
 echo "the original is alive on the bridge"
@@ -112,7 +113,7 @@ on_exit ip netns delete "$other"
 ip link set "$other" netns "$other"
 ip -n "$other" link set "$other" address "$mac"
 ip -n "$other" link set "$other" up
-_has_address() { ip -n "$other" -6 address show dev "$other" scope link | grep -q 'inet6 fe80.*' && ! ip -n "$other" -6 address show dev "$other" | grep -q tentative; }
+_has_address() { ip -n "$other" -6 address show dev "$other" scope link | has 'inet6 fe80.*' && ! ip -n "$other" -6 address show dev "$other" | has tentative; }
 wait_until 10 "the original has its address" _has_address
 # What it says by itself about its new address is forgotten.
 bridge fdb del "$mac" dev "${other}p" master || true
@@ -182,8 +183,8 @@ for vm in $again $alpha $beta $alpha2 $gamma; do
 done
 # Isolated bridges that were there before, of another appliance on this machine, still need them.
 if [ -z "$others" ]; then
-  ! iptables -S | grep -q MULETTO_ISOLATED || fail "the rules of isolated networks are left: $(iptables -S)"
+  ! iptables -S | has MULETTO_ISOLATED || fail "the rules of isolated networks are left: $(iptables -S)"
 fi
 [ "$(isolated_bridges)" = "$others" ] || fail "an isolated bridge is left: $(isolated_bridges)"
-! virsh net-list --name | grep -q muletto-isolated || fail "an isolated network is left: $(virsh net-list)"
+! virsh net-list --name | has muletto-isolated || fail "an isolated network is left: $(virsh net-list)"
 pass
