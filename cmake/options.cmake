@@ -23,10 +23,25 @@ if(MULETTO_SANITIZE)
   endif()
 endif()
 
-# muletto_library(name SOURCES... PUBLIC deps... PRIVATE deps...): one static library per directory.
+# A build from nothing may compile sources in groups (-DCMAKE_UNITY_BUILD=ON; scripts/demo and scripts/test do
+# so in a new build folder): docs/decisions/precompiled-headers.md. Names in the unnamed namespaces of a group
+# must differ. Sources for which they do not are compiled by themselves: APART lists them, or ALL.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # GCC takes a source that is included for a header, and warns of unnamed namespaces in it.
+  target_compile_options(muletto_options INTERFACE -Wno-subobject-linkage)
+endif()
+
+# muletto_library(name SOURCES... [APART sources...|ALL] PUBLIC deps... PRIVATE deps...): one static library per
+# directory.
 function(muletto_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;APART;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
+  if(ARG_APART STREQUAL ALL)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
+  else()
+    set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   target_link_libraries(${name} PUBLIC muletto_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
   precompile_headers_of(${name})
 endfunction()

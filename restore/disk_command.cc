@@ -15,7 +15,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_disk(base::options::options_description_easy_init add) {
   declare_store(add);
   add("disk", value<std::string>()->value_name("NAME"),
       "the disk to write (default: the point's only disk)");
@@ -35,7 +35,7 @@ std::string choose_disk(const base::Arguments& arguments, const images::Point& p
   return point.disk(arguments.get("disk")).name;
 }
 
-int run(const base::Arguments& arguments) {
+int run_disk(const base::Arguments& arguments) {
   base::StopSignals signals;
   std::unique_ptr<images::StoreReader> store = open_store(arguments);
   DiskRestore options;
@@ -78,8 +78,8 @@ base::Command disk_command() {
   command.name = "disk";
   command.summary = "Write one disk of a point to a file or a block device";
   command.positional = {"POINT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_disk;
+  command.run = run_disk;
   command.notes =
       std::string(kPointHelp) +
       "\n\n"

@@ -22,7 +22,7 @@ using base::options::value;
 
 constexpr size_t kMaxListed = 400;  // bytes of a line for people
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_machine(base::options::options_description_easy_init add) {
   declare_store(add);
   add("to", value<std::string>()->required()->value_name("DIR"),
       "the folder to write into; created if it does not exist");
@@ -82,7 +82,7 @@ void print_definition_help(const std::string& path, const HostDefinition& defini
              "does not run: it has the original's identity.\n");
 }
 
-int run(const base::Arguments& arguments) {
+int run_machine(const base::Arguments& arguments) {
   base::StopSignals signals;
   std::unique_ptr<images::StoreReader> store = open_store(arguments);
   images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
@@ -144,8 +144,8 @@ base::Command machine_command() {
   command.name = "machine";
   command.summary = "Write all disks and the definition of a point's machine into a folder";
   command.positional = {"POINT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_machine;
+  command.run = run_machine;
   command.notes =
       std::string(kPointHelp) +
       "\n\nThe .xml is libvirt's definition of the machine. Its disks and its UEFI variables are "

@@ -9,7 +9,7 @@
 namespace restore {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_points(const base::Arguments& arguments) {
   std::vector<images::PointSummary> points = open_store(arguments)->points();
   nlohmann::json list = nlohmann::json::array();
   for (const images::PointSummary& point : points) {
@@ -37,7 +37,7 @@ base::Command points_command() {
   command.name = "points";
   command.summary = "List the points of a store";
   command.declare_options = declare_store;
-  command.run = run;
+  command.run = run_points;
   return command;
 }
 

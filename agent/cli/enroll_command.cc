@@ -43,7 +43,7 @@ std::string token_of(const Arguments& arguments) {
   return base::trim(base::read_private_file(arguments.get("token-file"), kMaxTokenFile));
 }
 
-int run(const Arguments& arguments) {
+int run_enroll(const Arguments& arguments) {
   Config config = common_config(arguments);
   EnrollOptions options;
   options.appliance = base::parse_endpoint(arguments.get("HOST:PORT"), kAppliancePort);
@@ -97,7 +97,7 @@ base::Command enroll_command() {
   command.notes =
       "The token is sent only to the appliance whose authority has the fingerprint. The private "
       "key is created here and never leaves this host. The port is 7443 if none is given.";
-  command.run = run;
+  command.run = run_enroll;
   return command;
 }
 

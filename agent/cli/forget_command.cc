@@ -13,7 +13,7 @@
 namespace agent::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_forget(const base::Arguments& arguments) {
   Config config = common_config(arguments);
   std::string name = arguments.get("MACHINE");
   base::check_name(name, "machine's name");
@@ -61,7 +61,7 @@ base::Command forget_command() {
       "it. This removes those of syncs and leaves other programs' alone. Points on the appliance "
       "stay. If the machine is still protected, its next sync reads everything and makes a new "
       "checkpoint: stop it first with 'muletto machine unprotect MACHINE'.";
-  command.run = run;
+  command.run = run_forget;
   return command;
 }
 

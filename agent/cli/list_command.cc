@@ -11,7 +11,7 @@
 namespace agent::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_list(const base::Arguments& arguments) {
   Config config = common_config(arguments);
   std::vector<libvirt::DomainSummary> domains;
   for (const auto& [name, machine] : config.machines) {
@@ -49,7 +49,7 @@ base::Command list_command() {
       "List the machines that can be protected: the domains of this host's libvirt, and those "
       "reached by QEMU's monitor";
   command.declare_options = declare_common_options;
-  command.run = run;
+  command.run = run_list;
   return command;
 }
 

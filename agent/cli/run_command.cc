@@ -7,7 +7,7 @@
 namespace agent::cli {
 namespace {
 
-int run(const base::Arguments& arguments, std::stop_token stop) {
+int run_run(const base::Arguments& arguments, std::stop_token stop) {
   Config config = common_config(arguments);
   std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
   daemon::ServiceCommands commands{{program, "sync", "--quiet"}, {program, "forget"}};
@@ -37,7 +37,7 @@ base::Command run_command(std::stop_token stop) {
   command.notes =
       "Runs until it gets SIGTERM; muletto-agent.service starts it. The appliance decides which "
       "machine is synced when: see 'muletto policy' and 'muletto machine protect'.";
-  command.run = [stop](const base::Arguments& arguments) { return run(arguments, stop); };
+  command.run = [stop](const base::Arguments& arguments) { return run_run(arguments, stop); };
   return command;
 }
 

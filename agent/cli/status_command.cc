@@ -72,7 +72,7 @@ void print_membership(const Membership& member) {
     fmt::print("  last answer {}\n", base::format_time_ms(member.contact->answered_ms));
 }
 
-int run(const base::Arguments& arguments) {
+int run_status(const base::Arguments& arguments) {
   Config config = common_config(arguments);
   auto records = list_tracking(config.state_directory);
   std::optional<Membership> member = membership(config);
@@ -112,7 +112,7 @@ base::Command status_command() {
       "minutes, or this host is not enrolled; 6 when it did not answer; 5 when it has said for "
       "hours that this host is revoked.";
   command.declare_options = declare_common_options;
-  command.run = run;
+  command.run = run_status;
   return command;
 }
 

@@ -157,7 +157,7 @@ void print_text(const SyncResult& result, const std::string& machine_name) {
   if (!details.note.empty()) fmt::print("  {}\n", details.note);
 }
 
-int run(const Arguments& arguments, std::stop_token stop) {
+int run_sync(const Arguments& arguments, std::stop_token stop) {
   Config config = common_config(arguments);
   std::string name = arguments.get("MACHINE");
   MachineConfig machine = config.machines[name];
@@ -280,7 +280,7 @@ base::Command sync_command(std::stop_token stop) {
       "changes continues from that very point. Otherwise everything is read, what the appliance "
       "has is not sent again, and the point's note says why. An interrupted sync leaves nothing "
       "behind.";
-  command.run = [stop](const Arguments& arguments) { return run(arguments, stop); };
+  command.run = [stop](const Arguments& arguments) { return run_sync(arguments, stop); };
   return command;
 }
 

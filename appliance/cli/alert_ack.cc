@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_alert_ack(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post(
       fmt::format("/alerts/{}/acknowledge", base::encode_percent(arguments.get("ALERT"))),
       nlohmann::json::object());
@@ -26,7 +26,7 @@ base::Command alert_ack_command() {
   command.summary = "Acknowledge an alert";
   command.positional = {"ALERT"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_alert_ack;
   command.notes = "ALERT is the number that 'muletto alert list' shows.";
   return command;
 }

@@ -8,7 +8,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_alert_kinds(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/alert-kinds");
   if (print_if_json(arguments, answer)) return 0;
   Table table({{"KIND"}, {"SEVERITY"}, {"WHEN"}, {"WHAT TO DO"}});
@@ -27,7 +27,7 @@ base::Command alert_kinds_command() {
   command.name = "alert kinds";
   command.summary = "List the kinds of alerts, and what to do about each";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_alert_kinds;
   return command;
 }
 

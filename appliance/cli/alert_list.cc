@@ -11,12 +11,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_alert_list(base::options::options_description_easy_init add) {
   add("closed", "also list alerts that are closed");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_alert_list(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get(arguments.has("closed") ? "/alerts?closed=true" : "/alerts");
   if (print_if_json(arguments, answer)) return 0;
@@ -50,8 +50,8 @@ base::Command alert_list_command() {
   base::Command command;
   command.name = "alert list";
   command.summary = "List what is wrong, and what to do about it";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_alert_list;
+  command.run = run_alert_list;
   return command;
 }
 

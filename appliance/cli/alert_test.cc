@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_alert_test(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json job =
       follow_accepted(client, client.post("/alert-tests", nlohmann::json::object()),
@@ -25,7 +25,7 @@ base::Command alert_test_command() {
   command.name = "alert test";
   command.summary = "Send a test alert through every channel";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_alert_test;
   command.notes =
       "The channels are the settings alerts.command and alerts.webhook of the appliance. The "
       "command shows for each of them whether the test alert was sent. It fails if one of them "

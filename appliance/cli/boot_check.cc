@@ -11,7 +11,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_check(base::options::options_description_easy_init add) {
   declare_machine(add);
   declare_connection(add);
 }
@@ -41,7 +41,7 @@ void print_check(const nlohmann::json& check) {
   sheet.print();
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_check(const base::Arguments& arguments) {
   nlohmann::json body = machine_body(arguments);
   body["point"] = arguments.get("POINT");
   nlohmann::json answer = ApiClient(arguments).post("/boots/check", body);
@@ -59,8 +59,8 @@ base::Command boot_check_command() {
   command.name = "boot check";
   command.summary = "Check whether a point can be started; starts nothing";
   command.positional = {"POINT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_check;
+  command.run = run_boot_check;
   command.notes = std::string(kPointHelp) +
                   "\n\nExit code 2: the point cannot be started; the reasons are printed.";
   return command;

@@ -10,7 +10,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_boot_console(const base::Arguments& arguments) {
   std::string path = fmt::format("/boots/{}/console", base::encode_percent(arguments.get("BOOT")));
   ApiClient client(arguments);
   nlohmann::json answer = client.get(path);
@@ -34,7 +34,7 @@ base::Command boot_console_command() {
   command.summary = "Print a link to the screen of an instant VM";
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_boot_console;
   command.notes =
       std::string(kBootHelp) +
       "\n\n"

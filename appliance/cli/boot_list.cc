@@ -11,7 +11,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_boot_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/boots");
   if (print_if_json(arguments, answer)) return 0;
   // Which node has a VM matters only where there are several.
@@ -52,7 +52,7 @@ base::Command boot_list_command() {
   command.name = "boot list";
   command.summary = "List the instant VMs";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_boot_list;
   return command;
 }
 

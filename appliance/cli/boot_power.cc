@@ -10,7 +10,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_boot_power(const base::Arguments& arguments) {
   std::string path = fmt::format("/boots/{}/power", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json answer = ApiClient(arguments).post(path, {{"action", arguments.get("ACTION")}});
   if (!print_if_json(arguments, answer)) {
@@ -29,7 +29,7 @@ base::Command boot_power_command() {
   command.positional = {"BOOT", "ACTION"};
   command.values = {{"ACTION", "shutdown|reset|pause|resume|power-off|power-on"}};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_boot_power;
   command.notes =
       std::string(kBootHelp) +
       "\n\nACTION is shutdown (asks the guest), reset, pause, resume, power-off or power-on.";

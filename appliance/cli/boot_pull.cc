@@ -13,14 +13,14 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_pull(base::options::options_description_easy_init add) {
   add("bandwidth", value<std::string>()->value_name("SIZE"),
       "limit for each disk in bytes a second, such as 50M (default: no limit)")(
       "background", "return at once; 'muletto job follow JOB' shows the progress");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_pull(const base::Arguments& arguments) {
   nlohmann::json body = nlohmann::json::object();
   if (auto size = size_option(arguments, "bandwidth")) body["bandwidth"] = *size;
   ApiClient client(arguments);
@@ -48,8 +48,8 @@ base::Command boot_pull_command() {
   command.name = "boot pull";
   command.summary = "Move a running instant VM to local storage";
   command.positional = {"BOOT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_pull;
+  command.run = run_boot_pull;
   command.notes =
       std::string(kBootHelp) +
       "\n\n"

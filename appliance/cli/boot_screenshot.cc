@@ -11,7 +11,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_boot_screenshot(const base::Arguments& arguments) {
   std::string path =
       fmt::format("/boots/{}/screenshot", base::encode_percent(arguments.get("BOOT")));
   base::HttpResponse picture = ApiClient(arguments).download(path);
@@ -33,7 +33,7 @@ base::Command boot_screenshot_command() {
   command.summary = "Save the screen of an instant VM as a PNG picture";
   command.positional = {"BOOT", "FILE"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_boot_screenshot;
   command.notes = kBootHelp;
   return command;
 }

@@ -19,7 +19,7 @@ using base::options::value;
 
 constexpr std::chrono::milliseconds kPoll{300};
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_serial(base::options::options_description_easy_init add) {
   add("follow", "keep printing until the VM ends or Ctrl+C is pressed")(
       "offset", value<std::string>()->value_name("BYTES"), "where to begin, in bytes (default: 0)")(
       "raw", "print control characters as the guest wrote them");
@@ -63,7 +63,7 @@ bool has_ended(const ApiClient& client, const std::string& boot) {
   return state == "ended" || state == "kept";
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_serial(const base::Arguments& arguments) {
   bool follow = arguments.has("follow"), raw = arguments.has("raw");
   if (follow && arguments.json())
     throw base::Error(base::ErrorCode::invalid_argument, "--follow goes with text, not with JSON");
@@ -99,8 +99,8 @@ base::Command boot_serial_command() {
   command.name = "boot serial";
   command.summary = "Print what an instant VM wrote to its serial line";
   command.positional = {"BOOT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_serial;
+  command.run = run_boot_serial;
   command.notes = kBootHelp;
   return command;
 }

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_set(base::options::options_description_easy_init add) {
   using base::options::value;
   add("restart", value<std::string>()->value_name("automatic|wait"),
       "after a loss of power: start the VM again, or wait for an operator")(
@@ -19,7 +19,7 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_set(const base::Arguments& arguments) {
   nlohmann::json body = nlohmann::json::object();
   for (const char* name : {"restart", "timeline"}) {
     if (arguments.has(name)) body[name] = arguments.get(name);
@@ -41,8 +41,8 @@ base::Command boot_set_command() {
   command.name = "boot set";
   command.summary = "Change how an instant VM restarts, or whose syncs its machine gets";
   command.positional = {"BOOT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_set;
+  command.run = run_boot_set;
   command.notes = kBootHelp;
   return command;
 }

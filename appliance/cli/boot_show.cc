@@ -8,7 +8,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_boot_show(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/boots/" + base::encode_percent(arguments.get("BOOT")));
   if (!print_if_json(arguments, answer)) {
@@ -25,7 +25,7 @@ base::Command boot_show_command() {
   command.summary = "Show one instant VM";
   command.positional = {"BOOT"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_boot_show;
   command.notes = kBootHelp;
   return command;
 }

@@ -20,7 +20,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_start(base::options::options_description_easy_init add) {
   declare_machine(add);
   add("restart", base::options::value<std::string>()->value_name("automatic|wait"),
       "after a loss of power: start the VM again, or wait for an operator (default: automatic)")(
@@ -86,7 +86,7 @@ nlohmann::json wait_for(const ApiClient& client, const std::string& boot,
   }
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_start(const base::Arguments& arguments) {
   if (means_several(arguments)) return start_several(arguments, start_body(arguments));
   nlohmann::json wait = wait_body(arguments);
   if (!wait.empty() && !arguments.has("wait")) {
@@ -120,8 +120,8 @@ base::Command boot_start_command() {
   command.name = "boot start";
   command.summary = "Start instant VMs from points";
   command.positional = {"POINT*"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_start;
+  command.run = run_boot_start;
   command.notes =
       std::string(kPointHelp) +
       "\n\n"

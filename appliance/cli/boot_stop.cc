@@ -19,7 +19,7 @@ using base::options::value;
 
 constexpr uint64_t kMaxGraceS = 3600;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_stop(base::options::options_description_easy_init add) {
   add("keep",
       "keep the VM's writes, so that it can be started again: muletto boot power BOOT power-on")(
       "discard", "discard everything the VM has written since its start")(
@@ -62,7 +62,7 @@ Writes choose(const base::Arguments& arguments, const ApiClient& client) {
   return ask(client, arguments.get("BOOT"));
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_stop(const base::Arguments& arguments) {
   ApiClient client(arguments);
   bool keep = choose(arguments, client) == Writes::keep;
   nlohmann::json body{{"keep_overlay", keep}};
@@ -84,8 +84,8 @@ base::Command boot_stop_command() {
   command.name = "boot stop";
   command.summary = "Stop an instant VM";
   command.positional = {"BOOT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_stop;
+  command.run = run_boot_stop;
   command.notes =
       std::string(kBootHelp) +
       "\n\n"

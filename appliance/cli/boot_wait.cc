@@ -12,12 +12,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_boot_wait(base::options::options_description_easy_init add) {
   declare_wait(add);
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_boot_wait(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path = fmt::format("/boots/{}/wait", base::encode_percent(arguments.get("BOOT")));
   nlohmann::json job =
@@ -36,8 +36,8 @@ base::Command boot_wait_command() {
   command.name = "boot wait";
   command.summary = "Wait until a service in an instant VM answers";
   command.positional = {"BOOT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_boot_wait;
+  command.run = run_boot_wait;
   command.notes = kBootHelp;
   return command;
 }

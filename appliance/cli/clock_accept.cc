@@ -6,7 +6,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_clock_accept(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post("/clock/accept", nlohmann::json::object());
   if (!print_if_json(arguments, answer)) print_clock(answer["clock"]);
   return 0;
@@ -19,7 +19,7 @@ base::Command clock_accept_command() {
   command.name = "clock accept";
   command.summary = "Confirm that the appliance's clock is right";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_clock_accept;
   command.notes =
       "For a jump that was right, such as that of a clock that had stopped. Points are deleted by "
       "age from this time on: look at 'muletto clock show' first.";

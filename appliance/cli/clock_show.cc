@@ -6,7 +6,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_clock_show(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/clock");
   if (!print_if_json(arguments, answer)) print_clock(answer["clock"]);
   return 0;
@@ -19,7 +19,7 @@ base::Command clock_show_command() {
   command.name = "clock show";
   command.summary = "Show whether the appliance's clock is trusted";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_clock_show;
   command.notes =
       "A clock that jumped is not trusted: nothing is deleted by age until it is right again, has "
       "been "

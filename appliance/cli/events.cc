@@ -12,7 +12,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_events(base::options::options_description_easy_init add) {
   add("follow", "print what happens from now on, until Ctrl+C is pressed")(
       "after", base::options::value<std::string>()->value_name("SEQUENCE"),
       "with --follow: begin after the event of this number instead of now");
@@ -61,7 +61,7 @@ void follow(const ApiClient& client, const base::Arguments& arguments) {
                                 reason));
 }
 
-int run(const base::Arguments& arguments) {
+int run_events(const base::Arguments& arguments) {
   ApiClient client(arguments);
   if (arguments.has("follow")) {
     follow(client, arguments);
@@ -82,8 +82,8 @@ base::Command events_command() {
   base::Command command;
   command.name = "events";
   command.summary = "Print what has happened lately: jobs, alerts, instant VMs, points";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_events;
+  command.run = run_events;
   command.notes =
       "The appliance keeps its last 1000 events until it is restarted. With --follow each event is "
       "printed when it happens; with --output json as one line of JSON, and among them lines "

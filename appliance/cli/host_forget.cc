@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_host_forget(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/hosts/" + base::encode_percent(arguments.get("HOST")));
   if (!print_if_json(arguments, answer))
@@ -25,7 +25,7 @@ base::Command host_forget_command() {
   command.summary = "Remove a revoked host from the lists";
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_host_forget;
   command.notes =
       "HOST is an id or a unique prefix of one. Its machines and their points stay, without a "
       "host; 'muletto machine assign' gives them another.";

@@ -7,7 +7,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_host_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/hosts");
   if (print_if_json(arguments, answer)) return 0;
   TenantTable table(answer["hosts"],
@@ -28,7 +28,7 @@ base::Command host_list_command() {
   command.name = "host list";
   command.summary = "List the enrolled hosts";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_host_list;
   return command;
 }
 

@@ -14,7 +14,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_host_replace(base::options::options_description_easy_init add) {
   add("yes", "do not ask");
   declare_connection(add);
 }
@@ -56,7 +56,7 @@ void ask(const std::string& what) {
     throw base::Error(base::ErrorCode::cancelled, "nothing was changed");
 }
 
-int run(const base::Arguments& arguments) {
+int run_host_replace(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string selector = arguments.get("HOST");
   nlohmann::json host = client.get("/hosts/" + base::encode_percent(selector))["host"];
@@ -82,8 +82,8 @@ base::Command host_replace_command() {
   command.name = "host replace";
   command.summary = "Give all machines of a host to another that takes its place";
   command.positional = {"OLD-HOST", "HOST"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_host_replace;
+  command.run = run_host_replace;
   command.notes =
       "OLD-HOST is the name that 'muletto machine list' shows; HOST is a name, an id, or a unique "
       "prefix of one. A host that was installed anew is revoked, enrolled again under its name, "

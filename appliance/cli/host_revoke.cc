@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_host_revoke(const base::Arguments& arguments) {
   std::string path = fmt::format("/hosts/{}/revoke", base::encode_percent(arguments.get("HOST")));
   nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
   if (!print_if_json(arguments, answer)) {
@@ -26,7 +26,7 @@ base::Command host_revoke_command() {
   command.summary = "Revoke a host's access; its machines and points stay";
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_host_revoke;
   command.notes =
       "HOST is a name, an id, or a unique prefix of one. Its agent can no longer connect.";
   return command;

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_host_show(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/hosts/" + base::encode_percent(arguments.get("HOST")));
   if (print_if_json(arguments, answer)) return 0;
@@ -48,7 +48,7 @@ base::Command host_show_command() {
   command.summary = "Show a host, the state of its agent and the machines it sees";
   command.positional = {"HOST"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_host_show;
   command.notes = "HOST is a name, an id, or a unique prefix of one.";
   return command;
 }

@@ -8,7 +8,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_job_cancel(const base::Arguments& arguments) {
   std::string path = fmt::format("/jobs/{}/cancel", base::encode_percent(arguments.get("JOB")));
   nlohmann::json answer = ApiClient(arguments).post(path, nlohmann::json::object());
   if (!print_if_json(arguments, answer)) {
@@ -26,7 +26,7 @@ base::Command job_cancel_command() {
   command.summary = "Ask a job to stop";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_job_cancel;
   command.notes = "JOB is the number that 'muletto job list' shows.";
   return command;
 }

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_job_follow(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json job = client.get("/jobs/" + base::encode_percent(arguments.get("JOB")))["job"];
   job = follow_job(client, job.value("id", int64_t{0}),
@@ -29,7 +29,7 @@ base::Command job_follow_command() {
   command.summary = "Print the log of a job until it ends";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_job_follow;
   command.notes =
       "JOB is the number that 'muletto job list' shows. The command fails if the job fails.";
   return command;

@@ -14,7 +14,7 @@ using base::options::value;
 
 constexpr uint64_t kMaxListed = 1000;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_job_list(base::options::options_description_easy_init add) {
   add("state", value<std::string>()->value_name("queued|running|succeeded|failed|cancelled"),
       "list only jobs in this state")("kind", value<std::string>()->value_name("KIND"),
                                       "list only jobs of this kind, such as sync or boot")(
@@ -22,7 +22,7 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_job_list(const base::Arguments& arguments) {
   std::string path =
       fmt::format("/jobs?limit={}", number_option(arguments, "limit", 1, kMaxListed).value_or(50));
   for (const char* name : {"state", "kind"}) {
@@ -55,8 +55,8 @@ base::Command job_list_command() {
   base::Command command;
   command.name = "job list";
   command.summary = "List jobs, newest first";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_job_list;
+  command.run = run_job_list;
   return command;
 }
 

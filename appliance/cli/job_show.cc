@@ -30,7 +30,7 @@ void print_job(const nlohmann::json& job) {
   sheet.print();
 }
 
-int run(const base::Arguments& arguments) {
+int run_job_show(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path = "/jobs/" + base::encode_percent(arguments.get("JOB"));
   nlohmann::json answer = client.get(path);
@@ -51,7 +51,7 @@ base::Command job_show_command() {
   command.summary = "Show one job with its log";
   command.positional = {"JOB"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_job_show;
   command.notes = "JOB is the number that 'muletto job list' shows.";
   return command;
 }

@@ -10,12 +10,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_machine_assign(base::options::options_description_easy_init add) {
   add("nobody", "take the machine away from its host");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_machine_assign(const base::Arguments& arguments) {
   if (arguments.has("nobody") == arguments.has("HOST")) {
     throw base::Error(base::ErrorCode::invalid_argument, "give a HOST or --nobody");
   }
@@ -38,8 +38,8 @@ base::Command machine_assign_command() {
   command.name = "machine assign";
   command.summary = "Assign a machine to the host whose agent may sync it";
   command.positional = {"MACHINE", "HOST?"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_machine_assign;
+  command.run = run_machine_assign;
   return command;
 }
 

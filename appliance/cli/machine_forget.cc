@@ -14,7 +14,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_machine_forget(base::options::options_description_easy_init add) {
   add("with-points", "also delete its points; without it a machine that has points is refused")(
       "yes", "do not ask");
   declare_connection(add);
@@ -41,7 +41,7 @@ void ask(const std::string& summary) {
   if (answer != "forget") throw base::Error(base::ErrorCode::cancelled, "nothing was removed");
 }
 
-int run(const base::Arguments& arguments) {
+int run_machine_forget(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string machine = arguments.get("MACHINE");
   std::string path = "/machines/" + base::encode_percent(machine);
@@ -67,8 +67,8 @@ base::Command machine_forget_command() {
   command.name = "machine forget";
   command.summary = "Remove a machine and everything the appliance knows of it";
   command.positional = {"MACHINE"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_machine_forget;
+  command.run = run_machine_forget;
   command.notes =
       "Points that are held or in use are not deleted; then nothing is. A machine that an agent "
       "still sees on its host comes back as a new one.";

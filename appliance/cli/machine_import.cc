@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_machine_import(base::options::options_description_easy_init add) {
   declare_import(add);
   declare_connection(add);
 }
@@ -51,7 +51,7 @@ json point_of(const ApiClient& client, const images::PointId& id) {
   return client.get("/points/" + id.hex())["point"];
 }
 
-int run(const base::Arguments& arguments) {
+int run_machine_import(const base::Arguments& arguments) {
   ApiClient client(arguments);
   client.get("/status");  // before minutes are spent on checksums
   ImportSource source(arguments);
@@ -77,8 +77,8 @@ base::Command machine_import_command() {
   command.name = "machine import";
   command.summary = "Create a point of a machine that another hypervisor exported";
   command.positional = {"EXPORT?"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_machine_import;
+  command.run = run_machine_import;
   command.notes =
       std::string(kExportHelp) +
       "\n\n"

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_machine_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/machines");
   if (print_if_json(arguments, answer)) return 0;
   TenantTable table(answer["machines"], {{"MACHINE"},
@@ -45,7 +45,7 @@ base::Command machine_list_command() {
   command.name = "machine list";
   command.summary = "List the machines and how well they are protected";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_machine_list;
   return command;
 }
 

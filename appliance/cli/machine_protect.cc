@@ -9,13 +9,13 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_machine_protect(base::options::options_description_easy_init add) {
   add("policy", base::options::value<std::string>()->value_name("POLICY"),
       "the policy to use; '' for the tenant's default (default: the one it has)");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_machine_protect(const base::Arguments& arguments) {
   nlohmann::json body{{"wanted", true}};
   if (arguments.has("policy")) body["policy"] = arguments.get("policy");
   std::string path =
@@ -37,8 +37,8 @@ base::Command machine_protect_command() {
   command.name = "machine protect";
   command.summary = "Sync a machine on its policy's schedule from now on";
   command.positional = {"MACHINE"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_machine_protect;
+  command.run = run_machine_protect;
   return command;
 }
 

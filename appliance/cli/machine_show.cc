@@ -37,7 +37,7 @@ void print_machine(const nlohmann::json& machine) {
   sheet.print();
 }
 
-int run(const base::Arguments& arguments) {
+int run_machine_show(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/machines/" + base::encode_percent(arguments.get("MACHINE")));
   if (!print_if_json(arguments, answer)) {
@@ -54,7 +54,7 @@ base::Command machine_show_command() {
   command.summary = "Show one machine with its disks and definition";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_machine_show;
   return command;
 }
 

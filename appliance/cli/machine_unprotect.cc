@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_machine_unprotect(const base::Arguments& arguments) {
   std::string path =
       fmt::format("/machines/{}/protection", base::encode_percent(arguments.get("MACHINE")));
   nlohmann::json answer = ApiClient(arguments).put(path, {{"wanted", false}});
@@ -26,7 +26,7 @@ base::Command machine_unprotect_command() {
   command.summary = "Stop syncing a machine on a schedule, and keep its points";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_machine_unprotect;
   return command;
 }
 

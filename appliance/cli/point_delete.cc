@@ -10,7 +10,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_point_delete(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer = client.remove("/points/" + base::encode_percent(arguments.get("POINT")));
   nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
@@ -31,7 +31,7 @@ base::Command point_delete_command() {
   command.summary = "Delete one point permanently";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_point_delete;
   command.notes = kPointHelp;
   return command;
 }

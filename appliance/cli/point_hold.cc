@@ -10,7 +10,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_point_hold(base::options::options_description_easy_init add) {
   using base::options::value;
   add("reason", value<std::string>()->value_name("TEXT"),
       "why the point is held; shown to anybody who wants to delete it")(
@@ -48,7 +48,7 @@ base::Command point_hold_command() {
   command.name = "point hold";
   command.summary = "Keep a point until it is released, even if its policy would delete it";
   command.positional = {"POINT"};
-  command.declare_options = declare_options;
+  command.declare_options = declare_point_hold;
   command.run = hold;
   command.notes = kPointHelp;
   return command;

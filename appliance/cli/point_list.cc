@@ -8,13 +8,13 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_point_list(base::options::options_description_easy_init add) {
   add("machine", base::options::value<std::string>()->value_name("MACHINE"),
       "list only the points of this machine");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_point_list(const base::Arguments& arguments) {
   std::string path = "/points";
   if (arguments.has("machine"))
     path += "?machine=" + base::encode_percent(arguments.get("machine"));
@@ -44,8 +44,8 @@ base::Command point_list_command() {
   base::Command command;
   command.name = "point list";
   command.summary = "List points, oldest first";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_point_list;
+  command.run = run_point_list;
   return command;
 }
 

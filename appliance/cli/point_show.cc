@@ -39,7 +39,7 @@ void print_point(const nlohmann::json& point) {
   sheet.print();
 }
 
-int run(const base::Arguments& arguments) {
+int run_point_show(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/points/" + base::encode_percent(arguments.get("POINT")));
   if (!print_if_json(arguments, answer)) {
@@ -56,7 +56,7 @@ base::Command point_show_command() {
   command.summary = "Show one point";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_point_show;
   command.notes = kPointHelp;
   return command;
 }

@@ -10,14 +10,14 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_policy_apply(base::options::options_description_easy_init add) {
   using base::options::value;
   add("machine", value<std::string>()->value_name("MACHINE"), "apply it only to this machine")(
       "now", "delete all at once, and apply also new rules that wait a day");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_policy_apply(const base::Arguments& arguments) {
   nlohmann::json body{{"now", arguments.has("now")}};
   if (arguments.has("POLICY")) body["policy"] = arguments.get("POLICY");
   if (arguments.has("machine")) body["machine"] = arguments.get("machine");
@@ -48,8 +48,8 @@ base::Command policy_apply_command() {
   command.name = "policy apply";
   command.summary = "Delete the points that policies do not keep, now";
   command.positional = {"POLICY?"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_policy_apply;
+  command.run = run_policy_apply;
   command.notes =
       "The appliance does this by itself once a minute, a few points at a time. A new rule that "
       "would delete more than a third of a machine's points waits a day; --now confirms it. "

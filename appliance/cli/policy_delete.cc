@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_policy_delete(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/policies/" + base::encode_percent(arguments.get("POLICY")));
   if (!print_if_json(arguments, answer))
@@ -25,7 +25,7 @@ base::Command policy_delete_command() {
   command.summary = "Delete a policy that no machine uses";
   command.positional = {"POLICY"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_policy_delete;
   return command;
 }
 

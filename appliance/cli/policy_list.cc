@@ -15,7 +15,7 @@ std::string words(const nlohmann::json& list) {
   return text;
 }
 
-int run(const base::Arguments& arguments) {
+int run_policy_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/policies");
   if (print_if_json(arguments, answer)) return 0;
   Table table({{"POLICY"}, {"SCHEDULE"}, {"KEEPS"}, {"PRIORITY", Align::right}, {"NEW MACHINES"}});
@@ -35,7 +35,7 @@ base::Command policy_list_command() {
   command.name = "policy list";
   command.summary = "List the policies";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_policy_list;
   return command;
 }
 

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_policy_preview(base::options::options_description_easy_init add) {
   using base::options::value;
   add("machine", value<std::string>()->value_name("MACHINE"), "show only this machine")(
       "keep", value<std::string>()->value_name("RULE"),
@@ -46,7 +46,7 @@ void print_machine(const nlohmann::json& machine) {
   table.print("It has no points.");
 }
 
-int run(const base::Arguments& arguments) {
+int run_policy_preview(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/retention" + query_of(arguments));
   if (print_if_json(arguments, answer)) return 0;
   bool is_first = true;
@@ -65,8 +65,8 @@ base::Command policy_preview_command() {
   command.name = "policy preview";
   command.summary = "Show for each point what keeps it, or why it would be deleted";
   command.positional = {"POLICY?"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_policy_preview;
+  command.run = run_policy_preview;
   command.notes =
       "Nothing is changed. Without POLICY and --machine all protected machines are shown. The time "
       "of a point is when the appliance received it.";

@@ -10,7 +10,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_policy_set(base::options::options_description_easy_init add) {
   using base::options::value;
   using Words = std::vector<std::string>;
   add("schedule", value<Words>()->value_name("RULE"),
@@ -48,7 +48,7 @@ bool yes_or_no(const std::string& word) {
   throw base::Error(base::ErrorCode::invalid_argument, "--protect-new is yes or no");
 }
 
-int run(const base::Arguments& arguments) {
+int run_policy_set(const base::Arguments& arguments) {
   nlohmann::json body = nlohmann::json::object();
   if (arguments.has("schedule")) body["schedule"] = arguments.list("schedule");
   if (arguments.has("blackout")) {
@@ -76,8 +76,8 @@ base::Command policy_set_command() {
   command.name = "policy set";
   command.summary = "Create a policy, or change parts of one";
   command.positional = {"POLICY"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_policy_set;
+  command.run = run_policy_set;
   command.notes =
       "Settings that are not given stay as they are. A new policy has the defaults: a sync every "
       "hour, all points kept.";

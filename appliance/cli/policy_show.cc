@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_policy_show(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).get("/policies/" + base::encode_percent(arguments.get("POLICY")));
   if (print_if_json(arguments, answer)) return 0;
@@ -51,7 +51,7 @@ base::Command policy_show_command() {
   command.summary = "Show the settings of a policy";
   command.positional = {"POLICY"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_policy_show;
   return command;
 }
 

@@ -11,7 +11,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_report_create(base::options::options_description_easy_init add) {
   using base::options::value;
   add("out", value<std::string>()->required()->value_name("FILE"), "the file to write");
   add("format", value<std::string>()->value_name("html|pdf"),
@@ -24,7 +24,7 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_report_create(const base::Arguments& arguments) {
   std::string path = arguments.get("out");
   nlohmann::json body{{"format", path.ends_with(".pdf") ? "pdf" : "html"}};
   for (const char* name : {"format", "from", "to", "timezone"}) {
@@ -47,8 +47,8 @@ base::Command report_create_command() {
   base::Command command;
   command.name = "report create";
   command.summary = "Write a report about a tenant, for the client";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_report_create;
+  command.run = run_report_create;
   command.notes =
       "One page that can be sent as it is: for each machine its newest point, the longest time "
       "without one, the last test boot with its screen, and the proved recovery time.";

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_status(const base::Arguments& arguments) {
   nlohmann::json status = ApiClient(arguments).get("/status");
   if (print_if_json(arguments, status)) return 0;
   const nlohmann::json& boots = status["boots"];
@@ -62,7 +62,7 @@ base::Command status_command() {
   command.name = "status";
   command.summary = "Show the state of the appliance";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_status;
   return command;
 }
 

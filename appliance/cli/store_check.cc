@@ -12,7 +12,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_store_check(base::options::options_description_easy_init add) {
   add("deep", "also decode every chunk and compare its hash; an encrypted store needs its key");
   declare_key(add);
 }
@@ -40,7 +40,7 @@ void print_report(const images::CheckReport& report) {
   fmt::print("{}\n", report.good() ? "The store is good." : "THE STORE IS DAMAGED.");
 }
 
-int run(const base::Arguments& arguments) {
+int run_store_check(const base::Arguments& arguments) {
   images::CheckOptions options;
   options.deep = arguments.has("deep");
   base::TerminalLine line;
@@ -63,8 +63,8 @@ base::Command store_check_command() {
   command.name = "store check";
   command.summary = "Verify that every point of a store can be read";
   command.positional = {"DIR"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_store_check;
+  command.run = run_store_check;
   command.notes =
       "Exit code 8 if anything is damaged. Damaged chunks are sent again by the next sync that "
       "contains them.";

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_store_compact(const base::Arguments& arguments) {
   auto writer =
       images::StoreWriter::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   images::CompactResult result = writer->compact();
@@ -29,7 +29,7 @@ base::Command store_compact_command() {
   command.summary = "Free the space of deleted points in a store";
   command.positional = {"DIR"};
   command.declare_options = declare_key;
-  command.run = run;
+  command.run = run_store_compact;
   return command;
 }
 

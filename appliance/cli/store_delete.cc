@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_store_delete(const base::Arguments& arguments) {
   auto writer =
       images::StoreWriter::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   images::PointId id = writer->reader().find_point(arguments.get("POINT"));
@@ -29,7 +29,7 @@ base::Command store_delete_command() {
   command.summary = "Delete one point of a store";
   command.positional = {"DIR", "POINT"};
   command.declare_options = declare_key;
-  command.run = run;
+  command.run = run_store_delete;
   command.notes =
       std::string(kPointHelp) + "\n\nIt cannot be undone. 'muletto store compact' frees the space.";
   return command;

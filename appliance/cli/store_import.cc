@@ -16,7 +16,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_store_import(base::options::options_description_easy_init add) {
   declare_import(add);
   add("base", value<std::string>()->value_name("POINT"),
       "the point since which --bitmap records changes");
@@ -53,7 +53,7 @@ void print_outcome(const base::Arguments& arguments, const images::Point& point)
   if (arguments.has("EXPORT")) fmt::print("  {}\n", printable(point.note));
 }
 
-int run(const base::Arguments& arguments) {
+int run_store_import(const base::Arguments& arguments) {
   auto writer =
       images::StoreWriter::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   ImportSource source(arguments, base_of(arguments, writer->reader()));
@@ -73,8 +73,8 @@ base::Command store_import_command() {
   command.name = "store import";
   command.summary = "Create a point from an exported machine, or from image files";
   command.positional = {"DIR", "EXPORT?"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_store_import;
+  command.run = run_store_import;
   command.notes =
       std::string(kExportHelp) +
       "\n\n"

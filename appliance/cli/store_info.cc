@@ -7,7 +7,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_store_info(const base::Arguments& arguments) {
   std::string directory = arguments.get("DIR");
   nlohmann::json store = figures_json(images::read_figures(images::open_place(directory)));
   auto reader = images::StoreReader::open(images::open_place(directory), key_of(arguments));
@@ -27,7 +27,7 @@ base::Command store_info_command() {
   command.summary = "Show what a store holds";
   command.positional = {"DIR"};
   command.declare_options = declare_key;
-  command.run = run;
+  command.run = run_store_info;
   return command;
 }
 

@@ -11,14 +11,14 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_store_init(base::options::options_description_easy_init add) {
   add("encrypt", "encrypt the store; needs --key-file or --passphrase-file")(
       "chunk-size", value<std::string>()->value_name("SIZE"),
       "size of a chunk, a power of two from 4K to 1M (default: 64K)");
   declare_key(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_store_init(const base::Arguments& arguments) {
   images::InitOptions options;
   options.key = key_of(arguments);
   bool encrypt = arguments.has("encrypt");
@@ -51,8 +51,8 @@ base::Command store_init_command() {
   command.name = "store init";
   command.summary = "Create a store in a new or empty folder";
   command.positional = {"DIR"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_store_init;
+  command.run = run_store_init;
   return command;
 }
 

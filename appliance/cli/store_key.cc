@@ -11,7 +11,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_store_key(base::options::options_description_easy_init add) {
   declare_key(add);
   add("new-key-file", value<std::string>()->value_name("FILE"),
       "file with the key to use from now on")(
@@ -19,7 +19,7 @@ void declare_options(base::options::options_description_easy_init add) {
       "file with the passphrase to use from now on, in its first line");
 }
 
-int run(const base::Arguments& arguments) {
+int run_store_key(const base::Arguments& arguments) {
   images::KeySource new_key =
       images::read_key_source(arguments.get_or<std::string>("new-passphrase-file", ""),
                               arguments.get_or<std::string>("new-key-file", ""));
@@ -45,8 +45,8 @@ base::Command store_key_command() {
   command.name = "store key";
   command.summary = "Change the key or passphrase of an encrypted store";
   command.positional = {"DIR"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_store_key;
+  command.run = run_store_key;
   return command;
 }
 

@@ -11,7 +11,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_store_points(base::options::options_description_easy_init add) {
   add("machine", base::options::value<std::string>()->value_name("NAME"),
       "list only the points of this machine");
   declare_key(add);
@@ -29,7 +29,7 @@ std::vector<images::PointSummary> points_of(images::StoreReader& reader,
   return points;
 }
 
-int run(const base::Arguments& arguments) {
+int run_store_points(const base::Arguments& arguments) {
   auto reader =
       images::StoreReader::open(images::open_place(arguments.get("DIR")), key_of(arguments));
   nlohmann::json list = nlohmann::json::array();
@@ -54,8 +54,8 @@ base::Command store_points_command() {
   command.name = "store points";
   command.summary = "List the points of a store, oldest first within a machine";
   command.positional = {"DIR"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_store_points;
+  command.run = run_store_points;
   return command;
 }
 

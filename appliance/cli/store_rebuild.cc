@@ -12,7 +12,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_store_rebuild(const base::Arguments& arguments) {
   images::RebuildReport report = images::rebuild_index(images::open_place(arguments.get("DIR")));
   if (!print_if_json(arguments, {{"packs_read", report.packs_read},
                                  {"chunks_found", report.chunks_found},
@@ -33,7 +33,7 @@ base::Command store_rebuild_command() {
   command.name = "store rebuild";
   command.summary = "Rebuild the index of a store from its packs and points";
   command.positional = {"DIR"};
-  command.run = run;
+  command.run = run_store_rebuild;
   return command;
 }
 

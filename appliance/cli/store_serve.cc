@@ -20,7 +20,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_store_serve(base::options::options_description_easy_init add) {
   add("disk", value<std::vector<std::string>>()->value_name("NAME"),
       "a disk to serve, under its name (default: all)")(
       "socket", value<std::string>()->required()->value_name("PATH"), "the unix socket to create");
@@ -57,7 +57,7 @@ void print_uris(const base::Arguments& arguments, const images::ExportOptions& o
   std::fflush(stdout);
 }
 
-int run(const base::Arguments& arguments) {
+int run_store_serve(const base::Arguments& arguments) {
   images::ExportOptions options = export_options(arguments);
   base::StopSignals signals;  // before any thread is started
   images::ExportProcess process = images::ExportProcess::start(options);
@@ -77,8 +77,8 @@ base::Command store_serve_command() {
   command.name = "store serve";
   command.summary = "Serve a point read-only over NBD until interrupted";
   command.positional = {"DIR", "POINT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_store_serve;
+  command.run = run_store_serve;
   command.notes =
       std::string(kPointHelp) +
       "\n\nEach disk is an NBD export of its own: qemu-img info 'nbd+unix:///vda?socket=PATH'";

@@ -10,12 +10,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_sync_start(base::options::options_description_easy_init add) {
   add("follow,f", "wait until the sync ends, and show its progress");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_sync_start(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer =
       client.post(fmt::format("/machines/{}/sync", base::encode_percent(arguments.get("MACHINE"))),
@@ -38,8 +38,8 @@ base::Command sync_start_command() {
   command.name = "sync start";
   command.summary = "Start a sync of a machine now";
   command.positional = {"MACHINE"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_sync_start;
+  command.run = run_sync_start;
   return command;
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxKey = 4096;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_tenant_adopt(base::options::options_description_easy_init add) {
   using base::options::value;
   add("store", value<std::string>()->value_name("DIR"),
       "the store's folder on the appliance (default: the tenant's own)")(
@@ -25,7 +25,7 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_tenant_adopt(const base::Arguments& arguments) {
   std::string name = arguments.get("TENANT");
   nlohmann::json order{{"confirm", arguments.has("yes")}};
   if (arguments.has("store"))
@@ -59,8 +59,8 @@ base::Command tenant_adopt_command() {
   command.name = "tenant adopt";
   command.summary = "Adopt an existing store for a tenant, with all its machines and points";
   command.positional = {"TENANT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_tenant_adopt;
+  command.run = run_tenant_adopt;
   command.notes =
       "For a store that this appliance never had (it is a new appliance, or the store comes from "
       "another one), and for a store that was restored from a copy. A tenant that does not exist "

@@ -9,12 +9,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_tenant_check(base::options::options_description_easy_init add) {
   add("deep", "also decode every chunk and compare its hash");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_tenant_check(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer = client.post("/store/check", {{"deep", arguments.has("deep")}});
   FollowOutput output = arguments.json() ? FollowOutput::quiet : FollowOutput::log;
@@ -36,8 +36,8 @@ base::Command tenant_check_command() {
   base::Command command;
   command.name = "tenant check";
   command.summary = "Verify the tenant's store now";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_tenant_check;
+  command.run = run_tenant_check;
   command.notes = "The appliance also does this once a week by itself.";
   return command;
 }

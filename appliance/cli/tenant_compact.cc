@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_tenant_compact(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json answer = client.post("/store/compact", nlohmann::json::object());
   nlohmann::json job = follow_accepted(client, answer, FollowOutput::quiet);
@@ -28,7 +28,7 @@ base::Command tenant_compact_command() {
   command.name = "tenant compact";
   command.summary = "Free the space of deleted points in the tenant's store";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_tenant_compact;
   return command;
 }
 

@@ -8,12 +8,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_tenant_create(base::options::options_description_easy_init add) {
   add("encrypted", "encrypt its store; the key is created on the appliance");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_tenant_create(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post(
       "/tenants", {{"name", arguments.get("NAME")}, {"encrypted", arguments.has("encrypted")}});
   if (print_if_json(arguments, answer)) return 0;
@@ -35,8 +35,8 @@ base::Command tenant_create_command() {
   command.name = "tenant create";
   command.summary = "Create a tenant: a client with machines and a store of its own";
   command.positional = {"NAME"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_tenant_create;
+  command.run = run_tenant_create;
   return command;
 }
 

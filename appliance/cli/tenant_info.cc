@@ -7,7 +7,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_tenant_info(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/store");
   if (!print_if_json(arguments, answer)) {
     const nlohmann::json& store = answer["store"];
@@ -32,7 +32,7 @@ base::Command tenant_info_command() {
   command.name = "tenant info";
   command.summary = "Show what the tenant's store holds";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_tenant_info;
   return command;
 }
 

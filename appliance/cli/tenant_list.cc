@@ -8,7 +8,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_tenant_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/tenants");
   if (print_if_json(arguments, answer)) return 0;
   Table table({{"TENANT"}, {"CREATED"}, {"STORE"}, {"ENCRYPTED"}, {"QUOTA"}, {"FOLDER"}});
@@ -29,7 +29,7 @@ base::Command tenant_list_command() {
   command.name = "tenant list";
   command.summary = "List the tenants";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_tenant_list;
   return command;
 }
 

@@ -7,12 +7,12 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_tenant_recompute(base::options::options_description_easy_init add) {
   add("forget", "forget the points that the store does not have");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_tenant_recompute(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).post("/store/recompute", {{"forget", arguments.has("forget")}});
   if (!print_if_json(arguments, answer)) {
@@ -27,8 +27,8 @@ base::Command tenant_recompute_command() {
   base::Command command;
   command.name = "tenant recompute";
   command.summary = "Rebuild the appliance's list of points from the store";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_tenant_recompute;
+  command.run = run_tenant_recompute;
   return command;
 }
 

@@ -12,13 +12,13 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_tenant_set(base::options::options_description_easy_init add) {
   add("quota", value<std::string>()->value_name("SIZE"),
       "space that its store may use, such as 500GiB, or none");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_tenant_set(const base::Arguments& arguments) {
   if (!arguments.has("quota"))
     throw base::Error(base::ErrorCode::invalid_argument,
                       "nothing to set: give --quota SIZE or none");
@@ -41,8 +41,8 @@ base::Command tenant_set_command() {
   command.name = "tenant set";
   command.summary = "Set how much space a tenant may use";
   command.positional = {"TENANT"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_tenant_set;
+  command.run = run_tenant_set;
   return command;
 }
 

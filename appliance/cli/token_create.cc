@@ -11,7 +11,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_token_create(base::options::options_description_easy_init add) {
   add("for", value<std::string>()->default_value("agent")->value_name("agent|operator"),
       "an agent's token is good for one enrolment; an operator's is for --token-file")(
       "expires", value<std::string>()->value_name("DURATION"),
@@ -33,7 +33,7 @@ nlohmann::json create_body(const base::Arguments& arguments) {
   return body;
 }
 
-int run(const base::Arguments& arguments) {
+int run_token_create(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).post("/tokens", create_body(arguments));
   if (print_if_json(arguments, answer)) return 0;
   const nlohmann::json& token = answer["token"];
@@ -55,8 +55,8 @@ base::Command token_create_command() {
   base::Command command;
   command.name = "token create";
   command.summary = "Create a token that enrols an agent, or lets an operator connect";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_token_create;
+  command.run = run_token_create;
   return command;
 }
 

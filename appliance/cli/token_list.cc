@@ -7,7 +7,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_token_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/tokens");
   if (print_if_json(arguments, answer)) return 0;
   TenantTable table(answer["tokens"],
@@ -27,7 +27,7 @@ base::Command token_list_command() {
   command.name = "token list";
   command.summary = "List tokens, without their secrets";
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_token_list;
   return command;
 }
 

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_token_revoke(const base::Arguments& arguments) {
   nlohmann::json answer =
       ApiClient(arguments).remove("/tokens/" + base::encode_percent(arguments.get("TOKEN")));
   if (!print_if_json(arguments, answer)) {
@@ -28,7 +28,7 @@ base::Command token_revoke_command() {
   command.summary = "Revoke a token";
   command.positional = {"TOKEN"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_token_revoke;
   command.notes =
       "TOKEN is the id that 'muletto token list' shows, or a unique prefix of it; not the secret.";
   return command;

@@ -12,7 +12,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_verify_bisect(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path =
       fmt::format("/machines/{}/bisect", base::encode_percent(arguments.get("MACHINE")));
@@ -32,7 +32,7 @@ base::Command verify_bisect_command() {
   command.summary = "Find the newest point of a machine that passes a test boot";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_verify_bisect;
   return command;
 }
 

@@ -12,7 +12,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_verify_checks(base::options::options_description_easy_init add) {
   add("set", base::options::value<std::vector<std::string>>()->value_name("CHECK"),
       "require this check; replaces the ones before");
   add("clear", "require no checks");
@@ -21,7 +21,7 @@ void declare_options(base::options::options_description_easy_init add) {
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_checks(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path =
       fmt::format("/machines/{}/checks", base::encode_percent(arguments.get("MACHINE")));
@@ -54,8 +54,8 @@ base::Command verify_checks_command() {
   command.name = "verify checks";
   command.summary = "Show or set the checks of a machine's test boots";
   command.positional = {"MACHINE"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_verify_checks;
+  command.run = run_verify_checks;
   command.notes =
       "CHECK is agent, tcp:PORT, http:PORT/PATH, guest:COMMAND (run by the guest agent) or "
       "appliance:NAME (a program in the folder 'checks' of the appliance's state directory, with "

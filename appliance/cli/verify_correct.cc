@@ -12,7 +12,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_verify_correct(base::options::options_description_easy_init add) {
   add("reason", value<std::string>()->value_name("TEXT"),
       "why, for the lists and the report (required)")(
       "text", value<std::string>()->value_name("TEXT"),
@@ -49,7 +49,7 @@ void print_result(const nlohmann::json& answer) {
   if (!note.empty()) fmt::print("{}\n", printable(note));
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_correct(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path =
       fmt::format("/verifications/{}/correction", base::encode_percent(arguments.get("NUMBER")));
@@ -74,8 +74,8 @@ base::Command verify_correct_command() {
   command.name = "verify correct";
   command.summary = "Correct a wrong verdict, and teach the machine's next test boots";
   command.positional = {"NUMBER", "VERDICT?"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_verify_correct;
+  command.run = run_verify_correct;
   command.values = {{"VERDICT", "pass|fail"}};
   command.notes =
       "The text that was on the screen at the end (or else at the end of the serial console) then "

@@ -63,7 +63,7 @@ void print_explanation(const nlohmann::json& explanation) {
     fmt::print("By its present rules the appliance would say: {}\n", again);
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_explain(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get(
       fmt::format("/verifications/{}/explanation", base::encode_percent(arguments.get("NUMBER"))));
   if (!print_if_json(arguments, answer)) print_explanation(answer["explanation"]);
@@ -78,7 +78,7 @@ base::Command verify_explain_command() {
   command.summary = "Explain a verdict: each signal, its time and text, and the rule that decided";
   command.positional = {"NUMBER"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_verify_explain;
   command.notes =
       "NUMBER is the one that 'muletto verify list' shows. Signals that decided are marked with "
       "'>'. If the verdict is wrong: 'muletto verify correct'.";

@@ -17,7 +17,7 @@ namespace {
 
 using base::options::value;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_verify_export(base::options::options_description_easy_init add) {
   add("to", value<std::string>()->required()->value_name("FILE"), "the file to write (required)")(
       "with-pictures",
       "also save the pictures of the screen, as FILE-1.png, …: they show everything that was on "
@@ -55,7 +55,7 @@ void ask(const std::string& file, bool with_pictures) {
   if (answer != "write") throw base::Error(base::ErrorCode::cancelled, "nothing was written");
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_export(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path = "/verifications/" + base::encode_percent(arguments.get("NUMBER"));
   std::string file = arguments.get("to");
@@ -86,8 +86,8 @@ base::Command verify_export_command() {
   command.name = "verify export";
   command.summary = "Write a test boot as a labelled case, without the client's data";
   command.positional = {"NUMBER"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_verify_export;
+  command.run = run_verify_export;
   command.notes =
       "The case has the signals with their times, the texts of the screens and of the serial "
       "console, the verdict, and what a person says is right. Every word that common systems do "

@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_verify_forget(const base::Arguments& arguments) {
   std::string machine = arguments.get("MACHINE"), rule = arguments.get("RULE");
   nlohmann::json answer = ApiClient(arguments).remove(fmt::format(
       "/machines/{}/rules/{}", base::encode_percent(machine), base::encode_percent(rule)));
@@ -27,7 +27,7 @@ base::Command verify_forget_command() {
   command.summary = "Forget a taught rule of a machine";
   command.positional = {"MACHINE", "RULE"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_verify_forget;
   command.notes =
       "RULE is the number that 'muletto verify rules' shows. Verdicts that were corrected stay "
       "corrected: see 'muletto verify correct --withdraw'.";

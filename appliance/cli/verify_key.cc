@@ -19,7 +19,7 @@ using base::options::value;
 
 constexpr size_t kMaxSecret = 64 << 10;  // bytes
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_verify_key(base::options::options_description_easy_init add) {
   add("add", value<std::string>()->value_name("NAME"),
       "give the appliance a key under this name; replaces one of the same name")(
       "passphrase-file", value<std::string>()->value_name("FILE"),
@@ -58,7 +58,7 @@ nlohmann::json order_of(const base::Arguments& arguments) {
   return order;
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_key(const base::Arguments& arguments) {
   if (arguments.has("add") && arguments.has("remove"))
     throw Error(ErrorCode::invalid_argument, "either --add or --remove, not both");
   if (!arguments.has("add") && (arguments.has("passphrase-file") || arguments.has("key-file")))
@@ -96,8 +96,8 @@ base::Command verify_key_command() {
   command.name = "verify key";
   command.summary = "List, give or remove the keys of a machine's encrypted volumes";
   command.positional = {"MACHINE"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_verify_key;
+  command.run = run_verify_key;
   command.notes =
       "With a key, test boots also check what is in LUKS and BitLocker volumes. A key is a "
       "passphrase, a key file, or BitLocker's recovery key (48 digits); each is tried on each "

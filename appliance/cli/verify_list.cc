@@ -12,13 +12,13 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_verify_list(base::options::options_description_easy_init add) {
   add("machine", base::options::value<std::string>()->value_name("MACHINE"),
       "list only the test boots of this machine");
   declare_connection(add);
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_list(const base::Arguments& arguments) {
   std::string query =
       arguments.has("machine") ? "?machine=" + base::encode_percent(arguments.get("machine")) : "";
   nlohmann::json answer = ApiClient(arguments).get("/verifications" + query);
@@ -50,8 +50,8 @@ base::Command verify_list_command() {
   base::Command command;
   command.name = "verify list";
   command.summary = "List test boots, newest first";
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_verify_list;
+  command.run = run_verify_list;
   return command;
 }
 

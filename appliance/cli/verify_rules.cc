@@ -9,7 +9,7 @@
 namespace appliance::cli {
 namespace {
 
-int run(const base::Arguments& arguments) {
+int run_verify_rules(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get(
       fmt::format("/machines/{}/rules", base::encode_percent(arguments.get("MACHINE"))));
   if (print_if_json(arguments, answer)) return 0;
@@ -42,7 +42,7 @@ base::Command verify_rules_command() {
   command.summary = "List the texts that mean up or down for a machine, because a person said so";
   command.positional = {"MACHINE"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_verify_rules;
   command.notes = "Rules come from 'muletto verify correct'. The newest that fits counts.";
   return command;
 }

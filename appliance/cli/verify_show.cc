@@ -12,7 +12,7 @@
 namespace appliance::cli {
 namespace {
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_verify_show(base::options::options_description_easy_init add) {
   add("pictures", base::options::value<std::string>()->value_name("DIR"),
       "save the pictures of the screen in this folder, as 1.png, 2.png, …");
   declare_connection(add);
@@ -44,7 +44,7 @@ void print_seen(const nlohmann::json& seen) {
   }
 }
 
-int run(const base::Arguments& arguments) {
+int run_verify_show(const base::Arguments& arguments) {
   ApiClient client(arguments);
   std::string path = "/verifications/" + base::encode_percent(arguments.get("NUMBER"));
   nlohmann::json answer = client.get(path);
@@ -70,8 +70,8 @@ base::Command verify_show_command() {
   command.name = "verify show";
   command.summary = "Show one test boot with its evidence";
   command.positional = {"NUMBER"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_verify_show;
+  command.run = run_verify_show;
   command.notes = "NUMBER is the one that 'muletto verify list' shows.";
   return command;
 }

@@ -15,7 +15,7 @@ namespace {
 constexpr int kExitFail = 20;
 constexpr int kExitInconclusive = 21;
 
-int run(const base::Arguments& arguments) {
+int run_verify_start(const base::Arguments& arguments) {
   ApiClient client(arguments);
   nlohmann::json job =
       follow_accepted(client, client.post("/verifications", {{"point", arguments.get("POINT")}}),
@@ -40,7 +40,7 @@ base::Command verify_start_command() {
   command.summary = "Test-boot a point: start it, judge it, discard it";
   command.positional = {"POINT"};
   command.declare_options = declare_connection;
-  command.run = run;
+  command.run = run_verify_start;
   command.notes = std::string(kPointHelp) + "\n\nExit code 0: pass, 20: fail, 21: inconclusive.";
   return command;
 }

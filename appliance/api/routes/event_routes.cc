@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/http/live_answer.h"
+#include "appliance/api/routes/json_values.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -17,8 +18,6 @@ using events::EventLog;
 using nlohmann::json;
 
 constexpr size_t kMaxPiece = 100;  // events
-
-json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 json event_json(const Event& event) {
   return {{"sequence", event.sequence},

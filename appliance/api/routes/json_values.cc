@@ -15,8 +15,6 @@ json time_json(std::optional<uint64_t> time_ms) {
   return time_ms ? json(base::format_time_ms(*time_ms)) : json(nullptr);
 }
 
-json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
-
 // Null: none, or unknown.
 json parent_json(const images::PointLineage& lineage) {
   return lineage.parent ? json(lineage.parent->hex()) : json(nullptr);
@@ -28,6 +26,8 @@ json origin_json(const images::PointLineage& lineage) {
 }
 
 }  // namespace
+
+json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 json host_json(const catalog::Host& host) {
   return {{"id", host.id.hex()},

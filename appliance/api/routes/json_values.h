@@ -19,6 +19,7 @@ struct Verification;
 
 namespace appliance::api {
 
+nlohmann::json text_or_null(const std::string& text);  // empty: null
 nlohmann::json host_json(const catalog::Host& host);
 nlohmann::json token_json(const catalog::Token& token);
 nlohmann::json machine_json(const catalog::Machine& machine);
