@@ -7,7 +7,7 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-RateFollower::RateFollower(std::string path, RateLimit& limit)
+RateFollower::RateFollower(std::string path, base::RateLimit& limit)
     : path_(std::move(path)), limit_(limit) {
   look();
 }

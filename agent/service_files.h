@@ -6,7 +6,7 @@
 #include <string>
 
 #include "agent/orders/sync_files.h"
-#include "agent/rate_limit.h"
+#include "base/rate_limit.h"
 
 namespace agent {
 
@@ -14,12 +14,12 @@ namespace agent {
 // at a time.
 class RateFollower {
  public:
-  RateFollower(std::string path, RateLimit& limit);
+  RateFollower(std::string path, base::RateLimit& limit);
   void look();
 
  private:
   std::string path_;
-  RateLimit& limit_;
+  base::RateLimit& limit_;
   std::chrono::steady_clock::time_point looked_{};
 };
 

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "images/chunk_hasher.h"
 #include "images/disk_source.h"
 #include "images/point.h"
 
@@ -21,6 +23,15 @@ class DiskReader : public DiskSource {
   // Loads the chunk at this offset into the reader's cache, if it has one. A read of that chunk
   // that starts meanwhile waits for it. Throws as read() does.
   virtual void prefetch(uint64_t offset) { static_cast<void>(offset); }
+
+  // How chunk_ids() names chunks, and their size. As long as the reader lives.
+  virtual const ChunkHasher& hasher() const = 0;
+
+  // The ids of the chunks [first_chunk, first_chunk + count), which are within the disk (its last
+  // chunk may be a part of one, and is named as if zeros followed); the zero id for a chunk of
+  // zeros. Reads no data. So whoever holds another state of the disk, and hashes that with
+  // hasher(), knows what differs. Throws corrupt if a tree node is damaged or missing.
+  virtual std::vector<ChunkId> chunk_ids(uint64_t first_chunk, uint64_t count) = 0;
 };
 
 }  // namespace images

@@ -11,7 +11,7 @@
 #include "agent/libvirt/domain_capture.h"
 #include "agent/monitor/monitor_capture.h"
 #include "agent/physical_capture.h"
-#include "agent/rate_limit.h"
+#include "base/rate_limit.h"
 #include "agent/service_files.h"
 #include "agent/state_layout.h"
 #include "agent/store_target.h"
@@ -102,13 +102,13 @@ std::unique_ptr<Target> open_target(const Arguments& arguments, const Config& co
 }
 
 // None without --limit.
-std::unique_ptr<RateLimit> rate_limit(const Arguments& arguments, std::stop_token stop) {
-  if (arguments.has("limit-file")) return std::make_unique<RateLimit>(0, std::move(stop));
+std::unique_ptr<base::RateLimit> rate_limit(const Arguments& arguments, std::stop_token stop) {
+  if (arguments.has("limit-file")) return std::make_unique<base::RateLimit>(0, std::move(stop));
   if (!arguments.has("limit")) return nullptr;
   uint64_t rate = base::parse_size(arguments.get("limit"));
   if (rate == 0)
     throw base::Error(base::ErrorCode::invalid_argument, "--limit must be more than 0");
-  return std::make_unique<RateLimit>(rate, std::move(stop));
+  return std::make_unique<base::RateLimit>(rate, std::move(stop));
 }
 
 nlohmann::json to_json(const SyncResult& result, const std::string& machine_name,
@@ -193,7 +193,7 @@ int run_sync(const Arguments& arguments, std::stop_token stop) {
   options.thread_count = config.thread_count;
   options.compression_level = config.compression_level;
   options.stop = stop;
-  std::unique_ptr<RateLimit> limit = rate_limit(arguments, stop);
+  std::unique_ptr<base::RateLimit> limit = rate_limit(arguments, stop);
   if (limit) options.throttle = [&](uint64_t size) { limit->take(size); };
   std::optional<RateFollower> follower;
   if (arguments.has("limit-file")) follower.emplace(arguments.get("limit-file"), *limit);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/error.h"
 
 namespace images {
@@ -93,6 +94,22 @@ void PointDiskReader::fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t fr
   std::copy_n(plain->begin() + static_cast<ptrdiff_t>(from), out.size(), out.begin());
   if (disk_cache_) disk_cache_->put(chunk, *plain);
   else chunks_->put(id, std::move(plain));
+}
+
+std::vector<ChunkId> PointDiskReader::chunk_ids(uint64_t first_chunk, uint64_t count) {
+  lease_->require_held();
+  const TreeShape& shape = store_->shape;
+  const uint64_t chunk_count = (disk_.size + shape.chunk_size - 1) / shape.chunk_size;
+  CHECK(first_chunk <= chunk_count && count <= chunk_count - first_chunk);
+  std::vector<ChunkId> ids;
+  ids.reserve(count);
+  for (uint64_t chunk = first_chunk, end = first_chunk + count; chunk < end;) {
+    auto node = leaf(chunk >> shape.fanout_bits);
+    for (uint64_t child = chunk % shape.fanout; child < shape.fanout && chunk < end;
+         ++child, ++chunk)
+      ids.push_back(node ? node->children[child] : ChunkId{});
+  }
+  return ids;
 }
 
 std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {

@@ -206,6 +206,22 @@ TEST_CASE("a disk reader says which point's disk it is, and answers many at once
     CHECK(extent.offset % kChunk == 0);
     CHECK((extent.length % kChunk == 0 || extent.offset + extent.length == kSize));
   }
+  // Its ids name what it holds, in any window.
+  const ChunkHasher& hasher = disk.hasher();
+  const uint64_t size = hasher.chunk_size(), count = (kSize + size - 1) / size;
+  std::vector<ChunkId> ids = disk.chunk_ids(0, count);
+  REQUIRE(ids.size() == count);
+  for (uint64_t chunk = 0; chunk < count; ++chunk) {
+    base::Bytes plain(size);
+    std::copy_n(candidate.content.begin() + static_cast<ptrdiff_t>(chunk * size),
+                std::min(size, kSize - chunk * size), plain.begin());
+    CHECK(ids[chunk] == (base::is_all_zero(plain) ? ChunkId{} : hasher.id_of(plain)));
+    CHECK(disk.chunk_ids(chunk, 1) == std::vector<ChunkId>{ids[chunk]});
+  }
+  CHECK(disk.chunk_ids(count, 0).empty());
+  if (count > 3) {
+    CHECK(disk.chunk_ids(1, count - 2) == std::vector<ChunkId>(ids.begin() + 1, ids.end() - 1));
+  }
   disk.prefetch(0);
   disk.prefetch(kSize - 1);
   std::atomic<int> wrong = 0;

@@ -9,47 +9,12 @@
 
 #include "base/error.h"
 #include "base/unique_fd.h"
+#include "tests/restore/model_disk.h"
 
 namespace restore {
 namespace {
 
-constexpr uint64_t kChunk = 65536;
-
-// Random chunks with holes; fails on order.
-class ModelDisk : public images::DiskReader {
- public:
-  ModelDisk(uint64_t size, uint64_t seed) : content_(size) {
-    std::mt19937_64 random(seed);
-    for (uint64_t at = 0; at < size; at += kChunk) {
-      if (random() % 3 == 0) continue;
-      for (uint64_t i = at; i < std::min(size, at + kChunk); i += 512)
-        content_[i] = static_cast<uint8_t>(random() | 1);
-    }
-  }
-  const base::Bytes& content() const { return content_; }
-  uint64_t fail_at = ~0ull;
-
-  const images::PointDisk& disk() const override { return disk_; }
-  uint64_t size() const override { return content_.size(); }
-  void read(uint64_t offset, base::MutableByteView out) override {
-    if (fail_at >= offset && fail_at < offset + out.size())
-      throw base::Error(base::ErrorCode::corrupt, "damaged");
-    std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
-  }
-  std::vector<images::Extent> extents(uint64_t offset, uint64_t length) override {
-    std::vector<images::Extent> extents;
-    for (uint64_t at = offset; at < offset + length; at += kChunk) {
-      uint64_t size = std::min(kChunk, offset + length - at);
-      bool zero = base::is_all_zero(base::ByteView(content_).subspan(at, size));
-      extents.push_back({at, size, zero ? images::ExtentKind::zero : images::ExtentKind::data});
-    }
-    return extents;
-  }
-
- private:
-  images::PointDisk disk_;
-  base::Bytes content_;
-};
+constexpr uint64_t kChunk = kModelChunk;
 
 base::UniqueFd target(uint64_t size, uint8_t filling) {
   base::UniqueFd fd(::memfd_create("target", MFD_CLOEXEC));

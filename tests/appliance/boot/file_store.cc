@@ -39,9 +39,23 @@ class FileDisk : public images::DiskReader {
     }
     return extents;
   }
+  const images::ChunkHasher& hasher() const override { return hasher_; }
+  std::vector<images::ChunkId> chunk_ids(uint64_t first_chunk, uint64_t count) override {
+    std::vector<images::ChunkId> ids;
+    base::Bytes chunk;
+    for (uint64_t at = first_chunk; at < first_chunk + count; ++at) {
+      chunk.assign(images::kDefaultChunkSize, 0);
+      uint64_t offset = at * images::kDefaultChunkSize;
+      read(offset,
+           base::MutableByteView(chunk).first(std::min<uint64_t>(chunk.size(), size() - offset)));
+      ids.push_back(base::is_all_zero(chunk) ? images::ChunkId{} : hasher_.id_of(chunk));
+    }
+    return ids;
+  }
 
  private:
   images::PointDisk disk_;
+  images::ChunkHasher hasher_{images::kDefaultChunkSize};
   base::UniqueFd fd_;
 };
 

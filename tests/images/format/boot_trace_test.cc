@@ -50,6 +50,10 @@ class CountingDisk : public DiskReader {
   uint64_t size() const override { return disk_.size; }
   void read(uint64_t, base::MutableByteView) override {}
   std::vector<Extent> extents(uint64_t, uint64_t) override { return {}; }
+  const images::ChunkHasher& hasher() const override { return hasher_; }
+  std::vector<images::ChunkId> chunk_ids(uint64_t, uint64_t count) override {
+    return std::vector<images::ChunkId>(count);
+  }
   void prefetch(uint64_t offset) override {
     order_.lock()->push_back(offset / kChunk);
     if (fails) throw base::Error(base::ErrorCode::corrupt, "damaged");
@@ -59,6 +63,7 @@ class CountingDisk : public DiskReader {
 
  private:
   PointDisk disk_;
+  images::ChunkHasher hasher_{65536};
   base::Guarded<std::vector<uint64_t>> order_;
 };
 

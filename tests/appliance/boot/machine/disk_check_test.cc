@@ -22,6 +22,10 @@ class HurtDisk : public images::DiskReader {
     fail_in(offset, length);
     return {};
   }
+  const images::ChunkHasher& hasher() const override { return hasher_; }
+  std::vector<images::ChunkId> chunk_ids(uint64_t, uint64_t count) override {
+    return std::vector<images::ChunkId>(count);
+  }
   uint64_t read_size = 0;
 
  private:
@@ -30,6 +34,7 @@ class HurtDisk : public images::DiskReader {
       throw base::Error(base::ErrorCode::corrupt, "a chunk is missing");
   }
   images::PointDisk disk_;
+  images::ChunkHasher hasher_{65536};
   uint64_t size_, damage_;
 };
 

@@ -18,9 +18,14 @@ class MemoryDisk : public images::DiskReader {
     std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
   }
   std::vector<images::Extent> extents(uint64_t, uint64_t) override { return {}; }
+  const images::ChunkHasher& hasher() const override { return hasher_; }
+  std::vector<images::ChunkId> chunk_ids(uint64_t, uint64_t count) override {
+    return std::vector<images::ChunkId>(count);
+  }
 
  private:
   images::PointDisk disk_;
+  images::ChunkHasher hasher_{65536};
   base::Bytes content_;
 };
 

@@ -7,7 +7,7 @@
 
 #include "base/guarded.h"
 
-namespace agent {
+namespace base {
 
 class RateLimit {
  public:
@@ -31,4 +31,4 @@ class RateLimit {
   std::stop_token stop_;
 };
 
-}  // namespace agent
+}  // namespace base

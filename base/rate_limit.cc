@@ -1,10 +1,10 @@
-#include "agent/rate_limit.h"
+#include "base/rate_limit.h"
 
 #include <algorithm>
 
 #include "base/guarded_thread.h"
 
-namespace agent {
+namespace base {
 
 RateLimit::RateLimit(uint64_t rate, std::stop_token stop) : stop_(std::move(stop)) {
   set_rate(rate);
@@ -25,8 +25,8 @@ void RateLimit::take(uint64_t size) {
     state->free_at = passed;
   }
   // Less than a millisecond is left to the next call, which waits longer.
-  base::sleep_unless_stopped(
+  sleep_unless_stopped(
       stop_, std::chrono::duration_cast<std::chrono::milliseconds>(passed - Clock::now()));
 }
 
-}  // namespace agent
+}  // namespace base

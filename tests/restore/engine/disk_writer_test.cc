@@ -1,0 +1,195 @@
+#include "restore/engine/disk_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <thread>
+
+#include "base/file_system.h"
+#include "base/scratch_directory.h"
+#include "base/unique_fd.h"
+#include "tests/restore/model_disk.h"
+
+namespace restore {
+namespace {
+
+class TargetFile {
+ public:
+  explicit TargetFile(const base::Bytes& content) : scratch_("/var/tmp", "disk-writer") {
+    path = scratch_.path() + "/disk.img";
+    write(content);
+  }
+  void write(const base::Bytes& content) const {
+    base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+    REQUIRE(::pwrite(fd.get(), content.data(), content.size(), 0) ==
+            static_cast<ssize_t>(content.size()));
+  }
+  base::Bytes content() const {
+    base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    base::Bytes bytes(static_cast<size_t>(status().st_size));
+    REQUIRE(::pread(fd.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+    return bytes;
+  }
+  struct stat status() const {
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return status;
+  }
+  std::string path;
+
+ private:
+  base::ScratchDirectory scratch_;
+};
+
+WriteResult run(ModelDisk& disk, const TargetFile& file, const WriteOptions& options = {}) {
+  Target target = Target::open(file.path);
+  target.resize(std::max(target.size(), disk.size()));
+  return write_differences(disk, target, options);
+}
+
+// Changes some chunks of `old`: to other data, to zeros, from zeros to data. Returns the bytes of
+// chunks that differ.
+uint64_t change(base::Bytes& old, const base::Bytes& wanted, std::mt19937_64& random) {
+  uint64_t differing = 0;
+  for (uint64_t at = 0; at < old.size(); at += kModelChunk) {
+    uint64_t length = std::min<uint64_t>(kModelChunk, old.size() - at);
+    base::MutableByteView chunk = base::MutableByteView(old).subspan(at, length);
+    switch (random() % 8) {
+      case 0: chunk[random() % length] ^= 1; break;
+      case 1: std::fill(chunk.begin(), chunk.end(), uint8_t{0}); break;
+      case 2: std::fill(chunk.begin(), chunk.end(), uint8_t{0xee}); break;
+      default: break;
+    }
+    if (!std::equal(chunk.begin(), chunk.end(), wanted.begin() + static_cast<ptrdiff_t>(at)))
+      differing += length;
+  }
+  return differing;
+}
+
+}  // namespace
+
+TEST_CASE("only what differs is written, and all of it", "[restore]") {
+  uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  for (uint64_t size : {uint64_t{512}, kModelChunk, kModelChunk * 300 + 1536}) {
+    for (uint32_t threads : {1u, 4u}) {
+      for (Verify verify : {Verify::none, Verify::written, Verify::all}) {
+        ModelDisk disk(size, seed);
+        base::Bytes old = disk.content();
+        uint64_t differing = change(old, disk.content(), random);
+        TargetFile file(old);
+        WriteOptions options;
+        options.thread_count = threads;
+        options.verify = verify;
+        options.survey = true;
+        CHECK(run(disk, file, options).bytes_differing == differing);
+        CHECK(file.content() == old);
+        CHECK(disk.read_size == 0);
+
+        options.survey = false;
+        WriteProgress last;
+        options.on_progress = [&](const WriteProgress& progress) { last = progress; };
+        WriteResult result = run(disk, file, options);
+        CHECK(file.content() == disk.content());
+        CHECK(result.bytes_total == size);
+        CHECK(result.bytes_differing == differing);
+        CHECK(result.bytes_written == differing);
+        CHECK(result.bytes_fetched == disk.read_size);
+        CHECK(result.bytes_fetched <= differing);
+        CHECK(last.bytes_compared == size);
+        uint64_t verified = verify == Verify::all ? size : verify == Verify::none ? 0 : differing;
+        CHECK(result.bytes_verified == verified);
+        CHECK(run(disk, file, options).bytes_differing == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("an interrupted restore resumes by comparing", "[restore]") {
+  ModelDisk disk(kModelChunk * 256, 7);
+  TargetFile file(base::Bytes(disk.size(), 0xee));
+  disk.fail_at = disk.size() - 1;
+  while (disk.content()[disk.fail_at] == 0) --disk.fail_at;
+  WriteOptions options;
+  options.thread_count = 1;
+  CHECK_THROWS_WITH(run(disk, file, options), "damaged");
+  disk.fail_at = ~0ull;
+  disk.read_size = 0;
+  WriteResult result = run(disk, file, options);
+  CHECK(file.content() == disk.content());
+  CHECK(result.bytes_written <= 5u << 20);  // what the last window had left
+  CHECK(disk.read_size <= 5u << 20);
+
+  std::stop_source source;
+  source.request_stop();
+  options.stop = source.get_token();
+  CHECK_THROWS_WITH(run(disk, file, options), "interrupted");
+}
+
+TEST_CASE("zeros become holes, and what lies after the disk stays", "[restore]") {
+  ModelDisk disk(kModelChunk * 64, 3);
+  std::fill(disk.content().begin(), disk.content().end(), uint8_t{0});
+  TargetFile file(base::Bytes(disk.size() + 12345, 0xee));
+  run(disk, file);
+  base::Bytes now = file.content();
+  REQUIRE(now.size() == disk.size() + 12345);
+  CHECK(base::is_all_zero(base::ByteView(now).first(disk.size())));
+  CHECK(std::all_of(now.begin() + static_cast<ptrdiff_t>(disk.size()), now.end(),
+                    [](uint8_t byte) { return byte == 0xee; }));
+  CHECK(file.status().st_blocks * 512 <= 65536);
+}
+
+TEST_CASE("a medium that returns something else is noticed", "[restore]") {
+  ModelDisk disk(kModelChunk * 64, 5);
+  while (disk.content()[0] == 0) disk.content()[0] = 1;
+  disk.lie_at = 1;
+  for (Verify verify : {Verify::written, Verify::all}) {
+    TargetFile file(base::Bytes(disk.size(), 0xee));
+    WriteOptions options;
+    options.verify = verify;
+    CHECK_THROWS_WITH(run(disk, file, options), Catch::Contains("returns other bytes at 0 "));
+  }
+  CHECK(verify_from_name("written") == Verify::written);
+  CHECK_THROWS(verify_from_name("some"));
+}
+
+TEST_CASE("a limited restore takes its time", "[restore]") {
+  ModelDisk disk(kModelChunk * 32, 11);
+  std::fill(disk.content().begin(), disk.content().end(), uint8_t{1});
+  TargetFile file(base::Bytes(disk.size(), 0));
+  WriteOptions options;
+  options.rate_limit = 4 << 20;  // 2 MiB in half a second
+  CHECK(run(disk, file, options).compare_ms >= 400);
+}
+
+TEST_CASE("a target is opened by one at a time", "[restore]") {
+  TargetFile file(base::Bytes(kModelChunk, 1));
+  CHECK_THROWS_WITH(Target::open("/var/tmp"), Catch::Contains("is a folder"));
+  CHECK_THROWS_WITH(Target::open("/dev/null"), Catch::Contains("neither a file nor"));
+  CHECK_THROWS_WITH(Target::create(file.path), Catch::Contains("exists"));
+  base::UniqueFd other(::open(file.path.c_str(), O_RDWR | O_CLOEXEC));
+  struct flock lock {};
+  lock.l_whence = SEEK_SET;
+  lock.l_start = 101;
+  lock.l_len = 1;
+  {
+    Target target = Target::open(file.path);
+    // A QEMU asks whether somebody forbids it to write.
+    lock.l_type = F_WRLCK;
+    lock.l_start = 201;
+    REQUIRE(::fcntl(other.get(), F_OFD_GETLK, &lock) == 0);
+    CHECK(lock.l_type == F_RDLCK);
+  }
+  lock = {};
+  lock.l_type = F_RDLCK;
+  lock.l_start = 101;
+  lock.l_len = 1;
+  REQUIRE(::fcntl(other.get(), F_OFD_SETLK, &lock) == 0);
+  CHECK_THROWS_WITH(Target::open(file.path), Catch::Contains("a virtual machine has it open"));
+}
+
+}  // namespace restore
