@@ -19,7 +19,7 @@ SyncPlan plan_of_copy(const Point& point, const std::optional<Point>& base) {
   return plan;
 }
 
-PointDetails details_of_copy(const Point& point, const StoreId& store) {
+PointDetails details_of_copy(const Point& point, const StoreId& store, const PointMarks& marks) {
   PointDetails details;
   details.host = point.host;
   details.time_ms = point.dates.host_time_ms;
@@ -31,6 +31,7 @@ PointDetails details_of_copy(const Point& point, const StoreId& store) {
   if (!details.lineage.origin) details.lineage.origin = PointOrigin{store, point.id};
   details.first_dates = FirstDates{point.time_ms, point.dates.order, point.dates.dated_by_host,
                                    point.dates.host_clock_wrong};
+  details.marks = marks;
   return details;
 }
 

@@ -15,6 +15,8 @@ namespace images {
 SyncPlan plan_of_copy(const Point& point, const std::optional<Point>& base = std::nullopt);
 
 // `store` is the one that `point` was read from. A copy of a copy keeps the first origin.
-PointDetails details_of_copy(const Point& point, const StoreId& store);
+// `marks`: what is known about it there, which the copy brings along.
+PointDetails details_of_copy(const Point& point, const StoreId& store,
+                             const PointMarks& marks = {});
 
 }  // namespace images

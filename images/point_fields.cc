@@ -13,6 +13,7 @@ using base::ByteWriter;
 constexpr uint16_t kParent = 1;      // point id
 constexpr uint16_t kOrigin = 2;      // store id, point id
 constexpr uint16_t kFirstDates = 3;  // of a COMMIT: u64 time, u64 order, u32 flags
+constexpr uint16_t kMarks = 4;       // of a COMMIT: JSON, as in the file of marks
 constexpr uint32_t kDatedByHost = 1;
 constexpr uint32_t kHostClockWrong = 2;
 
@@ -79,7 +80,8 @@ PointLineage decode_lineage(ByteView fields, std::string_view what) {
 }
 
 base::Bytes encode_commit_fields(const PointLineage& lineage,
-                                 const std::optional<FirstDates>& first_dates) {
+                                 const std::optional<FirstDates>& first_dates,
+                                 const PointMarks& marks) {
   ByteWriter out;
   write_lineage(out, lineage);
   if (first_dates) {
@@ -90,6 +92,7 @@ base::Bytes encode_commit_fields(const PointLineage& lineage,
               (first_dates->host_clock_wrong ? kHostClockWrong : 0));
     base::write_field(out, kFirstDates, value.bytes());
   }
+  if (!marks.empty()) base::write_field(out, kMarks, encode_marks(marks));
   return out.take();
 }
 
@@ -98,7 +101,12 @@ CommitFields decode_commit_fields(ByteView fields, std::string_view what) {
   for (const base::TaggedField& field : base::read_fields(fields, what)) {
     if (read_lineage(field, what, found.lineage)) continue;
     if (field.number == kFirstDates) found.first_dates = read_first_dates(field, what);
+    else if (field.number == kMarks) found.marks = decode_marks(field.value, what);
     else base::pass_over(field, what);
+  }
+  if (!found.marks.empty() && !found.lineage.origin) {
+    throw base::Error(base::ErrorCode::corrupt,
+                      std::string(what) + " says what is known about a point that is no copy");
   }
   if (found.lineage.origin.has_value() != found.first_dates.has_value()) {
     throw base::Error(

@@ -18,13 +18,17 @@ base::Bytes encode_lineage(const PointLineage& lineage);
 PointLineage decode_lineage(base::ByteView fields, std::string_view what);
 
 // Of a COMMIT: the lineage and, for a copy, how the point was dated first.
+// and what is known about it.
 base::Bytes encode_commit_fields(const PointLineage& lineage,
-                                 const std::optional<FirstDates>& first_dates);
+                                 const std::optional<FirstDates>& first_dates,
+                                 const PointMarks& marks = {});
 struct CommitFields {
   PointLineage lineage;
   std::optional<FirstDates> first_dates;
+  PointMarks marks;
 };
-// As decode_lineage(); an origin and first dates come together, or it is corrupt.
+// As decode_lineage(); an origin and first dates come together, and marks only with them, or it is
+// corrupt.
 CommitFields decode_commit_fields(base::ByteView fields, std::string_view what);
 
 }  // namespace images

@@ -18,6 +18,7 @@
 #include "images/chunk_hasher.h"
 #include "images/ids.h"
 #include "images/point.h"
+#include "images/point_marks.h"
 
 namespace images {
 
@@ -62,6 +63,8 @@ struct PointDetails {
   // Origin and first_dates are given together or not at all.
   PointLineage lineage;
   std::optional<FirstDates> first_dates;
+  // Of a copy: what is known about the point where it was copied from.
+  PointMarks marks;
 };
 
 // `count` chunks starting with chunk number `index` of a disk have this content. count > 1 only for

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
 #include "restore/commands.h"
@@ -9,8 +10,21 @@
 namespace restore {
 namespace {
 
+// What its appliance found out about the point: "pass", "held"; empty if it has not said anything.
+std::string describe_marks(images::StoreReader& store, const images::PointId& point) {
+  try {
+    images::PointMarks marks = store.marks(point);
+    std::string text = marks.boot ? images::describe_boot_mark(*marks.boot) : "";
+    if (marks.hold) text += text.empty() ? "held" : "; held";
+    return text;
+  } catch (const base::Error& error) {
+    return "its marks cannot be read: " + error.message();
+  }
+}
+
 int run_points(const base::Arguments& arguments) {
-  std::vector<images::PointSummary> points = open_store(arguments)->points();
+  auto store = open_store(arguments);
+  std::vector<images::PointSummary> points = store->points();
   nlohmann::json list = nlohmann::json::array();
   for (const images::PointSummary& point : points) {
     if (arguments.json()) {
@@ -19,11 +33,14 @@ int run_points(const base::Arguments& arguments) {
                       {"time", base::format_time_ms(point.time_ms)},
                       {"host_time", base::format_time_ms(point.dates.host_time_ms)},
                       {"size", point.size},
-                      {"consistency", images::consistency_name(point.consistency)}});
+                      {"consistency", images::consistency_name(point.consistency)},
+                      {"marks", describe_marks(*store, point.id)}});
     } else {
-      fmt::print("{}  {}  {:>10}  {:<11}  {}\n", point.id.hex(),
+      std::string marks = describe_marks(*store, point.id);
+      fmt::print("{}  {}  {:>10}  {:<11}  {}{}{}\n", point.id.hex(),
                  base::format_time_ms(point.time_ms), base::format_size(point.size),
-                 images::consistency_name(point.consistency), point.machine_name);
+                 images::consistency_name(point.consistency), point.machine_name,
+                 marks.empty() ? "" : "  ", marks);
     }
   }
   if (arguments.json()) fmt::print("{}\n", base::dump_text(nlohmann::json{{"points", list}}));
@@ -35,7 +52,8 @@ int run_points(const base::Arguments& arguments) {
 base::Command points_command() {
   base::Command command;
   command.name = "points";
-  command.summary = "List the points of a store";
+  command.summary =
+      "List the points of a store, and what is known of each: whether it boots, and holds";
   command.declare_options = declare_store;
   command.run = run_points;
   return command;

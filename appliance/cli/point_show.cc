@@ -23,6 +23,11 @@ void print_point(const nlohmann::json& point) {
   if (const nlohmann::json& origin = point["origin"]; !origin.is_null()) {
     sheet.add("Copy from store", text_of(origin, "store"));
   }
+  if (const nlohmann::json& tested = point["tested_elsewhere"]; !tested.is_null()) {
+    sheet.add("Tested elsewhere", fmt::format("{} at {} by the appliance {}, not by this one",
+                                              text_of(tested, "verdict"), text_of(tested, "tested"),
+                                              text_of(tested, "appliance")));
+  }
   for (const nlohmann::json& disk : point["disks"]) {
     sheet.add("Disk", fmt::format("{}, {}", text_of(disk, "name"), size_of(disk, "size")));
   }

@@ -49,6 +49,17 @@ int run_tenant_adopt(const base::Arguments& arguments) {
     fmt::print("The store {} in {} is that of tenant {} now. It has {} points.\n",
                text_of(adoption, "id"), text_of(adoption, "directory"), printable(name),
                text_of(adoption, "found_count"));
+  if (adoption.value("hold_count", 0) != 0 && !arguments.json())
+    fmt::print("{} points are held, as they were where the store comes from.\n",
+               text_of(adoption, "hold_count"));
+  if (adoption.value("tested_elsewhere_count", 0) != 0 && !arguments.json())
+    fmt::print(
+        "{} points were tested by another appliance: 'muletto point show' tells with which "
+        "result. Here they count as not tested.\n",
+        text_of(adoption, "tested_elsewhere_count"));
+  if (adoption.value("unreadable_mark_count", 0) != 0 && !arguments.json())
+    fmt::print("What is known about {} points cannot be read; the log says why.\n",
+               text_of(adoption, "unreadable_mark_count"));
   return 0;
 }
 

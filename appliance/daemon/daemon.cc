@@ -10,6 +10,7 @@
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
+#include "appliance/points/point_marking.h"
 #include "appliance/presence/first_start.h"
 #include "appliance/presence/needs.h"
 #include "base/error.h"
@@ -41,6 +42,13 @@ std::unique_ptr<base::FileLock> lock_directory(const std::string& path, const ch
 
 std::string host_of(const std::string& public_address) {
   return public_address.empty() ? std::string() : parse_listen_address(public_address).host;
+}
+
+// This machine's own.
+std::string machine_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
 }
 
 }  // namespace
@@ -103,6 +111,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
           [this](const images::StoreId& store, const images::MachineId& machine) {
             boots_->forget_traces(store, machine);
           }});
+  marking_ = std::make_unique<points::PointMarking>(*catalog_, *stores_, node_, machine_name());
   retention_ = std::make_unique<retention::RetentionService>(
       *catalog_, *stores_, *jobs_, *deletion_,
       retention::Surroundings{.state_directory = config_.state_directory,
@@ -134,6 +143,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   services_->clock_trust = clock_trust_.get();
   services_->presence = presence_.get();
   services_->deletion = deletion_.get();
+  services_->marking = marking_.get();
   services_->retention = retention_.get();
   services_->policies = policies_.get();
   api::add_all_routes(router_, *services_);
@@ -157,6 +167,10 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   verify::VerifySettings verify_settings;
   verify_settings.boot = boot_settings();
   verify_settings.limits.watch_on_ms = config_.watch_on_ms;
+  verify_settings.on_verdict = [this](const access::TenantName& tenant,
+                                      const images::PointId& point) {
+    marking_->publish(tenant, point);
+  };
   verification_ = std::make_unique<verify::VerifyService>(
       verify_settings, *hypervisor_, *guest_watch_, *catalog_, *stores_, *jobs_);
   services_->verification = verification_.get();
@@ -184,11 +198,7 @@ boot::BootSettings Daemon::boot_settings() {
 std::string Daemon::public_address() const {
   if (!config_.public_address.empty()) return config_.public_address;
   ListenAddress address{config_.listen.host, server_->port()};
-  if (address.host == "0.0.0.0" || address.host == "::") {
-    char name[HOST_NAME_MAX + 1] = {};
-    ::gethostname(name, sizeof name - 1);
-    address.host = name;
-  }
+  if (address.host == "0.0.0.0" || address.host == "::") address.host = machine_name();
   return address.text();
 }
 

@@ -59,6 +59,7 @@ class Daemon {
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT at which this machine reaches the daemon
   boot::BootSettings boot_settings();
+  void publish_marks();  // once a day, for all tenants
 
   const Config config_;
   alerts::HostConduct conduct_;
@@ -86,8 +87,10 @@ class Daemon {
   std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<points::PointDeletion> deletion_;
+  std::unique_ptr<points::PointMarking> marking_;
   std::unique_ptr<retention::RetentionService> retention_;
-  schedule::DutyRunner duties_;  // stopped first: duties use what is below, too
+  uint64_t marks_published_ms_ = 0;  // by the steady clock; 0: not yet
+  schedule::DutyRunner duties_;      // stopped first: duties use what is below, too
   std::unique_ptr<schedule::Policies> policies_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<presence::Presence> presence_;

@@ -1,7 +1,9 @@
 // What the daemon does by itself again and again, and where it looks for what is wrong.
 #include "appliance/alerts/certificate_ends.h"
 #include "appliance/daemon/daemon.h"
+#include "appliance/points/point_marking.h"
 #include "appliance/presence/store_conditions.h"
+#include "base/log.h"
 
 namespace appliance::daemon {
 namespace {
@@ -95,11 +97,33 @@ void Daemon::add_duties() {
       [this] { scheduler_->expire_silent_orders(); });
   add("upkeep", "stores are neither compacted nor checked",
       [this, &clock] { upkeep_->round(clock.wall_ms()); });
+  add("marks", "what is known about points is not written into their stores",
+      [this] { publish_marks(); });
   add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });
   add("test boots", "machines are not tested at night",
       [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });
   add(kAlertsDuty, "alerts are neither opened nor closed",
       [this, &clock] { alert_loop_->round(clock.wall_ms()); });
+}
+
+// Also what could not be written when it became known. A store that is away, or only read, has an
+// alert of its own.
+void Daemon::publish_marks() {
+  constexpr uint64_t kEvery_ms = 24 * 3'600'000;
+  uint64_t now_ms = base::steady_ms();
+  if (marks_published_ms_ != 0 && now_ms - marks_published_ms_ < kEvery_ms) return;
+  marks_published_ms_ = now_ms;
+  for (const catalog::Tenant& tenant : catalog_->tenants(access::TenantScope::all())) {
+    try {
+      uint64_t count = marking_->publish_all(tenant.name);
+      if (count != 0)
+        base::log().info("marks of {} points of tenant {} written", count, tenant.name.text());
+    } catch (const base::Error& error) {
+      if (error.code() != base::ErrorCode::unavailable) throw;
+      base::log().warn("no marks are written for tenant {}: {}", tenant.name.text(),
+                       error.message());
+    }
+  }
 }
 
 }  // namespace appliance::daemon

@@ -16,6 +16,7 @@ class ReadingStore : public images::StoreWriter {
   images::StoreReader& reader() override { return *reader_; }
   std::unique_ptr<images::StoreSink> begin(const images::SyncPlan&) override { throw refusal_; }
   void delete_point(const images::PointId&) override { throw refusal_; }
+  void set_marks(const images::PointId&, const images::PointMarks&) override { throw refusal_; }
   images::CompactResult compact(const images::CompactOptions&) override { throw refusal_; }
   images::CheckReport check(const images::CheckOptions&) override { throw refusal_; }
   images::StoreFigures figures() override { return images::read_figures(files_, place_.path()); }

@@ -320,6 +320,7 @@ void VerifyService::record(catalog::Verification& seen, const TestBootPlan& plan
                                        {"verdict", seen.verdict},
                                        {"settled", settled},
                                        {"point", seen.point.hex()}}));
+  if (settled && settings_.on_verdict) settings_.on_verdict(seen.tenant, seen.point);
 }
 
 // Points before the newest good one are assumed to be good, those after it bad. An inconclusive one

@@ -33,6 +33,9 @@ struct VerifySettings {
   uint32_t worker_count = 3;  // concurrent test boots, as far as memory allows
   size_t queue_size = 500;
   VerdictLimits limits;
+  // Called when a point's verdict is final and in the catalog, on the worker's thread. May be empty;
+  // must not throw.
+  std::function<void(const access::TenantName&, const images::PointId&)> on_verdict;
 };
 
 class VerifyService {

@@ -23,6 +23,8 @@ constexpr std::string_view kParametersMagic = "MULSTORE";
 constexpr std::string_view kKeyMagic = "MULKEYS1";
 constexpr std::string_view kPackMagic = "MULPACK1";
 constexpr std::string_view kManifestMagic = "MULPOINT";
+constexpr std::string_view kMarksMagic = "MULMARKS";
+constexpr uint32_t kMarksVersion = 1;
 constexpr std::string_view kFooterMagic = "MULSEAL1";
 constexpr uint32_t kRecordMagic = 0x4352554d;  // "MURC"
 constexpr uint32_t kNodeMagic = 0x444f4e4d;    // "MNOD"
@@ -301,6 +303,44 @@ PointDates dates_of_version_1(uint64_t time_ms) {
   return dates;
 }
 
+namespace {
+
+// Nonce, size, and the bytes, sealed together with everything that was written before; without a key
+// as they are.
+void write_private(ByteWriter& writer, ByteView plain, const std::optional<base::Key256>& key) {
+  if (!key) {
+    writer.zeros(12);
+    writer.u32(static_cast<uint32_t>(plain.size()));
+    writer.view(plain);
+    return;
+  }
+  auto nonce = base::random_array<12>();
+  Bytes sealed(plain.size() + base::kGcmTagSize);
+  base::gcm_seal(*key, nonce, writer.bytes(), plain, sealed);
+  writer.view(nonce);
+  writer.u32(static_cast<uint32_t>(sealed.size()));
+  writer.view(sealed);
+}
+
+// What write_private() wrote, to the end of `body`, which `reader` reads. `whose`: "the point's
+// manifest".
+Bytes read_private(ByteReader& reader, ByteView body, bool encrypted,
+                   const std::optional<base::Key256>& key, const std::string& whose) {
+  ByteView associated = body.first(reader.offset());
+  auto nonce = reader.array<12>();
+  ByteView stored = reader.view(reader.u32());
+  reader.expect_end();
+  if (!encrypted) return Bytes(stored.begin(), stored.end());
+  if (!key) throw Error(ErrorCode::unauthorized, "the point is encrypted; give the store's key");
+  if (stored.size() < base::kGcmTagSize) reader.fail("has a sealed part that is too short");
+  Bytes plain(stored.size() - base::kGcmTagSize);
+  if (!base::gcm_open(*key, nonce, associated, stored, plain))
+    throw Error(ErrorCode::unauthorized, "the key does not open " + whose);
+  return plain;
+}
+
+}  // namespace
+
 Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key) {
   ByteWriter writer;
   writer.view(base::as_bytes(kManifestMagic));
@@ -322,19 +362,7 @@ Bytes encode_manifest(const Point& point, const std::optional<base::Key256>& key
   Bytes fields = encode_lineage(point.lineage);
   writer.u32(static_cast<uint32_t>(fields.size()));
   writer.view(fields);
-  Bytes details = encode_point_details(point);
-  if (key) {
-    auto nonce = base::random_array<12>();
-    Bytes sealed(details.size() + base::kGcmTagSize);
-    base::gcm_seal(*key, nonce, writer.bytes(), details, sealed);
-    writer.view(nonce);
-    writer.u32(static_cast<uint32_t>(sealed.size()));
-    writer.view(sealed);
-  } else {
-    writer.zeros(12);
-    writer.u32(static_cast<uint32_t>(details.size()));
-    writer.view(details);
-  }
+  write_private(writer, encode_point_details(point), key);
   return with_checksum(std::move(writer));
 }
 
@@ -413,19 +441,7 @@ Point decode_manifest(ByteView bytes, const std::optional<base::Key256>& key) {
   ByteReader reader(body, "the manifest");
   bool encrypted = false;
   PublicManifest open = read_public_part(reader, encrypted);
-  ByteView associated = body.first(reader.offset());
-  auto nonce = reader.array<12>();
-  ByteView stored = reader.view(reader.u32());
-  reader.expect_end();
-  Bytes details(stored.begin(), stored.end());
-  if (encrypted) {
-    if (!key) throw Error(ErrorCode::unauthorized, "the point is encrypted; give the store's key");
-    if (stored.size() < base::kGcmTagSize) reader.fail("has a sealed part that is too short");
-    details.resize(stored.size() - base::kGcmTagSize);
-    if (!base::gcm_open(*key, nonce, associated, stored, details)) {
-      throw Error(ErrorCode::unauthorized, "the key does not open the point's manifest");
-    }
-  }
+  Bytes details = read_private(reader, body, encrypted, key, "the point's manifest");
   Point point = decode_point_details(details);
   if (point.disks.size() != open.disks.size())
     reader.fail("lists different disks in its two parts");
@@ -441,6 +457,32 @@ Point decode_manifest(ByteView bytes, const std::optional<base::Key256>& key) {
     point.disks[i].root = open.disks[i].root;
   }
   return point;
+}
+
+Bytes encode_marks_file(const PointId& point, const PointMarks& marks,
+                        const std::optional<base::Key256>& key) {
+  ByteWriter writer;
+  writer.view(base::as_bytes(kMarksMagic));
+  writer.u32(kMarksVersion);
+  writer.u32(key ? kFlagEncrypted : 0);
+  writer.view(point.view());
+  write_private(writer, encode_marks(marks), key);
+  return with_checksum(std::move(writer));
+}
+
+PointMarks decode_marks_file(ByteView bytes, const PointId& point,
+                             const std::optional<base::Key256>& key) {
+  ByteView body = without_checksum(bytes, "the file of the point's marks");
+  ByteReader reader(body, "the file of the point's marks");
+  expect_magic(reader, kMarksMagic);
+  uint32_t version = reader.u32();
+  uint32_t flags = reader.u32();
+  if (version != kMarksVersion || (flags & ~kFlagEncrypted) != 0) {
+    throw Error(ErrorCode::unsupported, "the point's marks need a newer version of this program");
+  }
+  if (read_id<PointId>(reader) != point) reader.fail("belongs to another point");
+  Bytes plain = read_private(reader, body, (flags & kFlagEncrypted) != 0, key, "the point's marks");
+  return decode_marks(plain, "the point's marks");
 }
 
 }  // namespace images::format

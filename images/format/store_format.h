@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "images/ids.h"
 #include "images/point.h"
+#include "images/point_marks.h"
 #include "images/point_sink.h"
 
 namespace images::format {
@@ -158,5 +159,19 @@ base::Bytes encode_manifest(const Point& point, const std::optional<base::Key256
 PublicManifest decode_public_manifest(base::ByteView bytes);
 // Throws unauthorized if the manifest needs a key and `key` is missing or wrong.
 Point decode_manifest(base::ByteView bytes, const std::optional<base::Key256>& key);
+
+// --- marks
+// ------------------------------------------------------------------------------------------
+
+// With everything around what encode_marks() made, sealed or not.
+constexpr uint64_t kMaxMarksFileSize = kMaxMarksSize + 128;
+
+// `key` seals them; none in a store that is not encrypted.
+base::Bytes encode_marks_file(const PointId& point, const PointMarks& marks,
+                              const std::optional<base::Key256>& key);
+// Throws corrupt (also for another point's), unsupported for a newer version, unauthorized if they
+// need a key and `key` is missing or wrong.
+PointMarks decode_marks_file(base::ByteView bytes, const PointId& point,
+                             const std::optional<base::Key256>& key);
 
 }  // namespace images::format

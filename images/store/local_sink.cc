@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/guarded_thread.h"
 #include "base/text.h"
 #include "images/store/place/layout.h"
 
@@ -256,8 +257,30 @@ PointId LocalSink::commit(const PointDetails& details) {
   point.figures = figures_of(details);
   PointId id = point.id;
   Dating dating = details.dated_by_person ? Dating::now_by_person : Dating::now;
-  publish_(std::move(point), details.lineage.origin ? Dating::kept : dating);
+  if (!details.lineage.origin) {
+    publish_(std::move(point), dating);
+    return id;
+  }
+  publish_copy(std::move(point), details.marks);
   return id;
+}
+
+// The marks first: nobody deletes a point in the moment between because its hold is missing.
+void LocalSink::publish_copy(Point point, const PointMarks& marks) {
+  const PointId id = point.id;
+  if (marks.empty()) return publish_(std::move(point), Dating::kept);
+  if (store_.blobs.exists(layout::manifest_file("", machine_, id))) {
+    return publish_(std::move(point), Dating::kept);  // it throws
+  }
+  store_.write_marks(machine_, id, marks);
+  try {
+    publish_(std::move(point), Dating::kept);
+  } catch (...) {
+    if (!store_.blobs.exists(layout::manifest_file("", machine_, id)))
+      base::run_guarded("removing the marks of a copy that failed",
+                        [&] { store_.write_marks(machine_, id, {}); });
+    throw;
+  }
 }
 
 }  // namespace images

@@ -56,6 +56,7 @@ class LocalSink : public StoreSink {
   };
 
   Disk open_disk(const PlannedDisk& plan);
+  void publish_copy(Point point, const PointMarks& marks);
   void check_batch(const Batch& batch) const;
   // The point without its disks.
   Point point_of(const PointDetails& details) const;

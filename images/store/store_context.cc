@@ -43,6 +43,27 @@ NodeLoader StoreContext::node_loader() const {
   return [this](const ChunkId& id) { return load_node(id); };
 }
 
+PointMarks StoreContext::read_marks(const MachineId& machine, const PointId& id) const {
+  std::string name = layout::marks_file("", machine, id);
+  if (!blobs.exists(name)) return {};
+  return format::decode_marks_file(blobs.get(name, format::kMaxMarksFileSize), id, manifest_key());
+}
+
+void StoreContext::write_marks(const MachineId& machine, const PointId& id,
+                               const PointMarks& marks) const {
+  std::string name = layout::marks_file("", machine, id);
+  if (marks.empty()) {
+    if (!blobs.exists(name)) return;
+    blobs.remove(name);
+    blobs.sync_names(layout::machine_directory("", machine));
+    return;
+  }
+  if (parameters.encrypted && !keys) {
+    throw Error(ErrorCode::unauthorized, "the store is encrypted; give its key");
+  }
+  blobs.put(name, format::encode_marks_file(id, marks, manifest_key()));
+}
+
 std::optional<base::Key256> StoreContext::manifest_key() const {
   return keys ? std::optional(keys->manifests) : std::nullopt;
 }

@@ -50,6 +50,11 @@ class StoreContext {
 
   // Throws not_found, corrupt, unauthorized.
   Point read_point(const MachineId& machine, const PointId& id) const;
+  // Empty if there are none. Throws corrupt, unsupported, unauthorized.
+  PointMarks read_marks(const MachineId& machine, const PointId& id) const;
+  // Durable when it returns; empty ones remove the file. Throws unauthorized without a key that is
+  // needed, and what writing a blob throws.
+  void write_marks(const MachineId& machine, const PointId& id, const PointMarks& marks) const;
   std::optional<base::Key256> manifest_key() const;
 
  private:

@@ -26,6 +26,9 @@ class IndexedReader : public StoreReader {
   }
   PointId find_point(std::string_view selector) override { return directory_.find_point(selector); }
   Point read_point(const PointId& id) override { return directory_.read_point(id); }
+  PointMarks marks(const PointId& id) override {
+    return store_->read_marks(directory_.find_manifest(id).machine, id);
+  }
 
   std::unique_ptr<DiskReader> open_disk(const PointId& id, std::string_view disk_name) override {
     auto manifest = directory_.find_manifest(id);

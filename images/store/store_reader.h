@@ -13,6 +13,7 @@
 #include "images/chunk_hasher.h"
 #include "images/disk_reader.h"
 #include "images/point.h"
+#include "images/point_marks.h"
 #include "images/store/place/store_place.h"
 #include "images/store/store_key.h"
 
@@ -54,6 +55,9 @@ class StoreReader {
   virtual PointId find_point(std::string_view selector) = 0;
 
   virtual Point read_point(const PointId& id) = 0;  // throws not_found, corrupt
+  // What is known about the point besides its data; empty if nobody wrote anything. Throws not_found
+  // for the point, corrupt, unsupported, unauthorized.
+  virtual PointMarks marks(const PointId& id) = 0;
   virtual std::unique_ptr<DiskReader> open_disk(const PointId& id, std::string_view disk_name) = 0;
 };
 

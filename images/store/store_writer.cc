@@ -137,12 +137,21 @@ class IndexedWriter : public StoreWriter {
     auto alone = lease_for_deletion(id, name);
     std::lock_guard timeline(timeline_.mutex);
     require_sound();
+    store_->blobs.remove(layout::marks_file("", machine, id));
     store_->blobs.remove(name);
     change_index([&](ReferenceCounter& counter) {
       store_->blobs.sync_names(layout::machine_directory("", machine));
       if (point) counter.remove(*point);
     });
     if (store_->index().read()->departure_count() >= limits_.departures) try_count_departures();
+  }
+
+  void set_marks(const PointId& id, const PointMarks& marks) override {
+    std::lock_guard timeline(timeline_.mutex);
+    require_sound();
+    auto point = store_->index().read()->find_point(id);
+    if (!point) throw Error(ErrorCode::not_found, "there is no point " + id.hex());
+    store_->write_marks(point->machine, id, marks);
   }
 
   CompactResult compact(const CompactOptions& options) override {

@@ -113,6 +113,10 @@ class StoreWriter {
   // be read. Throws not_found; busy while a reader has it open, or a sync is relative to it.
   virtual void delete_point(const PointId& id) = 0;
 
+  // Replaces what is known about the point besides its data; empty: nothing. Durable when it
+  // returns. Throws not_found, unauthorized without the key of an encrypted store.
+  virtual void set_marks(const PointId& id, const PointMarks& marks) = 0;
+
   virtual CompactResult compact(const CompactOptions& options = {}) = 0;
   // As check_store(); syncs can continue meanwhile.
   virtual CheckReport check(const CheckOptions& options) = 0;

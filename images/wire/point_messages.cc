@@ -120,7 +120,8 @@ Bytes encode(const PointDetails& details, uint16_t version) {
   write_figures(out, details.figures);
   out.string(cut_text(details.note, kMaxNote));
   write_definition(out, details.definition);
-  if (version > 1) out.view(encode_commit_fields(details.lineage, details.first_dates));
+  if (version > 1)
+    out.view(encode_commit_fields(details.lineage, details.first_dates, details.marks));
   Bytes frame = finish(std::move(out));
   if (frame.size() - kHeaderSize > kMaxCommitSize) {
     throw Error(ErrorCode::invalid_argument,
@@ -147,6 +148,7 @@ PointDetails decode_commit(ByteView payload, uint16_t version) {
   CommitFields fields = decode_commit_fields(in.view(in.remaining()), "a COMMIT");
   details.lineage = fields.lineage;
   details.first_dates = fields.first_dates;
+  details.marks = fields.marks;
   return details;
 }
 

@@ -176,6 +176,15 @@ json point_json(const images::Point& point) {
           {"note", text_or_null(point.note)}};
 }
 
+json boot_mark_json(const std::optional<images::BootMark>& mark) {
+  if (!mark) return nullptr;
+  return {{"verdict", mark->verdict},
+          {"reason", mark->reason},
+          {"tested", time_json(mark->tested_ms)},
+          {"recovery_ms", mark->recovery_ms ? json(*mark->recovery_ms) : json(nullptr)},
+          {"appliance", mark->appliance_name.empty() ? mark->appliance : mark->appliance_name}};
+}
+
 json store_figures_json(const images::StoreFigures& figures) {
   return {{"machine_count", figures.machine_count}, {"point_count", figures.point_count},
           {"logical_size", figures.logical_size},   {"chunk_count", figures.chunk_count},

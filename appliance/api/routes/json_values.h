@@ -10,6 +10,7 @@
 #include "appliance/catalog/records.h"
 #include "appliance/schedule/scheduler.h"
 #include "images/point.h"
+#include "images/point_marks.h"
 #include "images/store/store_writer.h"
 
 namespace appliance::catalog {
@@ -30,7 +31,8 @@ nlohmann::json job_json(const catalog::Job& job);
 nlohmann::json job_log_line_json(const catalog::JobLogLine& line);
 nlohmann::json point_row_json(const catalog::PointRow& row);
 nlohmann::json hold_json(const catalog::Hold& hold);
-nlohmann::json point_json(const images::Point& point);
+nlohmann::json point_json(const images::Point& point);  // without `tested_elsewhere`
+nlohmann::json boot_mark_json(const std::optional<images::BootMark>& mark);
 nlohmann::json definition_json(const images::MachineDefinition& definition);
 nlohmann::json disks_json(const std::vector<images::PointDisk>& disks);
 nlohmann::json store_figures_json(const images::StoreFigures& figures);

@@ -4,6 +4,7 @@
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/points/point_deletion.h"
+#include "appliance/points/point_marking.h"
 #include "appliance/retention/retention_service.h"
 #include "base/text.h"
 
@@ -54,7 +55,10 @@ Response list_points(Services& services, const Request& request) {
 Response show_point(Services& services, const Request& request) {
   auto writer = services.stores.writer(request.tenant());
   images::PointId id = writer->reader().find_point(request.path_value("point"));
-  return json_response({{"point", point_json(writer->reader().read_point(id))}});
+  json answer = point_json(writer->reader().read_point(id));
+  answer["tested_elsewhere"] =
+      boot_mark_json(services.marking->tested_elsewhere(writer->reader(), id));
+  return json_response({{"point", answer}});
 }
 
 // Refuses at once what is held or in use; the job checks again.

@@ -5,6 +5,7 @@
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/points/point_deletion.h"
+#include "appliance/points/point_marking.h"
 #include "appliance/retention/retention_service.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -84,6 +85,7 @@ Response hold_point(Services& services, const Request& request) {
     throw base::Error(base::ErrorCode::invalid_argument, "'until' is in the past");
   hold.point = find_point(services, request);
   services.deletion->hold(request.tenant(), hold);
+  services.marking->publish(request.tenant(), hold.point);
   return json_response({{"point", hold.point.hex()}, {"hold", hold_json(hold)}});
 }
 
@@ -91,6 +93,7 @@ Response release_point(Services& services, const Request& request) {
   images::PointId point = find_point(services, request);
   if (!services.catalog.release_point(request.tenant(), point))
     throw base::Error(base::ErrorCode::not_found, "the point " + point.hex() + " is not held");
+  services.marking->publish(request.tenant(), point);
   return json_response({{"point", point.hex()}});
 }
 

@@ -8,6 +8,7 @@
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/routes.h"
+#include "appliance/points/point_marking.h"
 #include "appliance/verify/verdict_review.h"
 #include "base/error.h"
 #include "base/json_access.h"
@@ -83,6 +84,7 @@ Response correct(Services& services, const Request& request) {
   verify::CorrectionResult result = VerdictReview(services.catalog)
                                         .correct(request.tenant(), number_in(request, "number"),
                                                  order, request.requester().text());
+  services.marking->publish(request.tenant(), result.seen.point);
   return json_response({{"verification", verification_json(result.seen)},
                         {"taught", result.taught ? rule_json(*result.taught) : json(nullptr)},
                         {"note", result.note}});
@@ -91,8 +93,9 @@ Response correct(Services& services, const Request& request) {
 Response withdraw(Services& services, const Request& request) {
   int64_t number = number_in(request, "number");
   services.catalog.withdraw_correction(request.tenant(), number);
-  return json_response({{"verification", verification_json(services.catalog.verification(
-                                             request.tenant(), number))}});
+  catalog::Verification seen = services.catalog.verification(request.tenant(), number);
+  services.marking->publish(request.tenant(), seen.point);
+  return json_response({{"verification", verification_json(seen)}});
 }
 
 Response export_case(Services& services, const Request& request) {

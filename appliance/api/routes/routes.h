@@ -19,7 +19,8 @@ class VerifyService;
 
 namespace appliance::points {
 class PointDeletion;
-}
+class PointMarking;
+}  // namespace appliance::points
 
 namespace appliance::retention {
 class RetentionService;
@@ -67,6 +68,7 @@ struct Services {
   uint64_t started_steady_ms = base::steady_ms();
   presence::Presence* presence = nullptr;            // never null in the daemon
   points::PointDeletion* deletion = nullptr;         // never null in the daemon
+  points::PointMarking* marking = nullptr;           // never null in the daemon
   retention::RetentionService* retention = nullptr;  // never null in the daemon
   schedule::Policies* policies = nullptr;            // never null in the daemon
   schedule::DutyRunner* duties = nullptr;            // never null in the daemon

@@ -4,6 +4,7 @@
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
+#include "appliance/points/point_marking.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -79,6 +80,8 @@ Response adopt_store(Services& services, const Request& request) {
                           " runs from the tenant's present store; stop it first");
   }
   stores::Adoption adoption = services.stores.adopt(order);
+  points::PointMarking::Found found;
+  if (adoption.is_done) found = services.marking->take_over(order.tenant);
   return json_response(
       {{"adoption",
         {{"done", adoption.is_done},
@@ -87,7 +90,10 @@ Response adopt_store(Services& services, const Request& request) {
          {"known_id", adoption.known_id ? json(adoption.known_id->hex()) : json(nullptr)},
          {"found_count", adoption.found_count},
          {"known_count", adoption.known_count},
-         {"lost_count", adoption.lost_count}}}});
+         {"lost_count", adoption.lost_count},
+         {"hold_count", found.holds},
+         {"tested_elsewhere_count", found.tested_elsewhere},
+         {"unreadable_mark_count", found.unreadable}}}});
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ using base::join_path;
 
 constexpr std::string_view kPackSuffix = ".pack";
 constexpr std::string_view kPointSuffix = ".point";
+constexpr std::string_view kMarksSuffix = ".marks";
 
 template <typename AnyId>
 std::optional<AnyId> id_of_name(std::string_view name, std::string_view suffix) {
@@ -41,7 +42,8 @@ std::string pack_file(const std::string& store, const PackId& pack) {
 
 bool is_leftover(const std::string& name) {
   return name.ends_with(std::string(kPackSuffix) + ".tmp") ||
-         name.ends_with(std::string(kPointSuffix) + ".tmp");
+         name.ends_with(std::string(kPointSuffix) + ".tmp") ||
+         name.ends_with(std::string(kMarksSuffix) + ".tmp");
 }
 
 std::optional<PackId> pack_of_name(const std::string& name) {
@@ -57,6 +59,10 @@ std::string machine_directory(const std::string& store, const MachineId& machine
 std::string manifest_file(const std::string& store, const MachineId& machine,
                           const PointId& point) {
   return join_path(machine_directory(store, machine), point.hex() + std::string(kPointSuffix));
+}
+
+std::string marks_file(const std::string& store, const MachineId& machine, const PointId& point) {
+  return join_path(machine_directory(store, machine), point.hex() + std::string(kMarksSuffix));
 }
 
 std::optional<MachineId> machine_of_name(const std::string& name) {

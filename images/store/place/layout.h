@@ -3,6 +3,7 @@
 // files, for a store in a local file system.
 //   DIR/store          format file         DIR/packs/ab/<pack id>.pack
 //   DIR/key            wrapped key         DIR/points/<machine id>/<point id>.point
+//                                          DIR/points/<machine id>/<point id>.marks
 //   DIR/writer.lock    held by the writer  DIR/index/ (LMDB; derived)
 #pragma once
 
@@ -28,6 +29,7 @@ std::optional<PackId> pack_of_name(const std::string& name);  // a file's name i
 std::string points_directory(const std::string& store);
 std::string machine_directory(const std::string& store, const MachineId& machine);
 std::string manifest_file(const std::string& store, const MachineId& machine, const PointId& point);
+std::string marks_file(const std::string& store, const MachineId& machine, const PointId& point);
 std::optional<MachineId> machine_of_name(const std::string& name);
 std::optional<PointId> point_of_name(const std::string& name);
 

@@ -21,6 +21,7 @@ class FileStore : public images::StoreReader {
   std::vector<images::PointSummary> points_of(std::string_view machine_name) override;
   images::PointId find_point(std::string_view selector) override;
   images::Point read_point(const images::PointId& id) override;
+  images::PointMarks marks(const images::PointId&) override { return {}; }
   std::unique_ptr<images::DiskReader> open_disk(const images::PointId& id,
                                                 std::string_view disk_name) override;
 

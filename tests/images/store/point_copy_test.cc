@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/memory_file_system.h"
 #include "base/scratch_directory.h"
+#include "images/format/store_format.h"
 #include "images/store/place/layout.h"
 #include "images/store/store_reader.h"
 #include "images/store/store_writer.h"
@@ -41,6 +42,12 @@ struct Place {
   }
 };
 
+PointMarks sample_marks() {
+  return {
+      BootMark{"pass", "tcp:22 answered", 1'000'000'100'000, 21'000, "0123456789abcdef", "cellar"},
+      HoldMark{"the audit of 2026", 1'000'000'200'000, 2'000'000'000'000}};
+}
+
 PointId copy(StoreReader& from, const PointId& id, StoreWriter& to,
              const std::optional<PointId>& base = {}) {
   Point point = from.read_point(id);
@@ -53,7 +60,7 @@ PointId copy(StoreReader& from, const PointId& id, StoreWriter& to,
   }
   auto sink = to.begin(plan);
   copy_disks(plan, sources, *sink, {});
-  return sink->commit(details_of_copy(point, from.id()));
+  return sink->commit(details_of_copy(point, from.id(), from.marks(id)));
 }
 
 void expect_same(const Point& a, const Point& b, bool same_keys) {
@@ -209,6 +216,79 @@ TEST_CASE("what is said of a copy is judged before anything is written") {
   CHECK(code_with([](auto& d) { d.first_dates->time_ms = kLatestTime_ms + 1; }) ==
         ErrorCode::invalid_argument);
   CHECK(place.ids().size() == 3);
+}
+
+TEST_CASE("a copy brings along what is known about its point") {
+  std::mt19937 random(11);
+  Place first(1'000'000'000'000), second(1'100'000'000'000, {"", base::Bytes(32, 3)}),
+      third(1'200'000'000'000);
+  fill(first, random);
+  std::vector<PointId> ids = first.ids();
+  CHECK(first.reader().marks(ids[0]).empty());
+  first.writer->set_marks(ids[0], sample_marks());
+  CHECK(first.reader().marks(ids[0]) == sample_marks());
+  CHECK(first.reader().marks(ids[1]).empty());
+
+  copy(first.reader(), ids[0], *second.writer);
+  CHECK(second.reader().marks(ids[0]) == sample_marks());
+  // Sealed: the words of a hold are the client's.
+  MachineId machine = second.reader().hasher().machine_id("web");
+  std::string file = layout::marks_file("/store", machine, ids[0]);
+  base::Bytes stored = base::read_file(second.files, file, 8192);
+  CHECK(base::as_text(stored).find("audit") == std::string_view::npos);
+  copy(second.reader(), ids[0], *third.writer);
+  CHECK(third.reader().marks(ids[0]) == sample_marks());
+
+  // What the copy's owner finds out does not change the first one's.
+  PointMarks other = sample_marks();
+  other.hold.reset();
+  other.boot->verdict = "fail";
+  third.writer->set_marks(ids[0], other);
+  CHECK(third.reader().marks(ids[0]) == other);
+  CHECK(first.reader().marks(ids[0]) == sample_marks());
+
+  third.writer->set_marks(ids[0], {});
+  CHECK(third.reader().marks(ids[0]).empty());
+  third.writer->delete_point(ids[0]);
+  CHECK_THROWS_AS(third.writer->set_marks(ids[0], other), base::Error);
+  second.writer->delete_point(ids[0]);
+  CHECK_FALSE(second.files.exists(file));
+  for (Place* place : {&first, &second, &third}) CHECK(place->writer->check({}).good());
+}
+
+TEST_CASE("marks that are damaged, another point's, or hostile are refused") {
+  PointId id = PointId::random(), other = PointId::random();
+  for (const auto& key : {std::optional<base::Key256>(), std::optional(base::Key256{})}) {
+    base::Bytes good = format::encode_marks_file(id, sample_marks(), key);
+    CHECK(format::decode_marks_file(good, id, key) == sample_marks());
+    CHECK_THROWS_AS(format::decode_marks_file(good, other, key), base::Error);
+    for (size_t i = 0; i < good.size(); ++i) {
+      base::Bytes bad = good;
+      bad[i] ^= 1;
+      CHECK_THROWS_AS(format::decode_marks_file(bad, id, key), base::Error);
+    }
+    for (size_t size = 0; size < good.size(); ++size) {
+      CHECK_THROWS_AS(format::decode_marks_file(base::ByteView(good).first(size), id, key),
+                      base::Error);
+    }
+  }
+  for (const char* text :
+       {"", "[]", "5", R"({"boot":{}})", R"({"boot":{"verdict":"perfect","tested_ms":1}})",
+        R"({"hold":{"placed_ms":-1}})", R"({"hold":{"placed_ms":1e300}})", R"({"boot":7})"}) {
+    CHECK_THROWS_AS(decode_marks(base::as_bytes(text), "the marks"), base::Error);
+  }
+  CHECK(decode_marks(base::as_bytes(R"({"later":[1]})"), "the marks").empty());
+  // Nothing that a person reads can move the cursor, and nothing becomes too long to be read again.
+  PointMarks longest = sample_marks();
+  longest.boot->reason = std::string(100'000, '"') + "\x1b[2J";
+  longest.boot->appliance_name = std::string(100'000, '\\');
+  longest.hold->reason = std::string(100'000, '\x01');
+  PointMarks read = decode_marks(encode_marks(longest), "the marks");
+  CHECK(read.boot->reason.size() <= kMaxMarkText);
+  CHECK(read.hold->reason.find('\x01') == std::string::npos);
+  const char* hostile = R"({"hold":{"placed_ms":1,"reason":"a\u001b[2Jb"}})";
+  read = decode_marks(base::as_bytes(hostile), "the marks");
+  CHECK(read.hold->reason.find('\x1b') == std::string::npos);
 }
 
 }  // namespace images

@@ -482,6 +482,15 @@ TEST_CASE("version 1 knows no copies, and an origin comes with its dates", "[tra
   CHECK_THROWS_AS(wire::encode(later, 2), base::Error);
 }
 
+TEST_CASE("what is known about a point travels only with a copy", "[transfer]") {
+  PointDetails copy = copy_details();
+  copy.marks.hold = HoldMark{"audit", 5, std::nullopt};
+  CHECK(wire::decode_commit(payload_of(wire::encode(copy, 2)), 2).marks == copy.marks);
+  copy.lineage.origin.reset();
+  copy.first_dates.reset();
+  CHECK_THROWS_AS(wire::encode(copy, 2), base::Error);
+}
+
 TEST_CASE("sentences cannot drive a terminal, and are cut between characters", "[transfer]") {
   Bytes frame = wire::encode(base::Error(base::ErrorCode::io, "a\x1b[2Jb\n"));
   CHECK(wire::decode_error(payload_of(frame)).message() == "a [2Jb ");
