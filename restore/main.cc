@@ -6,7 +6,7 @@
 namespace {
 
 std::vector<base::Candidate> names(const base::NameRequest& request) {
-  if (request.kind != "POINT") return {};
+  if (request.kind != "POINT" && request.kind != "OLD" && request.kind != "NEW") return {};
   return restore::point_names(*restore::open_store(request.arguments), request.begun);
 }
 
@@ -17,10 +17,14 @@ int main(int argc, char** argv) {
   base::Program program;
   program.name = "muletto-restore";
   program.summary = "write recovery points out of a store";
-  program.commands = {restore::disk_command(), restore::machine_command(),
-                      restore::points_command()};
+  program.commands = {restore::disk_command(),       restore::machine_command(),
+                      restore::points_command(),     restore::files_list_command(),
+                      restore::files_find_command(), restore::files_get_command(),
+                      restore::files_diff_command()};
+  program.nouns = {{"files", "list, find, write out and compare the files of points"}};
   program.description =
-      "Writes recovery points of machines to files or block devices. It needs a store and nothing "
+      "Writes recovery points of machines, or single files in them, to files or block devices. It "
+      "needs a store and nothing "
       "else: no appliance, no daemon. The store may be in use meanwhile.";
   program.files = {{"/var/lib/muletto/stores/TENANT",
                     "the store of an appliance's tenant (the first one is 'default'), unless it "
