@@ -105,6 +105,7 @@ HttpResponse to_response(http::response<http::string_body>&& answer) {
   HttpResponse response;
   response.status = static_cast<int>(answer.result_int());
   response.content_type = std::string(answer[http::field::content_type]);
+  response.job = std::string(answer["Muletto-Job"]);
   response.body = std::move(answer.body());
   return response;
 }
@@ -190,6 +191,7 @@ HttpResponse HttpClient::follow(const HttpRequest& request,
   HttpResponse response;
   response.status = static_cast<int>(body.get().result_int());
   response.content_type = std::string(body.get()[http::field::content_type]);
+  response.job = std::string(body.get()["Muletto-Job"]);
   return response;
 }
 

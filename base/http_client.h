@@ -35,6 +35,7 @@ struct HttpResponse {
   int status = 0;
   std::string content_type;
   std::string body;
+  std::string job;  // the header Muletto-Job: the number of the job that the answer is
 };
 
 class HttpClient {

@@ -52,7 +52,9 @@ constexpr std::array<std::string_view, kPrivilegeCount> kNames{"none",
                                                                "tenant-change",
                                                                "tenant-adopt",
                                                                "clock-view",
-                                                               "clock-accept"};
+                                                               "clock-accept",
+                                                               "file-view",
+                                                               "file-download"};
 
 }  // namespace
 

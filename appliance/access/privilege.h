@@ -57,8 +57,10 @@ enum class Privilege {
   tenant_adopt,
   clock_view,
   clock_accept,
+  file_view,      // names and facts of files in points
+  file_download,  // their content
 };
-constexpr size_t kPrivilegeCount = static_cast<size_t>(Privilege::clock_accept) + 1;
+constexpr size_t kPrivilegeCount = static_cast<size_t>(Privilege::file_download) + 1;
 
 std::string_view privilege_name(Privilege privilege);  // "vm-start"
 

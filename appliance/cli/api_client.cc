@@ -160,6 +160,11 @@ void ApiClient::follow(const std::string& path,
   require_answer([&] { return client_->follow(make_request("GET", path), take); });
 }
 
+base::HttpResponse ApiClient::stream(const std::string& path,
+                                     const std::function<bool(std::string_view)>& on_piece) const {
+  return require_answer([&] { return client_->follow(make_request("GET", path), on_piece); });
+}
+
 std::unique_ptr<base::ByteStream> ApiClient::open_transfer() const {
   try {
     return client_->upgrade(

@@ -36,6 +36,11 @@ class ApiClient {
   // An answer that is not JSON.
   base::HttpResponse download(const std::string& path) const { return send("GET", path, ""); }
 
+  // An answer of any size that is not JSON: each piece as it arrives. Throws as download(), and
+  // unavailable if the answer breaks off.
+  base::HttpResponse stream(const std::string& path,
+                            const std::function<bool(std::string_view)>& on_piece) const;
+
   // An answer of JSON lines that may have no end: each line as it arrives, until the answer ends or
   // `on_line` returns false.
   void follow(const std::string& path,

@@ -44,7 +44,7 @@ Names kinds_of_jobs() {
   Names kinds;
   for (const char* kind :
        {"sync", "import", "boot", "boots", "stop", "wait", "pull", "verify", "bisect", "check",
-        "compact", "delete", "forget", "retention", "report", "alert-test"})
+        "compact", "delete", "forget", "retention", "files", "download", "report", "alert-test"})
     kinds.push_back({kind, ""});
   return kinds;
 }
@@ -127,7 +127,8 @@ Names completion_names(const base::NameRequest& request) {
   }
   if (request.kind == "KIND") return kinds_of_jobs();
   ApiClient client(request.arguments);
-  if (request.kind == "POINT") return list_points(client, request.begun);
+  if (request.kind == "POINT" || request.kind == "OLD" || request.kind == "NEW")
+    return list_points(client, request.begun);
   if (request.kind == "BOOT") return list_boots(client);
   if (request.kind == "HOST") return list_hosts(client, request.command == "host forget");
   auto list = name_lists().find(request.kind);

@@ -104,13 +104,15 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   ingest_->set_space(*space_);
 
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
+  looks_ = std::make_unique<files::FileLooks>(*stores_, *jobs_);
   deletion_ = std::make_unique<points::PointDeletion>(
       *catalog_, *stores_, pins_,
       points::PointDeletion::Options{
           config_.state_directory,
           [this](const images::StoreId& store, const images::MachineId& machine) {
             boots_->forget_traces(store, machine);
-          }});
+          },
+          [this](const images::PointId& point) { looks_->let_go(point); }});
   marking_ = std::make_unique<points::PointMarking>(*catalog_, *stores_, node_, machine_name());
   retention_ = std::make_unique<retention::RetentionService>(
       *catalog_, *stores_, *jobs_, *deletion_,
@@ -144,6 +146,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   services_->presence = presence_.get();
   services_->deletion = deletion_.get();
   services_->marking = marking_.get();
+  services_->looks = looks_.get();
   services_->retention = retention_.get();
   services_->policies = policies_.get();
   api::add_all_routes(router_, *services_);
@@ -239,6 +242,7 @@ void Daemon::run(const base::StopSignals& signals) {
   std::filesystem::remove(config_.ready_path());
   instant_syncs.reset();  // its processes connect to the server
   server_->stop();
+  looks_->close();
   duties_.stop();
   scheduler_->stop();
   retention_->stop();

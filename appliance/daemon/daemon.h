@@ -14,6 +14,7 @@
 #include "appliance/events/event_log.h"
 #include "appliance/events/vm_watch.h"
 #include "appliance/events/watched_jobs.h"
+#include "appliance/files/file_looks.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
 #include "appliance/points/point_deletion.h"
@@ -86,6 +87,7 @@ class Daemon {
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
+  std::unique_ptr<files::FileLooks> looks_;
   std::unique_ptr<points::PointDeletion> deletion_;
   std::unique_ptr<points::PointMarking> marking_;
   std::unique_ptr<retention::RetentionService> retention_;

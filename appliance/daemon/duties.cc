@@ -99,6 +99,8 @@ void Daemon::add_duties() {
       [this, &clock] { upkeep_->round(clock.wall_ms()); });
   add("marks", "what is known about points is not written into their stores",
       [this] { publish_marks(); });
+  add("files", "processes that read files of points are not ended when nobody uses them",
+      [this] { looks_->tend(); });
   add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });
   add("test boots", "machines are not tested at night",
       [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });

@@ -39,6 +39,7 @@ void PointDeletion::hold(const catalog::TenantName& tenant, const catalog::Hold&
 void PointDeletion::remove(const catalog::TenantName& tenant, const images::PointId& point) {
   boot::PointPins::Lease claim = pins_.claim(point);
   require_deletable(tenant, point);
+  if (options_.let_go) options_.let_go(point);
   auto writer = stores_.require_writable(tenant);
   auto owner = catalog_.find_owner(tenant, point);
   try {

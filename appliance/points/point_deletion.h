@@ -23,6 +23,8 @@ class PointDeletion {
   struct Options {
     std::string state_directory;  // folder with the records of boots
     ForgetTraces forget_traces;   // called when a machine's last point is deleted; may be empty
+    // Called before a point is deleted: ends what looks at it and is idle. May be empty.
+    std::function<void(const images::PointId&)> let_go{};
   };
 
   // All must outlive it. `pins` are those of every boot service of this state folder.

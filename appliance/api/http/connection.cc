@@ -104,6 +104,7 @@ Request make_request(Parser& parser) {
   Request request;
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
+  request.range = field_text(parser, http::field::range);
   request.body = std::move(message.body());
   return request;
 }

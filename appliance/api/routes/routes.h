@@ -17,6 +17,10 @@ namespace appliance::verify {
 class VerifyService;
 }
 
+namespace appliance::files {
+class FileLooks;
+}
+
 namespace appliance::points {
 class PointDeletion;
 class PointMarking;
@@ -73,6 +77,7 @@ struct Services {
   schedule::Policies* policies = nullptr;            // never null in the daemon
   schedule::DutyRunner* duties = nullptr;            // never null in the daemon
   alerts::AlertChannels* channels = nullptr;         // never null in the daemon
+  files::FileLooks* looks = nullptr;                 // never null in the daemon
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };
@@ -92,6 +97,7 @@ void add_routes(Router& router, Services& services, std::initializer_list<RouteR
 void add_status_routes(Router& router, Services& services);
 void add_machine_routes(Router& router, Services& services);
 void add_point_routes(Router& router, Services& services);
+void add_file_routes(Router& router, Services& services);
 void add_job_routes(Router& router, Services& services);
 void add_boot_routes(Router& router, Services& services);
 void add_console_routes(Router& router, Services& services);

@@ -115,6 +115,7 @@ void add_all_routes(Router& router, Services& services) {
   add_status_routes(router, services);
   add_machine_routes(router, services);
   add_point_routes(router, services);
+  add_file_routes(router, services);
   add_job_routes(router, services);
   add_boot_routes(router, services);
   add_console_routes(router, services);

@@ -59,6 +59,17 @@ void add_machines(Table& table, const TenantThings& b) {
   table["DELETE " + point] = {P::point_delete, Kind::foreign, b.point};
   table["PUT " + point + "/hold"] = {P::point_hold, Kind::foreign, b.point};
   table["DELETE " + point + "/hold"] = {P::point_hold, Kind::foreign, b.point};
+  // A search and a download begin with a look, which is refused for another tenant's point.
+  table["GET " + point + "/files"] = {P::file_view, Kind::foreign, b.point};
+  for (const char* what : {"/details", "/search", "/changes"})
+    table["GET " + point + "/files" + what] = {P::file_view, Kind::foreign, b.point, "",
+                                               "path=/etc&name=x&since=" + b.point};
+  for (const char* what : {"/content", "/archive"})
+    table["GET " + point + "/files" + what] = {P::file_download, Kind::foreign, b.point, "",
+                                               "path=/etc"};
+  table["POST " + point + "/files/looks"] = {P::file_view, Kind::foreign, b.point,
+                                             R"({"secrets": ["x"]})"};
+  table["DELETE " + point + "/files/looks/{look}"] = {P::file_view, Kind::foreign, b.point};
   table["GET /api/v1/retention"] = {P::policy_view, Kind::list};
   table["POST /api/v1/retention/apply"] = {P::point_delete, Kind::foreign, "",
                                            fmt::format(R"({{"machine": "{}"}})", b.machine)};

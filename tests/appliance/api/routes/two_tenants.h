@@ -14,6 +14,7 @@
 #include "appliance/api/routes/routes.h"
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/catalog/catalog.h"
+#include "appliance/files/file_looks.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/policy/policy.h"
 #include "appliance/presence/presence.h"
@@ -264,6 +265,7 @@ class TwoTenants {
   presence::Presence presence_{{}};
   points::PointDeletion deletion_{*catalog, stores_, pins_, {config_.state_directory, {}}};
   retention::RetentionService retention_{*catalog, stores_, jobs_, deletion_, surroundings()};
+  files::FileLooks looks_{stores_, jobs_};
   Services services_{.config = config_,
                      .catalog = *catalog,
                      .stores = stores_,
@@ -282,7 +284,8 @@ class TwoTenants {
                      .retention = &retention_,
                      .policies = &policies_,
                      .duties = &duties_,
-                     .channels = &channels_};
+                     .channels = &channels_,
+                     .looks = &looks_};
   Authenticator authenticator_{*catalog};
   std::unique_ptr<Server> server_;
 };
