@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "images/files/readers/file_runs.h"
 #include "images/files/readers/file_system_reader.h"
+#include "images/files/readers/ntfs_disk.h"
 #include "images/files/readers/text_values.h"
 
 // After the C++ library's: types.h defines macros of common names.
@@ -49,81 +50,6 @@ constexpr uint32_t kTagMountPoint = 0xa0000003, kTagSymlink = 0xa000000c, kTagDe
   int number = errno;
   ErrorCode code = number == EOPNOTSUPP ? ErrorCode::unsupported : ErrorCode::corrupt;
   throw Error(code, fmt::format("{}: {}", what, std::strerror(number)));
-}
-
-// --- The disk, as libntfs-3g wants it.
-
-struct DeviceState {
-  DiskSource* disk = nullptr;
-  s64 place = 0;
-};
-
-DeviceState& state_of(ntfs_device* device) { return *static_cast<DeviceState*>(device->d_private); }
-
-int open_device(ntfs_device* device, int) {
-  NDevSetOpen(device);
-  NDevSetReadOnly(device);
-  return 0;
-}
-int close_device(ntfs_device* device) {
-  NDevClearOpen(device);
-  return 0;
-}
-s64 seek_device(ntfs_device* device, s64 offset, int whence) {
-  DeviceState& state = state_of(device);
-  s64 base_place = whence == SEEK_CUR   ? state.place
-                   : whence == SEEK_END ? static_cast<s64>(state.disk->size())
-                                        : 0;
-  if (base_place + offset < 0) {
-    errno = EINVAL;
-    return -1;
-  }
-  return state.place = base_place + offset;
-}
-s64 read_device_at(ntfs_device* device, void* to, s64 count, s64 offset) {
-  DiskSource& disk = *state_of(device).disk;
-  if (offset < 0 || count < 0 || static_cast<uint64_t>(offset) >= disk.size()) return 0;
-  uint64_t size =
-      std::min(static_cast<uint64_t>(count), disk.size() - static_cast<uint64_t>(offset));
-  try {
-    disk.read(static_cast<uint64_t>(offset), {static_cast<uint8_t*>(to), size});
-    return static_cast<s64>(size);
-  } catch (const std::exception&) {
-    errno = EIO;
-    return -1;
-  }
-}
-s64 read_device(ntfs_device* device, void* to, s64 count) {
-  DeviceState& state = state_of(device);
-  s64 done = read_device_at(device, to, count, state.place);
-  if (done > 0) state.place += done;
-  return done;
-}
-s64 write_device(ntfs_device*, const void*, s64) {
-  errno = EROFS;
-  return -1;
-}
-s64 write_device_at(ntfs_device*, const void*, s64, s64) {
-  errno = EROFS;
-  return -1;
-}
-int sync_device(ntfs_device*) { return 0; }
-int stat_device(ntfs_device* device, struct stat* out) {
-  *out = {};
-  out->st_mode = S_IFREG | 0400;
-  out->st_size = static_cast<off_t>(state_of(device).disk->size());
-  return 0;
-}
-int control_device(ntfs_device*, unsigned long, void*) {
-  errno = EOPNOTSUPP;
-  return -1;
-}
-
-ntfs_device_operations* operations() {
-  static ntfs_device_operations made{open_device,  close_device,   seek_device,     read_device,
-                                     write_device, read_device_at, write_device_at, sync_device,
-                                     stat_device,  control_device};
-  return &made;
 }
 
 int log_nothing(const char*, const char*, int, u32, void*, const char*, va_list) { return 0; }
@@ -305,7 +231,7 @@ uint32_t link_count(ntfs_inode* inode) {
 
 class NtfsReader : public FileSystemReader {
  public:
-  NtfsReader(std::unique_ptr<DeviceState> state, ntfs_volume* volume, FileSystemFacts facts)
+  NtfsReader(std::unique_ptr<NtfsDisk> state, ntfs_volume* volume, FileSystemFacts facts)
       : state_(std::move(state)), volume_(volume), facts_(std::move(facts)) {}
   ~NtfsReader() override { ntfs_umount(volume_, TRUE); }
 
@@ -333,7 +259,7 @@ class NtfsReader : public FileSystemReader {
     NodeId folder;
     std::shared_ptr<const std::vector<FolderEntry>> entries;
   };
-  std::unique_ptr<DeviceState> state_;
+  std::unique_ptr<NtfsDisk> state_;
   ntfs_volume* volume_;
   const FileSystemFacts facts_;
   std::list<Listing> kept_;  // the last used first
@@ -523,9 +449,9 @@ std::unique_ptr<FileSystemReader> open_ntfs(DiskSource& disk) {
   Bytes boot = read_bytes(disk, 0, kBootSector, "the boot sector");
   if (base::as_text(boot).substr(3, 8) != "NTFS    ") return nullptr;
   ntfs_log_set_handler(log_nothing);
-  auto state = std::make_unique<DeviceState>();
+  auto state = std::make_unique<NtfsDisk>();
   state->disk = &disk;
-  ntfs_device* device = ntfs_device_alloc("disk", 0, operations(), state.get());
+  ntfs_device* device = make_ntfs_device(*state);
   if (device == nullptr) fail("NTFS cannot be opened");
   errno = EIO;
   ntfs_volume* volume =
