@@ -33,6 +33,7 @@
 #include "appliance/boot/machine/domain_translation.h"
 #include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/restart.h"
+#include "appliance/boot/windows_look.h"
 #include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -63,6 +64,11 @@ std::string join_reasons(const std::vector<std::string>& reasons) {
   return text;
 }
 
+// What was changed in a Windows, for unprepare().
+std::string windows_record_path(const BootPaths& paths) {
+  return base::join_path(paths.folder, "windows.json");
+}
+
 bool is_instant(const BootRecord& record) { return record.vm.purpose == Purpose::instant; }
 
 }  // namespace
@@ -80,8 +86,9 @@ AcceleratorVerdict BootOperations::accelerator() {
 }
 
 Preparation BootOperations::prepare(const PointSource& source, const images::PointId& point_id,
-                                    const BootOptions& options) {
-  return prepare_boot(source, point_id, options, settings_, hypervisor_, lookup_.active_vms());
+                                    const BootOptions& options, const WindowsFindings& windows) {
+  return prepare_boot(source, point_id, options, settings_, windows, hypervisor_,
+                      lookup_.active_vms());
 }
 
 void BootOperations::try_definition(const PointSource& source, const BootOptions& options,
@@ -106,6 +113,8 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
   if (settings_.pins != nullptr) pin.emplace(settings_.pins->pin(point_id));
   step("Reading the point");
   AcceleratorVerdict verdict = accelerator();
+  // Before the lock of admission: other starts need not wait for what a guest's files cost.
+  WindowsFindings windows = look_into_windows(source, point_id, options, settings_);
   BootId id = BootId::random();
   auto lock = lock_of(id);
   BootPaths paths = lookup_.paths_of(id);
@@ -114,7 +123,7 @@ InstantVm BootOperations::start(const PointSource& source, const images::PointId
   {
     // Memory is promised by the record: two simultaneous starts must see each other's.
     std::lock_guard<std::mutex> admission(admission_mutex_);
-    prepared = prepare(source, point_id, options);
+    prepared = prepare(source, point_id, options, windows);
     if (!prepared.plan.reasons.empty()) {
       throw Error(prepared.is_refused_for_damage ? ErrorCode::corrupt : ErrorCode::unsupported,
                   fmt::format("{} cannot be booted: {}", prepared.point.machine_name,
@@ -261,8 +270,57 @@ void BootOperations::prepare_guest(BootRecord& record, const Preparation& prepar
                      {"changes", nlohmann::json::parse(outcome.changes)}});
   }
   if (taken.empty()) return;
-  base::write_file_durably(base::real_file_system(), base::join_path(paths.folder, "windows.json"),
+  base::write_file_durably(base::real_file_system(), windows_record_path(paths),
                            base::as_bytes(base::dump_text(nlohmann::json(taken), 1)));
+}
+
+InstantVm BootOperations::unprepare(const BootId& id) {
+  auto lock = lock_of(id);
+  BootRecord record = lookup_.open_own_record(id);
+  BootPaths paths = lookup_.paths_of(id);
+  if (!base::real_file_system().exists(windows_record_path(paths))) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("nothing was changed in a Windows of {}, or it was taken back already",
+                            record.vm.domain_name));
+  }
+  if (hypervisor_.state(record.vm.domain_name) != DomainState::off) {
+    throw Error(ErrorCode::busy, fmt::format("{} uses its disks: shut its Windows down first",
+                                             record.vm.domain_name));
+  }
+  // The overlay is read through the export, which an ended VM may no longer have.
+  bool needs_export = !record.vm.is_local && !ExportProcess::find(paths.socket_path);
+  auto stop_export = [&] {
+    if (!needs_export) return;
+    if (auto server = ExportProcess::find(paths.socket_path)) server->stop();
+  };
+  try {
+    if (needs_export) {
+      make_boot_folders(paths, hypervisor_.qemu_user());
+      start_export(record, paths, ExportUse::running);
+    }
+    take_back(record, paths);
+  } catch (const Error&) {
+    stop_export();
+    throw;
+  }
+  stop_export();
+  return lookup_.describe(record, DomainState::off);
+}
+
+void BootOperations::take_back(BootRecord& record, const BootPaths& paths) {
+  std::string path = windows_record_path(paths);
+  nlohmann::json taken = base::parse_json(
+      base::as_text(base::read_file(base::real_file_system(), path, kDomainXmlLimit)), path);
+  for (const nlohmann::json& each : taken) {
+    NtfsPartition partition{base::expect_text(each, "disk", 200),
+                            base::expect_natural(each, "offset"),
+                            base::expect_natural(each, "size")};
+    record.vm.notes.push_back(take_back_windows(paths.overlay_path(partition.disk),
+                                                ImageFormat::qcow2, partition,
+                                                base::dump_text(each.at("changes"))));
+  }
+  write_record(base::real_file_system(), paths, record);
+  base::real_file_system().remove(path);
 }
 
 void BootOperations::run_domain(BootRecord& record, const BootPaths& paths,

@@ -45,9 +45,12 @@ class BootOperations {
   void power(const BootId& id, PowerAction action);
   std::unique_ptr<BlockPull> begin_pull(const BootId& id, uint64_t bandwidth);
 
-  // The first part of a start; nothing is changed.
+  // As BootService::unprepare().
+  InstantVm unprepare(const BootId& id);
+
+  // The first part of a start; nothing is changed. `windows` is what look_into_windows() found.
   Preparation prepare(const PointSource& source, const images::PointId& point_id,
-                      const BootOptions& options);
+                      const BootOptions& options, const WindowsFindings& windows);
   // Adds to the plan's reasons what the hypervisor has against the domain that it would become.
   void try_definition(const PointSource& source, const BootOptions& options,
                       const AcceleratorVerdict& verdict, Preparation& prepared);
@@ -78,7 +81,7 @@ class BootOperations {
   // From the export to the running domain.
   void bring_up(BootRecord& record, const Preparation& prepared, const StepCallback& step);
   // Of a Windows, in the new overlays, with notes in the record and windows.json beside it. Throws
-  // only if an overlay cannot be made anew after that failed.
+  // only if an overlay cannot be made again after that failed.
   void prepare_guest(BootRecord& record, const Preparation& prepared, const BootPaths& paths);
   // Networks and the domain; used for the first start and for switching on again.
   void run_domain(BootRecord& record, const BootPaths& paths, const std::string& xml);
@@ -93,6 +96,7 @@ class BootOperations {
   void wait_for_shutdown(const BootRecord& record, uint32_t timeout_s);
   // The record's isolated networks that no other VM uses.
   void remove_unused_networks(const BootRecord& record);
+  void take_back(BootRecord& record, const BootPaths& paths);  // for unprepare()
   // After a failed start. What cannot be undone now is left to adopt().
   void undo(BootRecord& record, const BootPaths& paths);
 

@@ -100,14 +100,28 @@ void judge_damages(const PointSource& source, const BootOptions& options,
   append(prepared.plan.reasons, damages);
 }
 
-// Windows that gets the hardware it had needs nothing.
-void settle_windows(const BootOptions& options, Preparation& prepared) {
+// Windows that gets the hardware it had needs no other drivers. What was found is said before
+// anything starts; what was done, by the VM's notes.
+void settle_windows(const BootOptions& options, const WindowsFindings& windows,
+                    Preparation& prepared) {
+  std::vector<std::string>& notes = prepared.plan.notes;
   bool same_hardware = !prepared.point.definition.libvirt_xml.empty() && !options.disk_bus;
-  if (same_hardware) prepared.ntfs_partitions.clear();
-  if (prepared.plan.is_windows && !prepared.ntfs_partitions.empty()) {
-    prepared.plan.notes.push_back(
-        "Before it starts, the drivers of its new controllers are switched on in the registry of "
-        "its Windows, in the instant VM only.");
+  bool is_wanted = options.windows != WindowsPreparation::none;
+  bool is_needed = !prepared.ntfs_partitions.empty() && !same_hardware;
+  if (!is_wanted || !is_needed) prepared.ntfs_partitions.clear();
+  append(notes, windows.notes);
+  if (!is_needed) return;
+  if (!is_wanted) {
+    notes.push_back("A Windows is started as it is, as requested (--prepare none).");
+    return;
+  }
+  prepared.foreseen_windows_notes = windows.obstacles;
+  for (const std::string& change : windows.changes)
+    prepared.foreseen_windows_notes.push_back("Before it starts, in the instant VM only: " +
+                                              change);
+  if (prepared.foreseen_windows_notes.empty() && windows.has_windows) {
+    prepared.foreseen_windows_notes.push_back(
+        "Windows needs no preparation: the drivers of its new controllers start already.");
   }
 }
 
@@ -195,12 +209,17 @@ uint64_t free_memory(const HypervisorFacts& facts, uint64_t promised_memory) {
 
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
-                         Hypervisor& hypervisor, const std::vector<InstantVm>& active) {
+                         const WindowsFindings& windows, Hypervisor& hypervisor,
+                         const std::vector<InstantVm>& active) {
   Preparation prepared;
   prepared.point = source.reader->read_point(point);
   std::vector<std::string> damages, notes;
   DiskInspection inspection =
       inspect_point(*source.reader, prepared.point, damages, notes, prepared.ntfs_partitions);
+  inspection.has_windows |= windows.has_windows;
+  inspection.has_virtio_disk = windows.has_virtio_disk;
+  inspection.has_virtio_scsi = windows.has_virtio_scsi;
+  inspection.has_virtio_network = windows.has_virtio_network;
   prepared.facts = hypervisor.facts();
   uint64_t promised = 0;
   for (const InstantVm& vm : active) promised += vm.memory_size;
@@ -216,7 +235,7 @@ Preparation prepare_boot(const PointSource& source, const images::PointId& point
   // The network of a test boot is its own already.
   name_networks(settings, options.purpose == Purpose::test ? access::TenantName() : source.tenant,
                 plan);
-  settle_windows(options, prepared);
+  settle_windows(options, windows, prepared);
   judge_damages(source, options, std::move(damages), prepared);
   check_networks(options, hypervisor.bridges(), plan);
   check_folders(settings, hypervisor.qemu_user(), plan);

@@ -7,6 +7,7 @@
 #include "appliance/boot/boot_service.h"
 #include "appliance/boot/machine/machine_plan.h"
 #include "appliance/boot/model/boot_record.h"
+#include "appliance/boot/windows/windows_examination.h"
 #include "appliance/boot/windows/windows_preparation.h"
 
 namespace appliance::boot {
@@ -18,14 +19,17 @@ struct Preparation {
   bool is_refused_for_damage = false;  // of the image; it is also in the reasons
   // Where a Windows may have to be prepared for its new hardware; empty: not wanted, or not needed.
   std::vector<NtfsPartition> ntfs_partitions{};
+  // Sentences for a check: what will be changed in that Windows. A VM's notes say what was changed.
+  std::vector<std::string> foreseen_windows_notes{};
 };
 
 // `active` are the VMs that run or are being started: they may use all the memory they were
 // promised, whether they have touched it or not, and no other VM may have their identity on their
-// networks.
+// networks. `windows` is what look_into_windows() found.
 Preparation prepare_boot(const PointSource& source, const images::PointId& point,
                          const BootOptions& options, const BootSettings& settings,
-                         Hypervisor& hypervisor, const std::vector<InstantVm>& active);
+                         const WindowsFindings& windows, Hypervisor& hypervisor,
+                         const std::vector<InstantVm>& active);
 
 // Of a machine whose definition does not name its firmware: the kind that prepare_boot() does not
 // choose, if the disks could boot with it as well.

@@ -13,6 +13,7 @@
 #include "appliance/boot/boot_operations.h"
 #include "appliance/boot/boot_tending.h"
 #include "appliance/boot/files/vm_files.h"
+#include "appliance/boot/windows_look.h"
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/log.h"
@@ -58,8 +59,11 @@ AcceleratorVerdict BootService::accelerator() { return implementation_->operatio
 BootCheck BootService::check(const PointSource& source, const images::PointId& point,
                              const BootOptions& options) {
   AcceleratorVerdict verdict = accelerator();
-  Preparation prepared = implementation_->operations.prepare(source, point, options);
+  WindowsFindings windows = look_into_windows(source, point, options, implementation_->settings);
+  Preparation prepared = implementation_->operations.prepare(source, point, options, windows);
   implementation_->operations.try_definition(source, options, verdict, prepared);
+  for (std::string& note : prepared.foreseen_windows_notes)
+    prepared.plan.notes.push_back(std::move(note));
   return {std::move(prepared.plan), prepared.point.machine_name, std::move(verdict)};
 }
 
@@ -87,6 +91,10 @@ void BootService::stop(const BootId& id, const StopOptions& options) {
 }
 void BootService::power(const BootId& id, PowerAction action) {
   implementation_->operations.power(id, action);
+}
+
+InstantVm BootService::unprepare(const BootId& id) {
+  return implementation_->operations.unprepare(id);
 }
 
 InstantVm BootService::change(const BootId& id, const BootChanges& changes) {

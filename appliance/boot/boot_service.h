@@ -126,6 +126,12 @@ class BootService {
   // not_found.
   void stop(const BootId& id, const StopOptions& options = {});
 
+  // Takes back what was changed in its Windows before its first start, for a return to the hardware
+  // it came from: on the overlay of a VM that does not run. A value that has been changed since
+  // stays. Its notes say what was taken back. Throws not_found if nothing was changed, busy while it
+  // runs, unsupported with the reason for a Windows that is hibernated and the like.
+  InstantVm unprepare(const BootId& id);
+
   // Throws not_found; busy for a timeline that another instant VM of the machine holds.
   InstantVm change(const BootId& id, const BootChanges& changes);
 

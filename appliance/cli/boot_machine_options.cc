@@ -28,7 +28,10 @@ void declare_machine(base::options::options_description_easy_init add) {
       "original", value<std::string>()->value_name("beside|replaced"),
       "where the original machine is seen running: try the copy out beside it, or let the copy "
       "take its place (default: the start is refused, or asks on a terminal)")(
-      "accept-damage", "start the point even if its image is known to be damaged");
+      "accept-damage", "start the point even if its image is known to be damaged")(
+      "prepare", value<std::string>()->value_name("auto|none"),
+      "whether a Windows on other hardware has its drivers switched on, in the VM only (default: "
+      "auto)");
 }
 
 nlohmann::json machine_body(const base::Arguments& arguments) {
@@ -41,6 +44,7 @@ nlohmann::json machine_body(const base::Arguments& arguments) {
   if (arguments.has("fresh-macs")) body["fresh_macs"] = true;
   if (arguments.has("original")) body["original"] = arguments.get("original");
   if (arguments.has("accept-damage")) body["accept_damage"] = true;
+  if (arguments.has("prepare")) body["prepare"] = arguments.get("prepare");
   return body;
 }
 

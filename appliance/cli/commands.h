@@ -28,6 +28,7 @@ base::Command boot_set_command();
 base::Command boot_stop_command();
 base::Command boot_power_command();
 base::Command boot_pull_command();
+base::Command boot_unprepare_command();
 base::Command boot_wait_command();
 base::Command boot_screenshot_command();
 base::Command boot_console_command();

@@ -49,6 +49,8 @@ boot::BootOptions parse_boot_options(BodyFields& body, std::optional<Original>& 
   }
   if (body.flag("fresh_macs")) options.macs = boot::MacChoice::fresh;
   options.accept_damage = body.flag("accept_damage");
+  if (auto name = body.text("prepare"))
+    options.windows = boot::windows_preparation_from_name(*name);
   boot::BootChanges changes = boot_changes(body);
   options.restart = changes.restart.value_or(options.restart);
   boot::Timeline usual =
@@ -169,6 +171,12 @@ Response power_boot(Services& services, const Request& request) {
   return json_response({{"boot", boot_json(services.boots.get(vm.id))}});
 }
 
+Response unprepare_boot(Services& services, const Request& request) {
+  BodyFields(request.body).require_no_more();
+  return json_response(
+      {{"boot", boot_json(services.boots.unprepare(find_boot(services, request).id))}});
+}
+
 Response wait_for_boot(Services& services, const Request& request) {
   BodyFields body(request.body);
   recovery::WaitPlan plan = parse_wait_plan(body);
@@ -195,6 +203,8 @@ void add_boot_routes(Router& router, Services& services) {
           {"POST", "/api/v1/boots/{boot}/stop", Privilege::vm_stop, Resource::vm, stop_boot},
           {"PUT", "/api/v1/boots/{boot}/settings", Privilege::vm_change, Resource::vm, change_boot},
           {"POST", "/api/v1/boots/{boot}/power", Privilege::vm_power, Resource::vm, power_boot},
+          {"POST", "/api/v1/boots/{boot}/unprepare", Privilege::vm_change, Resource::vm,
+           unprepare_boot},
           {"POST", "/api/v1/boots/{boot}/wait", Privilege::vm_view, Resource::vm, wait_for_boot},
       });
 }

@@ -30,6 +30,8 @@ struct DiskInspection {
   bool has_efi_system_partition = false;
   bool has_boot_code = false;  // the first sector is code for a BIOS
   bool has_windows = false;    // a Microsoft reserved partition, or NTFS on an active one
+  // Drivers that its Windows starts and has used; set by whoever looked into its registry.
+  bool has_virtio_disk = false, has_virtio_scsi = false, has_virtio_network = false;
   std::vector<uint64_t> partition_starts;  // bytes, within the disk
   uint32_t sector_size = 512;  // bytes; 4096: the table of partitions was made for these
   bool has_gpt = false;

@@ -72,7 +72,8 @@ class EntryCollector {
       long_name_.clear();
       if ((entry[11] & kVolumeLabel) != 0) continue;
       entries.push_back({std::move(name), (entry[11] & kDirectory) != 0,
-                         static_cast<uint32_t>(u16(entry + 20)) << 16 | u16(entry + 26)});
+                         static_cast<uint32_t>(u16(entry + 20)) << 16 | u16(entry + 26),
+                         base::load_u32(entry + 28)});
     }
     return true;
   }
@@ -178,6 +179,29 @@ std::vector<FatEntry> FatReader::list(std::string_view path) {
     entries = list_clusters(found->first_cluster);
   }
   return entries;
+}
+
+std::optional<base::Bytes> FatReader::read_file(std::string_view path, uint32_t limit) {
+  size_t slash = path.rfind('/');
+  std::string_view folder = slash == std::string_view::npos ? "" : path.substr(0, slash);
+  std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  std::vector<FatEntry> entries = list(folder);
+  auto found = std::find_if(entries.begin(), entries.end(), [&](const FatEntry& each) {
+    return !each.is_directory && is_same_fat_name(each.name, name);
+  });
+  if (found == entries.end() || found->size > limit) return std::nullopt;
+  base::Bytes content;
+  std::optional<uint32_t> cluster = found->first_cluster;
+  while (content.size() < found->size) {
+    if (!cluster || *cluster < 2 || *cluster - 2 >= cluster_count_) return std::nullopt;
+    base::Bytes bytes =
+        read_at(data_begin_ + uint64_t{*cluster - 2} * cluster_size_, cluster_size_);
+    if (bytes.empty()) return std::nullopt;
+    content.insert(content.end(), bytes.begin(), bytes.end());
+    cluster = next_cluster(*cluster);
+  }
+  content.resize(found->size);
+  return content;
 }
 
 }  // namespace appliance::boot

@@ -19,6 +19,7 @@ struct FatEntry {
   std::string name;  // the long name if there is one, otherwise the short one; ASCII, others as '?'
   bool is_directory = false;
   uint32_t first_cluster = 0;
+  uint32_t size = 0;  // bytes, of a file
 };
 
 // Compared ignoring case, as FAT does, of ASCII.
@@ -33,6 +34,10 @@ class FatReader {
   // The entries of the folder at `path` ("" is the root, "EFI/BOOT"), at most kMaxEntries; empty if
   // there is no such folder. Names are compared ignoring case.
   std::vector<FatEntry> list(std::string_view path);
+
+  // The content of the file at `path`; none if there is no such file, it has more than `limit` bytes,
+  // or its clusters end before it does.
+  std::optional<base::Bytes> read_file(std::string_view path, uint32_t limit);
 
   static constexpr size_t kMaxEntries = 1024;
 

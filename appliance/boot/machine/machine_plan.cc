@@ -171,7 +171,8 @@ void settle_sectors(const DiskInspection& inspection, MachinePlan& plan) {
   }
 }
 
-void settle_cards(const images::Point& point, const BootOptions& options, MachinePlan& plan) {
+void settle_cards(const images::Point& point, const DiskInspection& inspection,
+                  const BootOptions& options, MachinePlan& plan) {
   if (point.definition.libvirt_xml.empty()) {
     for (const images::NetworkCard& card : point.definition.network_cards) {
       if (plan.cards.size() < kDeviceLimit)
@@ -179,7 +180,8 @@ void settle_cards(const images::Point& point, const BootOptions& options, Machin
     }
     if (point.definition.network_cards.empty()) plan.cards.push_back({});
   }
-  const char* default_model = !plan.is_windows ? "virtio" : plan.is_q35 ? "e1000e" : "e1000";
+  bool is_virtio = !plan.is_windows || inspection.has_virtio_network;
+  const char* default_model = is_virtio ? "virtio" : plan.is_q35 ? "e1000e" : "e1000";
   for (size_t i = 0; i < plan.cards.size(); ++i) {
     GuestCard& card = plan.cards[i];
     NetworkChoice choice;
@@ -381,6 +383,13 @@ MachinePlan plan_machine(const images::Point& point, const DiskInspection& inspe
       !wanted.disk_bus)
     options.disk_bus = DiskBus::scsi;
   plan.is_windows = inspection.has_windows;
+  bool has_virtio = inspection.has_virtio_disk || inspection.has_virtio_scsi;
+  if (plan.is_windows && point.definition.libvirt_xml.empty() && !options.disk_bus && has_virtio) {
+    options.disk_bus = inspection.has_virtio_disk ? DiskBus::virtio : DiskBus::scsi;
+    plan.notes.push_back(fmt::format(
+        "Its Windows has had VirtIO disks and starts their driver: it gets disks on {}.",
+        disk_bus_name(*options.disk_bus)));
+  }
   if (!point.definition.libvirt_xml.empty()) {
     read_definition(point, options, facts, packer, plan);
   } else {
@@ -390,7 +399,7 @@ MachinePlan plan_machine(const images::Point& point, const DiskInspection& inspe
   }
   settle_disks(point, options, plan);
   settle_sectors(inspection, plan);
-  settle_cards(point, options, plan);
+  settle_cards(point, inspection, options, plan);
   settle_size(point, options, facts, plan);
   settle_identity(options, facts, plan);
   settle_uefi(point, facts, plan);

@@ -33,6 +33,9 @@ constexpr auto kActions =
                                                      {PowerAction::resume, "resume"},
                                                      {PowerAction::power_off, "power-off"},
                                                      {PowerAction::power_on, "power-on"}});
+constexpr auto kWindowsPreparations = base::enum_names<WindowsPreparation>(
+    "a way to prepare Windows",
+    {{WindowsPreparation::automatic, "auto"}, {WindowsPreparation::none, "none"}});
 constexpr auto kRestartPolicies = base::enum_names<RestartPolicy>(
     "a restart policy", {{RestartPolicy::automatic, "automatic"}, {RestartPolicy::wait, "wait"}});
 constexpr auto kTimelines = base::enum_names<Timeline>(
@@ -55,6 +58,9 @@ std::string_view accelerator_name(Accelerator accelerator) {
 Accelerator accelerator_from_name(std::string_view name) { return kAccelerators.value(name); }
 std::string_view disk_bus_name(DiskBus bus) { return kBuses.name(bus); }
 DiskBus disk_bus_from_name(std::string_view name) { return kBuses.value(name); }
+WindowsPreparation windows_preparation_from_name(std::string_view name) {
+  return kWindowsPreparations.value(name);
+}
 std::string_view restart_policy_name(RestartPolicy policy) { return kRestartPolicies.name(policy); }
 RestartPolicy restart_policy_from_name(std::string_view name) {
   return kRestartPolicies.value(name);

@@ -60,6 +60,9 @@ struct NetworkChoice {
   std::string name;
 };
 
+// Whether a Windows is made to start on hardware that it did not have.
+enum class WindowsPreparation { automatic, none };
+
 // What the caller wants to differ from the machine's definition.
 struct BootOptions {
   Purpose purpose = Purpose::instant;
@@ -74,6 +77,7 @@ struct BootOptions {
   Timeline timeline = Timeline::instant;
   // Also starts a point that is known to be damaged: reads of missing data are I/O errors then.
   bool accept_damage = false;
+  WindowsPreparation windows = WindowsPreparation::automatic;
   std::string requested_by;  // as access::Requester; kept for people to read
 };
 
@@ -169,6 +173,7 @@ std::string_view accelerator_name(Accelerator accelerator);  // "auto", "kvm", "
 Accelerator accelerator_from_name(std::string_view name);
 std::string_view disk_bus_name(DiskBus bus);
 DiskBus disk_bus_from_name(std::string_view name);
+WindowsPreparation windows_preparation_from_name(std::string_view name);
 std::string_view restart_policy_name(RestartPolicy policy);
 RestartPolicy restart_policy_from_name(std::string_view name);
 std::string_view timeline_name(Timeline timeline);

@@ -29,14 +29,17 @@ std::vector<NtfsPartition> ntfs_partitions(images::DiskReader& disk,
 struct WindowsOutcome {
   std::vector<std::string> notes;  // sentences: what was changed, and what could not be
   std::string changes;             // JSON, for take_back_windows(); empty: nothing was changed
-  bool must_discard = false;       // it failed while writing: the overlay must be made anew
+  bool must_discard = false;       // it failed while writing: the overlay must be made again
 };
 
 // Never throws: a failure is a note, because in a disaster the VM must start. Takes about a second.
 WindowsOutcome prepare_windows(const std::string& overlay_path, const NtfsPartition& partition);
 
-// The opposite, on an overlay that no VM uses. Returns a sentence; throws what is wrong.
-std::string take_back_windows(const std::string& overlay_path, const NtfsPartition& partition,
-                              const std::string& changes);
+enum class ImageFormat { qcow2, raw };
+
+// The opposite, on an overlay or another disk (a raw image, a block device) that no VM uses. Returns
+// a sentence; throws what is wrong.
+std::string take_back_windows(const std::string& disk_path, ImageFormat format,
+                              const NtfsPartition& partition, const std::string& changes);
 
 }  // namespace appliance::boot
