@@ -15,15 +15,15 @@
 // finished before the guest is up. Every verdict says what was found intact and what was not
 // checked.
 //
-// Signs of life before the last restart do not count. A missing guest agent is never a reason,
+// What of the evidence counts is in verdict_summary.h. A missing guest agent is never a reason,
 // unless it was required.
 #include "appliance/verify/verdict.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
+#include "appliance/verify/verdict_summary.h"
 #include "base/text.h"
 
 namespace appliance::verify {
@@ -33,144 +33,6 @@ std::string after(uint64_t ms) { return base::format_duration_ms(ms); }
 
 std::string quoted(const Observation& seen) {
   return seen.detail.empty() ? "" : fmt::format(": \"{}\"", seen.detail);
-}
-
-// The evidence that counts: since the last restart.
-struct Summary {
-  const Observation* first = nullptr;  // of the evidence, for indices
-  const Observation* trouble = nullptr;
-  const Observation* power_off = nullptr;
-  const Observation* damage = nullptr;
-  const Observation* failure = nullptr;      // a text that means failure and is not contradicted
-  const Observation* screen = nullptr;       // the last one
-  const Observation* serial = nullptr;       // the last one
-  const Observation* waiting = nullptr;      // the start waits for a person, as far as is known
-  const Observation* address = nullptr;      // the last one that answered
-  const Observation* unreachable = nullptr;  // nothing answers inside the test network, and why
-  std::vector<const Observation*> signs;     // the first of each kind
-  std::map<std::string, const Observation*> answers;  // the last of each check
-  std::map<std::string, const Observation*> volumes;
-  uint32_t reboot_count = 0;
-  uint64_t last_reboot_ms = 0;
-};
-
-bool is_sign(const Observation& seen) {
-  switch (seen.signal) {
-    case Signal::agent:
-    case Signal::service: return seen.good;
-    case Signal::screen:
-    case Signal::serial:
-      return seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::taught_up;
-    default: return false;
-  }
-}
-
-void note_sign(Summary& summary, const Observation& seen) {
-  bool known =
-      std::any_of(summary.signs.begin(), summary.signs.end(), [&](const Observation* each) {
-        return each->signal == seen.signal && each->subject == seen.subject;
-      });
-  if (!known) summary.signs.push_back(&seen);
-}
-
-// What no later text takes back: a panic, and an error of a disk, which the system may survive while
-// it writes nothing any more.
-bool is_final(const Observation* failure) {
-  return failure != nullptr && (failure->meaning == TextMeaning::kernel_panic ||
-                                failure->meaning == TextMeaning::disk_error);
-}
-
-// A later text of the same source cancels a failure that is not final, and a question.
-void note_text(Summary& summary, const Observation& seen) {
-  (seen.signal == Signal::screen ? summary.screen : summary.serial) = &seen;
-  if (waits_for_person(seen.meaning)) {
-    if (summary.waiting == nullptr || summary.waiting->meaning != seen.meaning)
-      summary.waiting = &seen;
-  } else if (summary.waiting != nullptr && summary.waiting->signal == seen.signal &&
-             seen.meaning !=
-                 TextMeaning::nothing) {  // a screen that is drawn anew is empty between
-    summary.waiting = nullptr;
-  }
-  if (means_failure(seen.meaning)) {
-    bool same = summary.failure != nullptr && summary.failure->meaning == seen.meaning;
-    bool panic =
-        summary.failure != nullptr && summary.failure->meaning == TextMeaning::kernel_panic;
-    if (!same && !panic) summary.failure = &seen;
-    return;
-  }
-  bool takes_back = seen.meaning == TextMeaning::login || seen.meaning == TextMeaning::taught_up ||
-                    seen.meaning == TextMeaning::booting || waits_for_person(seen.meaning);
-  if (summary.failure != nullptr && takes_back && summary.failure->signal == seen.signal &&
-      !is_final(summary.failure))
-    summary.failure = nullptr;
-}
-
-void forget_before_reboot(Summary& summary, const Observation& seen) {
-  ++summary.reboot_count;
-  summary.last_reboot_ms = seen.at_ms;
-  summary.failure = nullptr;
-  summary.screen = summary.serial = summary.waiting = nullptr;
-  summary.unreachable = nullptr;
-  summary.signs.clear();
-  summary.answers.clear();
-}
-
-// A check that answered and no longer does is not a sign of life any more.
-void note_answer(Summary& summary, const Observation& seen) {
-  summary.answers[seen.subject] = &seen;
-  if (seen.good) return;
-  std::erase_if(summary.signs, [&](const Observation* each) {
-    return each->signal == seen.signal && each->subject == seen.subject;
-  });
-}
-
-Summary summarize(const Evidence& evidence) {
-  Summary summary;
-  summary.first = evidence.observations.data();
-  for (const Observation& seen : evidence.observations) {
-    switch (seen.signal) {
-      case Signal::trouble: summary.trouble = &seen; break;
-      case Signal::power_off: summary.power_off = &seen; break;
-      case Signal::reboot: forget_before_reboot(summary, seen); break;
-      case Signal::address:
-        (seen.good ? summary.address : summary.unreachable) = &seen;
-        if (seen.good) summary.unreachable = nullptr;
-        break;
-      case Signal::volume: summary.volumes[seen.subject] = &seen; break;
-      case Signal::file_system:
-        if (!seen.good) summary.damage = &seen;
-        break;
-      case Signal::screen:
-      case Signal::serial: note_text(summary, seen); break;
-      case Signal::agent:
-      case Signal::service:
-      case Signal::script: note_answer(summary, seen); break;
-      default: break;
-    }
-    if (is_sign(seen)) note_sign(summary, seen);
-  }
-  return summary;
-}
-
-// Nothing if it does not answer now.
-const Observation* answer_of(const Summary& summary, const std::string& check) {
-  auto answer = summary.answers.find(check);
-  return answer != summary.answers.end() && answer->second->good ? answer->second : nullptr;
-}
-
-// Whether "vdb1" is a partition of "vdb".
-bool is_part_of(std::string_view part, std::string_view disk) {
-  if (part.size() <= disk.size() || !part.starts_with(disk)) return false;
-  return part.find_first_not_of("0123456789", disk.size()) == std::string_view::npos;
-}
-
-// Nothing can be recognised in place of the volume. A disk that was repartitioned on purpose has a
-// table, and other volumes.
-const Observation* loss_of(const Summary& summary, std::string_view volume) {
-  for (const auto& [name, seen] : summary.volumes) {
-    if (!seen->good && (name == volume || is_part_of(volume, name))) return seen;
-  }
-  return nullptr;
 }
 
 // The last failure message of the check.
@@ -223,7 +85,7 @@ std::string failure_sentence(const Observation& seen) {
 bool is_of_busy_appliance(const Observation& seen) {
   bool panicked = seen.meaning == TextMeaning::kernel_panic &&
                   seen.detail.find("IO-APIC + timer") != std::string::npos;
-  // The same, of a kernel that goes on to wait for its timer.
+  // The same, of a kernel that continues to wait for its timer.
   bool hangs = seen.meaning == TextMeaning::booting &&
                seen.detail.find("timer not connected to IO-APIC") != std::string::npos;
   return panicked || hangs;
