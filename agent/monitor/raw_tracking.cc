@@ -25,7 +25,7 @@ std::string obstacle_of(const std::vector<Node>& nodes, const RawDisk& disk,
   for (const std::string& name : {record.bitmap, record.witness}) {
     const Bitmap* bitmap = node == nodes.end() ? nullptr : find(*node, name);
     if (bitmap == nullptr)
-      return "its record of changes is gone: QEMU was restarted, the disk was attached anew, or "
+      return "its record of changes is gone: QEMU was restarted, the disk was attached again, or "
              "another program removed the record";
     if (bitmap->broken) return "its record of changes is broken";
     if (!bitmap->recording) return "its record of changes was switched off by another program";

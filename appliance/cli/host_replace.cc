@@ -86,7 +86,7 @@ base::Command host_replace_command() {
   command.run = run_host_replace;
   command.notes =
       "OLD-HOST is the name that 'muletto machine list' shows; HOST is a name, an id, or a unique "
-      "prefix of one. A host that was installed anew is revoked, enrolled again under its name, "
+      "prefix of one. A host that was installed again is revoked, enrolled again under its name, "
       "and "
       "then given its machines: muletto host replace NAME NAME. Their points and schedules stay; "
       "each disk is read in full once.";

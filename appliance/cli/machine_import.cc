@@ -82,7 +82,7 @@ base::Command machine_import_command() {
   command.notes =
       std::string(kExportHelp) +
       "\n\n"
-      "The files are read here, with the rights of whoever runs this command, and sent to the "
+      "The files are read here, with the rights of the user who runs this command, and sent to the "
       "appliance as an agent would. There it is a job of the kind import, which can be cancelled. "
       "A "
       "machine that belongs to a host or runs as an instant VM gets no imported points. If this "

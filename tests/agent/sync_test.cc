@@ -100,7 +100,7 @@ SyncOptions quick() {
 
 Turn refuse(base::ErrorCode code) { return {.refusal = code, .refuses = true}; }
 
-TEST_CASE("a sync goes on when the appliance that went away is back") {
+TEST_CASE("a sync continues when the appliance that went away is back") {
   FakeCapture capture;
   FakeTarget target({{.batches = 2},
                      refuse(base::ErrorCode::unavailable),
@@ -144,7 +144,7 @@ TEST_CASE("what will not pass ends a sync at once, also while it waits") {
   away.on_begin = [&] { capture.fails = away.begun == 2; };
   CHECK(failure(capture, away, quick()) == base::ErrorCode::no_space);
   capture.fails = false;
-  // Nobody was there from the beginning: whoever ordered the sync hears it now.
+  // Nobody was there from the beginning: the one who ordered the sync hears it now.
   FakeTarget absent({refuse(base::ErrorCode::unavailable)});
   CHECK(failure(capture, absent, quick()) == base::ErrorCode::unavailable);
   std::stop_source stop;

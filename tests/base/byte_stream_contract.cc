@@ -112,7 +112,7 @@ TEST_CASE("every byte stream keeps the contract", "[tls]") {
     CHECK(byte == 'x');
   }
 
-  SECTION("the end: reading goes on after it was said, and it is told each time") {
+  SECTION("the end: reading continues after it was said, and it is told each time") {
     near.finish();
     near.finish();
     CHECK(far.read_some({&byte, 1}) == 0);

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-TEST_CASE("steady time goes on, and wall time is the machine's") {
+TEST_CASE("steady time advances, and wall time is the machine's") {
   uint64_t before = base::now_ms();
   uint64_t steady = base::steady_ms();
   CHECK(base::system_clock().wall_ms() >= before);

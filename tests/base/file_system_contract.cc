@@ -85,7 +85,7 @@ TEST_CASE("every file system keeps the contract") {
     CHECK(code_of([&] { files.create(top + "/a"); }) == ErrorCode::already_exists);
     CHECK(text_of(files, top + "/a") == "x");
   }
-  SECTION("a file is reopened behind its first bytes") {
+  SECTION("a file is reopened after its first bytes") {
     write(files, top + "/a", "keep and drop");
     auto file = files.reopen(top + "/a", 4);
     CHECK(file->size() == 4);

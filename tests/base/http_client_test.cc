@@ -97,7 +97,7 @@ TEST_CASE("headers cannot smuggle lines", "[http]") {
   CHECK_THROWS_AS(server.client().send({"GE T", "/", {}, ""}), base::Error);
 }
 
-TEST_CASE("upgrade gives the connection with what came behind the answer", "[http]") {
+TEST_CASE("upgrade gives the connection with what came after the answer", "[http]") {
   OneAnswer server(
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: p/1\r\n\r\nhello", 0);
   auto refusal = [](const base::HttpResponse&) { return base::Error(ErrorCode::io, "refused"); };

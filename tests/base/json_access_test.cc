@@ -16,7 +16,7 @@ TEST_CASE("JSON that is too deep, too large or of too many values is not parsed"
   CHECK(parse_json(nested(32), "the body").is_array());
   CHECK_THROWS_WITH(parse_json(nested(33), "the body"),
                     "the body is nested more than 32 levels deep");
-  // What brought a whole daemon down: deep enough to end the stack of whoever writes it again.
+  // What brought a whole daemon down: deep enough to end the stack of the code that writes it again.
   CHECK_THROWS_AS(parse_json(nested(500'000), "the body"), Error);
   CHECK_THROWS_AS(parse_json(std::string(500'000, '['), "the body"), Error);
   CHECK_THROWS_WITH(parse_json(R"("12345678")", "the body", {.size = 9}),
@@ -24,7 +24,7 @@ TEST_CASE("JSON that is too deep, too large or of too many values is not parsed"
   CHECK_THROWS_WITH(parse_json("[1,2,3,4]", "the body", {.value_count = 4}),
                     "the body has more than 4 values");
   CHECK(parse_json("[1,2,3]", "the body", {.value_count = 4}).size() == 3);
-  // Brackets in strings are text, also behind an escaped quote.
+  // Brackets in strings are text, also after an escaped quote.
   CHECK(parse_json(R"(["\"[[[[", "]]{{\\"])", "the body", {.depth = 1}).size() == 2);
   CHECK_FALSE(find_json(nested(33)).has_value());
 }

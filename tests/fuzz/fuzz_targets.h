@@ -18,7 +18,7 @@ struct FuzzTarget {
 };
 
 // Where a record ends with a checksum, the target also decodes the bytes with the right one put in,
-// so that a fuzzer gets behind it.
+// so that a fuzzer gets past it.
 std::vector<FuzzTarget> fuzz_targets();
 
 }  // namespace images

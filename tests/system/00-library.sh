@@ -79,7 +79,7 @@ for line in 'PASS 01-good \([0-9]+\.[0-9] s\)' \
   'FAIL 08-registered-in-subshell'; do
   grep -qE "$line" "$WORK/output" || fail "the runner did not say: $line"
 done
-! grep -q reached "$WORK/output" || fail "a test went on after a failure in a subshell"
+! grep -q reached "$WORK/output" || fail "a test continued after a failure in a subshell"
 [ "$(paste -sd ' ' "$OUTSIDE/order")" = "second first slow" ] || fail "wrong order of clean-up"
 ! kill -0 "$(< "$OUTSIDE/pid")" 2> /dev/null || fail "a background program outlived its test"
 [ -z "$(find "$OUTSIDE" -name 'muletto-*')" ] || fail "a test left its folder behind"

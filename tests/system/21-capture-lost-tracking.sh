@@ -49,7 +49,7 @@ run_in_guest shop "head -c 8000000 /dev/urandom > /dev/vdb; sync"
 expect_full vda "first point"
 expect_incremental
 
-echo "the machine is destroyed and started: its bitmaps go on"
+echo "the machine is destroyed and started: its bitmaps stay valid"
 virsh destroy shop > /dev/null
 restart_shop
 expect_incremental
@@ -66,7 +66,7 @@ virsh checkpoint-delete shop "$(virsh checkpoint-list shop --name | sed -n 1p)" 
 expect_full vda "checkpoint of the last point was deleted"
 expect_incremental
 
-echo "an external snapshot, and its commit: tracking goes on"
+echo "an external snapshot, and its commit: tracking continues"
 virsh snapshot-create-as shop outside --disk-only --no-metadata --diskspec "vda,file=$WORK/shop-overlay.qcow2" \
   --diskspec vdb,snapshot=no > /dev/null
 expect_incremental

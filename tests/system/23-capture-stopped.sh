@@ -37,7 +37,7 @@ sync_outcome shutoff || status=$?
 [ $status -eq 4 ] || fail "exit code $status: $(cat "$WORK/shutoff.log")"
 grep -q "was started during the sync" "$WORK/shutoff.log" || fail "no reason: $(cat "$WORK/shutoff.log")"
 
-echo "its bitmap goes on"
+echo "its bitmap stays valid"
 guest_agent_ready shop 240
 start_sync again shop --limit 1M
 copy_of_the_instant again "$WORK/copy" vda

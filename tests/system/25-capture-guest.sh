@@ -78,7 +78,7 @@ wait_until 60 "the backup job of a sync" _backup_begun vda
 run_in_guest shop "for i in 1 2 3; do cat /dev/urandom | head -c 30000000 > /data/big; sync; done; echo done > /run/written"
 status=0
 sync_outcome slow || status=$?
-[ $status -ne 0 ] || fail "the sync went on beyond its bound"
+[ $status -ne 0 ] || fail "the sync continued beyond its bound"
 grep -q "overwrote more than scratch_limit" "$WORK/slow.log" || fail "the bound is not named: $(cat "$WORK/slow.log")"
 run_in_guest shop "grep -q done /run/written && dmesg | grep -i 'i/o error' && touch /run/io-error; sync"
 guest_agent shop guest-exec '{"path": "/bin/ls", "arg": ["/run/io-error"]}' > /dev/null

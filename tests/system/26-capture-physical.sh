@@ -62,7 +62,7 @@ all="\$*"
 while [ \$# -gt 1 ]; do [ "\$1" = --name ] && name=\$2; shift; done
 echo "\$all" > "$WORK/lvcreate.words"
 [ "\$1" = vg0/data ] && cp "$WORK/volume" "$WORK/lvm/\$name" && echo "\$name" >> "$WORK/created"
-# The server goes on.
+# The server keeps running.
 head -c 100000 /dev/urandom | dd of="$WORK/volume" conv=notrunc status=none
 LVCREATE
 cat > "$WORK/bin/lvremove" << LVREMOVE

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whoever has an agent's certificate and key can change nothing through the API: each route that the specification
+# A thief of an agent's certificate and key can change nothing through the API: each route that the specification
 # names is tried, with real ids. Another host's machine cannot be written, and after its revocation nothing works.
 . "$(dirname "$0")/lib.sh"
 

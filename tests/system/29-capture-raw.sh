@@ -123,7 +123,7 @@ expect_read "vdb vdc" "is gone"
 [[ $(monitor query-named-block-nodes) == *somebody-elses* ]] || fail "another program's bitmap was removed"
 expect_incremental
 
-echo "another disk under the same name; and the same disk attached anew"
+echo "another disk under the same name; and the same disk attached again"
 virsh detach-disk shop vdb --persistent > /dev/null
 sleep 3
 cp "$WORK/shop-vdb.raw" "$WORK/other.raw"

@@ -56,7 +56,7 @@ grep -q READY "$(field "$boot" serial_log)" || fail "the serial log does not hav
 tool screenshot "$boot" "$WORK/screen.png"
 [ "$(file -b --mime-type "$WORK/screen.png")" = image/png ] || fail "no picture"
 
-# The export dies: the guest waits, and goes on when it is back.
+# The export dies: the guest waits, and continues when it is back.
 kill -9 "$(exports)"
 wait_until 10 "the export is gone" test -z "$(exports)"
 tool tend

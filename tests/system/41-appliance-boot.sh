@@ -67,7 +67,7 @@ muletto boot stop "$boot" --discard --yes
 [ "$(muletto boot list -o json | json '.boots | length')" = 0 ] || fail "it is still listed"
 [ -z "$(pgrep -f "nbdkit .*-U $run/" || true)" ] || fail "an export is left"
 
-# Who stops waiting is told what goes on, and how to end it.
+# Who stops waiting is told what continues, and how to end it.
 expect_failure 2 "no guest can answer" muletto boot start alpha@latest --network none --wait
 muletto boot start alpha@latest --memory 256M --cpus 1 --wait --tcp 9 --timeout 5m > "$WORK/waiting.log" 2>&1 &
 waiting=$!

@@ -111,7 +111,7 @@ muletto boot power "$boot" power-off > /dev/null
 same_as_vm "$second"
 expect_failure 6 "is not running" muletto sync start acc
 
-# ---- an older point is booted: the next point is relative to that one, and goes on from it
+# ---- an older point is booted: the next point is relative to that one, and continues it
 expect_failure 2 "keep or --discard" muletto boot stop "$boot" < /dev/null
 muletto boot stop "$boot" --discard > /dev/null
 start "$first" --restart wait
@@ -123,7 +123,7 @@ synced 16000000
 muletto boot power "$boot" power-off > /dev/null
 same_as_vm "$first"
 
-# ---- a VM that is to wait does; an operator may let the old server go on
+# ---- a VM that is to wait does; an operator may let the old server continue
 muletto boot power "$boot" power-on > /dev/null
 muletto boot set "$boot" --timeline production > /dev/null
 virsh start acc > /dev/null

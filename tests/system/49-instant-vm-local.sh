@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 400
 # An instant VM moves onto local storage while it runs: the daemon and the export are killed on the way, the move
-# goes on; afterwards it needs neither export nor point, and its disk is what it was.
+# continues; afterwards it needs neither export nor point, and its disk is what it was.
 . "$(dirname "$0")/lib.sh"
 
 require_root
@@ -34,7 +34,7 @@ sum=$(curl -sf -m 60 "http://$address/cgi-bin/write?invoice:64")
 [ -n "$(find "$state/traces" -name '*.trace' 2> /dev/null)" ] || wait_until 10 "the boot's trace is kept" \
   sh -c "ls $state/traces/*.trace"
 
-# Slowly, so that there is time: cancelled, the VM goes on as before and still needs its point.
+# Slowly, so that there is time: cancelled, the VM runs as before and still needs its point.
 job=$(muletto boot pull "$boot" --bandwidth 4M --background -o json | json .job.id)
 pulling() {
   muletto boot show "$boot" -o json | jq -e '.boot.pulling == true'

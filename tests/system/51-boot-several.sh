@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 400
 # Several instant VMs by one order: in groups, with the outcome of each; one that cannot be does not stop its
-# group, and those behind it are skipped.
+# group, and those after it are skipped.
 . "$(dirname "$0")/lib.sh"
 
 require_root
@@ -45,7 +45,7 @@ begun=$(grep -n "database runs" "$WORK/job" | sed -n 1p | cut -d: -f1)
 [ -n "$answered" ] && [ -n "$begun" ] && [ "$answered" -lt "$begun" ] || fail "the database did not wait"
 stop_all
 
-# What cannot be is told; its neighbour starts, and what is behind them does not.
+# What cannot be is told; its neighbour starts, and what comes after them does not.
 expect_failure 1 "2 of 3 machines were not started" \
   muletto boot start huge@latest controller@latest --then web@latest --network none -o json
 [ "$(states "$WORK/stdout")" = $'huge failed\ncontroller started\nweb skipped' ] \

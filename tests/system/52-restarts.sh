@@ -2,7 +2,7 @@
 # timeout: 400
 # The daemon is killed and ended ten times on its fixed port and with the shipped settings, while an instant VM runs
 # with its console open, a pull, a test boot and an agent's syncs are under way: each time it is up on the same port
-# within seconds, finds its VMs, and the agent goes on. Nothing of it is in its children. A port that is really
+# within seconds, finds its VMs, and the agent continues. Nothing of it is in its children. A port that is really
 # another's is said to be so, and taken when it is free.
 . "$(dirname "$0")/lib.sh"
 
@@ -107,12 +107,12 @@ for round in {1..10}; do
 done
 kill "$pull" "$verify" 2> /dev/null || true
 wait "$pull" "$verify" 2> /dev/null || true
-wait_until 60 "syncs go on" more_points "$((before + 1))"
+wait_until 60 "syncs continue" more_points "$((before + 1))"
 background_alive agent || fail "the agent has ended"
 pulling() {
   [ "$(muletto boot show "$boot" -o json | json .boot.pulling)" = true ]
 }
-wait_until 20 "the pull goes on" pulling
+wait_until 20 "the pull continues" pulling
 wait_until 20 "the VM's export is looked after" grep -q "adopted the instant VM $boot" "$WORK/mulettod.log"
 ! grep -q "another program uses" "$WORK/mulettod.log" || fail "the port was taken by a child"
 

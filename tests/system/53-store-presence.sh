@@ -88,7 +88,7 @@ mount_disk own
 expect_ready
 sync_web
 count=3
-points_are $count || fail "syncs do not go on"
+points_are $count || fail "syncs do not continue"
 
 # ---- the daemon starts without the disk
 stop_background mulettod

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Wrong clocks, of a host and of the appliance: an agent's clock a year off, the appliance's set a year ahead and
-# back while it runs and across a restart. Every time syncs go on, nothing is deleted, the newest point is the one
+# back while it runs and across a restart. Every time syncs continue, nothing is deleted, the newest point is the one
 # that came last, and the alerts say whose clock it is.
 . "$(dirname "$0")/lib.sh"
 
@@ -68,7 +68,7 @@ goes_on() {  # goes_on WHAT
   local before=$WORK/before after=$WORK/after number
   ids > "$before"
   number=$(wc -l < "$before")
-  wait_until 25 "syncs go on: $1" grows_past $((number + 1))
+  wait_until 25 "syncs continue: $1" grows_past $((number + 1))
   ids > "$after"
   head -n "$number" "$after" | cmp - "$before" || fail "points went or changed their order: $1"
   # A point may come between two questions.

@@ -86,7 +86,7 @@ muletto policy apply --machine web | has "^0 points removed" || fail "something 
 echo rubbish > "$WORK/state/vms/$boot/boot.json"
 muletto policy set gold --keep "last 1"
 expect_failure 4 "cannot be read" muletto point delete "${id[6]}"
-muletto policy apply --machine web --now | has "cannot be read" || fail "it went on without the record"
+muletto policy apply --machine web --now | has "cannot be read" || fail "it continued without the record"
 released || fail "a point went though its use was not known"
 rm -r "$WORK/state/vms/$boot"
 muletto policy apply --machine web --now > /dev/null

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 300
 # One host fills the store with noise. Syncs end with a sentence and an alert that names it, the reserve keeps an
-# instant VM of another host running, and boots, stops and deletions go on; also when something else then takes the
+# instant VM of another host running, and boots, stops and deletions continue; also when something else then takes the
 # disk's last byte. After that what was deleted gives space back, and syncs go through again.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 400
 # A copy is started while its original is seen running: refused until somebody says which of the two is the truth; a
-# trial takes nothing from production; whoever takes production's place is an alert; a dead host asks nothing.
+# trial takes nothing from production; a copy that takes production's place is an alert; a dead host asks nothing.
 . "$(dirname "$0")/lib.sh"
 
 require_root

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # timeout: 180
-# Two hosts of one name, and a host that is installed anew: each is told what to do, and the second gets its machines
+# Two hosts of one name, and a host that is installed again: each is told what to do, and the second gets its machines
 # back by one confirmed step.
 . "$(dirname "$0")/lib.sh"
 
@@ -18,7 +18,7 @@ for name in web db; do muletto-agent sync "$name" --config "$WORK/first.toml" > 
 expect_failure 4 "already enrolled.*--name NAME.*muletto host replace alpha alpha" enroll_agent alpha --config "$WORK/second.toml"
 [ "$(muletto machine show web -o json | json .machine.host)" = alpha ] || fail "the machine changed hosts"
 
-# The same host again, installed anew.
+# The same host, installed again.
 muletto host revoke alpha > /dev/null
 enroll_agent alpha --config "$WORK/second.toml" > /dev/null
 expect_failure 5 "muletto host replace 'alpha' HOST" muletto-agent sync web --config "$WORK/second.toml"

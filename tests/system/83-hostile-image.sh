@@ -70,7 +70,7 @@ expect_failure 2 "$refused" agent_sync five --image "$folder/disk.img" --format 
 expect_failure 2 "$refused" import five --disk "vda=$folder/disk.img" --format vmdk
 qemu-img create -q -u -f qcow2 -F raw -b "$secret" "$folder/backing.qcow2" 4M
 qemu-img create -q -f qcow2 -o "data_file=$secret,data_file_raw=on" "$folder/data.qcow2" 4M 2> /dev/null
-for _ in $(seq 40000); do echo "$marker"; done > "$secret" # qemu-img made the data file anew
+for _ in $(seq 40000); do echo "$marker"; done > "$secret" # qemu-img made the data file again
 truncate -s 4M "$secret"
 for image in backing data; do
   expect_failure 2 "$refused" agent_sync five --image "$folder/$image.qcow2" --format qcow2

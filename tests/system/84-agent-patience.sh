@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # An agent never gives up for what may pass: a wrong clock, a stranger on the appliance's address, an appliance that
-# knows it no longer; it says since when and why it has no contact. A sync that the appliance's death cut off goes on
+# knows it no longer; it says since when and why it has no contact. A sync that the appliance's death cut off continues
 # by itself.
 . "$(dirname "$0")/lib.sh"
 

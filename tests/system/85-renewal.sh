@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A host's certificate is renewed by its agent when half of its time is over, and not before, whoever asks: the old
-# one goes on counting, and a revoked host's are all void.
+# A host's certificate is renewed by its agent when half of its time is over, and not before, regardless of who asks: the old
+# one continues to count, and a revoked host's are all void.
 . "$(dirname "$0")/lib.sh"
 
 require_root

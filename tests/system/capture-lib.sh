@@ -74,7 +74,7 @@ copy_of_the_instant() {
   kill -s CONT "$(background_pid "$name")"
 }
 
-# _backup_begun DISK...   the job exports all the disks, and the guest goes on.
+# _backup_begun DISK...   the job exports all the disks, and the guest continues.
 _backup_begun() {
   local disk socket
   socket=$(_backup_socket) || return 1

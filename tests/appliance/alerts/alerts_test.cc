@@ -115,7 +115,7 @@ TEST_CASE("a wrong clock is an alert that says whose, and how wrong", "[alerts]"
   CHECK(conditions_of(facts, kNow).empty());
 }
 
-TEST_CASE("alerts open once, close when the condition is gone, and open anew", "[alerts]") {
+TEST_CASE("alerts open once, close when the condition is gone, and open again", "[alerts]") {
   base::ScratchDirectory scratch(std::filesystem::temp_directory_path().string(), "muletto-alerts");
   auto catalog = catalog::Catalog::open(scratch.path() + "/catalog.sqlite");
   std::vector<std::string> told;

@@ -86,7 +86,7 @@ TEST_CASE("a pulled VM forgets its export", "[boot]") {
   CHECK(vm.hypervisor.pulls_begun == 1);
 }
 
-TEST_CASE("a pull that cannot go on says why, and the VM goes on as before", "[boot]") {
+TEST_CASE("a pull that cannot continue says why, and the VM runs as before", "[boot]") {
   PulledVm vm;
   SECTION("QEMU gives up once") {
     vm.hypervisor.failing_pulls = 1;

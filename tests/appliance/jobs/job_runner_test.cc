@@ -109,7 +109,7 @@ TEST_CASE("stopping ends running jobs and drops waiting ones") {
   CHECK_THROWS_AS(runner.submit(fixture.spec, wait_for_stop), base::Error);
 }
 
-TEST_CASE("jobs that a dead daemon of this node left have failed, another node's go on") {
+TEST_CASE("jobs that a dead daemon of this node left have failed, another node's continue") {
   Fixture fixture;
   catalog::NodeId here = catalog::NodeId::random(), elsewhere = catalog::NodeId::random();
   Job job;

@@ -203,7 +203,7 @@ TEST_CASE("a run removes few points, and a new rule that removes many waits a da
   // Taken back: the slip of the hand is forgotten, and a second one waits again.
   Grace back = look_at_rule(waiting, "all", 9, 0, now + 1);
   CHECK(back == Grace{"all", "", 0});
-  // A clock that was set back begins anew instead of waiting for the old future.
+  // A clock that was set back begins again instead of waiting for the old future.
   CHECK(look_at_rule(waiting, "last 1", 9, 8, now - 5).wanted_since_ms == now - 5);
   // A rule that is followed stays so, whatever it has to remove.
   CHECK(look_at_rule({"last 3", "", 0}, "last 3", 100, 97, now).applied == "last 3");

@@ -56,7 +56,7 @@ struct TestsOnOrder : TestBoots {
 
 }  // namespace
 
-TEST_CASE("a duty that fails is named, and the others go on", "[schedule]") {
+TEST_CASE("a duty that fails is named, and the others continue", "[schedule]") {
   DutyRunner duties;
   std::atomic<bool> broken = true;
   std::atomic<int> others = 0;
@@ -81,7 +81,7 @@ TEST_CASE("a duty that fails is named, and the others go on", "[schedule]") {
   CHECK(comes_true([&] { return duties.failures().empty(); }));
 }
 
-TEST_CASE("a duty that hangs is named, and the others go on", "[schedule]") {
+TEST_CASE("a duty that hangs is named, and the others continue", "[schedule]") {
   DutyRunner duties;
   std::atomic<bool> hangs = true;
   std::atomic<int> others = 0;

@@ -194,7 +194,7 @@ TEST_CASE("a machine is seen running as long as its own host says so") {
   CHECK(seen()->host_name == "alpha");
   CHECK_FALSE(appliance.scheduler.running_original(kTenantName, "of another host"));
   CHECK_FALSE(appliance.scheduler.running_original(catalog::TenantName("other"), "web"));
-  // A host that is dead, however it died, says nothing; whoever sets a clock changes nothing.
+  // A host that is dead, however it died, says nothing; a changed clock changes nothing.
   appliance.clock.set_wall(appliance.clock.wall_ms() + kYear);
   CHECK(seen());
   appliance.clock.pass(kSeenAliveMs - 1);

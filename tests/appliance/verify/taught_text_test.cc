@@ -63,7 +63,8 @@ TEST_CASE("nothing is taught by an empty or trivial screen", "[verify]") {
   }
 }
 
-TEST_CASE("a start that goes on never means up, and a login prompt never means down", "[verify]") {
+TEST_CASE("a start that continues never means up, and a login prompt never means down",
+          "[verify]") {
   CHECK(lesson_of(
             "Booting from Hard Disk...\nLoading Linux 6.1.0-13 ...\n[    1.234567] usb 1-1: new\n",
             {true, false, "", {}})

@@ -146,7 +146,7 @@ TEST_CASE("a chain of VHD and of VHDX files, and damaged ones") {
     size_t end = kind == "vhd" ? 8192 : 4 * kMiB;
     expect_bounded(whole, end, kind == "vhd" ? 1500 : 150, [&](Bytes bytes) {
       if (kind == "vhd" && bytes.size() > 4096) {
-        // Behind the checksums.
+        // After the checksums.
         auto mend = [&](size_t begin, size_t size, size_t at) {
           uint32_t sum = 0;
           for (size_t i = 0; i < size; ++i) sum += i >= at && i < at + 4 ? 0 : bytes[begin + i];

@@ -30,7 +30,7 @@ std::string kinds(const std::vector<Extent>& extents) {
 }
 
 // A qcow2 image of 8 MiB with data at 1 MiB and from 4 MiB, then a bitmap, then changes: data at 2
-// MiB, few zeros at 4 MiB, many at 5 MiB, with data behind them.
+// MiB, few zeros at 4 MiB, many at 5 MiB, with data after them.
 std::string image_with_bitmap(const base::ScratchDirectory& scratch) {
   std::string path = scratch.path() + "/a,b:c.qcow2";
   auto io = [&](const std::string& command) {

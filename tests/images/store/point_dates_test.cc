@@ -138,7 +138,7 @@ TEST_CASE("the own clock jumps either way, and the order of the points stays") {
   CHECK(store.writer->check({}).good());
 }
 
-TEST_CASE("a store of before points had two times is read, and goes on") {
+TEST_CASE("a store of before points had two times is read, and can be written") {
   DatedStore store;
   const uint64_t now = store.clock.wall_ms(), ahead = base::parse_time_ms("2100-01-01");
   PointId first = store.add(now), second = store.add(now), wrong = store.add(now);

@@ -3,7 +3,7 @@
 //   - the power is cut there: what was not synced is lost or torn, and the index comes back in any
 //     state; the store is opened again (sometimes the power goes again meanwhile, or an I/O of the
 //     recovery fails), checked, compared with the model, worked on, and cut once more;
-//   - that I/O fails (I/O error, disk full, a part written), and the workload goes on as well as it
+//   - that I/O fails (I/O error, disk full, a part written), and the workload continues as well as it
 //     can.
 // Quick by default; MULETTO_FAULT_SWEEP=full takes every I/O (tests/CMakeLists.txt runs it as
 // store_faults). MULETTO_TEST_SEED=N replays one run.
@@ -136,7 +136,7 @@ Problems work_on(base::FileSystem& files, const std::string& index, Expectation&
                  uint32_t seed) {
   StoreWorkload more({.seed = seed, .chunk_count = 60, .most_points = 20});
   more.expected = expected;
-  // Behind every time there is, so that the model can tell points apart.
+  // After every time there is, so that the model can tell points apart.
   try {
     auto writer = StoreWriter::open(files, kStore, key_of_store(files), index, kLimits);
     for (int i = 0; i < 4; ++i) more.step(*writer);
@@ -251,7 +251,7 @@ Problems fail_once(uint32_t seed, uint64_t at, base::Fault fault, const std::str
       run.step(number);
     } catch (const base::Error& error) {
       if (fault == base::Fault::power_cut) break;
-      // Whoever holds the writer tries once more with it, or opens the store anew.
+      // The holder of the writer tries once more with it, or opens the store again.
       bool told_to_reopen = error.message().find("open the store again") != std::string::npos;
       if (go_on && run.writer && !told_to_reopen) {
         ++tally.continued;
@@ -346,7 +346,7 @@ TEST_CASE("no committed point is lost whichever I/O fails") {
     return fail_once(seed, at, kFaults[(i + i / 4) % 4], folder, tally);
   });
   std::cout << tally.faults << " runs with a fault of " << ios << " I/Os, " << tally.fired
-            << " fired; went on " << tally.continued << " times, reopened " << tally.reopened
+            << " fired; continued " << tally.continued << " times, reopened " << tally.reopened
             << " times\n";
   CHECK(problems == Problems{});
   CHECK(tally.fired * 100 >= tally.faults * 95);

@@ -1,5 +1,5 @@
 // One commit, and one deletion, cut short at each of their I/Os: by an error after which the
-// process goes on, and by a kill that leaves what was written visible but not durable.
+// process continues, and by a kill that leaves what was written visible but not durable.
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
@@ -170,7 +170,7 @@ TEST_CASE("a sync that was told another one brings a chunk fails if that one's w
   Scene scene;
   bool refused = false, fired = true;
   for (uint64_t at = 1; fired; ++at) {
-    INFO("I/O " << at << " behind the first sync's last chunk");
+    INFO("I/O " << at << " after the first sync's last chunk");
     scene.begin(0, base::Fault::io_error);
     auto begin_sync = [&](const char* machine) {
       return scene.writer->begin({machine, {{"vda", 4096, {}}}});

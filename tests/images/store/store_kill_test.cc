@@ -4,7 +4,7 @@
 //
 //   store_kill_test [KILLS [SEED [DIRECTORY]]]      ends with 1 and what is wrong, in words
 //
-// The worker writes a journal before and behind each operation. A kill loses nothing that was
+// The worker writes a journal before and after each operation. A kill loses nothing that was
 // handed to the system, so the journal is complete up to the kill.
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -65,7 +65,7 @@ ModelPoint point_of(std::istringstream& line) {
   return point;
 }
 
-// The journal is the whole expectation, written anew around each step.
+// The journal is the whole expectation, written again around each step.
 std::string text_of(const Expectation& expected) {
   std::string text = "begin\n";
   for (const auto& [id, point] : expected.points) text += line_of("has", id.hex(), point);
@@ -122,7 +122,7 @@ int work(const std::string& directory, uint32_t seed) {
   CHECK(journal);
   StoreWorkload workload({.seed = seed, .chunk_count = 120, .most_points = 6});
   workload.expected = read_journal(journal_of(directory));
-  // No two workers' points have one time, and none lies behind kLatestTime_ms, where all would.
+  // No two workers' points have one time, and none lies after kLatestTime_ms, where all would.
   workload.start_time(uint64_t{seed % 100'000} * 1'000'000);
   workload.on_change([&] { write_journal(journal.get(), text_of(workload.expected)); });
   while (true) {

@@ -182,7 +182,7 @@ TEST_CASE("points that are deleted are gone at once, and counted together, also 
   }
 }
 
-TEST_CASE("a reader goes on while its point's neighbours are deleted and packs are rewritten") {
+TEST_CASE("a reader continues while its point's neighbours are deleted and packs are rewritten") {
   TestStore store;
   std::mt19937 random(11);
   auto writer = store.open();

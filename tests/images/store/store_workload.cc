@@ -24,7 +24,7 @@ class ModelSync {
     sink_ = writer.begin(plan);
   }
 
-  // Sends the next chunks of the first disk; false behind its end.
+  // Sends the next chunks of the first disk; false after its end.
   bool send(size_t count) {
     const ModelContent& content = point_.disks.begin()->second;
     if (next_ >= content.size()) return false;

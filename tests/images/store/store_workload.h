@@ -40,9 +40,9 @@ class StoreWorkload {
   // stays open over several steps. Throws what the store throws; `expected` then says what is
   // uncertain.
   void step(StoreWriter& writer);
-  // Called whenever `expected` has changed: before and behind what may be cut short.
+  // Called whenever `expected` has changed: before and after what may be cut short.
   void on_change(std::function<void()> call) { on_change_ = std::move(call); }
-  // The points to come lie behind this time: tells them from those of another workload.
+  // The points to come lie after this time: tells them from those of another workload.
   void start_time(uint64_t time_ms) { next_time_ms_ = time_ms; }
   // Lets go of everything opened through a writer; before the writer goes.
   void close() { held_.reset(); }

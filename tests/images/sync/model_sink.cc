@@ -52,19 +52,19 @@ void ModelSink::check_order(State& state, const Batch& batch) {
   if (batch.places.size() > kMaxBatchPlaces) broken("a batch is too large");
   if (batch.places.empty()) return;
 
-  uint64_t behind = batch.places.front().index;
+  uint64_t end = batch.places.front().index;
   for (const PlacedChunk& chunk : batch.places) {
-    if (chunk.index < behind || chunk.count == 0) broken("places overlap");
+    if (chunk.index < end || chunk.count == 0) broken("places overlap");
     if (chunk.count > 1 && !chunk.id.is_zero()) broken("a run that is not of zeros");
     if (chunk.id.is_zero() && !state.disks[batch.disk].planned.base)
       broken("zeros sent without need");
-    behind = chunk.index + chunk.count;
+    end = chunk.index + chunk.count;
   }
   auto& ends = state.ends[batch.disk];
-  auto [here, fresh] = ends.emplace(batch.sequence, std::pair(batch.places.front().index, behind));
+  auto [here, fresh] = ends.emplace(batch.sequence, std::pair(batch.places.front().index, end));
   if (here != ends.begin() && std::prev(here)->second.second > here->second.first)
     broken("batches out of order");
-  if (std::next(here) != ends.end() && std::next(here)->second.first < behind)
+  if (std::next(here) != ends.end() && std::next(here)->second.first < end)
     broken("batches out of order");
 }
 
@@ -74,7 +74,7 @@ void ModelSink::place(State& state, const Batch& batch, const PlacedChunk& chunk
   for (uint64_t index = chunk.index; index < chunk.index + chunk.count; ++index) {
     uint64_t offset = index * chunk_size;
     if (offset >= content.size()) {
-      state.broken.push_back("a place behind the disk's end");
+      state.broken.push_back("a place after the disk's end");
       return;
     }
     uint64_t length = std::min(chunk_size, content.size() - offset);

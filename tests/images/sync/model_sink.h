@@ -41,7 +41,7 @@ class ModelSink : public StoreSink {
   struct State {
     std::vector<ModelDisk> disks;
     std::unordered_map<ChunkId, base::Bytes> chunks;
-    // Per disk and batch: the first chunk and the one behind the last, to check the order of
+    // Per disk and batch: the first chunk and the one after the last, to check the order of
     // batches.
     std::vector<std::map<uint64_t, std::pair<uint64_t, uint64_t>>> ends;
     std::set<uint64_t> sequences;

@@ -81,7 +81,7 @@ TEST_CASE("offers that cannot be are refused", "[transfer]") {
   for (const Batch& bad : {batch_of(1, 12, {3}),      // the sequence again
                            batch_of(16, 12, {3}),     // out of the window
                            batch_of(2, 999, {1, 2}),  // beyond the disk
-                           batch_of(2, 11, {1}),      // not behind batch 1
+                           batch_of(2, 11, {1}),      // not after batch 1
                            batch_of(0, 10, {1}),      // not before batch 1
                            batch_of(2, 0, {1}, 2),    // no such disk
                            batch_of(2, 11, {1}, 1),   // beyond the other disk

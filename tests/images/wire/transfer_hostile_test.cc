@@ -1,4 +1,4 @@
-// The transfer protocol's two sides, each against one that lies, stands still or goes on for ever.
+// The transfer protocol's two sides, each against one that lies, stands still or never ends.
 #include <zstd.h>
 
 #include <catch2/catch.hpp>

@@ -338,7 +338,7 @@ TEST_CASE("what cannot be booted is refused with reasons", "[boot]") {
   CHECK(!plan_machine(point, {}, {}, usual_facts()).reasons.empty());
 }
 
-TEST_CASE("a TPM goes on with its captured state, or says that it does not", "[boot]") {
+TEST_CASE("a TPM continues with its captured state, or says that it does not", "[boot]") {
   auto plan_with = [](const std::string& tpm, bool captured, bool has_swtpm = true) {
     images::Point point =
         point_of("<domain><os><type machine='q35'>hvm</type></os><devices>" + tpm +
