@@ -70,6 +70,36 @@ TEST_CASE("files of a FAT file system are found by their long names", "[boot]") 
   }
 }
 
+TEST_CASE("a file of a FAT file system is read whole or not at all", "[boot]") {
+  SKIP_UNLESS(has_mtools(), "it needs mtools");
+  base::ScratchDirectory folder(std::filesystem::temp_directory_path().string(),
+                                "muletto-fat-test");
+  esp(folder.path(), 2, false);
+  std::string content;
+  for (int i = 0; i < 5000; ++i) content += std::to_string(i);
+  std::ofstream(folder.path() + "/BCD") << content;
+  base::run_checked({"mcopy", "-i", folder.path() + "/esp", folder.path() + "/BCD", "::/EFI/BCD"});
+  base::Bytes good = base::read_file(base::real_file_system(), folder.path() + "/esp", 256 << 20);
+  MemoryDisk disk(good);
+  auto reader = FatReader::open(disk, 0);
+  REQUIRE(reader);
+  auto size = static_cast<uint32_t>(content.size());
+  auto read = reader->read_file("efi/bcd", size);
+  REQUIRE(read);
+  CHECK(base::as_text(*read) == content);
+  CHECK_FALSE(reader->read_file("efi/bcd", size - 1));
+  CHECK_FALSE(reader->read_file("efi/none", size));
+  CHECK_FALSE(reader->read_file("efi", size));
+  std::mt19937_64 random(20261128);
+  for (int i = 0; i < 500; ++i) {
+    MemoryDisk damaged(good);
+    for (int j = 0; j < 6; ++j) damaged.content_[random() % 32768] = static_cast<uint8_t>(random());
+    auto files = FatReader::open(damaged, 0);
+    auto found = files ? files->read_file("EFI/BCD", size) : std::nullopt;
+    CHECK((!found || found->size() <= size));
+  }
+}
+
 TEST_CASE("a damaged FAT file system has no names, and ends nothing", "[boot]") {
   SKIP_UNLESS(has_mtools(), "it needs mtools");
   base::ScratchDirectory folder(std::filesystem::temp_directory_path().string(),

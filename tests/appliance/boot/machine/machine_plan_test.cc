@@ -197,6 +197,22 @@ TEST_CASE("a minimal definition gets hardware an unprepared guest boots on", "[b
     CHECK(!has_note(plan, "0x7B"));
     CHECK(plan.reasons.empty());
   }
+  SECTION("Windows that has had VirtIO keeps it, unless the caller says something else") {
+    DiskInspection inspection{.has_partitions = true, .has_windows = true, .has_virtio_disk = true};
+    MachinePlan plan = plan_machine(point, inspection, {}, usual_facts());
+    CHECK(plan.disks[0].bus == DiskBus::virtio);
+    CHECK(plan.cards[0].model == "e1000");
+    CHECK(has_note(plan, "has had VirtIO disks"));
+    CHECK(!has_note(plan, "0x7B"));
+    inspection.has_virtio_network = true;
+    CHECK(plan_machine(point, inspection, {}, usual_facts()).cards[0].model == "virtio");
+    inspection.has_virtio_disk = false;
+    inspection.has_virtio_scsi = true;
+    CHECK(plan_machine(point, inspection, {}, usual_facts()).disks[0].bus == DiskBus::scsi);
+    plan = plan_machine(point, inspection, {.disk_bus = DiskBus::sata}, usual_facts());
+    CHECK(plan.disks[0].bus == DiskBus::sata);
+    CHECK(!has_note(plan, "has had VirtIO disks"));
+  }
   SECTION("what the caller says counts most") {
     BootOptions options;
     options.cpu_count = 3;
