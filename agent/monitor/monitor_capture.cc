@@ -18,7 +18,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <map>
+#include <thread>
 
 #include "agent/host_name.h"
 #include "agent/monitor/monitored_facts.h"
@@ -40,7 +42,9 @@ namespace agent::monitor {
 namespace {
 
 constexpr uint32_t kConnectionCount = 4;
-constexpr uint64_t kMaxVariables = 16u << 20;    // bytes
+constexpr uint64_t kMaxVariables = 16u << 20;  // bytes
+constexpr auto kThawPatience = std::chrono::seconds(60);
+constexpr auto kThawPause = std::chrono::seconds(1);
 constexpr char kVariables[] = "uefi-variables";  // among the names of disks; no disk is called so
 
 // Its descriptor is readable once the process has ended.
@@ -75,6 +79,7 @@ class MonitorCapture : public Capture {
   void switch_over(QmpSocket& monitor);
   bool freeze(QmpSocket& monitor, std::optional<GuestAgentSocket>& agent);
   void thaw(GuestAgentSocket& agent);
+  void thaw_later();
   void offer(QmpSocket& monitor);
   void open_sources();
   void read_variables();
@@ -97,8 +102,10 @@ class MonitorCapture : public Capture {
   std::vector<CapturedDisk> disks_;
   images::PointDetails details_;
   std::string freeze_note_;
-  bool begun_ = false;    // there may be something to undo
-  bool settled_ = false;  // there is nothing left to undo
+  std::string thaw_note_;      // the guest may still be frozen
+  bool still_frozen_ = false;  // the thaw after the instant failed
+  bool begun_ = false;         // there may be something to undo
+  bool settled_ = false;       // there is nothing left to undo
 };
 
 void MonitorCapture::begin(const std::optional<BasePoint>& last) {
@@ -123,6 +130,7 @@ void MonitorCapture::begin(const std::optional<BasePoint>& last) {
     switch_over(monitor);
     offer(monitor);
   }
+  thaw_later();
   open_sources();
   read_variables();
   read_tpm();
@@ -219,12 +227,34 @@ void MonitorCapture::thaw(GuestAgentSocket& agent) {
     agent.thaw();
     unmark_frozen(place_);
   } catch (const base::Error& error) {
-    // The mark stays: abandon(), the guard or the next sync tries again.
+    // The mark stays: thaw_later(), abandon(), the guard or the next sync tries again.
+    still_frozen_ = true;
     base::log().error("{}", error.message());
   }
   if (guard_.thawed() || !freeze_note_.empty()) return;
   freeze_note_ =
       fmt::format("thawed after {} s, before the point's instant", kLongestFreeze.count());
+}
+
+// A guest agent that died meanwhile is started again by its system within seconds, and knows that it
+// has frozen. Reading for hours before the next attempt would leave the guest frozen. The monitor is
+// free meanwhile.
+void MonitorCapture::thaw_later() {
+  const auto until = std::chrono::steady_clock::now() + kThawPatience;
+  while (still_frozen_ && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(kThawPause);
+    try {
+      GuestAgentSocket(machine_.guest_agent).thaw();
+      unmark_frozen(place_);
+      still_frozen_ = false;
+    } catch (const base::Error& error) {
+      base::log().debug("{}", error.message());
+    }
+  }
+  if (!still_frozen_) return;
+  thaw_note_ =
+      "the guest agent has not answered since it froze the guest, which may still be frozen: "
+      "start the agent again, or restart the guest";
 }
 
 // The instant: freeze, one transaction, thaw.
@@ -317,8 +347,8 @@ void MonitorCapture::describe() {
   details_.definition.state_files = std::move(state_files);
   std::vector<std::pair<std::string, DiskDecision>> decisions;
   for (const CapturedDisk& disk : disks_) decisions.emplace_back(disk.name, disk.decision);
-  details_.note =
-      joined_note({full_read_note(decisions), freeze_note_, missing_note(facts_.unprotected)});
+  details_.note = joined_note(
+      {full_read_note(decisions), freeze_note_, thaw_note_, missing_note(facts_.unprotected)});
 }
 
 void MonitorCapture::check() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A host without libvirt: QEMU started the way Proxmox VE starts it, captured through its monitor socket by its
-# configuration, incrementally, and booted by the appliance. Whoever else uses QEMU is left alone.
+# configuration, incrementally, and booted by the appliance. Other programs that use QEMU are left alone.
 # timeout: 1500
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/capture-lib.sh"
@@ -187,6 +187,62 @@ sync_web
 expect_read "" ""
 [ "$(json .bytes_read < "$WORK/result")" -lt 8000000 ] || fail "too much was read: $(cat "$WORK/result")"
 echo "  $(json .bytes_read < "$WORK/result") bytes read, of $(json '[.disks[].size] | add' < "$WORK/result")"
+
+echo "a guest agent that dies between freeze and thaw"
+# Plays the agent: answers up to the freeze, then it is gone; with a file beside its socket it comes back and thaws.
+cat > "$WORK/played.py" << 'PY'
+import json, os, socket, sys
+path = sys.argv[1]
+frozen = died = False
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+while True:
+    client, _ = listener.accept()
+    if died and not os.path.exists(path + ".back"):
+        client.close()
+        continue
+    lines = client.makefile("r", encoding="latin-1")
+    for line in lines:
+        order = json.loads(line.lstrip("\xff"))
+        name = order["execute"]
+        if name == "guest-sync-delimited":
+            answer = order["arguments"]["id"]
+        elif name == "guest-fsfreeze-status":
+            answer = "frozen" if frozen else "thawed"
+        elif name == "guest-fsfreeze-thaw" and not died and not os.path.exists(path + ".back"):
+            died = True
+            break
+        else:
+            frozen = name == "guest-fsfreeze-freeze"
+            answer = 1
+            print(name, flush=True)
+        client.sendall(("\xff" * (name == "guest-sync-delimited")).encode("latin-1") + (json.dumps({"return": answer}) + "\n").encode())
+    lines.close()
+    client.close()
+PY
+# played_sync NAME   a sync whose guest agent is the played one; the agent's words go to $WORK/NAME.log
+played_sync() {
+  rm -f "$WORK/played"
+  start_background "$1" python3 "$WORK/played.py" "$WORK/played"
+  wait_until 10 "the played agent listens" test -S "$WORK/played"
+  sed "s|^guest_agent = .*|guest_agent = \"$WORK/played\"|" "$WORK/agent.toml" > "$WORK/played.toml"
+  agent_sync web --config "$WORK/played.toml" --quiet > "$WORK/result" 2> "$WORK/result.err" || fail "the sync failed: $(cat "$WORK/result.err")"
+  stop_background "$1"
+}
+began=$SECONDS
+played_sync gone
+[[ $(json .note < "$WORK/result") == *"may still be frozen: start the agent again"* ]] || fail "the note: $(cat "$WORK/result")"
+[ $((SECONDS - began)) -ge 60 ] || fail "the thaw was not tried for a minute"
+has -x guest-fsfreeze-freeze "$WORK/gone.log" || fail "it was not frozen"
+[ -n "$(find "$STATE/machines" -name '*.frozen')" ] || fail "the mark for the next sync is gone"
+touch "$WORK/played.back"
+# The next sync thaws first, what the last one left.
+played_sync back
+has -x guest-fsfreeze-thaw "$WORK/back.log" || fail "it was not thawed: $(cat "$WORK/back.log")"
+[[ $(json .note < "$WORK/result") != *"may still be frozen"* ]] || fail "the note: $(cat "$WORK/result")"
+[ -z "$(find "$STATE/machines" -name '*.frozen')" ] || fail "the mark is left"
+expect_tidy
 
 echo "the guest runs: frozen for an instant, and the monitor is free meanwhile"
 change
