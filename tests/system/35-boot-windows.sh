@@ -11,6 +11,7 @@ require_root
 require_commands qemu-img jq curl nbdkit virsh sfdisk mkntfs ntfs-3g ntfscat hivexregedit python3 qemu-storage-daemon
 require_programs muletto mulettod muletto-windows muletto-sandbox nbdkit-muletto-plugin.so
 ensure_libvirt
+record_api
 start_appliance --libvirt-uri "$LIBVIRT_DEFAULT_URI"
 stop_background mulettod
 store=$WORK/state/stores/default

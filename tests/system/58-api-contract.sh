@@ -10,9 +10,9 @@ require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
 # Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 48-console), an answer without an
-# end (57-events), a certificate that is renewed after years (85-renewal), and a test boot's picture, which needs a
-# machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents
+# end (57-events), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows),
+# and a test boot's picture, which needs a machine that is not too busy (70-verify).
+record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {
@@ -123,6 +123,7 @@ v1 POST "/boots/$boot/console/ticket" > /dev/null
 v1 PUT "/boots/$boot/settings" '{"restart": "wait"}' > /dev/null
 v1 POST "/boots/$boot/power" '{"action": "pause"}' > /dev/null
 v1 POST "/boots/$boot/power" '{"action": "resume"}' > /dev/null
+refused 404 POST "/boots/$boot/unprepare" '{}'
 done_job "$(v1 POST "/boots/$boot/pull")" > /dev/null
 done_job "$(v1 POST "/boots/$boot/stop" '{"keep_overlay": false}')" > /dev/null
 v1 POST /boot-orders '{"groups": [["web@latest"]], "networks": ["none"], "memory_size": 268435456}' > "$WORK/order"
