@@ -102,6 +102,8 @@ constexpr std::array kPhrases{
     Phrase{"press fl to continue", TextMeaning::question},
     Phrase{"strike the fl key", TextMeaning::question},
     Phrase{"memtest", TextMeaning::other_system},
+    Phrase{"clk/temp",
+           TextMeaning::other_system},  // its name is dark on light, and not always read
     Phrase{"gnu/linux installer", TextMeaning::other_system},
     Phrase{"installer boot menu", TextMeaning::other_system},
     Phrase{"choose the language", TextMeaning::other_system},

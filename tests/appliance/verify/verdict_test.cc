@@ -268,6 +268,9 @@ TEST_CASE("consoles are read as a person reads them", "[verify]") {
        "Press enter to boot the selected OS",
        question},
       {"Memtest86+ v6.10 | Intel", other_system},
+      {"QEMU Virtual CPU version 2.5+\n\nCLK/Temp: 2302MHz Pass 5% wt\n\nL1 Cachi 64KB 6.9 GBvs | "
+       "Test",
+       other_system},
       {"Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device.",
        no_system},
       {"Booting from DVD/CD...\nBoot failed: Could not read from CDROM\nBooting from Hard Disk...",
