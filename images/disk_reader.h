@@ -12,7 +12,9 @@
 
 #include "images/chunk_hasher.h"
 #include "images/disk_source.h"
+#include "images/ids.h"
 #include "images/point.h"
+#include "images/point_sink.h"
 
 namespace images {
 
@@ -32,6 +34,12 @@ class DiskReader : public DiskSource {
   // zeros. Reads no data. So whoever holds another state of the disk, and hashes that with
   // hasher(), knows what differs. Throws corrupt if a tree node is damaged or missing.
   virtual std::vector<ChunkId> chunk_ids(uint64_t first_chunk, uint64_t count) = 0;
+
+  // Chunk `number` in the form in which it is stored, so that it can be sent without compressing it
+  // again; empty for a chunk of zeros. The bytes are in `buffer` until the next call with it. Throws
+  // corrupt if its checksum is wrong; the plaintext is not checked. Throws unsupported if this reader
+  // has no stored form.
+  virtual EncodedChunk encoded_chunk(uint64_t number, base::Bytes& buffer);
 };
 
 }  // namespace images

@@ -112,6 +112,18 @@ std::vector<ChunkId> PointDiskReader::chunk_ids(uint64_t first_chunk, uint64_t c
   return ids;
 }
 
+EncodedChunk PointDiskReader::encoded_chunk(uint64_t number, base::Bytes& buffer) {
+  lease_->require_held();
+  std::optional<ChunkId> id = find_id(number);
+  if (!id) return {};
+  try {
+    return store_->records().read_encoded(*id, buffer);
+  } catch (const Error& error) {
+    throw error.with_context("disk '" + disk_.name + "' at " +
+                             std::to_string(number * store_->shape.chunk_size));
+  }
+}
+
 std::vector<Extent> PointDiskReader::extents(uint64_t offset, uint64_t length) {
   const uint64_t chunk_size = store_->shape.chunk_size;
   std::vector<Extent> extents;

@@ -30,6 +30,7 @@ class PointDiskReader : public DiskReader {
   std::vector<Extent> extents(uint64_t offset, uint64_t length) override;
   const ChunkHasher& hasher() const override { return store_->hasher; }
   std::vector<ChunkId> chunk_ids(uint64_t first_chunk, uint64_t count) override;
+  EncodedChunk encoded_chunk(uint64_t number, base::Bytes& buffer) override;
 
  private:
   static constexpr size_t kCachedLeaves = 2048;  // 4 MiB of nodes: 8 GiB of disk with 64 KiB chunks

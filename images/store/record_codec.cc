@@ -68,21 +68,28 @@ Record RecordCodec::seal_node(const ChunkId& id, base::Bytes node) const {
   return record;
 }
 
-void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored,
-                             base::MutableByteView plain) const {
-  CHECK(plain.size() == parameters_.chunk_size);
+EncodedChunk RecordCodec::unseal_chunk(const RecordHeader& header, base::ByteView stored,
+                                       base::Bytes& opened) const {
   if (header.kind != RecordKind::chunk) damaged(header, "there is a tree node in its place");
   verify_checksum(header, stored);
   bool encrypted = header.cipher == Cipher::aes_256_gcm;
   if (encrypted != parameters_.encrypted) damaged(header, "its encryption is not the store's");
-  if (!encrypted) return decode_chunk(header.codec, stored, plain);
+  if (!encrypted) return {header.codec, stored};
   if (stored.size() < base::kGcmTagSize) damaged(header, "it is too short");
-  base::Bytes opened(stored.size() - base::kGcmTagSize);
+  opened.resize(stored.size() - base::kGcmTagSize);
   if (!base::gcm_open(key_of(header.id), header.nonce, format::record_associated_data(header),
                       stored, opened)) {
     damaged(header, "its ciphertext is not authentic");
   }
-  decode_chunk(header.codec, opened, plain);
+  return {header.codec, opened};
+}
+
+void RecordCodec::open_chunk(const RecordHeader& header, base::ByteView stored,
+                             base::MutableByteView plain) const {
+  CHECK(plain.size() == parameters_.chunk_size);
+  base::Bytes opened;
+  EncodedChunk chunk = unseal_chunk(header, stored, opened);
+  decode_chunk(chunk.codec, chunk.bytes, plain);
 }
 
 format::Node RecordCodec::open_node(const RecordHeader& header, base::ByteView stored) const {

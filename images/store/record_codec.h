@@ -39,6 +39,10 @@ class RecordCodec {
   // compressed bytes are wrong, unauthorized if the key is missing.
   void open_chunk(const format::RecordHeader& header, base::ByteView stored,
                   base::MutableByteView plain) const;
+  // The chunk as it was sent: checksum verified and decrypted, but still compressed. Its bytes are
+  // within `stored`, or in `opened`. Throws as open_chunk().
+  EncodedChunk unseal_chunk(const format::RecordHeader& header, base::ByteView stored,
+                            base::Bytes& opened) const;
   format::Node open_node(const format::RecordHeader& header, base::ByteView stored) const;
 
   const format::StoreParameters& parameters() const { return parameters_; }

@@ -69,6 +69,16 @@ void RecordReader::read_chunk(const ChunkId& id, base::MutableByteView plain) {
   codec_.open_chunk(header, base::ByteView(buffer).subspan(format::kRecordHeaderSize), plain);
 }
 
+EncodedChunk RecordReader::read_encoded(const ChunkId& id, base::Bytes& buffer) {
+  format::RecordHeader header = fetch(id, buffer);
+  base::Bytes opened;
+  EncodedChunk chunk =
+      codec_.unseal_chunk(header, base::ByteView(buffer).subspan(format::kRecordHeaderSize), opened);
+  if (opened.empty()) return chunk;
+  buffer = std::move(opened);
+  return {chunk.codec, buffer};
+}
+
 std::shared_ptr<const format::Node> RecordReader::read_node(const ChunkId& id) {
   base::Bytes buffer;
   format::RecordHeader header = fetch(id, buffer);

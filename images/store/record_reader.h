@@ -37,6 +37,8 @@ class RecordReader {
 
   // Throws corrupt when the chunk is missing or damaged.
   void read_chunk(const ChunkId& id, base::MutableByteView plain);
+  // The chunk as it was sent, in `buffer`, which must not be shared between threads.
+  EncodedChunk read_encoded(const ChunkId& id, base::Bytes& buffer);
   std::shared_ptr<const format::Node> read_node(const ChunkId& id);
   const RecordCodec& codec() const { return codec_; }
 

@@ -65,6 +65,11 @@ inline std::string_view cut_text(std::string_view text, size_t limit) {
   return text.substr(0, limit);
 }
 
+// The machine's definition, as COMMIT and POINT have it (point_messages.cc). Beyond the limits
+// read_definition() throws corrupt.
+void write_definition(base::ByteWriter& out, const MachineDefinition& definition);
+MachineDefinition read_definition(base::ByteReader& in);
+
 // The end of a message that has no fields of its own yet.
 inline void expect_end(base::ByteReader& in, uint16_t version, std::string_view what) {
   if (version == 1) return in.expect_end();

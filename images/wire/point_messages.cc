@@ -33,6 +33,40 @@ SyncFigures read_figures(ByteReader& in) {
   return figures;
 }
 
+void write_point(ByteWriter& out, const PointSummary& point) {
+  out.view(point.id.view());
+  out.u64(point.time_ms);
+  out.u64(point.dates.host_time_ms);
+  out.u64(point.dates.order);
+  out.u32((point.dates.dated_by_host ? kDatedByHost : 0) |
+          (point.dates.host_clock_wrong ? kHostClockWrong : 0));
+  out.u8(static_cast<uint8_t>(point.consistency));
+  out.u64(point.size);
+  Bytes fields = encode_lineage(point.lineage);
+  out.u32(static_cast<uint32_t>(fields.size()));
+  out.view(fields);
+}
+
+PointSummary read_point(ByteReader& in) {
+  PointSummary point;
+  point.id = read_id<PointId>(in);
+  point.time_ms = in.u64();
+  point.dates.host_time_ms = in.u64();
+  point.dates.order = in.u64();
+  uint32_t flags = in.u32();
+  if ((flags & ~(kDatedByHost | kHostClockWrong)) != 0) in.fail("has unknown flags of a point");
+  point.dates.dated_by_host = (flags & kDatedByHost) != 0;
+  point.dates.host_clock_wrong = (flags & kHostClockWrong) != 0;
+  point.consistency = read_consistency(in);
+  point.size = in.u64();
+  uint32_t size = in.u32();
+  if (size > kMaxPointFields) in.fail("has a point with too long fields");
+  point.lineage = decode_lineage(in.view(size), "a POINTS");
+  return point;
+}
+
+}  // namespace
+
 void write_definition(ByteWriter& out, const MachineDefinition& definition) {
   out.u8(static_cast<uint8_t>(definition.firmware));
   out.u32(definition.cpu_count);
@@ -72,40 +106,6 @@ MachineDefinition read_definition(ByteReader& in) {
   }
   return definition;
 }
-
-void write_point(ByteWriter& out, const PointSummary& point) {
-  out.view(point.id.view());
-  out.u64(point.time_ms);
-  out.u64(point.dates.host_time_ms);
-  out.u64(point.dates.order);
-  out.u32((point.dates.dated_by_host ? kDatedByHost : 0) |
-          (point.dates.host_clock_wrong ? kHostClockWrong : 0));
-  out.u8(static_cast<uint8_t>(point.consistency));
-  out.u64(point.size);
-  Bytes fields = encode_lineage(point.lineage);
-  out.u32(static_cast<uint32_t>(fields.size()));
-  out.view(fields);
-}
-
-PointSummary read_point(ByteReader& in) {
-  PointSummary point;
-  point.id = read_id<PointId>(in);
-  point.time_ms = in.u64();
-  point.dates.host_time_ms = in.u64();
-  point.dates.order = in.u64();
-  uint32_t flags = in.u32();
-  if ((flags & ~(kDatedByHost | kHostClockWrong)) != 0) in.fail("has unknown flags of a point");
-  point.dates.dated_by_host = (flags & kDatedByHost) != 0;
-  point.dates.host_clock_wrong = (flags & kHostClockWrong) != 0;
-  point.consistency = read_consistency(in);
-  point.size = in.u64();
-  uint32_t size = in.u32();
-  if (size > kMaxPointFields) in.fail("has a point with too long fields");
-  point.lineage = decode_lineage(in.view(size), "a POINTS");
-  return point;
-}
-
-}  // namespace
 
 Bytes encode(const PointDetails& details, uint16_t version) {
   if (version == 1 && details.lineage.origin) {

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "images/wire/message_parts.h"
+#include "images/wire/read_format.h"
 
 namespace images::wire {
 namespace {
@@ -54,6 +55,11 @@ uint32_t max_payload_size(FrameType type) {
     case FrameType::list_points: return 4 + kMaxName + 1 + 8 + 16 + kMaxFieldsSize;
     case FrameType::points:
       return 4 + kMaxListedPoints * (kPointSize + kMaxPointFields) + 1 + kMaxFieldsSize;
+    case FrameType::read_point: return kTicketSize + kMaxFieldsSize;
+    case FrameType::point: return kMaxPointMessage;
+    case FrameType::list_chunks: return kReadPrefixSize + 8 + 4;
+    case FrameType::chunks: return 8 + 4 + kMaxListedChunks / 8 + kMaxListedChunks * ChunkId::kSize;
+    case FrameType::get_chunks: return kReadPrefixSize + 4 + kMaxWantedChunks * 8;
   }
   return 0;
 }
@@ -65,7 +71,7 @@ FrameHeader decode_header(const std::array<uint8_t, kHeaderSize>& bytes) {
   uint8_t type = in.u8();
   expect_zeros(in, 3);
   if (type < static_cast<uint8_t>(FrameType::hello) ||
-      type > static_cast<uint8_t>(FrameType::points)) {
+      type > static_cast<uint8_t>(FrameType::get_chunks)) {
     in.fail(fmt::format("has the unknown type {}", type));
   }
   header.type = static_cast<FrameType>(type);

@@ -20,7 +20,7 @@
 
 namespace images::wire {
 
-constexpr uint16_t kVersion = 2;  // the newest this program speaks
+constexpr uint16_t kVersion = 3;  // the newest this program speaks
 constexpr uint16_t kOldestVersion = 1;
 
 // What one side of a session speaks: less than this program knows only in tests.
@@ -64,6 +64,11 @@ enum class FrameType : uint8_t {
   error = 15,
   list_points = 16,  // since version 2
   points = 17,       // since version 2
+  read_point = 18,   // this and the following: since version 3 (read_format.h)
+  point = 19,
+  list_chunks = 20,
+  chunks = 21,
+  get_chunks = 22,
 };
 
 struct FrameHeader {

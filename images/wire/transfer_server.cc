@@ -101,16 +101,25 @@ void ingest(FrameChannel& channel, TransferHost& host, const Frame& frame, uint1
   channel.expect_frames({});
 }
 
+void read(FrameChannel& channel, TransferHost& host, const Frame& frame,
+          const TransferServerOptions& options) {
+  wire::ReadPoint wanted = wire::decode_read_point(frame.payload);
+  std::unique_ptr<OpenedPoint> opened = host.open_point(wanted.ticket);
+  serve_point(channel, *opened, options.reading_limit);
+}
+
 void serve_requests(FrameChannel& channel, TransferHost& host, uint16_t version,
                     const TransferServerOptions& options) {
   for (size_t queries = 0; std::optional<Frame> frame = channel.next(); ++queries) {
     if (frame->type == wire::FrameType::open)
       return ingest(channel, host, *frame, version, options);
+    if (version > 2 && frame->type == wire::FrameType::read_point)
+      return read(channel, host, *frame, options);
     if (frame->type == wire::FrameType::error) throw wire::decode_error(frame->payload);
     bool lists = version > 1 && frame->type == wire::FrameType::list_points;
     if ((!lists && frame->type != wire::FrameType::query) || queries == kMaxQueries) {
       throw Error(ErrorCode::invalid_argument,
-                  "after HELLO, only a few queries, or OPEN, may follow");
+                  "after HELLO, only a few queries, OPEN or READ_POINT may follow");
     }
     if (lists) answer_list(channel, host, *frame);
     else answer_query(channel, host, *frame, version);
@@ -118,6 +127,10 @@ void serve_requests(FrameChannel& channel, TransferHost& host, uint16_t version,
 }
 
 }  // namespace
+
+std::unique_ptr<OpenedPoint> TransferHost::open_point(const wire::Ticket&) {
+  throw Error(ErrorCode::unauthorized, "no order allows this peer to read a point");
+}
 
 void serve_transfer(base::ByteStream& stream, TransferHost& host,
                     const TransferServerOptions& options) {

@@ -15,6 +15,8 @@
 
 #include "base/byte_stream.h"
 #include "images/point_sink.h"
+#include "images/wire/point_server.h"
+#include "images/wire/read_format.h"
 #include "images/wire/transfer_format.h"
 
 namespace images {
@@ -53,6 +55,10 @@ class TransferHost {
   // The point is committed and durable; the peer has not been told yet. A throw makes the peer
   // believe that the commit failed; the point stays.
   virtual void on_commit(const PointId& id, const PointDetails& details) = 0;
+
+  // The point that this ticket lets the peer read, which must outlive the call only in what it
+  // keeps itself. Throws unauthorized, which is what everyone is told that no order was given to.
+  virtual std::unique_ptr<OpenedPoint> open_point(const wire::Ticket& ticket);
 };
 
 struct TransferServerOptions {
@@ -62,6 +68,8 @@ struct TransferServerOptions {
   std::chrono::milliseconds opening_limit =
       std::chrono::seconds(60);                                    // from the first byte to OPEN
   std::chrono::milliseconds idle_limit = std::chrono::minutes(5);  // then between two frames
+  // Of a session that reads: between two requests its host may hash a disk, or wait for one.
+  std::chrono::milliseconds reading_limit = std::chrono::minutes(30);
   wire::Versions versions;
 };
 

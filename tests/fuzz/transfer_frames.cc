@@ -1,7 +1,7 @@
 #include "tests/fuzz/transfer_frames.h"
 
 #include "base/check.h"
-#include "images/wire/transfer_format.h"
+#include "images/wire/read_format.h"
 
 namespace tests {
 namespace {
@@ -43,6 +43,14 @@ void decode_payload(wire::FrameType type, ByteView payload, uint16_t version) {
     case wire::FrameType::list_points:
       return round_trip(payload, wire::decode_list_points, encode_any);
     case wire::FrameType::points: return round_trip(payload, wire::decode_points, encode_any);
+    case wire::FrameType::read_point:
+      return round_trip(payload, wire::decode_read_point, encode_any);
+    case wire::FrameType::point: return round_trip(payload, wire::decode_point, encode_any);
+    case wire::FrameType::list_chunks:
+      return round_trip(payload, wire::decode_list_chunks, encode_any);
+    case wire::FrameType::chunks: return round_trip(payload, wire::decode_chunks, encode_any);
+    case wire::FrameType::get_chunks:
+      return round_trip(payload, wire::decode_get_chunks, encode_any);
     case wire::FrameType::ping:
     case wire::FrameType::pong: return;
   }

@@ -11,12 +11,15 @@
 #include "base/scratch_directory.h"
 #include "base/subprocess.h"
 #include "base/unique_fd.h"
+#include "images/codec.h"
 #include "images/imports/vma_archive.h"
 #include "images/sources/image_file_source.h"
 #include "images/sources/raw_disk_source.h"
 #include "images/store/store_reader.h"
 #include "images/store/store_writer.h"
 #include "images/sync/sync_engine.h"
+#include "images/wire/remote_point.h"
+#include "tests/images/wire/reading_host.h"
 
 namespace images {
 namespace {
@@ -44,6 +47,7 @@ struct Candidate {
   std::unique_ptr<StoreReader> store;
   std::unique_ptr<DiskSource> disk;
 
+  ~Candidate() { disk.reset(); }
   explicit Candidate(const std::string& name) {
     std::string raw = write_raw();
     if (name == "raw file") {
@@ -57,6 +61,8 @@ struct Candidate {
       disk = chain_of(raw, name == "chain of VHD" ? "vhd" : "vhdx");
     } else if (name == "archive of Proxmox") {
       disk = archive_of(raw);
+    } else if (name == "disk of a point over the wire") {
+      disk = over_the_wire(raw);
     } else {
       disk = point_of(raw);
     }
@@ -80,7 +86,18 @@ struct Candidate {
     return VmaArchive::open({archive.get()}, path, {})->disk(0);
   }
 
+  std::unique_ptr<DiskSource> over_the_wire(const std::string& raw) {
+    point_of(raw);
+    host.store = store.get();
+    host.point = store->find_point("db@latest");
+    auto [near, far] = base::make_stream_pair();
+    serving = std::make_unique<Serving>(std::move(far), host);
+    return RemotePoint::open(std::move(near), host.ticket)->open_disk("vda");
+  }
+
   base::UniqueFd archive;
+  ReadingHost host;
+  std::unique_ptr<Serving> serving;  // ends when the disk is gone
 
   std::string write_raw() {
     std::string path = scratch.path() + "/disk.raw";
@@ -139,7 +156,8 @@ std::string wrong_extents(DiskSource& disk, const base::Bytes& content, uint64_t
 TEST_CASE("every disk source keeps the contract", "[nbd]") {
   const std::string name = GENERATE(
       std::string("raw file"), std::string("image behind NBD"), std::string("disk of a point"),
-      std::string("chain of VHD"), std::string("chain of VHDX"), std::string("archive of Proxmox"));
+      std::string("disk of a point over the wire"), std::string("chain of VHD"),
+      std::string("chain of VHDX"), std::string("archive of Proxmox"));
   CAPTURE(name);
   Candidate candidate(name);
   DiskSource& disk = *candidate.disk;
@@ -198,7 +216,8 @@ TEST_CASE("every disk source keeps the contract", "[nbd]") {
 }
 
 TEST_CASE("a disk reader says which point's disk it is, and answers many at once") {
-  Candidate candidate("disk of a point");
+  Candidate candidate(
+      GENERATE(std::string("disk of a point"), std::string("disk of a point over the wire")));
   auto& disk = dynamic_cast<DiskReader&>(*candidate.disk);
   CHECK(disk.disk().name == "vda");
   CHECK(disk.disk().size == kSize);
@@ -224,6 +243,17 @@ TEST_CASE("a disk reader says which point's disk it is, and answers many at once
   }
   disk.prefetch(0);
   disk.prefetch(kSize - 1);
+  // Its chunks travel as they are stored.
+  base::Bytes buffer;
+  for (uint64_t chunk = 0; chunk < count; ++chunk) {
+    base::Bytes plain(size), decoded(size);
+    std::copy_n(candidate.content.begin() + static_cast<ptrdiff_t>(chunk * size),
+                std::min(size, kSize - chunk * size), plain.begin());
+    EncodedChunk encoded = disk.encoded_chunk(chunk, buffer);
+    REQUIRE(encoded.bytes.empty() == base::is_all_zero(plain));
+    if (!encoded.bytes.empty()) decode_chunk(encoded.codec, encoded.bytes, decoded);
+    CHECK(decoded == plain);
+  }
   std::atomic<int> wrong = 0;
   {
     std::vector<std::jthread> threads;
@@ -240,6 +270,7 @@ TEST_CASE("a disk reader says which point's disk it is, and answers many at once
   PointId id = candidate.store->find_point("db@latest");
   CHECK_THROWS(writer->delete_point(id));
   candidate.disk.reset();
+  if (candidate.serving) candidate.serving->ending();
   CHECK_NOTHROW(writer->delete_point(id));
 }
 

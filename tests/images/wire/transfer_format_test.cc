@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/tagged_fields.h"
+#include "images/wire/read_format.h"
 #include "tests/fuzz/transfer_frames.h"
 
 namespace images {
@@ -340,6 +341,11 @@ Bytes reencode(const Bytes& frame, uint16_t version) {
     case wire::FrameType::error: return wire::encode(wire::decode_error(payload));
     case wire::FrameType::list_points: return wire::encode(wire::decode_list_points(payload));
     case wire::FrameType::points: return wire::encode(wire::decode_points(payload));
+    case wire::FrameType::read_point: return wire::encode(wire::decode_read_point(payload));
+    case wire::FrameType::point: return wire::encode(wire::decode_point(payload));
+    case wire::FrameType::list_chunks: return wire::encode(wire::decode_list_chunks(payload));
+    case wire::FrameType::chunks: return wire::encode(wire::decode_chunks(payload));
+    case wire::FrameType::get_chunks: return wire::encode(wire::decode_get_chunks(payload));
   }
   return {};
 }
@@ -390,10 +396,10 @@ TEST_CASE("headers are judged before room is made", "[transfer]") {
   CHECK_THROWS_AS(wire::decode_header(header(9, 10, 0)), base::Error);
   CHECK_THROWS_AS(wire::decode_header(header(8, 10, 1)), base::Error);
   CHECK_THROWS_AS(wire::decode_header(header(0, 0, 0)), base::Error);
-  CHECK_THROWS_AS(wire::decode_header(header(0, 18, 0)), base::Error);
-  for (uint8_t type = 1; type <= 17; ++type) {
+  CHECK_THROWS_AS(wire::decode_header(header(0, 23, 0)), base::Error);
+  for (uint8_t type = 1; type <= 22; ++type) {
     uint32_t limit = wire::max_payload_size(static_cast<wire::FrameType>(type));
-    CHECK(limit <= wire::kMaxCommitSize);
+    CHECK(limit <= (type <= 17 ? wire::kMaxCommitSize : wire::kMaxPointMessage));
     CHECK_NOTHROW(wire::decode_header(header(limit, type, 0)));
     CHECK_THROWS_AS(wire::decode_header(header(limit + 1, type, 0)), base::Error);
     CHECK_THROWS_AS(wire::decode_header(header(0xffffffff, type, 0)), base::Error);

@@ -1,0 +1,48 @@
+// The reading end of the transfer protocol (docs/protocol.md, "A session that reads"): one point of an
+// appliance, as far as an order's ticket lets this host read it.
+//
+// Thread-safe. Threads: each call of a DiskReader asks and waits; up to kMaxReadRequests calls are
+// answered at a time, in any order, so several threads are needed to keep the connection busy. A
+// thread of its own reads the answers. Memory: the compressed chunks of the calls that wait, at most
+// kReadRequestSize of plaintext each, and kCachedLists lists of ids for each disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/byte_stream.h"
+#include "images/chunk_hasher.h"
+#include "images/disk_reader.h"
+#include "images/wire/read_format.h"
+
+namespace images {
+
+// A request asks for no more plaintext, except that it asks for one chunk. Bytes.
+constexpr uint64_t kReadRequestSize = 4ull << 20;
+
+class RemotePoint {
+ public:
+  // Uses the connection up: nothing has been sent on it. Throws unauthorized if the ticket is not
+  // (or no longer) valid for this host, unsupported if the other side speaks no version that reads,
+  // and the errors of ByteStream.
+  static std::shared_ptr<RemotePoint> open(std::unique_ptr<base::ByteStream> stream,
+                                           const wire::Ticket& ticket,
+                                           const wire::Versions& versions = {});
+  virtual ~RemotePoint() = default;
+
+  // Without keys of disks, and without a definition unless has_definition().
+  virtual const Point& point() const = 0;
+  virtual bool has_definition() const = 0;
+  virtual const ChunkHasher& hasher() const = 0;
+
+  // Throws not_found. The reader keeps the connection open. Its calls throw what the appliance
+  // answered, unavailable when the connection broke, and corrupt if a chunk does not match its id;
+  // after a failure of the connection every call throws it.
+  virtual std::unique_ptr<DiskReader> open_disk(std::string_view name) = 0;
+
+  // Bytes of frames that arrived so far.
+  virtual uint64_t received_size() const = 0;
+};
+
+}  // namespace images
