@@ -87,15 +87,18 @@ base::UniqueFd open_exclusively(const std::string& path) {
 
 }  // namespace
 
-Target Target::open(const std::string& path) { return Target(path, open_exclusively(path)); }
+Target Target::open(const std::string& path, TargetAccess access) {
+  return Target(path, open_exclusively(path), access);
+}
 
 Target Target::create(const std::string& path) {
   base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   if (!fd) throw base::system_error(errno, "cannot make " + path);
-  return Target(path, std::move(fd));
+  return Target(path, std::move(fd), TargetAccess::direct);
 }
 
-Target::Target(std::string path, base::UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {
+Target::Target(std::string path, base::UniqueFd fd, TargetAccess access)
+    : path_(std::move(path)), fd_(std::move(fd)) {
   struct stat status;
   if (::fstat(fd_.get(), &status) != 0) throw base::system_error(errno, "cannot examine " + path_);
   // What is open decides, whatever the path led to before.
@@ -111,7 +114,7 @@ Target::Target(std::string path, base::UniqueFd fd) : path_(std::move(path)), fd
   std::vector<std::string> uses = find_uses(fd_.get());
   if (!uses.empty()) throw_in_use(path_, uses);
   take_qemu_locks();
-  open_direct();
+  if (access == TargetAccess::direct) open_direct();
 }
 
 // The bytes on which QEMU keeps its locks: held shared, a QEMU that comes later finds every

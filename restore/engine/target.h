@@ -21,12 +21,17 @@ namespace restore {
 
 enum class TargetKind { file, device };
 
+enum class TargetAccess {
+  direct,  // past the page cache where the file system can do that
+  cached,  // always through it
+};
+
 class Target {
  public:
   // A symbolic link is followed. Creates nothing. Throws not_found; invalid_argument (a folder, a
   // pipe, …); busy, with a sentence that says by whom, if it is mounted or otherwise used
   // (find_uses in target_use.h), or open in a QEMU; unauthorized, io.
-  static Target open(const std::string& path);
+  static Target open(const std::string& path, TargetAccess access = TargetAccess::direct);
   // A new, empty file, `mode` 0640. Throws already_exists and as open().
   static Target create(const std::string& path);
 
@@ -55,7 +60,7 @@ class Target {
   void drop_cache();  // clean pages only: sync() first
 
  private:
-  Target(std::string path, base::UniqueFd fd);
+  Target(std::string path, base::UniqueFd fd, TargetAccess access);
   void take_qemu_locks();
   void open_direct();
 
