@@ -19,8 +19,11 @@ class ApplianceTarget : public Target {
   std::optional<BasePoint> last_point(const std::string& machine_name) override;
   std::unique_ptr<images::PointSink> begin(const images::SyncPlan& plan) override;
 
- private:
+  // A connection that speaks the transfer protocol from its first byte. Throws what the appliance
+  // answered, and unavailable.
   std::unique_ptr<base::ByteStream> connect() const;
+
+ private:
 
   std::string address_;
   base::HttpClient client_;

@@ -116,10 +116,11 @@ std::string renamed_value(const toml::table& table, const char* name, const char
 
 Config parse(const toml::table& table, const std::string& path) {
   // Other parts of the agent have tables of their own here.
-  static constexpr std::array<std::string_view, 14> kKnown{
+  static constexpr std::array<std::string_view, 16> kKnown{
       "libvirt_uri", "state_directory", "run_directory", "tpm_directory", "nvram_directory",
       "threads",     "compression",     "machines",      "appliance",     "scratch_limit",
-      "libvirt",     "state_dir",       "run_dir",       "tpm_dir"};
+      "libvirt",     "state_dir",       "run_dir",       "tpm_dir",       "restores",
+      "restore_directories"};
   refuse_unknown(table, kKnown, path);
   Config config;
   config.libvirt_uri = renamed_value(table, "libvirt_uri", "libvirt", config.libvirt_uri, path);
@@ -131,6 +132,14 @@ Config parse(const toml::table& table, const std::string& path) {
       renamed_value(table, "tpm_directory", "tpm_dir", config.tpm_directory, path);
   config.nvram_directory =
       value_of<std::string>(table, "nvram_directory", config.nvram_directory, path);
+  config.restores = value_of<bool>(table, "restores", true, path);
+  if (table.contains("restore_directories")) {
+    config.restore_directories = list_of_words(table, "restore_directories", "folders", path);
+    for (const std::string& folder : config.restore_directories) {
+      if (!folder.starts_with('/'))
+        refuse(path, "restore_directories are absolute paths, not '" + folder + "'");
+    }
+  }
   if (table.contains("scratch_limit")) {
     try {
       config.scratch_limit =

@@ -6,6 +6,8 @@
 //   tpm_directory = "/var/lib/libvirt/swtpm"     where libvirt keeps emulated TPMs
 //   nvram_directory = "/var/lib/libvirt/qemu/nvram"   … and UEFI variables
 //   scratch_limit = "20GiB"                a guest may overwrite so much during a sync
+//   restores = true                        the appliance may order restores to this host …
+//   restore_directories = ["/var/lib/libvirt/images"]   … to these, and to its own machines' disks
 //   threads = 2
 //   compression = 1                        zstd, 1 to 19
 //   [machines.NAME]
@@ -55,6 +57,9 @@ struct Config {
   std::string run_directory = "/run/muletto-agent";
   std::string tpm_directory = "/var/lib/libvirt/swtpm";
   std::string nvram_directory = "/var/lib/libvirt/qemu/nvram";
+  bool restores = true;
+  // Folders with everything below, files, or devices ("/dev/vg0"): agent/homeward/permissions.h.
+  std::vector<std::string> restore_directories{"/var/lib/libvirt/images"};
   uint64_t scratch_limit = 0;  // bytes; 0: none
   uint32_t thread_count = 2;
   int compression_level = 1;

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
       agent::cli::enroll_command(),
       agent::cli::sync_command(signals.token()),
       agent::cli::run_command(signals.token()),
+      agent::cli::restore_command(signals.token()),
       agent::cli::list_command(),
       agent::cli::forget_command(),
       agent::cli::status_command(),

@@ -8,6 +8,8 @@
 namespace agent::cli {
 
 base::Command enroll_command();
+// Carries out an order to restore; used by muletto-agent run.
+base::Command restore_command(std::stop_token stop);
 base::Command sync_command(std::stop_token stop);
 base::Command run_command(std::stop_token stop);
 base::Command list_command();

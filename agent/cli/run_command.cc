@@ -10,9 +10,9 @@ namespace {
 int run_run(const base::Arguments& arguments, std::stop_token stop) {
   Config config = common_config(arguments);
   std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  daemon::ServiceCommands commands{{program, "sync", "--quiet"}, {program, "forget"}};
+  daemon::ServiceCommands commands{{program, "sync", "--quiet"}, {program, "forget"}, {program, "restore"}};
   auto forward = [&](const char* option, const std::string& value) {
-    for (auto* command : {&commands.sync, &commands.forget}) {
+    for (auto* command : {&commands.sync, &commands.forget, &commands.restore}) {
       command->push_back(option);
       command->push_back(value);
     }

@@ -16,6 +16,7 @@
 
 #include "agent/contact.h"
 #include "agent/enrollment.h"
+#include "agent/homeward/restore_processes.h"
 #include "agent/libvirt/domain.h"
 #include "agent/monitor/monitored_machine.h"
 #include "agent/orders/sync_processes.h"
@@ -110,7 +111,8 @@ class Service {
  public:
   Service(const Config& config, const ServiceCommands& commands, std::stop_token stop)
       : config_(config), contact_(config.state_directory), sync_command_(commands.sync),
-        forget_command_(commands.forget), orders_(config.run_directory + "/orders"), stop_(stop),
+        forget_command_(commands.forget), orders_(config.run_directory + "/orders"),
+        restores_(config.run_directory + "/restores", commands.restore), stop_(stop),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
           uint64_t one = 1;
           (void)!::write(wake_.get(), &one, sizeof one);
@@ -140,6 +142,7 @@ class Service {
       sleep(wait);
     }
     orders_.end_all();
+    restores_.end_all();
     base::log().info("ended");
   }
 
@@ -151,6 +154,7 @@ class Service {
 
   [[noreturn]] void end_revoked(const Error& revoked) {
     orders_.end_all();
+    restores_.end_all();
     throw Error(ErrorCode::unauthorized,
                 "for hours the appliance has answered that this host was revoked; this agent "
                 "stops: " +
@@ -177,6 +181,7 @@ class Service {
                                     {"total", sync.total}});
     }
     if (!forgotten_.empty()) message["forgotten"] = forgotten_;
+    if (!restores_.is_idle()) message["restores"] = restores_.reports();
     json report = report_of(config_);
     bool wanted = report != reported_ || Clock::now() - reported_at_ > kReportEvery;
     if (wanted) message["report"] = report;
@@ -195,6 +200,7 @@ class Service {
     }
     outcomes_.clear();
     forgotten_ = json::array();
+    restores_.forget_told();
     return obey(answer.body);
   }
 
@@ -230,12 +236,27 @@ class Service {
         if (machine.is_string() && forgotten_.size() < kMaxForgotten)
           forget(machine.get<std::string>());
       }
+      for (const json& restore : base::find_list(answer, "restores")) begin_restore(restore);
+      for (const json& order : base::find_list(answer, "end_restores")) {
+        if (order.is_number_unsigned()) restores_.end(order.get<uint64_t>());
+      }
       if (base::find_flag(answer, "wants_report").value_or(false)) reported_ = nullptr;
       uint64_t longest = static_cast<uint64_t>(kLongestWait.count());
       return std::max(milliseconds(std::min(wait_ms, longest)), milliseconds(50));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::invalid_argument) throw;
       throw Error(ErrorCode::corrupt, "the appliance's answer cannot be read: " + error.message());
+    }
+  }
+
+  // One that cannot be understood does not affect the others.
+  void begin_restore(const json& order) {
+    try {
+      restores_.begin(order);
+    } catch (const Error& error) {
+      base::log().warn("an order to restore is refused: {}", error.message());
+      if (auto number = base::find_natural(order, "order"))
+        restores_.refuse(*number, error.message());
     }
   }
 
@@ -268,6 +289,7 @@ class Service {
     std::vector<pollfd> events{{wake_.get(), POLLIN, 0}};
     if (contact_.record().problem.empty()) {
       for (int descriptor : orders_.descriptors()) events.push_back({descriptor, POLLIN, 0});
+      for (int descriptor : restores_.descriptors()) events.push_back({descriptor, POLLIN, 0});
     }
     ::poll(events.data(), events.size(), static_cast<int>(duration.count()));
   }
@@ -277,6 +299,7 @@ class Service {
   std::string host_id_;  // of the last attempt; empty: there was none
   const std::vector<std::string> sync_command_, forget_command_;
   orders::SyncProcesses orders_;
+  homeward::RestoreProcesses restores_;
   std::stop_token stop_;
   base::UniqueFd wake_;
   std::stop_callback<std::function<void()>> on_stop_;

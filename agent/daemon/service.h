@@ -14,6 +14,7 @@ namespace agent::daemon {
 struct ServiceCommands {
   std::vector<std::string> sync;    // syncs it
   std::vector<std::string> forget;  // removes what syncs keep of it on this host
+  std::vector<std::string> restore;  // carries out an order, whose file is appended instead
 };
 
 // Runs until `stop`. Throws not_found (not enrolled), busy (another service runs here), and unauthorized if the appliance has

@@ -22,6 +22,7 @@ enum class Privilege {
   point_view,
   point_hold,
   point_delete,
+  host_restore,
   policy_view,
   policy_change,
   vm_view,

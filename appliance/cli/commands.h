@@ -34,6 +34,7 @@ base::Command boot_screenshot_command();
 base::Command boot_console_command();
 base::Command boot_check_command();
 base::Command boot_serial_command();
+base::Command restore_to_host_command();
 base::Command job_list_command();
 base::Command job_show_command();
 base::Command job_follow_command();

@@ -43,8 +43,9 @@ const std::map<std::string, NameList>& name_lists() {
 Names kinds_of_jobs() {
   Names kinds;
   for (const char* kind :
-       {"sync", "import", "boot", "boots", "stop", "wait", "pull", "verify", "bisect", "check",
-        "compact", "delete", "forget", "retention", "files", "download", "report", "alert-test"})
+       {"sync", "import", "host-restore", "boot", "boots", "stop", "wait", "pull", "verify",
+        "bisect", "check", "compact", "delete", "forget", "retention", "files", "download",
+        "report", "alert-test"})
     kinds.push_back({kind, ""});
   return kinds;
 }

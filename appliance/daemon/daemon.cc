@@ -102,6 +102,8 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
       *catalog_, std::vector{config_.stores_directory(), config_.state_directory},
       ingest::SpaceLimits{config_.reserve, config_.host_volume}, std::move(sources));
   ingest_->set_space(*space_);
+  host_restores_ = std::make_unique<homeward::HostRestores>(*catalog_, *stores_, *jobs_);
+  ingest_->set_tickets(*host_restores_);
 
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
   looks_ = std::make_unique<files::FileLooks>(*stores_, *jobs_);
@@ -149,6 +151,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   services_->looks = looks_.get();
   services_->retention = retention_.get();
   services_->policies = policies_.get();
+  services_->host_restores = host_restores_.get();
   api::add_all_routes(router_, *services_);
   api::add_event_routes(router_, events_);
   api::ServerOptions options;
@@ -245,6 +248,7 @@ void Daemon::run(const base::StopSignals& signals) {
   looks_->close();
   duties_.stop();
   scheduler_->stop();
+  host_restores_->stop();
   retention_->stop();
   verification_->stop();
   jobs_->stop();

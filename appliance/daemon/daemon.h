@@ -15,6 +15,7 @@
 #include "appliance/events/vm_watch.h"
 #include "appliance/events/watched_jobs.h"
 #include "appliance/files/file_looks.h"
+#include "appliance/homeward/host_restores.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
 #include "appliance/points/point_deletion.h"
@@ -85,6 +86,7 @@ class Daemon {
   std::unique_ptr<ingest::SpaceGuard> space_;
   std::unique_ptr<ingest::CommitListener> point_events_;
   std::unique_ptr<ingest::Ingest> ingest_;
+  std::unique_ptr<homeward::HostRestores> host_restores_;
   std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<files::FileLooks> looks_;

@@ -95,6 +95,8 @@ void Daemon::add_duties() {
   };
   add("orders", "orders of silent hosts are not expired",
       [this] { scheduler_->expire_silent_orders(); });
+  add("restores to hosts", "restores that were cancelled, or whose hosts are silent, do not end",
+      [this] { host_restores_->tend(); });
   add("upkeep", "stores are neither compacted nor checked",
       [this, &clock] { upkeep_->round(clock.wall_ms()); });
   add("marks", "what is known about points is not written into their stores",

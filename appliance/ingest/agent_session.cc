@@ -136,6 +136,14 @@ void AgentSession::on_commit(const images::PointId& id, const images::PointDetai
   job_->succeed();
 }
 
+std::unique_ptr<images::OpenedPoint> AgentSession::open_point(const images::wire::Ticket& ticket) {
+  auto host = ingest_.catalog_.find_host(host_.id);
+  if (!host || host->revoked)
+    throw Error(ErrorCode::unauthorized, "this host was revoked; enrol it again");
+  if (ingest_.tickets_ == nullptr) return TransferHost::open_point(ticket);
+  return ingest_.tickets_->open(*host, ticket, stream_);
+}
+
 void AgentSession::on_failure(const Error& error) {
   if (!job_ || committed_) return;
   on_cancel_.reset();

@@ -23,6 +23,7 @@ class AgentSession : public images::TransferHost {
   std::unique_ptr<images::StoreSink> begin(const images::SyncPlan& plan) override;
   void on_progress(const images::SinkProgress& progress) override;
   void on_commit(const images::PointId& id, const images::PointDetails& details) override;
+  std::unique_ptr<images::OpenedPoint> open_point(const images::wire::Ticket& ticket) override;
 
   // The session has ended; its sync, if one was running, failed with this error.
   void on_failure(const base::Error& error);

@@ -9,6 +9,7 @@
 
 #include "appliance/access/requester.h"
 #include "appliance/catalog/catalog.h"
+#include "appliance/ingest/restore_tickets.h"
 #include "appliance/ingest/space_guard.h"
 #include "appliance/ingest/sync_orders.h"
 #include "appliance/ingest/timelines.h"
@@ -37,6 +38,9 @@ class Ingest {
 
   // Call before the first session. `space` must outlive the ingest. Without it there are no limits.
   void set_space(SpaceGuard& space) { space_ = &space; }
+
+  // Call before the first session. `tickets` must outlive the ingest. Without it nothing can be read.
+  void set_tickets(RestoreTickets& tickets) { tickets_ = &tickets; }
 
   // Serves one agent's connection to its end. Throws the error that ended it, if it did not end
   // cleanly.
@@ -75,6 +79,7 @@ class Ingest {
   std::vector<CommitListener*> listeners_;
   Timelines* timelines_ = nullptr;
   SpaceGuard* space_ = nullptr;
+  RestoreTickets* tickets_ = nullptr;
   // Streams in this map are alive.
   base::Guarded<std::map<base::ByteStream*, Session>> sessions_;
 };

@@ -104,6 +104,31 @@ std::vector<std::vector<std::string>> BodyFields::text_lists(const char* name, s
   return lists;
 }
 
+std::vector<BodyFields::TextObject> BodyFields::text_objects(const char* name,
+                                                             const std::vector<std::string>& fields,
+                                                             size_t max_count) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return {};
+  bool good = value->is_array() && value->size() <= max_count;
+  std::vector<TextObject> objects;
+  for (size_t i = 0; good && i < value->size(); ++i) {
+    const nlohmann::json& entry = (*value)[i];
+    good = entry.is_object() && entry.size() == fields.size();
+    TextObject& object = objects.emplace_back();
+    for (const std::string& field : fields) {
+      if (!good) break;
+      auto found = entry.find(field);
+      good = found != entry.end();
+      if (good) object[field] = checked_text(*found, name);
+    }
+  }
+  if (!good) {
+    refuse(fmt::format("'{}' must be a list of at most {} objects with the fields {}", name,
+                       max_count, fmt::join(fields, ", ")));
+  }
+  return objects;
+}
+
 void BodyFields::require_no_more() const {
   for (const auto& [name, value] : fields_->items()) {
     if (std::find(known_.begin(), known_.end(), name) == known_.end()) {

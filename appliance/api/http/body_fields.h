@@ -1,6 +1,7 @@
 // The fields of a request's JSON body, each checked as it is read. Not thread-safe.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -26,6 +27,11 @@ class BodyFields {
   std::vector<std::string> texts(const char* name, size_t max_count);
   // A list of lists; at most `max_count` texts in all.
   std::vector<std::vector<std::string>> text_lists(const char* name, size_t max_count);
+
+  // A list of objects, each with exactly the fields named here, which are texts.
+  using TextObject = std::map<std::string, std::string>;
+  std::vector<TextObject> text_objects(const char* name, const std::vector<std::string>& fields,
+                                       size_t max_count);
 
   // Refuses unknown fields: a misspelt option must not be silently ignored. Call it last.
   void require_no_more() const;

@@ -1,5 +1,6 @@
 #include "appliance/api/routes/agent_poll.h"
 
+#include "base/clean_text.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
@@ -96,6 +97,54 @@ schedule::Poll read_poll(std::string_view body) {
     }
   }
   return poll;
+}
+
+namespace {
+
+homeward::RestoreReport::State state_of(const json& report) {
+  using State = homeward::RestoreReport::State;
+  std::string state = base::expect_text(report, "state", kMaxReportedWord);
+  if (state == "running") return State::running;
+  if (state == "succeeded") return State::succeeded;
+  if (state == "failed") return State::failed;
+  throw base::Error(base::ErrorCode::invalid_argument, "a restore has an unknown state");
+}
+
+// Only figures that we know, and only numbers.
+std::string figures_of(const json& report) {
+  json figures = json::object();
+  for (const char* name : {"compared", "differing", "written", "verified", "received", "rate",
+                           "left_ms", "duration_ms"}) {
+    if (auto value = base::find_natural(report, name)) figures[name] = *value;
+  }
+  return figures.empty() ? "" : base::dump_text(figures);
+}
+
+}  // namespace
+
+std::vector<homeward::RestoreReport> read_restores(std::string_view body) {
+  std::vector<homeward::RestoreReport> reports;
+  if (body.find("\"restores\"") == std::string_view::npos) return reports;
+  json fields =
+      base::parse_json(body, "the agent's message", {.depth = kPollDepth, .size = kMaxPollSize});
+  if (base::find_field(fields, "restores") == nullptr) return reports;
+  for (const json& told : base::expect_list(fields, "restores", kMaxPolledOrders)) {
+    homeward::RestoreReport report;
+    report.order = base::expect_natural(told, "order");
+    report.state = state_of(told);
+    report.doing = cut(base::find_text(told, "doing").value_or(""), kMaxReportedWord);
+    report.done = base::find_natural(told, "done").value_or(0);
+    report.total = base::find_natural(told, "total").value_or(0);
+    report.error = cut(base::find_text(told, "error").value_or(""), kMaxReportedSentence);
+    report.figures = figures_of(told);
+    for (const json& note : base::find_list(told, "notes")) {
+      if (report.notes.size() == homeward::kMaxRestoreNotes) break;
+      if (note.is_string())
+        report.notes.push_back(base::clean_text(note.get<std::string>(), kMaxReportedSentence));
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
 }
 
 }  // namespace appliance::api

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "appliance/homeward/host_restores.h"
 #include "appliance/schedule/scheduler.h"
 
 namespace appliance::api {
@@ -18,5 +19,7 @@ constexpr size_t kMaxPolledOrders = 256;      // of outcomes, and of running syn
 // Machines beyond kMaxReportedMachines, and those with an invalid name, are left out and counted in
 // Poll::left_out. Throws invalid_argument for what is not JSON, too deep, or of a wrong type.
 schedule::Poll read_poll(std::string_view body);
+// What it says of restores; as read_poll().
+std::vector<homeward::RestoreReport> read_restores(std::string_view body);
 
 }  // namespace appliance::api

@@ -7,6 +7,7 @@
 #include "appliance/api/routes/agent_poll.h"
 #include "appliance/api/routes/routes.h"
 #include "base/error.h"
+#include "base/json_access.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -15,14 +16,26 @@ namespace {
 
 using nlohmann::json;
 
+constexpr uint64_t kRestoringWaitMs = 1000;  // while a restore is running
+
 Response poll_orders(Services& services, const Request& request) {
   const catalog::Host& host = *request.principal.host;
+  std::vector<homeward::RestoreReport> restores = read_restores(request.body);
   schedule::PollAnswer answer = services.scheduler.poll(host, read_poll(request.body));
+  homeward::RestoreAnswer restoring;
+  if (services.host_restores != nullptr) restoring = services.host_restores->poll(host, restores);
+  json to_restore = json::array();
+  for (const std::string& order : restoring.orders)
+    to_restore.push_back(base::find_json(order).value_or(json::object()));
+  bool is_restoring = !to_restore.empty() || !restores.empty();
+  if (is_restoring) answer.wait_ms = std::min(answer.wait_ms, kRestoringWaitMs);
   json orders = json::array();
   for (const schedule::Order& order : answer.orders)
     orders.push_back({{"order", order.id}, {"machine", order.machine}});
   return json_response({{"orders", orders},
                         {"to_forget", answer.to_forget},
+                        {"restores", to_restore},
+                        {"end_restores", restoring.ended},
                         {"rate", answer.rate ? json(*answer.rate) : json(nullptr)},
                         {"wait_ms", answer.wait_ms},
                         {"wants_report", answer.wants_report}});

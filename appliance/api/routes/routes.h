@@ -47,6 +47,10 @@ namespace appliance::alerts {
 class AlertChannels;
 }
 
+namespace appliance::homeward {
+class HostRestores;
+}
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it must outlive the router and is thread-safe.
@@ -78,6 +82,7 @@ struct Services {
   schedule::DutyRunner* duties = nullptr;            // never null in the daemon
   alerts::AlertChannels* channels = nullptr;         // never null in the daemon
   files::FileLooks* looks = nullptr;                 // never null in the daemon
+  homeward::HostRestores* host_restores = nullptr;   // never null in the daemon
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };
@@ -116,6 +121,7 @@ void add_policy_routes(Router& router, Services& services);
 void add_protection_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
 void add_alert_routes(Router& router, Services& services);
+void add_host_restore_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

@@ -67,4 +67,27 @@ TEST_CASE("wrong types in a poll are sentences") {
   CHECK(poll.running.at(0).total == 9);
 }
 
+TEST_CASE("what an agent says of restores is read within its limits") {
+  auto reports = read_restores(R"({"restores": [
+    {"order": 7, "state": "running", "doing": "restoring", "done": 5, "total": 9, "written": 3,
+     "evil": {"a": 1}, "rate": "x"},
+    {"order": 8, "state": "failed", "error": "no", "notes": ["a\u001bb", 5, "c"]}]})");
+  REQUIRE(reports.size() == 2);
+  CHECK(reports[0].done == 5);
+  CHECK(json::parse(reports[0].figures) == json{{"written", 3}});
+  CHECK(reports[1].state == homeward::RestoreReport::State::failed);
+  CHECK(reports[1].notes == std::vector<std::string>{"a b", "c"});
+  CHECK(read_restores(R"({"running": []})").empty());
+  json many = json::array();
+  for (size_t i = 0; i <= kMaxPolledOrders; ++i)
+    many.push_back({{"order", i}, {"state", "running"}});
+  for (const std::string& body :
+       {std::string(R"({"restores": 5})"), std::string(R"({"restores": [5]})"),
+        std::string(R"({"restores": [{"order": 1}]})"),
+        std::string(R"({"restores": [{"order": 1, "state": "well"}]})"),
+        std::string(R"({"restores": [{"order": -1, "state": "running"}]})"),
+        json{{"restores", many}}.dump()})
+    CHECK_THROWS_AS(read_restores(body), base::Error);
+}
+
 }  // namespace appliance::api
