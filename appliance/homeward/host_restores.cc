@@ -31,6 +31,13 @@ bool are_equal(const images::wire::Ticket& one, const images::wire::Ticket& othe
   return base::sha256(one.bytes) == base::sha256(other.bytes);  // tells nothing by its duration
 }
 
+Error cancellation(bool was_given) {
+  return Error(ErrorCode::cancelled,
+               was_given ? "it was cancelled; the target holds a part of the disks, and an order "
+                           "for it again continues there"
+                         : "it was cancelled before the host had begun");
+}
+
 }  // namespace
 
 HostRestores::HostRestores(catalog::Catalog& catalog, stores::TenantStores& stores,
@@ -113,11 +120,11 @@ void HostRestores::take_report(State& state, const catalog::Host& host, const Re
   for (const std::string& note : report.notes) job.log(note);
   bool succeeded = report.state == RestoreReport::State::succeeded;
   if (succeeded) job.set_progress({live.size, live.size, "restored"});
-  bool cancelled = job.stop().stop_requested();
   std::optional<Error> error;
-  if (!succeeded) {
-    error.emplace(cancelled ? ErrorCode::cancelled : ErrorCode::io,
-                  fmt::format("the agent of {}: {}", host.name, report.error));
+  if (!succeeded && job.stop().stop_requested()) {
+    error = cancellation(true);
+  } else if (!succeeded) {
+    error.emplace(ErrorCode::io, fmt::format("the agent of {}: {}", host.name, report.error));
   }
   end(state, order, error);
 }
@@ -157,10 +164,7 @@ void HostRestores::tend() {
     auto host = catalog_.find_host(live.restore.host);
     std::optional<Error> over;
     if (live.job->context().stop().stop_requested()) {
-      over.emplace(ErrorCode::cancelled,
-                   live.given ? "it was cancelled; the target holds a part of the disks, and an "
-                                "order for it again continues there"
-                              : "it was cancelled before the host had begun");
+      over = cancellation(live.given);
     } else if (!host || host->revoked) {
       over.emplace(ErrorCode::unauthorized, "the host was revoked");
     } else if (live.given && !live.begun && clock_.steady_ms() - live.heard_ms > kBeginMs) {
