@@ -85,6 +85,7 @@ const std::map<std::string, Setter>& setters() {
        [](Config& config, const toml::node& node, const std::string& name) {
          config.host_volume = base::parse_size(text_of(node, name));
        }},
+      {"restore.directory", text_into(&Config::restore_directory)},
       {"alerts.command", text_into(&Config::alert_command)},
       {"alerts.webhook", text_into(&Config::alert_webhook)},
       {"limits.chunk_cache",
@@ -139,6 +140,8 @@ void validate(Config& config) {
   if (config.libvirt_uri.empty()) config.libvirt_uri = default_libvirt_uri();
   config.state_directory = absolute_directory(config.state_directory, "state directory");
   config.run_directory = absolute_directory(config.run_directory, "run directory");
+  if (!config.restore_directory.empty())
+    config.restore_directory = absolute_directory(config.restore_directory, "restore directory");
   constexpr size_t kMaxSocketPath = 107;  // sun_path, without its final zero: unix(7)
   if (config.api_socket_path().size() > kMaxSocketPath) {
     refuse(

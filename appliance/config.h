@@ -38,6 +38,7 @@ struct Config {
   uint32_t host_syncs = 2;     // concurrent scheduled syncs per host
   uint64_t reserve = 0;        // bytes of each disk that syncs leave free; 0: depends on its size
   uint64_t host_volume = 0;    // bytes that a host may store in 24 hours; 0: no limit
+  std::string restore_directory;  // where restores to this appliance go; empty: STATE/restores
   std::string alert_command;   // started with KIND STATE SUBJECT MESSAGE; empty: none
   std::string alert_webhook;   // a URL that gets each alert as JSON; empty: none
   uint64_t watch_on_ms = 20'000;            // how long a passed test boot is still observed
@@ -55,6 +56,9 @@ struct Config {
   std::string traces_directory() const { return state_directory + "/traces"; }
   std::string reports_directory() const { return state_directory + "/reports"; }
   std::string boots_directory() const { return state_directory + "/boots"; }
+  std::string restores_directory() const {
+    return restore_directory.empty() ? state_directory + "/restores" : restore_directory;
+  }
   std::string api_socket_path() const { return run_directory + "/api.sock"; }
   std::string ready_path() const { return run_directory + "/mulettod.json"; }
 };

@@ -3,12 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_access.h"
-#include "base/progress.h"
 #include "base/stop_signals.h"
-#include "base/text.h"
 #include "restore/commands.h"
 #include "restore/point_help.h"
-#include "restore/restore_disk.h"
+#include "restore/write_arguments.h"
 
 namespace restore {
 namespace {
@@ -21,13 +19,7 @@ void declare_disk(base::options::options_description_easy_init add) {
       "the disk to write (default: the point's only disk)");
   add("to", value<std::string>()->required()->value_name("FILE"),
       "the file to create, or a block device to overwrite");
-  add("format",
-      value<std::string>()->default_value("raw")->value_name(
-          "raw|qcow2|vmdk|vhdx|vdi|vpc|qcow|qed|parallels"),
-      "format of the file");
-  add("force", "overwrite a file or block device that exists");
-  add("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
-      "how many threads decompress and write");
+  declare_writing(add);
 }
 
 std::string choose_disk(const base::Arguments& arguments, const images::Point& point) {
@@ -38,35 +30,22 @@ std::string choose_disk(const base::Arguments& arguments, const images::Point& p
 int run_disk(const base::Arguments& arguments) {
   base::StopSignals signals;
   std::unique_ptr<images::StoreReader> store = open_store(arguments);
-  DiskRestore options;
+  DiskRestore options = writing_of(arguments, signals.token());
   options.store = store_of(arguments);
   options.target = arguments.get("to");
-  options.format = arguments.get("format");
-  options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
-  options.thread_count = arguments.get<uint32_t>("threads");
-  options.stop = signals.token();
   images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
   options.point = point.id;
+  options.machine_name = point.machine_name;
   options.disk_name = choose_disk(arguments, point);
-  DiskResult result;
-  {
-    base::ProgressPrinter printer(options.disk_name, base::progress_style_of_standard_error());
-    options.on_progress = [&](const RestoreProgress& progress) {
-      printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
-    };
-    result = restore_disk(*store, options);
-  }
+  DiskResult result = restore_with_progress(*store, options);
   if (arguments.json()) {
-    nlohmann::json object{{"point", point.id.hex()},         {"machine", point.machine_name},
-                          {"disk", options.disk_name},       {"target", options.target},
-                          {"format", options.format},        {"size", result.size},
-                          {"written", result.bytes_written}, {"duration_ms", result.duration_ms}};
+    nlohmann::json object = json_of(options, result);
+    object["point"] = point.id.hex();
+    object["machine"] = point.machine_name;
     fmt::print("{}\n", base::dump_text(object));
   } else {
-    fmt::print("{} of {} is in {}: {}, {} written, {}\n", options.disk_name, point.machine_name,
-               options.target, base::format_size(result.size),
-               base::format_size(result.bytes_written),
-               base::format_duration_ms(result.duration_ms));
+    fmt::print("{}\n", sentence_of(options, result));
+    for (const std::string& note : result.notes) fmt::print(stderr, "{}.\n", note);
   }
   return 0;
 }
@@ -84,7 +63,13 @@ base::Command disk_command() {
       std::string(kPointHelp) +
       "\n\n"
       "A file appears when it is complete; until then, and after a failure, there is none. A block "
-      "device is overwritten in place, with --force.";
+      "device, and with --in-place a raw file, is written where it is: it is read and compared "
+      "first, and only what differs is written. Started again after an interruption, it goes on: "
+      "what was written before is equal then."
+      "\n\n"
+      "What is mounted, part of a volume, swap, or open in a virtual machine is refused. Anything "
+      "else that is not empty is named, and overwritten only with --overwrite NAME, or when the "
+      "name is typed on a terminal.";
   return command;
 }
 

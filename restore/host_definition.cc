@@ -83,10 +83,11 @@ bool adapt_disk(std::string& disk, const std::map<std::string, RestoredFile>& di
   size_t source_end = source == npos ? npos : element_end(disk, source, "source");
   if (source_end == npos) return false;
   disk.replace(source, source_end - source,
-               "<source file='" + escaped(restored->second.path) + "'/>");
+               std::string("<source ") + (restored->second.is_device ? "dev" : "file") + "='" +
+                   escaped(restored->second.path) + "'/>");
   size_t driver = find_tag(disk, "driver", 0, disk.size());
   if (driver != npos) set_attribute(disk, driver, "type", restored->second.format);
-  set_attribute(disk, 0, "type", "file");
+  set_attribute(disk, 0, "type", restored->second.is_device ? "block" : "file");
   return true;
 }
 

@@ -14,6 +14,7 @@ namespace restore {
 struct RestoredFile {
   std::string path;    // absolute
   std::string format;  // as QEMU calls it
+  bool is_device = false;
 };
 
 struct HostDefinition {

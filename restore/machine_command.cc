@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/clean_text.h"
@@ -10,10 +9,9 @@
 #include "base/stop_signals.h"
 #include "base/text.h"
 #include "restore/commands.h"
-#include "restore/file_names.h"
-#include "restore/host_definition.h"
+#include "restore/machine_export.h"
 #include "restore/point_help.h"
-#include "restore/restore_disk.h"
+#include "restore/write_arguments.h"
 
 namespace restore {
 namespace {
@@ -26,41 +24,15 @@ void declare_machine(base::options::options_description_easy_init add) {
   declare_store(add);
   add("to", value<std::string>()->required()->value_name("DIR"),
       "the folder to write into; created if it does not exist");
-  add("format",
-      value<std::string>()->default_value("raw")->value_name(
-          "raw|qcow2|vmdk|vhdx|vdi|vpc|qcow|qed|parallels"),
-      "format of the disks");
-  add("force", "overwrite files that exist");
-  add("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
-      "how many threads decompress and write");
-}
-
-std::string extension(const std::string& format) {
-  if (format == "raw") return "img";
-  return format == "vpc" ? "vhd" : format;
-}
-
-void put_file(const std::string& path, base::ByteView bytes, Overwrite overwrite) {
-  if (overwrite == Overwrite::refuse && std::filesystem::exists(path)) {
-    throw base::Error(base::ErrorCode::already_exists, path + " exists: --force overwrites it");
-  }
-  base::write_file_durably(base::real_file_system(), path, bytes);
-}
-
-// Absolute, for the definition: libvirt takes no other.
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
-
-// What does not lie on disks: the firmware's variables, the state of a TPM. `nvram_path` is where the
-// former are.
-std::vector<std::string> write_state(const images::Point& point, FileNames& names,
-                                     Overwrite overwrite, std::string& nvram_path) {
-  std::vector<std::string> paths;
-  for (const auto& [name, content] : point.definition.state_files) {
-    paths.push_back(names.path_of(name));
-    put_file(paths.back(), content, overwrite);
-    if (name == "nvram") nvram_path = absolute(paths.back());
-  }
-  return paths;
+  add("target", value<std::vector<std::string>>()->value_name("DISK=PATH"),
+      "where one disk is written instead: a file or a block device; may be repeated");
+  add("as",
+      value<std::string>()->default_value("libvirt")->value_name("libvirt|ova|hyperv|proxmox"),
+      "the form of it: disks and libvirt's XML; one OVA file; VHDX and a script for Hyper-V; qcow2 "
+      "and a configuration of Proxmox VE");
+  add("vmid", value<uint32_t>()->default_value(100)->value_name("NUMBER"),
+      "with --as proxmox: the machine's number there");
+  declare_writing(add);
 }
 
 void print_definition_help(const std::string& path, const HostDefinition& definition) {
@@ -82,58 +54,96 @@ void print_definition_help(const std::string& path, const HostDefinition& defini
              "does not run: it has the original's identity.\n");
 }
 
-int run_machine(const base::Arguments& arguments) {
-  base::StopSignals signals;
-  std::unique_ptr<images::StoreReader> store = open_store(arguments);
-  images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
-  std::string directory = arguments.get("to");
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) throw base::system_error(error.value(), "cannot make the folder " + directory);
-  DiskRestore options;
-  options.store = store_of(arguments);
-  options.point = point.id;
-  options.format = arguments.get("format");
-  options.overwrite = arguments.has("force") ? Overwrite::replace : Overwrite::refuse;
-  options.thread_count = arguments.get<uint32_t>("threads");
-  options.stop = signals.token();
-  // The disks' names first: they are what the restore is for.
-  FileNames names(directory);
-  std::vector<std::string> targets;
-  for (const images::PointDisk& disk : point.disks)
-    targets.push_back(names.path_of(disk.name, "." + extension(options.format)));
-  std::string xml_path, nvram_path;
-  if (!point.definition.libvirt_xml.empty()) xml_path = names.path_of(point.machine_name, ".xml");
-  std::vector<std::string> paths = write_state(point, names, options.overwrite, nvram_path);
-  HostDefinition definition;
-  if (!xml_path.empty()) {
-    std::map<std::string, RestoredFile> files;
-    for (size_t i = 0; i < targets.size(); ++i)
-      files[point.disks[i].name] = {absolute(targets[i]), options.format};
-    definition = adapt_definition(point.definition.libvirt_xml, files, nvram_path);
-    put_file(xml_path, base::as_bytes(definition.xml), options.overwrite);
-    paths.insert(paths.begin(), xml_path);
+// "vda=/dev/sdb"
+std::map<std::string, std::string> targets_of(const base::Arguments& arguments) {
+  std::map<std::string, std::string> targets;
+  for (const std::string& each : arguments.list("target")) {
+    size_t equals = each.find('=');
+    std::string disk = each.substr(0, equals);
+    if (equals == std::string::npos || equals + 1 == each.size()) {
+      throw base::Error(base::ErrorCode::invalid_argument,
+                        "'" + each + "' is not DISK=PATH, as in vda=/dev/sdb");
+    }
+    if (!targets.emplace(disk, each.substr(equals + 1)).second)
+      throw base::Error(base::ErrorCode::invalid_argument, "--target names " + disk + " twice");
   }
-  for (size_t i = 0; i < point.disks.size(); ++i) {
-    const images::PointDisk& disk = point.disks[i];
-    options.disk_name = disk.name;
-    options.target = targets[i];
-    base::ProgressPrinter printer(disk.name, base::progress_style_of_standard_error());
-    options.on_progress = [&](const RestoreProgress& progress) {
-      printer.show({.done = progress.bytes_done, .total = progress.bytes_total});
-    };
-    restore_disk(*store, options);
-    paths.push_back(options.target);
+  return targets;
+}
+
+void print_outcome(const base::Arguments& arguments, const images::Point& point,
+                   const MachineResult& result) {
+  const auto& [files, disks, results] = result;
+  std::vector<std::string> paths = files.paths;
+  nlohmann::json written = nlohmann::json::array();
+  for (size_t i = 0; i < disks.size(); ++i) {
+    paths.push_back(disks[i].target);
+    written.push_back(json_of(disks[i], results[i]));
   }
   if (arguments.json()) {
     fmt::print("{}\n", base::dump_text({{"point", point.id.hex()},
                                         {"machine", point.machine_name},
                                         {"files", paths},
-                                        {"host_paths", definition.host_paths}}));
-  } else {
-    for (const std::string& path : paths) fmt::print("{}\n", path);
-    if (!xml_path.empty()) print_definition_help(xml_path, definition);
+                                        {"disks", written},
+                                        {"host_paths", files.definition.host_paths}}));
+    return;
   }
+  if (!arguments.has("survey"))
+    for (const std::string& path : paths) fmt::print("{}\n", path);
+  for (size_t i = 0; i < disks.size(); ++i) {
+    fmt::print(stderr, "{}\n", sentence_of(disks[i], results[i]));
+    for (const std::string& note : results[i].notes) fmt::print(stderr, "{}.\n", note);
+  }
+  if (!files.xml_path.empty()) print_definition_help(files.xml_path, files.definition);
+}
+
+// Options that an export, which is always made anew, does not have.
+void require_plain_export(const base::Arguments& arguments) {
+  for (const char* option : {"in-place", "survey", "target", "overwrite"}) {
+    if (arguments.has(option)) {
+      throw base::Error(base::ErrorCode::invalid_argument,
+                        fmt::format("--{} is for libvirt's form; --as {} makes new files", option,
+                                    arguments.get("as")));
+    }
+  }
+}
+
+int run_export(const base::Arguments& arguments, images::StoreReader& store,
+               const images::Point& point, const MachineRestore& machine) {
+  require_plain_export(arguments);
+  ExportOrder order;
+  order.hypervisor = hypervisor_from_name(arguments.get("as"));
+  order.directory = machine.directory;
+  order.common = machine.common;
+  order.vmid = arguments.get<uint32_t>("vmid");
+  ExportResult result = export_machine(
+      point, order, [&](const DiskRestore& disk) { return restore_with_progress(store, disk); });
+  if (arguments.json()) {
+    fmt::print("{}\n", base::dump_text({{"point", point.id.hex()},
+                                        {"machine", point.machine_name},
+                                        {"files", result.paths},
+                                        {"notes", result.notes}}));
+    return 0;
+  }
+  for (const std::string& path : result.paths) fmt::print("{}\n", path);
+  for (const std::string& note : result.notes) fmt::print(stderr, "{}.\n", note);
+  return 0;
+}
+
+int run_machine(const base::Arguments& arguments) {
+  base::StopSignals signals;
+  std::unique_ptr<images::StoreReader> store = open_store(arguments);
+  MachineRestore order;
+  order.common = writing_of(arguments, signals.token());
+  order.common.store = store_of(arguments);
+  order.directory = arguments.get("to");
+  order.targets = targets_of(arguments);
+  images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
+  if (hypervisor_from_name(arguments.get("as")) != Hypervisor::libvirt)
+    return run_export(arguments, *store, point, order);
+  MachineResult result = restore_machine(*store, point, order, [&](const DiskRestore& disk) {
+    return restore_with_progress(*store, disk);
+  });
+  print_outcome(arguments, point, result);
   return 0;
 }
 
@@ -149,7 +159,10 @@ base::Command machine_command() {
   command.notes =
       std::string(kPointHelp) +
       "\n\nThe .xml is libvirt's definition of the machine. Its disks and its UEFI variables are "
-      "the restored files; every other path of its old host is listed, to be changed by hand.";
+      "the restored files; every other path of its old host is listed, to be changed by hand."
+      "\n\nTo set a machine back where it is, shut it down and name its own disks: --in-place "
+      "--target vda=/dev/vg/web --overwrite NAME. Only what differs is written; --survey says "
+      "before how much that is. All targets are checked before the first is written.";
   return command;
 }
 

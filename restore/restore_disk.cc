@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,48 +24,108 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-// QEMU does not open a device exclusively; and a file that is replaced would be written on by its
-// VM where nobody finds it.
-void require_no_vm(int fd, const std::string& target) {
-  if (images::is_open_in_qemu(fd))
-    throw Error(ErrorCode::busy, target + " is in use by a virtual machine: stop that first");
+enum class TargetState { absent, file, device };
+
+void require_known_format(const std::string& format) {
+  const std::vector<std::string>& known = formats();
+  if (std::find(known.begin(), known.end(), format) != known.end()) return;
+  std::string all;
+  for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
+  throw Error(ErrorCode::invalid_argument, fmt::format("there is no format '{}': {}", format, all));
 }
 
-enum class TargetKind { file, device };
-
-// Validates before anything is changed.
-TargetKind check_target(const DiskRestore& options) {
-  const std::vector<std::string>& known = formats();
-  if (std::find(known.begin(), known.end(), options.format) == known.end()) {
-    std::string all;
-    for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("there is no format '{}': {}", options.format, all));
-  }
+TargetState state_of(const DiskRestore& options) {
+  require_known_format(options.format);
   struct stat status;
+  TargetState state = TargetState::absent;
   if (::stat(options.target.c_str(), &status) != 0) {
-    if (errno == ENOENT) return TargetKind::file;
-    throw base::system_error(errno, "cannot look at " + options.target);
-  }
-  if (S_ISDIR(status.st_mode)) {
+    if (errno != ENOENT) throw base::system_error(errno, "cannot look at " + options.target);
+  } else if (S_ISDIR(status.st_mode)) {
     throw Error(ErrorCode::invalid_argument, options.target + " is a folder: name a file in it");
-  }
-  if (options.overwrite == Overwrite::refuse) {
-    throw Error(ErrorCode::already_exists, options.target + " exists: --force overwrites it");
-  }
-  if (S_ISREG(status.st_mode)) {
-    base::UniqueFd fd(::open(options.target.c_str(), O_RDONLY | O_CLOEXEC));
-    if (fd) require_no_vm(fd.get(), options.target);
-    return TargetKind::file;
-  }
-  if (!S_ISBLK(status.st_mode)) {
+  } else if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
     throw Error(ErrorCode::invalid_argument,
                 options.target + " is neither a file nor a block device");
+  } else {
+    state = S_ISBLK(status.st_mode) ? TargetState::device : TargetState::file;
   }
-  if (options.format != "raw") {
+  if (options.format == "raw") return state;
+  if (state == TargetState::device)
     throw Error(ErrorCode::invalid_argument, "a block device takes only the raw format");
+  if (options.placement == Placement::in_place || options.write.survey) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("only raw files and block devices can be compared and written in "
+                            "place: a {} file is always written anew",
+                            options.format));
   }
-  return TargetKind::device;
+  return state;
+}
+
+bool is_in_place(const DiskRestore& options, TargetState state) {
+  return state == TargetState::device || options.placement == Placement::in_place ||
+         (options.write.survey && state == TargetState::file);
+}
+
+// A survey of a target that does not exist: everything but zeros.
+WriteResult survey_of_nothing(images::DiskReader& disk) {
+  constexpr uint64_t kWindow = 1ull << 30;
+  WriteResult result;
+  result.bytes_total = disk.size();
+  for (uint64_t at = 0; at < disk.size(); at += kWindow)
+    for (const images::Extent& extent : disk.extents(at, std::min(kWindow, disk.size() - at)))
+      if (extent.kind == images::ExtentKind::data) result.bytes_differing += extent.length;
+  return result;
+}
+
+// Asks if it must, and keeps the answer.
+void permit(const Target& target, const TargetFindings& findings, DiskRestore& options) {
+  try {
+    require_overwritable(target, findings, options.machine_name, options.overwriting);
+  } catch (const Error&) {
+    if (!options.ask) throw;
+    std::string whose =
+        findings.foreign.empty() ? "" : ", WHICH IS NOT WHAT THIS DISK HAS: it is another disk";
+    std::string answer = options.ask(
+        fmt::format("{} holds {}{}.\nTo overwrite it, type the machine's name ({}):", target.path(),
+                    findings.description(), whose, options.machine_name));
+    options.overwriting = {answer, answer == options.machine_name};
+    require_overwritable(target, findings, options.machine_name, options.overwriting);
+  }
+}
+
+// Opens, examines, and asks. A survey changes nothing and needs no permission.
+Target open_checked(images::DiskReader& disk, DiskRestore& options, TargetFindings& findings) {
+  Target target = Target::open(options.target);
+  findings = examine_target(target, disk);
+  if (!options.write.survey) permit(target, findings, options);
+  return target;
+}
+
+// A file that is going to be replaced loses its content, too.
+void check_replaced(images::DiskReader& disk, DiskRestore& options) {
+  TargetFindings findings;
+  open_checked(disk, options, findings);
+}
+
+WriteResult write_in_place(images::DiskReader& disk, DiskRestore& options, TargetState state,
+                           std::vector<std::string>& notes) {
+  if (state == TargetState::absent) {
+    Target target = Target::create(options.target);
+    target.resize(disk.size());
+    return write_differences(disk, target, options.write);
+  }
+  TargetFindings findings;
+  Target target = open_checked(disk, options, findings);
+  notes = findings.notes;
+  if (!options.write.survey) {
+    target.resize(target.kind() == TargetKind::file ? disk.size() : target.size());
+  } else if (target.size() < disk.size()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} has {}, the disk has {}: it can be restored in place, but not "
+                            "surveyed",
+                            target.path(), base::format_size(target.size()),
+                            base::format_size(disk.size())));
+  }
+  return write_differences(disk, target, options.write);
 }
 
 // A file beside the target that replaces it, or is removed.
@@ -101,56 +159,22 @@ class FileInProgress {
   bool published_ = false;
 };
 
-RawOptions raw_options(const DiskRestore& options, ZeroHandling zeros) {
-  RawOptions raw;
-  raw.thread_count = options.thread_count;
-  raw.zeros = zeros;
-  raw.on_progress = options.on_progress;
-  raw.stop = options.stop;
-  return raw;
-}
-
-uint64_t write_raw_file(images::DiskReader& disk, const DiskRestore& options,
-                        const FileInProgress& file) {
-  base::UniqueFd fd(::open(file.path().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
-  if (!fd) throw base::system_error(errno, "cannot make a file beside " + options.target);
-  if (::ftruncate(fd.get(), static_cast<off_t>(disk.size())) != 0) {
-    throw base::system_error(
-        errno, fmt::format("a file of {} is not possible there", base::format_size(disk.size())));
-  }
-  return write_raw(disk, fd.get(), raw_options(options, ZeroHandling::skip)).bytes_written;
-}
-
-uint64_t write_device(images::DiskReader& disk, const DiskRestore& options) {
-  base::UniqueFd fd(::open(options.target.c_str(), O_RDWR | O_EXCL | O_CLOEXEC));
-  if (!fd && errno == EBUSY) {
-    throw Error(ErrorCode::busy, options.target + " is in use: unmount what is on it");
-  }
-  if (!fd) throw base::system_error(errno, "cannot open " + options.target);
-  require_no_vm(fd.get(), options.target);
-  uint64_t size = 0;
-  if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0)
-    throw base::system_error(errno, "cannot measure " + options.target);
-  if (size < disk.size()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{} has {}, the disk needs {}", options.target, base::format_size(size),
-                            base::format_size(disk.size())));
-  }
-  uint64_t written =
-      write_raw(disk, fd.get(), raw_options(options, ZeroHandling::write)).bytes_written;
-  if (::fsync(fd.get()) != 0)
-    throw base::system_error(errno, "cannot make durable " + options.target);
-  return written;
-}
-
-uint64_t write_target(images::DiskReader& disk, const DiskRestore& options, TargetKind kind) {
-  if (kind == TargetKind::device) return write_device(disk, options);
+void write_new_file(images::DiskReader& disk, DiskRestore& options, TargetState state,
+                    DiskResult& result) {
+  if (state == TargetState::file) check_replaced(disk, options);
   FileInProgress file(options.target);
-  uint64_t written = options.format == "raw" ? write_raw_file(disk, options, file)
-                                             : convert_image(disk, options, file.path());
-  if (options.stop.stop_requested()) throw Error(ErrorCode::cancelled, "interrupted");
+  if (options.format == "raw") {
+    Target target = Target::create(file.path());
+    target.resize(disk.size());
+    result.written = write_differences(disk, target, options.write);
+  } else {
+    result.file_size = convert_image(disk, options, file.path());
+    result.written.bytes_total = disk.size();
+    result.written.bytes_written = result.file_size;
+    if (options.write.verify != Verify::none) result.written.bytes_verified = disk.size();
+  }
+  if (options.write.stop.stop_requested()) throw Error(ErrorCode::cancelled, "interrupted");
   file.publish();
-  return written;
 }
 
 }  // namespace
@@ -161,24 +185,38 @@ const std::vector<std::string>& formats() {
   return kFormats;
 }
 
-DiskResult restore_disk(images::StoreReader& reader, const DiskRestore& options) {
-  auto begin = std::chrono::steady_clock::now();
+void check_restore(images::StoreReader& reader, DiskRestore& options) {
+  TargetState state = state_of(options);
+  if (state == TargetState::absent) return;
   std::unique_ptr<images::DiskReader> disk = reader.open_disk(options.point, options.disk_name);
-  TargetKind kind = check_target(options);
+  check_replaced(*disk, options);
+}
+
+DiskResult restore_disk(images::StoreReader& reader, const DiskRestore& given) {
+  auto begin = std::chrono::steady_clock::now();
+  DiskRestore options = given;
+  std::unique_ptr<images::DiskReader> disk = reader.open_disk(options.point, options.disk_name);
+  TargetState state = state_of(options);
   DiskResult result;
-  result.size = disk->size();
+  bool in_place = is_in_place(options, state);
   try {
-    result.bytes_written = write_target(*disk, options, kind);
+    if (options.write.survey && state == TargetState::absent) {
+      result.written = survey_of_nothing(*disk);
+    } else if (in_place) {
+      result.written = write_in_place(*disk, options, state, result.notes);
+    } else {
+      write_new_file(*disk, options, state, result);
+    }
   } catch (const Error& error) {
+    std::string rest = !in_place ? "Nothing of it was kept"
+                                 : "The target holds a part of it; the same command resumes";
     if (error.code() != ErrorCode::no_space) {
       throw error.with_context(
           fmt::format("{} was not restored to {}", options.disk_name, options.target));
     }
-    throw Error(
-        ErrorCode::no_space,
-        fmt::format("{} was not restored to {}: the disk there is full. Nothing of it was kept; "
-                    "choose a place with more room",
-                    options.disk_name, options.target));
+    throw Error(ErrorCode::no_space, fmt::format("{} was not restored to {}: the disk there is "
+                                                 "full. {}; choose a place with more room",
+                                                 options.disk_name, options.target, rest));
   }
   auto duration = std::chrono::steady_clock::now() - begin;
   result.duration_ms = static_cast<uint64_t>(

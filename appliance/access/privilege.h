@@ -23,6 +23,7 @@ enum class Privilege {
   point_hold,
   point_delete,
   host_restore,
+  point_restore,  // read a point's disks, write them to a folder of the appliance
   policy_view,
   policy_change,
   vm_view,

@@ -34,6 +34,7 @@ const std::map<std::string, NameList>& name_lists() {
       {"TENANT", {"/tenants", "tenants", "name", "created"}},
       {"TOKEN", {"/tokens", "tokens", "id", "note"}},
       {"JOB", {"/jobs?limit=50", "jobs", "id", "kind"}},
+      {"RESTORE", {"/restores?limit=50", "restores", "id", "subject"}},
       {"ALERT", {"/alerts", "alerts", "id", "message"}},
       {"NUMBER", {"/verifications", "verifications", "number", "machine"}},
   };
@@ -45,7 +46,7 @@ Names kinds_of_jobs() {
   for (const char* kind :
        {"sync", "import", "host-restore", "boot", "boots", "stop", "wait", "pull", "verify",
         "bisect", "check", "compact", "delete", "forget", "retention", "files", "download",
-        "report", "alert-test"})
+        "report", "restore", "alert-test"})
     kinds.push_back({kind, ""});
   return kinds;
 }

@@ -134,7 +134,10 @@ class DiskWriter {
   std::vector<ChunkId> target_ids(uint64_t first, uint64_t count, base::AlignedBuffer& buffer) {
     const uint64_t begin = first * chunk_size_, end = chunk_end(first + count - 1);
     base::MutableByteView bytes = buffer.first(count * chunk_size_);
-    for (const images::Extent& extent : target_.extents(begin, end - begin)) {
+    std::vector<images::Extent> extents = target_.extents(begin, end - begin);
+    if (extents.size() == 1 && extents.front().kind == images::ExtentKind::zero)
+      return std::vector<ChunkId>(count);
+    for (const images::Extent& extent : extents) {
       base::MutableByteView part = bytes.subspan(extent.offset - begin, extent.length);
       if (extent.kind == images::ExtentKind::zero) std::fill(part.begin(), part.end(), uint8_t{0});
       else target_.read(extent.offset, part);

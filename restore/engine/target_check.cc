@@ -13,13 +13,13 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-// Past what carries signatures a target may still hold data: one look per gibibyte, at most.
-constexpr uint64_t kLookSize = 65536, kMaxLooks = 64;
+// Past what carries signatures a target may still hold data: a look at so many places.
+constexpr uint64_t kLookSize = 65536, kLookCount = 256;
 
 bool holds_data_within(const Target& target) {
   base::Bytes bytes(kLookSize);
-  for (uint64_t look = 1; look < kMaxLooks; ++look) {
-    uint64_t offset = target.size() / kMaxLooks * look / kLookSize * kLookSize;
+  const uint64_t step = std::max(target.size() / kLookCount / kLookSize, uint64_t{1}) * kLookSize;
+  for (uint64_t offset = step; offset < target.size(); offset += step) {
     uint64_t size = std::min(kLookSize, target.size() - offset);
     base::MutableByteView part = base::MutableByteView(bytes).first(size);
     target.read(offset, part);
@@ -84,8 +84,14 @@ TargetFindings examine_target(const Target& target, images::DiskReader& disk) {
   findings.signatures = content.signatures;
   findings.is_empty = content.is_blank && !holds_data_within(target);
   if (content.signatures.empty()) return findings;
-  DiskContent own = content_of(
-      disk.size(), [&](uint64_t offset, base::MutableByteView out) { disk.read(offset, out); });
+  // As if the disk had the target's size: what a cut or a larger disk shows is the same then.
+  auto read_disk = [&](uint64_t offset, base::MutableByteView out) {
+    uint64_t within =
+        offset < disk.size() ? std::min<uint64_t>(out.size(), disk.size() - offset) : 0;
+    std::fill(out.begin() + static_cast<ptrdiff_t>(within), out.end(), uint8_t{0});
+    if (within > 0) disk.read(offset, out.first(within));
+  };
+  DiskContent own = content_of(target.size(), read_disk);
   std::set_difference(content.signatures.begin(), content.signatures.end(), own.signatures.begin(),
                       own.signatures.end(), std::back_inserter(findings.foreign));
   return findings;

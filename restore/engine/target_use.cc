@@ -157,7 +157,8 @@ std::vector<std::string> find_uses(int fd) {
       if (is_same_file(place, status)) uses.push_back("it is used as swap");
   }
   add_loops(status, uses);
-  if (images::is_open_in_qemu(fd)) uses.push_back("a virtual machine has it open");
+  if (images::is_open_in_qemu(fd))
+    uses.push_back("a virtual machine or another restore has it open");
   return uses;
 }
 

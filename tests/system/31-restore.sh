@@ -24,12 +24,14 @@ for format in qcow2 vmdk vhdx vdi vpc qcow qed parallels; do
 done
 
 # Only over what is there when told so; a failure leaves what was there.
-expect_failure 4 "exists: --force" restore --to "$WORK/out.raw"
+expect_failure 4 "--overwrite 'files'" restore --to "$WORK/out.raw"
 echo old > "$WORK/old.raw"
-restore --to "$WORK/old.raw" --force
+expect_failure 4 "'web' is another name" restore --to "$WORK/old.raw" --overwrite web
+[ "$(cat "$WORK/old.raw")" = old ] || fail "it was overwritten under another name"
+restore --to "$WORK/old.raw" --overwrite files
 cmp "$WORK/disk.img" "$WORK/old.raw"
 expect_failure 2 "no format" restore --to "$WORK/x" --format docx
-expect_failure 2 "folder" restore --to "$WORK" --force
+expect_failure 2 "folder" restore --to "$WORK" --overwrite files
 expect_failure 3 "vdb" muletto-restore disk --store "$WORK/store" files@latest --disk vdb --to "$WORK/x"
 expect_failure 3 "nobody" muletto-restore disk --store "$WORK/store" nobody@latest --disk vda --to "$WORK/x"
 expect_failure 3 "" restore --to "$WORK/no/such/folder/x"
@@ -45,7 +47,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=8M tmpf
   [ -z "$(ls -A "$WORK/small")" ] || fail "left behind: $(ls -A "$WORK/small")"
 fi
 
-# A block device: whole, zeros too; never one that is too small, or without --force.
+# A block device: whole, zeros too; never one that is too small, or without the machine's name.
 if [ "$(id -u)" -eq 0 ]; then
   head -c 104857600 /dev/urandom > "$WORK/device"
   truncate -s 50M "$WORK/device.small"
@@ -53,9 +55,9 @@ if [ "$(id -u)" -eq 0 ]; then
     on_exit losetup -d "$device"
     small=$(losetup -f --show "$WORK/device.small")
     on_exit losetup -d "$small"
-    expect_failure 4 "exists" restore --to "$device"
-    expect_failure 2 "50.0 MiB" restore --to "$small" --force
-    restore --to "$device" --force
+    expect_failure 4 "holds data of an unknown kind" restore --to "$device"
+    expect_failure 2 "50.0 MiB" restore --to "$small" --overwrite files
+    restore --to "$device" --overwrite files
     cmp "$WORK/disk.img" "$device"
   fi
 fi
@@ -65,8 +67,8 @@ in_use() {
   qemu-nbd -f raw -k "$WORK/in-use.sock" "$1" &
   local server=$!
   wait_until 10 "qemu-nbd serves" test -S "$WORK/in-use.sock"
-  expect_failure 4 "in use by a virtual machine" \
-    muletto-restore disk --store "$WORK/store" files@latest --disk vda --to "$1" --force
+  expect_failure 4 "is in use: a virtual machine or another restore has it open" \
+    muletto-restore disk --store "$WORK/store" files@latest --disk vda --to "$1" --overwrite files
   kill "$server"
   wait "$server" 2> /dev/null || true
 }

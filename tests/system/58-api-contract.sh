@@ -107,6 +107,25 @@ v1 POST /store/recompute '{"forget": false}' > /dev/null
 done_job "$(v1 POST /reports '{"timezone": "Europe/Rome"}')" > "$WORK/figures"
 v1 GET "/reports/$(json .report < "$WORK/figures")" > /dev/null
 
+# ---- points written out
+disk=/points/web@latest/disks/vda
+v1 GET "$disk/extents?offset=0&length=1048576" | jq -e '.length == 1048576' > /dev/null
+sum=$(v1 GET "$disk/checksum?offset=65536&length=65536" | json .sha256)
+[ "$sum" = "$(api GET "/api/v1$disk/raw?offset=65536&length=65536" | sha256sum | cut -d' ' -f1)" ] \
+  || fail "a disk's checksum is not that of its bytes"
+done_job "$(v1 POST /restores '{"point": "web@latest", "folder": "out"}')" | jq -e '.files | length > 0' > /dev/null
+restore=$(v1 GET "/restores?machine=web" | json '.restores[0].id')
+v1 GET "/restores/$restore" | jq -e '.restore.state == "succeeded"' > /dev/null
+for folder in ../out .out a/b ''; do
+  refused 400 POST /restores "{\"point\": \"web@latest\", \"folder\": \"$folder\"}"
+done
+refused 404 POST /restores '{"point": "nobody@latest", "folder": "out"}'
+refused 404 POST /restores '{"point": "web@latest", "folder": "out", "disks": ["vdz"]}'
+refused 400 POST /restores '{"point": "web@latest", "folder": "out", "format": "qcow2", "survey": true}'
+refused 404 GET "/restores/$job"
+refused 400 GET "$disk/extents?length=99999999999"
+refused 404 GET /points/web@latest/disks/vdz/raw
+
 # ---- an instant VM
 v1 POST /boots/check '{"point": "web@latest"}' | jq -e .check.possible > /dev/null
 boot=$(done_job "$(v1 POST /boots '{"point": "web@latest", "memory_size": 268435456, "networks": ["nat"]}')" | json .boot)

@@ -31,7 +31,7 @@ struct Request {
   std::map<std::string, std::string> query;        // decoded
   std::map<std::string, std::string> path_values;  // values for the {words} of the route, decoded
   std::string body;
-  std::string range;  // the header Range, as sent; empty: none
+  std::string range{};  // the header Range, as sent; empty: the whole
   Principal principal;
 
   // The query's field; empty if it was not given.

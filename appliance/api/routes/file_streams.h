@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "appliance/api/http/byte_range.h"
 #include "appliance/api/http/http.h"
 #include "appliance/files/file_looks.h"
 #include "images/files/archive_stream.h"
@@ -31,13 +32,5 @@ struct SearchOrder {
 };
 Response search_files(AskedFile asked, const SearchOrder& order);
 Response compare_files(AskedFile before, AskedFile after);
-
-// A part of a file, from a Range header (RFC 9110, 14.1.2) of one range of bytes.
-struct ByteRange {
-  uint64_t offset = 0, length = 0;
-};
-enum class RangeResult { whole, part, impossible };
-// What is not understood means the whole file.
-RangeResult parse_range(std::string_view text, uint64_t size, ByteRange& range);
 
 }  // namespace appliance::api

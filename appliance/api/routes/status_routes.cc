@@ -4,6 +4,7 @@
 
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/problems.h"
+#include "appliance/api/routes/restore_routes.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/schedule/duties.h"
 #include "base/clock.h"
@@ -128,6 +129,8 @@ void add_all_routes(Router& router, Services& services) {
   add_verify_routes(router, services);
   add_review_routes(router, services);
   add_report_routes(router, services);
+  add_restore_routes(router, services);
+  add_disk_routes(router, services);
   add_retention_routes(router, services);
   add_policy_routes(router, services);
   add_protection_routes(router, services);

@@ -109,6 +109,35 @@ TEST_CASE("only what differs is written, and all of it", "[restore]") {
   }
 }
 
+TEST_CASE("a new file is the disk, byte for byte, with its holes", "[restore]") {
+  uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  base::ScratchDirectory scratch("/var/tmp", "disk-writer");
+  for (uint64_t size : {uint64_t{512}, kModelChunk, kModelChunk * 200 + 1536}) {
+    ModelDisk disk(size, seed);
+    for (uint32_t threads : {1u, 2u, 5u}) {
+      std::string path = scratch.path() + "/new";
+      Target target = Target::create(path);
+      target.resize(size);
+      WriteProgress last;
+      WriteOptions options;
+      options.thread_count = threads;
+      options.verify = Verify::none;
+      options.on_progress = [&](const WriteProgress& progress) { last = progress; };
+      WriteResult result = write_differences(disk, target, options);
+      base::Bytes written(size);
+      target.read(0, written);
+      CHECK(written == disk.content());
+      CHECK(last.bytes_compared == size);
+      CHECK(result.bytes_written == disk.read_size);
+      struct stat status {};
+      REQUIRE(::fstat(target.fd(), &status) == 0);
+      CHECK(static_cast<uint64_t>(status.st_blocks) * 512 <= result.bytes_written + 131072);
+      ::unlink(path.c_str());
+    }
+  }
+}
+
 TEST_CASE("an interrupted restore resumes by comparing", "[restore]") {
   ModelDisk disk(kModelChunk * 256, 7);
   TargetFile file(base::Bytes(disk.size(), 0xee));
@@ -189,7 +218,8 @@ TEST_CASE("a target is opened by one at a time", "[restore]") {
   lock.l_start = 101;
   lock.l_len = 1;
   REQUIRE(::fcntl(other.get(), F_OFD_SETLK, &lock) == 0);
-  CHECK_THROWS_WITH(Target::open(file.path), Catch::Contains("a virtual machine has it open"));
+  CHECK_THROWS_WITH(Target::open(file.path),
+                    Catch::Contains("a virtual machine or another restore has it open"));
 }
 
 }  // namespace restore

@@ -70,6 +70,14 @@ void add_machines(Table& table, const TenantThings& b) {
   table["POST " + point + "/files/looks"] = {P::file_view, Kind::foreign, b.point,
                                              R"({"secrets": ["x"]})"};
   table["DELETE " + point + "/files/looks/{look}"] = {P::file_view, Kind::foreign, b.point};
+  std::string disk = point + "/disks/{disk}";
+  table["GET " + disk + "/raw"] = {P::point_restore, Kind::foreign, b.point};
+  table["GET " + disk + "/extents"] = {P::point_restore, Kind::foreign, b.point};
+  table["GET " + disk + "/checksum"] = {P::point_restore, Kind::foreign, b.point};
+  table["GET /api/v1/restores"] = {P::job_view, Kind::list};
+  table["POST /api/v1/restores"] = {P::point_restore, Kind::foreign, "",
+                                    fmt::format(R"({{"point": "{}", "folder": "out"}})", b.point)};
+  table["GET /api/v1/restores/{id}"] = {P::job_view, Kind::foreign, b.job};
   table["GET /api/v1/retention"] = {P::policy_view, Kind::list};
   table["POST /api/v1/retention/apply"] = {P::point_delete, Kind::foreign, "",
                                            fmt::format(R"({{"machine": "{}"}})", b.machine)};
