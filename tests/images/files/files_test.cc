@@ -86,7 +86,7 @@ TEST_CASE("patterns match whole names, words parts of them", "[files]") {
   std::string stars;
   for (int i = 0; i < 200; ++i) stars += "*a";
   CHECK_FALSE(matches(stars + "*b", std::string(4000, 'a'), false));
-  CHECK(matches("[", "a[b", false) == matches("*[*", "a[b", false));
+  CHECK(matches("a[b", "a[b", false));  // not closed: itself
 }
 
 TEST_CASE("a place is a volume and a path, and never leaves it", "[files]") {
