@@ -287,6 +287,10 @@ class RemoteDisk : public DiskReader {
 
  private:
   using List = std::vector<ChunkId>;
+  struct Whole {
+    ChunkId id;
+    base::ByteView plain;
+  };
 
   std::shared_ptr<const List> list_of(uint64_t number) {
     if (auto known = lists_.find(number)) return known;
@@ -309,29 +313,40 @@ class RemoteDisk : public DiskReader {
     std::vector<Link::Chunk> chunks;
     if (!wanted.empty()) chunks = link_->get(number_, wanted);
     size_t next = 0;
+    std::vector<Whole> whole;  // checked afterwards, in pairs, which takes half the time
     for (uint64_t i = 0; i < count; ++i) {
       uint64_t begin = i == 0 ? from : 0;
       uint64_t at = i == 0 ? 0 : i * chunk_size_ - from;
       base::MutableByteView part = out.subspan(at, std::min(chunk_size_ - begin, out.size() - at));
       if (ids[i].is_zero()) std::fill(part.begin(), part.end(), uint8_t{0});
-      else place(chunks[next++], ids[i], begin, part);
+      else if (part.size() < chunk_size_) place(chunks[next++], ids[i], begin, part);
+      else {
+        decode_chunk(chunks[next].codec, chunks[next].bytes, part);
+        chunks[next++].bytes = {};
+        whole.push_back({ids[i], part});
+      }
     }
+    check(whole);
   }
 
+  // Of a part of a chunk.
   void place(const Link::Chunk& chunk, const ChunkId& id, uint64_t begin,
              base::MutableByteView out) {
-    if (out.size() == chunk_size_) {
-      decode_chunk(chunk.codec, chunk.bytes, out);
-      return check(id, out);
-    }
     base::Bytes plain(chunk_size_);
     decode_chunk(chunk.codec, chunk.bytes, plain);
-    check(id, plain);
+    check({{id, plain}});
     std::copy_n(plain.begin() + static_cast<ptrdiff_t>(begin), out.size(), out.begin());
   }
 
-  void check(const ChunkId& id, base::ByteView plain) const {
-    if (link_->hasher().id_of(plain) != id)
+  void check(const std::vector<Whole>& chunks) const {
+    bool good = true;
+    size_t i = 0;
+    for (; i + 1 < chunks.size(); i += 2) {
+      auto ids = hasher().ids_of(chunks[i].plain, chunks[i + 1].plain);
+      good = good && ids[0] == chunks[i].id && ids[1] == chunks[i + 1].id;
+    }
+    if (i < chunks.size()) good = good && hasher().id_of(chunks[i].plain) == chunks[i].id;
+    if (!good)
       throw Error(ErrorCode::corrupt, "a chunk arrived with another content than its id says");
   }
 
