@@ -10,6 +10,7 @@
 #include "images/store/store_writer.h"
 #include "images/wire/frame_channel.h"
 #include "images/wire/transfer_client.h"
+#include "tests/fuzz/transfer_frames.h"
 #include "tests/images/store/store_model.h"
 #include "tests/images/wire/reading_host.h"
 #include "tests/images/wire/transfer_setup.h"
@@ -369,6 +370,34 @@ TEST_CASE("messages of sessions that read have their golden bytes", "[transfer]"
   CHECK_THROWS(wire::encode(point));
   point.point.disks = {{"vda", 512, id, {}}, {"vda", 512, id, {}}};
   CHECK_THROWS(wire::encode(point));
+}
+
+TEST_CASE("mutated messages of sessions that read are decoded or refused", "[transfer]") {
+  wire::ReadablePoint point;
+  point.chunk_size = 4096;
+  point.point.machine_name = "db";
+  point.point.disks = {{"vda", 1024, ChunkId::random(), {}}, {"vdb", 512, {}, {}}};
+  point.has_definition = true;
+  point.point.definition.libvirt_xml = "<domain/>";
+  point.point.definition.state_files = {{"nvram", Bytes(40, 1)}};
+  std::vector<Bytes> frames{
+      wire::encode(point), wire::encode(wire::ReadPoint{}),
+      wire::encode(wire::ListChunks{1, 0, 5, 9}),
+      wire::encode(wire::Chunks{1, {ChunkId::random(), ChunkId{}, ChunkId::random()}}),
+      wire::encode(wire::GetChunks{1, 0, {1, 2, 3}})};
+  std::mt19937 random(3);
+  tests::FrameStatistics statistics;
+  for (const Bytes& frame : frames) {
+    for (int round = 0; round < 3000; ++round) {
+      Bytes mutated = frame;
+      for (uint32_t i = random() % 4; i-- > 0;)
+        mutated[random() % mutated.size()] = static_cast<uint8_t>(random());
+      if (random() % 4 == 0) mutated.resize(random() % (mutated.size() + 1));
+      tests::decode_frames(mutated, statistics);
+    }
+  }
+  CHECK(statistics.decoded > 1000);
+  CHECK(statistics.refused > 1000);
 }
 
 }  // namespace images
