@@ -24,7 +24,6 @@ class ApplianceTarget : public Target {
   std::unique_ptr<base::ByteStream> connect() const;
 
  private:
-
   std::string address_;
   base::HttpClient client_;
 };

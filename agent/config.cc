@@ -117,10 +117,10 @@ std::string renamed_value(const toml::table& table, const char* name, const char
 Config parse(const toml::table& table, const std::string& path) {
   // Other parts of the agent have tables of their own here.
   static constexpr std::array<std::string_view, 16> kKnown{
-      "libvirt_uri", "state_directory", "run_directory", "tpm_directory", "nvram_directory",
-      "threads",     "compression",     "machines",      "appliance",     "scratch_limit",
-      "libvirt",     "state_dir",       "run_dir",       "tpm_dir",       "restores",
-      "restore_directories"};
+      "libvirt_uri",     "state_directory", "run_directory", "tpm_directory",
+      "nvram_directory", "threads",         "compression",   "machines",
+      "appliance",       "scratch_limit",   "libvirt",       "state_dir",
+      "run_dir",         "tpm_dir",         "restores",      "restore_directories"};
   refuse_unknown(table, kKnown, path);
   Config config;
   config.libvirt_uri = renamed_value(table, "libvirt_uri", "libvirt", config.libvirt_uri, path);

@@ -10,7 +10,8 @@ namespace {
 int run_run(const base::Arguments& arguments, std::stop_token stop) {
   Config config = common_config(arguments);
   std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  daemon::ServiceCommands commands{{program, "sync", "--quiet"}, {program, "forget"}, {program, "restore"}};
+  daemon::ServiceCommands commands{
+      {program, "sync", "--quiet"}, {program, "forget"}, {program, "restore"}};
   auto forward = [&](const char* option, const std::string& value) {
     for (auto* command : {&commands.sync, &commands.forget, &commands.restore}) {
       command->push_back(option);

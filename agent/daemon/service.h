@@ -12,8 +12,8 @@ namespace agent::daemon {
 
 // Programs with their arguments, to which "--" and a machine's name are appended.
 struct ServiceCommands {
-  std::vector<std::string> sync;    // syncs it
-  std::vector<std::string> forget;  // removes what syncs keep of it on this host
+  std::vector<std::string> sync;     // syncs it
+  std::vector<std::string> forget;   // removes what syncs keep of it on this host
   std::vector<std::string> restore;  // carries out an order, whose file is appended instead
 };
 

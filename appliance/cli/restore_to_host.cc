@@ -69,7 +69,8 @@ json body_of(const base::Arguments& arguments) {
                                                            {"define", "define"},
                                                            {"start", "start"},
                                                            {"no_verify", "no-verify"},
-                                                           {"survey", "survey"}, {"erase_foreign", "erase-foreign"}}}) {
+                                                           {"survey", "survey"},
+                                                           {"erase_foreign", "erase-foreign"}}}) {
     if (arguments.has(option)) body[field] = true;
   }
   std::string format = arguments.get_or<std::string>("format", "qcow2");

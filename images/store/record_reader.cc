@@ -72,8 +72,8 @@ void RecordReader::read_chunk(const ChunkId& id, base::MutableByteView plain) {
 EncodedChunk RecordReader::read_encoded(const ChunkId& id, base::Bytes& buffer) {
   format::RecordHeader header = fetch(id, buffer);
   base::Bytes opened;
-  EncodedChunk chunk =
-      codec_.unseal_chunk(header, base::ByteView(buffer).subspan(format::kRecordHeaderSize), opened);
+  EncodedChunk chunk = codec_.unseal_chunk(
+      header, base::ByteView(buffer).subspan(format::kRecordHeaderSize), opened);
   if (opened.empty()) return chunk;
   buffer = std::move(opened);
   return {chunk.codec, buffer};

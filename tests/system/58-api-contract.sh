@@ -173,6 +173,11 @@ bisect=$(v1 POST /machines/empty/bisect | json .job.id)
 v1 POST "/jobs/$bisect/cancel" > /dev/null
 for path in /status /machines/web "/jobs?limit=1000"; do v1 GET "$path" > /dev/null; done
 
+# ---- a restore to a host
+v1 POST /hosts/hv1/restores '{"point": "web@latest", "in_place": true, "survey": true}' > /dev/null
+refused 400 POST /hosts/hv1/restores '{"point": "web@latest", "folder": "/x/../y"}'
+refused 400 POST /hosts/hv1/restores '{"point": "web@latest", "in_place": true}'
+
 # ---- hosts and tokens
 stop_background agent
 openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=hv2 -keyout "$WORK/hv2.key" \

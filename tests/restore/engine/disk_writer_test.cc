@@ -119,6 +119,7 @@ TEST_CASE("a new file is the disk, byte for byte, with its holes", "[restore]") 
       std::string path = scratch.path() + "/new";
       Target target = Target::create(path);
       target.resize(size);
+      disk.read_size = 0;
       WriteProgress last;
       WriteOptions options;
       options.thread_count = threads;
