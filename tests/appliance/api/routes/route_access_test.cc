@@ -77,7 +77,7 @@ void add_machines(Table& table, const TenantThings& b) {
   table["GET /api/v1/restores"] = {P::job_view, Kind::list};
   table["POST /api/v1/restores"] = {P::point_restore, Kind::foreign, "",
                                     fmt::format(R"({{"point": "{}", "folder": "out"}})", b.point)};
-  table["GET /api/v1/restores/{id}"] = {P::job_view, Kind::foreign, b.job};
+  table["GET /api/v1/restores/{id}"] = {P::job_view, Kind::foreign, b.restore};
   table["GET /api/v1/retention"] = {P::policy_view, Kind::list};
   table["POST /api/v1/retention/apply"] = {P::point_delete, Kind::foreign, "",
                                            fmt::format(R"({{"machine": "{}"}})", b.machine)};
@@ -100,6 +100,7 @@ void add_boots(Table& table, const TenantThings& b) {
   table["POST " + boot + "/power"] = {P::vm_power, Kind::foreign, b.boot, R"({"action": "reset"})"};
   table["POST " + boot + "/wait"] = {P::vm_view, Kind::foreign, b.boot};
   table["POST " + boot + "/pull"] = {P::vm_pull, Kind::foreign, b.boot};
+  table["POST " + boot + "/unprepare"] = {P::vm_change, Kind::foreign, b.boot};
   table["GET " + boot + "/screenshot"] = {P::vm_console, Kind::foreign, b.boot};
   table["GET " + boot + "/serial"] = {P::vm_console, Kind::foreign, b.boot};
   table["GET " + boot + "/console"] = {P::vm_console, Kind::foreign, b.boot};
@@ -196,7 +197,8 @@ class Walk {
       }
       size_t end = route.pattern.find('}', at) + 1;
       std::string word = route.pattern.substr(at, end - at);
-      path += word == "{picture}" || word == "{rule}" ? "1" : expected.id;
+      if (word == "{disk}") path += "vda";
+      else path += word == "{picture}" || word == "{rule}" ? "1" : expected.id;
       at = end;
     }
     std::string all = query;

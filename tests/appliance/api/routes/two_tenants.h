@@ -16,6 +16,7 @@
 #include "appliance/catalog/catalog.h"
 #include "appliance/files/file_looks.h"
 #include "appliance/points/point_deletion.h"
+#include "appliance/points/point_marking.h"
 #include "appliance/policy/policy.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
@@ -39,8 +40,8 @@ struct TenantThings {
   base::Credentials host_credentials;
   catalog::Token token;
   std::string token_secret;
-  std::string job, alert, verification;
-  std::unique_ptr<jobs::AttachedJob> running;
+  std::string job, restore, alert, verification;
+  std::unique_ptr<jobs::AttachedJob> running, restoring;
 };
 
 class TwoTenants {
@@ -62,7 +63,10 @@ class TwoTenants {
   }
   ~TwoTenants() {
     server_->stop();
-    for (TenantThings* each : {&alpha, &bravo}) each->running.reset();
+    for (TenantThings* each : {&alpha, &bravo}) {
+      each->running.reset();
+      each->restoring.reset();
+    }
     verification_.stop();
     jobs_.stop();
   }
@@ -224,6 +228,9 @@ class TwoTenants {
     things.running =
         jobs_.attach({"sync", things.tenant, things.machine, access::Requester::schedule()});
     things.job = std::to_string(things.running->id().number);
+    things.restoring =
+        jobs_.attach({"restore", things.tenant, things.machine, access::Requester::schedule()});
+    things.restore = std::to_string(things.restoring->id().number);
     catalog->open_alert({.tenant = things.tenant,
                          .kind = "host-silent",
                          .subject = things.host.name,
@@ -264,6 +271,7 @@ class TwoTenants {
   schedule::ClockTrust clock_trust_{*catalog};
   presence::Presence presence_{{}};
   points::PointDeletion deletion_{*catalog, stores_, pins_, {config_.state_directory, {}}};
+  points::PointMarking marking_{*catalog, stores_, access::NodeId{}, "cellar"};
   retention::RetentionService retention_{*catalog, stores_, jobs_, deletion_, surroundings()};
   files::FileLooks looks_{stores_, jobs_};
   Services services_{.config = config_,
@@ -281,6 +289,7 @@ class TwoTenants {
                      .clock_trust = &clock_trust_,
                      .presence = &presence_,
                      .deletion = &deletion_,
+                     .marking = &marking_,
                      .retention = &retention_,
                      .policies = &policies_,
                      .duties = &duties_,
