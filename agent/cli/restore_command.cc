@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxOrder = 256 << 10;  // bytes
 
-int run(const base::Arguments& arguments, std::stop_token stop) {
+int run_restore(const base::Arguments& arguments, std::stop_token stop) {
   Config config = common_config(arguments);
   make_agent_directories(config.state_directory, config.run_directory);
   std::string text = base::read_private_file(arguments.get("ORDER"), kMaxOrder);
@@ -51,7 +51,7 @@ base::Command restore_command(std::stop_token stop) {
       "ORDER is a file with an order as the appliance gives it. 'muletto-agent run' uses this "
       "command; a person orders a restore on the appliance, with 'muletto restore to-host'. What "
       "may be written is decided by this host's settings restores and restore_directories.";
-  command.run = [stop](const base::Arguments& arguments) { return run(arguments, stop); };
+  command.run = [stop](const base::Arguments& arguments) { return run_restore(arguments, stop); };
   return command;
 }
 

@@ -11,7 +11,6 @@
 #include "agent/libvirt/domain_capture.h"
 #include "agent/monitor/monitor_capture.h"
 #include "agent/physical_capture.h"
-#include "base/rate_limit.h"
 #include "agent/service_files.h"
 #include "agent/state_layout.h"
 #include "agent/store_target.h"
@@ -19,6 +18,7 @@
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/progress.h"
+#include "base/rate_limit.h"
 #include "base/text.h"
 #include "images/sources/image_file_source.h"
 

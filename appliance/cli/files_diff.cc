@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-int run(const base::Arguments& arguments) {
+int run_files_diff(const base::Arguments& arguments) {
   ApiClient client(arguments);
   FileLook before(client, arguments, arguments.get("OLD"));
   FileLook after(client, arguments, arguments.get("NEW"));
@@ -54,7 +54,7 @@ base::Command files_diff_command() {
   command.summary = "Compare the files of two points of a machine";
   command.positional = {"OLD", "NEW", "PLACE?"};
   command.declare_options = declare_files;
-  command.run = run;
+  command.run = run_files_diff;
   command.notes =
       std::string(
           "Prints what was added, changed and deleted from OLD to NEW, by what the file "

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-int run(const base::Arguments& arguments) {
+int run_files_find(const base::Arguments& arguments) {
   ApiClient client(arguments);
   FileLook look(client, arguments, arguments.get("POINT"));
   std::string path = look.path("/search") + path_field(arguments) +
@@ -62,7 +62,7 @@ base::Command files_find_command() {
     restore::declare_find(add);
     declare_files(add);
   };
-  command.run = run;
+  command.run = run_files_find;
   command.notes = std::string(kPointHelp) + "\n\n" + restore::kFileHelp;
   return command;
 }

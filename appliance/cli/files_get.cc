@@ -29,7 +29,7 @@ void require_success(const ApiClient& client, const std::string& number) {
   throw Error(base::error_code_from_name(text_of(error, "code")), text_of(error, "message"));
 }
 
-int run(const base::Arguments& arguments) {
+int run_files_get(const base::Arguments& arguments) {
   std::string format = restore::download_format(arguments), to = arguments.get("to");
   ApiClient client(arguments);
   FileLook look(client, arguments, arguments.get("POINT"));
@@ -69,7 +69,7 @@ base::Command files_get_command() {
     restore::declare_download(add);
     declare_files(add);
   };
-  command.run = run;
+  command.run = run_files_get;
   command.notes = std::string(restore::kDownloadHelp) + "\n\n" + kPointHelp + "\n\n" +
                   restore::kFileHelp +
                   "\n\nEach download is a job: 'muletto job list --kind "

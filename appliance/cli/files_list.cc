@@ -49,7 +49,7 @@ int list_folder(const base::Arguments& arguments, const ApiClient& client, const
   return problems.empty() ? 0 : 1;
 }
 
-int run(const base::Arguments& arguments) {
+int run_files_list(const base::Arguments& arguments) {
   ApiClient client(arguments);
   FileLook look(client, arguments, arguments.get("POINT"));
   if (arguments.has("PLACE")) return list_folder(arguments, client, look);
@@ -66,7 +66,7 @@ base::Command files_list_command() {
   command.summary = "List the file systems of a point, or a folder in one";
   command.positional = {"POINT", "PLACE?"};
   command.declare_options = declare_files;
-  command.run = run;
+  command.run = run_files_list;
   command.notes = std::string(kPointHelp) + "\n\n" + restore::kFileHelp +
                   "\n\nThe exit code is 1 if something could not be read, which is named.";
   return command;

@@ -18,7 +18,7 @@ using base::options::value;
 using nlohmann::json;
 using Words = std::vector<std::string>;
 
-void declare_options(base::options::options_description_easy_init add) {
+void declare_restore_to_host(base::options::options_description_easy_init add) {
   add("target", value<Words>()->value_name("DISK=PATH"),
       "write this disk to a file, an LVM volume or another block device of the host");
   add("folder", value<std::string>()->value_name("DIR"),
@@ -88,7 +88,7 @@ json body_of(const base::Arguments& arguments) {
   return body;
 }
 
-int run(const base::Arguments& arguments) {
+int run_restore_to_host(const base::Arguments& arguments) {
   json body = body_of(arguments);
   ApiClient client(arguments);
   std::string path = fmt::format("/hosts/{}/restores", base::encode_percent(arguments.get("HOST")));
@@ -114,8 +114,8 @@ base::Command restore_to_host_command() {
   command.name = "restore to-host";
   command.summary = "Restore a machine to a host, through its agent";
   command.positional = {"POINT", "HOST"};
-  command.declare_options = declare_options;
-  command.run = run;
+  command.declare_options = declare_restore_to_host;
+  command.run = run_restore_to_host;
   command.notes =
       std::string(kPointHelp) +
       "\n\n"

@@ -40,7 +40,8 @@ constexpr uint64_t kPausedLimitMs = 15'000;
 constexpr uint64_t kTendEveryMs = 1000;
 constexpr size_t kMaxWords = 300;  // bytes of evidence
 // A screen that has been dark for this long, while nothing else happened, is woken.
-constexpr uint64_t kWakeAfterMs = 20'000;
+constexpr uint64_t kWakeAfterMs = 20'000;  // dark, and between two presses
+constexpr uint32_t kWakeLimit = 5;
 
 class Watcher {
  public:
@@ -184,7 +185,7 @@ class Watcher {
     unknown_words_.clear();
     disk_error_ = false;
     shown_ = {};
-    woken_ = false;
+    wake_count_ = 0;
     novelty_.forget();
     evidence_.last_change_ms = evidence_.last_news_ms = now();
   }
@@ -317,16 +318,18 @@ class Watcher {
     note_unread_screen(error.message());
   }
 
-  // Once after each restart. Whether it helped is seen by the next pictures.
+  // Whether it helped is seen by the next pictures. Again if not, since a screen may be dark because
+  // nothing was written to it yet; a few times after each restart.
   void wake_dark_screen() {
     bool is_quiet = now() >= evidence_.last_change_ms + kWakeAfterMs;
-    if (woken_ || ended_ || !dark_since_ms_ || !is_quiet || now() < *dark_since_ms_ + kWakeAfterMs)
+    if (wake_count_ == kWakeLimit || ended_ || !dark_since_ms_ || !is_quiet ||
+        now() < *dark_since_ms_ + kWakeAfterMs * (wake_count_ + 1))
       return;
-    woken_ = true;
+    ++wake_count_;
     watch_.press_shift(vm_.domain_name);
     note({.signal = Signal::remark,
           .detail = fmt::format("The screen was dark for {}; the appliance pressed the Shift key "
-                                "once to wake it.",
+                                "to wake it.",
                                 base::format_duration_ms(now() - *dark_since_ms_))});
   }
 
@@ -384,7 +387,7 @@ class Watcher {
   Novelty novelty_;
   uint64_t starved_since_ms_ = 0;  // which change was the last
   std::optional<uint64_t> dark_since_ms_;
-  bool woken_ = false;  // since the last restart
+  uint32_t wake_count_ = 0;  // since the last restart
   Picture shown_;
   bool kept_ = false;
   TextMeaning last_meaning_ = TextMeaning::nothing, last_serial_ = TextMeaning::nothing;

@@ -53,7 +53,7 @@ seen() {
 is() { jq -e "$1" < "$WORK/seen.json" > /dev/null || fail "$2: $(jq -c '.verification | {verdict, reasons, evidence}' < "$WORK/seen.json")"; }
 
 seen dark
-is '[.verification.evidence[] | select((.detail // "") | test("pressed the Shift key once to wake it"))] | length == 1' "the screen was not woken"
+is '[.verification.evidence[] | select((.detail // "") | test("pressed the Shift key to wake it"))] | length >= 1' "the screen was not woken"
 is '.verification.verdict == "pass"' "not a pass"
 is '[.verification.evidence[] | select(.good and .signal == "screen")] | length > 0' "the login was not read from the screen"
 
