@@ -82,6 +82,11 @@ base::UniqueFd open_exclusively(const std::string& path) {
   base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | exclusive));
   if (!fd && errno == EBUSY) throw_in_use(path, {"the kernel has it claimed"});
   if (!fd) throw base::system_error(errno, "cannot open " + path + " for writing");
+  // Somebody may have put another file there meanwhile: a device would not be open exclusively.
+  struct stat opened;
+  if (::fstat(fd.get(), &opened) != 0 || opened.st_dev != status.st_dev ||
+      opened.st_ino != status.st_ino || opened.st_mode != status.st_mode)
+    throw_in_use(path, {"it was replaced while it was being opened"});
   return fd;
 }
 

@@ -10,9 +10,9 @@ require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
 # Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 48-console), an answer without an
-# end (57-events), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows),
+# end (57-events), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows), files of points (94-files),
 # and a test boot's picture, which needs a machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot
+record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {
