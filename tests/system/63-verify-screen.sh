@@ -55,7 +55,7 @@ is() { jq -e "$1" < "$WORK/seen.json" > /dev/null || fail "$2: $(jq -c '.verific
 seen dark
 is '[.verification.evidence[] | select((.detail // "") | test("pressed the Shift key to wake it"))] | length >= 1' "the screen was not woken"
 is '.verification.verdict == "pass"' "not a pass"
-is '[.verification.evidence[] | select(.good and .signal == "screen")] | length > 0' "the login was not read from the screen"
+is '[.verification.evidence[] | select(.signal == "screen" and ((.meaning // "") | test("asks for a user")))] | length > 0' "the login was not read from the screen"
 
 seen both
 is '.verification.verdict == "pass"' "not a pass"
