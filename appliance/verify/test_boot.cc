@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "appliance/verify/novelty.h"
 #include "appliance/verify/picture.h"
 #include "appliance/verify/screen_reader.h"
+#include "appliance/verify/serial_tail.h"
 #include "appliance/verify/vm_processes.h"
 #include "base/clean_text.h"
 #include "base/error.h"
@@ -32,9 +32,6 @@ using base::ErrorCode;
 
 constexpr std::chrono::milliseconds kRound{300};
 constexpr uint64_t kSerialPiece = 64 << 10;
-constexpr size_t kSerialKept = 64 << 10;      // bytes of evidence
-constexpr size_t kSerialReadBack = 16 << 10;  // bytes that are interpreted
-constexpr size_t kSerialReads = 2000;         // with known times: ten minutes of a busy line
 constexpr uint64_t kQuietSerialMs = 5000;
 constexpr uint64_t kPausedLimitMs = 15'000;
 constexpr uint64_t kTendEveryMs = 1000;
@@ -109,7 +106,7 @@ class Watcher {
     result.start_ms = vm_.start_duration_ms;
     result.evidence = evidence_;
     result.pictures = pictures_;
-    result.serial = plain_text(serial_);
+    result.serial = plain_text(serial_.text());
     return result;
   }
 
@@ -177,7 +174,7 @@ class Watcher {
     if (!has_read) return;
     rebooted_ = reboots.last_began;
     evidence_.add({.at_ms = since_begin(rebooted_), .signal = Signal::reboot});
-    serial_begin_ = serial_size_at(rebooted_);
+    serial_.restart(rebooted_);
     answers_.clear();
     if (last_meaning_ != TextMeaning::nothing) before_reboot_ = last_meaning_;
     last_meaning_ = last_serial_ = TextMeaning::nothing;
@@ -212,27 +209,17 @@ class Watcher {
   void look_at_serial() {
     std::error_code gone;
     uint64_t size = std::filesystem::file_size(vm_.serial_log_path, gone);
-    if (!gone && size < serial_offset_) serial_offset_ = 0;  // a long log is restarted
-    std::string piece = boots_.serial_log(vm_.id, serial_offset_, kSerialPiece);
+    uint64_t offset = serial_.offset_within(gone ? UINT64_MAX : size);
+    std::string piece = boots_.serial_log(vm_.id, offset, kSerialPiece);
     if (!piece.empty()) {
-      serial_ += piece;
-      serial_end_ += piece.size();
-      serial_offset_ += piece.size();
-      if (serial_.size() > kSerialKept) serial_.erase(0, serial_.size() - kSerialKept);
-      serial_reads_.push_back({Clock::now(), serial_end_});
-      if (serial_reads_.size() > kSerialReads) serial_reads_.pop_front();
+      serial_.add(piece, Clock::now());
       serial_change_ms_ = evidence_.last_change_ms = now();
       if (novelty_.is_new_on_serial(piece)) evidence_.last_news_ms = now();
     }
     note_unknown_words();
-    if (serial_judged_ == serial_end_ && serial_judged_from_ == serial_begin_) return;
-    serial_judged_ = serial_end_;
-    serial_judged_from_ = serial_begin_;
-    uint64_t kept_from = serial_end_ - serial_.size();
-    uint64_t begin = std::max(
-        {serial_begin_, kept_from, serial_end_ - std::min<uint64_t>(serial_end_, kSerialReadBack)});
-    TextReading reading = read_with_rules(
-        std::string_view(serial_).substr(static_cast<size_t>(begin - kept_from)), plan_.taught);
+    std::optional<std::string_view> news = serial_.take_news();
+    if (!news) return;
+    TextReading reading = read_with_rules(*news, plan_.taught);
     note_problems(reading, Signal::serial);
     unknown_words_ = reading.meaning == TextMeaning::other ? reading.line : "";
     if (reading.meaning == last_serial_ || reading.meaning <= TextMeaning::other) return;
@@ -262,15 +249,6 @@ class Watcher {
       if (complaints_.size() < kMaxComplaints && complaints_.insert(without_clock(line)).second)
         note({.signal = Signal::complaint, .detail = line});
     }
-  }
-
-  // How much of the serial log existed at `time`, as far as the reads show.
-  uint64_t serial_size_at(Clock::time_point time) const {
-    uint64_t size = 0;
-    for (const auto& [read, size_then] : serial_reads_) {
-      if (read < time) size = size_then;
-    }
-    return size;
   }
 
   // Text recognition runs only on a picture that differs from the last one by more than a cursor.
@@ -373,12 +351,7 @@ class Watcher {
   Evidence evidence_;
   std::vector<catalog::VerificationPicture> pictures_;
   std::map<std::string, std::string> answers_;  // the last answer of each check
-  std::string serial_;                          // the last kSerialKept bytes of the log
-  uint64_t serial_end_ = 0;                     // total size written up to then
-  uint64_t serial_offset_ = 0;                  // up to where the log was read
-  std::deque<std::pair<Clock::time_point, uint64_t>> serial_reads_;  // when, and the size then
-  uint64_t serial_begin_ = 0;  // start of what was written since the last restart
-  uint64_t serial_judged_ = 0, serial_judged_from_ = 0;
+  SerialTail serial_;
   ScreenReader screen_{scratch_.path()};
   std::string unknown_words_;  // the newest line of the serial log, if it means nothing known
   uint64_t serial_change_ms_ = 0;
