@@ -202,6 +202,22 @@ bool is_shell_prompt(std::string_view line) {
          std::count(line.begin() + static_cast<ptrdiff_t>(at), line.end(), ' ') <= 1;
 }
 
+// A line that is only the prompt of a shell for repairs. Recognition may read its brackets as letters:
+// "Cinitramfs) _".
+TextMeaning repair_prompt(std::string_view line) {
+  constexpr size_t kInitramfs = std::string_view("(initramfs)").size();
+  constexpr size_t kRescue = std::string_view("grub rescue>").size();
+  while (!line.empty() && (line.back() == ' ' || line.back() == '_')) line.remove_suffix(1);
+  while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
+  bool is_initramfs =
+      line.find("initramfs") != std::string_view::npos && line.size() <= kInitramfs + 1;
+  if (is_initramfs) return TextMeaning::no_root;
+  bool is_rescue = line.starts_with("grub rescue") && line.size() <= kRescue + 1;
+  bool is_grub = line.starts_with("grub") && line.size() == 5 &&
+                 std::isalnum(static_cast<unsigned char>(line.back())) == 0;
+  return is_rescue || is_grub ? TextMeaning::boot_loader : TextMeaning::nothing;
+}
+
 std::string line_at(std::string_view text, size_t place) {
   size_t begin = text.rfind('\n', place);
   begin = begin == std::string_view::npos ? 0 : begin + 1;
@@ -360,7 +376,8 @@ class Reader {
 
   TextMeaning known_meaning(size_t begin, std::string_view line) const {
     if (is_login(compared_, begin, line)) return TextMeaning::login;
-    TextMeaning found = TextMeaning::nothing;
+    TextMeaning found = repair_prompt(line);
+    if (found != TextMeaning::nothing) return found;
     size_t last = 0;
     for (const Phrase& phrase : kPhrases) {
       size_t at = line.rfind(phrase.words);

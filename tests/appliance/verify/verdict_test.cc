@@ -279,6 +279,10 @@ TEST_CASE("consoles are read as a person reads them", "[verify]") {
       {"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs\n[ 1.3] ---[ end",
        kernel_panic},
       {"BusyBox v1.35\n(initramfs) _", no_root},
+      {"Cinitramfs) _", no_root},
+      {"grub rescue) _", boot_loader},
+      {"grub) _", boot_loader},
+      {"Unpacking initramfs...", other},
       {"You are in emergency mode. After logging in\nGive root password for maintenance\n(or press "
        "Control-D to continue):",
        emergency},
