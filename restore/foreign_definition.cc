@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/clean_text.h"
+#include "base/markup_text.h"
 
 namespace restore {
 namespace {
@@ -28,20 +29,6 @@ std::string name_of(const images::Point& point) {
 }
 std::string network_of(const images::NetworkCard& card) {
   return card.network.empty() ? "VM Network" : base::clean_text(card.network, kMaxShown);
-}
-
-std::string xml(std::string_view text) {
-  std::string result;
-  for (char c : text) {
-    switch (c) {
-      case '&': result += "&amp;"; break;
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '"': result += "&quot;"; break;
-      default: result += c;
-    }
-  }
-  return result;
 }
 
 // In single quotes PowerShell interprets nothing; its typographic quotes end a text, too.
@@ -105,7 +92,7 @@ class OvfItems {
  private:
   void element(std::string_view name, const std::string& value) {
     if (!value.empty())
-      text_ += fmt::format("        <rasd:{0}>{1}</rasd:{0}>\n", name, xml(value));
+      text_ += fmt::format("        <rasd:{0}>{1}</rasd:{0}>\n", name, base::markup_text(value));
   }
   std::string text_;
   uint32_t count_ = 0;
@@ -155,7 +142,7 @@ std::string ovf_networks(const images::Point& point) {
     names.insert(network_of(card));
   std::string text = "  <NetworkSection>\n    <Info>Networks</Info>\n";
   for (const std::string& name : names)
-    text += fmt::format("    <Network ovf:name=\"{}\"/>\n", xml(name));
+    text += fmt::format("    <Network ovf:name=\"{}\"/>\n", base::markup_text(name));
   return names.empty() ? "" : text + "  </NetworkSection>\n";
 }
 
@@ -185,7 +172,7 @@ std::string ovf_descriptor(const images::Point& point, const std::vector<Foreign
   std::string files, sections;
   for (size_t i = 0; i < disks.size(); ++i) {
     files += fmt::format("    <File ovf:href=\"{}\" ovf:id=\"file{}\" ovf:size=\"{}\"/>\n",
-                         xml(disks[i].file), i + 1, disks[i].file_size);
+                         base::markup_text(disks[i].file), i + 1, disks[i].file_size);
     sections += fmt::format(
         "    <Disk ovf:capacity=\"{}\" ovf:capacityAllocationUnits=\"byte\" "
         "ovf:diskId=\"vmdisk{}\" ovf:fileRef=\"file{}\" "
@@ -197,7 +184,7 @@ std::string ovf_descriptor(const images::Point& point, const std::vector<Foreign
       is_uefi(point)
           ? "      <vmw:Config ovf:required=\"false\" vmw:key=\"firmware\" vmw:value=\"efi\"/>\n"
           : "";
-  std::string name = xml(name_of(point));
+  std::string name = base::markup_text(name_of(point));
   constexpr const char* kCim = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/";
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"

@@ -3,27 +3,14 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/markup_text.h"
+
 namespace restore {
 namespace {
 
 constexpr size_t npos = std::string::npos;
 constexpr size_t kMaxPathSize = 4096;  // bytes
 constexpr size_t kMaxAdapted = 256;    // disks: each moves the rest of the text
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (char c : text) {
-    switch (c) {
-      case '&': result += "&amp;"; break;
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '\'': result += "&apos;"; break;
-      case '"': result += "&quot;"; break;
-      default: result += c;
-    }
-  }
-  return result;
-}
 
 bool is_name_end(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '/' || c == '>';
@@ -57,7 +44,7 @@ std::optional<Place> find_attribute(std::string_view xml, size_t tag, std::strin
 
 void set_attribute(std::string& xml, size_t tag, std::string_view name, const std::string& value) {
   if (auto place = find_attribute(xml, tag, name))
-    xml.replace(place->begin, place->end - place->begin, escaped(value));
+    xml.replace(place->begin, place->end - place->begin, base::markup_text(value));
 }
 
 // The end of the element that begins at `tag`, including its closing tag; it must not be nested.
@@ -84,7 +71,7 @@ bool adapt_disk(std::string& disk, const std::map<std::string, RestoredFile>& di
   if (source_end == npos) return false;
   disk.replace(source, source_end - source,
                std::string("<source ") + (restored->second.is_device ? "dev" : "file") + "='" +
-                   escaped(restored->second.path) + "'/>");
+                   base::markup_text(restored->second.path) + "'/>");
   size_t driver = find_tag(disk, "driver", 0, disk.size());
   if (driver != npos) set_attribute(disk, driver, "type", restored->second.format);
   set_attribute(disk, 0, "type", restored->second.is_device ? "block" : "file");
@@ -111,7 +98,7 @@ void adapt_nvram(HostDefinition& definition, const std::string& path) {
   size_t at = path.empty() ? npos : find_tag(xml, "nvram", 0, xml.size());
   size_t end = at == npos ? npos : element_end(xml, at, "nvram");
   if (end == npos) return;
-  xml.replace(at, end - at, "<nvram>" + escaped(path) + "</nvram>");
+  xml.replace(at, end - at, "<nvram>" + base::markup_text(path) + "</nvram>");
   definition.adapted.emplace_back("nvram");
 }
 
@@ -149,8 +136,8 @@ HostDefinition adapt_definition(std::string_view xml,
   adapt_disks(definition, disks);
   adapt_nvram(definition, nvram_path);
   std::vector<std::string> known;
-  for (const auto& [name, file] : disks) known.push_back(escaped(file.path));
-  if (!nvram_path.empty()) known.push_back(escaped(nvram_path));
+  for (const auto& [name, file] : disks) known.push_back(base::markup_text(file.path));
+  if (!nvram_path.empty()) known.push_back(base::markup_text(nvram_path));
   find_host_paths(definition, known);
   return definition;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "appliance/policy/time_zone.h"
+#include "base/markup_text.h"
 #include "base/text.h"
 
 namespace appliance::report {
@@ -345,16 +346,9 @@ class Page {
 }  // namespace
 
 std::string escape_html(std::string_view text) {
-  std::string escaped;
-  for (char c : text) {
-    switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\'': escaped += "&#39;"; break;
-      default: escaped += static_cast<unsigned char>(c) < ' ' || c == 0x7f ? ' ' : c;
-    }
+  std::string escaped = base::markup_text(text);
+  for (char& c : escaped) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
   }
   return base::is_valid_utf8(escaped) ? escaped : "(not readable)";
 }

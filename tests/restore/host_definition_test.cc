@@ -51,7 +51,7 @@ TEST_CASE("a restored definition uses the restored files, and lists what is stil
   CHECK(has(definition.xml, "<disk type='file' device='disk'>"));
   CHECK(has(definition.xml, "<driver name='qemu' type='raw' cache='none'/>"));
   CHECK(has(definition.xml, "<source file='/new/vda.img'/>"));
-  CHECK(has(definition.xml, "<source file='/new/it&apos;s.qcow2'/>"));
+  CHECK(has(definition.xml, "<source file='/new/it&#39;s.qcow2'/>"));
   CHECK(has(definition.xml, "<driver name=\"qemu\" type=\"qcow2\"/>"));
   CHECK(has(definition.xml, "<nvram>/new/nvram</nvram>"));
   CHECK(definition.host_paths ==

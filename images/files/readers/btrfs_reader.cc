@@ -11,6 +11,7 @@
 #include "images/files/readers/btrfs_trees.h"
 #include "images/files/readers/file_runs.h"
 #include "images/files/readers/file_system_reader.h"
+#include "images/files/readers/text_values.h"
 #include "images/files/readers/values_at.h"
 
 namespace images::files {
@@ -25,19 +26,6 @@ using btrfs::Trees;
 constexpr size_t kMaxTargetSize = 4096;
 // Marks the id of a folder that stands for a subvolume that is not in its snapshot.
 constexpr uint64_t kEmptyFolder = 1ull << 63;
-
-NodeKind kind_of_mode(uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG: return NodeKind::file;
-    case S_IFDIR: return NodeKind::folder;
-    case S_IFLNK: return NodeKind::link;
-    case S_IFCHR: return NodeKind::character_device;
-    case S_IFBLK: return NodeKind::block_device;
-    case S_IFIFO: return NodeKind::fifo;
-    case S_IFSOCK: return NodeKind::socket;
-    default: return NodeKind::unknown;
-  }
-}
 
 FileTime time_at(ByteView bytes, size_t at) {
   return {static_cast<int64_t>(little64(bytes, at)),

@@ -82,17 +82,6 @@ FileTime time_of(uint32_t seconds, uint32_t extra, bool has_extra) {
   return time;
 }
 
-NodeKind kind_of_mode(uint32_t mode) {
-  if (LINUX_S_ISREG(mode)) return NodeKind::file;
-  if (LINUX_S_ISDIR(mode)) return NodeKind::folder;
-  if (LINUX_S_ISLNK(mode)) return NodeKind::link;
-  if (LINUX_S_ISCHR(mode)) return NodeKind::character_device;
-  if (LINUX_S_ISBLK(mode)) return NodeKind::block_device;
-  if (LINUX_S_ISFIFO(mode)) return NodeKind::fifo;
-  if (LINUX_S_ISSOCK(mode)) return NodeKind::socket;
-  return NodeKind::unknown;
-}
-
 Bytes inline_content(ext2_filsys fs, ext2_ino_t number, Inode& inode) {
   size_t size = 0;
   expect(ext2fs_inline_data_size(fs, number, &size), "a small file cannot be read");

@@ -1,5 +1,7 @@
 #include "images/files/readers/text_values.h"
 
+#include <sys/stat.h>
+
 #include <cstdint>
 
 namespace images::files {
@@ -50,6 +52,19 @@ std::string utf8_of_utf16(base::ByteView bytes) {
     }
   }
   return out;
+}
+
+NodeKind kind_of_mode(uint32_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return NodeKind::file;
+    case S_IFDIR: return NodeKind::folder;
+    case S_IFLNK: return NodeKind::link;
+    case S_IFCHR: return NodeKind::character_device;
+    case S_IFBLK: return NodeKind::block_device;
+    case S_IFIFO: return NodeKind::fifo;
+    case S_IFSOCK: return NodeKind::socket;
+    default: return NodeKind::unknown;
+  }
 }
 
 }  // namespace images::files

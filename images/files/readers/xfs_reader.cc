@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "images/files/readers/file_runs.h"
 #include "images/files/readers/file_system_reader.h"
+#include "images/files/readers/text_values.h"
 #include "images/files/readers/values_at.h"
 #include "images/files/readers/xfs_attributes.h"
 #include "images/files/readers/xfs_format.h"
@@ -31,19 +32,6 @@ constexpr uint16_t kRealtime = 1;  // a flag of an inode
 
 [[noreturn]] void damaged(const char* what) {
   throw Error(ErrorCode::corrupt, fmt::format("{} is damaged", what));
-}
-
-NodeKind kind_of_mode(uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG: return NodeKind::file;
-    case S_IFDIR: return NodeKind::folder;
-    case S_IFLNK: return NodeKind::link;
-    case S_IFCHR: return NodeKind::character_device;
-    case S_IFBLK: return NodeKind::block_device;
-    case S_IFIFO: return NodeKind::fifo;
-    case S_IFSOCK: return NodeKind::socket;
-    default: return NodeKind::unknown;
-  }
 }
 
 class XfsReader : public FileSystemReader {
