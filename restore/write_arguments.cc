@@ -34,7 +34,7 @@ void declare_writing(base::options::options_description_easy_init add) {
       "write into the raw file that is there, and only what differs; an interrupted one is resumed "
       "by the same command");
   add("survey", "write nothing: say how much differs from what is there");
-  add("verify", value<std::string>()->default_value("all")->value_name("all|written|none"),
+  add("verify", value<std::string>()->default_value("written")->value_name("written|all|none"),
       "what is read back at the end and compared with the point");
   add("overwrite", value<std::string>()->value_name("NAME"),
       "what is there may be lost; NAME is the machine's name");

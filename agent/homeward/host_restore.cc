@@ -313,7 +313,7 @@ class HostRestore {
     options.thread_count = config_.thread_count + 2;  // some wait for the network
     options.rate_limit = order_.rate;
     options.survey = order_.survey;
-    options.verify = order_.verify ? restore::Verify::all : restore::Verify::none;
+    options.verify = order_.verify;
     options.stop = stop_;
     options.on_progress = [&](const restore::WriteProgress& now) {
       {

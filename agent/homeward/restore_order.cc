@@ -86,7 +86,7 @@ RestoreOrder parse_restore_order(const json& text) {
     order.networks[base::expect_text(network, "from", kMaxName)] = to;
   }
   order.overwrite = base::find_text(text, "overwrite").value_or("");
-  order.verify = base::find_flag(text, "verify").value_or(true);
+  order.verify = restore::verify_from_name(base::find_text(text, "verify").value_or("written"));
   order.erase_foreign = flag_in(text, "erase_foreign");
   order.survey = flag_in(text, "survey");
   order.rate = base::find_natural(text, "rate").value_or(0);

@@ -11,6 +11,7 @@
 
 #include "images/ids.h"
 #include "images/wire/read_format.h"
+#include "restore/engine/disk_writer.h"
 
 namespace agent::homeward {
 
@@ -38,7 +39,7 @@ struct RestoreOrder {
   std::map<std::string, std::string> networks;  // of the definition: of this host
   std::string overwrite;                        // the name of the machine that may be overwritten
   bool erase_foreign = false;                   // also what is not that machine's
-  bool verify = true;
+  restore::Verify verify = restore::Verify::written;
   bool survey = false;  // say what differs, and change nothing
   uint64_t rate = 0;    // bytes per second; 0: no limit
 };

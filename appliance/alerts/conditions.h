@@ -39,6 +39,7 @@ constexpr const char* kHostMisbehaves = "host-misbehaves";
 constexpr const char* kRetentionFailing = "retention-failing";
 constexpr const char* kTimelineTaken = "timeline-taken";
 constexpr const char* kRetentionHeld = "retention-held";
+constexpr const char* kRestoreFailed = "restore-failed";  // see appliance/restores
 
 struct Condition {
   std::string kind;

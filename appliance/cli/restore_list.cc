@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <array>
+
 #include "appliance/cli/api_client.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/present.h"
@@ -23,6 +25,12 @@ std::string outcome_of(const json& restore) {
   return text_of(restore["progress"], "phase");
 }
 
+// "host hv1", "folder first"
+std::string target_of(const json& restore) {
+  if (!restore["target"].is_object()) return "";
+  return text_of(restore["target"], "kind") + " " + text_of(restore["target"], "name");
+}
+
 int run_restore_list(const base::Arguments& arguments) {
   std::string path = "/restores";
   if (arguments.has("machine"))
@@ -32,13 +40,15 @@ int run_restore_list(const base::Arguments& arguments) {
   TenantTable table(answer["restores"], {{"RESTORE", Align::right},
                                          {"MACHINE"},
                                          {"POINT"},
+                                         {"TARGET"},
                                          {"STATE"},
                                          {"STARTED"},
                                          {"TOOK", Align::right},
                                          {"OUTCOME"}});
   for (const json& restore : answer["restores"]) {
     table.add(restore, {text_of(restore, "id"), text_of(restore, "subject"),
-                        short_id(restore["figures"], "point"), text_of(restore, "state"),
+                        short_id(restore["figures"], "point"), target_of(restore),
+                        text_of(restore, "state"),
                         text_of(restore, "started"), duration_of(restore, "duration_ms"),
                         outcome_of(restore)});
   }
@@ -60,6 +70,7 @@ int run_restore_show(const base::Arguments& arguments) {
   sheet.add("Restore", text_of(restore, "id"));
   sheet.add("Machine", text_of(restore, "subject"));
   sheet.add("Point", text_of(figures, "point"));
+  sheet.add("Target", target_of(restore));
   sheet.add("Folder", text_of(figures, "folder"));
   sheet.add("State", text_of(restore, "state"));
   sheet.add("Started", text_of(restore, "started"));
@@ -69,6 +80,15 @@ int run_restore_show(const base::Arguments& arguments) {
     sheet.add("Done", size_of(progress, "done") + " of " + size_of(progress, "total"));
     sheet.add("Rate", size_of(progress, "rate") + "/s");
     sheet.add("Left", duration_of(progress, "left_ms"));
+  }
+  for (auto [title, field] : std::array<std::pair<const char*, const char*>, 6>{
+           {{"Size", "size"},
+            {"Differs", "differing"},
+            {"Saved", "saved"},
+            {"Written", "written"},
+            {"Read back", "read_back"},
+            {"Received", "received"}}}) {
+    if (restore[field].is_number()) sheet.add(title, size_of(restore, field));
   }
   if (restore["error"].is_object()) sheet.add("Error", text_of(restore["error"], "message"));
   for (const json& disk : figures.value("disks", json::array())) {

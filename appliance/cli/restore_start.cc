@@ -30,7 +30,7 @@ void declare_restore_start(base::options::options_description_easy_init add) {
           "raw|qcow2|vmdk|vhdx|vdi|vpc|qcow|qed|parallels"),
       "format of the disks");
   add("in-place", "write into the raw files that are there, and only what differs");
-  add("verify", value<std::string>()->default_value("all")->value_name("all|written|none"),
+  add("verify", value<std::string>()->default_value("written")->value_name("written|all|none"),
       "what is read back at the end and compared with the point");
   add("overwrite", value<std::string>()->value_name("NAME"),
       "what is there may be lost; NAME is the machine's name");

@@ -36,7 +36,8 @@ void declare_restore_to_host(base::options::options_description_easy_init add) {
   add("overwrite", value<std::string>()->value_name("MACHINE"),
       "overwrite what is not empty: the machine's name confirms it");
   add("erase-foreign", "with --overwrite: also what belongs to something else");
-  add("no-verify", "do not read the disks back at the end");
+  add("verify", value<std::string>()->value_name("written|all|none"),
+      "what is read back at the end and compared with the point (default: written)");
   add("survey", "say how much differs, and change nothing");
   add("bandwidth", value<std::string>()->value_name("SIZE"),
       "limit in bytes a second, such as 50M (default: no limit)");
@@ -55,20 +56,21 @@ std::pair<std::string, std::string> pair_of(const std::string& text, const char*
 }
 
 json body_of(const base::Arguments& arguments) {
-  json body{{"point", arguments.get("POINT")}};
+  json body{
+      {"target", "host"}, {"host", arguments.get("HOST")}, {"point", arguments.get("POINT")}};
   for (auto [field, option] :
-       std::array<std::pair<const char*, const char*>, 4>{{{"folder", "folder"},
+       std::array<std::pair<const char*, const char*>, 5>{{{"folder", "folder"},
                                                            {"format", "format"},
                                                            {"name", "name"},
+                                                           {"verify", "verify"},
                                                            {"overwrite", "overwrite"}}}) {
     if (arguments.has(option)) body[field] = arguments.get(option);
   }
   for (auto [field, option] :
-       std::array<std::pair<const char*, const char*>, 7>{{{"in_place", "in-place"},
+       std::array<std::pair<const char*, const char*>, 6>{{{"in_place", "in-place"},
                                                            {"shut_down", "shut-down"},
                                                            {"define", "define"},
                                                            {"start", "start"},
-                                                           {"no_verify", "no-verify"},
                                                            {"survey", "survey"},
                                                            {"erase_foreign", "erase-foreign"}}}) {
     if (arguments.has(option)) body[field] = true;
@@ -91,8 +93,7 @@ json body_of(const base::Arguments& arguments) {
 int run_restore_to_host(const base::Arguments& arguments) {
   json body = body_of(arguments);
   ApiClient client(arguments);
-  std::string path = fmt::format("/hosts/{}/restores", base::encode_percent(arguments.get("HOST")));
-  json answer = client.post(path, body);
+  json answer = client.post("/restores", body);
   bool is_quiet = arguments.json();
   json job =
       arguments.has("background")

@@ -85,7 +85,9 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
                                              std::min(kMaxBallast, disk_size / kBallastShare));
   ballast_->restore();
   job_limits.make_room = [this] { ballast_->ease(); };
-  watched_jobs_ = std::make_unique<events::WatchedJobs>(*catalog_, events_);
+  restore_alerts_ = std::make_unique<restores::RestoreAlerts>(*catalog_, *catalog_);
+  watched_jobs_ = std::make_unique<events::WatchedJobs>(
+      *catalog_, events_, [this](const catalog::Job& job) { restore_alerts_->ended(job); });
   jobs_ = std::make_unique<jobs::JobRunner>(*watched_jobs_, job_limits);
   // First: connections opened before libvirt's event loop exists get no events.
   guest_watch_ = boot::libvirt::watch_guests(config_.libvirt_uri);

@@ -21,6 +21,7 @@
 #include "appliance/points/point_deletion.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
+#include "appliance/restores/restore_alerts.h"
 #include "appliance/retention/retention_service.h"
 #include "appliance/schedule/alert_loop.h"
 #include "appliance/schedule/clock_trust.h"
@@ -74,6 +75,7 @@ class Daemon {
   std::unique_ptr<pki::Authority> authority_;
   std::unique_ptr<stores::TenantStores> stores_;
   std::unique_ptr<base::Ballast> ballast_;
+  std::unique_ptr<restores::RestoreAlerts> restore_alerts_;
   std::unique_ptr<events::WatchedJobs> watched_jobs_;
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;

@@ -97,6 +97,8 @@ void Daemon::add_duties() {
       [this] { scheduler_->expire_silent_orders(); });
   add("restores to hosts", "restores that were cancelled, or whose hosts are silent, do not end",
       [this] { host_restores_->tend(); });
+  add("failed restores", "alerts of failed restores are neither opened nor closed",
+      [this, &clock] { restore_alerts_->round(alert_loop_->book(), clock.wall_ms()); });
   add("upkeep", "stores are neither compacted nor checked",
       [this, &clock] { upkeep_->round(clock.wall_ms()); });
   add("marks", "what is known about points is not written into their stores",

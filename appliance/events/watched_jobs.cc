@@ -27,6 +27,7 @@ void WatchedJobs::start_job(catalog::JobId id, uint64_t now_ms) {
 void WatchedJobs::end_job(const catalog::Job& job) {
   records_.end_job(job);
   log_.add(event_of(EventKind::job_ended, job));
+  if (on_end_) on_end_(job);
 }
 
 }  // namespace appliance::events

@@ -1,7 +1,9 @@
-// The catalog's jobs, for the job runner: every call is passed on, and the begin and the end of a
-// job become events. Jobs that a full disk kept out of the catalog begin and end without an event.
+// The catalog's jobs, for the job runner: every call is passed on, the begin and the end of a job
+// become events, and whoever wants to know is told of its end. Jobs that a full disk kept out of the catalog begin and end without an event.
 // Thread-safe.
 #pragma once
+
+#include <functional>
 
 #include "appliance/catalog/job_records.h"
 #include "appliance/events/event_log.h"
@@ -10,8 +12,11 @@ namespace appliance::events {
 
 class WatchedJobs : public catalog::JobRecords {
  public:
-  // Both must outlive it.
-  WatchedJobs(catalog::JobRecords& records, EventLog& log) : records_(records), log_(log) {}
+  using OnEnd = std::function<void(const catalog::Job&)>;
+
+  // Both must outlive it. `on_end` may be empty; it is called on any thread and must be quick.
+  WatchedJobs(catalog::JobRecords& records, EventLog& log, OnEnd on_end = {})
+      : records_(records), log_(log), on_end_(std::move(on_end)) {}
 
   catalog::JobId add_job(const catalog::Job& job) override { return records_.add_job(job); }
   void start_job(catalog::JobId id, uint64_t now_ms) override;
@@ -40,6 +45,7 @@ class WatchedJobs : public catalog::JobRecords {
  private:
   catalog::JobRecords& records_;
   EventLog& log_;
+  const OnEnd on_end_;
 };
 
 }  // namespace appliance::events

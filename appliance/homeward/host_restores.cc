@@ -64,6 +64,7 @@ jobs::JobId HostRestores::order(const HostRestore& restore, const access::Reques
   }
   for (const std::string& name : live.restore.disks) live.size += point.disk(name).size;
   live.machine = point.machine_name;
+  live.host = host->name;
   live.ticket.bytes = base::random_array<images::wire::kTicketSize>();
 
   auto state = state_.lock();
@@ -71,6 +72,7 @@ jobs::JobId HostRestores::order(const HostRestore& restore, const access::Reques
   if (state->orders.size() >= kMaxOrders)
     throw Error(ErrorCode::busy, "too many restores to hosts wait or run; try again later");
   live.job = jobs_.attach({"host-restore", restore.tenant, live.machine, requester});
+  live.job->context().set_figures(figures_of(live, ""));  // saved with the progress
   live.job->context().set_progress({0, live.size, "waiting for the agent of " + host->name});
   live.job->context().log(
       fmt::format("point {} is to be restored to the host '{}'", restore.point.hex(), host->name));
@@ -87,6 +89,15 @@ std::string HostRestores::order_text(uint64_t id, const Live& live) {
   order["point"] = live.restore.point.hex();
   order["disks"] = live.restore.disks;
   return base::dump_text(order);
+}
+
+std::string HostRestores::figures_of(const Live& live, const std::string& reported) {
+  json figures = base::find_json(reported).value_or(json::object());
+  figures["target"] = {{"kind", "host"}, {"name", live.host}};
+  figures["point"] = live.restore.point.hex();
+  figures["survey"] = live.restore.is_survey;
+  figures["size"] = live.size;
+  return base::dump_text(figures);
 }
 
 HostRestores::Orders::iterator HostRestores::end(State& state, Orders::iterator order,
@@ -113,10 +124,10 @@ void HostRestores::take_report(State& state, const catalog::Host& host, const Re
   if (report.state == RestoreReport::State::running) {
     if (job.stop().stop_requested()) answer.ended.push_back(report.order);
     job.set_progress({report.done, report.total > 0 ? report.total : live.size, report.doing});
-    if (!report.figures.empty()) job.set_figures(report.figures);
+    if (!report.figures.empty()) job.set_figures(figures_of(live, report.figures));
     return;
   }
-  if (!report.figures.empty()) job.set_figures(report.figures);
+  if (!report.figures.empty()) job.set_figures(figures_of(live, report.figures));
   for (const std::string& note : report.notes) job.log(note);
   bool succeeded = report.state == RestoreReport::State::succeeded;
   if (succeeded) job.set_progress({live.size, live.size, "restored"});

@@ -38,6 +38,7 @@ struct HostRestore {
   bool tells_definition = false;   // the machine is to be defined there
   // What else the agent is told: a JSON object, which this class adds its own fields to.
   std::string target;
+  bool is_survey = false;  // it only compares
 };
 
 // What an agent says about a restore that was given to it.
@@ -93,8 +94,8 @@ class HostRestores : public ingest::RestoreTickets {
   struct Live {
     HostRestore restore;
     images::wire::Ticket ticket;
-    std::string machine;
-    uint64_t size = 0;  // of the disks, bytes
+    std::string machine, host;  // names
+    uint64_t size = 0;          // of the disks, bytes
     std::unique_ptr<jobs::AttachedJob> job;
     std::set<base::ByteStream*> streams;
     bool given = false;
@@ -109,6 +110,8 @@ class HostRestores : public ingest::RestoreTickets {
   using Orders = std::map<uint64_t, Live>;
 
   static std::string order_text(uint64_t id, const Live& live);
+  // What the job is about, and what the agent counted (RestoreReport::figures).
+  static std::string figures_of(const Live& live, const std::string& reported);
   void take_report(State& state, const catalog::Host& host, const RestoreReport& report,
                    RestoreAnswer& answer);
   // Voids the ticket, cuts its sessions and ends the job.

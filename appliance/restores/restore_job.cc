@@ -75,11 +75,12 @@ class RestoreJob {
       : stores_(stores), directory_(std::move(directory)), order_(std::move(order)) {}
 
   void run(jobs::JobContext& context) {
+    // First: what fails has to say whereto.
+    restore::MachineRestore machine = machine_order(context);
+    begin_figures(machine.directory, context);
     auto writer = stores_.writer(order_.tenant);
     images::StoreReader& reader = writer->reader();
     images::Point point = reader.read_point(order_.point);
-    restore::MachineRestore machine = machine_order(context);
-    begin_figures(point, machine.directory, context);
     if (!order_.survey) {
       std::error_code error;
       std::filesystem::create_directories(machine.directory, error);
@@ -115,20 +116,24 @@ class RestoreJob {
     return machine;
   }
 
-  void begin_figures(const images::Point& point, const std::string& folder,
-                     jobs::JobContext& context) {
-    figures_ = {{"point", point.id.hex()}, {"folder", folder},           {"survey", order_.survey},
-                {"files", json::array()},  {"disks", json::array()},     {"notes", json::array()},
-                {"format", order_.format}, {"host_paths", json::array()}};
+  void begin_figures(const std::string& folder, jobs::JobContext& context) {
+    figures_ = {{"point", order_.point.hex()}, {"folder", folder},       {"survey", order_.survey},
+                {"files", json::array()},      {"disks", json::array()}, {"notes", json::array()},
+                {"format", order_.format},     {"host_paths", json::array()}};
+    figures_["target"] = {{"kind", "folder"}, {"name", order_.folder}};
     context.set_figures(base::dump_text(figures_));
+    context.set_progress({0, 0, "opening the store"});  // also saves the figures
   }
 
   void count_total(const images::Point& point) {
+    uint64_t size = 0;
     for (const images::PointDisk& disk : point.disks) {
       if (order_.disks.empty() ||
           std::find(order_.disks.begin(), order_.disks.end(), disk.name) != order_.disks.end())
-        total_ += disk.size * rounds();
+        size += disk.size;
     }
+    total_ = size * rounds();
+    figures_["size"] = size;
   }
   uint64_t rounds() const {
     return !order_.survey && order_.verify == restore::Verify::all ? 2 : 1;

@@ -25,7 +25,7 @@ struct RestoreOrder {
   std::string format = "raw";
   bool in_place = false;  // raw files that are there get only what differs
   restore::Overwriting overwriting;
-  restore::Verify verify = restore::Verify::all;
+  restore::Verify verify = restore::Verify::written;
   bool survey = false;  // count what differs, write nothing
   uint64_t rate = 0;    // bytes per second; 0: no limit
   access::Requester requested_by;
@@ -35,7 +35,8 @@ struct RestoreOrder {
 void check_folder(const std::string& folder);
 
 // A job of the kind "restore" about the machine. Its progress counts bytes compared and read back;
-// its figures are {point, folder, survey, files, disks: [{disk, size, written, …}], notes}. Cancelled
+// its figures (restore_figures.h) are {target, point, folder, survey, size, files, disks: [{disk,
+// size, written, …}], notes}. Cancelled
 // or failed, new files are not there; what was written in place stays and is resumed by the same
 // order. All of `stores`, `jobs` must outlive the job. Throws not_found (the point, a disk),
 // invalid_argument (the format), unavailable (the store).

@@ -27,6 +27,8 @@ class AlertLoop {
   void round(uint64_t now_ms);
 
   alerts::AlertChannels& channels() { return channels_; }
+  // For alerts that have an end of their own, and so no source.
+  alerts::AlertBook& book() { return book_; }
 
  private:
   std::vector<AlertSource> with_own(std::vector<AlertSource> sources);

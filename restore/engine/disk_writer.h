@@ -53,7 +53,7 @@ struct WriteOptions {
   uint64_t rate_limit = 0;  // bytes fetched per second; 0: none
   bool survey =
       false;  // only compares: nothing is written, and bytes_differing says how much would be
-  Verify verify = Verify::all;
+  Verify verify = Verify::written;
   WriteProgressCallback on_progress;
   std::stop_token stop;
 };

@@ -174,9 +174,12 @@ v1 POST "/jobs/$bisect/cancel" > /dev/null
 for path in /status /machines/web "/jobs?limit=1000"; do v1 GET "$path" > /dev/null; done
 
 # ---- a restore to a host
-v1 POST /hosts/hv1/restores '{"point": "web@latest", "in_place": true, "survey": true}' > /dev/null
-refused 400 POST /hosts/hv1/restores '{"point": "web@latest", "folder": "/x/../y"}'
-refused 400 POST /hosts/hv1/restores '{"point": "web@latest", "in_place": true}'
+v1 POST /restores '{"target": "host", "host": "hv1", "point": "web@latest", "in_place": true, "survey": true}' > /dev/null
+refused 400 POST /restores '{"target": "host", "host": "hv1", "point": "web@latest", "folder": "/x/../y"}'
+refused 400 POST /restores '{"target": "host", "host": "hv1", "point": "web@latest", "in_place": true}'
+refused 400 POST /restores '{"target": "nowhere", "point": "web@latest", "folder": "out"}'
+refused 404 POST /restores '{"target": "host", "host": "nobody", "point": "web@latest", "folder": "/x"}'
+v1 GET /restores | jq -e '[.restores[] | select(.target.kind == "host")] | length > 0' > /dev/null
 
 # ---- hosts and tokens
 stop_background agent

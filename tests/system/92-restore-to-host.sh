@@ -40,7 +40,7 @@ grep -F "disk vda: $WORK/images/web-vda.qcow2" "$WORK/log" > /dev/null || fail "
 qemu-img check -q "$WORK/images/web-vda.qcow2"
 qemu-img compare -q -f qcow2 -F raw "$WORK/images/web-vda.qcow2" "$WORK/web.first" || fail "vda differs"
 qemu-img compare -q -f qcow2 -F raw "$WORK/images/web-vdb.qcow2" "$WORK/vdb.first" || fail "vdb differs"
-to_alpha --disk vda --target "vda=$WORK/images/one.raw" --format raw -o json > "$WORK/job" || fail "$(cat "$WORK/job")"
+to_alpha --disk vda --target "vda=$WORK/images/one.raw" --format raw --verify all -o json > "$WORK/job" || fail "$(cat "$WORK/job")"
 cmp "$WORK/images/one.raw" "$WORK/web.first" || fail "one.raw differs"
 [ "$(figure verified)" = 67108864 ] || fail "not read back: $(cat "$WORK/job")"
 [ "$(stat -c %b "$WORK/images/one.raw")" -lt $((45 * 2048)) ] || fail "zeros take space"
@@ -67,6 +67,13 @@ to_alpha --disk vda --target "vda=$WORK/images/web-vda.qcow2" --overwrite web -o
 qemu-img compare -q -f qcow2 -F raw "$WORK/images/web-vda.qcow2" "$WORK/web.first" || fail "vda differs"
 [ "$(figure written)" = $((1 << 20)) ] || fail "written: $(cat "$WORK/job")"
 qemu-img check -q "$WORK/images/web-vda.qcow2"
+
+# The same noun as all other restores.
+muletto restore list > "$WORK/list"
+has "host alpha" "$WORK/list" || fail "$(cat "$WORK/list")"
+muletto restore show "$(json .job.id < "$WORK/job")" -o json > "$WORK/restore"
+[ "$(json .restore.saved < "$WORK/restore")" = $((63 << 20)) ] || fail "saved: $(cat "$WORK/restore")"
+[ "$(json .restore.target.name < "$WORK/restore")" = alpha ] || fail "target: $(cat "$WORK/restore")"
 
 echo "what no host lets be written"
 for path in "$WORK/elsewhere/x" /etc/passwd; do
@@ -129,6 +136,21 @@ grep "given again" "$WORK/log" > /dev/null || fail "$(cat "$WORK/log")"
 muletto job show "$job" -o json > "$WORK/job"
 cmp "$WORK/images/slow.raw" "$WORK/web.first" || fail "slow.raw differs"
 [ "$(figure written)" -lt $((33 << 20)) ] || fail "it began anew: $(cat "$WORK/job")"
+
+echo "a failed restore is an alert until one to the same host succeeds, or somebody has heard"
+alerts() { muletto alert list -o json | json '[.alerts[] | select(.kind == "restore-failed")] | length'; }
+are_alerts() { [ "$(alerts)" = "$1" ]; }
+wait_until 30 "no alert after a success" are_alerts 0
+expect_failure 1 "may not be written" to_alpha --disk vda --target "vda=/etc/passwd"
+wait_until 30 "the alert" are_alerts 1
+muletto alert list | has "web to the host alpha" || fail "$(muletto alert list)"
+to_alpha --disk vda --target "vda=$WORK/images/slow.raw" --format raw --survey > /dev/null
+to_alpha --disk vda --target "vda=$WORK/images/slow.raw" --format raw --overwrite web > /dev/null
+wait_until 30 "it is over" are_alerts 0
+expect_failure 1 "may not be written" to_alpha --disk vda --target "vda=/etc/passwd"
+wait_until 30 "the alert" are_alerts 1
+muletto alert ack "$(muletto alert list -o json | json '[.alerts[] | select(.kind == "restore-failed")][0].id')" > /dev/null
+wait_until 30 "it was heard" are_alerts 0
 
 echo "cancelled: the process ends, and so does the ticket"
 muletto restore to-host "$point" alpha --disk vda --target "vda=$WORK/images/cut.raw" --format raw \

@@ -1,4 +1,4 @@
-// POST /api/v1/hosts/{host}/restores: a restore that the host's agent carries out.
+// POST /api/v1/restores with the target "host": a restore that the host's agent carries out.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,12 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/http/body_fields.h"
-#include "appliance/api/routes/routes.h"
+#include "appliance/api/routes/restore_routes.h"
 #include "appliance/homeward/host_restores.h"
 #include "base/clean_text.h"
 #include "base/error.h"
 #include "base/json_access.h"
 #include "base/text.h"
+#include "restore/engine/disk_writer.h"
 
 namespace appliance::api {
 namespace {
@@ -109,7 +110,8 @@ Wishes read_wishes(BodyFields& body) {
   target["networks"] = networks_of(body);
   target["overwrite"] = body.text("overwrite").value_or("");
   target["erase_foreign"] = body.flag("erase_foreign");
-  target["verify"] = !body.flag("no_verify");
+  target["verify"] =
+      restore::verify_name(restore::verify_from_name(body.text("verify").value_or("written")));
   target["survey"] = body.flag("survey");
   target["rate"] = body.natural("rate", 1, UINT64_MAX).value_or(0);
   body.require_no_more();
@@ -117,9 +119,11 @@ Wishes read_wishes(BodyFields& body) {
   return wishes;
 }
 
-Response restore_to_host(Services& services, const Request& request) {
-  catalog::Host host = services.catalog.host(request.path_value("host"), request.scope());
-  BodyFields body(request.body);
+}  // namespace
+
+Response restore_to_host(Services& services, const Request& request, BodyFields& body) {
+  require_privilege(request.principal, Privilege::host_restore);
+  catalog::Host host = services.catalog.host(body.required_text("host"), request.scope());
   Wishes wishes = read_wishes(body);
   homeward::HostRestore restore;
   restore.tenant = host.tenant;
@@ -136,18 +140,9 @@ Response restore_to_host(Services& services, const Request& request) {
                     "'overwrite': '{0}'",
                     machine, host.name));
   }
+  restore.is_survey = wishes.target["survey"] == true;
   restore.target = base::dump_text(wishes.target);
   return accepted(services, services.host_restores->order(restore, request.requester()));
-}
-
-}  // namespace
-
-void add_host_restore_routes(Router& router, Services& services) {
-  add_routes(router, services,
-             {
-                 {"POST", "/api/v1/hosts/{host}/restores", Privilege::host_restore, Resource::host,
-                  restore_to_host},
-             });
 }
 
 }  // namespace appliance::api

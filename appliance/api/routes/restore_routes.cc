@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/json_values.h"
+#include "appliance/restores/restore_figures.h"
 #include "appliance/restores/restore_job.h"
 #include "base/error.h"
 
@@ -19,11 +19,8 @@ using nlohmann::json;
 
 constexpr size_t kMaxRestoredDisks = 64;
 constexpr uint64_t kMaxListedRestores = 1000;
-// Jobs that are restores: to this appliance, and to hosts.
-constexpr std::array<std::string_view, 2> kRestoreKinds{"restore", "host-restore"};
 
-Response start_restore(Services& services, const Request& request) {
-  BodyFields body(request.body);
+Response restore_to_folder(Services& services, const Request& request, BodyFields& body) {
   restores::RestoreOrder order{.tenant = request.tenant(), .requested_by = request.requester()};
   std::string point = body.required_text("point");
   order.disks = body.texts("disks", kMaxRestoredDisks);
@@ -32,7 +29,7 @@ Response start_restore(Services& services, const Request& request) {
   order.in_place = body.flag("in_place");
   order.overwriting.machine_name = body.text("overwrite").value_or("");
   order.overwriting.erase_foreign = body.flag("erase_foreign");
-  order.verify = restore::verify_from_name(body.text("verify").value_or("all"));
+  order.verify = restore::verify_from_name(body.text("verify").value_or("written"));
   order.survey = body.flag("survey");
   order.rate = body.natural("rate", 1, UINT64_MAX).value_or(0);
   body.require_no_more();
@@ -46,10 +43,40 @@ Response start_restore(Services& services, const Request& request) {
                                                      services.config.restores_directory(), order));
 }
 
+Response start_restore(Services& services, const Request& request) {
+  BodyFields body(request.body);
+  std::string target = body.text("target").value_or("folder");
+  if (target == "folder") return restore_to_folder(services, request, body);
+  if (target == "host") return restore_to_host(services, request, body);
+  throw base::Error(base::ErrorCode::invalid_argument,
+                    "'target' is 'folder' (of the appliance) or 'host'");
+}
+
+// A job, and what every restore has in common, whatever its target: null where it is not known yet.
+json restore_json(const catalog::Job& job) {
+  json restore = job_json(job);
+  restores::RestoreFigures figures = restores::restore_figures(job);
+  auto known = [](const std::optional<uint64_t>& value) { return value ? json(*value) : json(); };
+  json target = nullptr;
+  if (!figures.target.kind.empty())
+    target = {{"kind", figures.target.kind}, {"name", figures.target.name}};
+  restore["target"] = target;
+  restore["survey"] = figures.is_survey;
+  restore["size"] = known(figures.size);
+  restore["differing"] = known(figures.differing);
+  restore["saved"] = figures.size && figures.differing && *figures.size >= *figures.differing
+                         ? json(*figures.size - *figures.differing)
+                         : json();
+  restore["written"] = known(figures.written);
+  restore["read_back"] = known(figures.read_back);
+  restore["received"] = known(figures.received);
+  return restore;
+}
+
 Response list_restores(Services& services, const Request& request) {
   auto limit = static_cast<uint32_t>(request.query_number("limit", 50, kMaxListedRestores));
   std::vector<catalog::Job> jobs;
-  for (std::string_view kind : kRestoreKinds) {
+  for (std::string_view kind : restores::kRestoreKinds) {
     catalog::JobFilter filter{.scope = request.scope()};
     filter.kind = kind;
     filter.subject = request.query_value("machine");
@@ -60,7 +87,7 @@ Response list_restores(Services& services, const Request& request) {
             [](const auto& a, const auto& b) { return a.id.number > b.id.number; });
   if (jobs.size() > limit) jobs.resize(limit);
   json list = json::array();
-  for (const catalog::Job& job : jobs) list.push_back(job_json(job));
+  for (const catalog::Job& job : jobs) list.push_back(restore_json(job));
   return json_response({{"restores", list}});
 }
 
@@ -75,11 +102,9 @@ Response show_restore(Services& services, const Request& request) {
                                   text.substr(0, 80)));
   }
   catalog::Job job = services.jobs.job(id);
-  bool is_restore =
-      std::find(kRestoreKinds.begin(), kRestoreKinds.end(), job.kind) != kRestoreKinds.end();
-  if (!is_restore || !request.scope().sees(job.tenant))
+  if (!restores::is_restore(job) || !request.scope().sees(job.tenant))
     throw base::Error(base::ErrorCode::not_found, fmt::format("there is no restore {}", id.number));
-  return json_response({{"restore", job_json(job)}});
+  return json_response({{"restore", restore_json(job)}});
 }
 
 }  // namespace

@@ -121,7 +121,6 @@ void add_policy_routes(Router& router, Services& services);
 void add_protection_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
 void add_alert_routes(Router& router, Services& services);
-void add_host_restore_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

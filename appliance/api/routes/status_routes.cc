@@ -138,7 +138,6 @@ void add_all_routes(Router& router, Services& services) {
   add_tenant_routes(router, services);
   add_alert_routes(router, services);
   add_agent_routes(router, services);
-  add_host_restore_routes(router, services);
 }
 
 Response accepted(Services& services, jobs::JobId id) {

@@ -167,9 +167,6 @@ void add_appliance(Table& table, const TenantThings& b) {
   table["GET " + host] = {P::host_view, Kind::foreign, b.host.id.hex()};
   table["DELETE " + host] = {P::host_forget, Kind::foreign, b.host.id.hex()};
   table["POST " + host + "/revoke"] = {P::host_revoke, Kind::foreign, b.host.name};
-  table["POST " + host + "/restores"] = {
-      P::host_restore, Kind::foreign, b.host.id.hex(),
-      fmt::format(R"({{"point": "{}", "folder": "/x"}})", b.point)};
   table["POST /api/v1/enroll"] = {P::none, Kind::open, "", "{}"};
   table["GET /api/v1/transfer"] = {P::host_work, Kind::of_host};
   table["GET /api/v1/imports"] = {P::machine_import, Kind::own};
