@@ -1,4 +1,5 @@
 #include "agent/appliance_target.h"
+#include "base/answered_error.h"
 #include "base/transfer_upgrade.h"
 
 #include "images/wire/transfer_client.h"
@@ -12,7 +13,7 @@ std::unique_ptr<base::ByteStream> ApplianceTarget::connect() const {
   return client_.upgrade(
       {"GET", base::kTransferPath, {}, ""}, base::kTransferProtocol,
       [this](const base::HttpResponse& answer) {
-        return error_of_answer(answer).with_context("the appliance " + address_ + " refused");
+        return base::error_of_answer(answer).with_context("the appliance " + address_ + " refused");
       });
 }
 

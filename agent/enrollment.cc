@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/state_layout.h"
+#include "base/answered_error.h"
 #include "base/file_system.h"
 #include "base/json_access.h"
 #include "base/private_file.h"
@@ -19,7 +20,6 @@ using base::ErrorCode;
 using nlohmann::json;
 
 constexpr size_t kMaxFile = 4 * base::kMaxPemSize;  // bytes
-constexpr size_t kMaxSentence = 1000;               // bytes of an answer's message that are shown
 constexpr std::chrono::milliseconds kAnswerTimeout = std::chrono::seconds(30);
 
 base::TlsContext context_of(const Enrollment& enrollment) {
@@ -68,35 +68,7 @@ Enrollment from_json(const json& file) {
   return enrollment;
 }
 
-ErrorCode code_of_status(int status) {
-  switch (status) {
-    case 400: return ErrorCode::invalid_argument;
-    case 401:
-    case 403: return ErrorCode::unauthorized;
-    case 404: return ErrorCode::not_found;
-    case 409: return ErrorCode::busy;
-    default: return ErrorCode::unavailable;
-  }
-}
-
 }  // namespace
-
-Error error_of_answer(const base::HttpResponse& answer) {
-  json body = base::find_json(answer.body).value_or(json());
-  if (body.is_object() && body.contains("error") && body["error"].is_object()) {
-    const json& error = body["error"];
-    if (error.contains("code") && error["code"].is_string() && error.contains("message") &&
-        error["message"].is_string()) {
-      std::string message = error["message"].get<std::string>().substr(0, kMaxSentence);
-      std::replace_if(
-          message.begin(), message.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; },
-          ' ');
-      return Error(base::error_code_from_name(error["code"].get<std::string>()), message);
-    }
-  }
-  return Error(code_of_status(answer.status),
-               fmt::format("it answered with HTTP status {}", answer.status));
-}
 
 bool says_revoked(const base::HttpResponse& answer) {
   json body = json::parse(answer.body, nullptr, false);
@@ -121,8 +93,8 @@ Enrollment enroll(const EnrollOptions& options) {
   base::HttpResponse answer =
       base::HttpClient::over_tls(options.appliance, context, kAnswerTimeout).send(request);
   if (answer.status != 200 && answer.status != 201) {
-    throw error_of_answer(answer).with_context("the appliance " + options.appliance.text() +
-                                               " refused");
+    throw base::error_of_answer(answer).with_context("the appliance " + options.appliance.text() +
+                                                     " refused");
   }
   Enrollment enrollment = read_answer(options, key, answer.body);
   check_answer(enrollment, fingerprint);
@@ -142,8 +114,8 @@ Enrollment renew(const Enrollment& enrollment) {
       {{"request", base::make_signing_request(renewed.credentials.key_pem, "muletto-agent")}});
   base::HttpResponse answer = appliance_client(enrollment).send(request);
   if (answer.status != 201) {
-    throw error_of_answer(answer).with_context("the appliance " + enrollment.appliance.text() +
-                                               " refused to renew the certificate");
+    throw base::error_of_answer(answer).with_context(
+        "the appliance " + enrollment.appliance.text() + " refused to renew the certificate");
   }
   renewed.credentials.certificate_pem = base::expect_text(
       base::parse_json(answer.body, "the answer"), "certificate", base::kMaxPemSize);

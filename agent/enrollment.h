@@ -60,8 +60,4 @@ base::HttpClient appliance_client(const Enrollment& enrollment);
 // section 8. An answer counts as the appliance's because appliance_client() connects only to it.
 bool says_revoked(const base::HttpResponse& answer);
 
-// The error that an answer of the appliance's API stands for: {"error": {"code", "message"}}, or
-// its status.
-base::Error error_of_answer(const base::HttpResponse& answer);
-
 }  // namespace agent

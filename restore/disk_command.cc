@@ -29,7 +29,7 @@ std::string choose_disk(const base::Arguments& arguments, const images::Point& p
 
 int run_disk(const base::Arguments& arguments) {
   base::StopSignals signals;
-  std::unique_ptr<images::StoreReader> store = open_store(arguments);
+  std::unique_ptr<images::StoreReader> store = open_store(arguments, signals.token());
   DiskRestore options = writing_of(arguments, signals.token());
   options.store = store_of(arguments);
   options.target = arguments.get("to");

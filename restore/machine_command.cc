@@ -131,7 +131,7 @@ int run_export(const base::Arguments& arguments, images::StoreReader& store,
 
 int run_machine(const base::Arguments& arguments) {
   base::StopSignals signals;
-  std::unique_ptr<images::StoreReader> store = open_store(arguments);
+  std::unique_ptr<images::StoreReader> store = open_store(arguments, signals.token());
   MachineRestore order;
   order.common = writing_of(arguments, signals.token());
   order.common.store = store_of(arguments);

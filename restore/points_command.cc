@@ -6,6 +6,7 @@
 #include "base/json_access.h"
 #include "base/text.h"
 #include "restore/commands.h"
+#include "restore/point_help.h"
 
 namespace restore {
 namespace {
@@ -47,7 +48,36 @@ int run_points(const base::Arguments& arguments) {
   return 0;
 }
 
+int run_disks(const base::Arguments& arguments) {
+  auto store = open_store(arguments);
+  images::Point point = store->read_point(store->find_point(arguments.get("POINT")));
+  nlohmann::json list = nlohmann::json::array();
+  for (const images::PointDisk& disk : point.disks) {
+    list.push_back({{"name", disk.name}, {"size", disk.size}});
+    if (!arguments.json()) fmt::print("{}  {}\n", disk.name, base::format_size(disk.size));
+  }
+  if (arguments.json()) {
+    fmt::print("{}\n",
+               base::dump_text({{"point", point.id.hex()},
+                                {"machine", point.machine_name},
+                                {"firmware", images::firmware_name(point.definition.firmware)},
+                                {"disks", list}}));
+  }
+  return 0;
+}
+
 }  // namespace
+
+base::Command disks_command() {
+  base::Command command;
+  command.name = "disks";
+  command.summary = "List the disks of a point";
+  command.positional = {"POINT"};
+  command.declare_options = declare_store;
+  command.run = run_disks;
+  command.notes = kPointHelp;
+  return command;
+}
 
 base::Command points_command() {
   base::Command command;

@@ -49,6 +49,13 @@ TargetState state_of(const DiskRestore& options) {
     state = S_ISBLK(status.st_mode) ? TargetState::device : TargetState::file;
   }
   if (options.format == "raw") return state;
+  if (options.store.location.empty()) {
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("from an appliance, disks are written as raw files or to devices; make a "
+                    "{} file of one afterwards, with 'qemu-img convert'",
+                    options.format));
+  }
   if (state == TargetState::device)
     throw Error(ErrorCode::invalid_argument, "a block device takes only the raw format");
   if (options.placement == Placement::in_place || options.write.survey) {

@@ -40,7 +40,7 @@ void declare_writing(base::options::options_description_easy_init add) {
       "what is there may be lost; NAME is the machine's name");
   add("erase-foreign", "with --overwrite: also what belongs to another disk");
   add("limit", value<std::string>()->value_name("SIZE"), "bytes written per second at most: 50M");
-  add("threads", value<uint32_t>()->default_value(2)->value_name("COUNT"),
+  add("threads", value<uint32_t>()->default_value(4)->value_name("COUNT"),
       "how many threads decompress, hash and write");
 }
 

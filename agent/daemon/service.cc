@@ -21,6 +21,7 @@
 #include "agent/monitor/monitored_machine.h"
 #include "agent/orders/sync_processes.h"
 #include "agent/state_layout.h"
+#include "base/answered_error.h"
 #include "base/clean_text.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -189,7 +190,7 @@ class Service {
         appliance_client(enrollment)
             .send({"POST", "/api/v1/agent/poll", {}, base::dump_text(message)});
     if (answer.status != 200) {
-      Error refusal = error_of_answer(answer).with_context(
+      Error refusal = base::error_of_answer(answer).with_context(
           "the appliance " + enrollment.appliance.text() + " refused");
       if (says_revoked(answer)) throw Revoked(refusal);
       throw refusal;

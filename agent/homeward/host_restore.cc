@@ -275,7 +275,9 @@ class HostRestore {
       try {
         if (!remote_) connect();
         last_good = Clock::now();
-        auto disk = remote_->open_disk(target.disk);
+        bool is_read_back = !order_.survey && order_.verify != restore::Verify::none;
+        auto disk = remote_->open_disk(target.disk, is_read_back ? images::ChunkCheck::by_caller
+                                                                 : images::ChunkCheck::on_arrival);
         if (!opened) opened.emplace(wish, *disk, work_directory_);
         is_writing = true;
         write(target, *disk, opened->content(), before);

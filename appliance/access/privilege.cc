@@ -56,7 +56,8 @@ constexpr std::array<std::string_view, kPrivilegeCount> kNames{"none",
                                                                "clock-view",
                                                                "clock-accept",
                                                                "file-view",
-                                                               "file-download"};
+                                                               "file-download",
+                                                               "point-fetch"};
 
 }  // namespace
 

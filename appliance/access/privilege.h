@@ -61,8 +61,9 @@ enum class Privilege {
   clock_accept,
   file_view,      // names and facts of files in points
   file_download,  // their content
+  point_fetch,    // list points and read them whole, for a restore elsewhere
 };
-constexpr size_t kPrivilegeCount = static_cast<size_t>(Privilege::file_download) + 1;
+constexpr size_t kPrivilegeCount = static_cast<size_t>(Privilege::point_fetch) + 1;
 
 std::string_view privilege_name(Privilege privilege);  // "vm-start"
 

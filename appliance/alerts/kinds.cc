@@ -88,12 +88,13 @@ constexpr std::array kKinds{
               "See with 'muletto policy preview' what would be removed; to confirm it, "
               "'muletto policy apply --now'. Otherwise fix the problem that the message "
               "names."},
-    AlertKind{kRestoreFailed, Severity::critical,
-              "a restore to a folder or a host has failed, and no later one to the same target "
-              "has succeeded",
-              "See why with 'muletto restore list' and 'muletto job follow JOB', and order it again: "
-              "it continues where it was. If the restore is not wanted any more: 'muletto alert ack "
-              "ALERT'."},
+    AlertKind{
+        kRestoreFailed, Severity::critical,
+        "a restore to a folder or a host has failed, and no later one to the same target "
+        "has succeeded",
+        "See why with 'muletto restore list' and 'muletto job follow JOB', and order it again: "
+        "it continues where it was. If the restore is not wanted any more: 'muletto alert ack "
+        "ALERT'."},
     AlertKind{kRetentionFailing, Severity::critical,
               "points that policies do not keep cannot be removed, so that the store fills",
               "Fix the problem that the message names; it is retried automatically."},

@@ -44,9 +44,9 @@ const std::map<std::string, NameList>& name_lists() {
 Names kinds_of_jobs() {
   Names kinds;
   for (const char* kind :
-       {"sync",      "import", "host-restore", "boot",   "boots",   "stop",      "wait",
-        "pull",      "verify", "bisect",       "check",  "compact", "delete",    "forget",
-        "retention", "files",  "download",     "report", "restore", "alert-test"})
+       {"sync",      "import", "host-restore", "boot",   "boots",   "stop",       "wait",
+        "pull",      "verify", "bisect",       "check",  "compact", "delete",     "forget",
+        "retention", "files",  "download",     "report", "restore", "alert-test", "fetch"})
     kinds.push_back({kind, ""});
   return kinds;
 }

@@ -2,6 +2,7 @@
 
 #include "appliance/cli/commands.h"
 #include "appliance/cli/completion_names.h"
+#include "appliance/cli/rescue_commands.h"
 
 namespace appliance::cli {
 namespace {
@@ -29,6 +30,7 @@ std::vector<base::Command> commands() {
       job_show_command(),        job_follow_command(),       job_cancel_command(),
       restore_start_command(),   restore_survey_command(),   restore_list_command(),
       restore_show_command(),    restore_download_command(), restore_to_host_command(),
+      rescue_code_command(),     rescue_list_command(),      rescue_revoke_command(),
       report_create_command(),   host_list_command(),        host_show_command(),
       host_revoke_command(),     host_forget_command(),      host_replace_command(),
       token_create_command(),    token_list_command(),       token_revoke_command(),
@@ -49,7 +51,8 @@ std::vector<base::Reference> nouns() {
       {"files", "list, find, download and compare the files of recovery points"},
       {"boot", "run recovery points as instant VMs"},
       {"verify", "prove that points boot: test boots and their verdicts"},
-      {"restore", "write points out: to files on the appliance, or here"},
+      {"restore", "write points out: to files on the appliance, to hosts, or here"},
+      {"rescue", "let a computer without a system restore itself"},
       {"sync", "create recovery points now"},
       {"policy", "set when machines are synced and which points are kept"},
       {"alert", "show and acknowledge what is wrong"},

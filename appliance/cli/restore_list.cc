@@ -48,9 +48,8 @@ int run_restore_list(const base::Arguments& arguments) {
   for (const json& restore : answer["restores"]) {
     table.add(restore, {text_of(restore, "id"), text_of(restore, "subject"),
                         short_id(restore["figures"], "point"), target_of(restore),
-                        text_of(restore, "state"),
-                        text_of(restore, "started"), duration_of(restore, "duration_ms"),
-                        outcome_of(restore)});
+                        text_of(restore, "state"), text_of(restore, "started"),
+                        duration_of(restore, "duration_ms"), outcome_of(restore)});
   }
   table.print("There are no restores.");
   return 0;
@@ -81,13 +80,13 @@ int run_restore_show(const base::Arguments& arguments) {
     sheet.add("Rate", size_of(progress, "rate") + "/s");
     sheet.add("Left", duration_of(progress, "left_ms"));
   }
-  for (auto [title, field] : std::array<std::pair<const char*, const char*>, 6>{
-           {{"Size", "size"},
-            {"Differs", "differing"},
-            {"Saved", "saved"},
-            {"Written", "written"},
-            {"Read back", "read_back"},
-            {"Received", "received"}}}) {
+  for (auto [title, field] :
+       std::array<std::pair<const char*, const char*>, 6>{{{"Size", "size"},
+                                                           {"Differs", "differing"},
+                                                           {"Saved", "saved"},
+                                                           {"Written", "written"},
+                                                           {"Read back", "read_back"},
+                                                           {"Received", "received"}}}) {
     if (restore[field].is_number()) sheet.add(title, size_of(restore, field));
   }
   if (restore["error"].is_object()) sheet.add("Error", text_of(restore["error"], "message"));

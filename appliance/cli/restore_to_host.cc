@@ -56,8 +56,7 @@ std::pair<std::string, std::string> pair_of(const std::string& text, const char*
 }
 
 json body_of(const base::Arguments& arguments) {
-  json body{
-      {"target", "host"}, {"host", arguments.get("HOST")}, {"point", arguments.get("POINT")}};
+  json body{{"target", "host"}, {"host", arguments.get("HOST")}, {"point", arguments.get("POINT")}};
   for (auto [field, option] :
        std::array<std::pair<const char*, const char*>, 5>{{{"folder", "folder"},
                                                            {"format", "format"},

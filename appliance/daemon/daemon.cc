@@ -75,6 +75,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
                                     pki::local_server_names(host_of(config_.public_address)));
   catalog_->save_fact("authority", authority_->fingerprint());
   authenticator_ = std::make_unique<api::Authenticator>(*catalog_);
+  admit_rescue_sessions();
   stores_ = std::make_unique<stores::TenantStores>(base::real_file_system(),
                                                    config_.stores_directory(), *catalog_);
   jobs::JobLimits job_limits;
@@ -106,6 +107,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   ingest_->set_space(*space_);
   host_restores_ = std::make_unique<homeward::HostRestores>(*catalog_, *stores_, *jobs_);
   ingest_->set_tickets(*host_restores_);
+  fetches_ = std::make_unique<rescue::PointFetches>(*stores_, *jobs_);
 
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
   looks_ = std::make_unique<files::FileLooks>(*stores_, *jobs_);
@@ -154,6 +156,8 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   services_->retention = retention_.get();
   services_->policies = policies_.get();
   services_->host_restores = host_restores_.get();
+  services_->rescue_codes = &rescue_codes_;
+  services_->fetches = fetches_.get();
   api::add_all_routes(router_, *services_);
   api::add_event_routes(router_, events_);
   api::ServerOptions options;
@@ -168,7 +172,8 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   server_ = std::make_unique<api::Server>(
       options, router_, *authenticator_, authority_->server_context({}),
       [this](base::ByteStream& stream, const api::Principal& sender) {
-        if (sender.host) ingest_->serve(stream, *sender.host);
+        if (sender.fetches) serve_fetch(stream, sender);
+        else if (sender.host) ingest_->serve(stream, *sender.host);
         else ingest_->serve_import(stream, *sender.imports_into, access::Requester(sender.name));
       });
   // Last: its workers start at once, and a daemon that cannot bind its port must start nothing.

@@ -21,6 +21,8 @@
 #include "appliance/points/point_deletion.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
+#include "appliance/rescue/point_fetches.h"
+#include "appliance/rescue/rescue_codes.h"
 #include "appliance/restores/restore_alerts.h"
 #include "appliance/retention/retention_service.h"
 #include "appliance/schedule/alert_loop.h"
@@ -59,6 +61,9 @@ class Daemon {
   void watch_points();
   void watch_vms();  // on the VM keeper's thread; never throws
   alerts::AlertHook alert_events();
+  // In rescue_sessions.cc.
+  void admit_rescue_sessions();
+  void serve_fetch(base::ByteStream& stream, const api::Principal& reader);
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT at which this machine reaches the daemon
   boot::BootSettings boot_settings();
@@ -89,6 +94,8 @@ class Daemon {
   std::unique_ptr<ingest::CommitListener> point_events_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<homeward::HostRestores> host_restores_;
+  rescue::RescueCodes rescue_codes_;
+  std::unique_ptr<rescue::PointFetches> fetches_;
   std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<files::FileLooks> looks_;

@@ -14,7 +14,8 @@ namespace {
 using catalog::Job;
 using catalog::JobState;
 
-constexpr uint32_t kMaxMissed = 1000;   // jobs of each kind that are looked at when the daemon starts
+constexpr uint32_t kMaxMissed =
+    1000;  // jobs of each kind that are looked at when the daemon starts
 constexpr uint32_t kMaxAlerts = 10'000;
 
 alerts::Condition condition_of(const Job& job) {

@@ -117,8 +117,9 @@ class RestoreJob {
   }
 
   void begin_figures(const std::string& folder, jobs::JobContext& context) {
-    figures_ = {{"point", order_.point.hex()}, {"folder", folder},       {"survey", order_.survey},
-                {"files", json::array()},      {"disks", json::array()}, {"notes", json::array()},
+    figures_ = {{"point", order_.point.hex()}, {"folder", folder},
+                {"survey", order_.survey},     {"files", json::array()},
+                {"disks", json::array()},      {"notes", json::array()},
                 {"format", order_.format},     {"host_paths", json::array()}};
     figures_["target"] = {{"kind", "folder"}, {"name", order_.folder}};
     context.set_figures(base::dump_text(figures_));

@@ -222,9 +222,9 @@ class Link {
 
 class RemoteDisk : public DiskReader {
  public:
-  RemoteDisk(std::shared_ptr<Link> link, uint32_t number)
-      : link_(std::move(link)), number_(number), disk_(link_->readable().point.disks[number]),
-        chunk_size_(link_->hasher().chunk_size()),
+  RemoteDisk(std::shared_ptr<Link> link, uint32_t number, ChunkCheck check)
+      : link_(std::move(link)), number_(number), check_(check),
+        disk_(link_->readable().point.disks[number]), chunk_size_(link_->hasher().chunk_size()),
         chunk_count_((disk_.size + chunk_size_ - 1) / chunk_size_) {}
 
   const PointDisk& disk() const override { return disk_; }
@@ -339,6 +339,7 @@ class RemoteDisk : public DiskReader {
   }
 
   void check(const std::vector<Whole>& chunks) const {
+    if (check_ == ChunkCheck::by_caller) return;
     bool good = true;
     size_t i = 0;
     for (; i + 1 < chunks.size(); i += 2) {
@@ -352,6 +353,7 @@ class RemoteDisk : public DiskReader {
 
   std::shared_ptr<Link> link_;
   const uint32_t number_;
+  const ChunkCheck check_;
   const PointDisk disk_;
   const uint64_t chunk_size_, chunk_count_;
   base::LruCache<uint64_t, const List> lists_{kCachedLists};
@@ -366,12 +368,12 @@ class LinkedPoint : public RemotePoint {
   const ChunkHasher& hasher() const override { return link_->hasher(); }
   uint64_t received_size() const override { return link_->received_size(); }
 
-  std::unique_ptr<DiskReader> open_disk(std::string_view name) override {
+  std::unique_ptr<DiskReader> open_disk(std::string_view name, ChunkCheck check) override {
     point().disk(name);  // throws not_found
     const std::vector<PointDisk>& disks = point().disks;
     auto found = std::find_if(disks.begin(), disks.end(),
                               [&](const PointDisk& disk) { return disk.name == name; });
-    return std::make_unique<RemoteDisk>(link_, static_cast<uint32_t>(found - disks.begin()));
+    return std::make_unique<RemoteDisk>(link_, static_cast<uint32_t>(found - disks.begin()), check);
   }
 
  private:

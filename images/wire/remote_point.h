@@ -21,6 +21,14 @@ namespace images {
 // A request asks for no more plaintext, except that it asks for one chunk. Bytes.
 constexpr uint64_t kReadRequestSize = 4ull << 20;
 
+// Who compares chunks that arrive with their ids.
+enum class ChunkCheck {
+  on_arrival,
+  // The caller writes what it reads somewhere, reads that back and compares it with chunk_ids(): to
+  // hash it twice would cost a restore a fifth of its time.
+  by_caller,
+};
+
 class RemotePoint {
  public:
   // Uses the connection up: nothing has been sent on it. Throws unauthorized if the ticket is not
@@ -37,9 +45,11 @@ class RemotePoint {
   virtual const ChunkHasher& hasher() const = 0;
 
   // Throws not_found. The reader keeps the connection open. Its calls throw what the appliance
-  // answered, unavailable when the connection broke, and corrupt if a chunk does not match its id;
+  // answered, unavailable when the connection broke, and corrupt if a chunk cannot be decoded, or
+  // does not match its id and `check` is on_arrival;
   // after a failure of the connection every call throws it.
-  virtual std::unique_ptr<DiskReader> open_disk(std::string_view name) = 0;
+  virtual std::unique_ptr<DiskReader> open_disk(std::string_view name,
+                                                ChunkCheck check = ChunkCheck::on_arrival) = 0;
 
   // Bytes of frames that arrived so far.
   virtual uint64_t received_size() const = 0;

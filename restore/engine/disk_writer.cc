@@ -59,6 +59,12 @@ class DiskWriter {
 
   WriteResult run() {
     WriteResult result;
+    if (!options_.survey && options_.verify == Verify::written) {
+      // What is found equal now is not read again: it has to come from the medium, not from the page
+      // cache, where an interrupted restore may have left it.
+      target_.sync();
+      target_.drop_cache();
+    }
     run_phase(WritePhase::compare);
     result.compare_ms = milliseconds_since(phase_begin_);
     if (!options_.survey) {
@@ -218,14 +224,24 @@ class DiskWriter {
       std::vector<ChunkId> wanted = disk_.chunk_ids(begin, end - begin);
       std::vector<ChunkId> found = target_ids(begin, end - begin, buffers.old_bytes);
       for (uint64_t i = 0; i < wanted.size(); ++i)
-        if (wanted[i] != found[i]) throw_misread(begin + i);
+        if (wanted[i] != found[i]) throw_misread(begin + i, wanted[i]);
       verified_ += chunk_end(end - 1) - begin * chunk_size_;
       begin = end;
     }
     looked_at_ += chunk_end(last - 1) - first * chunk_size_;
   }
 
-  [[noreturn]] void throw_misread(uint64_t chunk) const {
+  // Whose fault it is decides what helps: the source is read once more, and compared.
+  [[noreturn]] void throw_misread(uint64_t chunk, const ChunkId& wanted) const {
+    base::Bytes plain(chunk_size_);
+    disk_.read(chunk * chunk_size_,
+               base::MutableByteView(plain).first(chunk_end(chunk) - chunk * chunk_size_));
+    if (hasher_.id_of(plain) != wanted) {
+      throw Error(ErrorCode::corrupt,
+                  fmt::format("the disk '{}' has other bytes at {} than its point says: its store, "
+                              "or who sends it, is damaged; do not start the machine from {}",
+                              disk_.disk().name, chunk * chunk_size_, target_.path()));
+    }
     throw Error(ErrorCode::io,
                 fmt::format("{} returns other bytes at {} than were written there. Its medium is "
                             "faulty, or another program wrote to it: do not start the machine "

@@ -49,8 +49,8 @@ std::string_view verify_name(Verify verify);     // "none", "written", "all"
 Verify verify_from_name(std::string_view name);  // throws invalid_argument
 
 struct WriteOptions {
-  uint32_t thread_count = 2;
-  uint64_t rate_limit = 0;  // bytes fetched per second; 0: none
+  uint32_t thread_count = 4;  // more than processors: some wait for the disks
+  uint64_t rate_limit = 0;    // bytes fetched per second; 0: none
   bool survey =
       false;  // only compares: nothing is written, and bytes_differing says how much would be
   Verify verify = Verify::written;

@@ -27,6 +27,7 @@ class ModelDisk : public images::DiskReader {
   const base::Bytes& content() const { return content_; }
   uint64_t fail_at = ~0ull;  // reads of this byte fail
   uint64_t lie_at = ~0ull;   // reads of this byte return another one than its chunk's id names
+  std::atomic<uint64_t> lie_count = ~0ull;  // that many of these reads; the others tell the truth
   std::atomic<uint64_t> read_size = 0;
 
   const images::PointDisk& disk() const override { return disk_; }
@@ -35,7 +36,10 @@ class ModelDisk : public images::DiskReader {
     if (fail_at >= offset && fail_at < offset + out.size())
       throw base::Error(base::ErrorCode::corrupt, "damaged");
     std::copy_n(content_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
-    if (lie_at >= offset && lie_at < offset + out.size()) out[lie_at - offset] ^= 0x80;
+    if (lie_at >= offset && lie_at < offset + out.size() && lie_count > 0) {
+      --lie_count;
+      out[lie_at - offset] ^= 0x80;
+    }
     read_size += out.size();
   }
   std::vector<images::Extent> extents(uint64_t offset, uint64_t length) override {

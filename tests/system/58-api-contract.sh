@@ -9,10 +9,10 @@ require_commands qemu-img jq curl nbdkit virsh openssl
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
-# Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 48-console), an answer without an
+# Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 79-restore-remote, 48-console), an answer without an
 # end (57-events), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows), files of points (94-files),
 # and a test boot's picture, which needs a machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder
+record_api --all-but openTransfer,openImport,fetchPoint,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {
@@ -172,6 +172,20 @@ v1 DELETE "/verifications/$number/correction" > /dev/null
 bisect=$(v1 POST /machines/empty/bisect | json .job.id)
 v1 POST "/jobs/$bisect/cancel" > /dev/null
 for path in /status /machines/web "/jobs?limit=1000"; do v1 GET "$path" > /dev/null; done
+
+# ---- restores elsewhere
+rescue=$(v1 POST /rescues '{"machines": ["web"], "minutes": 5}')
+refused 404 POST /rescues '{"machines": ["nobody"]}'
+refused 400 POST /rescues '{"machines": []}'
+refused 403 POST /rescue-sessions '{"code": "wrong"}'
+v1 POST /rescue-sessions "{\"code\": \"$(json .rescue.code <<< "$rescue")\"}" > /dev/null
+v1 GET /rescues | jq -e '.rescues[0].used' > /dev/null
+v1 GET "/fetch/points?machine=web" | jq -e '.points | length > 0' > /dev/null
+v1 GET "/fetch/points/web@latest" | jq -e '.point.machine == "web"' > /dev/null
+refused 404 GET /fetch/points/nobody@latest
+refused 426 GET /fetch
+v1 DELETE "/rescues/$(json .rescue.id <<< "$rescue")" > /dev/null
+refused 404 DELETE /rescues/999
 
 # ---- a restore to a host
 v1 POST /restores '{"target": "host", "host": "hv1", "point": "web@latest", "in_place": true, "survey": true}' > /dev/null

@@ -1,6 +1,7 @@
 // Determines who sent a request. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,11 @@ class Authenticator {
  public:
   explicit Authenticator(catalog::HostRecords& catalog) : catalog_(catalog) {}
 
+  // Who else a secret may belong to than the holder of a token: a rescue session. Call it before the
+  // first request.
+  using FindGuest = std::function<std::optional<Principal>(std::string_view secret)>;
+  void set_guests(FindGuest find) { find_guest_ = std::move(find); }
+
   // `authorization` is the header's value, empty if there is none. Throws unauthorized for a wrong
   // token and for the certificate of an unknown host, HostRevoked for that of a revoked one;
   // without either the principal is anonymous.
@@ -37,6 +43,7 @@ class Authenticator {
 
  private:
   catalog::HostRecords& catalog_;
+  FindGuest find_guest_;
 };
 
 // The secret in "Bearer SECRET". Throws unauthorized for another scheme.

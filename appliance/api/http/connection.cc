@@ -245,23 +245,33 @@ asio::awaitable<Parsed> parse(Connection& connection, Parser& parser, std::funct
   co_return Parsed::complete;
 }
 
-bool wants_import(const Parser& parser) {
+bool is_to(const Parser& parser, std::string_view path) {
   return path_of(std::string_view(parser.get().target().data(), parser.get().target().size())) ==
-         base::kImportPath;
+         path;
 }
 
 bool wants_transfer(const Parser& parser) {
   return beast::iequals(parser.get()[http::field::upgrade], base::kTransferProtocol) &&
-         (parser.get().target() == base::kTransferPath || wants_import(parser));
+         (parser.get().target() == base::kTransferPath || is_to(parser, base::kImportPath) ||
+          is_to(parser, base::kFetchPath));
 }
 
-// Throws unauthorized for a tenant outside of the operator's scope.
-access::TenantName tenant_of_import(const Parser& parser, const Principal& principal) {
+access::Privilege needed_for_transfer(const Parser& parser) {
+  if (is_to(parser, base::kImportPath)) return access::Privilege::machine_import;
+  if (is_to(parser, base::kFetchPath)) return access::Privilege::point_fetch;
+  return access::Privilege::host_work;
+}
+
+// What an operator's connection, or that of a rescue session, is for. Throws unauthorized for a
+// tenant outside of its scope.
+void complete(Principal& principal, const Parser& parser) {
   Request request;
   request.target = std::string(parser.get().target());
   request.query = parse_target(request.target).query;
   request.principal = principal;
-  return request.tenant();
+  if (is_to(parser, base::kImportPath)) principal.imports_into = request.tenant();
+  if (is_to(parser, base::kFetchPath))
+    principal.fetches = {request.tenant(), request.query_value("point")};
 }
 
 // The principal that upgrades. Throws the reason if it is refused.
@@ -272,10 +282,8 @@ asio::awaitable<Principal> require_sender(Connection& connection, const Parser& 
   };
   Principal principal =
       co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
-  bool is_import = wants_import(parser);
-  require_privilege(principal,
-                    is_import ? access::Privilege::machine_import : access::Privilege::host_work);
-  if (is_import) principal.imports_into = tenant_of_import(parser, principal);
+  require_privilege(principal, needed_for_transfer(parser));
+  complete(principal, parser);
   if (parser.get().method() != http::verb::get || !connection.pending.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 "upgrade with GET, and send nothing before the answer 101");

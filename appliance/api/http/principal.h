@@ -1,7 +1,9 @@
 // The caller's identity, and the access a route requires. Values.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "appliance/access/privilege.h"
@@ -14,6 +16,7 @@ namespace appliance::api {
 enum class Role {
   anonymous,  // no credentials, on the TLS port
   agent,      // a host, identified by its certificate
+  rescue,     // a computer that is being restored, with a session of a rescue code
   admin,      // root on this machine's socket, or the bearer of an operator's token
 };
 
@@ -28,6 +31,15 @@ struct Principal {
   std::string name;                   // "root", "token 1a2b…", "host alpha"; anonymous: empty
   // Of an operator whose connection was handed over for an import: into which tenant.
   std::optional<access::TenantName> imports_into{};
+  // Of a rescue session: its number, and the only machines whose points it may read.
+  uint64_t rescue = 0;
+  std::set<std::string> rescued_machines{};
+  // Of a connection that was handed over to read a point.
+  struct Fetch {
+    access::TenantName tenant;
+    std::string point;
+  };
+  std::optional<Fetch> fetches{};
 };
 
 // The request has no credentials: the answer (401) asks for them.

@@ -252,16 +252,16 @@ class Server::Implementation {
 
   // The slots beyond the shared ones are for hosts and tenants without a session: no host and no
   // tenant can take all.
-  // All imports count as one host.
+  // All imports and fetches count as one host.
   void take_place(const catalog::HostId& host, const catalog::TenantName& tenant) {
     auto sessions = sessions_.lock();
     size_t of_host = sessions->of_host[host], of_tenant = sessions->of_tenant[tenant];
     size_t places =
         options_.limits.upgraded_connections + (of_host == 0 ? 1 : 0) + (of_tenant == 0 ? 1 : 0);
     if (of_host >= options_.limits.host_sessions) {
-      throw Error(ErrorCode::busy,
-                  fmt::format("{} sessions of this host, or imports, already run; try again later",
-                              of_host));
+      throw Error(ErrorCode::busy, fmt::format("{} sessions of this host, or imports and restores "
+                                               "elsewhere, already run; try again later",
+                                               of_host));
     }
     if (stopped_ || sessions->count >= places) {
       throw Error(ErrorCode::busy,
@@ -281,7 +281,9 @@ class Server::Implementation {
 
   HandOver reserve_upgrade(const Principal& sender) {
     catalog::HostId host = sender.host ? sender.host->id : catalog::HostId{};
-    catalog::TenantName tenant = sender.host ? sender.host->tenant : sender.imports_into.value();
+    catalog::TenantName tenant = sender.host      ? sender.host->tenant
+                                 : sender.fetches ? sender.fetches->tenant
+                                                  : sender.imports_into.value();
     take_place(host, tenant);
     std::shared_ptr<void> slot(nullptr,
                                [this, host, tenant](void*) { give_place_back(host, tenant); });

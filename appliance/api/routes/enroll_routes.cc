@@ -78,6 +78,7 @@ void add_enroll_routes(Router& router, Services& services) {
           {"GET", base::kTransferPath, Privilege::host_work, Resource::host_itself,
            ask_for_upgrade},
           {"GET", base::kImportPath, Privilege::machine_import, Resource::tenant, ask_for_upgrade},
+          {"GET", base::kFetchPath, Privilege::point_fetch, Resource::tenant, ask_for_upgrade},
       });
 }
 

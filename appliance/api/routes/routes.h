@@ -51,6 +51,11 @@ namespace appliance::homeward {
 class HostRestores;
 }
 
+namespace appliance::rescue {
+class PointFetches;
+class RescueCodes;
+}  // namespace appliance::rescue
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it must outlive the router and is thread-safe.
@@ -83,6 +88,8 @@ struct Services {
   alerts::AlertChannels* channels = nullptr;         // never null in the daemon
   files::FileLooks* looks = nullptr;                 // never null in the daemon
   homeward::HostRestores* host_restores = nullptr;   // never null in the daemon
+  rescue::RescueCodes* rescue_codes = nullptr;       // never null in the daemon
+  rescue::PointFetches* fetches = nullptr;           // never null in the daemon
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };
@@ -121,6 +128,7 @@ void add_policy_routes(Router& router, Services& services);
 void add_protection_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
 void add_alert_routes(Router& router, Services& services);
+void add_rescue_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

@@ -131,6 +131,7 @@ void add_all_routes(Router& router, Services& services) {
   add_report_routes(router, services);
   add_restore_routes(router, services);
   add_disk_routes(router, services);
+  add_rescue_routes(router, services);
   add_retention_routes(router, services);
   add_policy_routes(router, services);
   add_protection_routes(router, services);

@@ -18,11 +18,10 @@ const catalog::TenantName kTenant(catalog::kDefaultTenant);
 struct Alerts {
   std::unique_ptr<catalog::FreshCatalog> fresh = catalog::make_catalog("sqlite");
   std::vector<std::string> changes;  // "+" or "-", and the subject
-  alerts::AlertBook book{fresh->get(),
-                         [this](const catalog::Alert& alert, alerts::AlertChange change) {
-                           changes.push_back(
-                               (change == alerts::AlertChange::opened ? "+" : "-") + alert.subject);
-                         }};
+  alerts::AlertBook book{
+      fresh->get(), [this](const catalog::Alert& alert, alerts::AlertChange change) {
+        changes.push_back((change == alerts::AlertChange::opened ? "+" : "-") + alert.subject);
+      }};
   std::unique_ptr<RestoreAlerts> restores =
       std::make_unique<RestoreAlerts>(fresh->get(), fresh->get());
   uint64_t now_ms = 1000;
@@ -36,8 +35,7 @@ struct Alerts {
     job.subject = "web";
     job.id = fresh->get().add_job(job);
     job.state = state;
-    job.figures =
-        fmt::format(R"({{"target": {{"kind": "host", "name": "{}"}}{}}})", target, more);
+    job.figures = fmt::format(R"({{"target": {{"kind": "host", "name": "{}"}}{}}})", target, more);
     if (state != JobState::succeeded) {
       job.error_code = base::ErrorCode::io;
       job.error_message = "the cable was cut";

@@ -74,6 +74,14 @@ void add_machines(Table& table, const TenantThings& b) {
   table["GET " + disk + "/raw"] = {P::point_restore, Kind::foreign, b.point};
   table["GET " + disk + "/extents"] = {P::point_restore, Kind::foreign, b.point};
   table["GET " + disk + "/checksum"] = {P::point_restore, Kind::foreign, b.point};
+  table["GET /api/v1/rescues"] = {P::point_restore, Kind::list};
+  table["POST /api/v1/rescues"] = {P::point_restore, Kind::foreign, "",
+                                   fmt::format(R"({{"machines": ["{}"]}})", b.machine)};
+  table["DELETE /api/v1/rescues/{id}"] = {P::point_restore, Kind::foreign, b.rescue};
+  table["POST /api/v1/rescue-sessions"] = {P::none, Kind::open, "", "{}"};
+  table["GET /api/v1/fetch"] = {P::point_fetch, Kind::own};
+  table["GET /api/v1/fetch/points"] = {P::point_fetch, Kind::list};
+  table["GET /api/v1/fetch/points/{point}"] = {P::point_fetch, Kind::foreign, b.point};
   table["GET /api/v1/restores"] = {P::job_view, Kind::list};
   table["POST /api/v1/restores"] = {P::point_restore, Kind::foreign, "",
                                     fmt::format(R"({{"point": "{}", "folder": "out"}})", b.point)};

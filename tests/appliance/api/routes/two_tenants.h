@@ -20,6 +20,8 @@
 #include "appliance/policy/policy.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
+#include "appliance/rescue/point_fetches.h"
+#include "appliance/rescue/rescue_codes.h"
 #include "appliance/retention/retention_service.h"
 #include "appliance/schedule/clock_trust.h"
 #include "appliance/schedule/duties.h"
@@ -40,7 +42,7 @@ struct TenantThings {
   base::Credentials host_credentials;
   catalog::Token token;
   std::string token_secret;
-  std::string job, restore, alert, verification;
+  std::string job, restore, rescue, alert, verification;
   std::unique_ptr<jobs::AttachedJob> running, restoring;
 };
 
@@ -231,6 +233,9 @@ class TwoTenants {
     things.restoring =
         jobs_.attach({"restore", things.tenant, things.machine, access::Requester::schedule()});
     things.restore = std::to_string(things.restoring->id().number);
+    things.rescue = std::to_string(
+        rescue_codes_.make({things.tenant, {things.machine}, 3'600'000}, access::Requester("root"))
+            .code.id);
     catalog->open_alert({.tenant = things.tenant,
                          .kind = "host-silent",
                          .subject = things.host.name,
@@ -274,6 +279,8 @@ class TwoTenants {
   points::PointMarking marking_{*catalog, stores_, access::NodeId{}, "cellar"};
   retention::RetentionService retention_{*catalog, stores_, jobs_, deletion_, surroundings()};
   files::FileLooks looks_{stores_, jobs_};
+  rescue::RescueCodes rescue_codes_;
+  rescue::PointFetches fetches_{stores_, jobs_};
   Services services_{.config = config_,
                      .catalog = *catalog,
                      .stores = stores_,
@@ -294,7 +301,9 @@ class TwoTenants {
                      .policies = &policies_,
                      .duties = &duties_,
                      .channels = &channels_,
-                     .looks = &looks_};
+                     .looks = &looks_,
+                     .rescue_codes = &rescue_codes_,
+                     .fetches = &fetches_};
   Authenticator authenticator_{*catalog};
   std::unique_ptr<Server> server_;
 };
