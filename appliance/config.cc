@@ -65,6 +65,7 @@ const std::map<std::string, Setter>& setters() {
       {"boot.libvirt_uri", text_into(&Config::libvirt_uri)},
       {"boot.tpm_directory", text_into(&Config::tpm_directory)},
       {"console.novnc_directory", text_into(&Config::novnc_directory)},
+      {"page.folder", text_into(&Config::page_folder)},
       {"limits.job_threads",
        [](Config& config, const toml::node& node, const std::string& name) {
          config.job_threads = count_of(node, name, 64);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/catalog/machine_history.h"
 #include "appliance/catalog/records.h"
 
 namespace appliance::catalog {
@@ -45,6 +46,10 @@ class MachineRecords {
   // From now on only `host` may write the machine; nullopt: no host. Throws not_found.
   virtual void assign_machine(const TenantName& tenant, std::string_view name,
                               const std::optional<HostId>& host) = 0;
+
+  // Of all machines of the tenant that had a point or a test boot; others are not in it. A few
+  // queries, however many machines there are.
+  virtual MachineHistories machine_histories(const TenantName& tenant, uint64_t now_ms) = 0;
 
   virtual MachineTraces machine_traces(const TenantName& tenant, std::string_view machine_name) = 0;
   // Removes everything about a machine without points, in every aggregate; its alerts close. Throws

@@ -37,7 +37,7 @@ grep -q -- --state-directory "$WORK/help"
 # ---- the API's description has every route with its methods, and no other
 "$SOURCE/tests/tools/api-contract" routes > "$WORK/described"
 { # A path is any that the sources name; a daemon that is asked with another method says which it knows.
-  grep -rhoE --include='*.cc' --include='*.h' '"/(api/v1|console|assets|novnc)/[^"]*"' "$SOURCE/appliance/api"
+  grep -rhoE --include='*.cc' --include='*.h' '"/((api/v1|console|assets|novnc|page)/[^"]*)?"' "$SOURCE/appliance/api"
   cut -d ' ' -f 2 "$WORK/described"
 } | tr -d '"' | sed 's/[.]\{3\}}/}/' | sort -u > "$WORK/paths"
 while read -r path; do

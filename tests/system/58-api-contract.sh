@@ -49,7 +49,11 @@ done_job() {
 # ---- a host with an agent, and two machines
 "$SOURCE/tests/guests/build-guest" "$WORK/web.raw" --hostname web
 truncate -s 8M "$WORK/empty.raw"
-printf '[alerts]\ncommand = "/bin/true"\n[verification]\nwatch_on = "1s"\n' > "$WORK/mulettod.toml"
+mkdir "$WORK/page"
+echo '<!doctype html><title>Muletto</title>' > "$WORK/page/index.html"
+echo 'export {};' > "$WORK/page/main-1.js"
+printf '[alerts]\ncommand = "/bin/true"\n[verification]\nwatch_on = "1s"\n[page]\nfolder = "%s"\n' "$WORK/page" \
+  > "$WORK/mulettod.toml"
 start_appliance --config "$WORK/mulettod.toml"
 write_agent_config agent "web=$WORK/web.raw" "empty=$WORK/empty.raw"
 enroll_agent hv1 --config "$WORK/agent.toml"
@@ -63,11 +67,13 @@ printf 'changed' | dd of="$WORK/web.raw" bs=1 seek=$((1 << 20)) conv=notrunc sta
 done_job "$(v1 POST /machines/web/sync)" > /dev/null
 
 # ---- what can be seen
-for path in /status /machines /machines/web /machines/web/traces /machines/web/checks /points "/points?machine=web" \
+for path in /status /overview "/overview?tenant=default" /machines /machines/web /machines/web/traces /machines/web/checks /points "/points?machine=web" \
   "/points/$first" /policies /policies/default "/alerts?closed=true" /alert-kinds /clock /tenants /store \
   "/jobs?kind=sync&state=succeeded&limit=5" /tokens /hosts /boots; do
   v1 GET "$path" > /dev/null
 done
+api GET / > /dev/null
+api GET /page/main-1.js > /dev/null
 job=$(v1 GET "/jobs?subject=web" | json '.jobs[0].id')
 v1 GET "/jobs/$job/log?after=0" > /dev/null
 v1 GET "/jobs/$job/log?follow=true" | tail -1 | jq -e '.job.state == "succeeded"' > /dev/null

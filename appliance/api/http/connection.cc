@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <optional>
@@ -43,11 +44,11 @@ struct Connection {
 // Status line and fields, up to the line that says how the body's length is told.
 std::string head_of(const Response& response, bool keep_alive) {
   auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(response.status)));
-  std::string head = fmt::format(
-      "HTTP/1.1 {} {}\r\nServer: mulettod\r\nContent-Type: {}\r\nCache-Control: no-store\r\n"
-      "Connection: {}\r\n",
-      response.status, std::string_view(reason.data(), reason.size()), response.content_type,
-      keep_alive ? "keep-alive" : "close");
+  std::string head =
+      fmt::format("HTTP/1.1 {} {}\r\nServer: mulettod\r\nContent-Type: {}\r\nConnection: {}\r\n",
+                  response.status, std::string_view(reason.data(), reason.size()),
+                  response.content_type, keep_alive ? "keep-alive" : "close");
+  if (!response.headers.contains("Cache-Control")) head += "Cache-Control: no-store\r\n";
   for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);
   return head;
 }
@@ -105,6 +106,8 @@ Request make_request(Parser& parser) {
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
   request.range = field_text(parser, http::field::range);
+  request.accepts_gzip =
+      http::token_list(field_text(parser, http::field::accept_encoding)).exists("gzip");
   request.body = std::move(message.body());
   return request;
 }

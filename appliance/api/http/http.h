@@ -31,7 +31,8 @@ struct Request {
   std::map<std::string, std::string> query;        // decoded
   std::map<std::string, std::string> path_values;  // values for the {words} of the route, decoded
   std::string body;
-  std::string range{};  // the header Range, as sent; empty: the whole
+  std::string range{};        // the header Range, as sent; empty: the whole
+  bool accepts_gzip = false;  // the header Accept-Encoding names gzip
   Principal principal;
 
   // The query's field; empty if it was not given.

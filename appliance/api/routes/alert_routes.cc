@@ -18,23 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-json alert_json(const catalog::Alert& alert) {
-  auto time = [](const std::optional<uint64_t>& time_ms) {
-    return time_ms ? json(base::format_time_ms(*time_ms)) : json(nullptr);
-  };
-  const alerts::AlertKind& kind = alerts::kind_of(alert.kind);
-  return {{"id", alert.id},
-          {"tenant", alert.tenant.text()},
-          {"kind", alert.kind},
-          {"severity", alerts::severity_name(kind.severity)},
-          {"advice", kind.advice},
-          {"subject", alert.subject},
-          {"message", alert.message},
-          {"opened", base::format_time_ms(alert.opened_ms)},
-          {"closed", time(alert.closed_ms)},
-          {"acknowledged", time(alert.acknowledged_ms)}};
-}
-
 Response list_alerts(Services& services, const Request& request) {
   json list = json::array();
   bool all = request.query_value("closed") == "true";
@@ -97,6 +80,23 @@ Response test_channels(Services& services, const Request& request) {
 }
 
 }  // namespace
+
+json alert_json(const catalog::Alert& alert) {
+  auto time = [](const std::optional<uint64_t>& time_ms) {
+    return time_ms ? json(base::format_time_ms(*time_ms)) : json(nullptr);
+  };
+  const alerts::AlertKind& kind = alerts::kind_of(alert.kind);
+  return {{"id", alert.id},
+          {"tenant", alert.tenant.text()},
+          {"kind", alert.kind},
+          {"severity", alerts::severity_name(kind.severity)},
+          {"advice", kind.advice},
+          {"subject", alert.subject},
+          {"message", alert.message},
+          {"opened", base::format_time_ms(alert.opened_ms)},
+          {"closed", time(alert.closed_ms)},
+          {"acknowledged", time(alert.acknowledged_ms)}};
+}
 
 void add_alert_routes(Router& router, Services& services) {
   add_routes(

@@ -27,6 +27,7 @@ nlohmann::json machine_json(const catalog::Machine& machine);
 nlohmann::json standing_json(const schedule::Standing& standing);
 nlohmann::json recovery_json(const catalog::ProvedRecovery& proved);
 nlohmann::json verification_json(const catalog::Verification& seen);  // without its evidence
+nlohmann::json alert_json(const catalog::Alert& alert);
 nlohmann::json job_json(const catalog::Job& job);
 nlohmann::json job_log_line_json(const catalog::JobLogLine& line);
 nlohmann::json point_row_json(const catalog::PointRow& row);

@@ -113,6 +113,8 @@ void add_file_routes(Router& router, Services& services);
 void add_job_routes(Router& router, Services& services);
 void add_boot_routes(Router& router, Services& services);
 void add_console_routes(Router& router, Services& services);
+void add_page_routes(Router& router, Services& services);
+void add_overview_routes(Router& router, Services& services);
 void add_boot_pull_routes(Router& router, Services& services);
 void add_boot_sequence_routes(Router& router, Services& services);
 void add_store_routes(Router& router, Services& services);

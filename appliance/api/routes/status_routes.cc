@@ -115,11 +115,13 @@ void add_routes(Router& router, Services& services, std::initializer_list<RouteR
 void add_all_routes(Router& router, Services& services) {
   add_status_routes(router, services);
   add_machine_routes(router, services);
+  add_overview_routes(router, services);
   add_point_routes(router, services);
   add_file_routes(router, services);
   add_job_routes(router, services);
   add_boot_routes(router, services);
   add_console_routes(router, services);
+  add_page_routes(router, services);
   add_boot_pull_routes(router, services);
   add_boot_sequence_routes(router, services);
   add_store_routes(router, services);

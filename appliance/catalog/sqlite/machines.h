@@ -17,6 +17,7 @@ class SqliteMachineRecords : public virtual MachineRecords {
                         std::string_view name, const HostId& host) override;
   void assign_machine(const TenantName& tenant, std::string_view name,
                       const std::optional<HostId>& host) override;
+  MachineHistories machine_histories(const TenantName& tenant, uint64_t now_ms) override;
   MachineTraces machine_traces(const TenantName& tenant, std::string_view machine_name) override;
   void forget_machine(const TenantName& tenant, std::string_view machine_name,
                       uint64_t now_ms) override;

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 15> kMigrations{
+constexpr std::array<const char*, 16> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -343,6 +343,11 @@ CREATE TABLE taught_rules (
   taught_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX taught_rules_by_machine ON taught_rules(tenant, machine);
+)sql",
+    // 16: what overviews of many machines say of points and test boots, without reading their rows.
+    R"sql(
+CREATE INDEX points_seen ON points(tenant, machine, time_ms);
+CREATE INDEX verifications_seen ON verifications(tenant, machine, started_ms, verdict, recovery_ms);
 )sql",
 };
 

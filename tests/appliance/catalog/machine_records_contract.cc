@@ -47,6 +47,49 @@ TEST_CASE("records of machines keep the contract", "[catalog]") {
     CHECK(records->machines(TenantName("acme")).empty());
     CHECK_FALSE(records->find_machine("acme", "web"));
   }
+  SECTION("histories count points and test boots by periods of 24 hours") {
+    constexpr uint64_t kHour = 3'600'000;
+    const uint64_t now = 400 * 24 * kHour;
+    std::vector<images::PointSummary> points;
+    for (uint64_t age : {1 * kHour, 23 * kHour, 25 * kHour, 29 * 24 * kHour, 31 * 24 * kHour})
+      points.push_back(make_point("web", now - age));
+    points.push_back(make_point("ahead", now + kHour));
+    catalog.set_points(tenant, points);
+    auto test = [&](const char* verdict, uint64_t age) {
+      Verification seen;
+      seen.tenant = tenant;
+      seen.machine_name = "web";
+      seen.point = images::PointId::random();
+      seen.why = "nightly";
+      seen.verdict = verdict;
+      seen.reasons = seen.checks = seen.evidence = "[]";
+      seen.started_ms = now - age;
+      seen.recovery_ms =
+          verdict == std::string("pass") ? std::optional<uint64_t>(age) : std::nullopt;
+      return catalog.add_verification(seen, {});
+    };
+    test("pass", 60 * 24 * kHour);
+    test("pass", 26 * kHour);
+    test("inconclusive", 5 * kHour);
+    int64_t newest = test("fail", 2 * kHour);
+    MachineHistories histories = records->machine_histories(tenant, now);
+    const MachineHistory& web = histories.at("web");
+    REQUIRE(web.days.size() == kHistoryDays);
+    CHECK(web.days[0].point_count == 2);
+    CHECK(web.days[1].point_count == 1);
+    CHECK(web.days[29].point_count == 1);
+    CHECK(web.days[0].fail_count == 1);
+    CHECK(web.days[0].pass_count == 0);
+    CHECK(web.days[1].pass_count == 1);
+    REQUIRE(web.newest_test);
+    CHECK(web.newest_test->number == newest);
+    CHECK(web.newest_test->verdict == "fail");
+    REQUIRE(web.recovery_times.size() == 1);
+    CHECK(web.recovery_times[0].recovery_ms == 26 * kHour);
+    CHECK(histories.at("ahead").days[0].point_count == 1);
+    catalog.add_tenant("acme", 1);
+    CHECK(records->machine_histories(TenantName("acme"), now).empty());
+  }
   SECTION("points that nobody's host wrote are not for the first agent that comes along") {
     Host alpha = enrolled(catalog, "alpha");
     images::PointSummary point = make_point("imported", 100);

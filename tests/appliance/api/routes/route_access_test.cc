@@ -32,6 +32,7 @@ using Table = std::map<std::string, Expected>;
 void add_machines(Table& table, const TenantThings& b) {
   using P = Privilege;
   std::string machine = "/api/v1/machines/{name}";
+  table["GET /api/v1/overview"] = {P::machine_view, Kind::list};
   table["GET /api/v1/machines"] = {P::machine_view, Kind::list};
   table["GET " + machine] = {P::machine_view, Kind::foreign, b.machine};
   table["DELETE " + machine] = {P::machine_forget, Kind::foreign, b.machine};
@@ -115,6 +116,8 @@ void add_boots(Table& table, const TenantThings& b) {
   table["POST " + boot + "/console/ticket"] = {P::vm_console, Kind::foreign, b.boot};
   // Without a privilege, since a ticket may be the proof; without a ticket it is as the others.
   table["GET " + boot + "/console/ws"] = {P::none, Kind::foreign, b.boot};
+  table["GET /"] = {P::none, Kind::open};
+  table["GET /page/{name}"] = {P::none, Kind::open, "main.js"};
   table["GET /console/{boot}"] = {P::none, Kind::open, b.boot};
   table["GET /assets/{name}"] = {P::none, Kind::open, "console.js"};
   table["GET /novnc/{path...}"] = {P::none, Kind::open, "nothing.js"};
