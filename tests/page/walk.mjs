@@ -88,11 +88,21 @@ try {
   await until(async () => (await bright()) > 100, "the screen is dark", 120);
   await page.locator("details.card summary").click();
   await until(() => page.locator("pre.log", { hasText: "READY" }).count(), "the guest is up", 180);
+  // As on a keyboard: a guest's Shift has to be held for what is shifted.
+  const type = async (text) => {
+    for (const character of text) {
+      const key = character === ">" ? "Period" : /[A-Z]/.test(character) ? `Key${character}` : undefined;
+      await page.keyboard.press(key ? `Shift+${key}` : character === "\n" ? "Enter" : character === " " ? "Space" : character, { delay: 30 });
+      await page.waitForTimeout(40);
+    }
+  };
   await page.locator(".console canvas").first().click();
-  await page.keyboard.type("root\n", { delay: 60 });
-  await page.waitForTimeout(1500);
-  await page.keyboard.type("echo typed here > /dev/ttyS0\n", { delay: 60 });
-  await until(() => page.locator("pre.log", { hasText: "typed here" }).count(), "what was typed arrives in the guest", 60);
+  await type("root\n");
+  await until(async () => {
+    await type("echo typed here > /dev/ttyS0\n");
+    await page.waitForTimeout(3000);
+    return page.locator("pre.log", { hasText: "typed here" }).count();
+  }, "what was typed arrives in the guest", 90);
 
   say("the daemon is restarted: the page says so, recovers, misses nothing");
   await visit(page, "#/machines");

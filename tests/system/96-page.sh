@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 420
+# timeout: 600
 # The page, in a real browser on a real appliance: sign in, alerts, search, a file's bytes, disaster up to a guest that is
 # typed to, a restart of the daemon, every page in five languages on desktop and phone, checked by axe-core.
 . "$(dirname "$0")/lib.sh"
@@ -32,7 +32,7 @@ wait_until 30 "the alert is there" has_alert
 
 token=$(muletto token create --for operator -o json | json .token.token)
 start_background walk node "$tools/walk.mjs" "https://$(appliance_address)/" "$token" "$WORK"
-wait_until 240 "the walk comes to the restart" sh -c "test -e '$WORK/stop' || ! kill -0 $(background_pid walk)"
+wait_until 420 "the walk comes to the restart" sh -c "test -e '$WORK/stop' || ! kill -0 $(background_pid walk)"
 if [ -e "$WORK/stop" ]; then
   stop_background mulettod
   sleep 4

@@ -24,7 +24,7 @@ mke2fs -q -t ext4 -d "$WORK/files" "$WORK/disk.img"
 store=$WORK/state/stores/default
 muletto store init "$store"
 for name in "$machine" 'javascript:alert(1)' "'\"><script>alert(2)</script>"; do
-  faketime -f -2d muletto store import "$store" --machine "$name" --disk "vda=$WORK/disk.img" --format raw
+  LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketime.so.1) FAKETIME=-2d muletto store import "$store" --machine "$name" --disk "vda=$WORK/disk.img" --format raw
 done
 start_appliance --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"
 muletto tenant adopt default > /dev/null

@@ -12,12 +12,14 @@ export interface Asked<T> {
 }
 
 export interface Options {
-  on?: LiveEvent["event"][]; // events after which it is asked again
+  on?: LiveEvent["event"][]; // events after which it is asked again at once
+  calm?: LiveEvent["event"][]; // and those after which it is asked again within 20 s: large answers, frequent events
   everyMs?: number; // and how often anyhow, while the page can be seen
 }
 
 const kept = new Map<string, unknown>();
 const kMostKept = 60;
+const kCalmMs = 20_000;
 standing.subscribe((now) => {
   if (now !== "signed-in") kept.clear();
 });
@@ -54,22 +56,27 @@ export function useAnswer<P extends GetPath>(path: P | null, words: Words = {}, 
     };
   }, [reload]);
   const events = (options.on ?? []).join();
+  const calm = (options.calm ?? []).join();
   useEffect(() => {
-    let timer = 0;
+    let timer = 0, due = 0;
     const stop = listen((event) => {
-      if (event !== "everything" && !events.split(",").includes(event.event)) return;
+      const isSoon = event === "everything" || events.split(",").includes(event.event);
+      if (!isSoon && !calm.split(",").includes(event.event)) return;
       // A burst of events is one question.
-      if (timer) return;
+      const when = Date.now() + (isSoon ? 250 : kCalmMs);
+      if (timer && due <= when) return;
+      clearTimeout(timer);
+      due = when;
       timer = window.setTimeout(() => {
         timer = 0;
         reload();
-      }, 250);
+      }, when - Date.now());
     });
     return () => {
       stop();
       clearTimeout(timer);
     };
-  }, [reload, events]);
+  }, [reload, events, calm]);
   useEffect(() => {
     if (!options.everyMs) return;
     const timer = setInterval(() => document.visibilityState === "visible" && reload(), options.everyMs);

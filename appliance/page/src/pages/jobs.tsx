@@ -42,7 +42,7 @@ export function JobRow({ job }: { job: JobFacts }) {
 
 export function Jobs() {
   const state = place.value.query.get("state") ?? "";
-  const asked = useAnswer("/api/v1/jobs", { query: { state, limit: 300 } }, { on: ["job-begun", "job-ended"], everyMs: 3000 });
+  const asked = useAnswer("/api/v1/jobs", { query: { state, limit: 200 } }, { on: ["job-begun", "job-ended"], everyMs: 4000 });
   return (
     <>
       <Head title={t("nav.jobs")} note={t("jobs.note")}>

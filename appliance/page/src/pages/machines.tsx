@@ -10,7 +10,7 @@ import { Action, Card, Empty, Head, Pill, Problems, say, Shown, Text, Time, useP
 import { machineLink, type OverviewRow, VerdictPill } from "../parts/machine-bits";
 
 export function Machines() {
-  const asked = useAnswer("/api/v1/overview", { query: { tenant: tenant.value } }, { on: ["point-arrived", "job-ended"], everyMs: 60_000 });
+  const asked = useAnswer("/api/v1/overview", { query: { tenant: tenant.value } }, { calm: ["point-arrived", "job-ended"], everyMs: 60_000 });
   const [filter, setFilter] = useState("");
   return (
     <>

@@ -13,7 +13,7 @@ type OverviewAnswer = Answer<"/api/v1/overview", "get">;
 
 export function Overview() {
   const asked = useAnswer("/api/v1/overview", { query: { tenant: tenant.value } },
-    { on: ["alert-opened", "alert-closed", "point-arrived", "job-ended"], everyMs: 60_000 });
+    { on: ["alert-opened", "alert-closed"], calm: ["point-arrived", "job-ended"], everyMs: 60_000 });
   return <Shown asked={asked} what="wait.overview">{(data) => <Look data={data} reload={asked.reload} />}</Shown>;
 }
 
