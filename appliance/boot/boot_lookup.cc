@@ -174,6 +174,13 @@ InstantVm BootLookup::describe(const BootRecord& record, DomainState domain) con
   }
   vm.state = state_of(record.phase, domain);
   if (domain == DomainState::off) vm.problem = record.problem;
+  if (record.holder == Holder::nobody) {
+    vm.problem =
+        fmt::format("Failback {} is bringing it home: nobody runs it now.", record.failback);
+  } else if (record.holder == Holder::home) {
+    vm.problem = fmt::format("Failback {} brought it home; what it wrote here is kept meanwhile.",
+                             record.failback);
+  }
   if (domain == DomainState::paused_by_io_error) {
     bool full = free_bytes(settings_.state_directory) < kFreeDiskToResume;
     vm.problem = full ? "The appliance's disk is full: the VM is paused until there is room."

@@ -63,6 +63,26 @@ std::string join_reasons(const std::vector<std::string>& reasons) {
   return text;
 }
 
+// For what would take a machine away from under its failback.
+void require_no_failback(const BootRecord& record) {
+  if (record.failback == 0) return;
+  throw Error(ErrorCode::busy,
+              fmt::format("failback {0} is bringing {1} home: see 'muletto failback show {0}', and "
+                          "end it first",
+                          record.failback, record.vm.machine_name));
+}
+
+void require_holder(const BootRecord& record, Holder needed) {
+  if (record.holder == needed) return;
+  throw Error(ErrorCode::busy,
+              fmt::format("{} is not started here: {}; see 'muletto failback show {}'",
+                          record.vm.machine_name,
+                          record.holder == Holder::home     ? "it runs at home, or may run there"
+                          : record.holder == Holder::nobody ? "it is on its way home"
+                                                            : "it is not on its way home",
+                          record.failback));
+}
+
 bool is_instant(const BootRecord& record) { return record.vm.purpose == Purpose::instant; }
 
 }  // namespace
@@ -148,6 +168,7 @@ void BootOperations::stop(const BootId& id, const StopOptions& options) {
   auto lock = lock_of(id);
   BootRecord record = lookup_.open_own_record(id);
   BootPaths paths = lookup_.paths_of(id);
+  require_no_failback(record);
   if (options.shutdown_timeout_s != 0) wait_for_shutdown(record, options.shutdown_timeout_s);
   record.phase = Phase::stopping;
   record.keep_overlay = options.keep_overlay;
@@ -161,6 +182,7 @@ InstantVm BootOperations::change(const BootId& id, const BootChanges& changes) {
   std::lock_guard<std::mutex> admission(admission_mutex_);
   BootRecord record = lookup_.open_own_record(id);
   record.vm.restart = changes.restart.value_or(record.vm.restart);
+  if (changes.timeline) require_no_failback(record);
   if (changes.timeline == Timeline::instant) {
     if (auto other = lookup_.other_holder(record.vm)) {
       throw Error(ErrorCode::busy, fmt::format("the instant VM {} of {} holds its timeline",
@@ -175,6 +197,7 @@ InstantVm BootOperations::change(const BootId& id, const BootChanges& changes) {
 void BootOperations::power(const BootId& id, PowerAction action) {
   auto lock = lock_of(id);
   BootRecord record = lookup_.open_own_record(id);
+  require_holder(record, Holder::here);
   const std::string& domain = record.vm.domain_name;
   bool off = hypervisor_.state(domain) == DomainState::off;
   if (off != (action == PowerAction::power_on)) {
@@ -238,15 +261,19 @@ void BootOperations::bring_up(BootRecord& record, const Preparation& prepared,
   base::write_file_durably(base::real_file_system(), paths.domain_path, base::as_bytes(xml));
   if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::fresh);
   step("Starting QEMU");
-  run_domain(record, paths, xml);
+  run_domain(record, paths, xml, GuestStart::running);
 }
 
-void BootOperations::run_domain(BootRecord& record, const BootPaths& paths,
-                                const std::string& xml) {
+void BootOperations::run_domain(BootRecord& record, const BootPaths& paths, const std::string& xml,
+                                GuestStart how) {
+  // What counts is what is on the disk, whatever the caller holds.
+  Holder needed = how == GuestStart::running ? Holder::here : Holder::nobody;
+  require_holder(read_record(base::real_file_system(), paths), needed);
   for (const VmNetworkCard& card : record.vm.network_cards) {
     if (card.mode != NetworkMode::bridge) hypervisor_.ensure_network({card.source, card.mode});
   }
-  hypervisor_.start(xml);
+  if (how == GuestStart::running) hypervisor_.start(xml);
+  else hypervisor_.start_paused(xml);
   if (record.vm.is_local) return;
   std::vector<BackingExport> exports;
   for (const VmDisk& disk : record.vm.disks) {
@@ -314,7 +341,8 @@ void BootOperations::power_off(BootRecord& record) {
   }
 }
 
-void BootOperations::start_again(BootRecord& record, const BootPaths& paths) {
+void BootOperations::start_again(BootRecord& record, const BootPaths& paths, GuestStart how) {
+  require_holder(record, how == GuestStart::running ? Holder::here : Holder::nobody);
   std::lock_guard<std::mutex> admission(admission_mutex_);
   uint64_t room = free_memory(hypervisor_.facts(), lookup_.promised_memory());
   if (record.vm.memory_size > room) {
@@ -330,7 +358,7 @@ void BootOperations::start_again(BootRecord& record, const BootPaths& paths) {
     start_export(record, paths, ExportUse::reboot);
   if (is_instant(record)) define_tracked(hypervisor_, record, xml, Overlays::used);
   write_record(base::real_file_system(), paths, record);
-  run_domain(record, paths, xml);
+  run_domain(record, paths, xml, how);
 }
 
 // One machine, one truth: if another VM holds the machine's timeline, this one does not.

@@ -30,6 +30,11 @@ enum class ExportUse {
   running,     // the guest is already running
 };
 
+enum class GuestStart {
+  running,
+  paused,  // only so that its disks can be read: the guest does nothing
+};
+
 class BootOperations {
  public:
   // All must outlive it. Creates the folders of `settings`.
@@ -69,8 +74,10 @@ class BootOperations {
   void start_export(const BootRecord& record, const BootPaths& paths, ExportUse use);
   void end_export(const BootPaths& paths);  // no error if there is none
   // From its overlays, whatever the state of export, run folder and QEMU. The record is saved.
-  // Throws unavailable if its memory is not available, corrupt if an overlay is damaged.
-  void start_again(BootRecord& record, const BootPaths& paths);
+  // Throws unavailable if its memory is not available, corrupt if an overlay is damaged, busy if the
+  // record's holder does not allow it: a guest runs only with `here`, and is read only with `nobody`.
+  void start_again(BootRecord& record, const BootPaths& paths,
+                   GuestStart how = GuestStart::running);
   // Everything of a stop after it has been recorded; can be repeated.
   void finish_stop(BootRecord& record, const BootPaths& paths);
 
@@ -84,7 +91,8 @@ class BootOperations {
   // only if an overlay cannot be made again after that failed.
   void prepare_guest(BootRecord& record, const Preparation& prepared, const BootPaths& paths);
   // Networks and the domain; used for the first start and for switching on again.
-  void run_domain(BootRecord& record, const BootPaths& paths, const std::string& xml);
+  void run_domain(BootRecord& record, const BootPaths& paths, const std::string& xml,
+                  GuestStart how);
   void power_on(BootRecord& record);   // throws busy if it may not join its networks now
   void power_off(BootRecord& record);  // without asking the guest
   // Leaves the machine's timeline to another VM that holds it, with a note.

@@ -13,6 +13,7 @@
 #include "appliance/boot/boot_operations.h"
 #include "appliance/boot/boot_tending.h"
 #include "appliance/boot/files/vm_files.h"
+#include "appliance/boot/handover.h"
 #include "appliance/boot/windows_look.h"
 #include "base/error.h"
 #include "base/file_system.h"
@@ -29,13 +30,15 @@ class BootService::Implementation {
   Implementation(BootSettings settings_given, Hypervisor& hypervisor_given)
       : settings(std::move(settings_given)), hypervisor(hypervisor_given),
         lookup(settings, hypervisor), operations(settings, hypervisor, lookup),
-        tending(settings, hypervisor, lookup, operations) {}
+        tending(settings, hypervisor, lookup, operations),
+        handover(hypervisor, lookup, operations) {}
 
   const BootSettings settings;
   Hypervisor& hypervisor;
   const BootLookup lookup;
   BootOperations operations;
   BootTending tending;
+  Handover handover;
   GuestNetworks networks;
 };
 
@@ -168,6 +171,8 @@ void BootService::mark_boot_complete(const BootId& id) {
 void BootService::forget_traces(const images::StoreId& store, const images::MachineId& machine) {
   implementation_->operations.traces().forget(BootTraceCache::key(store, machine));
 }
+
+Handover& BootService::handover() { return implementation_->handover; }
 
 AdoptReport BootService::adopt() { return implementation_->tending.adopt(); }
 std::vector<std::string> BootService::tend() {

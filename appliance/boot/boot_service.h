@@ -34,6 +34,8 @@
 
 namespace appliance::boot {
 
+class Handover;
+
 struct BootSettings {
   std::string state_directory;  // "/var/lib/muletto": boots live in its folder vms/
   // "/run/muletto": sockets, in its folder vms/; a short path (107 bytes).
@@ -162,6 +164,9 @@ class BootService {
   std::string serial_log(const BootId& id, uint64_t offset, uint64_t limit);
   // Its size in bytes. If it has become smaller it was restarted: logs are bounded.
   uint64_t serial_size(const BootId& id);
+
+  // Bringing VMs home (handover.h). Lives as long as the service.
+  Handover& handover();
 
   // Once, when the program starts: adopts what is running, completes unfinished stops, cleans up
   // unfinished starts. VMs that were interrupted are left to tend().

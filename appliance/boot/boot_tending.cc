@@ -123,6 +123,11 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
     record->phase = Phase::started;
     write_record(base::real_file_system(), paths, *record);
   }
+  if (record->holder != Holder::here) {
+    end_stray(*record, domain, report.cleaned);
+    domain = hypervisor_.state(record->vm.domain_name);
+    runs = domain != DomainState::off;
+  }
   if (runs) {
     report.running.push_back(lookup_.describe(*record, domain));
     return;
@@ -139,6 +144,22 @@ void BootTending::adopt_one(const BootId& id, DomainState domain, AdoptReport& r
   operations_.end_export(paths);
   remove_run_folder(paths);
   report.resting.push_back(lookup_.describe(*record, domain));
+}
+
+// Somebody else started it, with virsh for example, while it is on its way home or at home. Paused it
+// is only being read.
+void BootTending::end_stray(const BootRecord& record, DomainState seen,
+                            std::vector<std::string>& done) {
+  auto runs = [](DomainState state) {
+    return state == DomainState::running || state == DomainState::shutting_down;
+  };
+  // What was seen before the lock was taken may be outdated.
+  if (!runs(seen) || !runs(hypervisor_.state(record.vm.domain_name))) return;
+  hypervisor_.destroy(record.vm.domain_name);
+  done.push_back(fmt::format(
+      "The VM of {} was started here by somebody else while failback {} brings it home; "
+      "it is ended.",
+      record.vm.machine_name, record.failback));
 }
 
 // What a crash left of starts of this node before their first record.
@@ -223,6 +244,17 @@ void BootTending::tend_one(const BootId& id, DomainState domain, bool exported,
   if (!record || !lookup_.is_own(record->vm)) return;
   if (record->phase == Phase::starting || record->phase == Phase::stopping) {
     finish_what_failed(*record, done);
+    return;
+  }
+  if (record->holder != Holder::here) {
+    try {
+      end_stray(*record, domain, done);
+    } catch (const std::exception& error) {
+      done.push_back(
+          fmt::format("The VM of {} runs here though it must not, and cannot be ended: "
+                      "{}.",
+                      record->vm.machine_name, error.what()));
+    }
     return;
   }
   if (record->phase != Phase::started) return;

@@ -42,6 +42,8 @@ class BootTending {
   // One attempt; a failure is written into the record, not thrown.
   void restart(BootRecord& record, const BootPaths& paths, std::vector<std::string>& done);
   void finish_what_failed(BootRecord& record, std::vector<std::string>& done);
+  // Ends the VM if it runs here though its holder does not allow it.
+  void end_stray(const BootRecord& record, DomainState seen, std::vector<std::string>& done);
   void clean_unfinished(std::vector<std::string>& done);
   void clean_run_folders(const std::map<BootId, DomainState>& domains,
                          std::vector<std::string>& done);

@@ -63,6 +63,11 @@ InstantVm BootOperations::unprepare(const BootId& id) {
   auto lock = lock_of(id);
   BootRecord record = lookup_.open_own_record(id);
   BootPaths paths = lookup_.paths_of(id);
+  if (record.failback != 0) {
+    throw Error(ErrorCode::busy,
+                fmt::format("failback {} is bringing {} home: its disks stay as they are",
+                            record.failback, record.vm.machine_name));
+  }
   if (!base::real_file_system().exists(windows_record_path(paths))) {
     throw Error(ErrorCode::not_found,
                 fmt::format("nothing was changed in a Windows of {}, or it was taken back already",

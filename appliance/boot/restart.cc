@@ -42,6 +42,7 @@ void define_tracked(Hypervisor& hypervisor, const BootRecord& record, const std:
 }
 
 AfterEnd after_end(const BootRecord& record, DomainEnd end, uint64_t now_ms) {
+  if (record.holder != Holder::here) return AfterEnd::rest;
   if (end == DomainEnd::guest || end == DomainEnd::destroyed) return AfterEnd::rest;
   if (record.vm.purpose == Purpose::test) return AfterEnd::rest;
   if (record.vm.restart == RestartPolicy::wait) return AfterEnd::wait;

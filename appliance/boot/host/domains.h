@@ -91,6 +91,8 @@ class Domains {
   // Starts a domain, a transient one unless it is defined; returns when QEMU runs. Throws with the
   // hypervisor's error message.
   virtual void start(const std::string& domain_xml) = 0;
+  // The same, but its processors stand still: the guest does nothing, and its disks can be read.
+  virtual void start_paused(const std::string& domain_xml) = 0;
   // Makes reads of the domain's backing exports wait, instead of failing, while an export is
   // unavailable.
   virtual void enable_reconnect(const std::string& name,

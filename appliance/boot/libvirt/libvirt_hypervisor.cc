@@ -191,10 +191,9 @@ class LibvirtHypervisor : public Hypervisor {
     return domain == nullptr ? DomainEnd::unknown : libvirt::last_end(domain.get());
   }
 
-  void start(const std::string& domain_xml) override {
-    Connection connection = connection_.now();
-    Domain domain(virDomainCreateXML(connection.get(), domain_xml.c_str(), 0));
-    if (domain == nullptr) throw last_error("QEMU did not start");
+  void start(const std::string& domain_xml) override { create(domain_xml, 0); }
+  void start_paused(const std::string& domain_xml) override {
+    create(domain_xml, VIR_DOMAIN_START_PAUSED);
   }
 
   void enable_reconnect(const std::string& name,
@@ -336,6 +335,12 @@ class LibvirtHypervisor : public Hypervisor {
   }
 
  private:
+  void create(const std::string& domain_xml, unsigned flags) {
+    Connection connection = connection_.now();
+    Domain domain(virDomainCreateXML(connection.get(), domain_xml.c_str(), flags));
+    if (domain == nullptr) throw last_error("QEMU did not start");
+  }
+
   // Must not outlive `domain`.
   static Monitor monitor_of(const Domain& domain) {
     return [&domain](const std::string& request) {

@@ -24,6 +24,15 @@ constexpr auto kPhases =
                                                   {Phase::kept, "kept"},
                                                   {Phase::ended, "ended"}});
 
+constexpr auto kHolders = base::enum_names<Holder>(
+    "a holder of a machine",
+    {{Holder::here, "here"}, {Holder::nobody, "nobody"}, {Holder::home, "home"}});
+
+Holder holder_from_name(const std::string& name) {
+  if (auto holder = kHolders.find(name)) return *holder;
+  throw Error(ErrorCode::corrupt, "unknown holder '" + name + "'");
+}
+
 Phase phase_from_name(const std::string& name) {
   if (auto phase = kPhases.find(name)) return *phase;
   throw Error(ErrorCode::corrupt, "unknown phase '" + name + "'");
@@ -90,6 +99,9 @@ BootRecord parse_record(const json& object) {
   record.problem = object.value("problem", "");
   record.failed_restarts = object.value("failed_restarts", 0u);
   record.next_restart_ms = object.value("next_restart_ms", uint64_t{0});
+  record.holder = holder_from_name(object.value("holder", "here"));
+  record.start_number = object.value("start_number", "");
+  record.failback = object.value("failback", int64_t{0});
   for (const json& disk : object.at("disks")) {
     vm.disks.push_back({.name = disk.at("name"),
                         .target = disk.value("target", disk.at("name").get<std::string>()),
@@ -104,6 +116,8 @@ BootRecord parse_record(const json& object) {
 }
 
 }  // namespace
+
+std::string_view holder_name(Holder holder) { return kHolders.name(holder); }
 
 std::string BootPaths::overlay_path(std::string_view disk_name) const {
   // A disk's name may contain any character; a file's may not.
@@ -171,6 +185,9 @@ std::string record_to_json(const BootRecord& record) {
       {"problem", record.problem},
       {"failed_restarts", record.failed_restarts},
       {"next_restart_ms", record.next_restart_ms},
+      {"holder", kHolders.name(record.holder)},
+      {"start_number", record.start_number},
+      {"failback", record.failback},
   };
   if (vm.restarted_ms) object["restarted_ms"] = *vm.restarted_ms;
   return base::dump_text(object, 2) + "\n";

@@ -19,6 +19,14 @@ enum class Phase {
   ended,     // the guest or a person switched it off, or it waits: it is not restarted
 };
 
+// Who may run the machine while it is brought home (docs/failback.md). Every start asks it.
+enum class Holder {
+  here,    // this appliance may
+  nobody,  // its end here was seen, and home has no order to start it yet
+  home,    // home may have started it
+};
+std::string_view holder_name(Holder holder);  // "here", "nobody", "home"
+
 struct BootRecord {
   Phase phase = Phase::starting;
   // Everything except state, problem (see below), console and the overlays' sizes, which are
@@ -32,6 +40,9 @@ struct BootRecord {
   std::string problem;          // a sentence: why it is not running though it should; empty: none
   uint32_t failed_restarts = 0;  // in a row
   uint64_t next_restart_ms = 0;  // UTC; not before
+  Holder holder = Holder::here;
+  std::string start_number;  // of the order to start it at home, once it was `home`
+  int64_t failback = 0;      // the number of the failback that brings it home; 0: none does
 };
 
 // The paths of one boot's files.

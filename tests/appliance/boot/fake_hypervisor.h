@@ -69,6 +69,11 @@ class FakeHypervisor : public Hypervisor, public Bridges {
     size_t begin = xml.find("<name>") + 6;
     domains[xml.substr(begin, xml.find("</name>") - begin)] = {xml};
   }
+  void start_paused(const std::string& xml) override {
+    start(xml);
+    size_t begin = xml.find("<name>") + 6;
+    domains.at(xml.substr(begin, xml.find("</name>") - begin)).state = DomainState::paused;
+  }
   std::string refusal;  // of every domain
   std::string refusal_of(const std::string&) override { return refusal; }
   void define(const std::string& xml) override {
