@@ -18,6 +18,12 @@
 
 namespace images {
 
+// Which chunks of a disk differ from another state of it, as far as they were compared.
+struct DiskChanges {
+  uint64_t next = 0;             // the first chunk that was not compared; the disk's end: all were
+  std::vector<uint64_t> chunks;  // ascending, below `next`
+};
+
 class DiskReader : public DiskSource {
  public:
   virtual const PointDisk& disk() const = 0;
@@ -34,6 +40,11 @@ class DiskReader : public DiskSource {
   // zeros. Reads no data. So whoever holds another state of the disk, and hashes that with
   // hasher(), knows what differs. Throws corrupt if a tree node is damaged or missing.
   virtual std::vector<ChunkId> chunk_ids(uint64_t first_chunk, uint64_t count) = 0;
+
+  // The chunks from `first` on that differ from those of `base`, a disk of the same size in the same
+  // store whose point somebody keeps from being deleted; at most `max_count` (> 0). Costs as much as
+  // the two differ. Throws corrupt as chunk_ids(), unsupported if this reader has no tree.
+  virtual DiskChanges changes_since(const PointDisk& base, uint64_t first, size_t max_count);
 
   // Chunk `number` in the form in which it is stored, so that it can be sent without compressing it
   // again; empty for a chunk of zeros. The bytes are in `buffer` until the next call with it. Throws

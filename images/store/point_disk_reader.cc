@@ -112,6 +112,48 @@ std::vector<ChunkId> PointDiskReader::chunk_ids(uint64_t first_chunk, uint64_t c
   return ids;
 }
 
+DiskChanges PointDiskReader::changes_since(const PointDisk& base, uint64_t first,
+                                           size_t max_count) {
+  lease_->require_held();
+  CHECK(base.size == disk_.size && max_count > 0);
+  DiskChanges changes;
+  changes.next = first;
+  if (append_changes(base.root, disk_.root, store_->shape.height - 1, 0, max_count, changes))
+    changes.next = store_->shape.chunk_count(disk_.size);
+  return changes;
+}
+
+bool PointDiskReader::append_changes(const ChunkId& before, const ChunkId& now, uint32_t level,
+                                     uint64_t number, size_t max_count, DiskChanges& changes) {
+  if (before == now) return true;
+  const TreeShape& shape = store_->shape;
+  auto node_of = [&](const ChunkId& id) -> std::shared_ptr<const format::Node> {
+    if (id.is_zero()) return nullptr;
+    auto node = store_->load_node(id);
+    if (node->level != level) throw Error(ErrorCode::corrupt, "a tree node is at the wrong level");
+    return node;
+  };
+  auto old_node = node_of(before), new_node = node_of(now);
+  const uint32_t child_bits = shape.fanout_bits * level;  // chunks below one child
+  const uint64_t end = shape.chunk_count(disk_.size);
+  for (uint64_t i = 0; i < shape.fanout; ++i) {
+    uint64_t child = number * shape.fanout + i;
+    uint64_t from = child << child_bits, to = (child + 1) << child_bits;
+    if (from >= end) break;
+    if (to <= changes.next) continue;
+    ChunkId old_id = old_node ? old_node->children[i] : ChunkId{};
+    ChunkId new_id = new_node ? new_node->children[i] : ChunkId{};
+    if (level > 0) {
+      if (!append_changes(old_id, new_id, level - 1, child, max_count, changes)) return false;
+    } else if (old_id != new_id) {
+      if (changes.chunks.size() == max_count) return false;
+      changes.chunks.push_back(child);
+      changes.next = child + 1;
+    }
+  }
+  return true;
+}
+
 EncodedChunk PointDiskReader::encoded_chunk(uint64_t number, base::Bytes& buffer) {
   lease_->require_held();
   std::optional<ChunkId> id = find_id(number);

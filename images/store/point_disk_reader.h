@@ -30,6 +30,7 @@ class PointDiskReader : public DiskReader {
   std::vector<Extent> extents(uint64_t offset, uint64_t length) override;
   const ChunkHasher& hasher() const override { return store_->hasher; }
   std::vector<ChunkId> chunk_ids(uint64_t first_chunk, uint64_t count) override;
+  DiskChanges changes_since(const PointDisk& base, uint64_t first, size_t max_count) override;
   EncodedChunk encoded_chunk(uint64_t number, base::Bytes& buffer) override;
 
  private:
@@ -43,6 +44,10 @@ class PointDiskReader : public DiskReader {
   void fetch_chunk(uint64_t chunk, const ChunkId& id, uint64_t from, base::MutableByteView out);
   void append_extents(const ChunkId& id, uint32_t level, uint64_t number, uint64_t first,
                       uint64_t last, std::vector<Extent>& extents);
+  // The places in [changes.next, end of the disk) at which the subtrees of two ids differ. False once
+  // there are `max_count` of them.
+  bool append_changes(const ChunkId& before, const ChunkId& now, uint32_t level, uint64_t number,
+                      size_t max_count, DiskChanges& changes);
   void append_extent(uint64_t first, uint64_t last, ExtentKind kind, std::vector<Extent>& extents);
 
   std::shared_ptr<StoreContext> store_;

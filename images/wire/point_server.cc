@@ -49,9 +49,9 @@ class PointServer {
   }
 
  private:
-  using Request = std::variant<wire::ListChunks, wire::GetChunks>;
+  using Request = std::variant<wire::ListChunks, wire::GetChunks, wire::ListChanges>;
   struct State {
-    std::deque<Request> waiting;
+    std::deque<std::unique_ptr<Request>> waiting;
     uint64_t next_request = 0;
     size_t unanswered = 0;
     bool stopping = false;
@@ -66,6 +66,14 @@ class PointServer {
       uint64_t chunk_count = count_of(list.disk);
       if (list.first >= chunk_count || list.count > chunk_count - list.first)
         throw Error(ErrorCode::invalid_argument, "LIST_CHUNKS asks beyond the end of the disk");
+      return list;
+    }
+    if (frame.type == wire::FrameType::list_changes) {
+      wire::ListChanges list = wire::decode_list_changes(frame.payload);
+      if (!opened_.base)
+        throw Error(ErrorCode::invalid_argument, "LIST_CHANGES for a point without a base");
+      if (list.first >= count_of(list.disk))
+        throw Error(ErrorCode::invalid_argument, "LIST_CHANGES asks beyond the end of the disk");
       return list;
     }
     if (frame.type != wire::FrameType::get_chunks) {
@@ -97,13 +105,13 @@ class PointServer {
     }
     ++state->next_request;
     ++state->unanswered;
-    state->waiting.push_back(std::move(request));
+    state->waiting.push_back(std::make_unique<Request>(std::move(request)));
     changed_.notify_one();
   }
 
   void work() {
     try {
-      while (std::optional<Request> request = next()) {
+      while (std::unique_ptr<Request> request = next()) {
         std::visit([this](const auto& each) { answer(each); }, *request);
       }
     } catch (const Error& error) {
@@ -113,12 +121,13 @@ class PointServer {
     }
   }
 
-  std::optional<Request> next() {
+  // Null: there is nothing more to do.
+  std::unique_ptr<Request> next() {
     auto state = state_.lock();
     state.wait(changed_,
                [&] { return state->stopping || state->failure || !state->waiting.empty(); });
-    if (state->stopping || state->failure) return std::nullopt;
-    Request request = std::move(state->waiting.front());
+    if (state->stopping || state->failure) return nullptr;
+    std::unique_ptr<Request> request = std::move(state->waiting.front());
     state->waiting.pop_front();
     return request;
   }
@@ -132,6 +141,13 @@ class PointServer {
   void answer(const wire::ListChunks& list) {
     std::vector<ChunkId> ids = opened_.disks[list.disk]->chunk_ids(list.first, list.count);
     finish_answer(wire::encode(wire::Chunks{list.request, std::move(ids)}));
+  }
+
+  void answer(const wire::ListChanges& list) {
+    DiskChanges changes = opened_.disks[list.disk]->changes_since(
+        opened_.base_disks[list.disk]->disk(), list.first, wire::kMaxListedChanges);
+    finish_answer(
+        wire::encode(wire::Changes{list.request, changes.next, std::move(changes.chunks)}));
   }
 
   void answer(const wire::GetChunks& get) {
@@ -183,6 +199,7 @@ void serve_point(FrameChannel& channel, OpenedPoint& opened, std::chrono::millis
   answer.id_key = opened.hasher.id_key();
   answer.point = opened.point;
   answer.has_definition = opened.tells_definition;
+  answer.base = opened.base;
   channel.write(wire::encode(answer));
   PointServer server(channel, opened);
   channel.expect_frames(idle_limit, [&] { return server.is_answering(); });

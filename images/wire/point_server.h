@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "images/chunk_hasher.h"
@@ -26,6 +27,10 @@ struct OpenedPoint {
   ChunkHasher hasher{4096};
   std::shared_ptr<void> keeps;  // whatever the readers need
   std::vector<std::unique_ptr<DiskReader>> disks;
+  // An older point with disks of the same names and sizes, in the same order, which the readers keep
+  // from being deleted; none: LIST_CHANGES is refused.
+  std::optional<PointId> base{};
+  std::vector<std::unique_ptr<DiskReader>> base_disks{};
 };
 
 // Returns when the peer ends the connection. Throws as serve_transfer(); no thread is left then.

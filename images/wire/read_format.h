@@ -16,7 +16,8 @@ constexpr uint32_t kMaxListedChunks = 4096;  // in one CHUNKS
 constexpr uint32_t kMaxWantedChunks = 64;    // in one GET_CHUNKS
 // Requests of one session that are not answered yet.
 constexpr uint32_t kMaxReadRequests = 16;
-constexpr uint32_t kReadPrefixSize = 8 + 4;  // u64 request, u32 disk
+constexpr uint32_t kMaxListedChanges = 4096;  // in one CHANGES
+constexpr uint32_t kReadPrefixSize = 8 + 4;   // u64 request, u32 disk
 constexpr uint32_t kMaxPointMessage =
     kMaxCommitSize + (64 << 10);  // bytes, the whole POINT payload
 
@@ -38,6 +39,9 @@ struct ReadablePoint {
   // only if the order says that the machine is to be defined.
   Point point;
   bool has_definition = false;
+  // An older point of the machine with the same disks, which this one can be compared with by
+  // LIST_CHANGES; none: it cannot.
+  std::optional<PointId> base{};
 };
 
 // Asks for the ids of `count` chunks of a disk, beginning with chunk number `first`.
@@ -61,17 +65,34 @@ struct GetChunks {
   std::vector<uint64_t> chunks;  // 1 to kMaxWantedChunks
 };
 
+// Asks which chunks of a disk, from number `first` on, differ from the base's.
+struct ListChanges {
+  uint64_t request = 0;
+  uint32_t disk = 0;
+  uint64_t first = 0;
+};
+
+struct Changes {
+  uint64_t request = 0;
+  uint64_t next = 0;             // the first chunk that was not compared
+  std::vector<uint64_t> chunks;  // at most kMaxListedChanges, ascending, below `next`
+};
+
 base::Bytes encode(const ReadPoint& read);
 // Throws invalid_argument beyond the limits.
 base::Bytes encode(const ReadablePoint& point);
 base::Bytes encode(const ListChunks& list);
 base::Bytes encode(const Chunks& chunks);
 base::Bytes encode(const GetChunks& get);
+base::Bytes encode(const ListChanges& list);
+base::Bytes encode(const Changes& changes);
 
 ReadPoint decode_read_point(base::ByteView payload);
 ReadablePoint decode_point(base::ByteView payload);
 ListChunks decode_list_chunks(base::ByteView payload);
 Chunks decode_chunks(base::ByteView payload);
 GetChunks decode_get_chunks(base::ByteView payload);
+ListChanges decode_list_changes(base::ByteView payload);
+Changes decode_changes(base::ByteView payload);
 
 }  // namespace images::wire

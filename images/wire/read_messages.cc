@@ -15,6 +15,8 @@ using base::ByteWriter;
 using base::Error;
 using base::ErrorCode;
 
+constexpr uint16_t kBaseField = 1;  // of POINT
+
 PointDisk read_disk(ByteReader& in) {
   PointDisk disk;
   disk.name = read_text(in, kMaxName);
@@ -59,6 +61,7 @@ Bytes encode(const ReadablePoint& readable) {
   }
   out.u8(readable.has_definition ? 1 : 0);
   if (readable.has_definition) write_definition(out, point.definition);
+  if (readable.base) base::write_field(out, kBaseField, readable.base->view());
   Bytes frame = finish(std::move(out));
   if (frame.size() - kHeaderSize > kMaxPointMessage)
     throw Error(ErrorCode::invalid_argument,
@@ -93,7 +96,15 @@ ReadablePoint decode_point(ByteView payload) {
   }
   readable.has_definition = read_flag(in);
   if (readable.has_definition) point.definition = read_definition(in);
-  expect_end(in, kVersion, "a POINT");
+  for (const base::TaggedField& field : base::read_fields(in.view(in.remaining()), "a POINT")) {
+    if (field.number != kBaseField) {
+      base::pass_over(field, "a POINT");
+      continue;
+    }
+    ByteReader value(field.value, "the base of a POINT");
+    readable.base = read_id<PointId>(value);
+    value.expect_end();
+  }
   return readable;
 }
 
@@ -173,6 +184,48 @@ GetChunks decode_get_chunks(ByteView payload) {
   }
   in.expect_end();
   return get;
+}
+
+Bytes encode(const ListChanges& list) {
+  ByteWriter out = start(FrameType::list_changes);
+  out.u64(list.request);
+  out.u32(list.disk);
+  out.u64(list.first);
+  return finish(std::move(out));
+}
+
+ListChanges decode_list_changes(ByteView payload) {
+  ByteReader in(payload, "a LIST_CHANGES");
+  ListChanges list;
+  list.request = in.u64();
+  list.disk = in.u32();
+  list.first = in.u64();
+  in.expect_end();
+  return list;
+}
+
+Bytes encode(const Changes& changes) {
+  ByteWriter out = start(FrameType::changes);
+  out.u64(changes.request);
+  out.u64(changes.next);
+  out.u32(static_cast<uint32_t>(changes.chunks.size()));
+  for (uint64_t chunk : changes.chunks) out.u64(chunk);
+  return finish(std::move(out));
+}
+
+Changes decode_changes(ByteView payload) {
+  ByteReader in(payload, "a CHANGES");
+  Changes changes;
+  changes.request = in.u64();
+  changes.next = in.u64();
+  for (uint32_t count = read_count(in, kMaxListedChanges); count > 0; --count) {
+    uint64_t chunk = in.u64();
+    bool ascends = changes.chunks.empty() || chunk > changes.chunks.back();
+    if (!ascends || chunk >= changes.next) in.fail("has chunks that do not ascend");
+    changes.chunks.push_back(chunk);
+  }
+  in.expect_end();
+  return changes;
 }
 
 }  // namespace images::wire

@@ -79,6 +79,14 @@ class Link {
     return std::move(pending.ids);
   }
 
+  wire::Changes list_changes(uint32_t disk, uint64_t first) {
+    auto pending = ask([&](uint64_t request) {
+      return std::pair(wire::encode(wire::ListChanges{request, disk, first}),
+                       Pending{.changes_from = first});
+    });
+    return std::move(pending.changes);
+  }
+
   std::vector<Chunk> get(uint32_t disk, const std::vector<uint64_t>& chunks) {
     auto pending = ask([&](uint64_t request) {
       Pending made;
@@ -91,7 +99,9 @@ class Link {
 
  private:
   struct Pending {
-    uint32_t list_count = 0;  // of ids; 0: chunks were asked for
+    uint32_t list_count = 0;  // of ids; 0: something else was asked for
+    std::optional<uint64_t> changes_from{};
+    wire::Changes changes{};
     std::vector<ChunkId> ids;
     std::vector<Chunk> chunks;
     size_t missing = 0;  // of them
@@ -169,6 +179,7 @@ class Link {
     received_size_ += wire::kHeaderSize + frame.payload.size();
     switch (frame.type) {
       case wire::FrameType::chunks: return take(wire::decode_chunks(frame.payload));
+      case wire::FrameType::changes: return take(wire::decode_changes(frame.payload));
       case wire::FrameType::data: return take(wire::decode_data(frame.payload));
       case wire::FrameType::error:
         throw wire::decode_error(frame.payload).with_context(stream_->peer());
@@ -189,6 +200,18 @@ class Link {
                 found->second.list_count == answer.ids.size() && !answer.ids.empty();
     if (!good) refuse_answer();
     found->second.ids = std::move(answer.ids);
+    found->second.done = true;
+    changed_.notify_all();
+  }
+
+  void take(wire::Changes answer) {
+    auto state = state_.lock();
+    auto found = state->pending.find(answer.request);
+    bool good = found != state->pending.end() && !found->second.done &&
+                found->second.changes_from && answer.next > *found->second.changes_from &&
+                (answer.chunks.empty() || answer.chunks.front() >= *found->second.changes_from);
+    if (!good) refuse_answer();
+    found->second.changes = std::move(answer);
     found->second.done = true;
     changed_.notify_all();
   }
@@ -369,14 +392,38 @@ class LinkedPoint : public RemotePoint {
   uint64_t received_size() const override { return link_->received_size(); }
 
   std::unique_ptr<DiskReader> open_disk(std::string_view name, ChunkCheck check) override {
+    return std::make_unique<RemoteDisk>(link_, number_of(name), check);
+  }
+
+  std::optional<PointId> base() const override { return link_->readable().base; }
+
+  std::optional<std::vector<uint64_t>> changes(std::string_view name) override {
+    if (!base()) return std::nullopt;
+    const uint32_t number = number_of(name);
+    const uint64_t chunk_size = hasher().chunk_size();
+    const uint64_t end = (point().disks[number].size + chunk_size - 1) / chunk_size;
+    std::vector<uint64_t> all;
+    for (uint64_t next = 0; next < end;) {
+      wire::Changes part = link_->list_changes(number, next);
+      if (part.next > end) {
+        throw Error(ErrorCode::corrupt, "the appliance lists changes beyond the end of the disk");
+      }
+      if (all.size() + part.chunks.size() > kMaxChanges) return std::nullopt;
+      all.insert(all.end(), part.chunks.begin(), part.chunks.end());
+      next = part.next;
+    }
+    return all;
+  }
+
+ private:
+  uint32_t number_of(std::string_view name) const {
     point().disk(name);  // throws not_found
     const std::vector<PointDisk>& disks = point().disks;
     auto found = std::find_if(disks.begin(), disks.end(),
                               [&](const PointDisk& disk) { return disk.name == name; });
-    return std::make_unique<RemoteDisk>(link_, static_cast<uint32_t>(found - disks.begin()), check);
+    return static_cast<uint32_t>(found - disks.begin());
   }
 
- private:
   std::shared_ptr<Link> link_;
 };
 

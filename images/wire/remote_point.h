@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/byte_stream.h"
 #include "images/chunk_hasher.h"
@@ -20,6 +22,8 @@ namespace images {
 
 // A request asks for no more plaintext, except that it asks for one chunk. Bytes.
 constexpr uint64_t kReadRequestSize = 4ull << 20;
+
+constexpr size_t kMaxChanges = 4 << 20;  // of a disk: 32 MiB of numbers
 
 // Who compares chunks that arrive with their ids.
 enum class ChunkCheck {
@@ -50,6 +54,12 @@ class RemotePoint {
   // after a failure of the connection every call throws it.
   virtual std::unique_ptr<DiskReader> open_disk(std::string_view name,
                                                 ChunkCheck check = ChunkCheck::on_arrival) = 0;
+
+  // The older point that this one can be compared with; none: it cannot.
+  virtual std::optional<PointId> base() const = 0;
+  // The chunks of the disk that differ from the base's, ascending. None if there is no base, or they
+  // are more than kMaxChanges: then the disk is better compared as a whole. Throws as reads do.
+  virtual std::optional<std::vector<uint64_t>> changes(std::string_view disk) = 0;
 
   // Bytes of frames that arrived so far.
   virtual uint64_t received_size() const = 0;

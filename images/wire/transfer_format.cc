@@ -60,6 +60,8 @@ uint32_t max_payload_size(FrameType type) {
     case FrameType::list_chunks: return kReadPrefixSize + 8 + 4;
     case FrameType::chunks: return 8 + 4 + kMaxListedChunks / 8 + kMaxListedChunks * ChunkId::kSize;
     case FrameType::get_chunks: return kReadPrefixSize + 4 + kMaxWantedChunks * 8;
+    case FrameType::list_changes: return kReadPrefixSize + 8;
+    case FrameType::changes: return 8 + 8 + 4 + kMaxListedChanges * 8;
   }
   return 0;
 }
@@ -71,7 +73,7 @@ FrameHeader decode_header(const std::array<uint8_t, kHeaderSize>& bytes) {
   uint8_t type = in.u8();
   expect_zeros(in, 3);
   if (type < static_cast<uint8_t>(FrameType::hello) ||
-      type > static_cast<uint8_t>(FrameType::get_chunks)) {
+      type > static_cast<uint8_t>(FrameType::changes)) {
     in.fail(fmt::format("has the unknown type {}", type));
   }
   header.type = static_cast<FrameType>(type);

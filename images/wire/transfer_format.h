@@ -69,6 +69,8 @@ enum class FrameType : uint8_t {
   list_chunks = 20,
   chunks = 21,
   get_chunks = 22,
+  list_changes = 23,  // this and the next: only for a POINT with a base
+  changes = 24,
 };
 
 struct FrameHeader {

@@ -54,6 +54,14 @@ class DiskWriter {
         window_chunks_(std::max<uint64_t>(1, kWriteWindow / chunk_size_)),
         limit_(options.rate_limit, options.stop) {
     CHECK(target.size() >= disk.size());
+    CHECK(!options.only || (options.verify != Verify::all && !options.survey));
+    if (options.only) {
+      for (uint64_t chunk : *options.only) {
+        CHECK(chunk < chunk_count_);
+        if (windows_.empty() || windows_.back() != chunk / window_chunks_)
+          windows_.push_back(chunk / window_chunks_);
+      }
+    }
     if (options.verify == Verify::written) written_chunks_.resize(chunk_count_ / 64 + 1);
   }
 
@@ -116,10 +124,12 @@ class DiskWriter {
   void work() {
     try {
       Buffers buffers(window_chunks_ * chunk_size_);
-      const uint64_t window_count = (chunk_count_ + window_chunks_ - 1) / window_chunks_;
+      const uint64_t window_count =
+          options_.only ? windows_.size() : (chunk_count_ + window_chunks_ - 1) / window_chunks_;
       while (!failed_ && !options_.stop.stop_requested()) {
-        uint64_t window = next_window_++;
-        if (window >= window_count) break;
+        uint64_t turn = next_window_++;
+        if (turn >= window_count) break;
+        uint64_t window = options_.only ? windows_[turn] : turn;
         if (phase_ == WritePhase::compare) write_window(window, buffers);
         else verify_window(window, buffers);
       }
@@ -167,11 +177,21 @@ class DiskWriter {
     return ids;
   }
 
+  // The same ids, except of the chunks that are to be written.
+  std::vector<ChunkId> others_than(const std::vector<ChunkId>& wanted, uint64_t first) const {
+    std::vector<ChunkId> ids = wanted;
+    auto listed = std::lower_bound(options_.only->begin(), options_.only->end(), first);
+    for (; listed != options_.only->end() && *listed < first + ids.size(); ++listed)
+      ids[*listed - first].bytes[0] ^= 1;
+    return ids;
+  }
+
   void write_window(uint64_t window, Buffers& buffers) {
     const uint64_t first = window * window_chunks_;
     const uint64_t count = std::min(window_chunks_, chunk_count_ - first);
     std::vector<ChunkId> wanted = disk_.chunk_ids(first, count);
-    std::vector<ChunkId> found = target_ids(first, count, buffers.old_bytes);
+    std::vector<ChunkId> found =
+        options_.only ? others_than(wanted, first) : target_ids(first, count, buffers.old_bytes);
     for (uint64_t i = 0; i < count;) {
       if (wanted[i] == found[i]) {
         ++i;
@@ -275,6 +295,7 @@ class DiskWriter {
   base::RateLimit limit_;
   WritePhase phase_ = WritePhase::compare;  // changes only while no thread runs
   Clock::time_point phase_begin_;
+  std::vector<uint64_t> windows_;         // that have something of options.only
   std::vector<uint64_t> written_chunks_;  // a bit per chunk; empty unless Verify::written
   std::atomic<uint64_t> next_window_ = 0, compared_ = 0, differing_ = 0, written_ = 0, fetched_ = 0,
                         verified_ = 0, looked_at_ = 0;

@@ -12,8 +12,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string_view>
+#include <vector>
 
 #include "images/disk_reader.h"
 #include "restore/engine/target.h"
@@ -54,6 +56,9 @@ struct WriteOptions {
   bool survey =
       false;  // only compares: nothing is written, and bytes_differing says how much would be
   Verify verify = Verify::written;
+  // Numbers of chunks, ascending, within the disk. The target is known to be equal everywhere else,
+  // and these are written without looking at what it has there; not with Verify::all or a survey.
+  std::optional<std::vector<uint64_t>> only{};
   WriteProgressCallback on_progress;
   std::stop_token stop;
 };

@@ -51,6 +51,9 @@ void decode_payload(wire::FrameType type, ByteView payload, uint16_t version) {
     case wire::FrameType::chunks: return round_trip(payload, wire::decode_chunks, encode_any);
     case wire::FrameType::get_chunks:
       return round_trip(payload, wire::decode_get_chunks, encode_any);
+    case wire::FrameType::list_changes:
+      return round_trip(payload, wire::decode_list_changes, encode_any);
+    case wire::FrameType::changes: return round_trip(payload, wire::decode_changes, encode_any);
     case wire::FrameType::ping:
     case wire::FrameType::pong: return;
   }

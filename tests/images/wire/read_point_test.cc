@@ -30,13 +30,13 @@ struct ReadSetup {
   std::unique_ptr<StoreWriter> writer;
   ReadingHost host;
   Bytes content;
+  ModelPoint model{"db", 1'000, {{"vda", ModelContent(kChunks)}}};
 
   ReadSetup() {
     files.make_directory("/store");
     init_store(files, "/store", {.chunk_size = kChunk});
     writer = StoreWriter::open(files, "/store", {}, scratch.path() + "/index");
     std::mt19937 random(7);
-    ModelPoint model{"db", 1'000, {{"vda", ModelContent(kChunks)}}};
     change_at_random(model.disks["vda"], 700, random);
     host.point = sync_model_point(*writer, model, {}, nullptr);
     host.store = &writer->reader();
@@ -137,6 +137,41 @@ TEST_CASE("a point is read over the wire, by several threads at once", "[transfe
   CHECK(serving.ending().message.empty());
 }
 
+TEST_CASE("what two points differ in is told without their ids", "[transfer]") {
+  ReadSetup setup;
+  setup.host.base = setup.host.point;
+  std::mt19937 random(GENERATE(3u, 4u));
+  size_t count = GENERATE(0u, 5u, 2900u);
+  ModelPoint next{"db", 2'000, {{"vda", setup.model.disks["vda"]}}};
+  change_at_random(next.disks["vda"], count, random);
+  setup.host.point = sync_model_point(*setup.writer, next, {}, nullptr);
+  auto before = setup.host.store->open_disk(*setup.host.base, "vda")->chunk_ids(0, kChunks);
+  auto after = setup.host.store->open_disk(setup.host.point, "vda")->chunk_ids(0, kChunks);
+  std::vector<uint64_t> expected;
+  for (uint64_t i = 0; i < kChunks; ++i)
+    if (before[i] != after[i]) expected.push_back(i);
+  auto [near, far] = base::make_stream_pair();
+  Serving serving(std::move(far), setup.host);
+  {
+    auto remote = RemotePoint::open(std::move(near), setup.host.ticket);
+    CHECK(remote->base() == setup.host.base);
+    CHECK(remote->changes("vda") == expected);
+    CHECK_THROWS(remote->changes("vdb"));
+  }
+  CHECK(serving.ending().message.empty());
+  // In pieces, from any place.
+  auto disk = setup.host.store->open_disk(setup.host.point, "vda");
+  PointDisk old = setup.host.store->read_point(*setup.host.base).disks[0];
+  std::vector<uint64_t> pieces;
+  for (uint64_t from = 0; from < kChunks;) {
+    DiskChanges part = disk->changes_since(old, from, 1 + random() % 40);
+    CHECK(part.next > from);
+    pieces.insert(pieces.end(), part.chunks.begin(), part.chunks.end());
+    from = part.next;
+  }
+  CHECK(pieces == expected);
+}
+
 TEST_CASE("without the order's ticket nothing is read", "[transfer]") {
   ReadSetup setup;
   wire::Ticket wrong = setup.host.ticket;
@@ -190,6 +225,7 @@ TEST_CASE("hostile readers are told what they did", "[transfer]") {
   SECTION("a chunk of zeros") {
     reader.say(wire::encode(wire::GetChunks{0, 0, {setup.first_zero()}}));
   }
+  SECTION("changes without a base") { reader.say(wire::encode(wire::ListChanges{0, 0, 0})); }
   SECTION("numbers out of sequence") { reader.say(wire::encode(wire::GetChunks{1, 0, {data}})); }
   SECTION("a second ticket") { reader.say(wire::encode(wire::ReadPoint{setup.host.ticket})); }
   SECTION("a sync inside a restore") { reader.say(wire::encode(plan_of(kChunk))); }

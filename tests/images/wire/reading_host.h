@@ -14,6 +14,7 @@ class ReadingHost : public TestHost {
   PointId point;
   wire::Ticket ticket{base::random_array<wire::kTicketSize>()};
   bool tells_definition = false;
+  std::optional<PointId> base;
   std::atomic<int> opened = 0;
 
   std::unique_ptr<OpenedPoint> open_point(const wire::Ticket& shown) override {
@@ -25,6 +26,11 @@ class ReadingHost : public TestHost {
     made->hasher = store->hasher();
     for (const PointDisk& disk : made->point.disks)
       made->disks.push_back(store->open_disk(point, disk.name));
+    if (base) {
+      made->base = base;
+      for (const PointDisk& disk : made->point.disks)
+        made->base_disks.push_back(store->open_disk(*base, disk.name));
+    }
     return made;
   }
 };

@@ -346,6 +346,8 @@ Bytes reencode(const Bytes& frame, uint16_t version) {
     case wire::FrameType::list_chunks: return wire::encode(wire::decode_list_chunks(payload));
     case wire::FrameType::chunks: return wire::encode(wire::decode_chunks(payload));
     case wire::FrameType::get_chunks: return wire::encode(wire::decode_get_chunks(payload));
+    case wire::FrameType::list_changes: return wire::encode(wire::decode_list_changes(payload));
+    case wire::FrameType::changes: return wire::encode(wire::decode_changes(payload));
   }
   return {};
 }

@@ -230,4 +230,30 @@ TEST_CASE("a target is opened by one at a time", "[restore]") {
                     Catch::Contains("a virtual machine or another restore has it open"));
 }
 
+TEST_CASE("only the chunks that are named are written, and read back") {
+  std::mt19937_64 random(11);
+  ModelDisk disk(40 << 20, 11);
+  base::Bytes wanted(disk.size());
+  disk.read(0, wanted);
+  base::Bytes old = wanted;
+  std::vector<uint64_t> named;
+  for (uint64_t chunk = 0; chunk * kModelChunk < old.size(); ++chunk) {
+    if (random() % 50 != 0) continue;
+    named.push_back(chunk);
+    old[chunk * kModelChunk] ^= 1;
+  }
+  uint64_t others = named.back() == 0 ? 1 : 0;  // differs too, and nobody says so
+  old[others * kModelChunk] ^= named.front() == others ? 0 : 1;
+  TargetFile file(old);
+  WriteOptions options;
+  options.verify = Verify::written;
+  options.only = named;
+  WriteResult result = run(disk, file, options);
+  CHECK(result.bytes_written == result.bytes_verified);
+  CHECK(result.bytes_written <= named.size() * kModelChunk);
+  base::Bytes found = file.content();
+  for (uint64_t chunk : named) CHECK(found[chunk * kModelChunk] == wanted[chunk * kModelChunk]);
+  if (named.front() != others) CHECK(found[others * kModelChunk] != wanted[others * kModelChunk]);
+}
+
 }  // namespace restore
