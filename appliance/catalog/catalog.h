@@ -19,6 +19,7 @@
 #include "appliance/catalog/alert_records.h"
 #include "appliance/catalog/appliance_records.h"
 #include "appliance/catalog/correction_records.h"
+#include "appliance/catalog/failback_records.h"
 #include "appliance/catalog/host_records.h"
 #include "appliance/catalog/job_records.h"
 #include "appliance/catalog/machine_records.h"
@@ -54,6 +55,7 @@ class Catalog : public virtual TenantRecords,
                 public virtual VerificationRecords,
                 public virtual CorrectionRecords,
                 public virtual ProtectionRecords,
+                public virtual FailbackRecords,
                 public virtual ApplianceRecords {
  public:
   // Opens or creates the SQLite file, migrates it to this version and creates the tenant `default`.

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 16> kMigrations{
+constexpr std::array<const char*, 17> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -348,6 +348,21 @@ CREATE INDEX taught_rules_by_machine ON taught_rules(tenant, machine);
     R"sql(
 CREATE INDEX points_seen ON points(tenant, machine, time_ms);
 CREATE INDEX verifications_seen ON verifications(tenant, machine, started_ms, verdict, recovery_ms);
+)sql",
+    // 17: instant VMs on their way home.
+    R"sql(
+CREATE TABLE failbacks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  machine TEXT NOT NULL,
+  boot TEXT NOT NULL,
+  host TEXT NOT NULL,
+  step TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER,
+  state TEXT NOT NULL
+) STRICT;
+CREATE INDEX failbacks_open ON failbacks(boot) WHERE ended_ms IS NULL;
 )sql",
 };
 

@@ -32,7 +32,8 @@ SqliteCatalog::SqliteCatalog(std::unique_ptr<Database> database)
       SqliteHostRecords(connection), SqliteMachineRecords(connection),
       SqlitePointRecords(connection), SqliteJobRecords(connection), SqliteAlertRecords(connection),
       SqliteVerificationRecords(connection), SqliteCorrectionRecords(connection),
-      SqliteProtectionRecords(connection), SqliteApplianceRecords(connection) {}
+      SqliteProtectionRecords(connection), SqliteFailbackRecords(connection),
+      SqliteApplianceRecords(connection) {}
 
 PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
   auto database = connection.lock();

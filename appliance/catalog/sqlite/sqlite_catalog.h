@@ -8,6 +8,7 @@
 #include "appliance/catalog/sqlite/appliance.h"
 #include "appliance/catalog/sqlite/corrections.h"
 #include "appliance/catalog/sqlite/database.h"
+#include "appliance/catalog/sqlite/failbacks.h"
 #include "appliance/catalog/sqlite/hosts.h"
 #include "appliance/catalog/sqlite/jobs.h"
 #include "appliance/catalog/sqlite/machines.h"
@@ -35,6 +36,7 @@ class SqliteCatalog final : private ConnectionOwner,
                             public SqliteVerificationRecords,
                             public SqliteCorrectionRecords,
                             public SqliteProtectionRecords,
+                            public SqliteFailbackRecords,
                             public SqliteApplianceRecords {
  public:
   // The database has the newest schema.
