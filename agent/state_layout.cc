@@ -59,6 +59,14 @@ std::string server_path(const std::string& state_directory, std::string_view mac
   return machine_path(state_directory, machine_name, ".server");
 }
 
+std::string home_record_path(const std::string& state_directory, std::string_view machine_name) {
+  return machine_path(state_directory, machine_name, ".home");
+}
+
+std::string kept_off_path(const std::string& state_directory, std::string_view machine_name) {
+  return machine_path(state_directory, machine_name, ".kept-off");
+}
+
 std::string lock_path(const std::string& state_directory, std::string_view machine_name) {
   return machine_path(state_directory, machine_name, ".lock");
 }

@@ -7,6 +7,8 @@
 //   STATE/machines/HASH.frozen     exists while the machine's guest may be frozen
 //   STATE/machines/HASH.bitmaps    exists while QEMU may hold bitmaps of syncs in its memory
 //   STATE/machines/HASH.server     exists while QEMU's NBD server may be a sync's (without libvirt)
+//   STATE/machines/HASH.home       what was brought home of the machine (agent/homeward/home_record.h)
+//   STATE/machines/HASH.kept-off   exists while the machine runs on the appliance, and not here
 //   STATE/machines/HASH.lock       held by the sync of the machine
 //   STATE/scratch/HASH-XXXXXX/     where QEMU saves blocks that a guest overwrites during a sync
 //   RUN/HASH-XXXXXX/               the socket of a running backup
@@ -25,6 +27,8 @@ std::string tracking_path(const std::string& state_directory, std::string_view m
 std::string frozen_path(const std::string& state_directory, std::string_view machine_name);
 std::string bitmaps_path(const std::string& state_directory, std::string_view machine_name);
 std::string server_path(const std::string& state_directory, std::string_view machine_name);
+std::string home_record_path(const std::string& state_directory, std::string_view machine_name);
+std::string kept_off_path(const std::string& state_directory, std::string_view machine_name);
 std::string lock_path(const std::string& state_directory, std::string_view machine_name);
 std::string scratch_parent(const std::string& state_directory);
 

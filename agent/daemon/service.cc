@@ -16,6 +16,7 @@
 
 #include "agent/contact.h"
 #include "agent/enrollment.h"
+#include "agent/homeward/home_guard.h"
 #include "agent/homeward/restore_processes.h"
 #include "agent/libvirt/domain.h"
 #include "agent/monitor/monitored_machine.h"
@@ -49,6 +50,7 @@ constexpr std::chrono::seconds kReportEvery{60};
 constexpr std::chrono::hours kRenewalEvery{24};
 constexpr size_t kMaxOrders = 64;     // in one answer
 constexpr size_t kMaxForgotten = 16;  // the same
+constexpr size_t kMaxKeptOff = 2000;  // the same
 // The appliance calls an agent silent after three minutes.
 constexpr std::chrono::milliseconds kForgetTimeout{30'000};
 constexpr size_t kMaxForgetWords = 400;  // bytes
@@ -113,8 +115,8 @@ class Service {
   Service(const Config& config, const ServiceCommands& commands, std::stop_token stop)
       : config_(config), contact_(config.state_directory), sync_command_(commands.sync),
         forget_command_(commands.forget), orders_(config.run_directory + "/orders"),
-        restores_(config.run_directory + "/restores", commands.restore), stop_(stop),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
+        restores_(config.run_directory + "/restores", commands.restore), guard_(config),
+        stop_(stop), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
           uint64_t one = 1;
           (void)!::write(wake_.get(), &one, sizeof one);
         }) {}
@@ -183,6 +185,8 @@ class Service {
     }
     if (!forgotten_.empty()) message["forgotten"] = forgotten_;
     if (!restores_.is_idle()) message["restores"] = restores_.reports();
+    json kept_off = guard_.reports();
+    if (!kept_off.empty()) message["kept_off"] = std::move(kept_off);
     json report = report_of(config_);
     bool wanted = report != reported_ || Clock::now() - reported_at_ > kReportEvery;
     if (wanted) message["report"] = report;
@@ -238,6 +242,7 @@ class Service {
           forget(machine.get<std::string>());
       }
       for (const json& restore : base::find_list(answer, "restores")) begin_restore(restore);
+      if (base::find_field(answer, "keep_off") != nullptr) keep_off(answer);
       for (const json& order : base::find_list(answer, "end_restores")) {
         if (order.is_number_unsigned()) restores_.end(order.get<uint64_t>());
       }
@@ -248,6 +253,21 @@ class Service {
       if (error.code() != ErrorCode::invalid_argument) throw;
       throw Error(ErrorCode::corrupt, "the appliance's answer cannot be read: " + error.message());
     }
+  }
+
+  // A host that lets nothing be restored lets nothing be ended either.
+  void keep_off(const json& answer) {
+    std::vector<homeward::KeptOffMachine> wanted;
+    for (const json& each : base::expect_list(answer, "keep_off", kMaxKeptOff)) {
+      homeward::KeptOffMachine machine;
+      machine.machine = base::expect_text(each, "machine", kMaxMachineName);
+      base::check_name(machine.machine, "machine's name");
+      machine.boot = base::expect_text(each, "boot", kMaxMachineName);
+      machine.age_ms = base::expect_natural(each, "age_ms");
+      machine.after = base::expect_natural(each, "after");
+      wanted.push_back(std::move(machine));
+    }
+    if (config_.restores) guard_.set(wanted);
   }
 
   // One that cannot be understood does not affect the others.
@@ -301,6 +321,7 @@ class Service {
   const std::vector<std::string> sync_command_, forget_command_;
   orders::SyncProcesses orders_;
   homeward::RestoreProcesses restores_;
+  homeward::HomeGuard guard_;
   std::stop_token stop_;
   base::UniqueFd wake_;
   std::stop_callback<std::function<void()>> on_stop_;

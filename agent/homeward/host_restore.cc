@@ -11,6 +11,7 @@
 #include "agent/domain_xml.h"
 #include "agent/enrollment.h"
 #include "agent/homeward/definition.h"
+#include "agent/homeward/home_start.h"
 #include "agent/homeward/open_target.h"
 #include "agent/homeward/permissions.h"
 #include "agent/libvirt/domain.h"
@@ -53,17 +54,21 @@ class HostRestore {
   RestoreStanding run() {
     Permissions permissions(config_, own_disks());
     permissions.require_any();
+    if (order_.home && is_start(*order_.home)) return take_start();
     tell("connecting to the appliance", true);
     connect();
-    std::vector<RestoreTarget> targets = order_.in_place ? own_targets() : chosen_targets();
+    std::vector<RestoreTarget> targets = find_targets();
     for (RestoreTarget& target : targets) target.path = permissions.require(target.path);
     require_distinct(targets);
     if (order_.in_place && !order_.survey) {
       end_machine();
-      forget_changes();
+      // The rounds of a failback forget them once.
+      if (!home_ || !home_->is_known()) forget_changes();
     }
+    if (home_) home_->begin(targets, domain_of_home());
     // What speaks against the definition is said before anything is written.
-    if (order_.define && !order_.survey) prepare_definition(targets);
+    bool defines = order_.define && !order_.survey && !(home_ && home_->record().is_ours);
+    if (defines) prepare_definition(targets);
     for (const RestoreTarget& target : targets) restore(target);
     if (order_.survey) {
       auto now = state_.lock();
@@ -73,7 +78,9 @@ class HostRestore {
       now->doing = "compared";
       return finished(*now);
     }
-    if (definition_) define();
+    if (home_) home_->complete(order_.point);
+    if (order_.home && order_.home->step == HomeOrder::Step::last) finish_home();
+    else if (definition_) define();
     if (order_.start) start();
     auto now = state_.lock();
     now->doing = "restored";
@@ -171,6 +178,19 @@ class HostRestore {
     return matched(targets, "the machine has it no more on this host");
   }
 
+  // Of a failback's later rounds: those of its first.
+  std::vector<RestoreTarget> find_targets() {
+    if (order_.home) home_.emplace(config_, order_);
+    if (!home_ || !home_->is_known()) return order_.in_place ? own_targets() : chosen_targets();
+    is_domain_ = order_.in_place;
+    return matched(home_->targets(), "the failback has not restored it before");
+  }
+
+  std::string domain_of_home() const {
+    if (!order_.in_place) return order_.name.empty() ? order_.machine : order_.name;
+    return is_domain_ ? domain_name() : "";
+  }
+
   // A target for each disk of the order, in that order.
   std::vector<RestoreTarget> matched(const std::vector<RestoreTarget>& targets,
                                      const char* missing) {
@@ -263,10 +283,9 @@ class HostRestore {
   }
 
   void restore(const RestoreTarget& target) {
-    TargetWish wish{target.path,
-                    target.format,
-                    order_.machine,
-                    {order_.overwrite, order_.erase_foreign},
+    TargetWish wish{target.path, target.format, order_.machine,
+                    home_ ? home_->overwriting(target)
+                          : restore::Overwriting{order_.overwrite, order_.erase_foreign},
                     order_.survey};
     std::optional<OpenTarget> opened;
     const RestoreFigures before = state_.lock()->figures;
@@ -316,6 +335,11 @@ class HostRestore {
     options.rate_limit = order_.rate;
     options.survey = order_.survey;
     options.verify = order_.verify;
+    if (home_) {
+      // The rest was compared a moment before, or is what the last round read back.
+      options.verify = restore::Verify::written;
+      if (home_->holds_base(remote_->base())) options.only = remote_->changes(target.disk);
+    }
     options.stop = stop_;
     options.on_progress = [&](const restore::WriteProgress& now) {
       {
@@ -397,6 +421,53 @@ class HostRestore {
     for (const std::string& each : definition_->notes) note(*now, each);
   }
 
+  // A failback's last round: the machine as it will be started.
+  void finish_home() {
+    if (!definition_) {
+      replace_state();
+      return;
+    }
+    define();
+    home_->defined(definition_->name);
+  }
+
+  // The definition that is here stays; the variables and the TPM are those of the machine now.
+  void replace_state() {
+    nvram_ = state_file("nvram");
+    tpm_ = state_file("tpm");
+    if (!nvram_ && !tpm_) return;
+    libvirt::Domain domain =
+        libvirt::Connection(config_.libvirt_uri).domain(home_->record().domain);
+    std::string nvram = domain_facts(domain.inactive_xml()).nvram_path;
+    if (nvram_ && !nvram.empty()) {
+      base::write_private_file(nvram, base::as_text(*nvram_));
+      note(*state_.lock(), "the firmware has the machine's own variables");
+    }
+    std::string folder = config_.tpm_directory + "/" + domain.uuid() + "/tpm2";
+    if (tpm_ && std::filesystem::exists(folder)) {
+      base::write_private_file(folder + "/tpm2-00.permall", base::as_text(*tpm_));
+      note(*state_.lock(), "the emulated TPM has the machine's own state");
+    }
+  }
+
+  static bool is_start(const HomeOrder& home) {
+    return home.step == HomeOrder::Step::start || home.step == HomeOrder::Step::never_start;
+  }
+
+  RestoreStanding take_start() {
+    auto say = [this](const std::string& sentence) { note(*state_.lock(), sentence); };
+    tell(order_.home->step == HomeOrder::Step::start ? "starting the machine"
+                                                     : "promising not to start the machine",
+         true);
+    HomeStart outcome = order_.home->step == HomeOrder::Step::start
+                            ? start_at_home(config_, order_, say, stop_)
+                            : never_start(config_, order_, say);
+    auto now = state_.lock();
+    now->home_start = outcome;
+    now->doing = "done";
+    return finished(*now);
+  }
+
   void put_state_in_place() {
     if (definition_->uses_nvram) {
       if (std::filesystem::exists(nvram_path_)) {
@@ -432,6 +503,7 @@ class HostRestore {
   std::stop_token stop_;
   MachineLock lock_;  // no sync of the machine meanwhile
   std::shared_ptr<images::RemotePoint> remote_;
+  std::optional<HomeDisks> home_;  // of a failback
   uint64_t received_before_ = 0, total_ = 0;
   bool is_domain_ = false;
   std::optional<Definition> definition_;

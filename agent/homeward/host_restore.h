@@ -26,8 +26,17 @@ struct RestoreFigures {
   uint64_t verified = 0;   // read back
 };
 
+// What became of a start that a failback ordered.
+enum class HomeStart : uint64_t {
+  none = 0,
+  runs = 1,
+  ran = 2,     // it was started, and is off now
+  voided = 3,  // it never was and never will be started for that number
+};
+
 struct RestoreStanding {
   std::string doing;  // a few words
+  HomeStart home_start = HomeStart::none;
   RestoreFigures figures;
   uint64_t received = 0;  // bytes over the network
   uint64_t duration_ms = 0;

@@ -53,6 +53,31 @@ void read_places(const json& text, RestoreOrder& order) {
   if (ways != 1) refuse("it does not say, in one way, where to restore to");
 }
 
+constexpr size_t kNumberDigits = 32;
+
+bool is_number(const std::string& text) {
+  return text.size() == kNumberDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+HomeOrder home_in(const json& text) {
+  HomeOrder home;
+  home.failback = base::expect_natural(text, "failback");
+  home.boot = base::expect_text(text, "boot", kMaxName);
+  std::string step = base::expect_text(text, "step", kMaxName);
+  if (step == "copy") home.step = HomeOrder::Step::copy;
+  else if (step == "last") home.step = HomeOrder::Step::last;
+  else if (step == "start") home.step = HomeOrder::Step::start;
+  else if (step == "never-start") home.step = HomeOrder::Step::never_start;
+  else refuse("it has an unknown step of a failback; update this agent");
+  if (auto base = base::find_text(text, "base")) home.base = images::PointId::from_hex(*base);
+  home.number = base::find_text(text, "number").value_or("");
+  bool needs_number =
+      home.step == HomeOrder::Step::start || home.step == HomeOrder::Step::never_start;
+  if (needs_number != is_number(home.number)) refuse("the number of its start is none");
+  return home;
+}
+
 }  // namespace
 
 RestoreOrder parse_restore_order(const json& text) {
@@ -90,6 +115,7 @@ RestoreOrder parse_restore_order(const json& text) {
   order.erase_foreign = flag_in(text, "erase_foreign");
   order.survey = flag_in(text, "survey");
   order.rate = base::find_natural(text, "rate").value_or(0);
+  if (const json* home = base::find_field(text, "home")) order.home = home_in(*home);
   return order;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,24 @@ struct RestoreTarget {
   std::string format;  // "raw" or "qcow2"
 };
 
+// A step of a failback (docs/failback.md).
+struct HomeOrder {
+  enum class Step {
+    copy,         // the disks get the point
+    last,         // the same, and the definition and the machine's state too
+    start,        // start the machine, once for `number`
+    never_start,  // promise never to start it for `number`
+  };
+  Step step = Step::copy;
+  uint64_t failback = 0;
+  std::string boot;                       // the instant VM that runs the machine
+  std::optional<images::PointId> base{};  // that the disks should hold already
+  std::string number;                     // of the start: 32 hexadecimal digits
+};
+
 struct RestoreOrder {
   uint64_t order = 0;
+  std::optional<HomeOrder> home{};
   images::wire::Ticket ticket;
   std::string machine;
   images::PointId point;

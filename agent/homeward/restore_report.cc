@@ -34,6 +34,8 @@ json standing_json(const RestoreStanding& standing) {
               {"rate", rate},
               {"duration_ms", standing.duration_ms},
               {"notes", json::array()}};
+  if (standing.home_start != HomeStart::none)
+    report["home_start"] = static_cast<uint64_t>(standing.home_start);
   if (rate > 0 && rest > 0) report["left_ms"] = rest * 1000 / rate;
   for (const std::string& note : standing.notes) {
     if (report["notes"].size() < kMaxNotes)
