@@ -40,6 +40,10 @@ constexpr const char* kRetentionFailing = "retention-failing";
 constexpr const char* kTimelineTaken = "timeline-taken";
 constexpr const char* kRetentionHeld = "retention-held";
 constexpr const char* kRestoreFailed = "restore-failed";  // see appliance/restores
+constexpr const char* kFailbackUndecided = "failback-undecided";
+constexpr const char* kFailbackFailing = "failback-failing";
+constexpr const char* kOriginalStarted = "original-started";
+constexpr const char* kOriginalUnguarded = "original-unguarded";
 
 struct Condition {
   std::string kind;

@@ -98,6 +98,25 @@ constexpr std::array kKinds{
     AlertKind{kRetentionFailing, Severity::critical,
               "points that policies do not keep cannot be removed, so that the store fills",
               "Fix the problem that the message names; it is retried automatically."},
+    AlertKind{kFailbackUndecided, Severity::critical,
+              "a machine was handed to its host, which does not say whether it runs; so "
+              "nobody runs it",
+              "Bring the host and its agent back: it goes on by itself. If the host is off and "
+              "stays off: muletto failback keep FAILBACK --home-is-off MACHINE."},
+    AlertKind{kFailbackFailing, Severity::warning,
+              "a step of a failback does not succeed; the machine runs on where it runs",
+              "Fix the problem that the message names; it is tried again by itself. "
+              "'muletto failback show' tells more."},
+    AlertKind{kOriginalStarted, Severity::critical,
+              "the old copy of a machine was started on its host while the machine runs as an "
+              "instant VM; its agent ended it",
+              "Bring the machine home with 'muletto failback', or stop the instant VM before the "
+              "old copy is started. The alert closes an hour after the last start."},
+    AlertKind{kOriginalUnguarded, Severity::critical,
+              "the agent cannot keep the old copy of a machine off while the machine runs as an "
+              "instant VM",
+              "Fix the problem that the message names, and make sure that nobody starts the old "
+              "copy."},
     AlertKind{kDutyFailing, Severity::critical,
               "a duty of the appliance itself fails or does not finish",
               "Fix the problem that the message names; if it names none that you "

@@ -35,6 +35,7 @@ const std::map<std::string, NameList>& name_lists() {
       {"TOKEN", {"/tokens", "tokens", "id", "note"}},
       {"JOB", {"/jobs?limit=50", "jobs", "id", "kind"}},
       {"RESTORE", {"/restores?limit=50", "restores", "id", "subject"}},
+      {"FAILBACK", {"/failbacks", "failbacks", "id", "machine"}},
       {"ALERT", {"/alerts", "alerts", "id", "message"}},
       {"NUMBER", {"/verifications", "verifications", "number", "machine"}},
   };

@@ -129,6 +129,9 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   scheduler_ = std::make_unique<schedule::Scheduler>(
       *catalog_, *policies_, *jobs_, schedule::Limits{config_.sync_sessions, config_.host_syncs},
       schedule::SchedulerLinks{timelines_.get(), &conduct_});
+  failbacks_ = std::make_unique<failback::FailbackService>(
+      failback::Links{*catalog_, *jobs_, *boots_, *scheduler_, *host_restores_});
+  keep_off_ = std::make_unique<failback::KeepOff>(*catalog_, *boots_, *scheduler_);
   ingest_->set_orders(*scheduler_);
   ingest_->add_listener(*scheduler_);
   watch_points();
@@ -158,6 +161,8 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   services_->host_restores = host_restores_.get();
   services_->rescue_codes = &rescue_codes_;
   services_->fetches = fetches_.get();
+  services_->failbacks = failbacks_.get();
+  services_->keep_off = keep_off_.get();
   api::add_all_routes(router_, *services_);
   api::add_event_routes(router_, events_);
   api::ServerOptions options;
@@ -234,6 +239,7 @@ void Daemon::run(const base::StopSignals& signals) {
   presence_->start();
   server_->start();
   retention_->start();
+  failbacks_->run();
   duties_.start();
   std::optional<instant::InstantSyncs> instant_syncs;
   instant_syncs.emplace(instant::InstantSyncSettings{config_.state_directory, config_.run_directory,
@@ -250,6 +256,7 @@ void Daemon::run(const base::StopSignals& signals) {
   base::log().info("stopping on signal {}; instant VMs keep running", number);
   notify_service_manager("STOPPING=1");
   std::filesystem::remove(config_.ready_path());
+  failbacks_->stop();
   instant_syncs.reset();  // its processes connect to the server
   server_->stop();
   looks_->close();

@@ -14,6 +14,8 @@
 #include "appliance/events/event_log.h"
 #include "appliance/events/vm_watch.h"
 #include "appliance/events/watched_jobs.h"
+#include "appliance/failback/failback_service.h"
+#include "appliance/failback/keep_off.h"
 #include "appliance/files/file_looks.h"
 #include "appliance/homeward/host_restores.h"
 #include "appliance/ingest/ingest.h"
@@ -106,6 +108,8 @@ class Daemon {
   schedule::DutyRunner duties_;      // stopped first: duties use what is below, too
   std::unique_ptr<schedule::Policies> policies_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::unique_ptr<failback::FailbackService> failbacks_;
+  std::unique_ptr<failback::KeepOff> keep_off_;
   std::unique_ptr<presence::Presence> presence_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;

@@ -70,6 +70,12 @@ std::vector<schedule::AlertSource> Daemon::alert_sources() {
       {"the instant VMs",
        {alerts::kInstantVmDown},
        [this](uint64_t) { return timelines_->conditions(); }},
+      {"the failbacks",
+       {alerts::kFailbackUndecided, alerts::kFailbackFailing},
+       [this](uint64_t) { return failbacks_->conditions(); }},
+      {"what hosts keep off",
+       {alerts::kOriginalStarted, alerts::kOriginalUnguarded},
+       [this](uint64_t) { return keep_off_->conditions(); }},
       schedule::protection_source({*catalog_, *stores_, *scheduler_, *policies_, *clock_trust_})};
   for (schedule::AlertSource& each : limit_alerts()) sources.push_back(std::move(each));
   return sources;

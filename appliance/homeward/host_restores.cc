@@ -20,6 +20,8 @@ using nlohmann::json;
 // No daemon gives more orders than that in a millisecond, so the next one's numbers are higher.
 constexpr uint64_t kOrdersPerMs = 1000;
 
+constexpr uint64_t kHurryMs = 5'000, kHurriedWaitMs = 200;
+
 // What every order ends with that a host is told about a ticket that it may not use.
 [[noreturn]] void refuse_ticket() {
   throw Error(
@@ -29,6 +31,22 @@ constexpr uint64_t kOrdersPerMs = 1000;
 
 bool are_equal(const images::wire::Ticket& one, const images::wire::Ticket& other) {
   return base::sha256(one.bytes) == base::sha256(other.bytes);  // tells nothing by its duration
+}
+
+// The base is a help: without it the host compares the disks as a whole.
+void open_base(images::StoreReader& reader, const images::PointId& id,
+               const std::vector<images::PointDisk>& disks, images::OpenedPoint& opened) {
+  try {
+    std::vector<std::unique_ptr<images::DiskReader>> readers;
+    for (const images::PointDisk& disk : disks) {
+      readers.push_back(reader.open_disk(id, disk.name));
+      if (readers.back()->size() != disk.size) return;
+    }
+    opened.base_disks = std::move(readers);
+    opened.base = id;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+  }
 }
 
 Error cancellation(bool was_given) {
@@ -71,7 +89,7 @@ jobs::JobId HostRestores::order(const HostRestore& restore, const access::Reques
   if (state->stopping) throw Error(ErrorCode::unavailable, "the appliance is stopping");
   if (state->orders.size() >= kMaxOrders)
     throw Error(ErrorCode::busy, "too many restores to hosts wait or run; try again later");
-  live.job = jobs_.attach({"host-restore", restore.tenant, live.machine, requester});
+  live.job = jobs_.attach({restore.job_kind, restore.tenant, live.machine, requester});
   live.job->context().set_figures(figures_of(live, ""));  // saved with the progress
   live.job->context().set_progress({0, live.size, "waiting for the agent of " + host->name});
   live.job->context().log(
@@ -165,7 +183,16 @@ RestoreAnswer HostRestores::poll(const catalog::Host& host,
     live.begun = false;
     answer.orders.push_back(order_text(id, live));
   }
+  auto hurried = state->hurried.find(host.id);
+  if (hurried != state->hurried.end()) {
+    if (clock_.steady_ms() < hurried->second) answer.wait_ms = kHurriedWaitMs;
+    else state->hurried.erase(hurried);
+  }
   return answer;
+}
+
+void HostRestores::hurry(const catalog::HostId& host) {
+  state_.lock()->hurried[host] = clock_.steady_ms() + kHurryMs;
 }
 
 void HostRestores::tend() {
@@ -245,6 +272,7 @@ std::unique_ptr<images::OpenedPoint> HostRestores::open(const catalog::Host& hos
   point.disks = disks;
   for (const images::PointDisk& disk : disks)
     opened->disks.push_back(reader.open_disk(restore.point, disk.name));
+  if (restore.base) open_base(reader, *restore.base, disks, *opened);
   opened->point = std::move(point);
   opened->tells_definition = restore.tells_definition;
   opened->hasher = reader.hasher();

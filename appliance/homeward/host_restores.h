@@ -39,6 +39,10 @@ struct HostRestore {
   // What else the agent is told: a JSON object, which this class adds its own fields to.
   std::string target;
   bool is_survey = false;  // it only compares
+  // An older point of the machine, which the host may ask to have it compared with. Left out if it is
+  // gone, or its disks are others.
+  std::optional<images::PointId> base{};
+  std::string job_kind = "host-restore";
 };
 
 // What an agent says about a restore that was given to it.
@@ -56,8 +60,9 @@ struct RestoreReport {
 constexpr size_t kMaxRestoreNotes = 64;
 
 struct RestoreAnswer {
-  std::vector<std::string> orders;  // JSON objects
-  std::vector<uint64_t> ended;      // orders that the agent works on and must stop
+  std::vector<std::string> orders;    // JSON objects
+  std::vector<uint64_t> ended;        // orders that the agent works on and must stop
+  std::optional<uint64_t> wait_ms{};  // until the next poll, at most
 };
 
 class HostRestores : public ingest::RestoreTickets {
@@ -72,6 +77,9 @@ class HostRestores : public ingest::RestoreTickets {
   jobs::JobId order(const HostRestore& restore, const access::Requester& requester);
 
   RestoreAnswer poll(const catalog::Host& host, const std::vector<RestoreReport>& reports);
+
+  // The host's agent is asked to poll often for some seconds: orders for it are about to come.
+  void hurry(const catalog::HostId& host);
 
   // Ends the orders that were cancelled, and those of hosts that were revoked or fell silent for
   // kSilenceMs in the middle of one. Called every few seconds by a duty.
@@ -103,6 +111,7 @@ class HostRestores : public ingest::RestoreTickets {
     uint64_t heard_ms = 0;  // steady: when it was given, or last reported
   };
   struct State {
+    std::map<catalog::HostId, uint64_t> hurried;  // until when, by the steady clock
     std::map<uint64_t, Live> orders;
     uint64_t next_order = 0;
     bool stopping = false;

@@ -114,7 +114,7 @@ homeward::RestoreReport::State state_of(const json& report) {
 std::string figures_of(const json& report) {
   json figures = json::object();
   for (const char* name : {"compared", "differing", "written", "verified", "received", "rate",
-                           "left_ms", "duration_ms"}) {
+                           "left_ms", "duration_ms", "home_start"}) {
     if (auto value = base::find_natural(report, name)) figures[name] = *value;
   }
   return figures.empty() ? "" : base::dump_text(figures);
@@ -142,6 +142,25 @@ std::vector<homeward::RestoreReport> read_restores(std::string_view body) {
       if (note.is_string())
         report.notes.push_back(base::clean_text(note.get<std::string>(), kMaxReportedSentence));
     }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+std::vector<failback::KeptOffReport> read_kept_off(std::string_view body) {
+  std::vector<failback::KeptOffReport> reports;
+  if (body.find("\"kept_off\"") == std::string_view::npos) return reports;
+  json fields =
+      base::parse_json(body, "the agent's message", {.depth = kPollDepth, .size = kMaxPollSize});
+  if (base::find_field(fields, "kept_off") == nullptr) return reports;
+  for (const json& told : base::expect_list(fields, "kept_off", failback::kMaxKeptOff)) {
+    failback::KeptOffReport report;
+    report.machine = base::expect_text(told, "machine", 255);
+    base::check_name(report.machine, "machine's name");
+    report.runs = base::find_flag(told, "runs").value_or(false);
+    report.ended_count = base::find_natural(told, "ended_count").value_or(0);
+    report.error =
+        base::clean_text(base::find_text(told, "error").value_or(""), kMaxReportedSentence);
     reports.push_back(std::move(report));
   }
   return reports;

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "appliance/failback/keep_off.h"
 #include "appliance/homeward/host_restores.h"
 #include "appliance/schedule/scheduler.h"
 
@@ -21,5 +22,8 @@ constexpr size_t kMaxPolledOrders = 256;      // of outcomes, and of running syn
 schedule::Poll read_poll(std::string_view body);
 // What it says of restores; as read_poll().
 std::vector<homeward::RestoreReport> read_restores(std::string_view body);
+
+// What it says of machines that it keeps off; as read_poll().
+std::vector<failback::KeptOffReport> read_kept_off(std::string_view body);
 
 }  // namespace appliance::api

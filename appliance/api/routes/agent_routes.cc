@@ -18,6 +18,25 @@ using nlohmann::json;
 
 constexpr uint64_t kRestoringWaitMs = 1000;  // while a restore is running
 
+// What cannot be known is left out: the agent keeps off what it kept off before.
+void add_kept_off(Services& services, const Request& request, json& answer) {
+  if (services.keep_off == nullptr) return;
+  const catalog::Host& host = *request.principal.host;
+  services.keep_off->take(host, read_kept_off(request.body));
+  try {
+    json list = json::array();
+    for (const failback::KeptOffMachine& each : services.keep_off->list(host)) {
+      list.push_back({{"machine", each.machine},
+                      {"boot", each.boot},
+                      {"age_ms", each.age_ms},
+                      {"after", each.after}});
+    }
+    answer["keep_off"] = std::move(list);
+  } catch (const base::Error& error) {
+    base::log().warn("host '{}' is not told what to keep off: {}", host.name, error.message());
+  }
+}
+
 Response poll_orders(Services& services, const Request& request) {
   const catalog::Host& host = *request.principal.host;
   std::vector<homeward::RestoreReport> restores = read_restores(request.body);
@@ -29,16 +48,19 @@ Response poll_orders(Services& services, const Request& request) {
     to_restore.push_back(base::find_json(order).value_or(json::object()));
   bool is_restoring = !to_restore.empty() || !restores.empty();
   if (is_restoring) answer.wait_ms = std::min(answer.wait_ms, kRestoringWaitMs);
+  if (restoring.wait_ms) answer.wait_ms = std::min(answer.wait_ms, *restoring.wait_ms);
   json orders = json::array();
   for (const schedule::Order& order : answer.orders)
     orders.push_back({{"order", order.id}, {"machine", order.machine}});
-  return json_response({{"orders", orders},
-                        {"to_forget", answer.to_forget},
-                        {"restores", to_restore},
-                        {"end_restores", restoring.ended},
-                        {"rate", answer.rate ? json(*answer.rate) : json(nullptr)},
-                        {"wait_ms", answer.wait_ms},
-                        {"wants_report", answer.wants_report}});
+  json result{{"orders", orders},
+              {"to_forget", answer.to_forget},
+              {"restores", to_restore},
+              {"end_restores", restoring.ended},
+              {"rate", answer.rate ? json(*answer.rate) : json(nullptr)},
+              {"wait_ms", answer.wait_ms},
+              {"wants_report", answer.wants_report}};
+  add_kept_off(services, request, result);
+  return json_response(result);
 }
 
 // {"request" (PEM)}: a new certificate for the requesting host, valid in addition to its old one.

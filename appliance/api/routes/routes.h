@@ -56,6 +56,11 @@ class PointFetches;
 class RescueCodes;
 }  // namespace appliance::rescue
 
+namespace appliance::failback {
+class FailbackService;
+class KeepOff;
+}  // namespace appliance::failback
+
 namespace appliance::api {
 
 // Everything a handler may use; all of it must outlive the router and is thread-safe.
@@ -90,6 +95,8 @@ struct Services {
   homeward::HostRestores* host_restores = nullptr;   // never null in the daemon
   rescue::RescueCodes* rescue_codes = nullptr;       // never null in the daemon
   rescue::PointFetches* fetches = nullptr;           // never null in the daemon
+  failback::FailbackService* failbacks = nullptr;    // never null in the daemon
+  failback::KeepOff* keep_off = nullptr;             // never null in the daemon
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };
@@ -131,6 +138,7 @@ void add_protection_routes(Router& router, Services& services);
 void add_clock_routes(Router& router, Services& services);
 void add_alert_routes(Router& router, Services& services);
 void add_rescue_routes(Router& router, Services& services);
+void add_failback_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

@@ -141,6 +141,7 @@ void add_all_routes(Router& router, Services& services) {
   add_tenant_routes(router, services);
   add_alert_routes(router, services);
   add_agent_routes(router, services);
+  add_failback_routes(router, services);
 }
 
 Response accepted(Services& services, jobs::JobId id) {

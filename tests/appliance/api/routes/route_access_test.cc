@@ -123,6 +123,18 @@ void add_boots(Table& table, const TenantThings& b) {
   table["GET /novnc/{path...}"] = {P::none, Kind::open, "nothing.js"};
 }
 
+void add_failbacks(Table& table, const TenantThings& b) {
+  using P = Privilege;
+  std::string failback = "/api/v1/failbacks/{failback}";
+  table["GET /api/v1/failbacks"] = {P::vm_view, Kind::list};
+  table["POST /api/v1/failbacks"] = {
+      P::host_restore, Kind::foreign, "",
+      fmt::format(R"({{"boot": "{}", "host": "{}", "folder": "/x"}})", b.boot, b.host.name)};
+  table["GET " + failback] = {P::vm_view, Kind::foreign, b.failback};
+  for (const char* verb : {"finish", "cancel", "pause", "continue", "keep"})
+    table["POST " + failback + "/" + verb] = {P::host_restore, Kind::foreign, b.failback};
+}
+
 void add_work(Table& table, const TenantThings& b) {
   using P = Privilege;
   table["GET /api/v1/jobs"] = {P::job_view, Kind::list};
@@ -192,6 +204,7 @@ class Walk {
     add_machines(table, appliance.bravo);
     add_boots(table, appliance.bravo);
     add_work(table, appliance.bravo);
+    add_failbacks(table, appliance.bravo);
     add_appliance(table, appliance.bravo);
   }
 

@@ -14,6 +14,8 @@
 #include "appliance/api/routes/routes.h"
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/catalog/catalog.h"
+#include "appliance/failback/failback_service.h"
+#include "appliance/failback/keep_off.h"
 #include "appliance/files/file_looks.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/points/point_marking.h"
@@ -42,7 +44,7 @@ struct TenantThings {
   base::Credentials host_credentials;
   catalog::Token token;
   std::string token_secret;
-  std::string job, restore, rescue, alert, verification;
+  std::string job, restore, rescue, alert, verification, failback;
   std::unique_ptr<jobs::AttachedJob> running, restoring;
 };
 
@@ -109,6 +111,9 @@ class TwoTenants {
     for (const auto& [name, body] : catalog->policies(of.tenant)) state.push_back(name + body);
     for (const auto& each : catalog->protections(of.tenant))
       state.push_back(each.machine + each.policy + (each.wanted ? " wanted" : ""));
+    for (const auto& each : catalog->failbacks(of.tenant, true, 100))
+      state.push_back(each.machine + std::string(catalog::failback_step_name(each.step)) +
+                      (each.wants_switch || each.wants_cancel || each.is_paused ? " asked" : ""));
     state.push_back(catalog->machine_checks(of.tenant, of.machine).asked);
     for (const auto& vm : boots_.list(of.tenant))
       state.push_back(vm.id.hex() + std::string(boot::restart_policy_name(vm.restart)) +
@@ -241,6 +246,12 @@ class TwoTenants {
                          .subject = things.host.name,
                          .message = name});
     things.alert = std::to_string(catalog->alerts(things.tenant, false, 1).at(0).id);
+    catalog::Failback home;
+    home.tenant = things.tenant;
+    home.machine = things.machine;
+    home.boot = things.boot;
+    home.host = things.host.id;
+    things.failback = std::to_string(catalog->add_failback(home));
     catalog::Verification seen;
     seen.tenant = things.tenant;
     seen.machine_name = things.machine;
@@ -281,6 +292,9 @@ class TwoTenants {
   files::FileLooks looks_{stores_, jobs_};
   rescue::RescueCodes rescue_codes_;
   rescue::PointFetches fetches_{stores_, jobs_};
+  homeward::HostRestores host_restores_{*catalog, stores_, jobs_};
+  failback::FailbackService failbacks_{{*catalog, jobs_, boots_, scheduler_, host_restores_}};
+  failback::KeepOff keep_off_{*catalog, boots_, scheduler_};
   Services services_{.config = config_,
                      .catalog = *catalog,
                      .stores = stores_,
@@ -303,7 +317,9 @@ class TwoTenants {
                      .channels = &channels_,
                      .looks = &looks_,
                      .rescue_codes = &rescue_codes_,
-                     .fetches = &fetches_};
+                     .fetches = &fetches_,
+                     .failbacks = &failbacks_,
+                     .keep_off = &keep_off_};
   Authenticator authenticator_{*catalog};
   std::unique_ptr<Server> server_;
 };
