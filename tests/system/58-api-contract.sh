@@ -12,7 +12,7 @@ ensure_libvirt
 # Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 79-restore-remote, 48-console), an answer without an
 # end (57-events), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows), files of points (94-files),
 # and a test boot's picture, which needs a machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openImport,fetchPoint,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder
+record_api --all-but openTransfer,openImport,fetchPoint,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder,startFailback,getFailback,finishFailback,cancelFailback,pauseFailback,continueFailback,keepFailback
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {
@@ -74,6 +74,7 @@ for path in /status /overview "/overview?tenant=default" /machines /machines/web
 done
 api GET / > /dev/null
 api GET /page/main-1.js > /dev/null
+v1 GET "/failbacks?all=1" > /dev/null
 job=$(v1 GET "/jobs?subject=web" | json '.jobs[0].id')
 v1 GET "/jobs/$job/log?after=0" > /dev/null
 v1 GET "/jobs/$job/log?follow=true" | tail -1 | jq -e '.job.state == "succeeded"' > /dev/null
