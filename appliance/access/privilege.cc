@@ -57,7 +57,12 @@ constexpr std::array<std::string_view, kPrivilegeCount> kNames{"none",
                                                                "clock-accept",
                                                                "file-view",
                                                                "file-download",
-                                                               "point-fetch"};
+                                                               "point-fetch",
+                                                               "own-account",
+                                                               "user-view",
+                                                               "user-change",
+                                                               "owner-change",
+                                                               "audit-view"};
 
 }  // namespace
 
@@ -69,6 +74,20 @@ Privileges Privileges::all() {
   Privileges all;
   all.bits_.set();
   return all;
+}
+
+Privileges Privileges::in_common(const Privileges& others) const {
+  Privileges common;
+  common.bits_ = bits_ & others.bits_;
+  return common;
+}
+
+std::vector<std::string> Privileges::names() const {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < kPrivilegeCount; ++i) {
+    if (bits_[i]) names.emplace_back(kNames[i]);
+  }
+  return names;
 }
 
 }  // namespace appliance::access

@@ -4,7 +4,9 @@
 
 #include <bitset>
 #include <initializer_list>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace appliance::access {
 
@@ -62,8 +64,13 @@ enum class Privilege {
   file_view,      // names and facts of files in points
   file_download,  // their content
   point_fetch,    // list points and read them whole, for a restore elsewhere
+  own_account,    // its own session, password and second factor: everybody who has signed in
+  user_view,      // users, and everybody's sessions
+  user_change,
+  owner_change,  // users with the role owner, and the code that makes the first one
+  audit_view,
 };
-constexpr size_t kPrivilegeCount = static_cast<size_t>(Privilege::point_fetch) + 1;
+constexpr size_t kPrivilegeCount = static_cast<size_t>(Privilege::audit_view) + 1;
 
 std::string_view privilege_name(Privilege privilege);  // "vm-start"
 
@@ -81,6 +88,12 @@ class Privileges {
   }
   void add(Privilege privilege) { bits_.set(static_cast<size_t>(privilege)); }
   void remove(Privilege privilege) { bits_.reset(static_cast<size_t>(privilege)); }
+
+  // Whether all of `others` are among them.
+  bool include(const Privileges& others) const { return (others.bits_ & ~bits_).none(); }
+  // Those that both have.
+  Privileges in_common(const Privileges& others) const;
+  std::vector<std::string> names() const;  // in the order of the enum
 
  private:
   std::bitset<kPrivilegeCount> bits_;

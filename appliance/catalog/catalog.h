@@ -1,5 +1,5 @@
 // The appliance's memory, by aggregates: tenants, hosts, machines, points, jobs, alerts, test
-// boots, their corrections, protections, and the appliance itself. Whoever needs one or two of them takes those
+// boots, their corrections, protections, people, the audit log, and the appliance itself. Whoever needs one or two of them takes those
 // interfaces; a Catalog is all of them over one database.
 //
 // All are thread-safe. What a function changed is durable when it returns. Every function throws
@@ -18,11 +18,13 @@
 
 #include "appliance/catalog/alert_records.h"
 #include "appliance/catalog/appliance_records.h"
+#include "appliance/catalog/audit_records.h"
 #include "appliance/catalog/correction_records.h"
 #include "appliance/catalog/failback_records.h"
 #include "appliance/catalog/host_records.h"
 #include "appliance/catalog/job_records.h"
 #include "appliance/catalog/machine_records.h"
+#include "appliance/catalog/people_records.h"
 #include "appliance/catalog/point_records.h"
 #include "appliance/catalog/protection_records.h"
 #include "appliance/catalog/tenant_records.h"
@@ -36,13 +38,17 @@ struct PruneLimits {
   uint64_t job_log_days = 90;       // after the job ended
   uint64_t alert_days = 400;        // after it closed
   uint64_t token_days = 30;         // after its use or its end; the same for ended holds
+  uint64_t session_days = 30;       // after its last use
   uint64_t rows = 1000;             // of each kind removed at once, at most
 };
 
 // What prune() removed: rows.
 struct PruneCounts {
-  uint64_t jobs = 0, job_logs = 0, alerts = 0, tokens = 0, reports = 0, holds = 0, gaps = 0;
-  uint64_t sum() const { return jobs + job_logs + alerts + tokens + reports + holds + gaps; }
+  uint64_t jobs = 0, job_logs = 0, alerts = 0, tokens = 0, reports = 0, holds = 0, gaps = 0,
+           sessions = 0;
+  uint64_t sum() const {
+    return jobs + job_logs + alerts + tokens + reports + holds + gaps + sessions;
+  }
 };
 
 // Inherited virtually, so that an implementation is composed of one class for each aggregate.
@@ -56,7 +62,9 @@ class Catalog : public virtual TenantRecords,
                 public virtual CorrectionRecords,
                 public virtual ProtectionRecords,
                 public virtual FailbackRecords,
-                public virtual ApplianceRecords {
+                public virtual ApplianceRecords,
+                public virtual PeopleRecords,
+                public virtual AuditRecords {
  public:
   // Opens or creates the SQLite file, migrates it to this version and creates the tenant `default`.
   // Throws unsupported for a catalog of a newer version.

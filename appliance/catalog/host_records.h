@@ -47,9 +47,12 @@ class HostRecords {
   virtual void remove_token(const TokenId& id) = 0;
   // By id or unique prefix of one. Throws not_found, invalid_argument if ambiguous.
   void revoke_token(std::string_view selector, const TenantScope& scope);
-  // The token if its secret is known, of that kind, not expired and, for an enrolment, not used.
+  // The token if its secret is known, of that kind, not expired and, for an enrolment, not used. A
+  // token whose maker is disabled does not count.
   virtual std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
                                                 uint64_t now_ms) = 0;
+  // An operator's token that has not expired; none otherwise.
+  virtual std::optional<Token> find_operator_token(const TokenId& id, uint64_t now_ms) = 0;
   virtual void touch_token(const TokenId& id, uint64_t now_ms) = 0;
 };
 

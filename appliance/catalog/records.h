@@ -11,6 +11,7 @@
 #include "appliance/access/node_id.h"
 #include "appliance/access/tenant_name.h"
 #include "appliance/access/tenant_scope.h"
+#include "appliance/access/user_role.h"
 #include "base/error.h"
 #include "images/ids.h"
 #include "images/point.h"
@@ -19,6 +20,7 @@ namespace appliance::catalog {
 
 using HostId = images::Id<struct HostTag, 16>;
 using TokenId = images::Id<struct TokenTag, 8>;
+using UserId = images::Id<struct UserTag, 8>;
 
 // Jobs are numbered 1, 2, 3, …: people say the numbers on the phone.
 struct JobId {
@@ -94,6 +96,12 @@ struct Token {
   std::optional<uint64_t> expires_ms;
   std::optional<uint64_t> used_ms;  // the one use of an enrolment, the last one of an operator
   bool tenant_only = false;         // an operator's, limited to this tenant
+  access::UserRole role = access::UserRole::administrator;  // an operator's
+  // Who made it; none: root, or a token of an older version. It counts only as long as the user
+  // does, and never for more than the user may do now.
+  std::optional<UserId> made_by{};
+  std::string made_by_name{};  // empty without
+  access::UserRole made_by_role = access::UserRole::owner;
 };
 
 struct Machine {

@@ -27,6 +27,7 @@ class SqliteHostRecords : public virtual HostRecords {
   void remove_token(const TokenId& id) override;
   std::optional<Token> find_valid_token(TokenKind kind, const base::Sha256& secret_hash,
                                         uint64_t now_ms) override;
+  std::optional<Token> find_operator_token(const TokenId& id, uint64_t now_ms) override;
   void touch_token(const TokenId& id, uint64_t now_ms) override;
 
  private:

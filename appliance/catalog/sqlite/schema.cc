@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 17> kMigrations{
+constexpr std::array<const char*, 18> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -363,6 +363,53 @@ CREATE TABLE failbacks (
   state TEXT NOT NULL
 ) STRICT;
 CREATE INDEX failbacks_open ON failbacks(boot) WHERE ended_ms IS NULL;
+)sql",
+    // 18: users, their second factors and sessions; roles of operators' tokens and who made them; the
+    // audit log.
+    R"sql(
+CREATE TABLE users (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL,
+  tenant INTEGER REFERENCES tenants(id),
+  note TEXT NOT NULL,
+  disabled INTEGER NOT NULL DEFAULT 0,
+  password TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  password_ms INTEGER NOT NULL,
+  signed_in_ms INTEGER,
+  totp_secret BLOB,
+  totp_confirmed INTEGER NOT NULL DEFAULT 0,
+  totp_step INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE recovery_codes (
+  user TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  code_hash BLOB NOT NULL,
+  PRIMARY KEY (user, code_hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE user_addresses (
+  user TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  address TEXT NOT NULL,
+  seen_ms INTEGER NOT NULL,
+  PRIMARY KEY (user, address)
+) STRICT, WITHOUT ROWID;
+-- What operators' tokens could do before there were roles is what an administrator may do.
+ALTER TABLE tokens ADD COLUMN role TEXT NOT NULL DEFAULT 'administrator';
+ALTER TABLE tokens ADD COLUMN user TEXT REFERENCES users(id) ON DELETE CASCADE;
+CREATE TABLE sessions (
+  id TEXT PRIMARY KEY,
+  secret_hash BLOB NOT NULL UNIQUE,
+  user TEXT REFERENCES users(id) ON DELETE CASCADE,
+  token TEXT REFERENCES tokens(id) ON DELETE CASCADE,
+  created_ms INTEGER NOT NULL,
+  used_ms INTEGER NOT NULL,
+  address TEXT NOT NULL
+) STRICT;
+CREATE TABLE audit (
+  sequence INTEGER PRIMARY KEY,
+  body TEXT NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
 )sql",
 };
 

@@ -33,7 +33,8 @@ SqliteCatalog::SqliteCatalog(std::unique_ptr<Database> database)
       SqlitePointRecords(connection), SqliteJobRecords(connection), SqliteAlertRecords(connection),
       SqliteVerificationRecords(connection), SqliteCorrectionRecords(connection),
       SqliteProtectionRecords(connection), SqliteFailbackRecords(connection),
-      SqliteApplianceRecords(connection) {}
+      SqliteApplianceRecords(connection), SqlitePeopleRecords(connection),
+      SqliteAuditRecords(connection) {}
 
 PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
   auto database = connection.lock();
@@ -64,6 +65,8 @@ PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
          "host IN (SELECT id FROM hosts WHERE revoked != 0)");
   forget(counts.holds, "holds", "point",
          fmt::format("until_ms < {}", before(now_ms, limits.token_days * kDayMs)));
+  forget(counts.sessions, "sessions", "id",
+         fmt::format("used_ms < {}", before(now_ms, limits.session_days * kDayMs)));
   (*database)->execute(
       "DELETE FROM recovery_gaps WHERE NOT EXISTS (SELECT 1 FROM machines m WHERE m.tenant = "
       "recovery_gaps.tenant AND m.name = recovery_gaps.machine)");

@@ -6,12 +6,14 @@
 #include "appliance/catalog/catalog.h"
 #include "appliance/catalog/sqlite/alerts.h"
 #include "appliance/catalog/sqlite/appliance.h"
+#include "appliance/catalog/sqlite/audit.h"
 #include "appliance/catalog/sqlite/corrections.h"
 #include "appliance/catalog/sqlite/database.h"
 #include "appliance/catalog/sqlite/failbacks.h"
 #include "appliance/catalog/sqlite/hosts.h"
 #include "appliance/catalog/sqlite/jobs.h"
 #include "appliance/catalog/sqlite/machines.h"
+#include "appliance/catalog/sqlite/people.h"
 #include "appliance/catalog/sqlite/points.h"
 #include "appliance/catalog/sqlite/protections.h"
 #include "appliance/catalog/sqlite/tenants.h"
@@ -37,7 +39,9 @@ class SqliteCatalog final : private ConnectionOwner,
                             public SqliteCorrectionRecords,
                             public SqliteProtectionRecords,
                             public SqliteFailbackRecords,
-                            public SqliteApplianceRecords {
+                            public SqliteApplianceRecords,
+                            public SqlitePeopleRecords,
+                            public SqliteAuditRecords {
  public:
   // The database has the newest schema.
   explicit SqliteCatalog(std::unique_ptr<Database> database);

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::string_view kSelect =
     "SELECT k.id, k.kind, t.name, k.note, k.created_ms, k.expires_ms, k.used_ms, "
-    "k.tenant_only "
-    "FROM tokens k JOIN tenants t ON t.id = k.tenant ";
+    "k.tenant_only, k.role, k.user, u.name, u.role "
+    "FROM tokens k JOIN tenants t ON t.id = k.tenant LEFT JOIN users u ON u.id = k.user ";
 
 Token read_token(Statement& row) {
   Token token;
@@ -22,6 +22,12 @@ Token read_token(Statement& row) {
   if (!row.is_null(5)) token.expires_ms = row.natural(5);
   if (!row.is_null(6)) token.used_ms = row.natural(6);
   token.tenant_only = row.integer(7) != 0;
+  token.role = access::user_role_from_name(row.text(8));
+  if (!row.is_null(9)) {
+    token.made_by = UserId::from_hex(row.text(9));
+    token.made_by_name = row.text(10);
+    token.made_by_role = access::user_role_from_name(row.text(11));
+  }
   return token;
 }
 
@@ -32,10 +38,11 @@ void SqliteHostRecords::add_token(const Token& token, const base::Sha256& secret
   (*database)
       ->prepare(
           "INSERT INTO tokens(id, kind, tenant, secret_hash, note, created_ms, expires_ms, "
-          "tenant_only) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+          "tenant_only, role, user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(token.id.hex(), token_kind_name(token.kind), tenant_id(**database, token.tenant),
             base::ByteView(secret_hash), token.note, token.created_ms, token.expires_ms,
-            token.tenant_only ? 1 : 0)
+            token.tenant_only ? 1 : 0, access::user_role_name(token.role),
+            token.made_by ? std::optional(token.made_by->hex()) : std::nullopt)
       .run();
 }
 
@@ -59,9 +66,20 @@ std::optional<Token> SqliteHostRecords::find_valid_token(TokenKind kind,
   auto database = database_.lock();
   Statement statement = (*database)->prepare(fmt::format(
       "{} WHERE k.secret_hash = ?1 AND k.kind = ?2 AND (k.expires_ms IS NULL OR k.expires_ms > ?3) "
-      "AND (k.kind <> 'enrolment' OR k.used_ms IS NULL)",
+      "AND (k.kind <> 'enrolment' OR k.used_ms IS NULL) AND coalesce(u.disabled, 0) = 0",
       kSelect));
   statement.bind(base::ByteView(secret_hash), token_kind_name(kind), now_ms);
+  if (!statement.step()) return std::nullopt;
+  return read_token(statement);
+}
+
+std::optional<Token> SqliteHostRecords::find_operator_token(const TokenId& id, uint64_t now_ms) {
+  auto database = database_.lock();
+  Statement statement = (*database)->prepare(
+      fmt::format("{} WHERE k.id = ?1 AND k.kind = 'operator' AND (k.expires_ms IS NULL OR "
+                  "k.expires_ms > ?2) AND coalesce(u.disabled, 0) = 0",
+                  kSelect));
+  statement.bind(id.hex(), now_ms);
   if (!statement.step()) return std::nullopt;
   return read_token(statement);
 }
