@@ -50,6 +50,12 @@ std::optional<PackId> pack_of_name(const std::string& name) {
   return id_of_name<PackId>(name, kPackSuffix);
 }
 
+std::string audit_directory(const std::string& store) { return join_path(store, "audit"); }
+
+std::string audit_file(const std::string& store, const std::string& appliance) {
+  return join_path(audit_directory(store), appliance);
+}
+
 std::string points_directory(const std::string& store) { return join_path(store, "points"); }
 
 std::string machine_directory(const std::string& store, const MachineId& machine) {

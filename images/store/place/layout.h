@@ -5,6 +5,7 @@
 //   DIR/key            wrapped key         DIR/points/<machine id>/<point id>.point
 //                                          DIR/points/<machine id>/<point id>.marks
 //   DIR/writer.lock    held by the writer  DIR/index/ (LMDB; derived)
+//   DIR/audit/<appliance>                  audit anchors of an appliance
 #pragma once
 
 #include <optional>
@@ -25,6 +26,9 @@ std::string pack_file(const std::string& store, const PackId& pack);
 // Whether a file in a shard or in a machine's folder is what an interrupted writing of one left.
 bool is_leftover(const std::string& name);
 std::optional<PackId> pack_of_name(const std::string& name);  // a file's name in a shard
+
+std::string audit_directory(const std::string& store);
+std::string audit_file(const std::string& store, const std::string& appliance);
 
 std::string points_directory(const std::string& store);
 std::string machine_directory(const std::string& store, const MachineId& machine);
