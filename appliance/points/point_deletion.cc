@@ -18,6 +18,10 @@ PointDeletion::PointDeletion(catalog::Catalog& catalog, stores::TenantStores& st
 
 void PointDeletion::require_deletable(const catalog::TenantName& tenant,
                                       const images::PointId& point) {
+  if (options_.locks != nullptr) {
+    std::string obstacle = options_.locks->obstacle(tenant, point);
+    if (!obstacle.empty()) throw Error(ErrorCode::busy, obstacle);
+  }
   auto holds = catalog_.holds(tenant, base::now_ms());
   if (auto hold = holds.find(point); hold != holds.end()) {
     std::string reason = hold->second.reason.empty() ? "" : " (" + hold->second.reason + ")";

@@ -1,7 +1,7 @@
 // The only way in which the appliance deletes a point, whoever requests it: an operator, the
 // policy, or forgetting a machine.
 //
-// A point that is held, or that a boot needs, is not deleted. The check and the deletion are one
+// A point that its tenant's lock keeps, that is held, or that a boot needs, is not deleted. The check and the deletion are one
 // step relative to a start of a boot of the same point (boot/point_pins.h). Thread-safe.
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "appliance/boot/point_pins.h"
 #include "appliance/catalog/catalog.h"
+#include "appliance/points/tenant_locks.h"
 #include "appliance/stores/tenant_stores.h"
 #include "images/ids.h"
 
@@ -25,13 +26,14 @@ class PointDeletion {
     ForgetTraces forget_traces;   // called when a machine's last point is deleted; may be empty
     // Called before a point is deleted: ends what looks at it and is idle. May be empty.
     std::function<void(const images::PointId&)> let_go{};
+    TenantLocks* locks = nullptr;  // outlives it; null only in tests
   };
 
   // All must outlive it. `pins` are those of every boot service of this state folder.
   PointDeletion(catalog::Catalog& catalog, stores::TenantStores& stores, boot::PointPins& pins,
                 Options options);
 
-  // Throws busy, with who holds or needs the point, or that this cannot be determined.
+  // Throws busy, with what keeps the point, or that this cannot be determined.
   void require_deletable(const catalog::TenantName& tenant, const images::PointId& point);
 
   // Like Catalog::hold_point(), and throws busy while the point is being deleted.
@@ -42,6 +44,8 @@ class PointDeletion {
   // starts, a reader has it open or a sync is relative to it; and what opening or writing the store
   // throws.
   void remove(const catalog::TenantName& tenant, const images::PointId& point);
+
+  TenantLocks* locks() { return options_.locks; }
 
  private:
   catalog::Catalog& catalog_;
