@@ -42,6 +42,21 @@ uint32_t count_of(const toml::node& node, const std::string& name, uint32_t max)
   return static_cast<uint32_t>(*value);
 }
 
+bool flag_of(const toml::node& node, const std::string& name) {
+  auto value = node.value<bool>();
+  if (!node.is_boolean() || !value) refuse(fmt::format("{} must be true or false", name));
+  return *value;
+}
+
+// A span of at least a minute, so that a mistyped unit does not sign everybody out at once.
+uint64_t session_time_of(const toml::node& node, const std::string& name) {
+  constexpr uint64_t kShortest = 60'000, kLongest = 90ull * 86'400'000;
+  uint64_t time_ms = base::parse_duration_ms(text_of(node, name));
+  if (time_ms < kShortest || time_ms > kLongest)
+    refuse(fmt::format("{} must be from 1m to 90d", name));
+  return time_ms;
+}
+
 using Setter = std::function<void(Config&, const toml::node&, const std::string&)>;
 
 Setter text_into(std::string Config::*member) {
@@ -101,6 +116,16 @@ const std::map<std::string, Setter>& setters() {
        [](Config& config, const toml::node& node, const std::string& name) {
          config.token_lifetime_ms = base::parse_duration_ms(text_of(node, name));
        }},
+      {"sessions.idle",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.session_idle_ms = session_time_of(node, name);
+       }},
+      {"sessions.lifetime",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.session_lifetime_ms = session_time_of(node, name);
+       }},
+      {"audit.syslog", [](Config& config, const toml::node& node,
+                          const std::string& name) { config.audit_syslog = flag_of(node, name); }},
   };
   return kSetters;
 }

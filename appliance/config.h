@@ -45,12 +45,16 @@ struct Config {
   uint64_t watch_on_ms = 20'000;  // how long a passed test boot is still observed
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, per open store
   bool make_missing = false;  // --init: create the missing parts of an appliance that existed here
+  uint64_t session_idle_ms = 3'600'000;           // a session that is not used ends
+  uint64_t session_lifetime_ms = 12 * 3'600'000;  // and any session does
+  bool audit_syslog = false;                      // a copy of each entry of the audit log
   uint64_t token_lifetime_ms =
       3'600'000;  // of an enrolment token, unless the operator says otherwise
 
   // Absolute and normal, checked by validate().
   std::string ballast_path() const { return state_directory + "/ballast"; }
   std::string node_path() const { return state_directory + "/node-id"; }
+  std::string setup_code_path() const { return state_directory + "/setup-code"; }
   std::string catalog_path() const { return state_directory + "/catalog.sqlite"; }
   std::string stores_directory() const { return state_directory + "/stores"; }
   std::string pki_directory() const { return state_directory + "/pki"; }

@@ -31,7 +31,7 @@ Privileges tenant_operator() {
   add(privileges, {P::machine_sync, P::point_hold, P::point_restore, P::host_restore, P::vm_start,
                    P::vm_stop, P::vm_change, P::vm_power, P::vm_pull, P::vm_console,
                    P::verification_start, P::verification_change, P::report_create, P::job_cancel,
-                   P::alert_acknowledge, P::file_view, P::file_download});
+                   P::alert_acknowledge, P::file_view, P::file_download, P::point_fetch});
   return privileges;
 }
 

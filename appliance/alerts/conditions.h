@@ -44,6 +44,8 @@ constexpr const char* kFailbackUndecided = "failback-undecided";
 constexpr const char* kFailbackFailing = "failback-failing";
 constexpr const char* kOriginalStarted = "original-started";
 constexpr const char* kOriginalUnguarded = "original-unguarded";
+constexpr const char* kGuessing = "sign-in-guessing";
+constexpr const char* kAuditBroken = "audit-broken";
 
 struct Condition {
   std::string kind;

@@ -150,6 +150,18 @@ constexpr std::array kKinds{
     AlertKind{kCertificateEnds, Severity::warning,
               "a certificate of a host or of the appliance expires within 60 days",
               "Do what the message says, before it expires."},
+    AlertKind{
+        kGuessing, Severity::warning,
+        "somebody is kept waiting after many wrong passwords or codes",
+        "See in 'muletto audit list' from where. If it is nobody of yours, keep that network "
+        "away from the appliance's port; a person who forgot his password needs 'muletto user "
+        "set-password NAME'."},
+    AlertKind{
+        kAuditBroken, Severity::critical,
+        "the audit log cannot be written, so that changes are refused, or entries of it were "
+        "changed or removed",
+        "See with 'muletto audit verify' what is wrong. Keep a copy of the catalog and of the "
+        "stores' folders 'audit' as they are, then find out who could write there."},
     AlertKind{kInternalError, Severity::warning,
               "something in the daemon failed unexpectedly; the rest keeps working",
               "Save the daemon's log, and send it with a bug report. The alert closes "

@@ -33,6 +33,7 @@ const std::map<std::string, NameList>& name_lists() {
       {"POLICY", {"/policies", "policies", "name", "keep"}},
       {"TENANT", {"/tenants", "tenants", "name", "created"}},
       {"TOKEN", {"/tokens", "tokens", "id", "note"}},
+      {"SESSION", {"/sessions", "sessions", "id", "name"}},
       {"JOB", {"/jobs?limit=50", "jobs", "id", "kind"}},
       {"RESTORE", {"/restores?limit=50", "restores", "id", "subject"}},
       {"FAILBACK", {"/failbacks", "failbacks", "id", "machine"}},

@@ -17,6 +17,10 @@ void declare_token_create(base::options::options_description_easy_init add) {
       "expires", value<std::string>()->value_name("DURATION"),
       "how long it is valid, such as 1h or 7d (default: 1h for an agent, unless the appliance's "
       "settings differ; 90d for an operator, who may also have 'never')")(
+      "role",
+      value<std::string>()->value_name(
+          "owner|administrator|technician|auditor|tenant-operator|tenant-viewer"),
+      "what an operator's token may do (default: administrator; never more than you may yourself)")(
       "note", value<std::string>()->value_name("TEXT"), "what it is for; shown in lists");
   declare_connection(add);
 }
@@ -29,6 +33,7 @@ nlohmann::json create_body(const base::Arguments& arguments) {
   }
   nlohmann::json body{{"kind", whom == "agent" ? "enrolment" : "operator"}};
   if (arguments.has("expires")) body["expires"] = arguments.get("expires");
+  if (arguments.has("role")) body["role"] = arguments.get("role");
   if (arguments.has("note")) body["note"] = arguments.get("note");
   return body;
 }

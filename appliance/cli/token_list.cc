@@ -10,10 +10,12 @@ namespace {
 int run_token_list(const base::Arguments& arguments) {
   nlohmann::json answer = ApiClient(arguments).get("/tokens");
   if (print_if_json(arguments, answer)) return 0;
-  TenantTable table(answer["tokens"],
-                    {{"ID"}, {"KIND"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
+  TenantTable table(
+      answer["tokens"],
+      {{"ID"}, {"KIND"}, {"ROLE"}, {"BY"}, {"CREATED"}, {"EXPIRES"}, {"USED"}, {"NOTE"}});
   for (const nlohmann::json& token : answer["tokens"]) {
-    table.add(token, {text_of(token, "id"), text_of(token, "kind"), text_of(token, "created"),
+    table.add(token, {text_of(token, "id"), text_of(token, "kind"), text_of(token, "role"),
+                      text_of(token, "made_by"), text_of(token, "created"),
                       text_of(token, "expires"), text_of(token, "used"), text_of(token, "note")});
   }
   table.print("There are no tokens.");

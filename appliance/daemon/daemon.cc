@@ -10,6 +10,7 @@
 #include "appliance/boot/libvirt/libvirt_guest_watch.h"
 #include "appliance/boot/libvirt/libvirt_hypervisor.h"
 #include "appliance/daemon/readiness.h"
+#include "appliance/people/setup_code.h"
 #include "appliance/points/point_marking.h"
 #include "appliance/presence/first_start.h"
 #include "appliance/presence/needs.h"
@@ -74,7 +75,13 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   authority_ = pki::Authority::open(config_.pki_directory(),
                                     pki::local_server_names(host_of(config_.public_address)));
   catalog_->save_fact("authority", authority_->fingerprint());
-  authenticator_ = std::make_unique<api::Authenticator>(*catalog_);
+  people::settle_setup_code(*catalog_, config_.setup_code_path());
+  people_ = std::make_unique<people::People>(
+      *catalog_, people::PeopleOptions{.session_idle_ms = config_.session_idle_ms,
+                                       .session_lifetime_ms = config_.session_lifetime_ms,
+                                       .setup_code_path = config_.setup_code_path(),
+                                       .appliance_name = machine_name()});
+  authenticator_ = std::make_unique<api::Authenticator>(*catalog_, people_.get());
   admit_rescue_sessions();
   stores_ = std::make_unique<stores::TenantStores>(base::real_file_system(),
                                                    config_.stores_directory(), *catalog_);
@@ -85,6 +92,12 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   ballast_ = std::make_unique<base::Ballast>(config_.ballast_path(),
                                              std::min(kMaxBallast, disk_size / kBallastShare));
   ballast_->restore();
+  audit_log_ = std::make_unique<audit::AuditLog>(
+      *catalog_, audit::AuditLog::Options{.appliance = node_.hex(),
+                                          .to_syslog = config_.audit_syslog,
+                                          .make_room = [this] { ballast_->ease(); }});
+  audit_ = std::make_unique<audit::AuditService>(*audit_log_, *catalog_, *stores_,
+                                                 base::real_file_system(), node_);
   job_limits.make_room = [this] { ballast_->ease(); };
   restore_alerts_ = std::make_unique<restores::RestoreAlerts>(*catalog_, *catalog_);
   watched_jobs_ = std::make_unique<events::WatchedJobs>(
@@ -111,6 +124,8 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
 
   clock_trust_ = std::make_unique<schedule::ClockTrust>(*catalog_);
   looks_ = std::make_unique<files::FileLooks>(*stores_, *jobs_);
+  lived_ = std::make_unique<points::LivedTime>(*catalog_);
+  locks_ = std::make_unique<points::TenantLocks>(*catalog_, *lived_);
   deletion_ = std::make_unique<points::PointDeletion>(
       *catalog_, *stores_, pins_,
       points::PointDeletion::Options{
@@ -118,7 +133,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
           [this](const images::StoreId& store, const images::MachineId& machine) {
             boots_->forget_traces(store, machine);
           },
-          [this](const images::PointId& point) { looks_->let_go(point); }});
+          [this](const images::PointId& point) { looks_->let_go(point); }, locks_.get()});
   marking_ = std::make_unique<points::PointMarking>(*catalog_, *stores_, node_, machine_name());
   retention_ = std::make_unique<retention::RetentionService>(
       *catalog_, *stores_, *jobs_, *deletion_,
@@ -163,6 +178,8 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   services_->fetches = fetches_.get();
   services_->failbacks = failbacks_.get();
   services_->keep_off = keep_off_.get();
+  services_->people = people_.get();
+  services_->audit = audit_.get();
   api::add_all_routes(router_, *services_);
   api::add_event_routes(router_, events_);
   api::ServerOptions options;
@@ -170,6 +187,7 @@ Daemon::Daemon(const Config& config) : config_(config), events_(base::now_ms() *
   options.socket_path = config_.api_socket_path();
   options.limits.upgraded_connections = config_.sync_sessions;
   options.limits.host_sessions = config_.host_syncs + 2;  // plus queries and manual syncs
+  options.audit = audit_log_.get();
   options.misconduct = [this](const catalog::Host& host, const alerts::Misconduct& misconduct) {
     conduct_.note(host, misconduct);
   };

@@ -7,6 +7,7 @@
 #include "appliance/alerts/host_conduct.h"
 #include "appliance/api/http/server.h"
 #include "appliance/api/routes/routes.h"
+#include "appliance/audit/audit_service.h"
 #include "appliance/boot/guest/probe.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/config.h"
@@ -20,6 +21,7 @@
 #include "appliance/homeward/host_restores.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
+#include "appliance/people/people.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/presence/presence.h"
 #include "appliance/report/report_service.h"
@@ -83,6 +85,8 @@ class Daemon {
   std::unique_ptr<stores::TenantStores> stores_;
   std::unique_ptr<base::Ballast> ballast_;
   std::unique_ptr<restores::RestoreAlerts> restore_alerts_;
+  std::unique_ptr<audit::AuditLog> audit_log_;
+  std::unique_ptr<audit::AuditService> audit_;
   std::unique_ptr<events::WatchedJobs> watched_jobs_;
   std::unique_ptr<jobs::JobRunner> jobs_;
   std::unique_ptr<boot::Hypervisor> hypervisor_;
@@ -101,6 +105,8 @@ class Daemon {
   std::unique_ptr<instant::VmTimelines> timelines_;
   std::unique_ptr<schedule::ClockTrust> clock_trust_;
   std::unique_ptr<files::FileLooks> looks_;
+  std::unique_ptr<points::LivedTime> lived_;
+  std::unique_ptr<points::TenantLocks> locks_;
   std::unique_ptr<points::PointDeletion> deletion_;
   std::unique_ptr<points::PointMarking> marking_;
   std::unique_ptr<retention::RetentionService> retention_;
@@ -113,6 +119,7 @@ class Daemon {
   std::unique_ptr<presence::Presence> presence_;
   std::unique_ptr<api::Services> services_;
   api::Router router_;
+  std::unique_ptr<people::People> people_;
   std::unique_ptr<api::Authenticator> authenticator_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<schedule::TestBoots> test_boots_;

@@ -46,14 +46,17 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
     }
     return found;
   };
-  return {{"the conduct of hosts",
-           {alerts::kHostMisbehaves},
-           [this](uint64_t) { return conduct_.conditions(); }},
-          {"space, quotas and volumes",
-           {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
-           space},
-          {"certificates", {alerts::kCertificateEnds}, certificates},
-          {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
+  return {
+      {"the audit log", {alerts::kAuditBroken}, [this](uint64_t) { return audit_->conditions(); }},
+      {"sign-ins", {alerts::kGuessing}, [this](uint64_t) { return people_->conditions(); }},
+      {"the conduct of hosts",
+       {alerts::kHostMisbehaves},
+       [this](uint64_t) { return conduct_.conditions(); }},
+      {"space, quotas and volumes",
+       {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
+       space},
+      {"certificates", {alerts::kCertificateEnds}, certificates},
+      {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
 }
 
 std::vector<schedule::AlertSource> Daemon::alert_sources() {
@@ -109,6 +112,9 @@ void Daemon::add_duties() {
       [this, &clock] { upkeep_->round(clock.wall_ms()); });
   add("marks", "what is known about points is not written into their stores",
       [this] { publish_marks(); });
+  add("lived time", "the age of locked points is not counted", [this] { lived_->tick(); });
+  add("audit log", "the audit log is neither checked nor anchored in the stores",
+      [this] { audit_->round(); });
   add("files", "processes that read files of points are not ended when nobody uses them",
       [this] { looks_->tend(); });
   add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });

@@ -9,7 +9,7 @@ void Daemon::admit_rescue_sessions() {
     if (!session) return std::nullopt;
     api::Principal principal;
     principal.role = api::Role::rescue;
-    principal.privileges = api::privileges_of(api::Role::rescue);
+    principal.privileges = {access::Privilege::point_fetch};
     principal.scope = session->tenant;
     principal.name = "rescue " + std::to_string(session->id);
     principal.rescue = session->id;

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 require_root
-require_commands qemu-img jq curl nbdkit virsh openssl
+require_commands qemu-img jq curl nbdkit virsh openssl oathtool
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
@@ -107,6 +107,11 @@ wait_until 20 "an unprotected machine is an alert" has_alert
 v1 POST "/alerts/$(v1 GET /alerts | json '.alerts[0].id')/acknowledge" > /dev/null
 v1 POST /tenants '{"name": "bakery", "encrypted": true}' > /dev/null
 v1 PUT /tenants/bakery '{"quota": 1073741824}' > /dev/null
+v1 PUT /tenants/bakery/lock '{"days": 3}' | jq -e '.tenant.lock.days == 3' > /dev/null
+v1 PUT /tenants/bakery/lock '{"days": 0}' | jq -e '.tenant.lock.next_days == 0' > /dev/null
+refused 400 PUT /tenants/bakery/lock '{"days": 4000}'
+refused 400 PUT /tenants/bakery/lock '{}'
+refused 404 PUT /tenants/nobody/lock '{"days": 3}'
 v1 POST /tenants/bakery/adopt > /dev/null
 done_job "$(v1 POST /store/check '{"deep": true}')" > /dev/null
 done_job "$(v1 POST /store/compact)" > /dev/null
@@ -201,6 +206,47 @@ refused 400 POST /restores '{"target": "host", "host": "hv1", "point": "web@late
 refused 400 POST /restores '{"target": "nowhere", "point": "web@latest", "folder": "out"}'
 refused 404 POST /restores '{"target": "host", "host": "nobody", "point": "web@latest", "folder": "/x"}'
 v1 GET /restores | jq -e '[.restores[] | select(.target.kind == "host")] | length > 0' > /dev/null
+
+# ---- people
+code=$(v1 GET /setup/code | json .code)
+v1 GET /setup | jq -e .first_start > /dev/null
+over_tls 401 POST /setup '{"code": "AAAA-AAAA-AAAA-AAAA", "user": "eve", "password": "a long word for it"}'
+v1 POST /setup "{\"code\": \"$code\", \"user\": \"olga\", \"password\": \"a long word for it\"}" > /dev/null
+refused 409 POST /setup "{\"code\": \"$code\", \"user\": \"eve\", \"password\": \"a long word for it\"}"
+refused 404 GET /setup/code
+v1 POST /users '{"name": "theo", "role": "technician", "password": "a long word for it", "note": "on call"}' > /dev/null
+refused 409 POST /users '{"name": "theo", "role": "auditor", "password": "a long word for it"}'
+refused 400 POST /users '{"name": "T h e o", "role": "auditor", "password": "a long word for it"}'
+refused 400 POST /users '{"name": "nina", "role": "king", "password": "a long word for it"}'
+v1 GET /users > /dev/null
+v1 GET /users/theo > /dev/null
+refused 404 GET /users/nobody
+v1 PUT /users/theo '{"role": "auditor", "note": "audits"}' > /dev/null
+refused 409 PUT /users/olga '{"disabled": true}'
+v1 PUT /users/theo/password '{"password": "another long word"}' > /dev/null
+key=$(v1 POST /users/theo/totp | json .totp.secret)
+over_tls 401 POST /sessions '{"user": "theo", "password": "wrong"}'
+refused 401 PUT /users/theo/totp '{"code": "000000"}'
+v1 PUT /users/theo/totp "{\"code\": \"$(oathtool --totp -b "$key")\"}" > /dev/null
+over_tls 401 POST /sessions '{"user": "theo", "password": "another long word"}'
+v1 DELETE /users/theo/totp > /dev/null
+jar=(-b "$WORK/jar" -c "$WORK/jar" -H "Origin: https://$(appliance_address)")
+v1 POST /sessions '{"user": "theo", "password": "another long word"}' > /dev/null
+over_tls 201 POST /sessions '{"user": "theo", "password": "another long word"}' "${jar[@]}"
+over_tls 200 GET /sessions/current '' "${jar[@]}"
+over_tls 403 DELETE /sessions/current '' -b "$WORK/jar"
+over_tls 200 DELETE /sessions/current '' "${jar[@]}"
+over_tls 401 GET /sessions/current '' "${jar[@]}"
+v1 GET /sessions/current | jq -e '.name == "root"' > /dev/null
+refused 400 DELETE /sessions/current
+session=$(v1 GET /sessions | json '.sessions[0].id')
+v1 DELETE "/sessions/$session" > /dev/null
+refused 404 DELETE "/sessions/$session"
+v1 DELETE /users/theo > /dev/null
+v1 GET "/audit?limit=20" > /dev/null
+v1 GET /audit/export > /dev/null
+v1 POST /audit/verify | jq -e .verification.good > /dev/null
+v1 POST /audit/anchor > /dev/null
 
 # ---- hosts and tokens
 stop_background agent

@@ -69,6 +69,11 @@ bool BodyFields::flag(const char* name) {
   return value->get<bool>();
 }
 
+std::optional<bool> BodyFields::optional_flag(const char* name) {
+  if (find(name) == nullptr) return std::nullopt;
+  return flag(name);
+}
+
 bool BodyFields::required_flag(const char* name) {
   if (find(name) == nullptr) refuse(fmt::format("'{}' is missing: true or false", name));
   return flag(name);

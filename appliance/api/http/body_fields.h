@@ -24,6 +24,7 @@ class BodyFields {
   std::optional<uint64_t> natural(const char* name, uint64_t min, uint64_t max);
   bool flag(const char* name);           // false if it is missing
   bool required_flag(const char* name);  // throws if it is missing
+  std::optional<bool> optional_flag(const char* name);
   std::vector<std::string> texts(const char* name, size_t max_count);
   // A list of lists; at most `max_count` texts in all.
   std::vector<std::vector<std::string>> text_lists(const char* name, size_t max_count);

@@ -13,6 +13,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <optional>
 
+#include "appliance/api/http/answering.h"
 #include "appliance/api/http/errors.h"
 #include "appliance/api/http/takeover.h"
 #include "base/log.h"
@@ -112,80 +113,6 @@ Request make_request(Parser& parser) {
   return request;
 }
 
-// Without the query, which may hold a ticket.
-std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
-
-// For a host, its id: names are unique only within a tenant.
-std::string key_of(const Principal& principal) {
-  return principal.host ? principal.host->id.hex() : principal.name;
-}
-
-// A route's answer, and the principal it is for; none: anonymous or refused.
-struct RoutedResponse {
-  Response response;
-  std::string principal;
-};
-
-Response too_often() {
-  Response response = error_response(
-      Error(ErrorCode::busy, "too many requests in a short time; try again in a few seconds"));
-  response.status = 429;
-  response.headers["Retry-After"] = "5";
-  return response;
-}
-
-// False if this principal sends too many requests.
-bool admit(ConnectionServices& services, const Request& request, const std::string& address) {
-  const Principal& principal = request.principal;
-  if (principal.role == Role::admin) return true;
-  if (principal.role != Role::agent) return services.strangers.admit(address);
-  if (services.agents.admit(principal.host->id.hex())) return true;
-  if (services.misconduct)
-    services.misconduct(*principal.host,
-                        {"requests", "it sends requests faster than they are answered"});
-  return false;
-}
-
-// Logs every change: by whom, what, and from where.
-void keep_record(const Request& request, const std::string& line, const PeerFacts& peer,
-                 int status) {
-  bool is_poll = request.principal.role == Role::agent;
-  bool changes = request.method != "GET" && request.method != "HEAD" && status < 400;
-  if (changes && !is_poll) {
-    base::log().info("{} from {}: {}", line, peer.address, status);
-  } else {
-    base::log().debug("{} from {}: {}", line, peer.address, status);
-  }
-}
-
-// Blocking work: SQLite, the store, libvirt. Runs on the handlers' pool.
-RoutedResponse answer(ConnectionServices& services, const PeerFacts& peer,
-                      const std::string& address, const std::string& authorization,
-                      Request request) {
-  try {
-    request.principal = services.authenticator.authenticate(peer, authorization);
-  } catch (const Error& error) {
-    base::log().warn("{} {} from {} refused: {}", request.method, path_of(request.target),
-                     peer.address, error.message());
-    if (dynamic_cast<const HostRevoked*>(&error) != nullptr)
-      return {error_response(error, "revoked"), ""};
-    if (error.code() == ErrorCode::unauthorized) return {challenge(error), ""};
-    return {error_response(error), ""};
-  } catch (const std::exception& error) {
-    base::log().error("{} {}: unexpected failure: {}", request.method, path_of(request.target),
-                      error.what());
-    return {error_response(Error(ErrorCode::io, "unexpected failure; see the daemon's log")), ""};
-  }
-  std::string principal = request.principal.name;
-  std::string key = key_of(request.principal);
-  if (!admit(services, request, address)) return {too_often(), key};
-  std::string line = fmt::format("{} {} by {}", request.method, path_of(request.target),
-                                 principal.empty() ? "a stranger" : principal);
-  Response response = services.router.handle(request);
-  keep_record(request, line, peer, response.status);
-  return {std::move(response), std::move(key)};
-}
-
 Response describe_parse_failure(const beast::error_code& failure) {
   Response response;
   if (failure == http::error::header_limit) {
@@ -259,6 +186,19 @@ bool wants_transfer(const Parser& parser) {
           is_to(parser, base::kFetchPath));
 }
 
+// Who sends this request, as its headers say.
+RequestProof proof_of(const Parser& parser) {
+  auto method = parser.get().method();
+  RequestProof proof;
+  proof.authorization = field_text(parser, http::field::authorization);
+  proof.cookie = field_text(parser, http::field::cookie);
+  proof.origin = field_text(parser, http::field::origin);
+  proof.host = field_text(parser, http::field::host);
+  proof.is_guarded = (method != http::verb::get && method != http::verb::head) ||
+                     beast::iequals(parser.get()[http::field::upgrade], "websocket");
+  return proof;
+}
+
 access::Privilege needed_for_transfer(const Parser& parser) {
   if (is_to(parser, base::kImportPath)) return access::Privilege::machine_import;
   if (is_to(parser, base::kFetchPath)) return access::Privilege::point_fetch;
@@ -279,9 +219,10 @@ void complete(Principal& principal, const Parser& parser) {
 
 // The principal that upgrades. Throws the reason if it is refused.
 asio::awaitable<Principal> require_sender(Connection& connection, const Parser& parser) {
-  std::string authorization = field_text(parser, http::field::authorization);
+  RequestProof proof = proof_of(parser);
+  proof.is_guarded = true;  // a browser has no business here
   auto authenticate = [&]() -> asio::awaitable<Principal> {
-    co_return connection.services.authenticator.authenticate(connection.peer, authorization);
+    co_return connection.services.authenticator.authenticate(connection.peer, proof);
   };
   Principal principal =
       co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
@@ -395,10 +336,9 @@ class TakenPlace {
 };
 
 // Throws unauthorized if the peer is no longer who it was when its request was answered.
-asio::awaitable<void> expect_same_principal(Connection& connection,
-                                            const std::string& authorization) {
+asio::awaitable<void> expect_same_principal(Connection& connection, const RequestProof& proof) {
   auto authenticate = [&]() -> asio::awaitable<Principal> {
-    co_return connection.services.authenticator.authenticate(connection.peer, authorization);
+    co_return connection.services.authenticator.authenticate(connection.peer, proof);
   };
   Principal now =
       co_await asio::co_spawn(connection.services.handlers, authenticate(), asio::use_awaitable);
@@ -412,10 +352,10 @@ asio::awaitable<Next> take_over(Connection& connection, const Parser& parser, Ta
   std::optional<Response> refusal = obstacle_to(connection, parser, takeover.kind());
   if (!refusal) {
     TakenPlace place(services.taken_over, takeover.kind(), connection.slot.principal);
-    std::string authorization = field_text(parser, http::field::authorization);
+    RequestProof proof = proof_of(parser);
     asio::any_io_executor executor = co_await asio::this_coro::executor;
     TakeoverTools tools{executor, services.handlers, services.limits.request_timeout,
-                        [&] { return expect_same_principal(connection, authorization); }};
+                        [&] { return expect_same_principal(connection, proof); }};
     try {
       co_await takeover.serve(connection.transport, tools, parser.get());
       co_return Next::gone;
@@ -446,9 +386,9 @@ asio::awaitable<Next> serve_request(Connection& connection) {
   if (parsed != Parsed::complete) co_return Next::close;
 
   bool keep_alive = parser.get().keep_alive();
-  std::string authorization = field_text(parser, http::field::authorization);
+  RequestProof proof = proof_of(parser);
   auto work = [&]() -> asio::awaitable<RoutedResponse> {
-    co_return answer(connection.services, connection.peer, connection.slot.address, authorization,
+    co_return answer(connection.services, connection.peer, connection.slot.address, proof,
                      make_request(parser));
   };
   connection.transport.set_deadline(std::nullopt);  // the handler has deadlines of its own

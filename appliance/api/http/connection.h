@@ -44,8 +44,9 @@ struct ConnectionServices {
   // Whether one more connection of this principal is within its limit.
   std::function<bool(const ConnectionSlot&)> has_room;
   const std::function<void(const catalog::Host&, const alerts::Misconduct&)>& misconduct;
-  RateLimit agents;     // by host
-  RateLimit strangers;  // by address
+  audit::AuditLog* audit;  // null: nothing is noted
+  RateLimit agents;        // by host
+  RateLimit strangers;     // by address
   // Shared with the connections: those that are open when the server ends are destroyed after this.
   std::shared_ptr<TakenOver> taken_over = std::make_shared<TakenOver>();
 };

@@ -28,8 +28,15 @@ Response error_response(const base::Error& error, const std::string& reason) {
   return json_response(body, http_status(error.code()));
 }
 
-Response challenge(const base::Error& error) {
+Response come_back_later(const base::Error& error, uint64_t wait_ms) {
   Response response = error_response(error);
+  response.status = 429;
+  response.headers["Retry-After"] = std::to_string((wait_ms + 999) / 1000);
+  return response;
+}
+
+Response challenge(const base::Error& error, const std::string& reason) {
+  Response response = error_response(error, reason);
   response.status = 401;
   response.headers["WWW-Authenticate"] = "Bearer";
   return response;

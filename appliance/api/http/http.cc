@@ -56,7 +56,7 @@ access::TenantName Request::tenant() const {
   access::TenantName tenant(asked);
   if (scope().sees(tenant)) return tenant;
   throw Error(ErrorCode::unauthorized,
-              only ? "this token is only for the tenant '" + only->text() + "'"
+              only ? principal.name + " is only for the tenant '" + only->text() + "'"
                    : "without credentials no tenant can be chosen");
 }
 

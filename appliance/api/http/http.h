@@ -34,6 +34,7 @@ struct Request {
   std::string range{};        // the header Range, as sent; empty: the whole
   bool accepts_gzip = false;  // the header Accept-Encoding names gzip
   Principal principal;
+  std::string address{};  // the peer's, without a port; empty: the socket on this machine
 
   // The query's field; empty if it was not given.
   std::string query_value(const std::string& name) const;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "appliance/api/http/errors.h"
+#include "appliance/people/people.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -50,7 +51,7 @@ void require_reach(const Request& request, Resource about) {
   if (about == Resource::appliance && !request.scope().is_all()) {
     std::optional<access::TenantName> only = request.scope().only();
     throw base::Error(base::ErrorCode::unauthorized,
-                      fmt::format("this token is only for the tenant '{}'",
+                      fmt::format("{} is only for the tenant '{}'", request.principal.name,
                                   only.value_or(access::TenantName()).text()));
   }
   if (!request.query_value("tenant").empty()) request.tenant();  // throws for another one
@@ -84,7 +85,7 @@ const Route& Router::find(Request& request, std::string_view path, std::string& 
   throw base::Error(base::ErrorCode::not_found, fmt::format("there is nothing at {}", path));
 }
 
-Response Router::handle(Request request) const {
+Response Router::handle(Request request, const Before& before) const {
   std::string allowed;
   try {
     Target target = parse_target(request.target);
@@ -93,9 +94,14 @@ Response Router::handle(Request request) const {
     allowed.clear();
     require_privilege(request.principal, route.needs);
     require_reach(request, route.about);
+    if (before) before(route, request);
     return route.handler(request);
   } catch (const MissingCredentials& error) {
     return challenge(error);
+  } catch (const people::WrongCredentials& error) {
+    return challenge(error, error.reason);
+  } catch (const people::MustWait& error) {
+    return come_back_later(error, error.wait_ms);
   } catch (const base::Error& error) {
     if (allowed.empty()) return error_response(error);
     Response response = error_response(error);

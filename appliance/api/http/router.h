@@ -34,6 +34,8 @@ enum class Resource {
   alert,
   host,
   token,
+  user,  // by name
+  session,
 };
 
 struct Route {
@@ -51,9 +53,11 @@ class Router {
   void add(Route route);
   const std::vector<Route>& routes() const { return routes_; }
 
+  // Called before a handler runs, when it is settled that it may. What it throws becomes the answer.
+  using Before = std::function<void(const Route&, const Request&)>;
   // The answer to any request: errors become JSON. Fills in path values and query of `request`.
   // Never throws.
-  Response handle(Request request) const;
+  Response handle(Request request, const Before& before = {}) const;
 
  private:
   struct Entry {

@@ -122,6 +122,7 @@ class Server::Implementation {
                   [this](const Principal& principal) { return reserve_upgrade(principal); },
                   [this](const ConnectionSlot& slot) { return has_room(slot); },
                   options_.misconduct,
+                  options_.audit,
                   RateLimit(options.limits.agent_burst, options.limits.agent_rate),
                   RateLimit(options.limits.stranger_burst, options.limits.stranger_rate)} {}
 

@@ -14,6 +14,7 @@
 #include "appliance/alerts/host_conduct.h"
 #include "appliance/api/http/authenticator.h"
 #include "appliance/api/http/router.h"
+#include "appliance/audit/audit_log.h"
 #include "appliance/config.h"
 #include "base/byte_stream.h"
 #include "base/tls_context.h"
@@ -50,6 +51,7 @@ struct ServerOptions {
   ServerLimits limits;
   // Called for hosts that go beyond their limits, by any thread; may be empty.
   std::function<void(const catalog::Host&, const alerts::Misconduct&)> misconduct{};
+  audit::AuditLog* audit = nullptr;  // outlives the server; null only in tests
 };
 
 // Serves one upgraded connection to its end; runs on a thread of its own. What it throws is logged.

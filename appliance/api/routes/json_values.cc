@@ -46,6 +46,10 @@ json token_json(const catalog::Token& token) {
           {"kind", catalog::token_kind_name(token.kind)},
           {"tenant", token.tenant.text()},
           {"tenant_only", token.tenant_only},
+          {"role", token.kind == catalog::TokenKind::operator_
+                       ? json(access::user_role_name(token.role))
+                       : json(nullptr)},
+          {"made_by", text_or_null(token.made_by_name)},
           {"note", token.note},
           {"created", time_json(token.created_ms)},
           {"expires", time_json(token.expires_ms)},

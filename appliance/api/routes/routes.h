@@ -60,6 +60,13 @@ namespace appliance::failback {
 class FailbackService;
 class KeepOff;
 }  // namespace appliance::failback
+namespace appliance::people {
+class People;
+}
+
+namespace appliance::audit {
+class AuditService;
+}
 
 namespace appliance::api {
 
@@ -97,6 +104,8 @@ struct Services {
   rescue::PointFetches* fetches = nullptr;           // never null in the daemon
   failback::FailbackService* failbacks = nullptr;    // never null in the daemon
   failback::KeepOff* keep_off = nullptr;             // never null in the daemon
+  people::People* people = nullptr;                  // never null in the daemon
+  audit::AuditService* audit = nullptr;              // never null in the daemon
 
   recovery::Recovery recovery() const { return {catalog, stores, jobs, boots, asker}; }
 };
@@ -126,6 +135,9 @@ void add_boot_pull_routes(Router& router, Services& services);
 void add_boot_sequence_routes(Router& router, Services& services);
 void add_store_routes(Router& router, Services& services);
 void add_token_routes(Router& router, Services& services);
+void add_user_routes(Router& router, Services& services);
+void add_session_routes(Router& router, Services& services);
+void add_audit_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);

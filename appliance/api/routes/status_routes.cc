@@ -126,6 +126,9 @@ void add_all_routes(Router& router, Services& services) {
   add_boot_sequence_routes(router, services);
   add_store_routes(router, services);
   add_token_routes(router, services);
+  add_user_routes(router, services);
+  add_session_routes(router, services);
+  add_audit_routes(router, services);
   add_host_routes(router, services);
   add_enroll_routes(router, services);
   add_verify_routes(router, services);

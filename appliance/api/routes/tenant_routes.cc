@@ -4,6 +4,7 @@
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
+#include "appliance/points/point_deletion.h"
 #include "appliance/points/point_marking.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -15,11 +16,20 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxQuota = 1ull << 60;  // bytes
 
+json lock_json(const points::TenantLock& lock) {
+  return {{"days", lock.days},
+          {"next_days", lock.next_days ? json(*lock.next_days) : json(nullptr)},
+          {"next_in_ms", lock.next_days ? json(lock.until_next_ms) : json(nullptr)}};
+}
+
 json tenant_json(Services& services, const catalog::Tenant& tenant) {
   auto quota = services.catalog.tenant_quota(tenant.name);
+  points::TenantLocks* locks = services.deletion->locks();
+  points::TenantLock lock = locks == nullptr ? points::TenantLock{} : locks->lock_of(tenant.name);
   return {{"name", tenant.name.text()},
           {"created", base::format_time_ms(tenant.created_ms)},
           {"quota", quota ? json(*quota) : json(nullptr)},
+          {"lock", lock_json(lock)},
           {"store", store_standing_json(services.stores.standing(tenant.name))}};
 }
 
@@ -59,6 +69,18 @@ Response set_tenant(Services& services, const Request& request) {
   auto quota = body.natural("quota", 1, kMaxQuota);
   body.require_no_more();
   services.catalog.set_tenant_quota(name, quota);
+  return json_response({{"tenant", tenant_json(services, name)}});
+}
+
+// {"days": DAYS}
+Response lock_tenant(Services& services, const Request& request) {
+  access::TenantName name(request.path_value("name"));
+  BodyFields body(request.body);
+  auto days = body.natural("days", 0, points::TenantLocks::kMaxDays);
+  body.require_no_more();
+  if (!days)
+    throw base::Error(base::ErrorCode::invalid_argument, "'days' is missing; 0 lifts the lock");
+  services.deletion->locks()->set(name, *days);
   return json_response({{"tenant", tenant_json(services, name)}});
 }
 
@@ -106,6 +128,8 @@ void add_tenant_routes(Router& router, Services& services) {
           {"POST", "/api/v1/tenants", Privilege::tenant_create, Resource::appliance, create_tenant},
           {"PUT", "/api/v1/tenants/{name}", Privilege::tenant_change, Resource::appliance,
            set_tenant},
+          {"PUT", "/api/v1/tenants/{name}/lock", Privilege::tenant_change, Resource::appliance,
+           lock_tenant},
           {"POST", "/api/v1/tenants/{name}/adopt", Privilege::tenant_adopt, Resource::appliance,
            adopt_store},
       });

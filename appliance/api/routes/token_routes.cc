@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/api/http/body_fields.h"
+#include "appliance/api/routes/account_rules.h"
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/routes.h"
 #include "base/crypto.h"
@@ -22,21 +23,38 @@ constexpr size_t kMaxNote = 255;  // bytes
 // "mt_" identifies it for people and secret scanners; 256 random bits need no slow hash.
 std::string make_secret() { return "mt_" + base::to_hex(base::random_array<32>()); }
 
-// {"kind"?, "expires"? (a duration, or "never" for an operator), "note"?}: the secret is only in
-// this answer.
+// Of an operator's token. Without a wish: what the caller is himself, and for root an administrator.
+access::UserRole role_of(const Request& request, const std::optional<std::string>& wanted) {
+  if (wanted) return access::user_role_from_name(*wanted);
+  return request.principal.name == "root" ? access::UserRole::administrator
+                                          : request.principal.user_role;
+}
+
+// {"kind"?, "role"? (an operator's), "expires"? (a duration, or "never" for an operator), "note"?}: the
+// secret is only in this answer.
 Response create_token(Services& services, const Request& request) {
   BodyFields body(request.body);
   catalog::Token token;
   token.kind = catalog::token_kind_from_name(body.text("kind").value_or("enrolment"));
   auto expires = body.text("expires");
+  auto role = body.text("role");
   token.note = body.text("note").value_or("");
   body.require_no_more();
   if (!token.note.empty()) base::check_name(token.note.substr(0, kMaxNote + 1), "token's note");
   token.id = catalog::TokenId::random();
   token.tenant = request.tenant();
   bool is_operator = token.kind == catalog::TokenKind::operator_;
+  if (role && !is_operator)
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "an agent's token has no role; leave 'role' out");
+  if (is_operator) token.role = role_of(request, role);
   token.tenant_only =
-      is_operator && (!request.scope().is_all() || !request.query_value("tenant").empty());
+      is_operator && (!request.scope().is_all() || !request.query_value("tenant").empty() ||
+                      access::is_tenants_own(token.role));
+  if (is_operator)
+    require_may_give(request.principal, token.role,
+                     token.tenant_only ? std::optional(token.tenant) : std::nullopt);
+  token.made_by = request.principal.user;
   token.created_ms = base::now_ms();
   uint64_t lifetime_ms = is_operator ? kOperatorLifetimeMs : services.config.token_lifetime_ms;
   bool lasting = is_operator && expires == "never";  // until it is revoked
@@ -50,6 +68,9 @@ Response create_token(Services& services, const Request& request) {
   std::string secret = make_secret();
   services.catalog.add_token(token, base::sha256(base::as_bytes(secret)));
   json result = token_json(token);
+  if (token.made_by) {
+    if (auto maker = services.catalog.find_user(*token.made_by)) result["made_by"] = maker->name;
+  }
   result["token"] = secret;
   result["fingerprint"] = services.authority.fingerprint();
   result["address"] = services.public_address();

@@ -12,11 +12,14 @@
 #include "appliance/api/http/server.h"
 #include "appliance/api/routes/event_routes.h"
 #include "appliance/api/routes/routes.h"
+#include "appliance/audit/audit_service.h"
 #include "appliance/boot/model/boot_record.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/failback/failback_service.h"
 #include "appliance/failback/keep_off.h"
 #include "appliance/files/file_looks.h"
+#include "appliance/people/people.h"
+#include "appliance/people/setup_code.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/points/point_marking.h"
 #include "appliance/policy/policy.h"
@@ -45,6 +48,8 @@ struct TenantThings {
   catalog::Token token;
   std::string token_secret;
   std::string job, restore, rescue, alert, verification, failback;
+  std::string user;     // a viewer of the tenant
+  std::string session;  // of that user, its id
   std::unique_ptr<jobs::AttachedJob> running, restoring;
 };
 
@@ -59,6 +64,7 @@ class TwoTenants {
     ServerOptions options;
     options.listen = {"127.0.0.1", 0};
     options.socket_path = config_.api_socket_path();
+    options.audit = &audit_log_;
     options.limits.agent_burst = options.limits.stranger_burst = 100'000;
     server_ =
         std::make_unique<Server>(options, router, authenticator_, authority_->server_context({}),
@@ -83,9 +89,35 @@ class TwoTenants {
     return over_tls(of.host_credentials, request);
   }
   base::HttpResponse as_operator(const TenantThings& of, base::HttpRequest request) {
-    request.headers.emplace_back("Authorization", "Bearer " + of.token_secret);
+    return with_token(of.token_secret, std::move(request));
+  }
+  base::HttpResponse with_token(const std::string& secret, base::HttpRequest request) {
+    request.headers.emplace_back("Authorization", "Bearer " + secret);
     return over_tls({}, request);
   }
+  // As a browser does, from a page of that origin; empty: without one.
+  base::HttpResponse with_cookie(const std::string& secret, base::HttpRequest request,
+                                 const std::string& origin) {
+    request.headers.emplace_back("Cookie", "theme=dark; muletto_session=" + secret);
+    if (!origin.empty()) request.headers.emplace_back("Origin", origin);
+    return over_tls({}, request);
+  }
+  std::string own_origin() const { return "https://127.0.0.1:" + std::to_string(server_->port()); }
+  // A token of that role; none: of all tenants.
+  std::string token_of(access::UserRole role, const std::optional<access::TenantName>& tenant) {
+    std::string secret = "mt_" + catalog::TokenId::random().hex();
+    catalog::Token token;
+    token.id = catalog::TokenId::random();
+    token.kind = catalog::TokenKind::operator_;
+    token.tenant = tenant.value_or(access::TenantName(access::kDefaultTenant));
+    token.tenant_only = tenant.has_value();
+    token.role = role;
+    token.created_ms = 1;
+    catalog->add_token(token, base::sha256(base::as_bytes(secret)));
+    return secret;
+  }
+  people::People& people() { return people_; }
+  static constexpr const char* kPassword = "a long word for it";  // of all users here
   // The pieces of a live answer, until `on_piece` returns false.
   base::HttpResponse follow_as_operator(const TenantThings& of, base::HttpRequest request,
                                         const std::function<bool(std::string_view)>& on_piece) {
@@ -99,6 +131,9 @@ class TwoTenants {
     for (const auto& host : catalog->hosts(of.tenant))
       state.push_back(host.id.hex() + (host.revoked ? " revoked" : ""));
     for (const auto& token : catalog->tokens(of.tenant)) state.push_back(token.id.hex());
+    for (const auto& user : catalog->users(of.tenant))
+      state.push_back(user.name + std::string(access::user_role_name(user.role)) + user.note +
+                      user.password + (user.disabled ? " disabled" : ""));
     for (const auto& machine : catalog->machines(of.tenant))
       state.push_back(machine.name + " of " + machine.host_name);
     for (const auto& row : catalog->points(of.tenant, "")) state.push_back(row.summary.id.hex());
@@ -232,6 +267,14 @@ class TwoTenants {
                     {},
                     true};
     catalog->add_token(things.token, base::sha256(base::as_bytes(things.token_secret)));
+    things.user = name + "-viewer";
+    catalog::User user;
+    user.name = things.user;
+    user.role = access::UserRole::tenant_viewer;
+    user.tenant = things.tenant;
+    people_.add_user(user, kPassword);
+    things.session =
+        people_.sign_in({things.user, kPassword, ""}, "192.0.2.1").who.session.id.hex();
     things.running =
         jobs_.attach({"sync", things.tenant, things.machine, access::Requester::schedule()});
     things.job = std::to_string(things.running->id().number);
@@ -286,7 +329,10 @@ class TwoTenants {
                                  jobs_};
   schedule::ClockTrust clock_trust_{*catalog};
   presence::Presence presence_{{}};
-  points::PointDeletion deletion_{*catalog, stores_, pins_, {config_.state_directory, {}}};
+  points::LivedTime lived_{*catalog};
+  points::TenantLocks locks_{*catalog, lived_};
+  points::PointDeletion deletion_{
+      *catalog, stores_, pins_, {config_.state_directory, {}, {}, &locks_}};
   points::PointMarking marking_{*catalog, stores_, access::NodeId{}, "cellar"};
   retention::RetentionService retention_{*catalog, stores_, jobs_, deletion_, surroundings()};
   files::FileLooks looks_{stores_, jobs_};
@@ -295,6 +341,13 @@ class TwoTenants {
   homeward::HostRestores host_restores_{*catalog, stores_, jobs_};
   failback::FailbackService failbacks_{{*catalog, jobs_, boots_, scheduler_, host_restores_}};
   failback::KeepOff keep_off_{*catalog, boots_, scheduler_};
+  people::People people_{*catalog,
+                         people::PeopleOptions{.cost = {.memory_kib = 64, .passes = 1},
+                                               .setup_code_path = config_.setup_code_path(),
+                                               .appliance_name = "cellar"}};
+  audit::AuditLog audit_log_{*catalog, {.appliance = "0011223344556677"}};
+  audit::AuditService audit_{audit_log_, *catalog, stores_, base::real_file_system(),
+                             access::NodeId{}};
   Services services_{.config = config_,
                      .catalog = *catalog,
                      .stores = stores_,
@@ -319,8 +372,10 @@ class TwoTenants {
                      .rescue_codes = &rescue_codes_,
                      .fetches = &fetches_,
                      .failbacks = &failbacks_,
-                     .keep_off = &keep_off_};
-  Authenticator authenticator_{*catalog};
+                     .keep_off = &keep_off_,
+                     .people = &people_,
+                     .audit = &audit_};
+  Authenticator authenticator_{*catalog, &people_};
   std::unique_ptr<Server> server_;
 };
 
