@@ -91,7 +91,13 @@ std::string references(const std::string& title, const std::vector<Reference>& l
 }
 
 std::string page_name(const Program& program, const std::string& noun) {
-  return noun.empty() ? program.name : program.name + "-" + noun;
+  if (noun.empty()) return program.name;
+  std::string name = program.name + "-" + noun;
+  // A program of that name has that page: the commands 'muletto restore' beside muletto-restore(1).
+  for (const std::string& other : program.see_also) {
+    if (other.starts_with(name + "(")) return name + "-commands";
+  }
+  return name;
 }
 
 // The commands of two words have pages by their nouns; the others are of the program's own page.

@@ -1,6 +1,7 @@
 // A program's manual pages, made from its description: roff text for man(7), which man-db and mandoc
 // render. A program whose commands have two words ("boot start") gets a page for each first word
-// (muletto-boot), as git has one for each command; all others are one page. Pure functions.
+// (muletto-boot), as git has one for each command; all others are one page. Where `see_also` names a
+// program that is called like such a page, the page is NAME-commands. Pure functions.
 #pragma once
 
 #include <string>
