@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
       agent::cli::list_command(),
       agent::cli::forget_command(),
       agent::cli::status_command(),
+      agent::cli::doctor_command(),
   };
   program.description =
       "Captures the machines of a production host and streams recovery points of them to a Muletto "

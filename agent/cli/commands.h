@@ -15,6 +15,8 @@ base::Command run_command(std::stop_token stop);
 base::Command list_command();
 base::Command forget_command();
 base::Command status_command();
+// Needs no appliance, and works on a host that is not enrolled.
+base::Command doctor_command();
 
 // The machines of the settings, and the domains of this host's libvirt. Throws what load_config()
 // throws; without libvirt there are no domains.

@@ -3,36 +3,18 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "appliance/pki/authority.h"
 #include "base/error.h"
 #include "base/file_system.h"
-#include "base/text.h"
+#include "base/mount_points.h"
 
 namespace appliance::presence {
 namespace {
 
 using base::Error;
 using base::ErrorCode;
-
-// The second field of each line.
-std::set<std::string> mount_points(std::string_view table) {
-  std::set<std::string> found;
-  for (const std::string& line : base::split(table, '\n')) {
-    std::istringstream words{line};
-    std::string device, place;
-    if (words >> device >> place && !device.starts_with('#') && place.starts_with('/'))
-      found.insert(place);
-  }
-  return found;
-}
-
-bool is_at_or_below(std::string_view path, std::string_view folder) {
-  if (folder == "/") return true;
-  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
 
 std::string text_of(const char* path) {
   std::ifstream file(path);
@@ -43,20 +25,11 @@ std::string text_of(const char* path) {
 
 }  // namespace
 
-std::optional<std::string> unmounted_above(std::string_view path, std::string_view fstab,
-                                           std::string_view mounts) {
-  std::set<std::string> mounted = mount_points(mounts);
-  for (const std::string& place : mount_points(fstab)) {
-    if (is_at_or_below(path, place) && !mounted.contains(place)) return place;
-  }
-  return std::nullopt;
-}
-
 void require_state_folder(const Config& config) {
   base::FileSystem& files = base::real_file_system();
   if (config.make_missing || files.exists(config.catalog_path())) return;
-  auto unmounted =
-      unmounted_above(config.state_directory, text_of("/etc/fstab"), text_of("/proc/self/mounts"));
+  auto unmounted = base::unmounted_above(config.state_directory, text_of("/etc/fstab"),
+                                         text_of("/proc/self/mounts"));
   if (unmounted) {
     throw Error(
         ErrorCode::unavailable,

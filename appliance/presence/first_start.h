@@ -11,10 +11,6 @@
 // says so: mulettod --init. Functions; thread-safe.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <string_view>
-
 #include "appliance/catalog/catalog.h"
 #include "appliance/config.h"
 
@@ -26,9 +22,5 @@ void require_state_folder(const Config& config);
 // Throws unavailable if the catalog knows an authority, or hosts that needed one, and it is not in
 // its folder. Call it before the authority is opened.
 void require_known_authority(const Config& config, catalog::Catalog& catalog);
-
-// The mount point at or above `path` that `fstab` lists and `mounts` (/proc/self/mounts) does not.
-std::optional<std::string> unmounted_above(std::string_view path, std::string_view fstab,
-                                           std::string_view mounts);
 
 }  // namespace appliance::presence

@@ -13,6 +13,7 @@
 #include "appliance/presence/first_start.h"
 #include "appliance/presence/store_conditions.h"
 #include "base/error.h"
+#include "base/mount_points.h"
 #include "base/scratch_directory.h"
 
 namespace appliance::presence {
@@ -84,11 +85,11 @@ TEST_CASE("a mount point of fstab without a mount is seen, at the folder and abo
       "/dev/sda2 none swap sw 0 0\n";
   const char* mounted = "/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 /var/lib/muletto ext4 rw 0 0\n";
   const char* unmounted = "/dev/sda1 / ext4 rw 0 0\n";
-  CHECK_FALSE(unmounted_above("/var/lib/muletto", fstab, mounted));
-  CHECK(unmounted_above("/var/lib/muletto", fstab, unmounted) == "/var/lib/muletto");
-  CHECK(unmounted_above("/var/lib/muletto/state", fstab, unmounted) == "/var/lib/muletto");
-  CHECK_FALSE(unmounted_above("/var/lib/mulettox", fstab, unmounted));
-  CHECK_FALSE(unmounted_above("/tmp/state", fstab, unmounted));
+  CHECK_FALSE(base::unmounted_above("/var/lib/muletto", fstab, mounted));
+  CHECK(base::unmounted_above("/var/lib/muletto", fstab, unmounted) == "/var/lib/muletto");
+  CHECK(base::unmounted_above("/var/lib/muletto/state", fstab, unmounted) == "/var/lib/muletto");
+  CHECK_FALSE(base::unmounted_above("/var/lib/mulettox", fstab, unmounted));
+  CHECK_FALSE(base::unmounted_above("/tmp/state", fstab, unmounted));
 }
 
 TEST_CASE("no appliance is made where a part of one is, and no authority where one is known") {
