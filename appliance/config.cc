@@ -226,6 +226,7 @@ Config load_config(const std::optional<std::string>& path, const ConfigOverrides
   if (path || files.exists(source)) {
     base::Bytes bytes = base::read_file(files, source, kMaxConfigSize);
     config = parse_config(base::as_text(bytes), source);
+    config.settings_path = source;
   }
   if (overrides.state_directory) config.state_directory = *overrides.state_directory;
   if (overrides.run_directory) config.run_directory = *overrides.run_directory;

@@ -23,6 +23,7 @@ struct ListenAddress {
 ListenAddress parse_listen_address(std::string_view text);
 
 struct Config {
+  std::string settings_path;  // of the file that was read; empty: none was
   ListenAddress listen;
   // HOST:PORT at which agents reach this appliance; empty: host name and port.
   std::string public_address;

@@ -38,6 +38,7 @@ constexpr const char* kIsolationLost = "isolation-lost";
 constexpr const char* kHostMisbehaves = "host-misbehaves";
 constexpr const char* kRetentionFailing = "retention-failing";
 constexpr const char* kTimelineTaken = "timeline-taken";
+constexpr const char* kBackupOld = "backup-old";  // of the appliance itself
 constexpr const char* kRetentionHeld = "retention-held";
 constexpr const char* kRestoreFailed = "restore-failed";  // see appliance/restores
 constexpr const char* kFailbackUndecided = "failback-undecided";

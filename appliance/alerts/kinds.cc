@@ -162,6 +162,10 @@ constexpr std::array kKinds{
         "changed or removed",
         "See with 'muletto audit verify' what is wrong. Keep a copy of the catalog and of the "
         "stores' folders 'audit' as they are, then find out who could write there."},
+    AlertKind{kBackupOld, Severity::warning,
+              "a store's newest backup of the appliance's catalog and keys is older than two days",
+              "Fix the problem that the message names, and make one by hand meanwhile: 'muletto "
+              "appliance backup FILE'."},
     AlertKind{kInternalError, Severity::warning,
               "something in the daemon failed unexpectedly; the rest keeps working",
               "Save the daemon's log, and send it with a bug report. The alert closes "

@@ -6,5 +6,7 @@
 namespace appliance::cli {
 
 base::Command doctor_command();
+base::Command appliance_backup_command();
+base::Command appliance_restore_command();
 
 }  // namespace appliance::cli

@@ -129,6 +129,8 @@ std::vector<base::Command> commands() {
       store_compact_command(),
       store_rebuild_command(),
       store_key_command(),
+      appliance_backup_command(),
+      appliance_restore_command(),
   };
 }
 
@@ -155,6 +157,7 @@ std::vector<base::Reference> nouns() {
       {"setup", "start with a new appliance"},
       {"tenant", "set up tenants, and look after their stores"},
       {"clock", "check whether the appliance's clock is trusted"},
+      {"appliance", "back up the appliance itself, and make it again from a backup"},
       {"store", "work on a store directly, without the appliance"},
   };
 }

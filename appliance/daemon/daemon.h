@@ -8,6 +8,7 @@
 #include "appliance/api/http/server.h"
 #include "appliance/api/routes/routes.h"
 #include "appliance/audit/audit_service.h"
+#include "appliance/backup/store_backups.h"
 #include "appliance/boot/guest/probe.h"
 #include "appliance/catalog/catalog.h"
 #include "appliance/config.h"
@@ -126,6 +127,7 @@ class Daemon {
   std::unique_ptr<schedule::TestBootSchedule> test_boot_schedule_;
   std::unique_ptr<schedule::StoreUpkeep> upkeep_;
   std::unique_ptr<schedule::OldRows> old_rows_;
+  std::unique_ptr<backup::StoreBackups> backups_;
   std::unique_ptr<schedule::AlertLoop> alert_loop_;
 };
 

@@ -56,6 +56,9 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
        {alerts::kSyncsWithoutSpace, alerts::kQuotaNearlyUsed, alerts::kHostVolume},
        space},
       {"certificates", {alerts::kCertificateEnds}, certificates},
+      {"backups of the appliance",
+       {alerts::kBackupOld},
+       [this](uint64_t now_ms) { return backups_->conditions(now_ms); }},
       {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
 }
 
@@ -91,6 +94,8 @@ void Daemon::add_duties() {
                                                                      *test_boots_, clock.wall_ms());
   ingest_->add_listener(*test_boot_schedule_);
   upkeep_ = std::make_unique<schedule::StoreUpkeep>(*catalog_, *stores_, *jobs_);
+  backups_ =
+      std::make_unique<backup::StoreBackups>(config_, config_.settings_path, *catalog_, *stores_);
   old_rows_ = std::make_unique<schedule::OldRows>(*catalog_, *clock_trust_);
   alert_loop_ = std::make_unique<schedule::AlertLoop>(
       *catalog_, alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
@@ -117,6 +122,8 @@ void Daemon::add_duties() {
       [this] { audit_->round(); });
   add("files", "processes that read files of points are not ended when nobody uses them",
       [this] { looks_->tend(); });
+  add("backup", "the appliance's catalog and keys are not backed up into the stores",
+      [this] { backups_->round(); });
   add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });
   add("test boots", "machines are not tested at night",
       [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });

@@ -2,12 +2,31 @@
 
 #include <fmt/format.h>
 
+#include "appliance/catalog/catalog_copy.h"
 #include "appliance/catalog/sqlite/schema.h"
+#include "base/error.h"
+#include "base/file_system.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace appliance::catalog {
+namespace {
+
+// A program of the version before refuses a catalog that was migrated: going back needs the old one. One
+// copy for each version is kept; the first is the one that the older program left.
+void keep_before_migration(const std::string& path) {
+  int version = catalog_version(path);
+  if (version == 0 || version >= newest_catalog_version()) return;
+  std::string copy = fmt::format("{}.version-{}", path, version);
+  if (base::real_file_system().exists(copy)) return;
+  copy_catalog(path, copy);
+  base::log().info("the catalog as it was before the migration is kept in {}", copy);
+}
+
+}  // namespace
 
 std::unique_ptr<Catalog> Catalog::open(const std::string& path) {
+  if (base::real_file_system().exists(path)) keep_before_migration(path);
   auto database = std::make_unique<sqlite::Database>(path);
   sqlite::migrate(*database);
   database->insert_if_absent("tenants", {"name"}, {"created_ms"})
