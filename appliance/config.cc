@@ -81,6 +81,7 @@ const std::map<std::string, Setter>& setters() {
       {"boot.tpm_directory", text_into(&Config::tpm_directory)},
       {"console.novnc_directory", text_into(&Config::novnc_directory)},
       {"page.folder", text_into(&Config::page_folder)},
+      {"agents.packages_directory", text_into(&Config::packages_directory)},
       {"limits.job_threads",
        [](Config& config, const toml::node& node, const std::string& name) {
          config.job_threads = count_of(node, name, 64);

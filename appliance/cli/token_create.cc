@@ -51,6 +51,11 @@ int run_token_create(const base::Arguments& arguments) {
   if (token["command"].is_string())
     fmt::print("\nOn the host, which then asks for the token:\n  {}\n",
                printable(text_of(token, "command")));
+  if (token["install"].is_string())
+    fmt::print(
+        "\nOr, on a host without the agent, as root; it installs, enrols and starts the agent:\n"
+        "  {}\n",
+        printable(text_of(token, "install")));
   return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/private_file.h"
+#include "base/public_key_pin.h"
 #include "base/text.h"
 
 namespace appliance::pki {
@@ -183,6 +184,8 @@ HostCertificate Authority::sign_host(const std::string& request_pem,
   signed_now.not_after_ms = info.not_after_ms;
   return signed_now;
 }
+
+std::string Authority::server_pin() const { return base::public_key_pin(server_.certificate_pem); }
 
 uint64_t Authority::authority_end_ms() const {
   return base::describe_certificate(authority_.certificate_pem).not_after_ms;

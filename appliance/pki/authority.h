@@ -56,6 +56,10 @@ class Authority {
   // 64 hexadecimal digits: the argument of `muletto-agent enroll --fingerprint`.
   const std::string& fingerprint() const { return fingerprint_; }
 
+  // The key of the certificate that server_context() presents, as curl pins it
+  // (base/public_key_pin.h).
+  std::string server_pin() const;
+
   // When the authority's own certificate expires, and the server's; milliseconds since 1970 in UTC.
   uint64_t authority_end_ms() const;
   uint64_t server_end_ms() const;

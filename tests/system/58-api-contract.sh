@@ -52,8 +52,9 @@ truncate -s 8M "$WORK/empty.raw"
 mkdir "$WORK/page"
 echo '<!doctype html><title>Muletto</title>' > "$WORK/page/index.html"
 echo 'export {};' > "$WORK/page/main-1.js"
-printf '[alerts]\ncommand = "/bin/true"\n[verification]\nwatch_on = "1s"\n[page]\nfolder = "%s"\n' "$WORK/page" \
-  > "$WORK/mulettod.toml"
+printf '[alerts]\ncommand = "/bin/true"\n[verification]\nwatch_on = "1s"\n[page]\nfolder = "%s"\n[agents]\npackages_directory = "%s"\n' \
+  "$WORK/page" "$WORK/shelf" > "$WORK/mulettod.toml"
+mkdir -m 755 "$WORK/shelf"
 start_appliance --config "$WORK/mulettod.toml"
 write_agent_config agent "web=$WORK/web.raw" "empty=$WORK/empty.raw"
 enroll_agent hv1 --config "$WORK/agent.toml"
@@ -81,6 +82,12 @@ v1 GET "/jobs/$job/log?follow=true" | tail -1 | jq -e '.job.state == "succeeded"
 v1 GET /events | jq -e '[.events[] | .event] | index("point-arrived") and index("job-ended")' > /dev/null
 v1 GET "/points?machine=web" | jq -e ".points[0] | has(\"parent\") and .origin == null" > /dev/null
 v1 GET "/points/web@latest" | jq -e ".point | has(\"parent\") and .origin == null" > /dev/null
+
+# ---- what a host installs
+echo package > "$WORK/shelf/muletto-agent_1_amd64.deb"
+api GET /install | has 'sh -s -- HOST:PORT'
+api GET /packages/list | has muletto-agent_1_amd64.deb
+[ "$(api GET /packages/muletto-agent_1_amd64.deb)" = package ]
 
 # ---- what can be changed
 v1 PUT /machines/web/host '{"host": "hv1"}' > /dev/null

@@ -140,6 +140,7 @@ void add_session_routes(Router& router, Services& services);
 void add_audit_routes(Router& router, Services& services);
 void add_host_routes(Router& router, Services& services);
 void add_enroll_routes(Router& router, Services& services);
+void add_install_routes(Router& router, Services& services);
 void add_verify_routes(Router& router, Services& services);
 void add_review_routes(Router& router, Services& services);
 void add_report_routes(Router& router, Services& services);

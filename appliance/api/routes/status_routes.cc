@@ -122,6 +122,7 @@ void add_all_routes(Router& router, Services& services) {
   add_boot_routes(router, services);
   add_console_routes(router, services);
   add_page_routes(router, services);
+  add_install_routes(router, services);
   add_boot_pull_routes(router, services);
   add_boot_sequence_routes(router, services);
   add_store_routes(router, services);

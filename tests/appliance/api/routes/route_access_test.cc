@@ -121,6 +121,9 @@ void add_boots(Table& table, const TenantThings& b) {
   table["GET /console/{boot}"] = {P::none, Kind::open, b.boot};
   table["GET /assets/{name}"] = {P::none, Kind::open, "console.js"};
   table["GET /novnc/{path...}"] = {P::none, Kind::open, "nothing.js"};
+  table["GET /install"] = {P::none, Kind::open};
+  table["GET /packages/list"] = {P::none, Kind::open};
+  table["GET /packages/{name}"] = {P::none, Kind::open, "none.deb"};
 }
 
 void add_failbacks(Table& table, const TenantThings& b) {
