@@ -1,6 +1,7 @@
 // What the daemon does by itself again and again, and where it looks for what is wrong.
 #include "appliance/alerts/certificate_ends.h"
 #include "appliance/daemon/daemon.h"
+#include "appliance/daemon/readiness.h"
 #include "appliance/points/point_marking.h"
 #include "appliance/presence/store_conditions.h"
 #include "base/log.h"
@@ -124,6 +125,11 @@ void Daemon::add_duties() {
       [this] { looks_->tend(); });
   add("backup", "the appliance's catalog and keys are not backed up into the stores",
       [this] { backups_->round(); });
+  // A daemon whose catalog or duties hang is restarted by the service manager; exports and VMs go on.
+  add("watchdog", "the service manager is not told that the daemon works", [this] {
+    catalog_->find_fact("node");
+    notify_service_manager("WATCHDOG=1");
+  });
   add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });
   add("test boots", "machines are not tested at night",
       [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });

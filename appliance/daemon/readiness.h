@@ -17,7 +17,7 @@ struct Readiness {
 // {"port", "pid", "fingerprint", "api_socket", "version"}, written all or nothing.
 void write_ready_file(const std::string& path, const Readiness& readiness);
 
-// "READY=1" or "STOPPING=1" to $NOTIFY_SOCKET, as described in sd_notify(3). Does nothing without
+// "READY=1", "STOPPING=1" or "WATCHDOG=1" to $NOTIFY_SOCKET, as described in sd_notify(3). Does nothing without
 // it; a failure is only logged.
 void notify_service_manager(std::string_view state);
 
