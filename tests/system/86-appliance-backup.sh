@@ -26,7 +26,8 @@ state=$(appliance_state) store=$(appliance_state)/stores/default
 backups() { find "$1/appliance" -name '*.backup' 2> /dev/null | sort; }
 newest_is_after_changes() { [ "$(backups "$store" | wc -l)" -ge 2 ]; }
 wait_until 90 "the changes are backed up into the store" newest_is_after_changes
-wait_until 60 "the encrypted store has one too" test -n "$(backups "$state/stores/acme")"
+encrypted_one_is_there() { [ -n "$(backups "$state/stores/acme")" ]; }
+wait_until 60 "the encrypted store has one too" encrypted_one_is_there
 strings=$(backups "$state/stores/acme" | tail -n 1)
 ! grep -q 'PRIVATE KEY' "$strings" || fail "the backup in an encrypted store can be read"
 [ "$(stat -c %a "$(backups "$store" | tail -n 1)")" = 600 ] || [ "$(stat -c %a "$store")" = 700 ] \

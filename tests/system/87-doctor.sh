@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 300
+# timeout: 500
 # `muletto doctor` and `muletto-agent doctor` say what is wrong and what mends it, also when the daemon is down, and
 # call nothing ok that they could not check: each thing is broken in turn.
 . "$(dirname "$0")/lib.sh"
@@ -61,7 +61,8 @@ expect port ok "is free"
 start_background listener python3 -c '
 import socket, sys, time
 s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(200)' "${listen[1]##*:}"
-wait_until 10 "the port is taken" test -n "$(sleep 1; ss -Htln "sport = :${listen[1]##*:}")"
+port_is_taken() { [ -n "$(ss -Htln "sport = :${listen[1]##*:}")" ]; }
+wait_until 20 "the port is taken" port_is_taken
 doctor "${listen[@]}"
 expect port fail "another program"
 stop_background listener
@@ -104,7 +105,7 @@ mkdir "$WORK/small"
 cat > "$WORK/apart" << 'SH'
 set -eu
 mount -t tmpfs -o size=20M tmpfs "$WORK/small"
-head -c 19M /dev/zero > "$WORK/small/x" || true
+head -c 20300K /dev/zero > "$WORK/small/x" || true
 ip link add v0 mtu 1500 type veth peer name v1
 ip link add br0 mtu 1500 type bridge
 ip link set v0 master br0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 300
+# timeout: 400
 # The line that `muletto token create` prints makes a host without an agent a protected one: packages and script come
 # from the appliance, over a pinned key. Another server's script does not run, not one that arrives in part, and no
 # package that others could have changed. The host is this machine's files, seen through an overlay.
@@ -10,7 +10,7 @@ require_root
 require_commands jq curl dpkg-deb apt-get unshare
 require_programs mulettod muletto muletto-agent
 
-make_packages "$WORK/made" 0.9.1-1
+make_packages "$WORK/made" 0.9.1-1 muletto-common muletto-agent muletto-restore
 mkdir -m 755 "$WORK/shelf"
 printf '[agents]\npackages_directory = "%s"\n' "$WORK/shelf" > "$WORK/mulettod.toml"
 serve() { start_appliance "$@" --config "$WORK/mulettod.toml" --libvirt-uri "qemu:///system?socket=$WORK/no-libvirt"; }
@@ -51,6 +51,7 @@ if bash -c "set -o pipefail; ${line//$address/$stranger}" > "$WORK/out" 2>&1; th
 has 'public key does not match' < "$WORK/out"
 ! has 'muletto:' < "$WORK/out" || fail "the script of a stranger began: $(< "$WORK/out")"
 stop_background other
+MULETTO_SOCKET=$(appliance_run)/api.sock
 # In part: nothing happens.
 curl -fsSk "https://$address/install" > "$WORK/script"
 size=$(stat -c %s "$WORK/script")

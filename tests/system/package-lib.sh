@@ -2,9 +2,9 @@
 # For tests of the Debian packages: packages of two versions, and a machine to install them on, which is this one's
 # files seen through an overlay; everything that changes is in $WORK.
 
-# make_packages DIR VERSION   the packages of this build.
+# make_packages DIR VERSION [PACKAGE...]   the packages of this build.
 make_packages() {
-  "$SOURCE/scripts/build-packages" --build "$MULETTO_BUILD" --output "$1" --version "$2" --compression gzip > "$WORK/list"
+  "$SOURCE/scripts/build-packages" --build "$MULETTO_BUILD" --output "$1" --version "$2" --compression gzip "${@:3}" > "$WORK/list"
 }
 
 # renumber_packages FROM TO VERSION BEFORE   the same packages with another number; NAME's files may be changed in
