@@ -104,6 +104,7 @@ expect firewall unknown "neither nft nor iptables"
 mkdir "$WORK/small"
 cat > "$WORK/apart" << 'SH'
 set -eu
+mount -t sysfs sysfs /sys
 mount -t tmpfs -o size=20M tmpfs "$WORK/small"
 head -c 20300K /dev/zero > "$WORK/small/x" || true
 ip link add v0 mtu 1500 type veth peer name v1

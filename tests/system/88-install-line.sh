@@ -73,7 +73,8 @@ bash -c "set -o pipefail; $(< /mnt/line)" > /tmp/out 2>&1 || fail "$(tail -n 5 /
 grep -q "enrolled at" /tmp/out || fail "not enrolled: $(tail -n 5 /tmp/out)"
 grep -q "The machines of this host" /tmp/out || fail "no machines: $(tail -n 5 /tmp/out)"
 [ -s /var/lib/muletto-agent/enrollment.json ]
-dpkg -s muletto-agent | grep -q '^Status: install ok installed'
+dpkg -s muletto-agent > /tmp/status
+grep -q '^Status: install ok installed' /tmp/status
 # Again: it says that the host is enrolled, and changes nothing.
 before=$(sha256sum < /var/lib/muletto-agent/enrollment.json)
 if bash -c "set -o pipefail; $(< /mnt/line)" > /tmp/out 2>&1; then fail "enrolled twice"; fi
