@@ -34,6 +34,12 @@ std::string text_of(const toml::node& node, const std::string& name) {
   return *value;
 }
 
+bool flag_of(const toml::node& node, const std::string& name) {
+  auto value = node.value<bool>();
+  if (!node.is_boolean() || !value) refuse(fmt::format("{} must be true or false", name));
+  return *value;
+}
+
 uint32_t count_of(const toml::node& node, const std::string& name, uint32_t max) {
   auto value = node.value<int64_t>();
   if (!node.is_integer() || !value || *value < 1 || *value > max) {
@@ -105,6 +111,10 @@ const std::map<std::string, Setter>& setters() {
       {"restore.directory", text_into(&Config::restore_directory)},
       {"alerts.command", text_into(&Config::alert_command)},
       {"alerts.webhook", text_into(&Config::alert_webhook)},
+      {"alerts.local_targets",
+       [](Config& config, const toml::node& node, const std::string& name) {
+         config.alert_local_targets = flag_of(node, name);
+       }},
       {"limits.chunk_cache",
        [](Config& config, const toml::node& node, const std::string& name) {
          config.chunk_cache_size = base::parse_size(text_of(node, name));

@@ -41,10 +41,11 @@ struct Config {
   uint32_t host_syncs = 2;     // concurrent scheduled syncs per host
   uint64_t reserve = 0;        // bytes of each disk that syncs leave free; 0: depends on its size
   uint64_t host_volume = 0;    // bytes that a host may store in 24 hours; 0: no limit
-  std::string restore_directory;  // where restores to this appliance go; empty: STATE/restores
-  std::string alert_command;      // started with KIND STATE SUBJECT MESSAGE; empty: none
-  std::string alert_webhook;      // a URL that gets each alert as JSON; empty: none
-  uint64_t watch_on_ms = 20'000;  // how long a passed test boot is still observed
+  std::string restore_directory;     // where restores to this appliance go; empty: STATE/restores
+  std::string alert_command;         // started with KIND STATE SUBJECT MESSAGE; empty: none
+  std::string alert_webhook;         // a URL that gets each alert as JSON; empty: none
+  bool alert_local_targets = false;  // whether channels of the API may reach this machine itself
+  uint64_t watch_on_ms = 20'000;     // how long a passed test boot is still observed
   uint64_t chunk_cache_size = 32ull << 20;  // bytes, per open store
   bool make_missing = false;  // --init: create the missing parts of an appliance that existed here
   uint64_t session_idle_ms = 3'600'000;           // a session that is not used ends

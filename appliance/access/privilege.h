@@ -45,6 +45,9 @@ enum class Privilege {
   alert_view,
   alert_acknowledge,
   alert_test,
+  channel_view,  // through which people are notified of alerts
+  channel_change,
+  metrics_view,
   host_view,
   host_revoke,
   host_forget,

@@ -3,12 +3,15 @@
 #include <exception>
 #include <tuple>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace appliance::alerts {
 namespace {
 
 constexpr uint32_t kMaxOpen = 100'000;
+// How exactly the catalog knows when an open alert was last seen.
+constexpr uint64_t kSeenEvery_ms = 600'000;
 
 catalog::Alert alert_of(const Condition& condition, uint64_t now_ms) {
   catalog::Alert alert;
@@ -44,10 +47,10 @@ void AlertBook::settle(const std::set<std::string>& kinds, const std::vector<Con
                        uint64_t now_ms) {
   using Key = std::tuple<catalog::TenantName, std::string, std::string>;
   std::set<Key> wanted;
-  std::map<Key, std::string> open;
+  std::map<Key, catalog::Alert> open;
   for (const catalog::Alert& alert :
        catalog_.alerts(catalog::TenantScope::all(), false, kMaxOpen)) {
-    if (kinds.contains(alert.kind)) open[{alert.tenant, alert.kind, alert.subject}] = alert.message;
+    if (kinds.contains(alert.kind)) open[{alert.tenant, alert.kind, alert.subject}] = alert;
   }
   // If one cannot be recorded (its tenant has just been removed), the others still must be.
   std::exception_ptr trouble;
@@ -62,12 +65,13 @@ void AlertBook::settle(const std::set<std::string>& kinds, const std::vector<Con
     Key key{condition.tenant, condition.kind, condition.subject};
     wanted.insert(key);
     auto found = open.find(key);
-    if (found == open.end() || found->second != condition.message)
+    if (found == open.end() || found->second.message != condition.message ||
+        base::has_passed(found->second.last_ms, kSeenEvery_ms, now_ms))
       guarded([&] { raise(condition, now_ms); });
   }
-  for (const auto& [key, message] : open) {
+  for (const auto& [key, alert] : open) {
     if (wanted.contains(key)) continue;
-    guarded([&, &each = key, &words = message] {
+    guarded([&, &each = key, &words = alert.message] {
       const auto& [tenant, kind, subject] = each;
       clear({kind, tenant, subject, words}, now_ms);
     });

@@ -47,6 +47,13 @@ constexpr const char* kOriginalStarted = "original-started";
 constexpr const char* kOriginalUnguarded = "original-unguarded";
 constexpr const char* kGuessing = "sign-in-guessing";
 constexpr const char* kAuditBroken = "audit-broken";
+constexpr const char* kVerificationInconclusive = "verification-inconclusive";
+constexpr const char* kCompactionFailing = "compaction-failing";
+constexpr const char* kDataLooksEncrypted = "data-looks-encrypted";
+constexpr const char* kDiskErrors = "disk-errors";
+constexpr const char* kArrayDegraded = "array-degraded";
+constexpr const char* kStoreFills = "store-fills";
+constexpr const char* kAgentOutdated = "agent-outdated";
 
 struct Condition {
   std::string kind;

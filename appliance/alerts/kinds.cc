@@ -121,10 +121,9 @@ constexpr std::array kKinds{
               "a duty of the appliance itself fails or does not finish",
               "Fix the problem that the message names; if it names none that you "
               "recognise, read the daemon's log."},
-    AlertKind{kAlertChannelFailing, Severity::warning,
-              "notifications by the command or the webhook fail",
-              "Correct alerts.command or alerts.webhook in mulettod.toml, and test it with "
-              "'muletto alert test'."},
+    AlertKind{kAlertChannelFailing, Severity::warning, "a channel cannot notify people of alerts",
+              "See 'muletto channel show CHANNEL', fix what it names, and test it with 'muletto "
+              "channel test CHANNEL'. Notices wait for a day."},
     AlertKind{kHostMisbehaves, Severity::critical,
               "an agent asked for what no honest agent asks for: orders that were not "
               "given to it, endless names or requests, machines of other hosts",
@@ -166,6 +165,33 @@ constexpr std::array kKinds{
               "a store's newest backup of the appliance's catalog and keys is older than two days",
               "Fix the problem that the message names, and make one by hand meanwhile: 'muletto "
               "appliance backup FILE'."},
+    AlertKind{
+        kVerificationInconclusive, Severity::warning,
+        "the newest three test boots of a machine were inconclusive",
+        "See why with 'muletto verify explain NUMBER'; name a check that shows whether it is up: "
+        "'muletto verify checks'."},
+    AlertKind{
+        kDataLooksEncrypted, Severity::critical,
+        "syncs store far more than the machine changes otherwise, of data that does not "
+        "shrink: its files may be being encrypted. The newest point before that is held for 90 "
+        "days",
+        "Look at the machine now; if it is an attack, take it off the network and start the "
+        "held point that the message names: 'muletto boot start POINT'. The alert closes a "
+        "week after the last such sync."},
+    AlertKind{kCompactionFailing, Severity::warning,
+              "three compactions of a store in a row have failed, so that space is not freed",
+              "Read the last job with 'muletto job list --kind compact' and fix what it names."},
+    AlertKind{kStoreFills, Severity::warning,
+              "a disk of the appliance is full within two weeks if it goes on as in the last days",
+              "Keep fewer points (muletto policy set --keep), delete some, or enlarge the disk."},
+    AlertKind{kDiskErrors, Severity::critical,
+              "a disk of the appliance has lost sectors, or says that it is failing (SMART)",
+              "Replace the disk; until then, have a copy of the store elsewhere."},
+    AlertKind{kArrayDegraded, Severity::critical,
+              "an array of the appliance (md, ZFS) lacks a disk",
+              "Replace the disk that failed: see 'cat /proc/mdstat' or 'zpool status'."},
+    AlertKind{kAgentOutdated, Severity::warning, "an agent has another version than the appliance",
+              "Install the appliance's version of muletto-agent on the host."},
     AlertKind{kInternalError, Severity::warning,
               "something in the daemon failed unexpectedly; the rest keeps working",
               "Save the daemon's log, and send it with a bug report. The alert closes "

@@ -1,5 +1,7 @@
 // The appliance's memory, by aggregates: tenants, hosts, machines, points, jobs, alerts, test
 // boots, their corrections, protections, people, the audit log, and the appliance itself. Whoever needs one or two of them takes those
+// The appliance's memory, by aggregates: tenants, hosts, machines, points, jobs, alerts, notices
+// of them, test boots, their corrections, protections, and the appliance itself. Whoever needs one or two of them takes those
 // interfaces; a Catalog is all of them over one database.
 //
 // All are thread-safe. What a function changed is durable when it returns. Every function throws
@@ -24,6 +26,7 @@
 #include "appliance/catalog/host_records.h"
 #include "appliance/catalog/job_records.h"
 #include "appliance/catalog/machine_records.h"
+#include "appliance/catalog/notice_records.h"
 #include "appliance/catalog/people_records.h"
 #include "appliance/catalog/point_records.h"
 #include "appliance/catalog/protection_records.h"
@@ -58,6 +61,7 @@ class Catalog : public virtual TenantRecords,
                 public virtual PointRecords,
                 public virtual JobRecords,
                 public virtual AlertRecords,
+                public virtual NoticeRecords,
                 public virtual VerificationRecords,
                 public virtual CorrectionRecords,
                 public virtual ProtectionRecords,

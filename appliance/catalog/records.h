@@ -216,6 +216,13 @@ struct Alert {
   uint64_t opened_ms = 0;
   std::optional<uint64_t> closed_ms;
   std::optional<uint64_t> acknowledged_ms;
+  std::string acknowledged_by{};    // as access::Requester; empty: unknown, or nobody did
+  std::string acknowledged_note{};  // may be empty
+  uint64_t last_ms = 0;             // when the condition was last seen; see AlertRecords
+  // Nobody is notified of it until then; none: it was never silenced. May have passed.
+  std::optional<uint64_t> silenced_until_ms{};
+  std::string silenced_by{};
+  std::string silence_note{};
 };
 
 struct JobLogLine {

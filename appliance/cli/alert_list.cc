@@ -26,11 +26,15 @@ int run_alert_list(const base::Arguments& arguments) {
                                        {"OPENED"},
                                        {"CLOSED"},
                                        {"ACKNOWLEDGED"},
+                                       {"BY"},
+                                       {"SILENT UNTIL"},
                                        {"WHAT"}});
   for (const nlohmann::json& alert : answer["alerts"]) {
     table.add(alert, {text_of(alert, "id"), text_of(alert, "severity"), text_of(alert, "kind"),
                       text_of(alert, "opened"), text_of(alert, "closed"),
-                      text_of(alert, "acknowledged"), text_of(alert, "message")});
+                      text_of(alert, "acknowledged"), text_of(alert, "acknowledged_by"),
+                      text_of(alert.value("silenced", nlohmann::json()), "until"),
+                      text_of(alert, "message")});
   }
   table.print(when_empty(answer, "Nothing is wrong."));
   // An alert says what is wrong; this says what could not be determined.

@@ -27,7 +27,7 @@ base::Command alert_test_command() {
   command.declare_options = declare_connection;
   command.run = run_alert_test;
   command.notes =
-      "The channels are the settings alerts.command and alerts.webhook of the appliance. The "
+      "The channels are those of 'muletto channel list'. The "
       "command shows for each of them whether the test alert was sent. It fails if one of them "
       "failed, or if there is none.";
   return command;

@@ -3,6 +3,7 @@
 #include "appliance/cli/appliance_commands.h"
 #include "appliance/cli/commands.h"
 #include "appliance/cli/completion_names.h"
+#include "appliance/cli/notice_commands.h"
 #include "appliance/cli/rescue_commands.h"
 
 namespace appliance::cli {
@@ -62,6 +63,12 @@ std::vector<base::Command> commands() {
       policy_delete_command(),
       alert_list_command(),
       alert_ack_command(),
+      alert_silence_command(),
+      channel_create_command(),
+      channel_delete_command(),
+      channel_list_command(),
+      channel_show_command(),
+      channel_test_command(),
       alert_kinds_command(),
       alert_test_command(),
       job_list_command(),
@@ -146,7 +153,8 @@ std::vector<base::Reference> nouns() {
       {"rescue", "let a computer without a system restore itself"},
       {"sync", "create recovery points now"},
       {"policy", "set when machines are synced and which points are kept"},
-      {"alert", "show and acknowledge what is wrong"},
+      {"alert", "show, acknowledge and silence what is wrong"},
+      {"channel", "notify people of alerts: mail, webhooks, syslog, SNMP, heartbeats"},
       {"job", "show, follow and cancel long work"},
       {"report", "write reports for clients"},
       {"host", "show and revoke hosts, on which agents run"},

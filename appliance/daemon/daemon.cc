@@ -259,6 +259,7 @@ void Daemon::run(const base::StopSignals& signals) {
   retention_->start();
   failbacks_->run();
   duties_.start();
+  is_serving_ = true;
   std::optional<instant::InstantSyncs> instant_syncs;
   instant_syncs.emplace(instant::InstantSyncSettings{config_.state_directory, config_.run_directory,
                                                      local_address(), config_.libvirt_uri},

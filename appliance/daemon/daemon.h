@@ -2,6 +2,7 @@
 // a daemon that cannot work says why and ends before it promises anything.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "appliance/alerts/host_conduct.h"
@@ -22,6 +23,7 @@
 #include "appliance/homeward/host_restores.h"
 #include "appliance/ingest/ingest.h"
 #include "appliance/instant/instant_syncs.h"
+#include "appliance/notices/channels.h"
 #include "appliance/people/people.h"
 #include "appliance/points/point_deletion.h"
 #include "appliance/presence/presence.h"
@@ -34,6 +36,7 @@
 #include "appliance/schedule/clock_trust.h"
 #include "appliance/schedule/duties.h"
 #include "appliance/schedule/old_rows.h"
+#include "appliance/schedule/slow_watch.h"
 #include "appliance/schedule/test_boot_schedule.h"
 #include "appliance/schedule/upkeep.h"
 #include "appliance/verify/verify_service.h"
@@ -69,6 +72,8 @@ class Daemon {
   // In rescue_sessions.cc.
   void admit_rescue_sessions();
   void serve_fetch(base::ByteStream& stream, const api::Principal& reader);
+  notices::ChannelSettings channel_settings();
+  std::string trouble_of_duties();  // empty: all are carried out
   std::string public_address() const;
   std::string local_address() const;  // HOST:PORT at which this machine reaches the daemon
   boot::BootSettings boot_settings();
@@ -128,6 +133,9 @@ class Daemon {
   std::unique_ptr<schedule::StoreUpkeep> upkeep_;
   std::unique_ptr<schedule::OldRows> old_rows_;
   std::unique_ptr<backup::StoreBackups> backups_;
+  std::unique_ptr<schedule::SlowWatch> slow_watch_;
+  std::atomic<bool> is_serving_ = false;  // the duties run
+  std::unique_ptr<notices::Channels> notices_;
   std::unique_ptr<schedule::AlertLoop> alert_loop_;
 };
 

@@ -1,4 +1,8 @@
 // What the daemon does by itself again and again, and where it looks for what is wrong.
+#include <unistd.h>
+
+#include <climits>
+
 #include "appliance/alerts/certificate_ends.h"
 #include "appliance/daemon/daemon.h"
 #include "appliance/daemon/readiness.h"
@@ -60,6 +64,10 @@ std::vector<schedule::AlertSource> Daemon::limit_alerts() {
       {"backups of the appliance",
        {alerts::kBackupOld},
        [this](uint64_t now_ms) { return backups_->conditions(now_ms); }},
+      {"what changes slowly",
+       {alerts::kVerificationInconclusive, alerts::kDataLooksEncrypted, alerts::kCompactionFailing,
+        alerts::kStoreFills, alerts::kDiskErrors, alerts::kArrayDegraded, alerts::kAgentOutdated},
+       [this](uint64_t) { return slow_watch_->conditions(); }},
       {"the isolation of VMs", {alerts::kIsolationLost}, isolation}};
 }
 
@@ -88,6 +96,25 @@ std::vector<schedule::AlertSource> Daemon::alert_sources() {
   return sources;
 }
 
+std::string Daemon::trouble_of_duties() {
+  if (!is_serving_) return "the daemon is starting";
+  auto failures = duties_.failures();
+  return failures.empty() ? "" : failures.front().what + ": " + failures.front().error;
+}
+
+notices::ChannelSettings Daemon::channel_settings() {
+  notices::ChannelSettings settings;
+  settings.command = config_.alert_command;
+  settings.webhook = config_.alert_webhook;
+  char name[HOST_NAME_MAX + 1] = {};
+  ::gethostname(name, sizeof name - 1);
+  settings.sending = {config_.alert_local_targets, name};
+  constexpr size_t kNodeDigits = 8;
+  settings.node = node_.hex().substr(0, kNodeDigits);
+  settings.trouble = [this] { return trouble_of_duties(); };
+  return settings;
+}
+
 void Daemon::add_duties() {
   const base::Clock& clock = base::system_clock();
   test_boots_ = std::make_unique<VerifiedBoots>(*verification_);
@@ -98,11 +125,22 @@ void Daemon::add_duties() {
   backups_ =
       std::make_unique<backup::StoreBackups>(config_, config_.settings_path, *catalog_, *stores_);
   old_rows_ = std::make_unique<schedule::OldRows>(*catalog_, *clock_trust_);
-  alert_loop_ = std::make_unique<schedule::AlertLoop>(
-      *catalog_, alerts::ChannelSettings{config_.alert_command, config_.alert_webhook},
-      alert_sources(), duties_, alert_events());
+  slow_watch_ = std::make_unique<schedule::SlowWatch>(schedule::SlowWatch::Sources{
+      .catalog = *catalog_,
+      .version = MULETTO_VERSION,
+      .directories = {{"the stores", config_.stores_directory()},
+                      {"the appliance's state", config_.state_directory}},
+      .hold =
+          [this](const access::TenantName& tenant, const catalog::Hold& hold) {
+            deletion_->hold(tenant, hold);
+            marking_->publish(tenant, hold.point);
+          },
+      .hardware = schedule::ask_hardware});
+  notices_ = std::make_unique<notices::Channels>(*catalog_, channel_settings());
+  alert_loop_ = std::make_unique<schedule::AlertLoop>(*catalog_, *notices_, alert_sources(),
+                                                      duties_, alert_events());
   services_->duties = &duties_;
-  services_->channels = &alert_loop_->channels();
+  services_->channels = notices_.get();
 
   auto add = [&](std::string name, std::string what, std::function<void()> round) {
     auto patience = name == kAlertsDuty ? kAlertsPatience : kPatience;
@@ -131,6 +169,8 @@ void Daemon::add_duties() {
     notify_service_manager("WATCHDOG=1");
   });
   add("old rows", "old rows of the catalog are not removed", [this] { old_rows_->round(); });
+  add("slow conditions", "disks, arrays and what many syncs show together are not watched",
+      [this] { slow_watch_->round(); });
   add("test boots", "machines are not tested at night",
       [this, &clock] { test_boot_schedule_->round(clock.wall_ms()); });
   add(kAlertsDuty, "alerts are neither opened nor closed",

@@ -32,27 +32,31 @@ std::vector<alerts::Condition> internal_error_conditions(uint64_t now_ms) {
   return found;
 }
 
-std::vector<alerts::Condition> channel_conditions(alerts::AlertChannels& channels) {
+std::vector<alerts::Condition> channel_conditions(notices::Channels& channels) {
   std::vector<alerts::Condition> found;
-  for (const alerts::ChannelTrouble& each : channels.troubles()) {
-    found.push_back(
-        of_the_appliance(alerts::kAlertChannelFailing, each.channel,
-                         fmt::format("the {} for alerts fails since {}: {}", each.channel,
-                                     base::format_time_ms(each.since_ms), each.error)));
+  for (const notices::ChannelStanding& each : channels.standings()) {
+    if (each.failing_since_ms == 0) continue;
+    std::string waiting =
+        each.queue.waiting_count == 0
+            ? ""
+            : fmt::format("; {} waiting", base::format_count(each.queue.waiting_count, "notice"));
+    std::string dropped =
+        each.dropped_count == 0
+            ? ""
+            : fmt::format("; {} never sent", base::format_count(each.dropped_count, "notice"));
+    found.push_back(of_the_appliance(
+        alerts::kAlertChannelFailing, each.name,
+        fmt::format("the channel '{}' ({}) fails since {}: {}{}{}", each.name, each.kind,
+                    base::format_time_ms(each.failing_since_ms), each.error, waiting, dropped)));
   }
   return found;
 }
 
 }  // namespace
 
-AlertLoop::AlertLoop(catalog::AlertRecords& records, const alerts::ChannelSettings& channels,
+AlertLoop::AlertLoop(catalog::AlertRecords& records, notices::Channels& channels,
                      std::vector<AlertSource> sources, DutyRunner& duties, alerts::AlertHook hook)
-    : channels_(channels), book_(records,
-                                 [this, hook = std::move(hook)](const catalog::Alert& alert,
-                                                                alerts::AlertChange change) {
-                                   channels_.tell(alert, change);
-                                   if (hook) hook(alert, change);
-                                 }),
+    : channels_(channels), book_(records, std::move(hook)),
       watch_(book_, with_own(std::move(sources)), [&duties] { return duty_conditions(duties); }) {}
 
 std::vector<AlertSource> AlertLoop::with_own(std::vector<AlertSource> sources) {
@@ -76,10 +80,11 @@ void AlertLoop::round(uint64_t now_ms) {
       alert.message =
           fmt::format("alerts cannot be recorded: {}; see muletto status", error.what());
       alert.opened_ms = base::now_ms();
-      channels_.tell(alert, alerts::AlertChange::opened);
+      channels_.tell_at_once(alert);
     }
     throw;
   }
+  channels_.hand_out(now_ms);
 }
 
 AlertSource protection_source(const FactSources& facts) {

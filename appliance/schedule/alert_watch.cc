@@ -24,6 +24,8 @@ void AlertWatch::round(uint64_t now_ms) {
     std::vector<alerts::Condition> found;
     try {
       found = source.look(now_ms);
+    } catch (const NotLookedYet&) {
+      continue;
     } catch (...) {
       failures.push_back({alerts::kDutyFailing, catalog::TenantName(catalog::kDefaultTenant),
                           "watch " + source.name,

@@ -3,6 +3,7 @@
 // are, and that is an alert itself. Not thread-safe: used by one duty.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <set>
 #include <string>
@@ -12,6 +13,10 @@
 #include "appliance/alerts/conditions.h"
 
 namespace appliance::schedule {
+
+// Thrown by a source that has not looked since the daemon started: its alerts stay as they are. Its
+// own duty fails if that lasts.
+class NotLookedYet : public std::exception {};
 
 struct AlertSource {
   std::string name;             // "the instant VMs"

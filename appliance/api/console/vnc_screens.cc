@@ -7,19 +7,18 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/stream_traits.hpp>
 #include <boost/beast/websocket.hpp>
 #include <functional>
 #include <map>
 
 #include "appliance/api/console/vnc_login.h"
 #include "appliance/api/http/takeover.h"
+#include "appliance/api/http/web_socket.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -58,7 +57,7 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-constexpr size_t kBlockSize = 64 * 1024;           // bytes
+constexpr size_t kBlockSize = kWebSocketBlock;     // bytes
 constexpr std::chrono::seconds kLoginTimeout{10};  // of the client's part of the VNC handshake
 // An attempt to reach the VM's screen. The second attempt is for a handshake that was lost to
 // another client of QEMU.
@@ -66,86 +65,7 @@ constexpr std::array<std::chrono::seconds, 2> kVmAttempts{std::chrono::seconds{3
                                                           std::chrono::seconds{10}};
 constexpr std::chrono::seconds kSilenceTimeout{60};  // a ping goes out after half of it
 
-// Adapts a Transport to what Beast requires of a stream.
-class TransportStream {
- public:
-  using executor_type = asio::any_io_executor;
-
-  TransportStream(Transport& transport, executor_type executor)
-      : transport_(transport), executor_(std::move(executor)) {}
-
-  executor_type get_executor() const { return executor_; }
-  void cut() noexcept { transport_.cut(); }
-
-  template <typename Buffers, typename Token>
-  auto async_read_some(const Buffers& buffers, Token&& token) ->
-      typename asio::async_result<std::decay_t<Token>, void(error_code, size_t)>::return_type {
-    asio::mutable_buffer first;
-    for (auto each = asio::buffer_sequence_begin(buffers);
-         each != asio::buffer_sequence_end(buffers) && first.size() == 0; ++each)
-      first = *each;
-    return asio::async_initiate<Token, void(error_code, size_t)>(
-        [this, first](auto handler) { spawn(read(first), std::move(handler)); }, token);
-  }
-
-  template <typename Buffers, typename Token>
-  auto async_write_some(const Buffers& buffers, Token&& token) ->
-      typename asio::async_result<std::decay_t<Token>, void(error_code, size_t)>::return_type {
-    // A frame's header and its content together, in one TLS record and one packet.
-    auto gathered = std::make_unique<base::Bytes>(
-        std::min(asio::buffer_size(buffers), kBlockSize + size_t{64}));
-    asio::buffer_copy(asio::buffer(*gathered), buffers);
-    return asio::async_initiate<Token, void(error_code, size_t)>(
-        [this, &gathered](auto handler) { spawn(write(std::move(gathered)), std::move(handler)); },
-        token);
-  }
-
- private:
-  asio::awaitable<size_t> read(asio::mutable_buffer into) {
-    co_return co_await transport_.read_some(
-        base::MutableByteView(static_cast<uint8_t*>(into.data()), into.size()));
-  }
-  asio::awaitable<size_t> write(std::unique_ptr<base::Bytes> bytes) {
-    co_await transport_.write_all(*bytes);
-    co_return bytes->size();
-  }
-
-  template <typename Handler>
-  void spawn(asio::awaitable<size_t> work, Handler handler) {
-    asio::co_spawn(executor_, std::move(work),
-                   [handler = std::move(handler)](std::exception_ptr failure, size_t size) mutable {
-                     handler(code_of(failure, size), size);
-                   });
-  }
-  static error_code code_of(const std::exception_ptr& failure, size_t size) {
-    if (!failure) return size == 0 ? error_code(asio::error::eof) : error_code();
-    try {
-      std::rethrow_exception(failure);
-    } catch (const boost::system::system_error& error) {
-      return error.code();
-    } catch (const std::exception&) {
-      return asio::error::connection_aborted;
-    }
-  }
-
-  Transport& transport_;
-  executor_type executor_;
-};
-
-// How Beast ends a connection; the transport ends TLS itself, or not at all.
-[[maybe_unused]] void teardown(beast::role_type, TransportStream& stream, error_code& failure) {
-  stream.cut();
-  failure = {};
-}
-template <typename Handler>
-void async_teardown(beast::role_type, TransportStream& stream, Handler&& handler) {
-  stream.cut();
-  asio::post(stream.get_executor(),
-             beast::bind_front_handler(std::forward<Handler>(handler), error_code()));
-}
-void beast_close_socket(TransportStream& stream) { stream.cut(); }
-
-using Socket = websocket::stream<TransportStream>;
+using Socket = SocketOverTransport;
 
 // Owned by both directions.
 struct Session {

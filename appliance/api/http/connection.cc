@@ -302,7 +302,7 @@ std::optional<Response> obstacle_to(const Connection& connection, const Parser& 
   if (taken.websocket_count < limits.websockets) return std::nullopt;
   return error_response(
       Error(ErrorCode::unavailable,
-            fmt::format("{} consoles are already open: close one first", limits.websockets)));
+            fmt::format("{} WebSockets are already open: close one first", limits.websockets)));
 }
 
 // Counts a connection that was taken over, for as long as it exists.

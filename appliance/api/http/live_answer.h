@@ -27,4 +27,9 @@ struct LiveBody {
 // For Response::takeover.
 std::shared_ptr<Takeover> make_live_answer(LiveBody body);
 
+// The same over a WebSocket: each line of a piece is a text message, without its line feed. The
+// client is pinged every 15 s, and dropped if it says nothing for a minute. What it sends is not
+// read, beyond 4 KiB it is dropped. At the end of the pieces the reason is `end_reason`.
+std::shared_ptr<Takeover> make_live_socket(LiveBody body, std::string end_reason);
+
 }  // namespace appliance::api

@@ -1,16 +1,13 @@
-// What is wrong, what it means, and whether notifications of it work.
-#include <fmt/format.h>
-
+// What is wrong, what it means, and what people say about it.
 #include <nlohmann/json.hpp>
 
-#include "appliance/alerts/channels.h"
 #include "appliance/alerts/kinds.h"
 #include "appliance/api/http/body_fields.h"
 #include "appliance/api/routes/json_values.h"
 #include "appliance/api/routes/problems.h"
 #include "appliance/api/routes/routes.h"
+#include "base/clean_text.h"
 #include "base/error.h"
-#include "base/json_access.h"
 #include "base/text.h"
 
 namespace appliance::api {
@@ -27,15 +24,51 @@ Response list_alerts(Services& services, const Request& request) {
       {{"alerts", list}, {"problems", problems_json(services, request.tenant(), Asked::all)}});
 }
 
-Response acknowledge_alert(Services& services, const Request& request) {
-  int64_t id = 0;
+int64_t alert_in(const Request& request) {
   try {
-    id = std::stoll(request.path_value("id"));
+    return std::stoll(request.path_value("id"));
   } catch (const std::exception&) {
     throw base::Error(base::ErrorCode::invalid_argument, "an alert's id must be a whole number");
   }
-  catalog::Alert alert = services.catalog.acknowledge_alert(id, request.scope(), base::now_ms());
+}
+
+catalog::Remark remark_in(const Request& request, BodyFields& body) {
+  constexpr size_t kMaxNote = 1000;  // bytes
+  return {request.requester().text(), base::clean_text(body.text("note").value_or(""), kMaxNote)};
+}
+
+Response acknowledge_alert(Services& services, const Request& request) {
+  int64_t id = alert_in(request);
+  BodyFields body(request.body);
+  catalog::Remark remark = remark_in(request, body);
+  body.require_no_more();
+  catalog::Alert alert =
+      services.catalog.acknowledge_alert(id, request.scope(), remark, base::now_ms());
   return json_response({{"alert", alert_json(alert)}});
+}
+
+// {"for": "4h", "note": TEXT}
+Response silence_alert(Services& services, const Request& request) {
+  constexpr uint64_t kLongest_ms = 30ull * 24 * 3'600'000;
+  int64_t id = alert_in(request);
+  BodyFields body(request.body);
+  catalog::Remark remark = remark_in(request, body);
+  uint64_t duration_ms = base::parse_duration_ms(body.required_text("for"));
+  body.require_no_more();
+  if (duration_ms == 0 || duration_ms > kLongest_ms)
+    throw base::Error(base::ErrorCode::invalid_argument,
+                      "an alert can be silenced for at most 30 d, so that it is not forgotten");
+  return json_response(
+      {{"alert", alert_json(services.catalog.silence_alert(id, request.scope(), remark,
+                                                           base::now_ms() + duration_ms))}});
+}
+
+// Its end is told as that of any other: whoever is notified learns that it is still open.
+Response end_silence(Services& services, const Request& request) {
+  catalog::Remark remark{request.requester().text(), ""};
+  return json_response(
+      {{"alert", alert_json(services.catalog.silence_alert(alert_in(request), request.scope(),
+                                                           remark, base::now_ms()))}});
 }
 
 Response list_kinds(Services&, const Request&) {
@@ -49,36 +82,6 @@ Response list_kinds(Services&, const Request&) {
   return json_response({{"kinds", list}});
 }
 
-void run_test(Services& services, jobs::JobContext& context) {
-  json channels = json::array();
-  size_t failed = 0;
-  for (const alerts::ChannelTest& each : services.channels->test()) {
-    failed += each.error.empty() ? 0 : 1;
-    channels.push_back(
-        {{"channel", each.channel}, {"error", each.error.empty() ? json() : json(each.error)}});
-    context.log(fmt::format("{}: {}", each.channel, each.error.empty() ? "told" : each.error));
-  }
-  context.set_figures(base::dump_text(json{{"channels", channels}}));
-  if (channels.empty()) {
-    throw base::Error(base::ErrorCode::invalid_argument,
-                      "no alert channel is configured: set alerts.command or alerts.webhook in "
-                      "mulettod.toml, and restart mulettod");
-  }
-  if (failed > 0) {
-    throw base::Error(
-        base::ErrorCode::unavailable,
-        fmt::format("{} of {} channels failed: see the job's log", failed, channels.size()));
-  }
-}
-
-Response test_channels(Services& services, const Request& request) {
-  BodyFields(request.body).require_no_more();
-  jobs::JobSpec spec{"alert-test", request.tenant(), "channels", request.requester(), "alert-test"};
-  return accepted(services, services.jobs.submit(spec, [&services](jobs::JobContext& context) {
-    run_test(services, context);
-  }));
-}
-
 }  // namespace
 
 json alert_json(const catalog::Alert& alert) {
@@ -86,16 +89,27 @@ json alert_json(const catalog::Alert& alert) {
     return time_ms ? json(base::format_time_ms(*time_ms)) : json(nullptr);
   };
   const alerts::AlertKind& kind = alerts::kind_of(alert.kind);
+  json silenced = nullptr;
+  if (alert.silenced_until_ms && *alert.silenced_until_ms > base::now_ms()) {
+    silenced = {{"until", base::format_time_ms(*alert.silenced_until_ms)},
+                {"by", text_or_null(alert.silenced_by)},
+                {"note", text_or_null(alert.silence_note)}};
+  }
   return {{"id", alert.id},
           {"tenant", alert.tenant.text()},
           {"kind", alert.kind},
           {"severity", alerts::severity_name(kind.severity)},
+          {"meaning", kind.meaning},
           {"advice", kind.advice},
           {"subject", alert.subject},
           {"message", alert.message},
           {"opened", base::format_time_ms(alert.opened_ms)},
+          {"last", base::format_time_ms(alert.last_ms)},
           {"closed", time(alert.closed_ms)},
-          {"acknowledged", time(alert.acknowledged_ms)}};
+          {"acknowledged", time(alert.acknowledged_ms)},
+          {"acknowledged_by", text_or_null(alert.acknowledged_by)},
+          {"acknowledged_note", text_or_null(alert.acknowledged_note)},
+          {"silenced", silenced}};
 }
 
 void add_alert_routes(Router& router, Services& services) {
@@ -105,9 +119,11 @@ void add_alert_routes(Router& router, Services& services) {
           {"GET", "/api/v1/alerts", Privilege::alert_view, Resource::tenant, list_alerts},
           {"POST", "/api/v1/alerts/{id}/acknowledge", Privilege::alert_acknowledge, Resource::alert,
            acknowledge_alert},
+          {"POST", "/api/v1/alerts/{id}/silence", Privilege::alert_acknowledge, Resource::alert,
+           silence_alert},
+          {"DELETE", "/api/v1/alerts/{id}/silence", Privilege::alert_acknowledge, Resource::alert,
+           end_silence},
           {"GET", "/api/v1/alert-kinds", Privilege::alert_view, Resource::nothing, list_kinds},
-          {"POST", "/api/v1/alert-tests", Privilege::alert_test, Resource::appliance,
-           test_channels},
       });
 }
 

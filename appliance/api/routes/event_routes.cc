@@ -100,7 +100,7 @@ class Follower {
   bool has_begun_ = false, is_over_ = false;
 };
 
-Response follow_events(const EventLog& log, const Request& request) {
+LiveBody body_of(const EventLog& log, const Request& request) {
   uint64_t place = request.query_number("after", log.newest(), INT64_MAX);
   if (log.after(place, scope_of(request), 0).is_lost) {
     throw base::Error(base::ErrorCode::not_found,
@@ -108,10 +108,20 @@ Response follow_events(const EventLog& log, const Request& request) {
                       "follow without 'after'");
   }
   auto follower = std::make_shared<Follower>(log, request, place);
+  return {"application/x-ndjson", [follower] { return follower->take(); },
+          [follower] { return follower->sign_of_life(); }};
+}
+
+Response follow_events(const EventLog& log, const Request& request) {
   Response response;
-  response.takeover =
-      make_live_answer({"application/x-ndjson", [follower] { return follower->take(); },
-                        [follower] { return follower->sign_of_life(); }});
+  response.takeover = make_live_answer(body_of(log, request));
+  return response;
+}
+
+Response follow_by_socket(const EventLog& log, const Request& request) {
+  Response response;
+  response.takeover = make_live_socket(
+      body_of(log, request), "some events were missed: read the lists, then follow again");
   return response;
 }
 
@@ -122,6 +132,8 @@ void add_event_routes(Router& router, EventLog& log) {
               [&log](const Request& request) { return list_events(log, request); }});
   router.add({"GET", "/api/v1/events/stream", Privilege::status_view, Resource::tenant,
               [&log](const Request& request) { return follow_events(log, request); }});
+  router.add({"GET", "/api/v1/events/ws", Privilege::status_view, Resource::tenant,
+              [&log](const Request& request) { return follow_by_socket(log, request); }});
 }
 
 }  // namespace appliance::api

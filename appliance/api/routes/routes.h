@@ -43,8 +43,8 @@ class ClockTrust;
 class DutyRunner;
 }  // namespace appliance::schedule
 
-namespace appliance::alerts {
-class AlertChannels;
+namespace appliance::notices {
+class Channels;
 }
 
 namespace appliance::homeward {
@@ -97,7 +97,7 @@ struct Services {
   retention::RetentionService* retention = nullptr;  // never null in the daemon
   schedule::Policies* policies = nullptr;            // never null in the daemon
   schedule::DutyRunner* duties = nullptr;            // never null in the daemon
-  alerts::AlertChannels* channels = nullptr;         // never null in the daemon
+  notices::Channels* channels = nullptr;             // never null in the daemon
   files::FileLooks* looks = nullptr;                 // never null in the daemon
   homeward::HostRestores* host_restores = nullptr;   // never null in the daemon
   rescue::RescueCodes* rescue_codes = nullptr;       // never null in the daemon
@@ -152,6 +152,8 @@ void add_clock_routes(Router& router, Services& services);
 void add_alert_routes(Router& router, Services& services);
 void add_rescue_routes(Router& router, Services& services);
 void add_failback_routes(Router& router, Services& services);
+void add_channel_routes(Router& router, Services& services);
+void add_metrics_routes(Router& router, Services& services);
 void add_agent_routes(Router& router, Services& services);
 void add_all_routes(Router& router, Services& services);
 

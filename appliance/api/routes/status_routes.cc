@@ -144,6 +144,8 @@ void add_all_routes(Router& router, Services& services) {
   add_clock_routes(router, services);
   add_tenant_routes(router, services);
   add_alert_routes(router, services);
+  add_channel_routes(router, services);
+  add_metrics_routes(router, services);
   add_agent_routes(router, services);
   add_failback_routes(router, services);
 }

@@ -12,7 +12,7 @@ namespace {
 
 // Migration i takes a database from version i to i + 1. A migration that was released is never
 // edited.
-constexpr std::array<const char*, 18> kMigrations{
+constexpr std::array<const char*, 19> kMigrations{
     // 1: tenants, hosts, tokens, machines, points (derived from the stores), jobs.
     R"sql(
 CREATE TABLE tenants (
@@ -410,6 +410,50 @@ CREATE TABLE audit (
   body TEXT NOT NULL,
   hash BLOB NOT NULL
 ) STRICT;
+)sql",
+    // 19: what people say about alerts; the channels they are notified by, and what waits for each.
+    R"sql(
+ALTER TABLE alerts ADD COLUMN acknowledged_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN acknowledged_note TEXT NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN last_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE alerts SET last_ms = coalesce(closed_ms, opened_ms);
+CREATE TABLE silences (
+  tenant INTEGER NOT NULL REFERENCES tenants(id),
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  until_ms INTEGER NOT NULL,
+  placed_by TEXT NOT NULL,
+  note TEXT NOT NULL,
+  PRIMARY KEY (tenant, kind, subject)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alert_steps (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  alert INTEGER NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+  step TEXT NOT NULL
+) STRICT;
+CREATE TABLE channels (
+  name TEXT PRIMARY KEY,
+  settings TEXT NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE notices (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel TEXT NOT NULL,
+  notice TEXT NOT NULL,
+  alert INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  body TEXT NOT NULL,
+  added_ms INTEGER NOT NULL,
+  due_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (channel, notice)
+) STRICT;
+CREATE TABLE reminders (
+  channel TEXT NOT NULL,
+  alert INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (channel, alert, state)
+) STRICT, WITHOUT ROWID;
 )sql",
 };
 

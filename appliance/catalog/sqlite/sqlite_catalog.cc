@@ -53,7 +53,7 @@ SqliteCatalog::SqliteCatalog(std::unique_ptr<Database> database)
       SqliteVerificationRecords(connection), SqliteCorrectionRecords(connection),
       SqliteProtectionRecords(connection), SqliteFailbackRecords(connection),
       SqliteApplianceRecords(connection), SqlitePeopleRecords(connection),
-      SqliteAuditRecords(connection) {}
+      SqliteAuditRecords(connection), SqliteNoticeRecords(connection) {}
 
 PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
   auto database = connection.lock();
@@ -90,6 +90,12 @@ PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
       "DELETE FROM recovery_gaps WHERE NOT EXISTS (SELECT 1 FROM machines m WHERE m.tenant = "
       "recovery_gaps.tenant AND m.name = recovery_gaps.machine)");
   counts.gaps = static_cast<uint64_t>((*database)->changed_rows());
+  // What is not kept for people.
+  (*database)->execute(fmt::format(
+      "DELETE FROM reminders WHERE NOT EXISTS (SELECT 1 FROM alerts a WHERE a.id = reminders.alert "
+      "AND a.closed_ms IS NULL); DELETE FROM silences WHERE until_ms < {}; "
+      "DELETE FROM notices WHERE added_ms < {}",
+      before(now_ms, kDayMs), before(now_ms, 30 * kDayMs)));
   transaction.commit();
   return counts;
 }

@@ -13,6 +13,7 @@
 #include "appliance/catalog/sqlite/hosts.h"
 #include "appliance/catalog/sqlite/jobs.h"
 #include "appliance/catalog/sqlite/machines.h"
+#include "appliance/catalog/sqlite/notices.h"
 #include "appliance/catalog/sqlite/people.h"
 #include "appliance/catalog/sqlite/points.h"
 #include "appliance/catalog/sqlite/protections.h"
@@ -35,6 +36,7 @@ class SqliteCatalog final : private ConnectionOwner,
                             public SqlitePointRecords,
                             public SqliteJobRecords,
                             public SqliteAlertRecords,
+                            public SqliteNoticeRecords,
                             public SqliteVerificationRecords,
                             public SqliteCorrectionRecords,
                             public SqliteProtectionRecords,

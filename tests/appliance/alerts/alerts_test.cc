@@ -133,7 +133,7 @@ TEST_CASE("alerts open once, close when the condition is gone, and open again", 
   REQUIRE(open.size() == 2);
   CHECK(open[0].message == "later");
   CHECK(open[0].opened_ms == kNow);
-  catalog->acknowledge_alert(open[0].id, catalog::TenantScope::all(), kNow + 2);
+  catalog->acknowledge_alert(open[0].id, catalog::TenantScope::all(), {"root", ""}, kNow + 2);
   book.settle({kMachineOverdue}, {}, kNow + 3);
   CHECK(catalog->alerts(catalog::TenantScope::all(), false, 10).size() ==
         1);  // mail is not of the settled kinds
@@ -141,7 +141,8 @@ TEST_CASE("alerts open once, close when the condition is gone, and open again", 
   auto all = catalog->alerts(catalog::TenantScope::all(), true, 10);
   REQUIRE(all.size() == 3);
   CHECK_FALSE(all[0].acknowledged_ms);
-  CHECK_THROWS_AS(catalog->acknowledge_alert(99, catalog::TenantScope::all(), kNow), base::Error);
+  CHECK_THROWS_AS(catalog->acknowledge_alert(99, catalog::TenantScope::all(), {}, kNow),
+                  base::Error);
 }
 
 TEST_CASE("a machine that runs in production and is not synced is an alert", "[alerts]") {

@@ -52,11 +52,11 @@ TEST_CASE("records of alerts keep the contract", "[catalog]") {
     records->open_alert(late);
     int64_t id = records->alerts(tenant, false, 1).front().id;
     CHECK_FALSE(records->find_alert(id, tenant)->acknowledged_ms);
-    records->acknowledge_alert(id, tenant, 8);
-    records->acknowledge_alert(id, tenant, 9);
+    records->acknowledge_alert(id, tenant, {"anna", "on it"}, 8);
+    records->acknowledge_alert(id, tenant, {"bert", ""}, 9);
     CHECK(records->find_alert(id, tenant)->acknowledged_ms == 8);
     CHECK_FALSE(records->find_alert(id + 1, tenant));
-    CHECK(code_of([&] { records->acknowledge_alert(id + 1, tenant, 8); }) ==
+    CHECK(code_of([&] { records->acknowledge_alert(id + 1, tenant, {}, 8); }) ==
           base::ErrorCode::not_found);
   }
   SECTION("each tenant has its own") {

@@ -134,10 +134,10 @@ TEST_CASE("a list has what its scope sees, and nothing else") {
   CHECK(catalog->host("alpha", theirs).tenant == theirs);
   Token of_ours = catalog->tokens(ours).at(0);
   CHECK(code_of([&] { catalog->revoke_token(of_ours.id.hex(), theirs); }) == ErrorCode::not_found);
-  CHECK(code_of([&] { catalog->acknowledge_alert(1, theirs, 5); }) == ErrorCode::not_found);
+  CHECK(code_of([&] { catalog->acknowledge_alert(1, theirs, {}, 5); }) == ErrorCode::not_found);
   CHECK(code_of([&] { catalog->verification(theirs, 1); }) == ErrorCode::not_found);
-  CHECK(catalog->acknowledge_alert(1, ours, 5).acknowledged_ms == 5u);
-  CHECK(catalog->acknowledge_alert(1, ours, 6).acknowledged_ms == 5u);
+  CHECK(catalog->acknowledge_alert(1, ours, {}, 5).acknowledged_ms == 5u);
+  CHECK(catalog->acknowledge_alert(1, ours, {}, 6).acknowledged_ms == 5u);
 }
 
 TEST_CASE("what is old goes by itself, a bounded number at a time") {

@@ -167,7 +167,8 @@ TEST_CASE("a doubted clock of the appliance, and a wrong one of a host, are aler
   REQUIRE(appliance.trust.look().trusted);
   appliance.clock.set_wall(begin + kYear);
   DutyRunner duties;
-  AlertLoop loop(*appliance.catalog, {},
+  notices::Channels channels(*appliance.catalog, {});
+  AlertLoop loop(*appliance.catalog, channels,
                  {protection_source({*appliance.catalog, appliance.stores, appliance.scheduler,
                                      appliance.policies, appliance.trust, appliance.clock})},
                  duties);

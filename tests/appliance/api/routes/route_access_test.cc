@@ -146,8 +146,18 @@ void add_work(Table& table, const TenantThings& b) {
   table["POST /api/v1/jobs/{id}/cancel"] = {P::job_cancel, Kind::foreign, b.job};
   table["GET /api/v1/alerts"] = {P::alert_view, Kind::list};
   table["POST /api/v1/alerts/{id}/acknowledge"] = {P::alert_acknowledge, Kind::foreign, b.alert};
+  std::string silence = "/api/v1/alerts/{id}/silence";
+  table["POST " + silence] = {P::alert_acknowledge, Kind::foreign, b.alert, R"({"for": "1h"})"};
+  table["DELETE " + silence] = {P::alert_acknowledge, Kind::foreign, b.alert};
   table["GET /api/v1/alert-kinds"] = {P::alert_view, Kind::list};
   table["POST /api/v1/alert-tests"] = {P::alert_test, Kind::whole};
+  std::string channel = "/api/v1/channels/{name}";
+  table["GET /api/v1/channels"] = {P::channel_view, Kind::whole};
+  table["POST /api/v1/channels"] = {P::channel_change, Kind::whole, "",
+                                    R"({"name": "log", "kind": "syslog", "server": "bravo"})"};
+  table["GET " + channel] = {P::channel_view, Kind::whole, "log"};
+  table["DELETE " + channel] = {P::channel_change, Kind::whole, "log"};
+  table["POST " + channel + "/test"] = {P::alert_test, Kind::whole, "log"};
   std::string seen = "/api/v1/verifications/{number}";
   table["GET /api/v1/verifications"] = {P::verification_view, Kind::list};
   table["POST /api/v1/verifications"] = {P::verification_start, Kind::foreign, "",
@@ -174,6 +184,8 @@ void add_appliance(Table& table, const TenantThings& b) {
   table["GET /api/v1/status"] = {P::status_view, Kind::list};
   table["GET /api/v1/events"] = {P::status_view, Kind::list};
   table["GET /api/v1/events/stream"] = {P::status_view, Kind::live, "", "", "after=1"};
+  table["GET /api/v1/events/ws"] = {P::status_view, Kind::live, "", "", "after=1"};
+  table["GET /metrics"] = {P::metrics_view, Kind::list};
   table["GET /api/v1/clock"] = {P::clock_view, Kind::list};
   table["POST /api/v1/clock/accept"] = {P::clock_accept, Kind::whole};
   table["GET /api/v1/store"] = {P::store_view, Kind::list};

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "appliance/alerts/channels.h"
 #include "appliance/api/http/server.h"
 #include "appliance/api/routes/event_routes.h"
 #include "appliance/api/routes/routes.h"
@@ -18,6 +17,7 @@
 #include "appliance/failback/failback_service.h"
 #include "appliance/failback/keep_off.h"
 #include "appliance/files/file_looks.h"
+#include "appliance/notices/channels.h"
 #include "appliance/people/people.h"
 #include "appliance/people/setup_code.h"
 #include "appliance/points/point_deletion.h"
@@ -322,7 +322,7 @@ class TwoTenants {
   schedule::Policies policies_{*catalog};
   schedule::Scheduler scheduler_{*catalog, policies_, jobs_, {}};
   schedule::DutyRunner duties_;
-  alerts::AlertChannels channels_{alerts::ChannelSettings{}};
+  notices::Channels channels_{*catalog, {}};
   verify::VerifyService verification_{
       {.boot = boot_settings(), .worker_count = 0}, hypervisor_, watch_, *catalog, stores_, jobs_};
   report::ReportService reports_{config_.reports_directory(), *catalog, scheduler_, policies_,
