@@ -34,7 +34,7 @@ struct Config {
   std::string libvirt_uri;           // empty: $LIBVIRT_DEFAULT_URI, or qemu:///system
   std::string tpm_directory = "/var/lib/libvirt/swtpm";  // where libvirt keeps emulated TPMs
   std::string novnc_directory = "/usr/share/novnc";      // for the console page
-  std::string page_folder;     // the built page; empty: ../share/muletto/page beside the program
+  std::string page_folder;  // the built page; empty: ../share/muletto/page beside the program
   std::string packages_directory = "/usr/share/muletto/packages";  // that hosts install from here
   uint32_t job_threads = 64;   // concurrent jobs of one lane (appliance/jobs/lanes.h)
   uint32_t sync_sessions = 8;  // concurrent syncs
