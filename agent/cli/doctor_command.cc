@@ -8,6 +8,7 @@
 #include "agent/contact.h"
 #include "agent/enrollment.h"
 #include "agent/state_layout.h"
+#include "base/answered_error.h"
 #include "base/doctor/doctor_command.h"
 #include "base/doctor/libvirt_machines.h"
 #include "base/doctor/machine.h"
@@ -57,7 +58,7 @@ Findings look_at_appliance(const Enrollment& enrollment) {
       return {{Outcome::ok, "appliance", name + " answers, and is the one this host is enrolled at",
                ""}};
     return {{Outcome::fail, "appliance",
-             fmt::format("{}: {}", name, error_of_answer(answer).message()),
+             fmt::format("{}: {}", name, base::error_of_answer(answer).message()),
              says_revoked(answer) ? "enrol this host again: 'muletto token create' on the appliance"
                                   : "muletto doctor, on the appliance"}};
   } catch (const base::Error& error) {
