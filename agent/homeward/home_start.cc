@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
+#include "agent/domain_xml.h"
 #include "agent/libvirt/domain.h"
 #include "agent/libvirt/restored_domain.h"
 #include "base/error.h"
 #include "base/guarded_thread.h"
 #include "base/log.h"
+#include "base/private_file.h"
 
 namespace agent::homeward {
 namespace {
@@ -189,6 +192,24 @@ HomeStart never_start(const Config& config, const RestoreOrder& order, const Say
   save_home_record(config.state_directory, order.machine, *record);
   say("the machine was not started here, and is never started for this number");
   return HomeStart::voided;
+}
+
+void replace_state(const Config& config, const std::string& domain,
+                   const images::MachineDefinition& definition, const Say& say) {
+  if (definition.state_files.empty()) return;
+  libvirt::Domain known = libvirt::Connection(config.libvirt_uri).domain(domain);
+  const std::string nvram = domain_facts(known.inactive_xml()).nvram_path;
+  const std::string tpm = config.tpm_directory + "/" + known.uuid() + "/tpm2";
+  for (const auto& [name, content] : definition.state_files) {
+    if (name == "nvram" && !nvram.empty()) {
+      base::write_private_file(nvram, base::as_text(content));
+      say("the firmware has the machine's own variables");
+    }
+    if (name == "tpm" && std::filesystem::exists(tpm)) {
+      base::write_private_file(tpm + "/tpm2-00.permall", base::as_text(content));
+      say("the emulated TPM has the machine's own state");
+    }
+  }
 }
 
 }  // namespace agent::homeward

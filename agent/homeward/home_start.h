@@ -58,6 +58,11 @@ using Say = std::function<void(const std::string&)>;
 HomeStart start_at_home(const Config& config, const RestoreOrder& order, const Say& say,
                         std::stop_token stop);
 
+// The definition that is here stays; the firmware's variables and the TPM's state become those of the
+// point's definition, as far as it has them.
+void replace_state(const Config& config, const std::string& domain,
+                   const images::MachineDefinition& definition, const Say& say);
+
 // Returns `voided`, durably, unless the machine may have been started for this number.
 HomeStart never_start(const Config& config, const RestoreOrder& order, const Say& say);
 

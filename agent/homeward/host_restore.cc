@@ -13,6 +13,7 @@
 #include "agent/homeward/definition.h"
 #include "agent/homeward/home_start.h"
 #include "agent/homeward/open_target.h"
+#include "agent/homeward/own_disks.h"
 #include "agent/homeward/permissions.h"
 #include "agent/libvirt/domain.h"
 #include "agent/libvirt/forget_domain.h"
@@ -52,7 +53,7 @@ class HostRestore {
         stop_(stop), lock_(config.state_directory, order.machine, kLockPatience) {}
 
   RestoreStanding run() {
-    Permissions permissions(config_, own_disks());
+    Permissions permissions(config_, own_disks(config_));
     permissions.require_any();
     if (order_.home && is_start(*order_.home)) return take_start();
     tell("connecting to the appliance", true);
@@ -126,35 +127,6 @@ class HostRestore {
     auto known = config_.machines.find(order_.machine);
     bool has_name = known != config_.machines.end() && !known->second.domain.empty();
     return has_name ? known->second.domain : order_.machine;
-  }
-
-  // Paths of all disks that machines of this host have.
-  std::vector<std::string> own_disks() const {
-    std::vector<std::string> disks;
-    for (const auto& [name, machine] : config_.machines) {
-      for (const auto& [disk, path] : machine.images) disks.push_back(path);
-    }
-    if (config_.libvirt_uri.empty()) return disks;
-    try {
-      libvirt::Connection connection(config_.libvirt_uri);
-      for (const auto& summary : connection.domains()) {
-        if (summary.is_instant_vm) continue;
-        libvirt::Domain domain = connection.domain(summary.uuid);
-        for (const DomainDisk& disk : domain_facts(domain.inactive_xml()).disks)
-          disks.push_back(path_of(domain, disk));
-      }
-    } catch (const Error& error) {
-      base::log().warn("libvirt cannot be asked for the disks of this host's machines: {}",
-                       error.message());
-    }
-    std::erase(disks, "");
-    return disks;
-  }
-
-  static std::string path_of(const libvirt::Domain& domain, const DomainDisk& disk) {
-    if (disk.path.empty() && !disk.volume.empty())
-      return domain.volume_path(disk.pool, disk.volume);
-    return disk.path;
   }
 
   // The disks that the machine has here, which are its own images' or its domain's.
@@ -424,30 +396,12 @@ class HostRestore {
   // A failback's last round: the machine as it will be started.
   void finish_home() {
     if (!definition_) {
-      replace_state();
+      replace_state(config_, home_->record().domain, remote_->point().definition,
+                    [this](const std::string& sentence) { note(*state_.lock(), sentence); });
       return;
     }
     define();
     home_->defined(definition_->name);
-  }
-
-  // The definition that is here stays; the variables and the TPM are those of the machine now.
-  void replace_state() {
-    nvram_ = state_file("nvram");
-    tpm_ = state_file("tpm");
-    if (!nvram_ && !tpm_) return;
-    libvirt::Domain domain =
-        libvirt::Connection(config_.libvirt_uri).domain(home_->record().domain);
-    std::string nvram = domain_facts(domain.inactive_xml()).nvram_path;
-    if (nvram_ && !nvram.empty()) {
-      base::write_private_file(nvram, base::as_text(*nvram_));
-      note(*state_.lock(), "the firmware has the machine's own variables");
-    }
-    std::string folder = config_.tpm_directory + "/" + domain.uuid() + "/tpm2";
-    if (tpm_ && std::filesystem::exists(folder)) {
-      base::write_private_file(folder + "/tpm2-00.permall", base::as_text(*tpm_));
-      note(*state_.lock(), "the emulated TPM has the machine's own state");
-    }
   }
 
   static bool is_start(const HomeOrder& home) {

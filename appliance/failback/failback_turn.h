@@ -61,7 +61,9 @@ class FailbackTurn {
   boot::Handover& handover() { return links_.boots.handover(); }
 
   template <typename Change>
-  void change(Change change);
+  void change(Change change) {
+    row_ = rows_.change(row_.id, access::TenantScope::all(), change);
+  }
   void go(Step step, const std::string& sentence);  // durable, then said
   void end(Step step, const std::optional<base::Error>& error);
   void say(const std::string& sentence);
