@@ -22,14 +22,14 @@ start_home_agent
 autostarts() { virsh -c "$home" dominfo shop | has 'Autostart: *enable'; }
 no_autostart() { ! autostarts; }
 wait_until 30 "autostart is switched off" no_autostart
-virsh -c "$home" start shop > /dev/null
+virsh -c "$home" start shop > /dev/null 2>&1 || true  # it may be ended while it starts
 off() { ! runs_home; }
 begun=$(date +%s%N)
 wait_until 5 "the old copy is ended" off
 echo "ended after $((($(date +%s%N) - begun) / 1000000)) ms"
 wait_until 60 "that is an alert" sh -c 'muletto alert list -o json | jq -e "[.alerts[] | select(.kind == \"original-started\")] | length > 0"'
 stop_background agent KILL
-virsh -c "$home" start shop > /dev/null
+virsh -c "$home" start shop > /dev/null 2>&1 || true  # it may be ended while it starts
 start_home_agent
 wait_until 10 "it is ended before the agent has asked anybody" off
 
@@ -75,7 +75,8 @@ kill "$watcher"
 wait "$watcher" 2> /dev/null || true
 [ ! -s "$WORK/both" ] || fail "both ran: $(cat "$WORK/both")"
 expect_failure 4 "runs at home" muletto boot power "$boot" power-on
-virsh -c "$here" start "$(muletto boot show "$boot" -o json | json .boot.domain)" > /dev/null
+copy=$(virsh -c "$here" list --all --name | grep '^muletto-shop')
+virsh -c "$here" start "$copy" > /dev/null 2>&1 || true  # its export is gone: it can hardly start
 not_here() { ! runs_here; }
 wait_until 10 "a copy that somebody else started here is ended" not_here
 wait_until 30 "autostart is on again at home" autostarts
