@@ -74,7 +74,9 @@ DiskResult restore_with_progress(images::StoreReader& store, DiskRestore options
       return;
     }
     if (!verify) verify.emplace(options.disk_name + ", reading back", style);
-    verify->show({.done = progress.bytes_verified, .total = progress.bytes_total});
+    bool is_all = options.write.verify == Verify::all;
+    verify->show({.done = progress.bytes_verified,
+                  .total = is_all ? progress.bytes_total : progress.bytes_written});
   };
   return restore_disk(store, options);
 }

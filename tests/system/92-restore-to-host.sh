@@ -143,7 +143,7 @@ are_alerts() { [ "$(alerts)" = "$1" ]; }
 wait_until 30 "no alert after a success" are_alerts 0
 expect_failure 1 "may not be written" to_alpha --disk vda --target "vda=/etc/passwd"
 wait_until 30 "the alert" are_alerts 1
-muletto alert list | has "web to the host alpha" || fail "$(muletto alert list)"
+muletto alert list | has "'web' to the host alpha" || fail "$(muletto alert list)"
 to_alpha --disk vda --target "vda=$WORK/images/slow.raw" --format raw --survey > /dev/null
 to_alpha --disk vda --target "vda=$WORK/images/slow.raw" --format raw --overwrite web > /dev/null
 wait_until 30 "it is over" are_alerts 0
