@@ -10,7 +10,7 @@ namespace {
 constexpr double kNovelShare = 0.85, kShrinks = 0.75;
 constexpr uint64_t kLeastStored = 64ull << 20;  // bytes
 constexpr uint64_t kDiskShare = 50;             // divisor: 2 % of the disks
-constexpr uint64_t kOverMax = 3, kOverUsual = 2;
+constexpr uint64_t kOverMax = 3;
 
 bool is_novel(const SyncVolume& sync) {
   return sync.read > 0 &&
@@ -19,18 +19,19 @@ bool is_novel(const SyncVolume& sync) {
 
 // What the machine usually does, from syncs that are not suspicious.
 struct History {
-  std::vector<uint64_t> stored;
+  size_t count = 0;
+  uint64_t most_stored = 0;
   double all_stored = 0, all_read = 0;
 
   void add(const SyncVolume& sync) {
-    stored.insert(std::upper_bound(stored.begin(), stored.end(), sync.stored), sync.stored);
+    ++count;
+    most_stored = std::max(most_stored, sync.stored);
     all_stored += static_cast<double>(sync.stored);
     all_read += static_cast<double>(sync.read);
   }
-  bool is_enough() const { return stored.size() >= kSyncsToLearn; }
+  bool is_enough() const { return count >= kSyncsToLearn; }
   bool shrinks() const { return all_read > 0 && all_stored <= kShrinks * all_read; }
-  uint64_t most() const { return stored.back(); }
-  uint64_t usual() const { return stored[stored.size() * 9 / 10]; }
+  uint64_t most() const { return most_stored; }
 };
 
 }  // namespace
@@ -47,9 +48,7 @@ std::optional<EncryptionSuspicion> looks_encrypted(const std::vector<SyncVolume>
     bool is_huge = is_judged && sync.stored >= kLeastStored &&
                    sync.stored >= disk_size / kDiskShare &&
                    sync.stored >= kOverMax * history.most();
-    bool is_large = is_judged &&
-                    sync.stored >= kOverUsual * std::max<uint64_t>(history.usual(), 1) &&
-                    sync.stored >= kLeastStored;
+    bool is_large = is_judged && sync.stored >= kLeastStored && sync.stored >= history.most();
     bool continues =
         found && is_large && !base::has_passed(last_ms, kSuspicionKept_ms, sync.time_ms);
     if (is_huge || (is_large && doubtful != nullptr) || continues) {

@@ -5,12 +5,12 @@
 // One sync is suspicious if nearly all that was read is new and does not shrink (stored >= 85 % of
 // read), the machine's data otherwise shrinks (to 75 % or less), and either
 //   - it stored three times as much as any sync before, and at least 64 MiB and 2 % of the disks, or
-//   - it and the one before both stored twice as much as nine tenths of the syncs before.
+//   - it and the one before both stored at least as much as any sync before them.
 // Example: a file server stores 5 to 300 MiB an hour, of what is read 40 %. A sync that reads 6 GiB
-// and stores 5.9 GiB is suspicious at once; one that stores 700 MiB of 710 is, when the next is too.
+// and stores 5.9 GiB is suspicious at once; one that stores 400 MiB of 410 is, when the next is too.
 //
 // Limits: a machine whose data never shrinks (video) is not judged; files that are encrypted slowly,
-// below what the machine changes anyway, are not seen; a first large copy of films is taken for it.
+// below the most that the machine has stored in a sync, are not seen; a first large copy of films is taken for it.
 #pragma once
 
 #include <cstdint>

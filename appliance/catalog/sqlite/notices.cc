@@ -155,9 +155,9 @@ bool SqliteNoticeRecords::was_reminded(const ReminderRow& reminder) {
 std::optional<NoticeRow> SqliteNoticeRecords::next_notice(std::string_view channel,
                                                           uint64_t now_ms) {
   auto database = database_.lock();
-  Statement statement = (*database)->prepare(
-      fmt::format("SELECT {} FROM notices WHERE channel = ? AND due_ms <= ? ORDER BY id LIMIT 1",
-                  kNoticeColumns));
+  Statement statement = (*database)->prepare(fmt::format(
+      "SELECT {} FROM notices WHERE channel = ? AND due_ms <= ? ORDER BY attempts > 4, id LIMIT 1",
+      kNoticeColumns));
   statement.bind(channel, now_ms);
   if (!statement.step()) return std::nullopt;
   return read_notice(statement);

@@ -72,8 +72,8 @@ TEST_CASE("a guest that encrypts its files is found within two syncs", "[alerts]
       CHECK(month.verdict()->clean_point == clean);
     }
     SECTION("with the second sync, when it is slower") {
-      month.add(1.0 * kGiB, 0.97);
-      month.add(1.0 * kGiB, 0.98);
+      month.add(1.8 * kGiB, 0.97);
+      month.add(2.0 * kGiB, 0.98);
       auto found = month.verdict();
       REQUIRE(found);
       CHECK(found->clean_point == clean);
