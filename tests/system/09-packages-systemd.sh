@@ -2,10 +2,11 @@
 # timeout: 500
 # A Debian 12 with systemd lives through the packages: installation, the first sync of an agent, an instant VM, the
 # upgrade with the VM running, a daemon that is killed, a failed upgrade that is rolled back, removal and purge. The
-# machine is a container of systemd-nspawn with this machine's files, seen through an overlay.
+# machine is a container of systemd-nspawn with this machine's files, seen through an overlay. Only with MULETTO_LONG=1.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/package-lib.sh"
 
+[ "${MULETTO_LONG:-}" = 1 ] || skip "takes several minutes: MULETTO_LONG=1 runs it"
 require_root
 require_commands systemd-nspawn dpkg-deb jq unshare
 require_programs mulettod muletto muletto-agent muletto-restore

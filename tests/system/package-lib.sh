@@ -33,6 +33,8 @@ if [ ! -e "$WORK/layer/begun" ]; then
   for folder in /var/lib/muletto /var/lib/muletto-agent /var/lib/muletto-packages /etc/muletto; do
     rm -rf "$WORK/root$folder"
   done
+  # Debian reads all manual pages anew after each change, if this file exists.
+  rm -f "$WORK/root/var/lib/man-db/auto-update"
   touch "$WORK/layer/begun"
 fi
 exec "$@"
