@@ -94,7 +94,7 @@ muletto policy list | has nightly
 muletto point list | has web
 stop
 # Scripts may run again at any time.
-for script in /var/lib/dpkg/info/muletto-*.postinst; do "$script" configure 0.9.1-1; done
+for script in /var/lib/dpkg/info/muletto-*.postinst; do DPKG_MAINTSCRIPT_PACKAGE=muletto "$script" configure 0.9.1-1; done
 # Going back to the version before.
 dpkg -i --force-confold /mnt/old/*.deb > /tmp/out 2>&1 || fail "$(tail -n 5 /tmp/out)"
 start && stop
