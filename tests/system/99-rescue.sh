@@ -96,6 +96,7 @@ start_computer refused "$WORK/iron.raw" -kernel "$WORK/rescue/vmlinuz" -initrd "
 refused() { has_said refused "RESCUE FAILED"; }
 wait_until 180 "it is refused" refused
 stop_background refused
+has_said refused "holds.*partition table" || fail "$(tail -n 20 "$WORK/refused.serial")"
 has_said refused "the disk vda was not restored" || fail "$(tail -n 20 "$WORK/refused.serial")"
 [ "$(sha256sum < "$WORK/iron.raw")" = "$sum" ] || fail "a disk that is not empty was written"
 
