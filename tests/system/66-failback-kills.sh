@@ -52,7 +52,7 @@ kills=0 round=0
 
 # The newest step of the failback, from the daemon's log: it is told there when it begins.
 logged_step() {
-  grep -a "failback $failback of shop: " "$WORK/mulettod.log" | sed -n 's/.*of shop: \([a-z]*\): .*/\1/p' | tail -n 1
+  { grep -a "failback $failback of shop: " "$WORK/mulettod.log" || true; } | sed -n 's/.*of shop: \([a-z]*\): .*/\1/p' | tail -n 1
 }
 
 # Kills what the plan says for this failback, up to three in one, as soon as the step is seen.
