@@ -47,7 +47,7 @@ cut_link() {  # every connection is reset, and none is accepted for three second
 # What is killed at which step, one after the other.
 plan=(copying:agent following:daemon ready:qemu ending:daemon last:agent handing:daemon
   starting:agent last:daemon starting:daemon copying:daemon following:agent following:link
-  last:link starting:link ending:agent last:qemu kept:daemon surveying:daemon ready:agent)
+  last:link starting:link ending:agent last:qemu kept:daemon ready:agent)
 kills=0 round=0
 
 # The newest step of the failback, from the daemon's log: it is told there when it begins.
@@ -86,7 +86,7 @@ while [ "$kills" -lt "$wanted" ]; do
   start_here
   muletto failback start shop home --in-place --overwrite shop -o json > "$WORK/failback.json"
   failback=$(json .failback.id < "$WORK/failback.json")
-  order=("surveying" "copying" "following" "ready" "ending" "last" "handing" "starting" "kept")
+  order=("copying" "following" "ready" "ending" "last" "handing" "starting" "kept")
   chosen=()
   # Three of the plan that follow one another in time, beginning where the last round ended.
   for name in "${order[@]}"; do
