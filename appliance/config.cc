@@ -48,12 +48,6 @@ uint32_t count_of(const toml::node& node, const std::string& name, uint32_t max)
   return static_cast<uint32_t>(*value);
 }
 
-bool flag_of(const toml::node& node, const std::string& name) {
-  auto value = node.value<bool>();
-  if (!node.is_boolean() || !value) refuse(fmt::format("{} must be true or false", name));
-  return *value;
-}
-
 // A span of at least a minute, so that a mistyped unit does not sign everybody out at once.
 uint64_t session_time_of(const toml::node& node, const std::string& name) {
   constexpr uint64_t kShortest = 60'000, kLongest = 90ull * 86'400'000;

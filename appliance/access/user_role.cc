@@ -19,7 +19,7 @@ constexpr auto kRoles =
 Privileges viewer() {
   return {P::own_account, P::status_view, P::machine_view, P::point_view, P::policy_view,
           P::vm_view,     P::job_view,    P::alert_view,   P::host_view,  P::verification_view,
-          P::report_view, P::store_view,  P::tenant_view,  P::clock_view};
+          P::report_view, P::store_view,  P::tenant_view,  P::clock_view, P::metrics_view};
 }
 
 void add(Privileges& privileges, std::initializer_list<Privilege> more) {
@@ -56,12 +56,13 @@ Privileges privileges_of(UserRole role) {
       return privileges;
     case UserRole::technician:
       privileges = tenant_operator();
-      add(privileges, {P::machine_protect, P::machine_assign, P::machine_import, P::alert_test,
-                       P::host_revoke, P::token_view, P::token_create, P::store_check});
+      add(privileges,
+          {P::machine_protect, P::machine_assign, P::machine_import, P::alert_test, P::host_revoke,
+           P::token_view, P::token_create, P::store_check, P::channel_view});
       return privileges;
     case UserRole::auditor:
       privileges = viewer();
-      add(privileges, {P::token_view, P::user_view, P::audit_view});
+      add(privileges, {P::token_view, P::user_view, P::audit_view, P::channel_view});
       return privileges;
     case UserRole::tenant_operator: return tenant_operator();
     case UserRole::tenant_viewer: return viewer();

@@ -50,10 +50,10 @@ SqliteCatalog::SqliteCatalog(std::unique_ptr<Database> database)
     : ConnectionOwner(std::move(database)), SqliteTenantRecords(connection),
       SqliteHostRecords(connection), SqliteMachineRecords(connection),
       SqlitePointRecords(connection), SqliteJobRecords(connection), SqliteAlertRecords(connection),
-      SqliteVerificationRecords(connection), SqliteCorrectionRecords(connection),
-      SqliteProtectionRecords(connection), SqliteFailbackRecords(connection),
-      SqliteApplianceRecords(connection), SqlitePeopleRecords(connection),
-      SqliteAuditRecords(connection), SqliteNoticeRecords(connection) {}
+      SqliteNoticeRecords(connection), SqliteVerificationRecords(connection),
+      SqliteCorrectionRecords(connection), SqliteProtectionRecords(connection),
+      SqliteFailbackRecords(connection), SqliteApplianceRecords(connection),
+      SqlitePeopleRecords(connection), SqliteAuditRecords(connection) {}
 
 PruneCounts SqliteCatalog::prune(const PruneLimits& limits, uint64_t now_ms) {
   auto database = connection.lock();
