@@ -52,7 +52,7 @@ struct Alerts {
   void acknowledge() {
     auto open = fresh->get().alerts(kTenant, false, 10);
     REQUIRE(open.size() == 1);
-    fresh->get().acknowledge_alert(open[0].id, kTenant, ++now_ms);
+    fresh->get().acknowledge_alert(open[0].id, kTenant, {"root", ""}, ++now_ms);
   }
 };
 

@@ -162,7 +162,7 @@ function ToHost({ point, close }: { point: PointFacts; close: () => void }) {
             <CopyCommand command={`muletto restore to-host ${point.id} ${quoted(target)} --folder ${quoted(folder)}${define ? " --define" : ""}${start ? " --start" : ""}${commandTenant(point.tenant)}`} />
             <div class="dialog-actions">
               <Action tone="main" run={async () => {
-                const answer = await post("/api/v1/hosts/{host}/restores", { path: { host: target } }, { point: point.id, folder, define, start } as never);
+                const answer = await post("/api/v1/restores", { query: { tenant: point.tenant } }, { target: "host", host: target, point: point.id, folder, define, start } as never);
                 jobStarted((answer as { job: Schemas["Job"] }).job);
                 close();
               }}>{t("action.restore")}</Action>
