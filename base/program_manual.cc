@@ -34,7 +34,15 @@ std::string escape(std::string_view text) {
 }
 
 std::string bold(std::string_view text) { return "\\fB" + escape(text) + "\\fR"; }
-std::string italic(std::string_view text) { return "\\fI" + escape(text) + "\\fR"; }
+// A long choice ("raw|qcow2|…") may go on in the next line.
+std::string italic(std::string_view text) {
+  std::string breakable;
+  for (char letter : escape(text)) {
+    breakable += letter;
+    if (letter == '|') breakable += "\\:";
+  }
+  return "\\fI" + breakable + "\\fR";
+}
 
 // Lines of roff: at most kSourceWidth columns where spaces allow, paragraphs with .PP before them.
 std::string paragraphs(std::string_view text) {

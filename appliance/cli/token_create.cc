@@ -17,10 +17,9 @@ void declare_token_create(base::options::options_description_easy_init add) {
       "expires", value<std::string>()->value_name("DURATION"),
       "how long it is valid, such as 1h or 7d (default: 1h for an agent, unless the appliance's "
       "settings differ; 90d for an operator, who may also have 'never')")(
-      "role",
-      value<std::string>()->value_name(
-          "owner|administrator|technician|auditor|tenant-operator|tenant-viewer"),
-      "what an operator's token may do (default: administrator; never more than you may yourself)")(
+      "role", value<std::string>()->value_name("ROLE"),
+      "what an operator's token may do: owner, administrator (default), technician, auditor, "
+      "tenant-operator or tenant-viewer; never more than you may yourself")(
       "note", value<std::string>()->value_name("TEXT"), "what it is for; shown in lists");
   declare_connection(add);
 }

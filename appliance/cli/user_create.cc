@@ -14,11 +14,10 @@ namespace {
 using base::options::value;
 
 void declare_user_create(base::options::options_description_easy_init add) {
-  add("role",
-      value<std::string>()->required()->value_name(
-          "owner|administrator|technician|auditor|tenant-operator|tenant-viewer"),
-      "what the user may do")("note", value<std::string>()->value_name("TEXT"),
-                              "who it is; shown in lists");
+  add("role", value<std::string>()->required()->value_name("ROLE"),
+      "what the user may do: owner, administrator, technician, auditor, tenant-operator or "
+      "tenant-viewer")("note", value<std::string>()->value_name("TEXT"),
+                       "who it is; shown in lists");
   declare_password(add);
   declare_connection(add);
 }

@@ -27,7 +27,7 @@ done
 installed 644 share/doc/muletto/LICENSE share/doc/muletto/examples/mulettod.toml
 installed 755 share/doc/muletto/examples/hooks/muletto-freeze-hook
 grep -qE '^lib/muletto/nbdkit-muletto-plugin.so (755|644)$' "$WORK/files" || fail "the plugin is not installed"
-! grep -E '(test|tool|fuzz|\.a |\.h |^include/)' "$WORK/files" || fail "that is not for users"
+! grep -v '^share/muletto/page/' "$WORK/files" | grep -E '(test|tool|fuzz|\.a |\.h |^include/)' || fail "that is not for users"
 ! grep -qE '^(etc|var)/' "$WORK/files" || fail "settings or state are installed"
 [ "$(find "$prefix/bin" -type f | wc -l)" -eq 4 ] || fail "bin has: $(ls "$prefix/bin")"
 

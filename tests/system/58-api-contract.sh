@@ -9,14 +9,10 @@ require_commands qemu-img jq curl nbdkit virsh openssl oathtool
 require_programs mulettod muletto muletto-agent nbdkit-muletto-plugin.so
 ensure_libvirt
 
-# Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 79-restore-remote, 48-console), an answer without an
-# end (57-events), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows), files of points (94-files),
+# Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 79-restore-remote, 48-console), answers without an
+# end (57-events, 77-event-socket), failbacks (65-failback), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows), files of points (94-files),
 # and a test boot's picture, which needs a machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openImport,fetchPoint,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder,startFailback,getFailback,finishFailback,cancelFailback,pauseFailback,continueFailback,keepFailback
-# Left to other tests: connections that stop being HTTP (45-wire, 39-import-appliance, 48-console), answers without an
-# end (57-events, 77-event-socket), a certificate that is renewed after years (85-renewal), a Windows that was prepared (35-boot-windows), files of points (94-files),
-# and a test boot's picture, which needs a machine that is not too busy (70-verify).
-record_api --all-but openTransfer,openImport,openConsole,renewCertificate,getVerificationPicture,streamEvents,followEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder
+record_api --all-but openTransfer,openImport,fetchPoint,openConsole,renewCertificate,getVerificationPicture,streamEvents,unprepareBoot,openFiles,closeFiles,listFiles,getFile,searchFiles,compareFiles,downloadFile,downloadFolder,startFailback,getFailback,finishFailback,cancelFailback,pauseFailback,continueFailback,keepFailback,followEvents
 
 # api METHOD PATH [BODY]   prints the answer, which must be a success.
 api() {

@@ -13,7 +13,7 @@ library=$(faketime -f +0 env | sed -n 's/^LD_PRELOAD=//p')
 [ -n "$library" ] || skip "faketime does not say which library it uses"
 cat > "$WORK/mulettod-at" <<SH
 #!/usr/bin/env bash
-exec env LD_PRELOAD="$library" FAKETIME_TIMESTAMP_FILE="$WORK/time" FAKETIME_NO_CACHE=1 \
+exec env LD_PRELOAD='$library' FAKETIME_TIMESTAMP_FILE="$WORK/time" FAKETIME_NO_CACHE=1 \
   FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1 "$BIN/mulettod" "\$@"
 SH
 chmod +x "$WORK/mulettod-at"

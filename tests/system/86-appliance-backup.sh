@@ -24,6 +24,9 @@ state=$(appliance_state) store=$(appliance_state)/stores/default
 
 # ---- the daemon's own backups: at the first start, and after changes
 backups() { find "$1/appliance" -name '*.backup' 2> /dev/null | sort; }
+first_is_there() { [ "$(backups "$store" | wc -l)" -ge 1 ]; }
+wait_until 60 "the first backup is in the store" first_is_there
+muletto policy set weekly --schedule "every 7d" > /dev/null
 newest_is_after_changes() { [ "$(backups "$store" | wc -l)" -ge 2 ]; }
 wait_until 90 "the changes are backed up into the store" newest_is_after_changes
 encrypted_one_is_there() { [ -n "$(backups "$state/stores/acme")" ]; }

@@ -75,7 +75,9 @@ const Route& Router::find(Request& request, std::string_view path, std::string& 
       request.path_values = std::move(*values);
       return route;
     }
-    allowed += (allowed.empty() ? "" : ", ") + route.method;
+    // A path that fits two patterns may have a method twice.
+    bool is_known = (", " + allowed + ",").find(", " + route.method + ",") != std::string::npos;
+    if (!is_known) allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
   if (!allowed.empty()) {
     throw base::Error(

@@ -131,9 +131,10 @@ void Database::Closer::operator()(sqlite3* connection) const { sqlite3_close_v2(
 
 Database::Database(const std::string& path) {
   // Readable by the owner alone from its first byte; SQLite gives its -wal and -shm files the same
-  // mode.
-  base::UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!made) throw base::system_error(errno, "cannot open the catalog " + path);
+  // mode. A file that is there is left to SQLite: closing it here would end all locks that other
+  // connections of this process have on it, and another process could take their WAL away.
+  base::UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!made && errno != EEXIST) throw base::system_error(errno, "cannot open the catalog " + path);
   made.reset();
   sqlite3* connection = nullptr;
   int flags =

@@ -2,8 +2,13 @@
 // contract test beside this file.
 #include "appliance/catalog/catalog.h"
 
-#include <catch2/catch.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "appliance/catalog/catalog_copy.h"
 #include "appliance/catalog/sqlite/database.h"
 #include "appliance/catalog/sqlite/schema.h"
 #include "base/file_system.h"
@@ -22,6 +27,31 @@ std::string path_in(const base::ScratchDirectory& scratch) {
 }
 
 }  // namespace
+
+TEST_CASE("a visitor takes no catalog away that is in use, also after it was copied") {
+  base::ScratchDirectory scratch = make_scratch();
+  auto catalog = Catalog::open(path_in(scratch));
+  catalog->save_fact("before", "the copy");
+  copy_catalog(path_in(scratch), scratch.path() + "/copy.sqlite");
+  pid_t visitor = ::fork();
+  REQUIRE(visitor >= 0);
+  if (visitor == 0) {
+    {
+      sqlite::Database database(path_in(scratch));
+      database.prepare("SELECT count(*) FROM tenants").step();
+    }
+    ::_exit(0);  // whose last connection would remove the write-ahead log
+  }
+  int status = 0;
+  REQUIRE(::waitpid(visitor, &status, 0) == visitor);
+  REQUIRE(status == 0);
+  CHECK(std::filesystem::exists(path_in(scratch) + "-wal"));
+  catalog->save_fact("after", "the visit");
+  sqlite::Database database(path_in(scratch));
+  sqlite::Statement rows = database.prepare("SELECT count(*) FROM facts WHERE name = 'after'");
+  REQUIRE(rows.step());
+  CHECK(rows.integer(0) == 1);
+}
 
 TEST_CASE("what was written is there after the catalog is opened again") {
   base::ScratchDirectory scratch = make_scratch();

@@ -94,7 +94,7 @@ TEST_CASE("a success does not wash off guesses of other names", "[people]") {
   CHECK(tried <= 21);
 }
 
-TEST_CASE("what is remembered is bounded", "[people]") {
+TEST_CASE("what is remembered of guesses is bounded", "[people]") {
   base::ManualClock clock;
   GuessLimits limits;
   limits.user_at_address = limits.address = limits.user = 1;

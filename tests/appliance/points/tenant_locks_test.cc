@@ -1,6 +1,8 @@
 // Locks of tenants under every turn of the clock.
 #include "appliance/points/tenant_locks.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -184,19 +186,26 @@ TEST_CASE("whatever happens to the clock, no point is older than it is", "[locks
 }
 
 TEST_CASE("samples are bounded", "[locks]") {
+  constexpr uint64_t kKept = 3950, kMore = 150;  // hours
   Facts facts;
   base::ManualClock clock;
-  LivedTime lived(facts, clock);
   uint64_t received_ms = clock.wall_ms();
-  for (int i = 0; i < 4100; ++i) {
+  std::string samples;
+  for (uint64_t hour = 0; hour < kKept; ++hour)
+    samples += fmt::format(R"({}{{"lived": {}, "wall": {}}})", hour == 0 ? "" : ",", hour * kHourMs,
+                           received_ms + hour * kHourMs);
+  facts.fact = R"({"samples": [)" + samples + "]}";
+  clock.pass((kKept - 1) * kHourMs);
+  LivedTime lived(facts, clock);
+  for (uint64_t hour = 0; hour < kMore; ++hour) {
     clock.pass(kHourMs);
     lived.tick();
   }
   CHECK(facts.fact->size() < 400'000);
-  CHECK(lived.age_ms(received_ms) <= 4100 * kHourMs);
-  CHECK(lived.age_ms(received_ms) >= 4050 * kHourMs);
+  CHECK(lived.age_ms(received_ms) <= (kKept + kMore) * kHourMs);
+  CHECK(lived.age_ms(received_ms) >= (kKept + kMore - 50) * kHourMs);
   LivedTime again(facts, clock);
-  CHECK(again.age_ms(received_ms) >= 4050 * kHourMs);
+  CHECK(again.age_ms(received_ms) >= (kKept + kMore - 50) * kHourMs);
 }
 
 }  // namespace appliance::points

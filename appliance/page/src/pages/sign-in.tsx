@@ -5,12 +5,14 @@ import { choose, type Language, language, languageNames, t } from "../lib/langua
 import { Field, Text, Trouble } from "../parts/basics";
 
 export function SignIn() {
-  const first = standing.value === "first-start";
+  // A first owner is missing, but somebody may have an operator's token.
+  const [byToken, setByToken] = useState(false);
+  const first = standing.value === "first-start" && !byToken;
   return (
     <main class="alone">
       <div class="sign-in">
         <div class="mark"><img src="/page/icon.svg" alt="" width="36" height="36" /><span>Muletto</span></div>
-        {first ? <FirstStart /> : <Words />}
+        {first ? <FirstStart useToken={() => setByToken(true)} /> : <Words startsWithToken={byToken} />}
         <LanguageChoice />
       </div>
     </main>
@@ -46,8 +48,8 @@ function useSubmit(work: () => Promise<void>) {
   return { busy, error, submit };
 }
 
-function Words() {
-  const [byToken, setByToken] = useState(!hasSessions.value);
+function Words({ startsWithToken }: { startsWithToken: boolean }) {
+  const [byToken, setByToken] = useState(startsWithToken || !hasSessions.value);
   const [user, setUser] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
@@ -83,7 +85,7 @@ function Words() {
   );
 }
 
-function FirstStart() {
+function FirstStart({ useToken }: { useToken: () => void }) {
   const [code, setCode] = useState("");
   const [user, setUser] = useState("");
   const [password, setPassword] = useState("");
@@ -97,6 +99,7 @@ function FirstStart() {
       <Field label={t("signin.password")} hint={t("setup.password.hint")}><Text value={password} set={setPassword} type="password" name="password" autocomplete="new-password" required /></Field>
       {error && <Trouble error={error} />}
       <button type="submit" class="main" disabled={busy} aria-busy={busy}>{t("setup.action")}</button>
+      <button type="button" class="quiet switch-way" onClick={useToken}>{t("signin.by-token")}</button>
       <button type="button" class="quiet" onClick={() => { standing.value = "signed-out"; void begin(); }}>{t("action.retry")}</button>
     </form>
   );

@@ -105,7 +105,7 @@ TEST_CASE("nobody gives or takes more than he has", "[people]") {
                           People::kPassword))
         .status;
   };
-  CHECK(create(owner, "a", "owner", "") == 201);
+  CHECK(create(owner, "anna", "owner", "") == 201);
   CHECK(create(administrator, "b", "owner", "") == 403);
   CHECK(create(administrator, "b", "administrator", "") == 201);
   CHECK(create(administrator, "c", "tenant-viewer", "?tenant=alpha") == 201);
