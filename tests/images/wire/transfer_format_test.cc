@@ -398,8 +398,8 @@ TEST_CASE("headers are judged before room is made", "[transfer]") {
   CHECK_THROWS_AS(wire::decode_header(header(9, 10, 0)), base::Error);
   CHECK_THROWS_AS(wire::decode_header(header(8, 10, 1)), base::Error);
   CHECK_THROWS_AS(wire::decode_header(header(0, 0, 0)), base::Error);
-  CHECK_THROWS_AS(wire::decode_header(header(0, 23, 0)), base::Error);
-  for (uint8_t type = 1; type <= 22; ++type) {
+  CHECK_THROWS_AS(wire::decode_header(header(0, 25, 0)), base::Error);
+  for (uint8_t type = 1; type <= 24; ++type) {
     uint32_t limit = wire::max_payload_size(static_cast<wire::FrameType>(type));
     CHECK(limit <= (type <= 17 ? wire::kMaxCommitSize : wire::kMaxPointMessage));
     CHECK_NOTHROW(wire::decode_header(header(limit, type, 0)));
