@@ -68,7 +68,8 @@ for _ in $(seq 12); do api POST "/boots/$controller/wait" '{"tcp": 9, "timeout":
 for machine in controller database web; do
   api POST "/boots/$(vm_of $machine)/pull" '{"bandwidth": 1}' > /dev/null
 done
-[ "$(muletto job list --state running -o json | json '.jobs | length')" = 15 ] || fail "not all waits and pulls run"
+all_run() { [ "$(muletto job list --state running -o json | json '.jobs | length')" = 15 ]; }
+wait_until 20 "all waits and pulls run" all_run
 # begins_at_once JOB   ends with the job; a job that waited says when it was made and when it began.
 begins_at_once() {
   muletto job follow "$1" > /dev/null
